@@ -1,0 +1,33 @@
+# `make demo` and `make test` are the whole set-up: each installs what is missing into .venv and does it once.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+ENGINE ?= cpu
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(ENGINE)
+PYTEST_ARGS ?=
+
+.PHONY: demo test lint setup lean flywheel clean
+
+setup: $(STAMP)
+
+# Everything is pinned in the lock, so pip resolves nothing (--no-deps). Where the package index has no CPU build of
+# torch, its ordinary build needs the CUDA libraries it names: they are added then.
+$(STAMP): locks/$(ENGINE).txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps -r locks/$(ENGINE).txt
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: setup
+	$(BIN)/proofmill solve configs/solve/demo.toml

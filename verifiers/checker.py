@@ -1,0 +1,99 @@
+"""The seam between the pipeline and the checkers: one `Checker` per problem kind, and `verify` for a single text.
+
+A checker owns whatever it keeps warm (worker processes, sandboxes, a Lean) and is safe to call from many threads at
+once; `num_workers` bounds how many checks it runs side by side. The pipeline builds one `Checkers` per verifier actor.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+from verifiers.types import Json, Kind, Limits, Problem, Verdict
+
+
+class Checker(Protocol):
+    """Checks texts against the problems of one kind."""
+
+    name: str
+    """Recorded as `Verdict.checker`, for instance `math`."""
+    version: str
+    """Recorded as `Verdict.checker_version`; changes whenever a verdict could."""
+    default_limits: Limits
+
+    def check_problem(self, problem: Problem) -> str | None:
+        """None if the problem's reference can be used; else what is wrong with it, for the person who wrote the set."""
+        ...
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        """Never raises for anything in `text`, never outlives `limits` by more than a moment, never returns `verified`
+        without positive evidence."""
+        ...
+
+    def close(self) -> None:
+        """Ends the checker's processes. A second call does nothing."""
+        ...
+
+
+class Checkers:
+    """Checkers by kind, each started on first use. Thread-safe.
+
+    `settings` are the config's `[verify.<kind>]` tables; an unknown key raises TypeError naming it.
+    """
+
+    def __init__(self, num_workers: int = 1, settings: Mapping[str, Mapping[str, Json]] | None = None) -> None:
+        self._num_workers = num_workers
+        self._settings = settings or {}
+        self._open: dict[Kind, Checker] = {}
+        self._lock = threading.Lock()
+
+    def of(self, kind: Kind) -> Checker:
+        with self._lock:
+            if kind not in self._open:
+                self._open[kind] = open_checker(kind, self._num_workers, self._settings.get(str(kind), {}))
+            return self._open[kind]
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        return self.of(problem.kind).verify(problem, text, limits)
+
+    def check_problem(self, problem: Problem) -> str | None:
+        return self.of(problem.kind).check_problem(problem)
+
+    def close(self) -> None:
+        with self._lock:
+            for checker in self._open.values():
+                checker.close()
+            self._open.clear()
+
+
+# Imported on first use, so that a math-only run needs no Lean.
+_CHECKERS = {
+    Kind.MATH: ("verifiers.math.checker", "MathChecker"),
+    Kind.CHOICE: ("verifiers.choice", "ChoiceChecker"),
+    Kind.CODE: ("verifiers.code.checker", "CodeChecker"),
+    Kind.LEAN: ("verifiers.lean.checker", "LeanChecker"),
+}
+
+
+def open_checker(kind: Kind, num_workers: int, settings: Mapping[str, Json]) -> Checker:
+    """Imports and starts the checker of `kind`."""
+    module, name = _CHECKERS[kind]
+    checker: Checker = getattr(importlib.import_module(module), name)(num_workers=num_workers, **settings)
+    return checker
+
+
+_shared: Checkers | None = None
+_shared_lock = threading.Lock()
+
+
+def verify(problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    """Checks one text with checkers shared by this process (one worker a kind), closed at exit."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Checkers()
+            atexit.register(_shared.close)
+    return _shared.verify(problem, text, limits)

@@ -1,0 +1,147 @@
+"""The types every part of Proofmill shares: a problem, the limits of one check, and its verdict.
+
+Promises: frozen and slotted; every instance pickles, and `Problem`, `Limits` and `Verdict` survive a round trip through
+their `to_json`/`from_json` forms. Nothing here imports Ray, vLLM or torch.
+Does not: read files (jobs.problems does) or decide anything (the checkers do).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+Json = Any
+"""A value made of None, bool, int, float, str, list and dict with string keys."""
+
+
+class Kind(StrEnum):
+    """What a problem asks for, and so which checker reads its solutions."""
+
+    MATH = "math"
+    CODE = "code"
+    LEAN = "lean"
+    CHOICE = "choice"
+
+
+class Status(StrEnum):
+    """Outcome of one check. Only `verified` ever counts as right; only `refuted` may serve as a training negative."""
+
+    VERIFIED = "verified"
+    """Positive evidence that the solution is right."""
+    REFUTED = "refuted"
+    """Positive evidence that the solution is wrong."""
+    MALFORMED = "malformed"
+    """No single final answer, program or proof could be read from the text."""
+    UNDECIDED = "undecided"
+    """The checker cannot decide: unsupported, or a limit was hit. `Verdict.reason` says which."""
+    ERROR = "error"
+    """Our fault or the machine's. Retried by the caller; never a training negative, never dropped silently."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of a set.
+
+    `reference` depends on `kind`: math `{"answer", "type"?, "tolerance"?}`; choice `{"options", "answer"}`; code
+    `{"mode": "stdin"|"function"|"assert", "tests", …}`; lean `{"header", "name", "statement"}`. The whole format is in
+    docs/problem_files.md.
+    """
+
+    id: str
+    kind: Kind
+    prompt: str
+    reference: Mapping[str, Json]
+    domain: str = ""
+    source: str = ""
+    split: str = ""
+    meta: Mapping[str, Json] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The canonical problem-file object; empty optional fields are left out."""
+        row: dict[str, Json] = {
+            "id": self.id,
+            "kind": str(self.kind),
+            "prompt": self.prompt,
+            "reference": dict(self.reference),
+        }
+        for name in ("domain", "source", "split"):
+            if value := getattr(self, name):
+                row[name] = value
+        if self.meta:
+            row["meta"] = dict(self.meta)
+        return row
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Json]) -> Problem:
+        """Trusts `row` to be canonical (jobs.problems validates foreign input). Raises KeyError or ValueError."""
+        return cls(
+            id=row["id"],
+            kind=Kind(row["kind"]),
+            prompt=row["prompt"],
+            reference=row["reference"],
+            domain=row.get("domain") or "",
+            source=row.get("source") or "",
+            split=row.get("split") or "",
+            meta=row.get("meta") or {},
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one check. The clock starts when the work starts, not while it waits for a worker."""
+
+    wall_s: float = 10.0
+    cpu_s: float = 10.0
+    memory_mb: int = 1024
+    output_kb: int = 1024
+    processes: int = 32
+    text_chars: int = 1_000_000
+    """Longer texts are `malformed` unread: one answer at the end of a megabyte of babble is not worth its cost."""
+
+    def to_json(self) -> dict[str, Json]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of one check, with what a person or a repair round needs to understand it.
+
+    `reason` is a short stable phrase (aggregated in reports); `evidence` is a small JSON object: what was extracted,
+    the first failing test, the first Lean error, the protection `tier`, … (each value capped by its checker).
+    """
+
+    status: Status
+    reason: str
+    evidence: Mapping[str, Json]
+    checker: str
+    checker_version: str
+    seconds: float
+    limits: Limits
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "status": str(self.status),
+            "reason": self.reason,
+            "evidence": dict(self.evidence),
+            "checker": self.checker,
+            "checker_version": self.checker_version,
+            "seconds": self.seconds,
+            "limits": self.limits.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Json]) -> Verdict:
+        return cls(
+            status=Status(row["status"]),
+            reason=row["reason"],
+            evidence=row["evidence"],
+            checker=row["checker"],
+            checker_version=row["checker_version"],
+            seconds=row["seconds"],
+            limits=Limits(**row["limits"]),
+        )
+
+
+# A mapping field makes the generated __hash__ raise, which is right: problems are compared by id, not hashed.

@@ -1,0 +1,176 @@
+"""What moves between the actors, and the one Arrow schema of `samples/*.parquet`.
+
+Promises: everything here pickles; a `Record` row has every column of `SAMPLE_SCHEMA`, statuses are explicit strings and
+an aborted sample has a null text and a null status (it is counted, it is not a solution).
+Does not: touch storage (workers.parts does) or Ray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from verifiers.types import Json, Problem
+
+SCHEMA_VERSION = 1
+
+SAMPLE_SCHEMA = pa.schema(
+    [
+        # Identity: (run_id, problem_id, sample_index) is unique over all committed parts.
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("sample_index", pa.int32(), nullable=False),
+        # The problem, in full, so that a stored run can be verified again and exported without its problem files.
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("domain", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("reference", pa.string(), nullable=False),  # JSON
+        pa.field("meta", pa.string(), nullable=False),  # JSON
+        # The sample.
+        pa.field("round", pa.int16(), nullable=False),  # 0 = first attempt, r = r-th repair round
+        pa.field("parent_sample_index", pa.int32()),  # the attempt a repair round answers
+        pa.field("messages", pa.string(), nullable=False),  # JSON [{role, content}]: what the model was given
+        pa.field("text", pa.string()),  # null when aborted
+        pa.field("finish_reason", pa.string(), nullable=False),  # stop | length | abort
+        pa.field("prompt_tokens", pa.int32(), nullable=False),
+        pa.field("completion_tokens", pa.int32(), nullable=False),
+        pa.field("mean_logprob", pa.float64()),  # mean log-probability (nats) of the sampled tokens
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("sampling", pa.string(), nullable=False),  # JSON: temperature, top_p, top_k, max_tokens, …
+        pa.field("queue_s", pa.float64(), nullable=False),
+        pa.field("generation_s", pa.float64(), nullable=False),
+        # The verdict.
+        pa.field("status", pa.string()),  # verifiers.types.Status; null when aborted
+        pa.field("reason", pa.string()),
+        pa.field("evidence", pa.string()),  # JSON
+        pa.field("checker", pa.string()),
+        pa.field("checker_version", pa.string()),
+        pa.field("tier", pa.string()),  # protection or audit tier where the checker has one
+        pa.field("limits", pa.string()),  # JSON
+        pa.field("verify_s", pa.float64()),
+        # Provenance.
+        pa.field("attempt", pa.int16(), nullable=False),  # times this sample was generated, from 1
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("model_revision", pa.string(), nullable=False),
+        pa.field("engine", pa.string(), nullable=False),
+        pa.field("engine_version", pa.string(), nullable=False),
+        pa.field("replica", pa.string(), nullable=False),
+        pa.field("code_revision", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),  # which start of the run wrote the row
+        pa.field("finished_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    ],
+    metadata={"proofmill.schema_version": str(SCHEMA_VERSION)},
+)
+
+PROBLEM_SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("domain", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("solved", pa.bool_(), nullable=False),
+        pa.field("num_samples", pa.int32(), nullable=False),  # samples with a verdict
+        pa.field("num_verified", pa.int32(), nullable=False),
+        pa.field("num_refuted", pa.int32(), nullable=False),
+        pa.field("num_malformed", pa.int32(), nullable=False),
+        pa.field("num_undecided", pa.int32(), nullable=False),
+        pa.field("num_error", pa.int32(), nullable=False),
+        pa.field("num_aborted", pa.int32(), nullable=False),
+        pa.field("stopping_rule", pa.string(), nullable=False),  # JSON: policy and its parameters for this problem
+        pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | budget | open
+        pa.field("settled_at_index", pa.int32()),  # samples above it may have been aborted
+        pa.field("pass_rate", pa.float64()),  # null where no unbiased estimate exists
+        pa.field("pass_rate_low", pa.float64()),
+        pa.field("pass_rate_high", pa.float64()),
+        pa.field("estimator", pa.string(), nullable=False),  # hypergeometric | path-counting | none
+        pa.field("prompt_tokens", pa.int64(), nullable=False),
+        pa.field("completion_tokens", pa.int64(), nullable=False),
+        pa.field("aborted_tokens", pa.int64(), nullable=False),
+        pa.field("generation_s", pa.float64(), nullable=False),
+        pa.field("verify_s", pa.float64(), nullable=False),
+    ],
+    metadata={"proofmill.schema_version": str(SCHEMA_VERSION)},
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SamplingParameters:
+    """What vLLM's SamplingParams takes, in its own terms. `top_k` -1 and `top_p` 1.0 switch the filters off."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = -1
+    min_p: float = 0.0
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        return {**dataclasses.asdict(self), "stop": list(self.stop)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """One sample to draw. `turns` are the repair turns after the problem's own prompt: (role, content), oldest first."""
+
+    problem: Problem
+    sample_index: int
+    attempt: int
+    seed: int
+    round: int = 0
+    parent_sample_index: int | None = None
+    turns: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sample:
+    """What a generator made of a `SampleRequest`. `text` is None when the sample was aborted."""
+
+    problem_id: str
+    sample_index: int
+    attempt: int
+    round: int
+    parent_sample_index: int | None
+    messages: tuple[tuple[str, str], ...]
+    text: str | None
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    mean_logprob: float | None
+    seed: int
+    queue_s: float
+    generation_s: float
+    finished_at: float
+    """Seconds since the epoch, UTC."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Provenance:
+    """The columns that are the same for every row a generator makes."""
+
+    run_id: str
+    epoch: int
+    code_revision: str
+    model: str
+    model_revision: str
+    engine: str
+    engine_version: str
+    replica: str
+    sampling: Mapping[str, Any]
+
+
+def sample_seed(run_seed: int, problem_id: str, sample_index: int) -> int:
+    """Seed of one sample: a non-negative 63-bit integer that depends on nothing but its arguments.
+
+    >>> sample_seed(0, "gcd-3", 0) == sample_seed(0, "gcd-3", 0) != sample_seed(0, "gcd-3", 1)
+    True
+    """
+    digest = hashlib.blake2b(f"{run_seed}\x00{problem_id}\x00{sample_index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
