@@ -118,7 +118,7 @@ class SamplingParameters:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """One sample to draw. `turns` are the repair turns after the problem's own prompt: (role, content), oldest first."""
+    """One sample to draw. `turns` are repair turns after the problem's prompt, oldest first: (role, content)."""
 
     problem: Problem
     sample_index: int
