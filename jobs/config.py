@@ -104,7 +104,7 @@ class Sampling(Section):
     distinct: bool = False
     """Count verified solutions with different normalised texts only."""
     estimates: Literal["unbiased", "fast"] = "unbiased"
-    """unbiased: only samples above the settling index are aborted, so pass@k can be estimated without bias. fast: any."""
+    """unbiased: only samples above the settling index are aborted: pass@k has an unbiased estimate. fast: any."""
     temperature: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
     top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
