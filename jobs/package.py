@@ -1,0 +1,175 @@
+"""What a submitted job takes along: one zip with Proofmill's code, the config and the local files that it names.
+
+Promises: nothing else goes. Files are picked by an allow list (the four packages, the config, the problem files and
+the local model folder named in it, and what the user adds), so a stray credentials file in the working folder can not
+travel; names that look like secrets are refused even when listed. The zip is the same for the same content, so the
+cluster stores it once. Symbolic links are followed only inside the folder they lie in.
+Does not: read what it packs, or reach anything remote: `s3://` files and absolute paths are for the cluster to open.
+Fails: with ConfigError naming the file, before anything is uploaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from jobs.config import ConfigError, SolveConfig
+
+CODE_ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("verifiers", "workers", "cluster", "jobs")
+
+EXCLUDES = ("__pycache__", "*.pyc", "*.pyo", ".git", ".venv", "*.egg-info", ".*_cache", "*.log", "core")
+"""Never useful on the cluster. Matched against every part of a path."""
+
+SECRETS = (
+    ".env",
+    ".env.*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "id_rsa*",
+    "id_ed25519*",
+    "credentials",
+    ".netrc",
+    ".aws",
+    ".ssh",
+    "auth_token",
+)
+"""Refused, not skipped: a person who names one should learn that secrets travel by environment (`--env NAME`)."""
+
+MAX_PACKAGE_MB = 200
+"""Ray keeps the package in the memory of the head node and refuses more than its largest gRPC message (500 MB)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the package: where it comes from and its path inside."""
+
+    source: Path
+    path: str
+    size: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Package:
+    entries: tuple[Entry, ...]
+    config_path: str
+    """Path of the config inside the package."""
+    notes: tuple[str, ...]
+    """What was left for the cluster to find, for the person who submits."""
+
+    @property
+    def size(self) -> int:
+        return sum(entry.size for entry in self.entries)
+
+
+def plan_package(
+    config_file: Path,
+    config: SolveConfig,
+    *,
+    folder: Path,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    max_mb: float = MAX_PACKAGE_MB,
+) -> Package:
+    """Lists what goes. Relative paths are those of `folder` (the working folder) and keep their place in the package.
+
+    Raises ConfigError for a file that does not exist, lies outside `folder`, looks like a secret, or is too much.
+    """
+    folder = folder.resolve()
+    excludes = (*EXCLUDES, *exclude)
+    notes: list[str] = []
+    found: dict[str, Entry] = {}
+
+    def add(source: Path, path: str) -> None:
+        found.setdefault(path, Entry(source, path, source.stat().st_size))
+
+    for name in PACKAGES:
+        for file in files_under(CODE_ROOT / name, excludes):
+            add(file, file.relative_to(CODE_ROOT).as_posix())
+
+    config_file = config_file.resolve()
+    inside = config_file.is_relative_to(folder)
+    config_path = config_file.relative_to(folder).as_posix() if inside else f"submitted/{config_file.name}"
+    add(config_file, config_path)
+
+    wanted = [(f"problems.files: {name}", name, True) for name in config.problems.files]
+    wanted.append(("model.path", config.model.path, False))
+    wanted += [(f"--include {name}", name, True) for name in include]
+    for where, name, required in wanted:
+        if "://" in name:
+            continue
+        if Path(name).is_absolute():
+            notes.append(f"{where}: {name} is absolute; it must exist on the cluster")
+            continue
+        matches = sorted(folder.glob(name))
+        if not matches:
+            if required:
+                raise ConfigError(f"{where}: nothing matches {name} in {folder}")
+            notes.append(f"{where}: {name} is no local folder; the cluster takes it as a hub id")
+            continue
+        for match in matches:
+            for file in files_under(match, excludes):
+                if not file.resolve().is_relative_to(folder):
+                    raise ConfigError(
+                        f"{where}: {file} lies outside {folder}; give an absolute path that exists on the cluster"
+                    )
+                path = file.relative_to(folder).as_posix()
+                if not matching(path, exclude):
+                    add(file, path)
+
+    entries = tuple(sorted(found.values(), key=lambda entry: entry.path))
+    for entry in entries:
+        if secret := matching(entry.path, SECRETS):
+            raise ConfigError(
+                f"{entry.path} looks like a secret ({secret}) and will not be packaged; pass secrets with --env NAME"
+            )
+    package = Package(entries, config_path, tuple(notes))
+    if package.size > max_mb * 1e6:
+        largest = sorted(entries, key=lambda entry: -entry.size)[:3]
+        names = ", ".join(f"{entry.path} ({entry.size / 1e6:.1f} MB)" for entry in largest)
+        raise ConfigError(
+            f"the package would hold {package.size / 1e6:.1f} MB, more than {max_mb:g} MB; largest: {names}. "
+            "Put large files on s3:// or a shared file system, leave them out with --exclude, or raise --max-package-mb"
+        )
+    return package
+
+
+def files_under(path: Path, excludes: Iterable[str]) -> Iterator[Path]:
+    """Files of a folder in name order, or the one file itself. Links that leave the folder are skipped."""
+    excludes = tuple(excludes)
+    if path.is_file():
+        yield path
+        return
+    top = path.resolve()
+    for file in sorted(path.rglob("*")):
+        relative = file.relative_to(path).as_posix()
+        if matching(relative, excludes) or not file.is_file() or not file.resolve().is_relative_to(top):
+            continue
+        yield file
+
+
+def matching(path: str, patterns: Iterable[str]) -> str | None:
+    """The first pattern that fits the whole path or any one part of it."""
+    parts = (path, *PurePosixPath(path).parts)
+    for pattern in patterns:
+        if any(fnmatch.fnmatchcase(part, pattern) for part in parts):
+            return pattern
+    return None
+
+
+def zip_package(package: Package) -> bytes:
+    """The zip; the same bytes for the same content, whatever the files' times and owners are."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for entry in package.entries:
+            info = zipfile.ZipInfo(entry.path, date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, entry.source.read_bytes())
+    return buffer.getvalue()
