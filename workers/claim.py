@@ -1,0 +1,137 @@
+"""Who owns a run: one epoch at a time, claimed by an exclusive write and kept alive by a heartbeat.
+
+Promises: of two jobs pointed at one run, one gets the epoch and the other is refused with RunHeldError; a run whose
+owner is dead is taken over (at once if the owner was a process of this machine, else when its heartbeat stops moving);
+after a claim, no earlier epoch can add rows (its streams are fenced).
+Does not: trust clocks of other machines: only movement of the heartbeat counts, measured with our own clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+from verifiers.types import Json
+from workers.parts import fence_stream, stream_name
+from workers.storage import Storage
+
+LEASE = "lease.json"
+POLL_S = 0.5
+
+
+class RunHeldError(Exception):
+    """Another job is working on this run; the text is for the user."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to write to a run, until somebody claims a later epoch."""
+
+    epoch: int
+    num_streams: int
+    token: str
+
+    def streams(self) -> list[str]:
+        return [stream_name(self.epoch, writer) for writer in range(self.num_streams)]
+
+
+def claim_run(storage: Storage, num_streams: int, lease_s: float) -> Claim:
+    """Takes the next epoch and fences every stream of the earlier ones. Raises RunHeldError."""
+    refuse_if_alive(storage, lease_s)
+    token = uuid.uuid4().hex
+    epochs = read_epochs(storage)
+    epoch = max(epochs, default=0) + 1
+    body = {"token": token, "num_streams": num_streams, "owner": describe_owner(token)}
+    if not storage.create(epoch_key(epoch), json.dumps(body).encode()):
+        raise RunHeldError(f"{storage.uri}: another job started on this run at the same moment; let it finish")
+    claim = Claim(epoch, num_streams, token)
+    beat(storage, claim, 0)
+    for earlier, num_earlier in epochs.items():
+        for writer in range(num_earlier):
+            fence_stream(storage, stream_name(earlier, writer))
+    return claim
+
+
+def epoch_key(epoch: int) -> str:
+    return f"epochs/{epoch:04d}.json"
+
+
+def read_epochs(storage: Storage) -> dict[int, int]:
+    """Claimed epochs → number of their streams."""
+    epochs = {}
+    for key in storage.keys("epochs/"):
+        if key.endswith(".json"):
+            epochs[int(Path(key).stem)] = int(json.loads(storage.read(key) or b"{}")["num_streams"])
+    return epochs
+
+
+def is_superseded(storage: Storage, claim: Claim) -> bool:
+    """True once a later epoch was claimed: whoever holds `claim` must stop."""
+    return storage.read(epoch_key(claim.epoch + 1)) is not None
+
+
+def beat(storage: Storage, claim: Claim, count: int) -> None:
+    """Says that the owner of `claim` is alive. Call it several times per lease."""
+    body = {"epoch": claim.epoch, "beat": count, "owner": describe_owner(claim.token)}
+    storage.replace(LEASE, json.dumps(body).encode())
+
+
+def release(storage: Storage, claim: Claim) -> None:
+    """Ends the lease in good order, so that a resume need not wait."""
+    storage.replace(LEASE, json.dumps({"epoch": claim.epoch, "released": True}).encode())
+
+
+def describe_owner(token: str) -> dict[str, Json]:
+    return {
+        "token": token,
+        "host": socket.gethostname(),
+        "boot": boot_id(),
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
+
+
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def is_running(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def refuse_if_alive(storage: Storage, lease_s: float) -> None:
+    """Returns once no owner is alive; waits up to `lease_s` for a heartbeat that may never move."""
+    first = storage.read(LEASE)
+    lease = json.loads(first or b"{}")
+    owner = lease.get("owner")
+    if not owner:
+        return
+    held = f"{storage.uri}: process {owner['pid']} on {owner['host']} is working on this run"
+    if owner["boot"] and owner["boot"] == boot_id():
+        # A process number of another container means nothing here; then only the heartbeat tells.
+        if is_running(owner["pid"], owner["started"]):
+            raise RunHeldError(f"{held}; let it finish, stop it, or choose another run.id")
+        if owner["host"] == socket.gethostname():
+            return
+    deadline = time.monotonic() + lease_s
+    while time.monotonic() < deadline:
+        time.sleep(min(POLL_S, lease_s / 4))
+        now = storage.read(LEASE)
+        if json.loads(now or b"{}").get("released"):
+            return
+        if now != first:
+            raise RunHeldError(f"{held}; let it finish, stop it, or choose another run.id")

@@ -1,0 +1,123 @@
+"""Parquet parts of a run: streams of exclusive slots, so that a row is written once whoever dies and whenever.
+
+    samples/e0002-w00-000017.parquet      epoch 2, stream 0, slot 17
+
+Promises: a part appears whole or not at all. A stream's slots are filled in order, each by one exclusive `create`. Who
+takes a stream over first fills its next slot with an empty part (a fence): a writer of before finds its slot taken and
+stops with Fenced. The streams of an epoch are fixed when the epoch is claimed (workers.claim), so a new epoch can fence
+all of them before it reads what is durable. Reasons and proof: docs/decisions/exactly_once.md.
+Does not: decide which rows to write; the coordinator never hands one row to two streams of one epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from workers.records import SAMPLE_SCHEMA
+from workers.storage import Storage, StorageError
+
+FOLDER = "samples/"
+ROW_GROUP_ROWS = 4096
+"""Small enough for a range read of a few problems' texts, large enough to compress well."""
+READERS = 8
+NAME = re.compile(r"^samples/(e(\d{4,})-w(\d{2,}))-(\d{6,})\.parquet$")
+
+
+class FencedError(Exception):
+    """The stream belongs to somebody else now; whoever sees this must write nothing more."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PartName:
+    stream: str
+    epoch: int
+    slot: int
+
+    @property
+    def key(self) -> str:
+        return part_key(self.stream, self.slot)
+
+
+def stream_name(epoch: int, writer: int) -> str:
+    return f"e{epoch:04d}-w{writer:02d}"
+
+
+def part_key(stream: str, slot: int) -> str:
+    return f"{FOLDER}{stream}-{slot:06d}.parquet"
+
+
+def list_parts(storage: Storage, stream: str = "") -> list[PartName]:
+    """The committed parts (fences too), of one stream or of the whole run, in slot order."""
+    matches = [NAME.match(key) for key in storage.keys(FOLDER + stream)]
+    names = [PartName(m[1], int(m[2]), int(m[4])) for m in matches if m and stream in ("", m[1])]
+    return sorted(names, key=lambda name: (name.epoch, name.stream, name.slot))
+
+
+def encode_part(table: pa.Table) -> bytes:
+    """Parquet bytes with a token of their own, so that no two writes are equal by chance."""
+    metadata = {**(SAMPLE_SCHEMA.metadata or {}), b"proofmill.part": uuid.uuid4().hex.encode()}
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    return sink.getvalue()
+
+
+def append_part(storage: Storage, stream: str, slot: int, data: bytes) -> str:
+    """Fills one slot and returns its key. Raises FencedError if somebody else filled it."""
+    key = part_key(stream, slot)
+    if not storage.create(key, data):
+        raise FencedError(f"{storage.uri}/{key} was written by another job: this run has been taken over")
+    return key
+
+
+def fence_stream(storage: Storage, stream: str) -> int:
+    """Ends whoever wrote to `stream`; returns the first slot that is free for its new owner."""
+    names = list_parts(storage, stream)
+    slot = names[-1].slot + 1 if names else 0
+    empty = encode_part(SAMPLE_SCHEMA.empty_table())
+    while not storage.create(part_key(stream, slot), empty):
+        slot += 1
+    return slot + 1
+
+
+def read_part(storage: Storage, key: str, columns: list[str] | None = None) -> pa.Table:
+    """Raises StorageError if the part is gone or can not be read."""
+    data = storage.read(key)
+    if data is None:
+        raise StorageError(f"{storage.uri}/{key}: listed but gone; was the run's folder changed by hand?")
+    try:
+        return pq.read_table(pa.BufferReader(data), columns=columns)
+    except pa.ArrowInvalid as error:
+        raise StorageError(f"{storage.uri}/{key}: not a readable Parquet file: {error}") from error
+
+
+def read_parts(storage: Storage, columns: list[str], stream: str = "", from_slot: int = 0) -> Iterator[pa.Table]:
+    """One table a part, with a `part` column that names it; several parts are read at once."""
+
+    def read(name: PartName) -> pa.Table:
+        table = read_part(storage, name.key, columns)
+        return table.append_column("part", pa.array([name.key] * len(table), pa.string()).dictionary_encode())
+
+    names = [name for name in list_parts(storage, stream) if name.slot >= from_slot]
+    with ThreadPoolExecutor(READERS) as pool:
+        yield from pool.map(read, names)
+
+
+def read_row(storage: Storage, key: str, problem_id: str, sample_index: int) -> dict[str, object]:
+    """One row of a part. Raises KeyError where it is not there."""
+    table = read_part(storage, key)
+    found = table.filter(
+        pc.and_(pc.equal(table["problem_id"], problem_id), pc.equal(table["sample_index"], sample_index))
+    )
+    if not len(found):
+        raise KeyError(f"{key} has no row {problem_id} #{sample_index}")
+    row: dict[str, object] = found.to_pylist()[0]
+    return row
