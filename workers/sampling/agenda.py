@@ -1,0 +1,85 @@
+"""Which open problem gets the next sample: a heap over the policy's priorities with lazy re-keying.
+
+Promises: `take` hands out the highest priority as of now for problems whose priority only fell since they were pushed
+(push again after a verdict, which may raise it); a settled problem is never handed out; the heap
+holds at most about two entries a problem. Speed: benchmarks/policies.py.
+Does not: keep problems alive or know about leases.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+
+from workers.sampling.policy import Policy
+from workers.sampling.state import ProblemState
+
+_SLACK = 64
+"""Dead entries tolerated beyond one per live one before the heap is rebuilt."""
+
+
+class Agenda:
+    """Problems that may want samples. Not thread-safe."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._heap: list[tuple[float, int, ProblemState]] = []
+        self._tie = itertools.count()
+        self._live = 0
+
+    def __len__(self) -> int:
+        """Problems queued."""
+        return self._live
+
+    def push(self, state: ProblemState) -> None:
+        """Queues a problem, or moves it up if its priority rose. Cheap, and harmless for one that wants nothing."""
+        if not self._policy.next_samples(state, 1):
+            return
+        key = -self._policy.priority(state)
+        if state.queued is not None:
+            if key >= state.queued:
+                return  # fell or stayed: found out when it reaches the top
+        else:
+            self._live += 1
+        self._put(state, key)
+        if len(self._heap) > 2 * self._live + _SLACK:
+            self._heap = [entry for entry in self._heap if entry[2].queued == entry[0]]
+            heapq.heapify(self._heap)
+
+    def take(self, room: int) -> list[tuple[ProblemState, int]]:
+        """Issues up to `room` samples: (problem, index) in order of priority."""
+        taken: list[tuple[ProblemState, int]] = []
+        policy = self._policy
+        while self._heap and len(taken) < room:
+            key, _, state = heapq.heappop(self._heap)
+            if state.queued != key:
+                continue
+            wanted = policy.next_samples(state, room - len(taken))
+            if not wanted:
+                self._drop(state)
+                continue
+            current = -policy.priority(state)
+            if current > key and self._heap and current > self._heap[0][0]:
+                self._put(state, current)
+                continue
+            taken.extend((state, index) for index in policy.issue(state, min(wanted, policy.stride)))
+            if policy.next_samples(state, 1):
+                self._put(state, -policy.priority(state))
+            else:
+                self._drop(state)
+        return taken
+
+    def rekey(self) -> None:
+        """After a change that moves every priority (a refit): O(problems queued)."""
+        live = {entry[2].number: entry[2] for entry in self._heap if entry[2].queued == entry[0]}
+        self._heap.clear()
+        for state in live.values():
+            self._put(state, -self._policy.priority(state))
+
+    def _put(self, state: ProblemState, key: float) -> None:
+        state.queued = key
+        heapq.heappush(self._heap, (key, next(self._tie), state))
+
+    def _drop(self, state: ProblemState) -> None:
+        state.queued = None
+        self._live -= 1

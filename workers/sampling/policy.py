@@ -1,0 +1,256 @@
+"""Sampling policies: how many samples a problem gets, when it is settled and what may then be aborted. Pure, no Ray.
+
+    state = policy.open(number, domain); agenda.push(state)
+    for state, index in agenda.take(room): …                     issue sample `index`
+    policy.observe(state, index, outcome, tokens, seconds)       verdicts, in any order
+    if policy.settle(state): …                                   else agenda.push(state)
+    for index in policy.abortable(state): …                      abort or withdraw; then observe it as ABORTED
+
+Every policy gives each problem a `Plan`: a stopping rule on that problem's counts, fixed before its first sample. In
+`unbiased` mode the plan is applied in index order, so a problem is settled once every index up to its settling index
+has a verdict, and only indices above it are abortable: an index at or below it runs to its end however long it takes,
+because a long sample is less often right and dropping it would flatter the model. In `fast` mode the plan is applied
+to whatever has a verdict and the rest is abortable at once; no unbiased estimate follows (the stored rule says so).
+
+With repair rounds the trial is a whole chain: `observe` is called once for the index of its first attempt, with
+VERIFIED, or REPAIRED if a later round was verified, or the last failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
+from workers.sampling.state import SOLUTIONS, Outcome, ProblemState
+
+_STARTED = 1e15
+"""Above any problem number: a started problem goes on before a new one is begun, which keeps few problems open and
+starts the long chains of waves early."""
+
+
+class Policy:
+    """What the three policies share; each of them chooses plans, how many samples run at once, and priorities.
+
+    Not thread-safe: the coordinator calls it from one place.
+    """
+
+    name = ""
+    stride = 1_000_000
+    """Samples of one problem that the agenda hands out before it looks at the next problem."""
+
+    def __init__(self, num_samples: int, *, unbiased: bool = True) -> None:
+        self.num_samples = num_samples
+        self.unbiased = unbiased
+
+    # What a policy chooses.
+
+    def plan_for(self, domain: str) -> Plan:
+        """The plan of a problem about to be opened. May use what other problems showed, never this one."""
+        raise NotImplementedError
+
+    def num_wanted(self, state: ProblemState) -> int:
+        """Further samples that this open problem may have issued now, before `num_samples` caps it."""
+        raise NotImplementedError
+
+    def priority(self, state: ProblemState) -> float:
+        """The agenda hands out the highest first."""
+        return (_STARTED if state.next_index else 0.0) - state.number
+
+    # What the coordinator calls.
+
+    def open(self, number: int, domain: str) -> ProblemState:
+        return ProblemState(number, sys.intern(domain), self.plan_for(domain))
+
+    def next_samples(self, state: ProblemState, room: int) -> int:
+        """How many further samples may be issued now, at most `room`."""
+        if state.settled or state.bound >= 0:
+            return 0
+        return max(0, min(room, self.num_wanted(state), state.plan.num_samples - state.next_index))
+
+    def issue(self, state: ProblemState, count: int) -> range:
+        """Gives out the next `count` indices."""
+        first = state.next_index
+        state.next_index += count
+        return range(first, state.next_index)
+
+    def observe(
+        self, state: ProblemState, index: int, outcome: Outcome, tokens: int = 0, seconds: float = 0.0, key: int = 0
+    ) -> None:
+        """Records one outcome; a second one for an index is ignored (a lease may be answered twice).
+
+        `key` is the `solution_key` of a solution's text, needed with `distinct` only.
+        """
+        if state.outcome(index):
+            return
+        outcomes = bytearray(state.outcomes.ljust(index + 1, b"\0"))
+        outcomes[index] = outcome
+        state.outcomes = bytes(outcomes)
+        state.next_index = max(state.next_index, index + 1)
+        state.tokens += tokens
+        if outcome == Outcome.ABORTED:
+            return
+        state.num_known += 1
+        if outcome not in SOLUTIONS:
+            state.num_failed += 1
+        elif not state.plan.distinct:
+            state.num_useful += 1
+            self._lower_bound(state)
+        else:
+            keys = state.keys = state.keys if state.keys is not None else {}
+            keys[key] = min(index, keys.get(key, index))
+            state.num_useful = len(keys)
+            self._lower_bound(state)
+
+    def settle(self, state: ProblemState) -> bool:
+        """Applies the plan; true when this call settled the problem."""
+        if state.settled:
+            return False
+        if self.unbiased and not self._walk(state):
+            return bool(state.settled)
+        # `fast`, or an index of the prefix was lost to a budget stop: the counts decide, in whatever order they came.
+        plan = state.plan
+        state.settled = plan.stop(state.num_useful, state.num_failed, state.num_known)
+        if not state.settled and state.next_index >= plan.num_samples and not state.num_in_flight:
+            state.settled = EXHAUSTED
+        return bool(state.settled)
+
+    def end(self, state: ProblemState) -> None:
+        """Closes a problem that a budget left open."""
+        if not state.settled:
+            state.settled = BUDGET
+
+    def abortable(self, state: ProblemState) -> list[int]:
+        """Indices in flight whose fate no longer matters to the plan. Cheap; call it after a solution or a settling."""
+        if state.settled and (not self.unbiased or state.settled_at_index < 0):
+            return state.in_flight
+        last = state.settled_at_index if state.settled else state.bound
+        return [index for index in state.in_flight if index > last] if last >= 0 else []
+
+    def stopping_rule(self, state: ProblemState) -> dict[str, Any]:
+        """Stored with the problem as JSON; all that workers.estimates needs beside the outcomes."""
+        return {"policy": self.name, "estimates": self.estimates, **state.plan.to_json()}
+
+    @property
+    def estimates(self) -> str:
+        return "unbiased" if self.unbiased else "fast"
+
+    def restore(
+        self,
+        state: ProblemState,
+        outcomes: Mapping[int, Outcome],
+        tokens: int = 0,
+        keys: Mapping[int, int] | None = None,
+    ) -> None:
+        """Replays durable outcomes (index → outcome, with `distinct` also index → solution key) and settles.
+
+        Indices below the highest durable one that have no row were lost with the process that ran them: they are
+        `missing` and must be issued again under their own index before new ones.
+        """
+        for index, outcome in outcomes.items():
+            self.observe(state, index, outcome, key=(keys or {}).get(index, 0))
+        state.tokens += tokens
+        self.settle(state)
+
+    def missing(self, state: ProblemState) -> list[int]:
+        """After `restore`: indices to issue again, which is to say those in flight that the plan may still need."""
+        if state.settled:
+            return []
+        last = state.bound if state.bound >= 0 else state.next_index
+        return [index for index in state.in_flight if index <= last]
+
+    # Index order.
+
+    def _walk(self, state: ProblemState) -> bool:
+        """Moves the prefix on through known outcomes up to the plan's stop. True if an aborted index bars the way."""
+        outcomes, plan, keys = state.outcomes, state.plan, state.keys
+        while state.prefix < len(outcomes):
+            outcome = outcomes[state.prefix]
+            if not outcome:
+                return False
+            if outcome == Outcome.ABORTED:
+                return True
+            state.prefix += 1
+            state.prefix_failed += outcome not in SOLUTIONS
+            if plan.distinct:
+                # Whether a text is new depends on the order of indices, not on that of arrivals.
+                useful = sum(index < state.prefix for index in keys.values()) if keys else 0
+            else:
+                useful = state.prefix - state.prefix_failed
+            state.settled = plan.stop(useful, state.prefix_failed, state.prefix)
+            if state.settled:
+                state.settled_at_index = state.prefix - 1
+                return False
+        return False
+
+    def _lower_bound(self, state: ProblemState) -> None:
+        """Solutions already known bound the settling index from above: what is unknown can only move it down."""
+        needed = state.plan.num_verified
+        if not needed or state.num_useful < needed or not self.unbiased:
+            return
+        if state.plan.distinct:
+            firsts: Iterable[int] = (state.keys or {}).values()
+        else:
+            firsts = (index for index, outcome in enumerate(state.outcomes) if outcome in SOLUTIONS)
+        state.bound = sorted(firsts)[needed - 1]
+
+
+class Fixed(Policy):
+    """`num_samples` samples for each problem, whatever comes out."""
+
+    name = "fixed"
+
+    def __init__(self, num_samples: int, *, unbiased: bool = True) -> None:
+        # Nothing is ever aborted, so there is no faster mode to choose.
+        super().__init__(num_samples, unbiased=True)
+        self._plan = Plan(num_samples)
+
+    def plan_for(self, domain: str) -> Plan:
+        return self._plan
+
+    def num_wanted(self, state: ProblemState) -> int:
+        return state.plan.num_samples
+
+
+class UntilVerified(Policy):
+    """Waves of `wave` samples until `num_verified` (distinct) solutions, at most `num_samples` samples.
+
+    The next wave waits for the last verdict of the one before: a sample not begun costs nothing.
+    """
+
+    name = "until_verified"
+
+    def __init__(
+        self, num_samples: int, wave: int, num_verified: int = 1, *, distinct: bool = False, unbiased: bool = True
+    ) -> None:
+        super().__init__(num_samples, unbiased=unbiased)
+        self.wave = wave
+        self._plan = Plan(num_samples, num_verified, distinct=distinct)
+
+    def plan_for(self, domain: str) -> Plan:
+        return self._plan
+
+    def num_wanted(self, state: ProblemState) -> int:
+        if not state.num_in_flight:
+            return self.wave
+        # A wave cut short by a lack of room goes on to its end.
+        return -state.next_index % self.wave
+
+
+def make_policy(sampling: Mapping[str, Any]) -> Policy:
+    """From the fields of the config's `[sampling]`; others are ignored. Raises ValueError for an unknown policy."""
+    name = sampling.get("policy", "fixed")
+    num_samples = sampling["num_samples"]
+    unbiased = sampling.get("estimates", "unbiased") == "unbiased"
+    if name == "fixed":
+        return Fixed(num_samples)
+    settings: dict[str, Any] = {
+        "wave": sampling.get("wave", 4),
+        "num_verified": sampling.get("num_verified", 1),
+        "distinct": sampling.get("distinct", False),
+        "unbiased": unbiased,
+    }
+    if name == "until_verified":
+        return UntilVerified(num_samples, **settings)
+    raise ValueError(f"unknown sampling policy {name!r}; known: fixed, until_verified, adaptive")

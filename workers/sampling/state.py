@@ -1,0 +1,126 @@
+"""What the coordinator keeps of one problem: its outcomes by sample index and where its plan stands.
+
+Promises: under 300 bytes a problem at 16 samples (a test measures it), and `settled_at_index` depends on the outcomes
+alone, not on the order in which they arrived.
+Does not: hold texts, or decide (workers.sampling.policy does).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+
+from workers.sampling.plan import OPEN, Plan
+
+
+class Outcome(IntEnum):
+    """Fate of one sample index; fits a byte. The numbers are not stored anywhere durable."""
+
+    UNKNOWN = 0
+    """Not issued, or in flight."""
+    VERIFIED = 1
+    REFUTED = 2
+    MALFORMED = 3
+    UNDECIDED = 4
+    ERROR = 5
+    """Out of retries. For the stopping rule and the estimates a failure like any other: the rate estimated is that of
+    samples which end up verified."""
+    ABORTED = 6
+    """Stopped in the engine or withdrawn before it began; no verdict."""
+    REPAIRED = 7
+    """Verified in a repair round only. It settles a problem; it is no success of the first attempt."""
+
+    @property
+    def is_solution(self) -> bool:
+        return self in SOLUTIONS
+
+
+SOLUTIONS = frozenset({Outcome.VERIFIED, Outcome.REPAIRED})
+
+OUTCOME_OF_STATUS = {
+    "verified": Outcome.VERIFIED,
+    "refuted": Outcome.REFUTED,
+    "malformed": Outcome.MALFORMED,
+    "undecided": Outcome.UNDECIDED,
+    "error": Outcome.ERROR,
+    None: Outcome.ABORTED,
+}
+"""By the `status` column of a sample row; an aborted row has none."""
+
+
+class ProblemState:
+    """One open problem. Made by `Policy.open`, changed only by the policy."""
+
+    __slots__ = (
+        "bound",
+        "domain",
+        "keys",
+        "next_index",
+        "num_failed",
+        "num_known",
+        "num_useful",
+        "number",
+        "outcomes",
+        "plan",
+        "prefix",
+        "prefix_failed",
+        "queued",
+        "settled",
+        "settled_at_index",
+        "tokens",
+    )
+
+    def __init__(self, number: int, domain: str, plan: Plan) -> None:
+        self.number = number
+        """Position in the problem set."""
+        self.domain = domain
+        """Shared with the other problems of the domain (interned by the policy)."""
+        self.plan = plan
+        self.next_index = 0
+        """Samples issued so far; the next sample gets this index."""
+        self.outcomes = b""
+        """One byte an index (`Outcome`); shorter than a bytearray by half at these lengths."""
+        self.keys: dict[int, int] | None = None
+        """With `distinct`: solution key → lowest index known to carry it."""
+        self.num_known = 0
+        """Indices with a verdict, in any order."""
+        self.num_useful = 0
+        """Useful solutions among them: all, or those with different texts."""
+        self.num_failed = 0
+        self.prefix = 0
+        """Length of the longest prefix of known outcomes that the plan has been applied to."""
+        self.prefix_failed = 0
+        self.bound = -1
+        """The settling index is at most this, whatever is still in flight; -1 = not known yet."""
+        self.tokens = 0
+        self.settled = OPEN
+        self.settled_at_index = -1
+        """Last index of the prefix that the plan used; -1 while open, in `fast` mode and after a budget stop."""
+        self.queued: float | None = None
+        """Its key on the agenda."""
+
+    def outcome(self, index: int) -> Outcome:
+        return Outcome(self.outcomes[index]) if index < len(self.outcomes) else Outcome.UNKNOWN
+
+    @property
+    def in_flight(self) -> list[int]:
+        """Indices issued and without an outcome, ascending."""
+        known = len(self.outcomes)
+        return [index for index in range(self.next_index) if index >= known or not self.outcomes[index]]
+
+    @property
+    def num_in_flight(self) -> int:
+        return self.next_index - len(self.outcomes) + self.outcomes.count(0)
+
+    @property
+    def solved(self) -> bool:
+        return self.num_useful > 0
+
+
+def solution_key(text: str) -> int:
+    """Equal for texts that differ in white space or case only; what `distinct` compares.
+
+    >>> solution_key("x = 5,  so\\n5") == solution_key("X = 5, so 5") != solution_key("x = 6")
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(" ".join(text.split()).lower().encode(), digest_size=8).digest(), "big")
