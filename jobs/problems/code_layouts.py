@@ -1,0 +1,142 @@
+"""Layouts of code benchmarks: HumanEval, MBPP, LiveCodeBench. docs/code_problems.md describes the references made
+here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import pickle
+import zlib
+from collections.abc import Mapping
+
+from jobs.problems.faults import BadRow, excerpt
+from jobs.problems.rows import RowContext, identity, objects, optional_string, parsed, some, string
+from verifiers.types import Json, Kind, Problem
+
+Row = Mapping[str, Json]
+
+MAX_TESTS_BYTES = 512 * 2**20
+"""LiveCodeBench's largest private tests are some 100 MB unpacked; a zlib bomb unpacks to far more."""
+
+
+def read_humaneval(row: Row, context: RowContext) -> Problem:
+    """openai/human-eval: `prompt` is the head of a function, `test` a program that defines `check(candidate)`."""
+    prompt, entry_point = string(row, "prompt"), string(row, "entry_point")
+    task = "Complete this Python function. Give the whole program in one ```python block."
+    return Problem(
+        id=identity(row, "task_id", context),
+        kind=Kind.CODE,
+        prompt=f"{task}\n\n```python\n{prompt.strip()}\n```",
+        reference={"mode": "assert", "entry_point": entry_point, "prompt": prompt, "test": string(row, "test")},
+        source="humaneval",
+    )
+
+
+def read_mbpp(row: Row, context: RowContext) -> Problem:
+    """google-research MBPP: `text` (`prompt` in the sanitised set) and `test_list`, asserts that call the function by
+    name."""
+    tests = row.get("test_list")
+    if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
+        raise BadRow("test_list", excerpt(tests), "a list of assert statements")
+    task = string(row, "prompt" if "prompt" in row else "text").strip()
+    imports = row.get("test_imports") or []
+    if not isinstance(imports, list) or not all(isinstance(line, str) for line in imports):
+        raise BadRow("test_imports", excerpt(imports), "a list of import statements")
+    setup = "\n".join(line for line in [*imports, optional_string(row, "test_setup_code")] if line.strip())
+    reference: dict[str, Json] = {"mode": "assert", "test_list": tests}
+    if setup:
+        reference["test_setup"] = setup
+    return Problem(
+        id=f"mbpp-{identity(row, 'task_id', context)}",
+        kind=Kind.CODE,
+        # MBPP's own protocol: the asserts tell the function's name and signature.
+        prompt=f"{task}\nYour code should pass these tests:\n\n```python\n" + "\n".join(tests) + "\n```",
+        reference=reference,
+        source="mbpp",
+    )
+
+
+def read_livecodebench(row: Row, context: RowContext) -> Problem:
+    """livecodebench/code_generation_lite: public and private tests, each `stdin` or `functional` (arguments one a
+    line)."""
+    tests = objects(row, "public_test_cases") + private_tests(row.get("private_test_cases"))
+    if not tests:
+        raise BadRow("public_test_cases", "no tests, public or private", "at least one test")
+    kinds = {test.get("testtype") for test in tests}
+    if kinds not in ({"stdin"}, {"functional"}):
+        raise BadRow("public_test_cases", f"testtype {excerpt(sorted(map(str, kinds)))}", "all stdin or all functional")
+    for test in tests:
+        if not isinstance(test.get("input"), str) or not isinstance(test.get("output"), str):
+            raise BadRow(
+                "public_test_cases", f"a test is {excerpt(test)}", '{"input": "…", "output": "…", "testtype": "…"}'
+            )
+    starter = optional_string(row, "starter_code")
+    reference: dict[str, Json]
+    if kinds == {"stdin"}:
+        how = "Read the input from standard input and write the answer to standard output."
+        pairs = [{"input": test["input"], "output": test["output"]} for test in tests]
+        reference = {"mode": "stdin", "tests": pairs}
+    else:
+        metadata = parsed(row.get("metadata") or "{}", "metadata")
+        name = metadata.get("func_name") if isinstance(metadata, dict) else None
+        if not isinstance(name, str) or not name:
+            raise BadRow(
+                "metadata", f"no func_name: {excerpt(row.get('metadata'))}", '{"func_name": "…"} for functional tests'
+            )
+        how = "Use this starting code."
+        pairs = [functional_test(test) for test in tests]
+        # The publisher's own check compares after JSON, where a tuple is a list.
+        reference = {"mode": "function", "entry_point": f"Solution.{name}", "compare": "json", "tests": pairs}
+    question = string(row, "question_content").strip()
+    code = f"\n\n```python\n{starter.rstrip()}\n```" if starter.strip() else ""
+    return Problem(
+        id=f"{optional_string(row, 'platform') or 'lcb'}-{identity(row, 'question_id', context)}",
+        kind=Kind.CODE,
+        prompt=f"{question}\n\n{how} Give the whole program in one ```python block.{code}",
+        reference=reference,
+        domain=optional_string(row, "difficulty"),
+        source="livecodebench",
+        meta=some(contest_date=str(row.get("contest_date") or ""), contest_id=row.get("contest_id")),
+    )
+
+
+def functional_test(test: Row) -> dict[str, Json]:
+    arguments = [parsed(line, "input of a functional test") for line in test["input"].split("\n") if line.strip()]
+    return {"input": arguments, "output": parsed(test["output"], "output of a functional test")}
+
+
+def private_tests(value: Json) -> list[dict[str, Json]]:
+    """Private tests: JSON text, or base64 of zlib of a pickle of JSON text. Raises BadRow."""
+    field = "private_test_cases"
+    if value is None or value == "":
+        return []
+    try:
+        return objects({field: value}, field)
+    except BadRow:
+        if not isinstance(value, str):
+            raise
+    try:
+        packed = base64.b64decode(value, validate=True)
+        decompressor = zlib.decompressobj()
+        data = decompressor.decompress(packed, MAX_TESTS_BYTES)
+        if decompressor.unconsumed_tail:
+            raise BadRow(field, f"unpacks to more than {MAX_TESTS_BYTES >> 20} MiB", "tests of one problem")
+        text = TextUnpickler(io.BytesIO(data)).load()
+    except (binascii.Error, zlib.error, EOFError) as error:
+        raise BadRow(field, f"neither JSON nor base64 of zlib: {error}", "the file as its publisher has it")
+    except Exception as error:  # a hostile pickle can make load() raise anything
+        raise BadRow(field, f"a pickle that is not plain text: {excerpt(str(error))}", "a pickled JSON string")
+    if not isinstance(text, str):
+        raise BadRow(field, f"pickled {type(text).__name__}, not text", "a pickled JSON string")
+    return objects({field: text}, field)
+
+
+class TextUnpickler(pickle.Unpickler):
+    """Unpickles builtin values only. Unpickling is running a program: any global it asks for is refused unresolved."""
+
+    def find_class(self, module_name: str, global_name: str) -> object:
+        raise pickle.UnpicklingError(f"the pickle asks for {module_name}.{global_name}")
+
+    def persistent_load(self, pid: object) -> object:
+        raise pickle.UnpicklingError("the pickle asks for a persistent object")

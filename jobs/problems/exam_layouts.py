@@ -1,0 +1,149 @@
+"""Layouts of benchmarks: GSM8K, MATH and its kin, GPQA, miniF2F and ProofNet."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping
+
+from jobs.problems.faults import BadRow, excerpt
+from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
+from verifiers.types import Json, Kind, Problem
+
+Row = Mapping[str, Json]
+
+MATH_PROMPTS = ("problem", "Problem")
+MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer")
+MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id")
+MATH_DOMAINS = ("subject", "problem_type", "question_type", "type", "Category")
+LEAN_TAIL = re.compile(r":=\s*(by\b\s*)?(sorry\s*)?$")
+LEAN_DECLARATION = re.compile(r"(?:^|\s)(?:theorem|lemma|example|def|abbrev)\s+(\S+)")
+
+
+def looks_like_gsm8k(row: Row) -> bool:
+    return isinstance(row["answer"], str) and "####" in row["answer"]
+
+
+def read_gsm8k(row: Row, context: RowContext) -> Problem:
+    """openai/grade-school-math: the answer follows `####` at the end of the worked solution."""
+    worked = string(row, "answer")
+    _, found, answer = worked.rpartition("####")
+    if not found or not answer.strip():
+        raise BadRow("answer", f"no `#### answer` at its end: {excerpt(worked[-60:])}", "worked steps, then `#### 18`")
+    return Problem(
+        id=context.made_id,
+        kind=Kind.MATH,
+        prompt=string(row, "question").strip(),
+        # GSM8K groups thousands with commas; in a final answer of this set a comma never separates two values.
+        reference={"answer": re.sub(r"(?<=\d),(?=\d{3})", "", answer.strip())},
+        domain="word problems",
+        source="gsm8k",
+    )
+
+
+def looks_like_math(row: Row) -> bool:
+    has_answer = any(name in row for name in MATH_ANSWERS) or "\\boxed" in str(row.get("solution", ""))
+    return has_answer and any(name in row for name in MATH_PROMPTS)
+
+
+def read_math(row: Row, context: RowContext) -> Problem:
+    """MATH, MATH-500, MathArena, NuminaMath, OpenMathReasoning, IMO-AnswerBench: `problem` with `answer`, or the last
+    `\\boxed{…}` of `solution`."""
+    prompt = next((name for name in MATH_PROMPTS if name in row), "problem")
+    field = next((name for name in MATH_ANSWERS if row.get(name) not in (None, "")), None)
+    if field:
+        answer = answer_text(row[field], field)
+    else:
+        solution = string(row, "solution")
+        boxed = last_boxed(solution)
+        if boxed is None:
+            raise BadRow(
+                "solution", f"no \\boxed{{…}}: {excerpt(solution[-60:])}", "an answer field, or a boxed answer in it"
+            )
+        answer = boxed
+    id_field = next((name for name in MATH_IDS if row.get(name) not in (None, "")), "")
+    given = identity(row, id_field, context) if id_field else context.made_id
+    return Problem(
+        # A bare number is unique in its own file only.
+        id=f"{context.label}-{given}" if given.isdecimal() else given,
+        kind=Kind.MATH,
+        prompt=string(row, prompt).strip(),
+        reference={"answer": answer},
+        domain=next((str(row[name]) for name in MATH_DOMAINS if row.get(name)), ""),
+        source=optional_string(row, "source"),
+        meta=some(level=row.get("level")),
+    )
+
+
+def last_boxed(text: str) -> str | None:
+    """The content of the last `\\boxed{…}`, braces matched; also `\\boxed 5` as MATH has it. None where there is
+    none."""
+    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
+    if start < 0:
+        bare = re.findall(r"\\boxed\s+([^\s$]+)", text)
+        return bare[-1].rstrip(".") if bare else None
+    begin = text.index("{", start) + 1
+    depth, escaped = 1, False
+    for position in range(begin, len(text)):
+        character = text[position]
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character in "{}":
+            depth += 1 if character == "{" else -1
+            if depth == 0:
+                return text[begin:position].strip() or None
+    return None
+
+
+def read_gpqa(row: Row, context: RowContext) -> Problem:
+    """Idavidrein/gpqa: the right answer stands first in the file, so the options are put in an order that the
+    question's own text decides; the same question always gets the same order."""
+    question = string(row, "Question").strip()
+    given = [(string(row, "Correct Answer").strip(), True)]
+    given += [(string(row, f"Incorrect Answer {number}").strip(), False) for number in (1, 2, 3)]
+    if len({option for option, _ in given}) < len(given):
+        raise BadRow("Correct Answer", "two options have the same text", "four different options")
+    random.Random(hashlib.sha256(question.encode()).digest()).shuffle(given)
+    right = next(index for index, (_, correct) in enumerate(given) if correct)
+    return Problem(
+        id=identity(row, "Record ID", context),
+        kind=Kind.CHOICE,
+        prompt=question,
+        reference={"options": [option for option, _ in given], "answer": chr(ord("A") + right)},
+        domain=optional_string(row, "High-level domain") or optional_string(row, "Subdomain"),
+        source="gpqa",
+        meta=some(subdomain=row.get("Subdomain")),
+    )
+
+
+def read_minif2f(row: Row, context: RowContext) -> Problem:
+    """miniF2F and ProofNet as DeepSeek-Prover publishes them: `formal_statement` ends with `:= by`, a doc comment
+    before it tells the problem in words."""
+    statement = LEAN_TAIL.sub("", string(row, "formal_statement").strip()).strip()
+    name = string(row, "name")
+    declared = LEAN_DECLARATION.findall(statement)
+    if name not in declared:
+        # ProofNet names some rows `Book|exercise_1_2` while the theorem is `exercise_1_2`.
+        if not declared or not name.endswith(declared[-1]):
+            raise BadRow(
+                "name", f"{excerpt(name)} is not what the statement declares: {excerpt(declared[:3])}", "its name"
+            )
+        declared_name = declared[-1]
+    else:
+        declared_name = name
+    header = optional_string(row, "header").strip()
+    words = re.sub(r"^\s*/--?|-/\s*$", "", optional_string(row, "informal_prefix")).strip()
+    theorem = f"{header}\n\n{statement} := by\n  sorry".strip()
+    task = "Complete this Lean 4 theorem: replace `sorry` by a proof and give the whole file in one ```lean4 block."
+    return Problem(
+        id=name,
+        kind=Kind.LEAN,
+        prompt=f"{task}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{theorem}\n```",
+        reference={"header": header, "name": declared_name, "statement": statement},
+        domain="lean",
+        split=optional_string(row, "split"),
+        meta=some(informal=words),
+    )

@@ -1,0 +1,70 @@
+"""What is wrong with a problem file: where, which field, what was found and what would be right."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+MAX_SHOWN = 20
+"""Faults one error lists. Enough to see the pattern; a thousand lines of the same would bury it."""
+MAX_EXCERPT = 300
+"""Characters of foreign text that one fault quotes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. `line` counts lines of text and rows of Parquet from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    field: str
+    wrong: str
+    right: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        field = f" {self.field}:" if self.field else ""
+        right = f"; {self.right}" if self.right else ""
+        return f"{place}:{field} {self.wrong}{right}"
+
+
+class ProblemFileError(Exception):
+    """A problem set that can not be used as it is; the text is for the user. Exit code 2.
+
+    `faults` are the first ones found (at most MAX_SHOWN), `num_faults` all of them.
+    """
+
+    def __init__(self, faults: Sequence[Fault], num_faults: int = 0) -> None:
+        # Both go to Exception's args, which is what pickle rebuilds the error from.
+        super().__init__(tuple(faults), num_faults or len(faults))
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        self.num_faults = num_faults or len(faults)
+
+    def __str__(self) -> str:
+        lines = [str(fault) for fault in self.faults]
+        if more := self.num_faults - len(self.faults):
+            lines.append(f"… and {more:,} more")
+        return "\n".join(lines)
+
+
+class BadRow(Exception):
+    """Raised while one row is read; the reader of the file adds file and line and makes it a `Fault`."""
+
+    def __init__(self, field: str, wrong: str, right: str) -> None:
+        super().__init__(field, wrong, right)
+        self.field, self.wrong, self.right = field, wrong, right
+
+    def at(self, file: str, line: int) -> Fault:
+        return Fault(file, line, self.field, self.wrong, self.right)
+
+
+def excerpt(value: object) -> str:
+    """`repr` cut to MAX_EXCERPT characters, without rendering more than is shown."""
+    text = repr(value[:MAX_EXCERPT] if isinstance(value, str | bytes | list) else value)
+    return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
+
+
+def json_type(value: object) -> str:
+    """The JSON name of a value's type."""
+    names = {bool: "true/false", int: "number", float: "number", str: "string", list: "list", dict: "object"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)

@@ -1,0 +1,86 @@
+"""The layouts of problem files that are read, and how a file's first row tells which one it is.
+
+Promises: a file has one layout; a row of another shape is a fault, not a guess. Where a publisher gives no id, a
+problem's id is `<file label>-<line>`, which stays the same as long as the file does.
+Sources: the publishers' own files and readers; docs/problem_files.md lists them with what is taken from each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+
+from jobs.problems import canonical, code_layouts, exam_layouts, training_layouts
+from jobs.problems.faults import BadRow, excerpt
+from jobs.problems.rows import RowContext
+from verifiers.types import Json, Problem
+
+Row = Mapping[str, Json]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """`columns` must all be there, and `recognises` must hold, for a first row to be of this layout."""
+
+    name: str
+    columns: tuple[str, ...]
+    read: Callable[[Row, RowContext], Problem]
+    recognises: Callable[[Row], bool] = lambda row: True
+
+    def fits(self, row: Row) -> bool:
+        return all(name in row for name in self.columns) and self.recognises(row)
+
+
+def read_canonical(row: Row, context: RowContext) -> Problem:
+    return canonical.read_canonical(row)
+
+
+# Order counts only where one layout's columns contain another's: the more particular one comes first.
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout("canonical", ("id", "kind", "prompt", "reference"), read_canonical),
+        Layout("humaneval", ("task_id", "prompt", "entry_point", "test"), code_layouts.read_humaneval),
+        Layout("mbpp", ("task_id", "test_list"), code_layouts.read_mbpp),
+        Layout(
+            "livecodebench",
+            ("question_content", "public_test_cases", "private_test_cases"),
+            code_layouts.read_livecodebench,
+        ),
+        Layout("gpqa", ("Question", "Correct Answer", "Incorrect Answer 1"), exam_layouts.read_gpqa),
+        Layout("minif2f", ("name", "formal_statement", "header"), exam_layouts.read_minif2f),
+        Layout("verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl),
+        Layout("openai", ("custom_id", "method", "url", "body"), training_layouts.read_openai_batch),
+        Layout("gsm8k", ("question", "answer"), exam_layouts.read_gsm8k, exam_layouts.looks_like_gsm8k),
+        Layout("math", (), exam_layouts.read_math, exam_layouts.looks_like_math),
+        Layout("columns", (), training_layouts.read_columns, lambda row: False),
+    )
+}
+
+
+def recognise(row: Row) -> Layout | None:
+    return next((layout for layout in LAYOUTS.values() if layout.fits(row)), None)
+
+
+def unknown_layout(row: Row) -> BadRow:
+    """The fault of a file whose first row is of no known layout."""
+    shown = {name: excerpt(value)[:60] for name, value in list(row.items())[:20]}
+    fields = ", ".join(f"{name}={value}" for name, value in shown.items())
+    known = "; ".join(f"{layout.name}: {', '.join(layout.columns)}" for layout in LAYOUTS.values() if layout.columns)
+    return BadRow(
+        "",
+        f"unknown layout; the first row is {{{fields}}}",
+        f"known are {known}; math: problem with answer or solution. For another one set problems.layout = "
+        '"columns" with problems.columns, for instance {prompt = "question", "reference.answer" = "final"}',
+    )
+
+
+def with_source(problem: Problem, uri: str) -> Problem:
+    """Names the file as source where the publisher's data does not."""
+    return (
+        problem
+        if problem.source
+        else dataclasses.replace(problem, source=PurePosixPath(re.sub(r"\.gz$", "", uri)).stem)
+    )

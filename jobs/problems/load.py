@@ -1,0 +1,257 @@
+"""Problem sets, from files to `Problem`s: a full check before any GPU is touched, then a lazy stream.
+
+Promises: `check_problems` reads every row once and either raises with the first faults (file, line, field, what was
+wrong, what would be right) or, with `skip_bad`, records them; `stream_problems` then yields exactly the problems that
+the check counted, in the same order, in memory that does not grow with the set but for some 40 bytes an id. An id
+occurs once over all files.
+Does not: notice a file that changes between the check and the stream; compare `ProblemSetSummary.sha256` for that.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import itertools
+import json
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+
+from jobs.config import ConfigError, Problems
+from jobs.problems import canonical, layouts, sources
+from jobs.problems.faults import MAX_SHOWN, BadRow, Fault, ProblemFileError, excerpt
+from jobs.problems.layouts import Layout
+from jobs.problems.rows import RowContext
+from jobs.problems.sources import Row, Source
+from jobs.problems.training_layouts import mapping_fault
+from verifiers.types import Json, Kind, Problem
+
+MAX_SKIPPED = 10_000
+"""`skip_bad` is for a few bad rows; more than this is the wrong file or layout, and is an error."""
+MAX_ROWS_TO_RECOGNISE = 20
+"""Broken first rows that may stand before one that shows the layout."""
+
+CheckReference = Callable[[Problem], str | None]
+"""`Checker.check_problem`: what is wrong with a problem's reference, None if it can be used."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """One file: its URI, its layout and how many of its problems are used."""
+
+    uri: str
+    layout: str
+    num_problems: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProblemSetSummary:
+    """What a checked set holds. `sha256` is over the canonical JSON of its problems in order, whatever file they came
+    in."""
+
+    num_problems: int
+    by_kind: dict[str, int]
+    by_domain: dict[str, int]
+    sha256: str
+    sources: tuple[SourceSummary, ...]
+    skipped: tuple[Fault, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        return dataclasses.asdict(self)
+
+    def describe(self) -> str:
+        """A few lines for a terminal."""
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
+        lines = [f"{self.num_problems:,} problems ({kinds}), sha256 {self.sha256[:12]}"]
+        lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
+        if self.skipped:
+            lines.append(f"  skipped {len(self.skipped):,} bad rows, the first: {self.skipped[0]}")
+        return "\n".join(lines)
+
+
+def check_problems(config: Problems, check_reference: CheckReference | None = None) -> ProblemSetSummary:
+    """Reads the whole set (up to `limit`). Raises ProblemFileError, or ConfigError for `layout` and `columns`
+    themselves."""
+    faults: list[Fault] = []
+    num_faults = num_problems = 0
+    kinds: collections.Counter[str] = collections.Counter()
+    domains: collections.Counter[str] = collections.Counter()
+    by_source: collections.Counter[tuple[str, str]] = collections.Counter()
+    content = hashlib.sha256()
+    for place, item in scan(config):
+        if isinstance(item, Problem):
+            wrong = check_reference(item) if check_reference else None
+            if wrong is None:
+                num_problems += 1
+                kinds[str(item.kind)] += 1
+                domains[item.domain] += 1
+                by_source[place.source.uri, place.layout] += 1
+                content.update(json.dumps(item.to_json(), sort_keys=True).encode() + b"\n")
+                if num_problems == config.limit:
+                    break
+                continue
+            item = Fault(place.source.uri, place.line, "reference", wrong, f"problem {item.id}")
+        num_faults += 1
+        if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
+            faults.append(item)
+    if num_faults and (not config.skip_bad or num_faults > MAX_SKIPPED or not num_problems):
+        raise ProblemFileError(faults[:MAX_SHOWN], num_faults)
+    return ProblemSetSummary(
+        num_problems=num_problems,
+        by_kind=dict(kinds),
+        by_domain=dict(domains),
+        sha256=content.hexdigest(),
+        sources=tuple(SourceSummary(uri, layout, count) for (uri, layout), count in by_source.items()),
+        skipped=tuple(faults),
+    )
+
+
+def stream_problems(config: Problems, skipped: Iterable[Fault] = ()) -> Iterator[Problem]:
+    """The problems of the set, lazily. With `skip_bad`, give `ProblemSetSummary.skipped`, so that what the check
+    refused for its reference stays out too. Without it the first fault raises ProblemFileError."""
+    skip = {(fault.file, fault.line) for fault in skipped}
+    left = config.limit or -1
+    for place, item in scan(config):
+        if isinstance(item, Fault):
+            if not config.skip_bad:
+                raise ProblemFileError([item])
+        elif (place.source.uri, place.line) not in skip:
+            yield item
+            left -= 1
+            if left == 0:
+                return
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    source: Source
+    line: int
+    layout: str
+
+
+def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
+    """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. Raises
+    ProblemFileError for files that are not there and for layouts that nobody knows, which no skipping can mend."""
+    wanted = wanted_layout(config)
+    found = sources.find_sources(config.files)
+    seen = IdTable()
+    for number, source in enumerate(found):
+        rows = sources.read_rows(source)
+        layout, rows = settle_layout(source, rows, wanted)
+        kind = Kind(config.kind) if config.kind else None
+        for line, row in rows:
+            place = Place(source, line, layout.name if layout else "")
+            if isinstance(row, Fault) or layout is None:
+                if isinstance(row, Fault):
+                    yield place, row
+                continue
+            try:
+                problem = layout.read(row, RowContext(source.label, line, kind, config.columns))
+                problem = canonical.check(layouts.with_source(problem, source.uri))
+                if first := seen.add(problem.id, number, line):
+                    where = f"{found[first[0]].uri}:{first[1]}"
+                    raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
+            except BadRow as fault:
+                yield place, fault.at(source.uri, line)
+            else:
+                yield place, problem
+
+
+def wanted_layout(config: Problems) -> Layout | None:
+    """The configured layout, None for `auto`. Raises ConfigError."""
+    if config.layout == "auto":
+        if config.columns:
+            raise ConfigError('problems.columns: only used by layout "columns"; set problems.layout = "columns"')
+        return None
+    if config.layout not in layouts.LAYOUTS:
+        raise ConfigError(f"problems.layout: unknown {config.layout!r}; known are auto, {', '.join(layouts.LAYOUTS)}")
+    if config.layout == "columns" and (wrong := mapping_fault(config.columns)):
+        raise ConfigError(f"problems.columns: {wrong}")
+    return layouts.LAYOUTS[config.layout]
+
+
+def settle_layout(
+    source: Source, rows: Iterator[tuple[int, Row | Fault]], wanted: Layout | None
+) -> tuple[Layout | None, Iterator[tuple[int, Row | Fault]]]:
+    """The file's layout and all its rows; None where no row could be read at all. Raises ProblemFileError if
+    unknown."""
+    if wanted is not None:
+        return wanted, rows
+    head: list[tuple[int, Row | Fault]] = []
+    unknown: Fault | None = None
+    for line, row in itertools.islice(rows, MAX_ROWS_TO_RECOGNISE):
+        head.append((line, row))
+        if isinstance(row, dict):
+            if layout := layouts.recognise(row):
+                return layout, itertools.chain(head, rows)
+            unknown = unknown or layouts.unknown_layout(row).at(source.uri, line)
+    if unknown is not None:
+        raise ProblemFileError([unknown])
+    return None, itertools.chain(head, rows)
+
+
+class IdTable:
+    """Ids seen so far, with where: an open-addressing table of 64-bit digests, at most 43 bytes an id.
+
+    Two of a million ids share a digest with a chance of one in 37 million; they would be reported as a duplicate,
+    loudly.
+    """
+
+    def __init__(self) -> None:
+        self._used = 0
+        self._digests = array("Q", bytes(8 * 1024))
+        self._places = array("Q", bytes(8 * 1024))
+
+    def add(self, identity: str, file: int, line: int) -> tuple[int, int] | None:
+        """None if the id is new; else (file, line) of its first occurrence."""
+        # Zero marks a free slot.
+        digest = int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest()) or 1
+        slot = self._slot(digest)
+        if self._digests[slot]:
+            place = self._places[slot]
+            return place >> 40, place & (2**40 - 1)
+        self._digests[slot], self._places[slot] = digest, file << 40 | line
+        self._used += 1
+        if self._used * 4 > len(self._digests) * 3:
+            self._grow()
+        return None
+
+    def _slot(self, digest: int) -> int:
+        mask = len(self._digests) - 1
+        slot = digest & mask
+        while self._digests[slot] not in (0, digest):
+            slot = (slot + 1) & mask
+        return slot
+
+    def _grow(self) -> None:
+        digests, places = self._digests, self._places
+        self._digests = array("Q", bytes(16 * len(digests)))
+        self._places = array("Q", bytes(16 * len(digests)))
+        for digest, place in zip(digests, places, strict=True):
+            if digest:
+                slot = self._slot(digest)
+                self._digests[slot], self._places[slot] = digest, place
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Solution:
+    """A given text for a problem of a set, to be verified offline."""
+
+    problem_id: str
+    text: str
+    line: int
+
+
+def read_solutions(path: str) -> Iterator[Solution]:
+    """`{"problem_id": "…", "text": "…"}` a line (JSONL, CSV or Parquet, local or s3://), in order, lazily. Other
+    fields are ignored. Raises ProblemFileError at the first fault: verdicts answer line for line, so no line may be
+    left out."""
+    for source in sources.find_sources([path]):
+        for line, row in sources.read_rows(source):
+            if isinstance(row, Fault):
+                raise ProblemFileError([row])
+            for field in ("problem_id", "text"):
+                if not isinstance(row.get(field), str):
+                    wrong = "missing" if row.get(field) is None else f"is {excerpt(row[field])}"
+                    raise ProblemFileError([Fault(source.uri, line, field, wrong, '{"problem_id": "…", "text": "…"}')])
+            yield Solution(row["problem_id"], row["text"], line)

@@ -1,0 +1,94 @@
+"""Reading single fields of a foreign row, with faults that name the field."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from jobs.problems.faults import BadRow, excerpt, json_type
+from verifiers.types import Json, Kind
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RowContext:
+    """Where a row stands, and what the config says about its file."""
+
+    label: str
+    line: int
+    kind: Kind | None = None
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def made_id(self) -> str:
+        return f"{self.label}-{self.line:05d}"
+
+
+def string(row: Mapping[str, Json], field: str) -> str:
+    """A string that must be there and say something. Raises BadRow."""
+    value = row.get(field)
+    if value is None:
+        raise BadRow(field, "missing", "a string")
+    if not isinstance(value, str):
+        raise BadRow(field, f"is a {json_type(value)}: {excerpt(value)}", "a string")
+    if not value.strip():
+        raise BadRow(field, "empty", "some text")
+    return value
+
+
+def optional_string(row: Mapping[str, Json], field: str) -> str:
+    value = row.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRow(field, f"is a {json_type(value)}: {excerpt(value)}", "a string")
+    return value
+
+
+def identity(row: Mapping[str, Json], field: str, context: RowContext) -> str:
+    """An id the publisher gave, a number or a string; made from file and line where there is none."""
+    value = row.get(field)
+    if value is None or value == "":
+        return context.made_id
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise BadRow(field, f"is a {json_type(value)}: {excerpt(value)}", "a string or a whole number")
+    return str(value)
+
+
+def answer_text(value: Json, field: str) -> str:
+    """A final answer as text. Publishers give whole numbers as JSON numbers; a fraction of binary digits is refused."""
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list) and len(value) == 1:
+        return answer_text(value[0], field)
+    what = "missing" if value is None else f"is {excerpt(value)}"
+    raise BadRow(field, what, "the final answer, a string or a number")
+
+
+def objects(row: Mapping[str, Json], field: str) -> list[dict[str, Json]]:
+    """A list of objects, which may also be written as JSON text. Raises BadRow."""
+    value = parsed(row.get(field), field)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise BadRow(field, "missing" if value is None else excerpt(value), "a list of objects")
+    return value
+
+
+def parsed(value: Json, field: str) -> Json:
+    """`value`, read as JSON where it is text. Raises BadRow."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise BadRow(field, f"text that is not JSON: {excerpt(value)}", "JSON")
+
+
+def some(**fields: Json) -> dict[str, Json]:
+    """The fields that say something: what goes into `meta`."""
+    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}

@@ -1,0 +1,345 @@
+"""Problem sets from files: what is read, what is refused and how the fault is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import itertools
+import json
+import pickle
+import re
+import tracemalloc
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from jobs.config import ConfigError, Problems
+from jobs.problems.faults import ProblemFileError
+from jobs.problems.load import IdTable, check_problems, read_solutions, stream_problems
+from verifiers.types import Problem
+
+MATH = {"id": "m1", "kind": "math", "prompt": "Solve 3x + 7 = 22.", "reference": {"answer": "5"}, "domain": "algebra"}
+CODE = {
+    "id": "c1",
+    "kind": "code",
+    "prompt": "Write gcd(a, b).",
+    "reference": {"mode": "function", "entry_point": "gcd", "tests": [{"input": [12, 18], "output": 6}]},
+}
+LEAN = {
+    "id": "l1",
+    "kind": "lean",
+    "prompt": "Prove it.",
+    "reference": {"header": "", "name": "t", "statement": "theorem t (a b : Nat) : a + b = b + a"},
+}
+CHOICE = {
+    "id": "q1",
+    "kind": "choice",
+    "prompt": "Which is prime?",
+    "reference": {"options": ["4", "6", "7", "9"], "answer": "C"},
+}
+GSM8K = {"question": "2 + 2 ducks?", "answer": "2+2=<<2+2=4>>4\n#### 4"}
+
+
+def write(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def problems(*files, **options) -> Problems:
+    return Problems(files=[str(file) for file in files], **options)
+
+
+def refused(*files, **options) -> str:
+    """The text of the error that both the check and the stream raise."""
+    config = problems(*files, **options)
+    with pytest.raises(ProblemFileError) as checked:
+        check_problems(config)
+    with pytest.raises(ProblemFileError):
+        list(stream_problems(config))
+    return str(checked.value)
+
+
+def test_canonical_of_every_kind(tmp_path):
+    config = problems(write(tmp_path / "set.jsonl", MATH, CODE, LEAN, CHOICE))
+    summary = check_problems(config)
+    assert summary.num_problems == 4
+    assert summary.by_kind == {"math": 1, "code": 1, "lean": 1, "choice": 1}
+    assert summary.by_domain == {"algebra": 1, "": 3}
+    assert [problem.to_json() for problem in stream_problems(config)] == [
+        {**row, "source": "set"} for row in (MATH, CODE, LEAN, CHOICE)
+    ]
+    json.dumps(summary.to_json())
+    assert "4 problems" in summary.describe()
+
+
+def test_parquet_with_json_text_and_gzip_hold_the_same_problems(tmp_path):
+    rows = [MATH, CODE, LEAN, CHOICE]
+    plain = write(tmp_path / "set.jsonl", *rows)
+    (tmp_path / "gz").mkdir()
+    packed = tmp_path / "gz" / "set.jsonl.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "set.jsonl").read_bytes()))
+    columns = [{**row, "reference": json.dumps(row["reference"]), "domain": row.get("domain")} for row in rows]
+    pa.parquet.write_table(pa.Table.from_pylist(columns), tmp_path / "set.parquet")
+    sums = {check_problems(problems(path)).sha256 for path in (plain, packed, tmp_path / "set.parquet")}
+    assert len(sums) == 1
+
+
+def test_parquet_struct_reference(tmp_path):
+    rows = [MATH, {**MATH, "id": "m2", "reference": {"answer": "2.5", "tolerance": {"rel": 1e-3}}}]
+    pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "set.parquet")
+    first, second = stream_problems(problems(tmp_path / "set.parquet"))
+    assert first.reference == {"answer": "5"}
+    assert second.reference == {"answer": "2.5", "tolerance": {"rel": 1e-3}}
+
+
+def test_globs_folders_and_labels(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "test.jsonl", GSM8K)
+    (tmp_path / "a" / "README.md").write_text("not a problem file")
+    by_glob = [problem.id for problem in stream_problems(problems(tmp_path / "*" / "test.jsonl"))]
+    assert by_glob == ["a-test-00001", "b-test-00001"]
+    assert [problem.id for problem in stream_problems(problems(tmp_path / "a"))] == ["test-00001"]
+    deep = [problem.id for problem in stream_problems(problems(tmp_path / "**" / "*.jsonl"))]
+    assert deep == by_glob
+
+
+def test_gsm8k(tmp_path):
+    rows = [GSM8K, {"question": "Profit?", "answer": "#### no\n#### 70,000"}]
+    first, second = stream_problems(problems(write(tmp_path / "gsm8k.jsonl", *rows)))
+    assert (first.id, first.kind, first.reference) == ("gsm8k-00001", "math", {"answer": "4"})
+    assert second.reference == {"answer": "70000"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"kind": "maths"}, r"set.jsonl:2: kind: unknown kind 'maths'; one of math, code, lean, choice"),
+        ({"prompt": None}, r":2: prompt: missing"),
+        ({"prompt": "  "}, r":2: prompt: empty"),
+        ({"id": 7}, r":2: id: is a number: 7; a string"),
+        ({"id": "a\nb"}, r":2: id: .* control characters"),
+        ({"reference": ["5"]}, r":2: reference: is a list"),
+        ({"reference": {"answer": 5}}, r":2: reference.answer: is the number 5; a string, \"5\""),
+        ({"reference": {"answer": ""}}, r":2: reference.answer: empty"),
+        ({"reference": {"answr": "5"}}, r":2: reference.answr: unknown key; known are answer, tolerance, type"),
+        ({"reference": {"answer": "5", "tolerance": 0.1}}, r":2: reference.tolerance: 0.1; an object"),
+        ({"reference": {"answer": "5", "tolerance": {"rel": -1}}}, r":2: reference.tolerance.rel: -1; a finite number"),
+        ({"domian": "x"}, r":2: domian: unknown field"),
+        ({"domain": 3}, r":2: domain: is a number"),
+        ({"meta": 3}, r":2: meta: is a number"),
+        ({"kind": "choice"}, r":2: reference.options: missing"),
+        ({"kind": "choice", "reference": {"options": ["a", "b"], "answer": "C"}}, r"one letter from A to B"),
+        ({"kind": "choice", "reference": {"options": ["a"], "answer": "A"}}, r"reference.options: .*list of 2 to 26"),
+        (
+            {"kind": "lean", "reference": {"header": "", "name": "t", "statement": "theorem t : 1 = 1 := by"}},
+            "ends with",
+        ),
+        (
+            {"kind": "lean", "reference": {"header": "", "name": "u", "statement": "theorem t : 1 = 1"}},
+            "does not occur",
+        ),
+        ({"kind": "code", "reference": {"mode": "exec"}}, r"reference.mode: 'exec'; one of stdin, function, assert"),
+        ({"kind": "code", "reference": {"mode": "stdin", "tests": []}}, r"reference.tests: \[\]; a list"),
+        ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"input": 1, "output": ""}]}}, "as text"),
+        ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"input": "1"}]}}, r"reference.tests\[0\]"),
+        ({"kind": "code", "reference": {"mode": "assert"}}, "neither or both of test and test_list"),
+    ],
+)
+def test_one_clear_fault(tmp_path, change, expected):
+    row = {**MATH, "id": "m2", **change}
+    assert re.search(expected, refused(write(tmp_path / "set.jsonl", MATH, row)))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"\xff\xfe{}", "not UTF-8 at byte 0"),
+        (b'{"id": "m2", ', "not JSON"),
+        (b"[1, 2]", "a line is a list"),
+        (b'{"id": NaN}', "NaN is not a JSON number"),
+        (b'{"id": "\\ud800"}', "half a character"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b'{"id": ' + b"9" * 5000 + b"}", "not JSON"),
+    ],
+)
+def test_bad_bytes_name_the_line(tmp_path, line, expected):
+    path = tmp_path / "set.jsonl"
+    path.write_bytes(json.dumps(MATH).encode() + b"\n" + line + b"\n")
+    text = refused(path)
+    assert "set.jsonl:2:" in text
+    assert expected in text
+    assert len(text) < 2000
+
+
+def test_byte_order_mark_and_blank_lines_are_fine(tmp_path):
+    path = tmp_path / "set.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(MATH).encode() + b"\r\n\r\n")
+    assert check_problems(problems(path)).num_problems == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_empty_file(tmp_path, content):
+    path = tmp_path / "set.jsonl"
+    path.write_bytes(content)
+    assert "the file has no rows" in refused(path)
+
+
+def test_empty_parquet(tmp_path):
+    pa.parquet.write_table(pa.Table.from_pylist([MATH]).slice(0, 0), tmp_path / "set.parquet")
+    assert "the file has no rows" in refused(tmp_path / "set.parquet")
+
+
+def test_truncated_gzip(tmp_path):
+    path = tmp_path / "set.jsonl.gz"
+    rows = "".join(json.dumps({**MATH, "id": f"m{i}"}) + "\n" for i in range(2000))
+    path.write_bytes(gzip.compress(rows.encode())[:-200])
+    text = refused(path)
+    assert "broken gzip data after line" in text
+    assert re.search(r"set.jsonl.gz:\d+:", text)
+
+
+def test_not_gzip_at_all(tmp_path):
+    path = tmp_path / "set.jsonl.gz"
+    path.write_text(json.dumps(MATH))
+    assert "broken gzip data" in refused(path)
+
+
+@pytest.mark.parametrize("keep", [3, 300, -100])
+def test_truncated_parquet(tmp_path, keep):
+    path = tmp_path / "set.parquet"
+    pa.parquet.write_table(pa.Table.from_pylist([{**MATH, "id": f"m{i}"} for i in range(500)]), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "not a readable Parquet file" in refused(path)
+
+
+def test_parquet_value_that_json_lacks(tmp_path):
+    pa.parquet.write_table(pa.Table.from_pylist([{**MATH, "meta": {"raw": b"\x00"}}]), tmp_path / "set.parquet")
+    assert "meta: not plain JSON" in refused(tmp_path / "set.parquet")
+
+
+def test_duplicate_id_over_files(tmp_path):
+    one = write(tmp_path / "one.jsonl", MATH, CODE)
+    two = write(tmp_path / "two.jsonl", LEAN, MATH)
+    text = refused(one, two)
+    assert "two.jsonl:2: id: 'm1' is also the id of" in text
+    assert "one.jsonl:1" in text
+
+
+def test_a_file_given_twice_is_read_once(tmp_path):
+    path = write(tmp_path / "one.jsonl", MATH)
+    assert check_problems(problems(path, tmp_path / "*.jsonl")).num_problems == 1
+
+
+def test_missing_file_and_unknown_format(tmp_path):
+    (tmp_path / "set.xlsx").write_text("x")
+    text = refused(tmp_path / "none.jsonl", tmp_path / "*.gone", tmp_path / "set.xlsx", "gs://bucket/x.jsonl")
+    for expected in ("no such file", "no file matches", "unknown file format '.xlsx'", "unknown scheme"):
+        assert expected in text
+
+
+def test_unknown_layout_shows_the_first_row(tmp_path):
+    path = write(tmp_path / "set.jsonl", {"aufgabe": "Wie viel ist 2 + 2?", "loesung": "4"})
+    text = refused(path, skip_bad=True)
+    assert "set.jsonl:1: unknown layout" in text
+    assert "aufgabe='Wie viel ist 2 + 2?'" in text
+    assert "gsm8k: question, answer" in text
+    assert "problems.columns" in text
+
+
+def test_unknown_layout_name():
+    with pytest.raises(ConfigError, match=r"problems.layout: unknown 'gms8k'; known are auto, canonical"):
+        check_problems(problems("x.jsonl", layout="gms8k"))
+
+
+def test_all_faults_are_counted_and_the_first_shown(tmp_path):
+    rows = [{**MATH, "id": f"m{i}", "prompt": ""} for i in range(100)]
+    with pytest.raises(ProblemFileError) as caught:
+        check_problems(problems(write(tmp_path / "set.jsonl", *rows)))
+    assert caught.value.num_faults == 100
+    assert len(caught.value.faults) == 20
+    assert str(caught.value).endswith("… and 80 more")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+
+
+def test_skip_bad_records_and_stream_agrees(tmp_path):
+    path = tmp_path / "set.jsonl"
+    good = [json.dumps({**MATH, "id": f"m{i}"}) for i in range(3)]
+    path.write_text("\n".join([good[0], "{", good[1], good[0], json.dumps({**MATH, "id": "x", "prompt": ""}), good[2]]))
+    config = problems(path, skip_bad=True)
+    summary = check_problems(config)
+    assert [(fault.line, fault.field) for fault in summary.skipped] == [(2, ""), (4, "id"), (5, "prompt")]
+    assert [problem.id for problem in stream_problems(config)] == ["m0", "m1", "m2"]
+    assert summary.num_problems == 3
+
+
+def test_skip_bad_after_a_broken_first_row(tmp_path):
+    path = tmp_path / "set.jsonl"
+    path.write_text("{\n" + json.dumps({"id": "x", "prompt": "no kind"}) + "\n" + json.dumps(MATH))
+    summary = check_problems(problems(path, skip_bad=True))
+    assert summary.num_problems == 1
+    assert len(summary.skipped) == 2
+
+
+def test_nothing_left_after_skipping_is_an_error(tmp_path):
+    path = write(tmp_path / "set.jsonl", {**MATH, "prompt": ""})
+    with pytest.raises(ProblemFileError, match="prompt: empty"):
+        check_problems(problems(path, skip_bad=True))
+
+
+def test_a_reference_that_no_checker_can_read_is_a_fault(tmp_path):
+    path = write(tmp_path / "set.jsonl", MATH, {**MATH, "id": "m2", "reference": {"answer": "\\frac{1}{"}})
+
+    def check(problem: Problem) -> str | None:
+        return "unbalanced brace" if "{" in problem.reference["answer"] else None
+
+    with pytest.raises(ProblemFileError, match=r"set.jsonl:2: reference: unbalanced brace; problem m2"):
+        check_problems(problems(path), check)
+    summary = check_problems(problems(path, skip_bad=True), check)
+    assert [problem.id for problem in stream_problems(problems(path, skip_bad=True), summary.skipped)] == ["m1"]
+
+
+def test_limit_counts_good_problems_and_stops_reading(tmp_path):
+    path = tmp_path / "set.jsonl"
+    lines = [json.dumps({**MATH, "id": f"m{i}"}) for i in range(3)]
+    path.write_text("\n".join([*lines, "{ never read"]))
+    config = problems(path, limit=3)
+    assert check_problems(config).num_problems == 3
+    assert len(list(stream_problems(config))) == 3
+
+
+def test_stream_is_lazy_and_its_memory_small(tmp_path):
+    path = tmp_path / "set.jsonl"
+    padding = "x" * 15_000
+    with path.open("w") as file:
+        for i in range(3000):
+            file.write(json.dumps({**MATH, "id": f"m{i}", "prompt": padding}) + "\n")
+    stream = stream_problems(problems(path))
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in stream)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 3000
+    assert peak < 8 * 2**20, "45 MB of prompts must not be held"
+
+
+def test_id_table_finds_each_id_and_its_place():
+    table = IdTable()
+    for i in range(5000):
+        assert table.add(f"p{i}", i % 7, i + 1) is None
+    assert all(table.add(f"p{i}", 9, 9) == (i % 7, i + 1) for i in range(5000))
+
+
+def test_solutions(tmp_path):
+    rows = [{"problem_id": "m1", "text": "5", "model": "ignored"}, {"problem_id": "m1", "text": ""}]
+    path = write(tmp_path / "solutions.jsonl", *rows)
+    assert [dataclasses.astuple(solution) for solution in read_solutions(path)] == [("m1", "5", 1), ("m1", "", 2)]
+    bad = write(tmp_path / "bad.jsonl", rows[0], {"problem_id": "m1"})
+    solutions = read_solutions(bad)
+    assert len(list(itertools.islice(solutions, 1))) == 1
+    with pytest.raises(ProblemFileError, match=r"bad.jsonl:2: text: missing"):
+        next(solutions)
