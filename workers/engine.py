@@ -1,8 +1,8 @@
 """One vLLM engine in this process: started from settings, one request a sample, aborted by id.
 
 Promises: a sample's tokens depend on its prompt, its seed and the engine, not on what else runs (each request has its
-own random generator); an engine that can not start raises EngineStartError with the engine's own last lines; a dead engine raises
-EngineGoneError out of `generate`.
+own random generator); an engine that can not start raises EngineStartError with the engine's own last lines; a dead
+engine raises EngineGoneError out of `generate`.
 Does not: restart itself (the coordinator starts a new generator) or know of Ray.
 
 Why some arguments are not left to vLLM: on CPUs chunked prefill is switched off, since vLLM 0.32 rolls the random

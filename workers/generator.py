@@ -1,8 +1,9 @@
-"""The generator actor: leases samples from the coordinator, runs them in one engine, hands over bundles.
+"""The generator actor: takes leases for the room it has, runs them in one engine, hands over bundles.
 
-Promises: it asks for as many samples as its engine has room for (sequences and KV tokens), never more, so a slow
-replica holds no queue; an abort reaches the engine at once; what it finishes is reported within FLUSH_S.
-Does not: retry or restart: a dead engine ends `serve` with EngineGoneError, and the coordinator starts a new actor.
+Promises: it reports room for as many samples as its engine can run (sequences and KV tokens) and gets no more, so a
+slow replica holds no queue; an abort reaches the engine at once; what it finishes is reported within FLUSH_S.
+Does not: retry or restart: a dead engine raises EngineGoneError out of `results`, and the coordinator starts a new
+actor.
 
 Bounds: at most `max_num_seqs` plus LOOKAHEAD of it in flight; finished rows wait at most FLUSH_S in memory.
 """
@@ -10,19 +11,21 @@ Bounds: at most `max_num_seqs` plus LOOKAHEAD of it in flight; finished rows wai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import time
 from collections import OrderedDict
 from typing import Any, Protocol
 
-import ray
+import pyarrow as pa
 
 from verifiers.types import Kind, Problem
 from workers.bundles import make_bundle
-from workers.engine import Completion, Engine, EngineSettings
-from workers.messages import Finished, GeneratorReport, Lease, LeaseReply, SampleKey
+from workers.engine import Completion, Engine, EngineGoneError, EngineSettings
+from workers.messages import Finished, GeneratorReport, Lease, Reference, SampleKey
 from workers.parts import read_row
 from workers.prompts import Messages, PromptStyle, build_messages, repair_turns, shuffle_options
 from workers.records import Provenance, Sample, SampleRequest, SamplingParameters
@@ -31,12 +34,15 @@ from workers.storage import open_storage
 FLUSH_S = 0.05
 """Finished samples wait so long for company: one message for many, yet far below the 200 ms an abort may take."""
 IDLE_S = 0.1
-"""How often an idle or full generator reports."""
+"""How often a generator reports when nothing finishes."""
 LOOKAHEAD = 0.1
 """Share of `max_num_seqs` that may wait inside the engine, so that a freed slot is filled at the very next step."""
 CHUNKS_KEPT = 64
 FIRST_TOKENS = 256
 """Guess of a sample's length before the first has finished, for the KV bound."""
+ERROR_CHARS = 2000
+ROW_BYTES = 500
+"""Rough size of a row's columns beside its texts."""
 
 
 class EngineLike(Protocol):
@@ -70,7 +76,7 @@ class GeneratorSettings:
 
 
 class Generator:
-    """Runs as a Ray actor with an event loop of its own; see `serve`."""
+    """Runs as a Ray actor with an event loop of its own."""
 
     def __init__(self, settings: GeneratorSettings, replica: int, incarnation: int) -> None:
         self.settings = settings
@@ -84,6 +90,8 @@ class Generator:
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._mean_tokens = float(FIRST_TOKENS)
+        self._received = 0
+        self._unwanted: set[SampleKey] = set()
 
     async def start(self) -> dict[str, Any]:
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
@@ -107,18 +115,42 @@ class Generator:
             "kv_capacity_tokens": self.engine.kv_capacity_tokens,
         }
 
-    async def serve(self, coordinator: Any) -> None:
-        """Works until the coordinator says stop. Raises EngineGoneError when the engine dies."""
-        while True:
-            reply: LeaseReply = await coordinator.exchange_samples.remote(self._report(coordinator))
-            if reply.stop:
-                break
-            for lease in reply.leases:
-                problem = await self._problem(lease, reply)
-                self._tasks[lease.key] = asyncio.create_task(self._run(lease, problem))
-            await self._pause(got_work=bool(reply.leases))
-            if self._failure is not None:
-                raise self._failure
+    async def add(self, leases: list[Lease], chunks: dict[int, list[Reference]]) -> None:
+        """Begins the leased samples. `chunks` has [reference to a list of Problem] for every chunk they name."""
+        self._received += len(leases)
+        for lease in leases:
+            self._tasks[lease.key] = asyncio.create_task(self._run(lease, chunks[lease.chunk][0]))
+
+    async def results(self) -> tuple[GeneratorReport, pa.Table | None]:
+        """What finished since the last call, after at most IDLE_S. Raises EngineGoneError when the engine died.
+
+        The coordinator calls it with num_returns=2: the bundle is then the coordinator's own object, whose text it
+        never looks at, and which outlives this process.
+        """
+        await self._pause()
+        if self._failure is not None:
+            raise self._failure
+        done, self._done = self._done, []
+        bundle = None
+        if done and self.origin is not None:
+            bundle = make_bundle([(problem, sample) for _, problem, sample in done], self.origin)
+        finished = [
+            Finished(
+                key=key,
+                attempt=sample.attempt,
+                aborted=sample.text is None,
+                error=sample.error,
+                prompt_tokens=sample.prompt_tokens,
+                completion_tokens=sample.completion_tokens,
+                generation_s=sample.generation_s,
+                num_bytes=len(sample.text or "") + len(problem.prompt) + ROW_BYTES,
+                solution_key=solution_key(sample.text or ""),
+            )
+            for key, problem, sample in done
+        ]
+        return GeneratorReport(finished, len(self._tasks), self._free(), self._received), bundle
+
+    async def stop(self) -> None:
         for task in self._tasks.values():
             task.cancel()
         self.engine.stop()
@@ -131,37 +163,13 @@ class Generator:
 
     async def abort(self, keys: list[SampleKey]) -> None:
         """Ends running samples at the engine's next step; they are reported as aborted."""
-        await self.engine.abort([request_id(key) for key in keys if key in self._tasks])
+        known = [key for key in keys if key in self._tasks]
+        self._unwanted.update(known)  # for those that have not reached the engine yet
+        await self.engine.abort([request_id(key) for key in known])
 
     async def abort_requests(self, request_ids: list[str]) -> None:
         """`abort` for samples drawn by `generate`: ids are `problem/index/seed`."""
         await self.engine.abort(request_ids)
-
-    def ping(self) -> int:
-        return len(self._tasks)
-
-    def _report(self, coordinator: Any) -> GeneratorReport:
-        done, self._done = self._done, []
-        bundle = []
-        if done and self.origin is not None:
-            table = make_bundle([(problem, sample) for _, problem, sample in done], self.origin)
-            # Owned by the coordinator, the bundle outlives this process.
-            bundle = [ray.put(table, _owner=coordinator)]
-        finished = [
-            Finished(
-                key=key,
-                attempt=sample.attempt,
-                kind=str(problem.kind),
-                aborted=sample.text is None,
-                prompt_tokens=sample.prompt_tokens,
-                completion_tokens=sample.completion_tokens,
-                generation_s=sample.generation_s,
-                num_bytes=len(sample.text or "") + len(problem.prompt) + 500,
-                solution_key=solution_key(sample.text or ""),
-            )
-            for key, problem, sample in done
-        ]
-        return GeneratorReport(self.replica, self.incarnation, finished, bundle, len(self._tasks), self._free())
 
     def _free(self) -> int:
         running = len(self._tasks)
@@ -172,69 +180,59 @@ class Generator:
             room = min(room, int(capacity / self._mean_tokens) - running)
         return max(room, 0 if running else 1)
 
-    async def _pause(self, got_work: bool) -> None:
-        """Until something finished (then a moment longer, for company) or it is time to report anyway."""
+    async def _pause(self) -> None:
+        """Until something finished, then a moment longer for company; or until it is time to report anyway."""
         self._wake.clear()
-        if self._done or self._failure:
+        if not self._done and not self._failure:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), IDLE_S)
+        if self._done:
             await asyncio.sleep(FLUSH_S)
-            return
-        try:
-            await asyncio.wait_for(self._wake.wait(), FLUSH_S if got_work else IDLE_S)
-            await asyncio.sleep(FLUSH_S)
-        except TimeoutError:
-            pass
 
-    async def _problem(self, lease: Lease, reply: LeaseReply) -> Problem:
+    async def _problem(self, lease: Lease, chunk: Reference) -> Problem:
         if lease.chunk not in self._chunks:
-            self._chunks[lease.chunk] = await reply.chunks[lease.chunk][0]
+            self._chunks[lease.chunk] = await chunk
             if len(self._chunks) > CHUNKS_KEPT:
                 self._chunks.popitem(last=False)
         self._chunks.move_to_end(lease.chunk)
         return self._chunks[lease.chunk][lease.row]
 
-    async def _run(self, lease: Lease, problem: Problem) -> None:
+    async def _run(self, lease: Lease, chunk: Reference) -> None:
         try:
+            problem = await self._problem(lease, chunk)
             if self.settings.style.shuffle_choices and problem.kind is Kind.CHOICE:
                 problem = shuffle_options(problem, lease.seed)
-            messages = build_messages(problem, self.settings.style)
-            if lease.parent is not None:
-                messages = await self._repair_messages(lease)
-            sample = await self._draw(lease, messages, request_id(lease.key))
-            if sample.text is not None:
+            sample = await self._sample(lease, problem)
+            if sample.completion_tokens:
                 self._mean_tokens += 0.02 * (sample.prompt_tokens + sample.completion_tokens - self._mean_tokens)
             self._done.append((lease.key, problem, sample))
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:
             self._failure = error
         finally:
             self._tasks.pop(lease.key, None)
+            self._unwanted.discard(lease.key)
             self._wake.set()
 
+    async def _sample(self, lease: Lease, problem: Problem) -> Sample:
+        """Whatever is wrong with this one sample is data; only a dead engine raises."""
+        messages: Messages = ()
+        try:
+            messages = build_messages(problem, self.settings.style)
+            if lease.parent is not None:
+                messages = await self._repair_messages(lease)
+            if lease.key in self._unwanted:
+                return make_sample(lease, messages, Completion("", "abort", 0, 0, None, 0.0, 0.0))
+            return await self._draw(lease, messages, request_id(lease.key))
+        except EngineGoneError:
+            raise
+        except Exception as error:
+            failed = make_sample(lease, messages, Completion("", "error", 0, 0, None, 0.0, 0.0))
+            return dataclasses.replace(failed, error=f"{type(error).__name__}: {error}"[:ERROR_CHARS])
+
     async def _draw(self, lease: Lease, messages: Messages, engine_id: str) -> Sample:
-        completion = await self.engine.generate(engine_id, messages, lease.seed)
-        return Sample(
-            problem_id=lease.problem_id,
-            sample_index=lease.key[1],
-            attempt=lease.attempt,
-            round=lease.round,
-            parent_sample_index=lease.parent_index,
-            messages=messages,
-            # A partial text is no solution and must never be stored as one.
-            text=None if completion.finish_reason == "abort" else completion.text,
-            finish_reason=completion.finish_reason,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            mean_logprob=completion.mean_logprob,
-            seed=lease.seed,
-            queue_s=completion.queue_s,
-            generation_s=completion.generation_s,
-            finished_at=time.time(),
-        )
+        return make_sample(lease, messages, await self.engine.generate(engine_id, messages, lease.seed))
 
     async def _repair_messages(self, lease: Lease) -> Messages:
-        import json
-
         parent = lease.parent
         assert parent is not None
         if parent.bundle is not None:
@@ -245,6 +243,27 @@ class Generator:
             row = await asyncio.to_thread(read_row, storage, parent.part, lease.problem_id, lease.parent_index or 0)
         before = tuple((turn["role"], turn["content"]) for turn in json.loads(row["messages"]))
         return (*before, *repair_turns(row["text"] or "", parent.evidence))
+
+
+def make_sample(lease: Lease, messages: Messages, completion: Completion) -> Sample:
+    return Sample(
+        problem_id=lease.problem_id,
+        sample_index=lease.key[1],
+        attempt=lease.attempt,
+        round=lease.round,
+        parent_sample_index=lease.parent_index,
+        messages=messages,
+        # A partial text is no solution and must never be stored as one.
+        text=None if completion.finish_reason == "abort" else completion.text,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        mean_logprob=completion.mean_logprob,
+        seed=lease.seed,
+        queue_s=completion.queue_s,
+        generation_s=completion.generation_s,
+        finished_at=time.time(),
+    )
 
 
 def request_id(key: SampleKey) -> str:

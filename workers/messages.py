@@ -40,21 +40,14 @@ class Lease(NamedTuple):
     parent: Parent | None = None
 
 
-class LeaseReply(NamedTuple):
-    """`chunks`: chunk number → [reference to a list of Problem], for the chunks that the leases name."""
-
-    leases: list[Lease]
-    chunks: dict[int, list[Reference]]
-    stop: bool
-
-
 class Finished(NamedTuple):
     """One row of a bundle."""
 
     key: SampleKey
     attempt: int
-    kind: str
     aborted: bool
+    error: str
+    """Why the engine could not draw this one sample; empty if it did."""
     prompt_tokens: int
     completion_tokens: int
     generation_s: float
@@ -64,14 +57,13 @@ class Finished(NamedTuple):
 
 
 class GeneratorReport(NamedTuple):
-    """`bundle`: [reference], or [] when nothing finished. `free` is room in sequences, bounded by KV memory."""
+    """What finished since the last report, and room for more."""
 
-    replica: int
-    incarnation: int
     finished: list[Finished]
-    bundle: list[Reference]
     running: int
     free: int
+    """Room in samples, bounded by sequences and KV memory, when `received` leases had arrived."""
+    received: int
 
 
 class CheckItem(NamedTuple):
@@ -88,16 +80,7 @@ class Checked(NamedTuple):
 
 
 class VerifierReport(NamedTuple):
-    verifier: int
-    incarnation: int
     checked: list[Checked]
-    free: int
-    """Rows it can start at once."""
-
-
-class CheckReply(NamedTuple):
-    items: list[CheckItem]
-    stop: bool
 
 
 class PartRows(NamedTuple):
@@ -112,5 +95,6 @@ class WriteReply(NamedTuple):
     """`lost`: positions in the request whose bundles are gone; nothing was written then."""
 
     key: str
+    slot: int
     num_bytes: int
     lost: list[int]

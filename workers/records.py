@@ -37,7 +37,7 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("parent_sample_index", pa.int32()),  # the attempt a repair round answers
         pa.field("messages", pa.string(), nullable=False),  # JSON [{role, content}]: what the model was given
         pa.field("text", pa.string()),  # null when aborted
-        pa.field("finish_reason", pa.string(), nullable=False),  # stop | length | abort
+        pa.field("finish_reason", pa.string(), nullable=False),  # stop | length | abort | error
         pa.field("prompt_tokens", pa.int32(), nullable=False),
         pa.field("completion_tokens", pa.int32(), nullable=False),
         pa.field("mean_logprob", pa.float64()),  # mean log-probability (nats) of the sampled tokens
@@ -149,6 +149,8 @@ class Sample:
     generation_s: float
     finished_at: float
     """Seconds since the epoch, UTC."""
+    error: str = ""
+    """Why the engine could not draw this sample (finish_reason `error`)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
