@@ -222,7 +222,7 @@ def read_rows(source: Source) -> Iterator[tuple[int, Row | Fault]]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         wrong = f"broken gzip data after line {line}: {first_line(error)}"
         broken = BadRow("", wrong, "the file is truncated or corrupt: copy it again")
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         wrong = f"not a readable Parquet file: {first_line(error)}"
         broken = BadRow("", wrong, "the file is truncated or corrupt: copy it again")
     except OSError as error:
