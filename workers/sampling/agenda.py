@@ -26,6 +26,7 @@ class Agenda:
         self._heap: list[tuple[float, int, ProblemState]] = []
         self._tie = itertools.count()
         self._live = 0
+        self._refits = policy.refits
 
     def __len__(self) -> int:
         """Problems queued."""
@@ -50,6 +51,9 @@ class Agenda:
         """Issues up to `room` samples: (problem, index) in order of priority."""
         taken: list[tuple[ProblemState, int]] = []
         policy = self._policy
+        if policy.refits != self._refits:
+            self._refits = policy.refits
+            self._rekey()
         while self._heap and len(taken) < room:
             key, _, state = heapq.heappop(self._heap)
             if state.queued != key:
@@ -69,8 +73,8 @@ class Agenda:
                 self._drop(state)
         return taken
 
-    def rekey(self) -> None:
-        """After a change that moves every priority (a refit): O(problems queued)."""
+    def _rekey(self) -> None:
+        """O(problems queued)."""
         live = {entry[2].number: entry[2] for entry in self._heap if entry[2].queued == entry[0]}
         self._heap.clear()
         for state in live.values():

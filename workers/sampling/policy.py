@@ -39,6 +39,8 @@ class Policy:
     name = ""
     stride = 1_000_000
     """Samples of one problem that the agenda hands out before it looks at the next problem."""
+    refits = 0
+    """Grows when every priority may have moved; the agenda then orders itself anew."""
 
     def __init__(self, num_samples: int, *, unbiased: bool = True) -> None:
         self.num_samples = num_samples
@@ -57,6 +59,11 @@ class Policy:
     def priority(self, state: ProblemState) -> float:
         """The agenda hands out the highest first."""
         return (_STARTED if state.next_index else 0.0) - state.number
+
+    def journal(self) -> list[dict[str, Any]]:
+        """What `make_policy` needs to give a resumed run's problems their old plans; empty if they follow from the
+        config alone. Persist it whenever `refits` has grown."""
+        return []
 
     # What the coordinator calls.
 
@@ -238,8 +245,13 @@ class UntilVerified(Policy):
         return -state.next_index % self.wave
 
 
-def make_policy(sampling: Mapping[str, Any]) -> Policy:
-    """From the fields of the config's `[sampling]`; others are ignored. Raises ValueError for an unknown policy."""
+def make_policy(sampling: Mapping[str, Any], journal: list[dict[str, Any]] | None = None) -> Policy:
+    """From the fields of the config's `[sampling]`; others are ignored. Raises ValueError for an unknown policy.
+
+    `journal` is that of an earlier start of the same run (`Adaptive.journal`); the other policies have none.
+    """
+    from workers.sampling.adaptive import Adaptive  # it imports this module, and scipy, which the others do not need
+
     name = sampling.get("policy", "fixed")
     num_samples = sampling["num_samples"]
     unbiased = sampling.get("estimates", "unbiased") == "unbiased"
@@ -253,4 +265,6 @@ def make_policy(sampling: Mapping[str, Any]) -> Policy:
     }
     if name == "until_verified":
         return UntilVerified(num_samples, **settings)
+    if name == "adaptive":
+        return Adaptive(num_samples, **settings, journal=journal)
     raise ValueError(f"unknown sampling policy {name!r}; known: fixed, until_verified, adaptive")

@@ -1,0 +1,186 @@
+"""The adaptive policy: the next sample goes where a useful verified solution is expected to cost the fewest tokens.
+
+Two decisions, kept apart so that the estimates stay honest:
+
+- *Order.* Open problems are ranked by the expected number of newly useful verified solutions per generated token, from
+  a Beta posterior of each pass rate (prior fitted on the run so far, by domain) and the samples already in flight. The
+  order decides when a sample is drawn, never whether a problem's plan has stopped.
+- *Stopping.* When a problem is opened its plan is frozen: `num_verified` solutions, `num_samples` samples, or a give-up
+  boundary on failures. The boundary is where the posterior would expect a further solution to cost `patience` times
+  the run's average. It is computed from the other problems seen so far, so given the boundary the problem's own
+  outcomes are independent draws and the plan is closed: workers.estimates stays unbiased. A boundary that moved with
+  the ranking while the problem runs would not be.
+
+A global budget that ends the run first is no stop of any plan: it strikes while long samples are in flight and after
+the ranking favoured some problems for their outcomes. Problems it leaves open get no unbiased estimate.
+
+Plans change at few points of the run (`refits` grows when the number of problems seen has doubled). `journal()` is
+what a resume needs to give each problem its old plan: persist it when `refits` changes. Without it a resumed run is
+sound but may reopen problems given up before, and cannot estimate those whose samples had been aborted.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from workers.sampling.plan import Plan
+from workers.sampling.policy import Policy
+from workers.sampling.prior import DEFAULT, PassRates, fit_prior
+from workers.sampling.state import Outcome, ProblemState
+
+PATIENCE = 32.0
+"""Give up when a further solution is expected to cost this many times the run's average. The price of a wrong
+give-up is a lost solution, that of a late one some tokens: so it errs on the late side."""
+FIRST_REFIT = 32
+"""Problems with a verdict before the first fit."""
+MAX_DOMAINS = 1024
+"""Further domains share one prior; bounds memory when `domain` is as fine as the problem."""
+OWN_WEIGHT = 4.0
+"""A problem's own mean length counts against that of its domain as if the domain were this many samples."""
+
+
+class Adaptive(Policy):
+    """Ranks by expected useful solutions per token; at most `wave` samples of a problem are in flight at once."""
+
+    name = "adaptive"
+    stride = 1
+
+    def __init__(
+        self,
+        num_samples: int,
+        wave: int,
+        num_verified: int = 1,
+        *,
+        distinct: bool = False,
+        unbiased: bool = True,
+        patience: float = PATIENCE,
+        journal: list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(num_samples, unbiased=unbiased)
+        self.wave = wave
+        self.num_verified = num_verified
+        self.distinct = distinct
+        self.patience = patience
+        self.seen = PassRates()
+        self._domains: set[str] = set()
+        self._priors: dict[str, tuple[float, float]] = {"": DEFAULT}
+        self._next_refit = FIRST_REFIT
+        self._next_number = 0
+        self._journal: list[dict[str, Any]] = list(journal or [{"first": 0, "give_up": {"": self._give_up(DEFAULT)}}])
+        self._plans = [self._plans_of(entry) for entry in self._journal]
+
+    def open(self, number: int, domain: str) -> ProblemState:
+        """Problems should be opened in ascending order of `number`: a new boundary serves the numbers after the highest
+        one opened so far."""
+        if domain not in self._domains:
+            if len(self._domains) >= MAX_DOMAINS:
+                domain = ""
+            self._domains.add(domain)
+        state = super().open(number, domain)
+        plans = self._plans[bisect.bisect_right(self._journal, number, key=lambda entry: int(entry["first"])) - 1]
+        state.plan = plans.get(domain, plans[""])
+        self._next_number = max(self._next_number, number + 1)
+        return state
+
+    def plan_for(self, domain: str) -> Plan:
+        plans = self._plans[-1]
+        return plans.get(domain, plans[""])
+
+    def num_wanted(self, state: ProblemState) -> int:
+        return self.wave - state.num_in_flight
+
+    def priority(self, state: ProblemState) -> float:
+        """Expected newly useful verified solutions per token of this problem's next sample."""
+        return self.usefulness(state) / self.expected_tokens(state)
+
+    def usefulness(self, state: ProblemState) -> float:
+        """Probability that the next sample is verified while those in flight leave the problem unsettled."""
+        a, b = self._priors.get(state.domain) or self._priors[""]
+        verified = state.num_known - state.num_failed
+        a += verified
+        b += state.num_failed
+        missing = self.num_verified - state.num_useful
+        flying = state.num_in_flight
+        if missing <= 0:
+            return 0.0
+        # A verified text is new about as often as it was so far (rule of succession).
+        fresh = (state.num_useful + 1) / (verified + 1) if self.distinct else 1.0
+        if missing > flying:
+            return fresh * a / (a + b)
+        # E[p · P(fewer than `missing` of `flying` are verified)] = Σ_j C(m, j) E[p^(j+1) (1-p)^(m-j)], Beta(a, b).
+        term = a / (a + b + flying)
+        for index in range(flying):
+            term *= (b + index) / (a + b + index)
+        total = term
+        for j in range(missing - 1):
+            term *= (a + j + 1) / (b + flying - j - 1) * (flying - j) / (j + 1)
+            total += term
+        return fresh * total
+
+    def expected_tokens(self, state: ProblemState) -> float:
+        domain = self.seen.tokens_per_sample(state.domain)
+        return (state.tokens + OWN_WEIGHT * domain) / (state.num_known + OWN_WEIGHT)
+
+    def observe(
+        self, state: ProblemState, index: int, outcome: Outcome, tokens: int = 0, seconds: float = 0.0, key: int = 0
+    ) -> None:
+        known, failed, useful = state.num_known, state.num_failed, state.num_useful
+        super().observe(state, index, outcome, tokens, seconds, key)
+        if state.num_known == known:
+            return
+        counted = min(state.num_useful, self.num_verified) - min(useful, self.num_verified)
+        before = (known - failed, failed)
+        after = (state.num_known - state.num_failed, state.num_failed)
+        self.seen.move(state.domain, before, after, tokens, counted)
+        if self.seen.num_problems >= self._next_refit:
+            self._refit()
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Boundaries by first problem number; JSON. A few dozen entries at most, whatever the size of the run."""
+        return self._journal
+
+    def prior(self, domain: str) -> tuple[float, float]:
+        """(a, b) in use for ranking."""
+        return self._priors.get(domain) or self._priors[""]
+
+    def _refit(self) -> None:
+        seen = self.seen
+        self._next_refit = 2 * seen.num_problems
+        self._priors = {"": fit_prior(seen.run, {})}
+        for domain, counts in seen.domains.items():
+            self._priors[domain] = fit_prior(counts, seen.run)
+        self.refits += 1
+        if self._journal[-1]["first"] >= self._next_number:
+            return  # nothing was opened since: those problems keep the plan they were promised
+        entry = {
+            "first": self._next_number,
+            "give_up": {domain: self._give_up(prior, domain) for domain, prior in self._priors.items()},
+        }
+        self._journal.append(entry)
+        self._plans.append(self._plans_of(entry))
+
+    def _give_up(self, prior: tuple[float, float], domain: str = "") -> list[int]:
+        """Failures at which a further solution would cost `patience` times the run's average, beside 0, 1, …
+        solutions."""
+        a, b = prior
+        seen = self.seen
+        # Before the first solution the run's average is what the prior expects of it.
+        average = seen.num_useful / seen.num_tokens if seen.num_useful else a / (a + b) / seen.tokens_per_sample(domain)
+        floor = average * seen.tokens_per_sample(domain) / self.patience
+        # The smallest f with (a + s) / (a + b + s + f) < floor.
+        return [max(1, math.ceil((a + s) / floor - a - b - s)) for s in range(self.num_verified)]
+
+    def _plans_of(self, entry: Mapping[str, Any]) -> dict[str, Plan]:
+        plans = {}
+        for domain, failures in entry["give_up"].items():
+            # Of texts that repeat, only the boundary before the first solution keeps the plan's paths countable.
+            rows = [failures[0], self.num_samples] if self.distinct else failures
+            capped = [min(count, self.num_samples) for count in rows]
+            ascending = tuple(max(capped[: index + 1]) for index in range(len(capped)))
+            if ascending[0] == self.num_samples:
+                ascending = ()  # exhausted comes first
+            plans[domain] = Plan(self.num_samples, self.num_verified, ascending, self.distinct)
+        return plans
