@@ -29,8 +29,9 @@ VERDICT_COLUMNS = (
 BUNDLE_SCHEMA = pa.schema([field for field in SAMPLE_SCHEMA if field.name not in VERDICT_COLUMNS])
 
 
-def make_bundle(samples: Sequence[tuple[Problem, Sample]], origin: Provenance) -> pa.Table:
-    """One row a sample, in the given order. The problem is the one the model saw (options shuffled, if they were)."""
+def make_bundle(samples: Sequence[tuple[str, Problem, Sample]], origin: Provenance) -> pa.Table:
+    """One row a (stopping rule, problem, sample), in the given order. The problem is the one the model saw (options
+    shuffled, if they were)."""
     sampling = json.dumps(dict(origin.sampling), sort_keys=True)
     rows = [
         {
@@ -44,6 +45,7 @@ def make_bundle(samples: Sequence[tuple[Problem, Sample]], origin: Provenance) -
             "prompt": problem.prompt,
             "reference": json.dumps(problem.reference, ensure_ascii=False),
             "meta": json.dumps(problem.meta, ensure_ascii=False),
+            "stopping_rule": stopping_rule,
             "round": sample.round,
             "parent_sample_index": sample.parent_sample_index,
             "messages": json.dumps(
@@ -68,7 +70,7 @@ def make_bundle(samples: Sequence[tuple[Problem, Sample]], origin: Provenance) -
             "epoch": origin.epoch,
             "finished_at": dt.datetime.fromtimestamp(sample.finished_at, tz=dt.UTC),
         }
-        for problem, sample in samples
+        for stopping_rule, problem, sample in samples
     ]
     return pa.Table.from_pylist(rows, schema=BUNDLE_SCHEMA)
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import time
@@ -29,6 +28,7 @@ from workers.messages import Finished, GeneratorReport, Lease, Reference, Sample
 from workers.parts import read_row
 from workers.prompts import Messages, PromptStyle, build_messages, repair_turns, shuffle_options
 from workers.records import Provenance, Sample, SampleRequest, SamplingParameters
+from workers.sampling.state import solution_key
 from workers.storage import open_storage
 
 FLUSH_S = 0.05
@@ -85,7 +85,7 @@ class Generator:
         self.engine: EngineLike = settings.engine_class(settings.engine, settings.sampling)
         self.origin: Provenance | None = None
         self._tasks: dict[SampleKey, asyncio.Task[None]] = {}
-        self._done: list[tuple[SampleKey, Problem, Sample]] = []
+        self._done: list[tuple[Lease, Problem, Sample]] = []
         self._chunks: OrderedDict[int, list[Problem]] = OrderedDict()
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
@@ -133,10 +133,12 @@ class Generator:
         done, self._done = self._done, []
         bundle = None
         if done and self.origin is not None:
-            bundle = make_bundle([(problem, sample) for _, problem, sample in done], self.origin)
+            bundle = make_bundle(
+                [(lease.stopping_rule, problem, sample) for lease, problem, sample in done], self.origin
+            )
         finished = [
             Finished(
-                key=key,
+                key=lease.key,
                 attempt=sample.attempt,
                 aborted=sample.text is None,
                 error=sample.error,
@@ -146,7 +148,7 @@ class Generator:
                 num_bytes=len(sample.text or "") + len(problem.prompt) + ROW_BYTES,
                 solution_key=solution_key(sample.text or ""),
             )
-            for key, problem, sample in done
+            for lease, problem, sample in done
         ]
         return GeneratorReport(finished, len(self._tasks), self._free(), self._received), bundle
 
@@ -158,7 +160,8 @@ class Generator:
     async def generate(self, request: SampleRequest) -> Sample:
         """One sample outside any run (the service). Raises EngineGoneError."""
         messages = (*build_messages(request.problem, self.settings.style), *request.turns)
-        lease = Lease((0, request.sample_index), request.problem.id, 0, 0, request.attempt, request.seed, request.round)
+        key = (0, request.sample_index)
+        lease = Lease(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
         return await self._draw(lease, messages, f"{request.problem.id}/{request.sample_index}/{request.seed}")
 
     async def abort(self, keys: list[SampleKey]) -> None:
@@ -205,7 +208,7 @@ class Generator:
             sample = await self._sample(lease, problem)
             if sample.completion_tokens:
                 self._mean_tokens += 0.02 * (sample.prompt_tokens + sample.completion_tokens - self._mean_tokens)
-            self._done.append((lease.key, problem, sample))
+            self._done.append((lease, problem, sample))
         except BaseException as error:
             self._failure = error
         finally:
@@ -242,7 +245,8 @@ class Generator:
             storage = open_storage(self.settings.storage_uri)
             row = await asyncio.to_thread(read_row, storage, parent.part, lease.problem_id, lease.parent_index or 0)
         before = tuple((turn["role"], turn["content"]) for turn in json.loads(row["messages"]))
-        return (*before, *repair_turns(row["text"] or "", parent.evidence))
+        evidence = parent.evidence or row.get("evidence") or ""
+        return (*before, *repair_turns(row["text"] or "", evidence))
 
 
 def make_sample(lease: Lease, messages: Messages, completion: Completion) -> Sample:
@@ -268,9 +272,3 @@ def make_sample(lease: Lease, messages: Messages, completion: Completion) -> Sam
 
 def request_id(key: SampleKey) -> str:
     return f"{key[0]}-{key[1]}"
-
-
-def solution_key(text: str) -> int:
-    """Equal for texts that differ in white space and letter case only."""
-    digest = hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big")

@@ -18,12 +18,13 @@ Reference = Any
 
 
 class Parent(NamedTuple):
-    """Where a repair round finds the attempt it answers: in a bundle, or after a resume in a part."""
+    """Where a repair round finds the attempt it answers: in a bundle, or once that is gone in a part."""
 
     bundle: Reference | None
     row: int
     part: str
     evidence: str
+    """What the checker found, for the model; empty: as the part's row has it."""
 
 
 class Lease(NamedTuple):
@@ -35,6 +36,8 @@ class Lease(NamedTuple):
     row: int
     attempt: int
     seed: int
+    stopping_rule: str = ""
+    """JSON, copied into the row."""
     round: int = 0
     parent_index: int | None = None
     parent: Parent | None = None

@@ -32,6 +32,8 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("prompt", pa.string(), nullable=False),
         pa.field("reference", pa.string(), nullable=False),  # JSON
         pa.field("meta", pa.string(), nullable=False),  # JSON
+        # Fixed before the problem's first sample; what an unbiased estimate and a resume need (workers.sampling.plan).
+        pa.field("stopping_rule", pa.string(), nullable=False),  # JSON
         # The sample.
         pa.field("round", pa.int16(), nullable=False),  # 0 = first attempt, r = r-th repair round
         pa.field("parent_sample_index", pa.int32()),  # the attempt a repair round answers

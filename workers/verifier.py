@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -94,10 +95,10 @@ class Verifier:
         loop = asyncio.get_running_loop()
         for (key, _), row in zip(item.rows, rows, strict=True):
             future = loop.run_in_executor(self._threads, self._verify, row)
-            future.add_done_callback(lambda done, key=key: self._finish(key, done.result()))
+            future.add_done_callback(functools.partial(self._finish, key))
 
-    def _finish(self, key: SampleKey, verdict: Verdict) -> None:
-        self._checked.append(Checked(key, verdict))
+    def _finish(self, key: SampleKey, verdict: asyncio.Future[Verdict]) -> None:
+        self._checked.append(Checked(key, verdict.result()))
         self._wake.set()
 
     def _verify(self, row: dict[str, Any]) -> Verdict:

@@ -1,0 +1,696 @@
+"""What is known of every open problem and of every sample in flight. Pure: no Ray, no clock, no storage.
+
+    queued ─lease─► leased ─finished─► finished ─next_checks─► checking ─checked─► checked ─cut─► writing ─► durable
+      ▲                │ replica died     │ bundle lost            │ verifier died     ▲              │
+      └────────────────┴──────────────────┘                        └► finished again   └ write failed ┘
+
+Promises: a sample is in exactly one stage; only `durable` forgets it; an answer that comes twice or too late is ignored
+(the attempt tells); aborted rows of a problem are handed out for writing after all its other rows are durable, so a
+resume never finds an aborted sample whose settling evidence was lost. A problem leaves memory with its last row.
+Does not: see texts, choose priorities (workers.sampling does) or touch storage.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Any
+
+from verifiers.types import Status, Verdict
+from workers.messages import Checked, CheckItem, Finished, Lease, Parent, Reference, SampleKey
+from workers.records import sample_seed
+from workers.resume import DurableRow
+from workers.sampling.agenda import Agenda
+from workers.sampling.budget import Budget
+from workers.sampling.plan import Plan
+from workers.sampling.policy import Policy
+from workers.sampling.state import OUTCOME_OF_STATUS, Outcome, ProblemState
+from workers.verifier import error_verdict
+
+CHECKS_PER_ITEM = 16
+"""Rows of one bundle that go to one verifier together: few enough that several verifiers share a bundle."""
+CHECK_SECONDS_FIRST = 0.05
+"""Guess of a check's length before the first of its kind has ended."""
+
+
+class Stage(IntEnum):
+    QUEUED = 0
+    LEASED = 1
+    FINISHED = 2
+    CHECKING = 3
+    CHECKED = 4
+    WRITING = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProblemEntry:
+    """What the coordinator is told of a problem; the problem itself lies in a chunk."""
+
+    id: str
+    kind: str
+    domain: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    run_seed: int
+    num_samples: int
+    max_tokens: int
+    repair_rounds: int = 0
+    repair_kinds: frozenset[str] = frozenset()
+    evidence_chars: int = 2000
+    check_attempts: int = 3
+    sample_attempts: int = 3
+    max_unchecked: int = 20_000
+    max_pending_bytes: int = 512 << 20
+
+
+class OpenProblem:
+    """A problem with samples still to draw, check or write."""
+
+    __slots__ = ("chunk", "entry", "held", "num_rows", "parts", "row", "rule", "state")
+
+    def __init__(self, entry: ProblemEntry, chunk: int, row: int, state: ProblemState, rule: str) -> None:
+        self.entry = entry
+        self.chunk = chunk
+        self.row = row
+        self.state = state
+        self.rule = rule
+        self.num_rows = 0
+        """Samples in flight or held."""
+        self.held: list[Flight] | None = None
+        """Aborted samples that wait for the others to be durable."""
+        self.parts: dict[int, str] | None = None
+        """Durable attempts a repair round may answer: sample index → part key."""
+
+
+class Flight:
+    """One sample on its way."""
+
+    __slots__ = (
+        "aborted",
+        "attempt",
+        "base",
+        "bundle",
+        "bundle_row",
+        "check_attempts",
+        "finished",
+        "key",
+        "num_bytes",
+        "parent",
+        "parent_index",
+        "problem",
+        "round",
+        "since",
+        "stage",
+        "suspect",
+        "verdict",
+        "worker",
+    )
+
+    def __init__(self, problem: OpenProblem, key: SampleKey, base: int) -> None:
+        self.problem = problem
+        self.key = key
+        self.base = base
+        """Index of the first attempt whose repair this is; the sample's own index for a first attempt."""
+        self.round = 0
+        self.parent_index: int | None = None
+        self.parent: Parent | None = None
+        self.attempt = 1
+        self.stage = Stage.QUEUED
+        self.worker = -1
+        """Replica or verifier that has it."""
+        self.since = 0.0
+        """When it entered its stage, in the caller's clock."""
+        self.bundle: Reference | None = None
+        self.bundle_row = -1
+        self.finished: Finished | None = None
+        self.num_bytes = 0
+        self.aborted = False
+        self.suspect = False
+        """Was with a verifier when it died; checked alone from now on, to find the culprit."""
+        self.check_attempts = 0
+        self.verdict: Verdict | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Totals:
+    """Counts over the whole run, rows of earlier starts included."""
+
+    problems_opened: int = 0
+    problems_closed: int = 0
+    problems_solved: int = 0
+    problems_settled: int = 0
+    samples: int = 0
+    """Rows with a verdict."""
+    aborted: int = 0
+    withdrawn: int = 0
+    """Leases taken back before they began."""
+    durable: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    aborted_tokens: int = 0
+    saved_tokens: int = 0
+    """Estimate: what the aborted samples would have gone on to, by the mean length of finished ones."""
+    generation_s: float = 0.0
+    verify_s: float = 0.0
+    statuses: dict[str, int] = dataclasses.field(default_factory=dict)
+    retries: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+class Ledger:
+    """Owned by the coordinator, used from its one thread."""
+
+    def __init__(
+        self,
+        settings: LedgerSettings,
+        policy: Policy,
+        budget: Budget,
+        durable: Mapping[str, Sequence[DurableRow]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.budget = budget
+        self.totals = Totals()
+        self._durable = durable or {}
+        self._agenda = Agenda(policy)
+        self._problems: dict[int, OpenProblem] = {}
+        self._flights: dict[SampleKey, Flight] = {}
+        self._queued: collections.deque[Flight] = collections.deque()
+        self._unchecked: dict[str, collections.deque[Flight]] = {}
+        self._suspects: collections.deque[Flight] = collections.deque()
+        self._ready: collections.deque[Flight] = collections.deque()
+        self._ready_bytes = 0
+        self._chunk_uses: dict[int, int] = {}
+        self._check_seconds: dict[str, float] = {}
+        self._num_stage = [0] * len(Stage)
+        self._pending_bytes = 0
+        self._next_number = 0
+        self._budget_reason = ""
+
+    # Problems.
+
+    def feed(self, chunk: int, entries: Sequence[ProblemEntry]) -> None:
+        """Opens the problems of a chunk, in file order, with what is durable of them."""
+        for row, entry in enumerate(entries):
+            number = self._next_number
+            self._next_number += 1
+            state = self.policy.open(number, entry.domain)
+            rows = self._durable.get(entry.id, ())
+            if rows:
+                state.plan = Plan.from_json(json.loads(rows[0].stopping_rule))
+            rule = rows[0].stopping_rule if rows else json.dumps(self.policy.stopping_rule(state), sort_keys=True)
+            problem = OpenProblem(entry, chunk, row, state, rule)
+            self.totals.problems_opened += 1
+            self._problems[number] = problem
+            self._chunk_uses[chunk] = self._chunk_uses.get(chunk, 0) + 1
+            if rows:
+                self._restore(problem, rows)
+            if self._budget_reason:
+                self._end(problem)
+            if not self._close_if_done(problem):
+                self._agenda.push(state)
+
+    def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
+        chains: dict[int, list[DurableRow]] = {}
+        for row in rows:
+            self._count(row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
+            self.totals.durable += 1
+            chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
+        outcomes: dict[int, Outcome] = {}
+        keys: dict[int, int] = {}
+        state = problem.state
+        for base, chain in chains.items():
+            last = max(chain, key=lambda row: row.round)
+            outcome = OUTCOME_OF_STATUS[last.status]
+            if last.round and outcome is Outcome.VERIFIED:
+                outcome = Outcome.REPAIRED
+            keys[base] = last.solution_key
+            if self._wants_repair(problem, last.round, outcome):
+                problem.parts = problem.parts or {}
+                problem.parts[last.sample_index] = last.part
+                continue
+            outcomes[base] = outcome
+        state.next_index = max(chains) + 1
+        self.policy.restore(state, outcomes, sum(row.completion_tokens for row in rows), keys)
+        if state.settled:
+            self._count_settled(problem)
+            return
+        for base in self.policy.missing(state):
+            chain = chains.get(base, [])
+            flight = self._open_flight(problem, base + self.settings.num_samples * len(chain), base)
+            if chain:
+                last = max(chain, key=lambda row: row.round)
+                flight.round, flight.parent_index = last.round + 1, last.sample_index
+                flight.parent = Parent(None, 0, last.part, "")
+            self._queued.append(flight)
+
+    def _close_if_done(self, problem: OpenProblem) -> bool:
+        """Forgets a settled problem once nothing of it is in flight; releases its held rows first."""
+        if not problem.state.settled:
+            return False
+        held = problem.held or []
+        if problem.num_rows > len(held):
+            return False
+        if held:
+            problem.held = None
+            for flight in held:
+                self._make_ready(flight)
+            return False
+        del self._problems[problem.state.number]
+        self.totals.problems_closed += 1
+        self._chunk_uses[problem.chunk] -= 1
+        if not self._chunk_uses[problem.chunk]:
+            del self._chunk_uses[problem.chunk]
+        return True
+
+    def chunks(self) -> set[int]:
+        """Chunks that still have open problems."""
+        return set(self._chunk_uses)
+
+    def spend_out(self, reason: str) -> list[tuple[int, SampleKey]]:
+        """A ceiling was reached: settles every open problem with `budget`; returns what to abort: (replica, key)."""
+        self._budget_reason = reason
+        aborts: list[tuple[int, SampleKey]] = []
+        for problem in list(self._problems.values()):
+            aborts += self._end(problem)
+            self._close_if_done(problem)
+        return aborts
+
+    def _end(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
+        if problem.state.settled:
+            return []
+        self.policy.end(problem.state)
+        self._count_settled(problem)
+        return self._withdraw(problem)
+
+    # Leases.
+
+    def lease(self, room: int, worker: int = -1, now: float = 0.0) -> list[Lease]:
+        """Up to `room` samples to draw, the most useful first; fewer under back-pressure or near the budget's end."""
+        if self.is_backed_up():
+            return []
+        room = self.budget.room(self.settings.max_tokens, room)
+        leases: list[Lease] = []
+        while self._queued and len(leases) < room:
+            flight = self._queued.popleft()
+            if self._flights.get(flight.key) is flight and flight.stage is Stage.QUEUED:
+                leases.append(self._lease(flight, worker, now))
+        for state, index in self._agenda.take(room - len(leases)):
+            flight = self._open_flight(self._problems[state.number], index, index)
+            leases.append(self._lease(flight, worker, now))
+        return leases
+
+    def _lease(self, flight: Flight, worker: int, now: float) -> Lease:
+        self._move(flight, Stage.LEASED, now)
+        flight.worker = worker
+        self.budget.reserve(self.settings.max_tokens)
+        problem = flight.problem
+        return Lease(
+            key=flight.key,
+            problem_id=problem.entry.id,
+            chunk=problem.chunk,
+            row=problem.row,
+            attempt=flight.attempt,
+            seed=sample_seed(self.settings.run_seed, problem.entry.id, flight.key[1]),
+            stopping_rule=problem.rule,
+            round=flight.round,
+            parent_index=flight.parent_index,
+            parent=flight.parent,
+        )
+
+    def assign(self, key: SampleKey, worker: int) -> None:
+        """Says which replica a lease went to."""
+        self._flights[key].worker = worker
+
+    def is_backed_up(self) -> bool:
+        """True while verifiers or writers are so far behind that nothing more should be drawn."""
+        unchecked = self._num_stage[Stage.FINISHED] + self._num_stage[Stage.CHECKING]
+        unwritten = self._num_stage[Stage.CHECKED] + self._num_stage[Stage.WRITING]
+        limit = self.settings.max_unchecked
+        too_many = unchecked >= limit or unwritten >= 4 * limit
+        return too_many or self._pending_bytes >= self.settings.max_pending_bytes
+
+    def wants_samples(self) -> bool:
+        """True if `lease` would hand out something, back-pressure aside."""
+        return bool(len(self._agenda) or any(f.stage is Stage.QUEUED for f in self._queued))
+
+    def num(self, stage: Stage) -> int:
+        return self._num_stage[stage]
+
+    def num_open(self) -> int:
+        return len(self._problems)
+
+    def is_done(self) -> bool:
+        """Nothing is open; with the last problem fed, the run is complete."""
+        return not self._problems
+
+    # Finished samples.
+
+    def finished(self, worker: int, rows: Sequence[Finished], bundle: Reference, now: float = 0.0) -> None:
+        """Takes in a bundle's rows. A row whose lease was given away meanwhile is dropped."""
+        for index, row in enumerate(rows):
+            flight = self._flights.get(row.key)
+            if flight is None or flight.stage is not Stage.LEASED or flight.attempt != row.attempt:
+                continue
+            if flight.worker != worker:
+                continue
+            self.budget.release(self.settings.max_tokens)
+            self.budget.charge(tokens=row.completion_tokens)
+            if row.error and flight.attempt < self.settings.sample_attempts:
+                self._retry(flight, "sample not drawn")
+                continue
+            flight.finished = row
+            flight.num_bytes = row.num_bytes
+            flight.bundle, flight.bundle_row = bundle, index
+            flight.aborted = row.aborted
+            self._pending_bytes += row.num_bytes
+            if row.aborted:
+                self._end_aborted(flight, now)
+            elif row.error:
+                flight.verdict = error_verdict("the engine could not draw this sample", {"error": row.error})
+                self._move(flight, Stage.CHECKING, now)
+                self._settle_verdict(flight, flight.verdict, now)
+            else:
+                self._move(flight, Stage.FINISHED, now)
+                self._unchecked.setdefault(flight.problem.entry.kind, collections.deque()).append(flight)
+
+    def _end_aborted(self, flight: Flight, now: float) -> None:
+        self._move(flight, Stage.CHECKED, now)
+        self.policy.observe(flight.problem.state, flight.base, Outcome.ABORTED)
+        row = flight.finished
+        if row is not None:
+            mean = self.totals.completion_tokens / max(1, self.totals.samples)
+            self.totals.saved_tokens += max(0, int(mean) - row.completion_tokens)
+            self._count(None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
+        problem = flight.problem
+        if problem.held is None:
+            problem.held = []
+        problem.held.append(flight)
+        self._close_if_done(problem)
+
+    # Checks.
+
+    def next_checks(self, worker: int, room: int, idle: bool, now: float = 0.0) -> list[CheckItem]:
+        """Rows for one verifier, from the kinds with the most work waiting. A suspect goes alone to an idle one."""
+        if idle and self._suspects:
+            flight = self._suspects.popleft()
+            return self._hand_out([flight], worker, now)
+        chosen: list[Flight] = []
+        given: collections.Counter[str] = collections.Counter()
+        while len(chosen) < room:
+            waiting = {kind: queue for kind, queue in self._unchecked.items() if queue}
+            if not waiting:
+                break
+            # Seconds of work waiting per slot given in this round: many fast checks do not starve a few slow ones.
+            kind = max(waiting, key=lambda k: len(waiting[k]) * self.check_seconds(k) / (1 + given[k]))
+            flight = waiting[kind].popleft()
+            if self._flights.get(flight.key) is flight and flight.stage is Stage.FINISHED:
+                chosen.append(flight)
+                given[kind] += 1
+        return self._hand_out(chosen, worker, now)
+
+    def _hand_out(self, flights: Iterable[Flight], worker: int, now: float) -> list[CheckItem]:
+        by_bundle: dict[Any, CheckItem] = {}
+        items = []
+        for flight in flights:
+            self._move(flight, Stage.CHECKING, now)
+            flight.worker = worker
+            item = by_bundle.get(flight.bundle)
+            if item is None or len(item.rows) >= CHECKS_PER_ITEM:
+                item = by_bundle[flight.bundle] = CheckItem(flight.bundle, [])
+                items.append(item)
+            item.rows.append((flight.key, flight.bundle_row))
+        return items
+
+    def check_seconds(self, kind: str) -> float:
+        return self._check_seconds.get(kind, CHECK_SECONDS_FIRST)
+
+    def backlog_s(self) -> float:
+        """Seconds of checking that wait, for one checker working alone."""
+        return sum(len(queue) * self.check_seconds(kind) for kind, queue in self._unchecked.items())
+
+    def num_waiting(self) -> dict[str, int]:
+        """Unchecked rows by kind."""
+        return {kind: len(queue) for kind, queue in self._unchecked.items() if queue}
+
+    def checked(self, worker: int, rows: Sequence[Checked], now: float = 0.0) -> list[tuple[int, SampleKey]]:
+        """Takes in verdicts; returns samples to abort in the engines: (replica, key)."""
+        aborts: list[tuple[int, SampleKey]] = []
+        for key, verdict in rows:
+            flight = self._flights.get(key)
+            if flight is None or flight.stage is not Stage.CHECKING or flight.worker != worker:
+                continue
+            if verdict is None:
+                self._forget_bundle(flight)
+                self._retry(flight, "bundle lost with its node")
+                continue
+            flight.check_attempts += 1
+            if verdict.status is Status.ERROR and flight.check_attempts < self.settings.check_attempts:
+                self._count_retry(f"check failed: {verdict.reason}")
+                self._requeue_check(flight, now)
+                continue
+            kind = flight.problem.entry.kind
+            self._check_seconds[kind] = 0.9 * self.check_seconds(kind) + 0.1 * verdict.seconds
+            aborts += self._settle_verdict(flight, verdict, now)
+        return aborts
+
+    def _settle_verdict(self, flight: Flight, verdict: Verdict, now: float) -> list[tuple[int, SampleKey]]:
+        """Records a final verdict, makes the row ready, and asks the policy what follows."""
+        flight.verdict = verdict
+        row = flight.finished
+        assert row is not None
+        status = str(verdict.status)
+        self._count(status, row.prompt_tokens, row.completion_tokens, row.generation_s, verdict.seconds)
+        self._make_ready(flight)
+        problem, state = flight.problem, flight.problem.state
+        outcome = OUTCOME_OF_STATUS[status]
+        if flight.round and outcome is Outcome.VERIFIED:
+            outcome = Outcome.REPAIRED
+        if not state.settled and self._wants_repair(problem, flight.round, outcome):
+            self._repair(flight, verdict)
+            return []
+        solved = state.solved
+        self.policy.observe(state, flight.base, outcome, row.completion_tokens, row.generation_s, key=row.solution_key)
+        aborts: list[tuple[int, SampleKey]] = []
+        if self.policy.settle(state):
+            self._count_settled(problem)
+            aborts = self._withdraw(problem)
+        else:
+            if state.solved and not solved:
+                aborts = self._withdraw(problem)
+            self._agenda.push(state)
+        self._close_if_done(problem)
+        return aborts
+
+    def _wants_repair(self, problem: OpenProblem, round_: int, outcome: Outcome) -> bool:
+        if round_ >= self.settings.repair_rounds or problem.entry.kind not in self.settings.repair_kinds:
+            return False
+        return outcome in (Outcome.REFUTED, Outcome.MALFORMED, Outcome.UNDECIDED)
+
+    def _repair(self, parent: Flight, verdict: Verdict) -> None:
+        """Queues the follow-up turn of an unverified attempt."""
+        index = parent.key[1] + self.settings.num_samples
+        flight = self._open_flight(parent.problem, index, parent.base)
+        flight.round = parent.round + 1
+        flight.parent_index = parent.key[1]
+        evidence = f"{verdict.reason}\n{json.dumps(dict(verdict.evidence), ensure_ascii=False, indent=1)}"
+        flight.parent = Parent(parent.bundle, parent.bundle_row, "", evidence[: self.settings.evidence_chars])
+        self._queued.append(flight)
+
+    def _withdraw(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
+        """Takes back what the policy no longer needs: queued samples at once, running ones by an abort."""
+        aborts = []
+        step = self.settings.num_samples
+        for base in self.policy.abortable(problem.state):
+            for index in range(base, base + step * (self.settings.repair_rounds + 1), step):
+                flight = self._flights.get((problem.state.number, index))
+                if flight is None:
+                    continue
+                if flight.stage is Stage.LEASED:
+                    aborts.append((flight.worker, flight.key))
+                elif flight.stage is Stage.QUEUED:
+                    self.totals.withdrawn += 1
+                    self.policy.observe(problem.state, base, Outcome.ABORTED)
+                    self._drop(flight)
+        return aborts
+
+    # Writing.
+
+    def num_ready(self) -> tuple[int, int]:
+        """Rows and bytes that wait for a part."""
+        return len(self._ready), self._ready_bytes
+
+    def oldest_ready(self) -> float:
+        """When the longest-waiting row became ready; 0 where none waits."""
+        return self._ready[0].since if self._ready else 0.0
+
+    def cut(self, max_rows: int, max_bytes: int, now: float = 0.0) -> list[Flight]:
+        """Rows for one part, oldest first."""
+        rows: list[Flight] = []
+        size = 0
+        while self._ready and len(rows) < max_rows and (not rows or size + self._ready[0].num_bytes <= max_bytes):
+            flight = self._ready.popleft()
+            self._ready_bytes -= flight.num_bytes
+            size += flight.num_bytes
+            self._move(flight, Stage.WRITING, now)
+            rows.append(flight)
+        return rows
+
+    def durable(self, flights: Iterable[Flight], part: str) -> None:
+        """The rows of a part are on storage."""
+        for flight in flights:
+            if self._flights.get(flight.key) is not flight:
+                continue
+            self.totals.durable += 1
+            self._pending_bytes -= flight.num_bytes
+            problem = flight.problem
+            child = self._flights.get((flight.key[0], flight.key[1] + self.settings.num_samples))
+            if child is not None and child.parent is not None:
+                child.parent = child.parent._replace(part=part)
+            self._drop(flight)
+            self._close_if_done(problem)
+
+    def not_written(self, flights: Iterable[Flight]) -> None:
+        """The writer died before the part was visible: the rows wait for the next part."""
+        for flight in flights:
+            if self._flights.get(flight.key) is flight and flight.stage is Stage.WRITING:
+                self._make_ready(flight)
+                self._count_retry("part written again")
+
+    def bundle_gone(self, flights: Iterable[Flight]) -> None:
+        """A bundle was lost after its rows were checked: the samples have to be drawn and checked again."""
+        for flight in flights:
+            if self._flights.get(flight.key) is not flight:
+                continue
+            self._forget_bundle(flight)
+            if flight.aborted:
+                # Only its token counts were to be kept; the settled problem does not need it.
+                self._drop(flight)
+                self._close_if_done(flight.problem)
+            else:
+                self._uncount(flight)
+                self._retry(flight, "bundle lost with its node")
+
+    # Faults.
+
+    def lost_generator(self, worker: int) -> int:
+        """A replica died: its leases go back, its finished bundles stay. Returns how many."""
+        lost = [f for f in self._flights.values() if f.stage is Stage.LEASED and f.worker == worker]
+        for flight in lost:
+            self.budget.release(self.settings.max_tokens)
+            problem = flight.problem
+            needed = not problem.state.settled or flight.base not in self.policy.abortable(problem.state)
+            if needed:
+                self._retry(flight, "replica died")
+            else:
+                self.policy.observe(problem.state, flight.base, Outcome.ABORTED)
+                self._drop(flight)
+                self._close_if_done(problem)
+        return len(lost)
+
+    def lost_verifier(
+        self, worker: int, culprits: Iterable[SampleKey] = (), now: float = 0.0
+    ) -> list[tuple[int, SampleKey]]:
+        """A verifier died or was killed with rows in its hands; returns samples to abort.
+
+        A row that was alone, or that is known to have hung (`culprits`), is to blame; of several, each is checked
+        alone.
+        """
+        hands = [f for f in self._flights.values() if f.stage is Stage.CHECKING and f.worker == worker]
+        blamed = set(culprits) or ({hands[0].key} if len(hands) == 1 else set())
+        aborts: list[tuple[int, SampleKey]] = []
+        for flight in hands:
+            self._count_retry("verifier died")
+            if flight.key in blamed:
+                flight.check_attempts += 1
+            flight.suspect = flight.suspect or not blamed or flight.key in blamed
+            if flight.check_attempts >= self.settings.check_attempts:
+                evidence = {"attempts": flight.check_attempts}
+                aborts += self._settle_verdict(flight, error_verdict("the checker died of this sample", evidence), now)
+            else:
+                self._requeue_check(flight, now)
+        return aborts
+
+    def overdue_checks(self, worker: int, before: float) -> list[SampleKey]:
+        """Rows that a verifier has had since before `before`."""
+        return [
+            f.key
+            for f in self._flights.values()
+            if f.stage is Stage.CHECKING and f.worker == worker and f.since < before
+        ]
+
+    # Bookkeeping.
+
+    def _open_flight(self, problem: OpenProblem, index: int, base: int) -> Flight:
+        flight = Flight(problem, (problem.state.number, index), base)
+        self._flights[flight.key] = flight
+        self._num_stage[Stage.QUEUED] += 1
+        problem.num_rows += 1
+        return flight
+
+    def _move(self, flight: Flight, stage: Stage, now: float) -> None:
+        self._num_stage[flight.stage] -= 1
+        self._num_stage[stage] += 1
+        flight.stage = stage
+        flight.since = now
+
+    def _drop(self, flight: Flight) -> None:
+        self._num_stage[flight.stage] -= 1
+        del self._flights[flight.key]
+        flight.problem.num_rows -= 1
+        flight.bundle = None
+
+    def _make_ready(self, flight: Flight) -> None:
+        self._move(flight, Stage.CHECKED, flight.since)
+        self._ready.append(flight)
+        self._ready_bytes += flight.num_bytes
+
+    def _requeue_check(self, flight: Flight, now: float) -> None:
+        self._move(flight, Stage.FINISHED, now)
+        if flight.suspect:
+            self._suspects.append(flight)
+        else:
+            self._unchecked.setdefault(flight.problem.entry.kind, collections.deque()).append(flight)
+
+    def _retry(self, flight: Flight, why: str) -> None:
+        """Back to the queue, to be drawn again with the same seed."""
+        self._count_retry(why)
+        self._move(flight, Stage.QUEUED, 0.0)
+        flight.attempt += 1
+        flight.worker = -1
+        flight.verdict = flight.finished = flight.bundle = None
+        self._queued.append(flight)
+
+    def _forget_bundle(self, flight: Flight) -> None:
+        self._pending_bytes -= flight.num_bytes
+        flight.num_bytes = 0
+        flight.bundle = None
+
+    def _count(self, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float) -> None:
+        totals = self.totals
+        totals.prompt_tokens += prompt
+        totals.completion_tokens += completion
+        totals.generation_s += generation_s
+        totals.verify_s += verify_s
+        if status is None:
+            totals.aborted += 1
+            totals.aborted_tokens += completion
+        else:
+            totals.samples += 1
+            totals.statuses[status] = totals.statuses.get(status, 0) + 1
+
+    def _uncount(self, flight: Flight) -> None:
+        if flight.verdict is not None:
+            self.totals.samples -= 1
+            self.totals.statuses[str(flight.verdict.status)] -= 1
+
+    def _count_retry(self, why: str) -> None:
+        self.totals.retries[why] = self.totals.retries.get(why, 0) + 1
+
+    def _count_settled(self, problem: OpenProblem) -> None:
+        self.totals.problems_settled += 1
+        self.totals.problems_solved += problem.state.solved

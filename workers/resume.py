@@ -1,0 +1,103 @@
+"""What is durable of a run, read back in the form the ledger needs; compact, since a run may have millions of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from workers.parts import read_parts
+from workers.sampling.state import solution_key
+from workers.storage import Storage
+
+COLUMNS = [
+    "problem_id",
+    "sample_index",
+    "round",
+    "status",
+    "stopping_rule",
+    "prompt_tokens",
+    "completion_tokens",
+    "generation_s",
+    "verify_s",
+]
+
+
+class DurableRow(NamedTuple):
+    sample_index: int
+    round: int
+    status: str | None
+    stopping_rule: str
+    prompt_tokens: int
+    completion_tokens: int
+    generation_s: float
+    verify_s: float
+    part: str
+    solution_key: int
+
+
+class DuplicateRowError(Exception):
+    """A row is committed twice: the exactly-once promise was broken, and nothing more may be written."""
+
+
+class DurableRows(Mapping[str, Sequence[DurableRow]]):
+    """Rows by problem id, kept as one Arrow table and unpacked a problem at a time."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table.sort_by([("problem_id", "ascending"), ("sample_index", "ascending")])
+        self._spans: dict[str, tuple[int, int]] = {}
+        start = 0
+        ids = self._table["problem_id"].to_pylist()
+        for end in range(1, len(ids) + 1):
+            if end == len(ids) or ids[end] != ids[start]:
+                self._spans[ids[start]] = (start, end - start)
+                start = end
+
+    def __getitem__(self, problem_id: str) -> Sequence[DurableRow]:
+        start, length = self._spans[problem_id]
+        rows = [row_of(row) for row in self._table.slice(start, length).to_pylist()]
+        indices = [row.sample_index for row in rows]
+        if len(set(indices)) != len(indices):
+            raise DuplicateRowError(f"problem {problem_id} has a sample committed twice: indices {indices}")
+        return rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @property
+    def num_rows(self) -> int:
+        return len(self._table)
+
+
+def row_of(row: dict[str, Any]) -> DurableRow:
+    return DurableRow(
+        sample_index=row["sample_index"],
+        round=row["round"],
+        status=row["status"],
+        stopping_rule=row["stopping_rule"],
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        generation_s=row["generation_s"],
+        verify_s=row["verify_s"] or 0.0,
+        part=row["part"],
+        solution_key=row["solution_key"],
+    )
+
+
+def read_durable(storage: Storage, with_texts: bool) -> DurableRows:
+    """Every committed row. `with_texts` (for `distinct`) hashes the texts too, part by part. Raises StorageError."""
+    tables = []
+    for table in read_parts(storage, [*COLUMNS, "text"] if with_texts else COLUMNS):
+        keys = [solution_key(text or "") for text in table["text"].to_pylist()] if with_texts else [0] * len(table)
+        table = table.append_column("solution_key", pa.array(keys, pa.uint64()))
+        if with_texts:
+            table = table.drop_columns(["text"])
+        tables.append(table.replace_schema_metadata(None))
+    if not tables:
+        fields = [(name, pa.string()) for name in ("problem_id", "sample_index")]
+        return DurableRows(pa.table({name: pa.array([], kind) for name, kind in fields}))
+    return DurableRows(pa.concat_tables(tables).unify_dictionaries())
