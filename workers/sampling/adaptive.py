@@ -14,7 +14,7 @@ Two decisions, kept apart so that the estimates stay honest:
 A global budget that ends the run first is no stop of any plan: it strikes while long samples are in flight and after
 the ranking favoured some problems for their outcomes. Problems it leaves open get no unbiased estimate.
 
-Plans change at few points of the run (`refits` grows when the number of problems seen has doubled). `journal()` is
+Plans change at few points of the run (`refits` grows when the number of verdicts has doubled). `journal()` is
 what a resume needs to give each problem its old plan: persist it when `refits` changes. Without it a resumed run is
 sound but may reopen problems given up before, and cannot estimate those whose samples had been aborted.
 """
@@ -34,8 +34,11 @@ from workers.sampling.state import Outcome, ProblemState
 PATIENCE = 32.0
 """Give up when a further solution is expected to cost this many times the run's average. The price of a wrong
 give-up is a lost solution, that of a late one some tokens: so it errs on the late side."""
-FIRST_REFIT = 32
-"""Problems with a verdict before the first fit."""
+MIN_GIVE_UP = 16
+"""No boundary lies lower: it would rest on the shape of the prior near zero, which is what a run knows least, and
+pass@k can be estimated up to the lowest boundary only."""
+FIRST_REFIT = 256
+"""Verdicts before the first fit; each later fit waits for twice as many."""
 MAX_DOMAINS = 1024
 """Further domains share one prior; bounds memory when `domain` is as fine as the problem."""
 OWN_WEIGHT = 4.0
@@ -135,7 +138,7 @@ class Adaptive(Policy):
         before = (known - failed, failed)
         after = (state.num_known - state.num_failed, state.num_failed)
         self.seen.move(state.domain, before, after, tokens, counted)
-        if self.seen.num_problems >= self._next_refit:
+        if self.seen.num_samples >= self._next_refit:
             self._refit()
 
     def journal(self) -> list[dict[str, Any]]:
@@ -148,7 +151,7 @@ class Adaptive(Policy):
 
     def _refit(self) -> None:
         seen = self.seen
-        self._next_refit = 2 * seen.num_problems
+        self._next_refit = 2 * seen.num_samples
         self._priors = {"": fit_prior(seen.run, {})}
         for domain, counts in seen.domains.items():
             self._priors[domain] = fit_prior(counts, seen.run)
@@ -171,7 +174,7 @@ class Adaptive(Policy):
         average = seen.num_useful / seen.num_tokens if seen.num_useful else a / (a + b) / seen.tokens_per_sample(domain)
         floor = average * seen.tokens_per_sample(domain) / self.patience
         # The smallest f with (a + s) / (a + b + s + f) < floor.
-        return [max(1, math.ceil((a + s) / floor - a - b - s)) for s in range(self.num_verified)]
+        return [max(MIN_GIVE_UP, math.ceil((a + s) / floor - a - b - s)) for s in range(self.num_verified)]
 
     def _plans_of(self, entry: Mapping[str, Any]) -> dict[str, Plan]:
         plans = {}

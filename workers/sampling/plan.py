@@ -39,7 +39,7 @@ class Plan:
         if any(failures < 1 for failures in self.give_up) or list(self.give_up) != sorted(self.give_up):
             # A decreasing boundary would also stop on a success, which the ordering of the intervals excludes.
             raise ValueError(f"give_up must not decrease and start at 1 or more, got {self.give_up}")
-        if self.distinct and len(self.give_up) > 1 and self.give_up[1] < self.num_samples:
+        if self.distinct and self.give_up and (len(self.give_up) < 2 or self.give_up[1] < self.num_samples):
             raise ValueError("with distinct, a plan can give up only before the first verified sample")
 
     def stop(self, useful: int, failures: int, total: int) -> str:

@@ -59,8 +59,6 @@ class PassRates:
         self.domains: dict[str, Counter[tuple[int, int]]] = {}
         self.tokens: dict[str, tuple[int, int]] = {}
         """Domain → (tokens, samples)."""
-        self.num_problems = 0
-        """Problems with a verdict."""
         self.num_useful = 0
         self.num_tokens = 0
         self.num_samples = 0
@@ -76,7 +74,6 @@ class PassRates:
                 if not table[before]:
                     del table[before]
             table[after] += 1
-        self.num_problems += before == (0, 0)
         total, samples = self.tokens.get(domain, (0, 0))
         self.tokens[domain] = (total + tokens, samples + 1)
         self.num_tokens += tokens
