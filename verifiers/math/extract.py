@@ -1,0 +1,209 @@
+"""From a model's whole output to its one final answer.
+
+Rules (docs/math_answers.md explains them): only what follows the thinking counts; the last `\\boxed{…}` is the answer,
+and other boxes must agree with it; without a box the last explicit statement (`#### x`, `the answer is x`) is; a text
+that is in whole one readable answer is that answer. A correction (`no`, `wait`, …) withdraws what was stated before it.
+Candidates that conflict make the text malformed; nothing is ever guessed from the middle of a derivation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+MAX_BOXES = 64
+"""A text with more boxes than this is a flood, not an answer."""
+
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(?=[^\s{])|\\boxed(?=[\d])")
+_STATEMENT = re.compile(
+    r"####|(?:\bfinal\s+)?\banswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*:)?|"
+    r"\banswer\s+(?:will|would|should|must)\s+be\b|"
+    r"\b(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b",
+    re.IGNORECASE,
+)
+_RETRACTION = re.compile(
+    r"\b(?:no\b|wait\b|actually\b|correction\b|correcting\b|oops\b|mistake\b|wrong\b|incorrect\b|"
+    r"let me re|scratch that|i mean\b|rather\b|instead\b)",
+    re.IGNORECASE,
+)
+_THINK_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THINK_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+
+
+class NoAnswerError(ValueError):
+    """No single final answer; the message is the verdict's reason."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+    text: str
+    start: int
+    end: int
+    how: str
+    """boxed | stated | whole"""
+
+
+def candidates(text: str) -> list[Candidate]:
+    """Every candidate for the final answer that is still standing, in order; the last is the answer if the rest agree
+    with it. Raises NoAnswerError."""
+    text = after_thinking(text)
+    boxes = _boxes(text)
+    statements = _statements(text)
+    if boxes:
+        # A statement only matters where it comes after the box and so could contradict it.
+        standing = boxes + [s for s in statements if s.start > boxes[-1].end]
+    else:
+        standing = statements
+    if not standing:
+        whole = text.strip()
+        if not whole:
+            raise NoAnswerError("empty")
+        return [Candidate(strip_markup(whole), 0, len(text), "whole")]
+    # A question is no statement, and a correction withdraws what stands before it.
+    kept: list[Candidate] = []
+    for index, candidate in enumerate(standing):
+        following = (
+            text[candidate.end : standing[index + 1].start] if index + 1 < len(standing) else text[candidate.end :]
+        )
+        if index + 1 < len(standing) and _RETRACTION.search(following):
+            kept = []
+            continue
+        kept.append(candidate)
+    return kept
+
+
+def after_thinking(text: str) -> str:
+    closings = list(_THINK_CLOSE.finditer(text))
+    if closings:
+        text = text[closings[-1].end() :]
+    if _THINK_OPEN.search(text):
+        raise NoAnswerError("the thinking never ends")
+    return text
+
+
+def _boxes(text: str) -> list[Candidate]:
+    found: list[Candidate] = []
+    at = 0
+    while match := _BOX.search(text, at):
+        if len(found) == MAX_BOXES:
+            raise NoAnswerError("too many boxes")
+        if not text.startswith("{", match.end()):
+            token = re.compile(r"\\?[A-Za-z]+|\d").match(text, match.end())
+            if token is None:
+                at = match.end()
+                continue
+            found.append(Candidate(token[0], match.start(), token.end(), "boxed"))
+            at = token.end()
+            continue
+        end = closing_brace(text, match.end())
+        if end is None:
+            raise NoAnswerError("a box that is not closed")
+        inner = text[match.end() + 1 : end]
+        while nested := re.fullmatch(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*", inner, re.DOTALL):
+            if closing_brace("{" + nested[1] + "}", 0) != len(nested[1]) + 1:
+                break
+            inner = nested[1]
+        found.append(Candidate(inner.strip(), match.start(), end + 1, "boxed"))
+        at = end + 1
+    return found
+
+
+def closing_brace(text: str, at: int) -> int | None:
+    """Index of the brace that closes the one at `at`."""
+    depth = 0
+    escaped = False
+    for index in range(at, len(text)):
+        char = text[index]
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char == "{":
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if depth == 0:
+                return index
+    return None
+
+
+def _statements(text: str) -> list[Candidate]:
+    found = []
+    for match in _STATEMENT.finditer(text):
+        start = match.end()
+        # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
+        while start < len(text) and text[start] in " \t\n*:_":
+            start += 1
+        end = _statement_end(text, start)
+        span = text[start:end]
+        if span.strip() and text[end : end + 1] != "?":
+            found.append(Candidate(strip_markup(span), start, end, "stated"))
+    return found
+
+
+def _statement_end(text: str, start: int) -> int:
+    """End of the line or of the sentence: a full stop before white space, a question or exclamation mark before it."""
+    for index in range(start, len(text)):
+        char = text[index]
+        if char == "\n":
+            opened = text[start:index]
+            if (
+                opened.count("$$") % 2
+                or opened.count(r"\[") > opened.count(r"\]")
+                or opened.count(r"\begin") > opened.count(r"\end")
+            ):
+                continue
+            if opened.strip() in ("$$", r"\[", ""):
+                continue
+            return index
+        if (
+            char in ".?!"
+            and (index + 1 == len(text) or text[index + 1].isspace())
+            and not (char == "!" and text[index - 1].isdigit())
+        ):
+            if char == "." and re.search(r"\b[ap]\.m$", text[start:index], re.IGNORECASE):
+                return index + 1
+            return index
+    return len(text)
+
+
+def strip_markup(span: str) -> str:
+    """Without markdown emphasis, math delimiters around the whole, and trailing punctuation."""
+    span = span.strip()
+    before = None
+    while before != span:
+        before = span
+        span = span.strip().rstrip(",;:").strip()
+        if span.endswith(".") and not span.endswith("...") and not re.search(r"[ap]\.m\.$", span, re.IGNORECASE):
+            span = span[:-1]
+        for mark in ("**", "__", "`", "*", "$$", "$"):
+            if (
+                span.startswith(mark)
+                and span.endswith(mark)
+                and len(span) > 2 * len(mark)
+                and mark not in span[len(mark) : -len(mark)]
+            ):
+                span = span[len(mark) : -len(mark)]
+        for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
+            if span.startswith(opening) and span.endswith(closing):
+                span = span[2:-2]
+        match = re.fullmatch(r"\\(?:boxed|fbox)\s*\{(.*)\}", span, re.DOTALL)
+        if match and closing_brace(span, span.index("{")) == len(span) - 1:
+            span = match[1]
+    return span
+
+
+def readings(span: str) -> list[str]:
+    """A stated span, and what may be the answer in it: its only formula, its bold part, what precedes words."""
+    made = [span]
+    formulas = re.findall(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", span, re.DOTALL)
+    if len(formulas) == 1:
+        made.append("".join(formulas[0]))
+    bold = re.findall(r"\*\*(.+?)\*\*", span, re.DOTALL)
+    if len(bold) == 1:
+        made.append(strip_markup(bold[0]))
+    if match := re.match(
+        r"(.+?)(?:,?\s+(?:because|since|as|so|which|where|when|and then|for)\b|,\s+(?=[a-z]{3,}))", span
+    ):
+        made.append(strip_markup(match[1]))
+    return list(dict.fromkeys(made))

@@ -1,0 +1,1001 @@
+"""Tokens to a tree: a recursive-descent reader of final answers.
+
+Promises: every call either returns a `Node` or raises `UnreadableError`; depth, tokens and digits are capped; no part
+of the text is evaluated. Conventions it fixes (docs/math_answers.md lists them): exponents take the whole number in
+`2^10`; a slash and implied products read left to right, so `1/2x` is x/2; a function without parentheses takes the
+implied product after it; `3\\frac12` and `3 1/2` are mixed numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from verifiers.math.tokens import Token, tokenize
+from verifiers.math.tree import MAX_DEPTH, Node, UnreadableError
+from verifiers.math.words import CASED_UNITS, FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, UNITS
+
+MAX_EXPONENT_DIGITS = 5
+"""Of a literal in scientific notation: 1e99999 still fits every exact step, 1e9999999 does not."""
+
+_RELATIONS = {
+    "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
+    "in": "in", "notin": "notin",
+    "subset": "subset", "subseteq": "subset", "sim": "~", "cong": "~",
+}  # fmt: skip
+_SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
+_ENVIRONMENTS = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"])
+
+
+def read(text: str) -> Node:
+    """The tree of one answer. Raises UnreadableError."""
+    special = _read_clock_or_ratio(text)
+    if special is not None:
+        return special
+    tokens = tokenize(text)
+    if len(tokens) == 1:
+        raise UnreadableError("empty")
+    words = _words_only(tokens)
+    if words is not None:
+        return read_words(words)
+    return _Reader(tokens).read()
+
+
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
+_RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
+_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4})")
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_MONTH_DATE = re.compile(
+    r"([A-Za-z]+)\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(\d{4}))?|(\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?([A-Za-z]+)\.?(?:,?\s+(\d{4}))?"
+)
+
+
+def _read_clock_or_ratio(text: str) -> Node | None:
+    """Times, ratios and dates are read whole: inside a formula a colon means something else."""
+    if len(text) > 80 or not any(c.isdigit() for c in text):
+        return None
+    bare = re.sub(r"\\(?:text|mathrm)\s*\{([^{}]*)\}", r"\1", text)
+    bare = re.sub(r"\\[ ,;:!]|~|\u00a0|\u202f", " ", bare).replace("$", "").replace("{", "").replace(
+        "}", ""
+    ).strip().rstrip(".") + ("." if re.search(r"[aApP]\.\s?[mM]\.$", bare_end(text)) else "")
+    bare = bare.replace("\\colon", ":").replace("：", ":").strip()
+    if match := _CLOCK.fullmatch(bare):
+        hour, minute, second = int(match[1]), int(match[2]), int(match[3] or 0)
+        half = (match[4] or "").lower()
+        if minute < 60 and second < 60 and hour < 25 and (not half or 1 <= hour <= 12):
+            return Node("time", value=(hour, minute, second, half, match[3] is not None))
+    match = re.fullmatch(r"(\d{1,2})\s*([aApP])\.?\s?[mM]\.?", bare)
+    if match and 1 <= int(match[1]) <= 12:
+        return Node("time", value=(int(match[1]), 0, 0, match[2].lower(), False))
+    if _RATIO.fullmatch(bare):
+        return Node("ratio", tuple(Node("num", value=Fraction(part.strip())) for part in bare.split(":")))
+    if match := _DATE.fullmatch(bare):
+        if match[1]:
+            return Node("date", value=(int(match[1]), int(match[2]), int(match[3])))
+        return Node("date", value=(int(match[6]), int(match[4]), int(match[5])))
+    if match := _MONTH_DATE.fullmatch(bare):
+        name = (match[1] or match[5]).lower()
+        months = [
+            index + 1
+            for index, month in enumerate(_MONTHS)
+            if month == name or (len(name) >= 3 and month[:3] == name) or name == "sept" == month[:4]
+        ]
+        if months:
+            year = match[3] or match[6]
+            return Node("date", value=(int(year) if year else None, months[0], int(match[2] or match[4])))
+    return None
+
+
+def bare_end(text: str) -> str:
+    return text.rstrip("$} \n")
+
+
+def _words_only(tokens: list[Token]) -> list[str] | None:
+    """The words if the answer is nothing but words (with commas and single letters between them)."""
+    words: list[str] = []
+    for token in tokens[:-1]:
+        if (token.kind == "word" and token.text != "dollars_prefix") or (
+            token.kind == "sym" and words and not token.run and len(token.text) == 1 and token.space
+        ):
+            words.append(token.text)
+        elif token.kind == "op" and token.text in "-'," and words:
+            continue
+        elif token.kind in ("open", "close") and token.text in "({})" and len(tokens) <= 5:
+            continue  # {\text{north}}, (\text{A})
+        else:
+            return None
+    return words or None
+
+
+def read_words(words: list[str]) -> Node:
+    """Spelled numbers, else a text compared without case."""
+    lowered = [word.lower() for word in words]
+    number = spelled_number([part for word in lowered for part in word.split("-")])
+    if number is not None:
+        return number
+    return Node("text", value=" ".join(lowered))
+
+
+def spelled_number(words: list[str]) -> Node | None:
+    """`twenty one`, `three hundred and five`, `two thirds`, `minus seven`, with what follows as a noun or unit."""
+    if not words:
+        return None
+    sign = 1
+    if words[0] in ("minus", "negative") and len(words) > 1:
+        sign, words = -1, words[1:]
+    total, current, used = 0, 0, 0
+    for index, word in enumerate(words):
+        if word in NUMBER_WORDS:
+            current += NUMBER_WORDS[word]
+        elif word in SCALE_WORDS and used:
+            if word == "hundred":
+                current *= 100
+            else:
+                total += current * SCALE_WORDS[word]
+                current = 0
+        elif word == "and" and used and index + 1 < len(words) and words[index + 1] in NUMBER_WORDS:
+            pass
+        else:
+            break
+        used = index + 1
+    if (
+        used == 0
+        and words[0] in ("a", "an", "half")
+        and words[0:1] + words[1:2] in (["a", "half"], ["half"], ["a", "third"], ["a", "quarter"])
+    ):
+        part = words[1] if words[0] == "a" else words[0]
+        return Node("num", value=Fraction(sign, FRACTION_WORDS[part])) if len(words) <= 2 else None
+    if used == 0:
+        return None
+    value = Fraction(sign * (total + current))
+    rest = words[used:]
+    if rest and rest[0] in FRACTION_WORDS:
+        value /= FRACTION_WORDS[rest[0]]
+        rest = rest[1:]
+    node = Node("num", value=value)
+    return _with_words(node, rest) if rest else node
+
+
+def _with_words(node: Node, words: list[str]) -> Node:
+    """A number with the words behind it: degrees, percent, a unit, or a noun."""
+    lowered = [word.lower() for word in words]
+    if lowered[0] in ("degrees", "degree", "deg") and len(words) == 1:
+        return Node("deg", (node,))
+    if lowered[0] in ("degrees", "degree") and lowered[1:] in (["celsius"], ["fahrenheit"], ["c"], ["f"]):
+        return Node("qty", (node,), ((({"c": "celsius", "f": "fahrenheit"}.get(lowered[1], lowered[1]), 1),), ""))
+    if lowered[0] in ("percent", "percents") and len(words) == 1:
+        return Node("percent", (node,))
+    if len(words) == 1 and words[0] in CASED_UNITS:
+        return Node("qty", (node,), (((CASED_UNITS[words[0]], 1),), ""))
+    power = 1
+    if lowered[0] in ("square", "sq", "cubic") and len(words) >= 2:
+        power = 3 if lowered[0] == "cubic" else 2
+        lowered = lowered[1:]
+    if lowered[0] in UNITS and len(lowered) > 1 and lowered[1] in ("squared", "cubed"):
+        power = 2 if lowered[1] == "squared" else 3
+        lowered = [lowered[0], *lowered[2:]]
+    if len(lowered) == 3 and lowered[1] == "per" and lowered[0] in UNITS and (lowered[2] in UNITS):
+        return Node("qty", (node,), (((lowered[0], 1), (lowered[2], -1)), ""))
+    if lowered[0] in UNITS and not (len(lowered[0]) == 1 and words[0] not in CASED_UNITS):
+        return Node("qty", (node,), (((lowered[0], power),), ""))
+    return Node("qty", (node,), ((), " ".join(lowered)))
+
+
+class _Reader:
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.at = 0
+        self.depth = 0
+        self.bars = 0
+        """Absolute values open around the current place: there a bar closes, it does not multiply."""
+        self.in_braces = False
+        """Inside \\{…}: a bar or colon there begins the condition of a set."""
+
+    # Moving about
+
+    @property
+    def here(self) -> Token:
+        return self.tokens[self.at]
+
+    def is_op(self, *texts: str) -> bool:
+        token = self.here
+        return token.kind in ("op", "cmd") and token.text in texts
+
+    def is_word(self, *texts: str) -> bool:
+        token = self.here
+        return token.kind == "word" and token.text.lower() in texts
+
+    def take(self) -> Token:
+        token = self.tokens[self.at]
+        self.at += 1
+        return token
+
+    def expect(self, kind: str, text: str) -> None:
+        if (self.here.kind, self.here.text) != (kind, text):
+            raise UnreadableError(f"expected {text!r}")
+        self.at += 1
+
+    def enter(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise UnreadableError(f"nesting deeper than {MAX_DEPTH}")
+
+    # Lists and relations
+
+    def read(self) -> Node:
+        node = self.read_list()
+        if self.here.kind != "end":
+            raise UnreadableError(f"unexpected {self.here.text!r}")
+        return node
+
+    def read_list(self) -> Node:
+        """Items joined by commas, semicolons, `and` and `or`."""
+        items = [self.read_relation()]
+        joints: set[str] = set()
+        while True:
+            if self.is_op(",", ";"):
+                self.take()
+                joint = ","
+                if self.is_word("and", "or"):
+                    joint = self.take().text.lower()
+            elif self.is_word("and", "or"):
+                joint = self.take().text.lower()
+            elif self.is_op("land", "lor"):
+                joint = "and" if self.take().text == "land" else "or"
+            else:
+                break
+            if self.here.kind == "end" and joint == ",":
+                break
+            joints.add(joint)
+            items.append(self.read_relation())
+        if len(items) == 1:
+            return items[0]
+        kinds = joints - {","}
+        if len(kinds) > 1:
+            raise UnreadableError("both 'and' and 'or' between the parts")
+        if any(item.op == "text" for item in items) and not all(item.op == "text" for item in items):
+            raise UnreadableError("words between the parts")
+        return Node("list", tuple(items), kinds.pop() if kinds else ",")
+
+    def read_relation(self) -> Node:
+        if self.is_op("approx"):  # "≈ 3.14"
+            self.take()
+        sides = [self.read_set()]
+        operators: list[str] = []
+        while self.here.kind in ("op", "cmd") and self.here.text in _RELATIONS:
+            operators.append(_RELATIONS[self.take().text])
+            sides.append(self.read_set())
+        if not operators:
+            return sides[0]
+        if operators == ["=="] or self.is_op("pmod", "bmod", "mod") or self.is_word("mod"):
+            node = Node("rel", tuple(sides), tuple(operators))
+            return self.read_modulus(node)
+        return Node("rel", tuple(sides), tuple(operators))
+
+    def read_modulus(self, node: Node) -> Node:
+        if (
+            self.here.kind == "open"
+            and self.here.text == "("
+            and self.tokens[self.at + 1].text in ("mod", "bmod", "pmod")
+        ):
+            self.take()
+            self.take()
+            modulus = self.read_sum()
+            self.expect("close", ")")
+        elif self.is_op("pmod", "bmod", "mod") or self.is_word("mod"):
+            self.take()
+            modulus = self.read_power()
+        else:
+            return node
+        return Node("cong", (*node.args, modulus), node.value)
+
+    def read_set(self) -> Node:
+        node = self.read_sum()
+        while (self.here.kind == "cmd" and self.here.text in _SET_OPERATORS) or self.is_word("union"):
+            operator = "union" if self.here.kind == "word" else _SET_OPERATORS[self.here.text]
+            self.take()
+            node = Node(operator, (node, self.read_sum()))
+        return node
+
+    # Arithmetic
+
+    def read_sum(self) -> Node:
+        self.enter()
+        node = self.read_product()
+        while True:
+            if self.is_op("+"):
+                self.take()
+                node = _add(node, self.read_product())
+            elif self.is_op("-"):
+                self.take()
+                node = _add(node, Node("neg", (self.read_product(),)))
+            elif self.is_op("pm", "mp"):
+                sign = 1 if self.take().text == "pm" else -1
+                node = Node("pm", (node, self.read_product()), sign)
+            else:
+                break
+        self.depth -= 1
+        return node
+
+    def read_product(self) -> Node:
+        node = self.read_signed()
+        while True:
+            if self.is_op("*"):
+                self.take()
+                node = Node("mul", (node, self.read_signed()))
+            elif self.is_op("/", "div"):
+                self.take()
+                node = Node("div", (node, self.read_signed()))
+            elif self.is_op("bmod", "mod") or (self.is_word("mod")):
+                self.take()
+                node = Node("fn", (node, self.read_signed()), "mod")
+            elif self.is_op(":") and not self.in_braces:
+                parts = [node]
+                while self.is_op(":"):
+                    self.take()
+                    parts.append(self.read_signed())
+                    while self.starts_factor():
+                        parts[-1] = Node("mul", (parts[-1], self.read_power()))
+                node = Node("ratio", tuple(parts))
+            elif self.starts_factor():
+                node = self.read_implied(node)
+            elif self.here.kind == "word":
+                after = self.read_suffix(node)
+                if after is None:
+                    return node
+                node = after
+            else:
+                return node
+
+    def read_implied(self, left: Node) -> Node:
+        here, before = self.here, self.tokens[self.at - 1]
+        if left.op == "num" and here.kind == "num":
+            # 3 1/2
+            if (
+                before.kind == "num"
+                and here.space
+                and _is_natural(left)
+                and "." not in here.text
+                and self.tokens[self.at + 1].text == "/"
+                and self.tokens[self.at + 2].kind == "num"
+            ):
+                top = self.read_power()
+                self.take()
+                bottom = self.read_power()
+                if _is_natural(top) and _is_natural(bottom) and 0 < top.value < bottom.value:
+                    return Node("num", value=left.value + top.value / bottom.value)
+            raise UnreadableError("two numbers side by side")
+        right = self.read_power()
+        if (
+            before.kind == "num"
+            and left.op == "num"
+            and here.kind == "cmd"
+            and here.text == "frac"
+            and right.op == "div"
+            and all(_is_natural(arg) for arg in right.args)
+            and _is_natural(left)
+            and 0 < right.args[0].value < right.args[1].value
+        ):
+            return Node("num", value=left.value + right.args[0].value / right.args[1].value)
+        if right.op == "num" and here.kind == "num" and before.kind in ("sym", "const") and not here.space:
+            # "x2": a digit after a symbol is a subscript or an exponent gone astray, not a product anyone writes.
+            raise UnreadableError("a digit behind a letter")
+        return Node("mul", (left, right))
+
+    def read_suffix(self, node: Node) -> Node | None:
+        """Words behind a value: a unit, a noun, `degrees`, `percent`, `base two`."""
+        if self.is_word("base"):
+            self.take()
+            if self.here.kind == "word":
+                base = spelled_number([self.take().text.lower()])
+            else:
+                base = self.read_power()
+            return _in_base(node, base)
+        if self.is_word(
+            "and", "or", "mod", "union", "if", "for", "where", "when", "with", "in", "not", "otherwise", "is"
+        ):
+            return None
+        if node.op not in ("num", "neg", "div", "mul", "add", "pow", "fn", "const", "sym"):
+            raise UnreadableError(f"the word {self.here.text!r}")
+        return self.read_unit(node)
+
+    def read_unit(self, node: Node) -> Node:
+        words: list[str] = []
+        factors: list[tuple[str, int]] = []
+        sign = 1
+        plain = True
+        while self.here.kind == "word" and not self.is_word("and", "or", "if", "for", "where", "union"):
+            word = self.take().text
+            words.append(word)
+            power = 1
+            if self.is_op("^"):
+                self.take()
+                exponent = self.read_script()
+                if exponent.op == "neg" and _is_natural(exponent.args[0]):
+                    exponent = Node("num", value=-exponent.args[0].value)
+                if exponent.op != "num" or exponent.value.denominator != 1 or abs(exponent.value) > 9:
+                    raise UnreadableError("a unit with an odd exponent")
+                power = int(exponent.value)
+                plain = False
+            name = CASED_UNITS.get(word) if len(word) == 1 else word.lower()
+            factors.append((name or "", power * sign))
+            if self.is_op("/") and self.tokens[self.at + 1].kind == "word":
+                self.take()
+                sign, plain = -1, False
+            elif self.is_op("*") and self.tokens[self.at + 1].kind == "word":
+                self.take()
+                plain = False
+        if plain:
+            return _with_words(node, words)
+        if any(name not in UNITS for name, _ in factors):
+            raise UnreadableError("an unknown unit")
+        return Node("qty", (node,), (tuple(factors), ""))
+
+    def read_signed(self) -> Node:
+        if self.is_op("-"):
+            self.take()
+            self.enter()
+            node = Node("neg", (self.read_signed_product(),))
+            self.depth -= 1
+            return node
+        if self.is_op("+"):
+            self.take()
+            return self.read_signed()
+        if self.is_op("pm", "mp"):
+            sign = 1 if self.take().text == "pm" else -1
+            return Node("pm", (Node("num", value=Fraction(0)), self.read_signed_product()), sign)
+        if self.is_word("negative", "minus"):
+            self.take()
+            return Node("neg", (self.read_signed(),))
+        if self.here.kind == "word" and self.here.text == "dollars_prefix":
+            self.take()
+            node = self.read_signed()
+            if self.is_word("million", "billion", "thousand"):
+                node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[self.take().text.lower()]))))
+            return Node("qty", (node,), ((("dollar", 1),), ""))
+        return self.read_power()
+
+    def read_signed_product(self) -> Node:
+        """What a sign binds: the mixed number in -3 1/2, else one factor."""
+        node = self.read_signed()
+        if (
+            node.op == "num"
+            and self.starts_factor()
+            and self.here.kind in ("num", "cmd")
+            and self.here.text not in ("sqrt",)
+        ):
+            return self.read_implied(node)
+        return node
+
+    def starts_factor(self) -> bool:
+        token = self.here
+        if token.kind in ("num", "sym", "const", "fn", "based"):
+            return True
+        if token.kind == "open":
+            return True
+        if token.kind == "op" and token.text == "|":
+            return self.bars == 0
+        return token.kind == "cmd" and (
+            token.text
+            in (
+                "frac",
+                "sqrt",
+                "binom",
+                "overline",
+                "bar",
+                "lfloor",
+                "lceil",
+                "sum",
+                "prod",
+                "langle",
+                "emptyset",
+                "surd",
+                "cbrt",
+                "log",
+                "int",
+                "lim",
+            )
+            or token.text.startswith(("begin:", "bb:"))
+        )
+
+    def read_power(self) -> Node:
+        node = self.read_primary()
+        while True:
+            if self.is_op("^"):
+                self.take()
+                if self.is_op("circ"):
+                    self.take()
+                    node = self.read_degrees(node)
+                    continue
+                if (
+                    self.here.kind == "open"
+                    and self.here.text == "{"
+                    and self.tokens[self.at + 1].text == "circ"
+                    and self.tokens[self.at + 2].text == "}"
+                ):
+                    self.at += 3
+                    node = self.read_degrees(node)
+                    continue
+                node = Node("pow", (node, self.read_script()))
+            elif self.is_op("!"):
+                self.take()
+                if self.is_op("!"):
+                    self.take()
+                    node = Node("fn", (node,), "doublefactorial")
+                else:
+                    node = Node("fn", (node,), "factorial")
+            elif self.is_op("%"):
+                self.take()
+                node = Node("percent", (node,))
+            elif self.is_op("circ") and node.op == "num":
+                self.take()
+                node = self.read_degrees(node)
+            elif self.is_op("'") and node.op == "sym":
+                self.take()
+                node = Node("sym", value=f"{node.value}'")
+                node = self.read_call(node)
+            elif self.is_op("_") and node.op in ("num", "sym", "group1"):
+                self.take()
+                node = _in_base(node, self.read_script())
+            else:
+                return node
+
+    def read_degrees(self, node: Node) -> Node:
+        if self.here.kind == "sym" and self.here.text in ("C", "F"):
+            unit = {"C": "celsius", "F": "fahrenheit"}[self.take().text]
+            return Node("qty", (node,), (((unit, 1),), ""))
+        if self.here.kind == "word" and self.here.text in ("C", "F"):
+            unit = {"C": "celsius", "F": "fahrenheit"}[self.take().text]
+            return Node("qty", (node,), (((unit, 1),), ""))
+        return Node("deg", (node,))
+
+    def read_script(self) -> Node:
+        """An exponent or subscript: a group, a signed number, or one primary; powers associate to the right."""
+        self.enter()
+        if self.is_op("-", "+"):
+            sign = self.take().text
+            node = self.read_script()
+            node = Node("neg", (node,)) if sign == "-" else node
+        else:
+            if self.here.kind == "open" and self.here.text == "{":
+                self.take()
+                outer, self.bars = self.bars, 0
+                if self.is_op("+", "-", "*") and self.tokens[self.at + 1].text == "}":
+                    node = Node("text", value=self.take().text)
+                elif self.here.kind == "word":
+                    node = read_words([self.take().text])
+                else:
+                    node = self.read_sum()
+                self.bars = outer
+                self.expect("close", "}")
+            elif self.here.kind == "word":
+                node = read_words([self.take().text])
+            else:
+                node = self.read_primary()
+            if self.is_op("^") and self.tokens[self.at + 1].text != "circ":
+                self.take()
+                node = Node("pow", (node, self.read_script()))
+            elif self.is_op("!"):
+                self.take()
+                node = Node("fn", (node,), "factorial")
+        self.depth -= 1
+        return node
+
+    # Primaries
+
+    def read_primary(self) -> Node:
+        self.enter()
+        node = self._read_primary()
+        self.depth -= 1
+        return node
+
+    def _read_primary(self) -> Node:
+        token = self.take()
+        if token.kind == "num":
+            return self.read_number(token)
+        if token.kind == "based":
+            base = {"x": 16, "b": 2, "o": 8}[token.text[0]]
+            return Node("based", value=(token.text[1:].lower(), base))
+        if token.kind == "const":
+            return Node("const", value=token.text)
+        if token.kind == "sym":
+            return self.read_symbol(token)
+        if token.kind == "fn":
+            return self.read_function(token.text)
+        if token.kind == "open":
+            return self.read_brackets(token.text)
+        if token.kind == "op" and token.text == "|":
+            self.bars += 1
+            inner = self.read_sum()
+            self.bars -= 1
+            self.expect("op", "|")
+            return Node("fn", (inner,), "abs")
+        if token.kind == "word":
+            return self.read_word(token)
+        if token.kind == "cmd":
+            return self.read_command(token.text)
+        raise UnreadableError(f"unexpected {token.text!r}" if token.text else "it ends too early")
+
+    def read_number(self, token: Token) -> Node:
+        mantissa, _, exponent = token.text.partition("e")
+        if len(exponent.lstrip("+-")) > MAX_EXPONENT_DIGITS:
+            raise UnreadableError("an exponent of too many digits")
+        if not exponent:
+            repeating = self.read_repetend(mantissa)
+            if repeating is not None:
+                return repeating
+        return Node("num", value=Fraction(mantissa.rstrip(".")) * Fraction(10) ** int(exponent or 0))
+
+    def read_repetend(self, mantissa: str) -> Node | None:
+        """0.1\\overline{6}, 0.(3), 0.333..."""
+        whole, _, fixed = mantissa.partition(".")
+        decimal_point = "." in mantissa
+        if self.here.kind == "cmd" and self.here.text in ("overline", "bar", "dot") and (decimal_point):
+            self.take()
+            if self.here.kind == "open":
+                self.take()
+                digits = self.take()
+                self.expect("close", "}")
+            else:
+                digits = self.take()
+        elif (
+            decimal_point
+            and self.here.kind == "open"
+            and self.here.text == "("
+            and not self.here.space
+            and self.tokens[self.at + 1].kind == "num"
+            and self.tokens[self.at + 2].text == ")"
+        ):
+            self.take()
+            digits = self.take()
+            self.take()
+        elif decimal_point and self.is_op("dots"):
+            match = re.fullmatch(r"(\d*?)(\d+?)\2{2,}", fixed)
+            if match is None:
+                raise UnreadableError("an ellipsis behind digits that do not repeat")
+            self.take()
+            fixed, digits = match[1], Token("num", match[2])
+        else:
+            return None
+        if digits.kind != "num" or not digits.text.isdigit():
+            raise UnreadableError("a repetend that is not digits")
+        scale = 10 ** len(fixed)
+        value = Fraction(int(whole + fixed or "0"), scale) + Fraction(
+            int(digits.text), scale * (10 ** len(digits.text) - 1)
+        )
+        return Node("num", value=value)
+
+    def read_symbol(self, token: Token) -> Node:
+        if token.text == "e":
+            return Node("const", value="e")
+        if token.text == "i":
+            return Node("const", value="i")
+        name = token.text
+        if self.is_op("_"):
+            self.take()
+            start = self.at
+            if self.here.kind == "open":
+                self.read_balanced()
+            else:
+                self.take()
+            name += "_" + "".join(t.text for t in self.tokens[start : self.at] if t.text not in "{}")
+        return self.read_call(Node("sym", value=name))
+
+    def read_call(self, node: Node) -> Node:
+        if (
+            node.value.rstrip("'") in ("f", "g", "h")
+            and self.here.kind == "open"
+            and self.here.text == "("
+            and not self.here.space
+        ):
+            self.take()
+            inner = self.read_list()
+            self.expect("close", ")")
+            return Node("call", inner.args if inner.op == "list" else (inner,), node.value)
+        return node
+
+    def read_balanced(self) -> None:
+        depth = 0
+        while True:
+            token = self.take()
+            if token.kind == "end":
+                raise UnreadableError("unbalanced braces")
+            depth += (token.kind == "open") - (token.kind == "close")
+            if depth == 0:
+                return
+
+    def read_word(self, token: Token) -> Node:
+        words = [token.text]
+        while self.here.kind == "word" and not self.is_word("and", "or"):
+            words.append(self.take().text)
+        return read_words(words)
+
+    def read_brackets(self, opening: str) -> Node:
+        outer, self.bars = self.bars, 0
+        closing = {"(": (")", "]"), "[": ("]", ")", "["), "{": ("}",), r"\{": (r"\}",)}[opening]
+        if self.here.kind == "close" and self.here.text in closing:
+            self.take()
+            self.bars = outer
+            if opening == r"\{" or (opening == "{" and self.here.kind == "end"):
+                return Node("empty")
+            if opening == "{":
+                return self.read_primary()  # {} before a real thing
+            raise UnreadableError("empty brackets")
+        first_token, first_at = self.here, self.at
+        outer_braces, self.in_braces = self.in_braces, opening == r"\{"
+        self.bars = 1 if opening == r"\{" else 0
+        inner = self.read_list()
+        self.bars = outer
+        if opening in (r"\{", "{") and (self.is_op("|", ":")):
+            self.take()
+            self.bars, self.in_braces = 0, False
+            condition = self.read_list()
+            self.bars, self.in_braces = outer, outer_braces
+            self.take_closing(closing)
+            return Node("builder", (inner, condition))
+        self.in_braces = outer_braces
+        end = self.take_closing(closing)
+        items = inner.args if inner.op == "list" and inner.value == "," else (inner,)
+        if opening == "(" and end == ")" and len(items) == 1 and first_token.run and self.at == first_at + 2:
+            # (1,234): a pair inside brackets, unless the groups could only be thousands.
+            items = _regroup(first_token.text)
+        if opening == r"\{":
+            return Node("set", items)
+        if opening == "{":
+            return inner if len(items) == 1 else Node("set", items)
+        if len(items) == 1 and opening + end in ("()", "[]"):
+            if opening == "[" and items[0].op == "group":
+                return Node("group", items, "[]")
+            return items[0]
+        if len(items) == 1:
+            raise UnreadableError("mismatched brackets")
+        return Node("group", tuple(items), opening + end)
+
+    def take_closing(self, closing: tuple[str, ...]) -> str:
+        token = self.take()
+        if token.kind not in ("close", "open") or token.text not in closing:
+            raise UnreadableError("unbalanced brackets")
+        return token.text
+
+    def read_argument(self) -> Node:
+        """A LaTeX argument: a group, or one digit or token (\\frac12)."""
+        if self.here.kind == "open" and self.here.text == "{":
+            self.take()
+            outer, self.bars = self.bars, 0
+            node = self.read_list()
+            self.bars = outer
+            self.expect("close", "}")
+            return node
+        if self.here.kind == "num" and len(self.here.text) > 1:
+            token = self.here
+            self.tokens[self.at] = Token("num", token.text[1:])
+            return Node("num", value=Fraction(token.text[0]))
+        return self.read_primary()
+
+    def read_command(self, name: str) -> Node:
+        if name == "frac":
+            top = self.read_argument()
+            return Node("div", (top, self.read_argument()))
+        if name in ("sqrt", "surd", "cbrt"):
+            return self.read_function({"surd": "sqrt"}.get(name, name))
+        if name == "binom":
+            top = self.read_argument()
+            return Node("fn", (top, self.read_argument()), "binom")
+        if name in ("lfloor", "lceil"):
+            inner = self.read_sum()
+            self.expect("cmd", "rfloor" if name == "lfloor" else "rceil")
+            return Node("fn", (inner,), "floor" if name == "lfloor" else "ceil")
+        if name == "langle":
+            inner = self.read_list()
+            self.expect("cmd", "rangle")
+            return Node("group", inner.args if inner.op == "list" else (inner,), "<>")
+        if name == "emptyset":
+            return Node("empty")
+        if name.startswith("bb:"):
+            return self.read_named_set(name[3:])
+        if name.startswith("begin:"):
+            return self.read_environment(name[6:])
+        if name in ("sum", "prod"):
+            return self.read_series(name)
+        if name in ("overline", "bar"):
+            inner = self.read_argument()
+            return Node("fn", (inner,), "conj")
+        raise UnreadableError(f"the command \\{name}")
+
+    def read_named_set(self, letter: str) -> Node:
+        if letter not in ("R", "Z", "N", "Q", "C"):
+            raise UnreadableError(f"the set {letter!r}")
+        mark = ""
+        while self.is_op("^", "_"):
+            self.take()
+            start = self.at
+            if self.here.kind == "open":
+                self.read_balanced()
+            else:
+                self.take()
+            mark += "".join(token.text for token in self.tokens[start : self.at] if token.text not in "{}")
+        return Node("named", value=letter + mark)
+
+    def read_environment(self, name: str) -> Node:
+        if name in ("cases", "aligned", "align", "gathered", "dcases"):
+            return self.read_cases(name)
+        if name not in _ENVIRONMENTS:
+            raise UnreadableError(f"the environment {name}")
+        rows: list[list[Node]] = [[]]
+        while True:
+            rows[-1].append(self.read_sum())
+            if self.is_op("&"):
+                self.take()
+            elif self.is_op("newline"):
+                self.take()
+                if self.is_op(f"end:{name}"):
+                    break
+                rows.append([])
+            else:
+                break
+        self.expect("cmd", f"end:{name}")
+        if len({len(row) for row in rows}) != 1:
+            raise UnreadableError("a matrix with uneven rows")
+        node = Node("matrix", tuple(cell for row in rows for cell in row), (len(rows), len(rows[0])))
+        return Node("fn", (node,), "det") if name == "vmatrix" else node
+
+    def read_cases(self, name: str) -> Node:
+        rows: list[Node] = []
+        while not self.is_op(f"end:{name}"):
+            row = self.read_list()
+            if self.is_op("&"):
+                self.take()
+                while self.is_word("if", "for", "when", "where"):
+                    self.take()
+                if self.is_word("otherwise"):
+                    self.take()
+                    row = Node("branch", (row, Node("text", value="otherwise")))
+                else:
+                    row = Node("branch", (row, self.read_list()))
+            elif self.is_word("if", "for", "when", "where"):
+                self.take()
+                row = Node("branch", (row, self.read_list()))
+            rows.append(row)
+            while self.is_op("newline", ","):
+                self.take()
+        self.take()
+        if not rows:
+            raise UnreadableError("empty cases")
+        if all(row.op != "branch" for row in rows):
+            return rows[0] if len(rows) == 1 else Node("list", tuple(rows), "and")
+        return Node("cases", tuple(rows))
+
+    def read_series(self, name: str) -> Node:
+        index, low, high = "", None, None
+        while self.is_op("_", "^"):
+            which = self.take().text
+            if which == "^":
+                high = self.read_script()
+                continue
+            self.expect("open", "{")
+            token = self.take()
+            if token.kind != "sym":
+                raise UnreadableError("a sum without an index")
+            index = token.text
+            self.expect("op", "=")
+            low = self.read_sum()
+            self.expect("close", "}")
+        if not index or low is None or high is None:
+            raise UnreadableError("a sum without bounds")
+        body = self.read_product()
+        return Node(name, (body, Node("sym", value=index), low, high))
+
+    def read_function(self, name: str) -> Node:
+        exponent: Node | None = None
+        base: Node | None = None
+        if name == "sqrt" and self.here.kind == "open" and self.here.text == "[":
+            self.take()
+            base = self.read_sum()
+            self.expect("close", "]")
+        while self.is_op("^", "_") and name != "sqrt":
+            if self.take().text == "^":
+                exponent = self.read_script()
+            else:
+                base = self.read_script()
+        if name in ("sqrt", "cbrt"):
+            argument = (
+                self.read_argument() if self.here.kind != "open" or self.here.text == "{" else self.read_primary()
+            )
+            index = base or Node("num", value=Fraction(3 if name == "cbrt" else 2))
+            return Node("fn", (argument, index), "root")
+        if self.here.kind == "open" and self.here.text in ("(", "[", "{"):
+            opening = self.take().text
+            outer, self.bars = self.bars, 0
+            inner = self.read_list()
+            self.bars = outer
+            self.take_closing({"(": (")",), "[": ("]",), "{": ("}",)}[opening])
+            arguments = inner.args if inner.op == "list" else (inner,)
+        else:
+            arguments = (self.read_bare_argument(),)
+        if name == "exp":
+            node = Node("pow", (Node("const", value="e"), arguments[0]))
+        elif name == "log" and base is not None:
+            node = Node("fn", (arguments[0], base), "logbase")
+        elif name == "lg":
+            node = Node("fn", (arguments[0], Node("num", value=Fraction(10))), "logbase")
+        elif base is not None:
+            raise UnreadableError(f"a subscript on {name}")
+        else:
+            if name not in ("gcd", "lcm", "max", "min", "binom") and len(arguments) != 1:
+                raise UnreadableError(f"{name} of several arguments")
+            node = Node("fn", tuple(arguments), name)
+        if exponent is None:
+            return node
+        if exponent == Node("neg", (Node("num", value=Fraction(1)),)) and name in (
+            "sin",
+            "cos",
+            "tan",
+            "sec",
+            "csc",
+            "cot",
+            "sinh",
+            "cosh",
+            "tanh",
+        ):
+            return Node("fn", node.args, f"arc{name}")
+        return Node("pow", (node, exponent))
+
+    def read_bare_argument(self) -> Node:
+        """sin 2x, ln 3, cos -x: the implied product up to the next function or operator."""
+        self.enter()
+        if self.is_op("-"):
+            self.take()
+            node = Node("neg", (self.read_bare_argument(),))
+        else:
+            node = self.read_power()
+            while self.starts_factor() and self.here.kind != "fn" and self.here.kind != "num":
+                node = Node("mul", (node, self.read_power()))
+        self.depth -= 1
+        return node
+
+
+def _add(left: Node, right: Node) -> Node:
+    """Sums are kept flat, so that long ones do not nest."""
+    return Node("add", (*left.args, right)) if left.op == "add" else Node("add", (left, right))
+
+
+def _is_natural(node: Node) -> bool:
+    return node.op == "num" and node.value.denominator == 1 and node.value >= 0
+
+
+def _regroup(text: str) -> tuple[Node, ...]:
+    """Digits read as thousands: as the items of a bracket if they could be (no item would start with a zero)."""
+    groups = re.findall(r"^\d{1,3}?(?=(?:\d{3})+$)|\d{3}", text)
+    if "".join(groups) != text or any(group[0] == "0" for group in groups[1:]):
+        return (Node("num", value=Fraction(text)),)
+    return tuple(Node("num", value=Fraction(group)) for group in groups)
+
+
+def _in_base(node: Node, base: Node | None) -> Node:
+    if node.op == "sym" and base is not None:
+        raise UnreadableError("a subscript")
+    if (
+        base is None
+        or base.op != "num"
+        or base.value.denominator != 1
+        or not 2 <= base.value <= 36
+        or not _is_natural(node)
+    ):
+        raise UnreadableError("a number in an unknown base")
+    digits = str(node.value.numerator)
+    if any(int(digit) >= base.value for digit in digits):
+        raise UnreadableError("a digit outside its base")
+    return Node("based", value=(digits, int(base.value)))

@@ -1,0 +1,55 @@
+"""The tree that a read answer is: one small node type, and the caps every reader keeps to.
+
+Nothing here is ever evaluated by Python; a node is data. `op` names what it is:
+
+    numbers       num (value: Fraction)  const (value: pi e i inf)  sym (value: name)
+    arithmetic    add mul div pow neg pm(value: 1 for ±, -1 for ∓)  fn(value: name)  call(value: name)
+                  sum prod (args: body, index, low, high)
+    with a kind   deg percent qty(value: unit)  based(value: digits, base)  ratio time date text
+    collections   group(value: brackets) set list(value: , and or)  matrix(value: rows, columns)
+    sets          union inter setminus named(value: R Z N Q C, with + - or *)  builder empty
+    relations     rel(value: operators)  cases  cong
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+MAX_CHARS = 4000
+"""A final answer longer than this is no answer anyone wrote by intention."""
+MAX_TOKENS = 2000
+MAX_DEPTH = 60
+"""Nesting of brackets, fractions and exponents; ten thousand braces are an attack on the reader's stack."""
+MAX_DIGITS = 1200
+"""Digits of one literal: reading a longer one already costs quadratic time."""
+
+
+class UnreadableError(ValueError):
+    """The text is not an answer this reader knows; the message says why in a few words."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    op: str
+    args: tuple[Node, ...] = ()
+    value: Any = None
+
+    def walk(self) -> Iterator[Node]:
+        """The node and everything below it."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(node.args)
+
+    def symbols(self) -> frozenset[str]:
+        """Names of the free symbols."""
+        return frozenset(node.value for node in self.walk() if node.op == "sym")
+
+
+def show(node: Node) -> str:
+    """A compact rendering for evidence and debugging."""
+    value = "" if node.value is None else f":{node.value}"
+    return f"{node.op}{value}" + (f"({', '.join(show(arg) for arg in node.args)})" if node.args else "")
