@@ -1,0 +1,152 @@
+"""What there is to plan with: nodes with CPUs, memory and GPUs, of this machine or of a running Ray cluster.
+
+Promises: reading the machine starts nothing and needs no GPU library; a machine without `nvidia-smi` has no GPUs.
+Does not: see AMD or Intel GPUs of its own machine; those of a Ray cluster it does, by their accelerator type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import psutil
+
+GIB = 2**30
+NVIDIA_SMI_S = 20.0
+"""A driver that has lost a GPU can hang nvidia-smi; the machine then counts as one without GPUs."""
+
+GPU_GIB = {
+    "T4": 15.0, "V100": 16.0, "A10": 22.5, "A10G": 22.5, "L4": 22.5, "A100": 40.0, "A100-40G": 40.0, "A100-80G": 80.0,
+    "L40": 44.9, "L40S": 44.9, "H100": 79.6, "H20": 95.6, "H200": 140.4, "B200": 178.4, "GB200": 184.0,
+    "AMD-Instinct-MI300X-OAM": 191.5,
+}  # fmt: skip
+"""Usable memory by Ray's accelerator type, as the drivers report it (less than the number in the name). A Ray cluster
+tells the type only; for an `A100` of unstated size the smaller one is taken."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gpu:
+    kind: str
+    memory_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    name: str
+    num_cpus: float
+    memory_bytes: int
+    gpus: tuple[Gpu, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inventory:
+    nodes: tuple[Node, ...]
+
+    @property
+    def num_gpus(self) -> int:
+        return sum(len(node.gpus) for node in self.nodes)
+
+    @property
+    def num_cpus(self) -> float:
+        return sum(node.num_cpus for node in self.nodes)
+
+    def describe(self) -> str:
+        """One line a kind of node."""
+        kinds: dict[str, int] = {}
+        for node in self.nodes:
+            gpus = (
+                f", {len(node.gpus)} × {node.gpus[0].kind} ({gib(node.gpus[0].memory_bytes)})"
+                if node.gpus
+                else ", no GPU"
+            )
+            line = f"{node.num_cpus:g} CPUs, {gib(node.memory_bytes)} memory{gpus}"
+            kinds[line] = kinds.get(line, 0) + 1
+        return "\n".join(f"{count} node{'s' if count > 1 else ''} of {line}" for line, count in kinds.items())
+
+
+def gib(size: float) -> str:
+    """`1.5 GiB`, `38 MiB`."""
+    if abs(size) < GIB / 10:
+        return f"{size / 2**20:,.1f} MiB"
+    return f"{size / GIB:,.1f} GiB"
+
+
+def local_inventory(num_cpus: int = 0) -> Inventory:
+    """This machine. `num_cpus` > 0 is how many CPUs Ray is told to use."""
+    node = Node(
+        name=platform.node() or "localhost",
+        num_cpus=float(num_cpus or len(os.sched_getaffinity(0))),
+        memory_bytes=memory_limit(),
+        gpus=local_gpus(),
+    )
+    return Inventory((node,))
+
+
+def memory_limit() -> int:
+    """Physical memory, or the cgroup's limit where a container has less."""
+    total = int(psutil.virtual_memory().total)
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as file:  # noqa: PTH123
+                text = file.read().strip()
+        except OSError:
+            continue
+        if text.isdigit() and 0 < int(text) < total:
+            return int(text)
+    return total
+
+
+def local_gpus() -> tuple[Gpu, ...]:
+    """NVIDIA GPUs that this process may use, by nvidia-smi. Empty where there is none."""
+    command = shutil.which("nvidia-smi")
+    if command is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return ()
+    query = [command, "--query-gpu=name,memory.total,uuid,index", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=NVIDIA_SMI_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return parse_nvidia_smi(done.stdout, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def parse_nvidia_smi(text: str, visible: str | None) -> tuple[Gpu, ...]:
+    """GPUs of nvidia-smi's CSV (`name, MiB, uuid, index`); `visible` is CUDA_VISIBLE_DEVICES, None = all."""
+    wanted = None if visible is None else {name.strip() for name in visible.split(",")}
+    gpus = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) == 4 and cells[1].isdigit() and (wanted is None or wanted & {cells[2], cells[3]}):
+            gpus.append(Gpu(cells[0].removeprefix("NVIDIA "), int(cells[1]) * 2**20))
+    return tuple(gpus)
+
+
+def ray_inventory(nodes: Iterable[Mapping[str, Any]], gpu_gib: Mapping[str, float] = GPU_GIB) -> Inventory:
+    """The living nodes of `ray.nodes()`. Raises ValueError for GPUs of a type whose memory is not known."""
+    found = []
+    for node in nodes:
+        if not node.get("Alive", node.get("alive")):
+            continue
+        resources = node.get("Resources") or {}
+        types = [name.partition(":")[2] for name in resources if name.startswith("accelerator_type:")]
+        num_gpus = int(resources.get("GPU", 0))
+        gpus: tuple[Gpu, ...] = ()
+        if num_gpus:
+            kind = types[0] if types else ""
+            if kind not in gpu_gib:
+                name = node.get("NodeManagerAddress", "a node")
+                raise ValueError(f"{name}: {num_gpus} GPUs of type {kind or 'unstated'}; its memory is not known here")
+            gpus = (Gpu(kind, int(gpu_gib[kind] * GIB)),) * num_gpus
+        found.append(
+            Node(
+                name=str(node.get("NodeManagerAddress", "")),
+                num_cpus=float(resources.get("CPU", 0)),
+                memory_bytes=int(resources.get("memory", 0)),
+                gpus=gpus,
+            )
+        )
+    return Inventory(tuple(found))

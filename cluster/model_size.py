@@ -1,0 +1,379 @@
+"""How much memory a model needs, from its `config.json`: weights by part and dtype, KV cache per token, state per
+sequence.
+
+Promises: exact to a fraction of a percent for the decoder families it knows (Qwen2/3 and Llama-like, dense and mixture
+of experts; DeepSeek V3 and Kimi K2 with latent attention; Qwen3.5-like hybrids of full and linear attention), in the
+dtypes that the config names, quantised checkpoints included. `ModelSize.family` says which formulas were used.
+Does not: read files, count vision towers or draft layers (text generation loads neither), or know every architecture.
+An unknown one is sized as a Llama-like decoder if it has those fields, with `exact` false; otherwise ModelSizeError
+tells what is missing. Sizes measured from a safetensors index can replace the computed weights (`weight_bytes`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Json = Any
+Config = Mapping[str, Json]
+
+DTYPE_BYTES = {"float32": 4.0, "float": 4.0, "bfloat16": 2.0, "float16": 2.0, "half": 2.0}
+KV_DTYPE_BYTES = {
+    "auto": 2.0,
+    "fp8": 1.0,
+    "fp8_e4m3": 1.0,
+    "fp8_e5m2": 1.0,
+    "bfloat16": 2.0,
+    "float16": 2.0,
+    "float32": 4.0,
+}
+LLAMA_LIKE = {
+    "qwen2", "qwen3", "llama", "mistral", "qwen2_moe", "qwen3_moe", "mixtral", "gemma2", "phi3", "granite", "olmo2",
+}  # fmt: skip
+LATENT = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_k25"}
+HYBRID = {"qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"}
+
+
+class ModelSizeError(Exception):
+    """The config does not tell what is needed; the text names the missing keys."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelSize:
+    """Bytes of one model, before any sharding.
+
+    `expert_bytes` (routed experts) shard over tensor and data parallel ranks together, `shared_bytes` (all other
+    weights) over tensor parallel ranks only. Full-attention layers cost `kv_bytes_per_token` for every token of the
+    context, sliding-window layers only for their last `window` tokens; linear-attention layers cost `state_bytes` a
+    sequence.
+    """
+
+    family: str
+    exact: bool
+    num_parameters: int
+    shared_bytes: int
+    expert_bytes: int
+    kv_bytes_per_token: int
+    window_kv_bytes_per_token: int
+    window: int
+    state_bytes: int
+    num_heads: int
+    num_kv_heads: int
+    latent: bool
+    hidden_size: int
+    widest: int
+    """Widest intermediate activation of a token, in elements."""
+    vocab_size: int
+    max_context: int
+    dtype: str
+    dtype_bytes: float
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.shared_bytes + self.expert_bytes
+
+    def sequence_bytes(self, tokens: int) -> int:
+        """KV cache and state of one sequence of `tokens` tokens."""
+        in_window = min(tokens, self.window) if self.window else 0
+        return self.kv_bytes_per_token * tokens + self.window_kv_bytes_per_token * in_window + self.state_bytes
+
+    def kv_shards(self, tensor_parallel_size: int) -> int:
+        """In how many parts the KV cache is split. A latent cache has no heads and is whole on every rank; with more
+        ranks than KV heads each head is on several ranks."""
+        return 1 if self.latent else min(tensor_parallel_size, max(1, self.num_kv_heads))
+
+
+def model_size(
+    config: Config,
+    dtype: str = "auto",
+    kv_cache_dtype: str = "auto",
+    quantization: str = "",
+    weight_bytes: int = 0,
+) -> ModelSize:
+    """Sizes `config` (the parsed config.json). `quantization` `fp8` quantises a bf16 checkpoint on loading, as vLLM
+    does. `weight_bytes` > 0 is the measured size of the checkpoint, which then replaces the computed one. Raises
+    ModelSizeError."""
+    text = text_config(config)
+    family = str(text.get("model_type") or config.get("model_type") or "unknown")
+    used_dtype = wanted_dtype(text, config, dtype)
+    quantised = Quantisation.read(text.get("quantization_config") or config.get("quantization_config"), quantization)
+    parts = count_parts(text, family)
+    shared = experts = parameters = 0.0
+    for part in parts:
+        size = part.count * quantised.bytes_of(part, DTYPE_BYTES[used_dtype])
+        parameters += part.count
+        if part.name == "experts":
+            experts += size
+        else:
+            shared += size
+    if weight_bytes:
+        scale = weight_bytes / (shared + experts)
+        shared, experts = shared * scale, experts * scale
+    kv_bytes = KV_DTYPE_BYTES.get(kv_cache_dtype)
+    if kv_bytes is None:
+        raise ModelSizeError(f"kv_cache_dtype {kv_cache_dtype!r}: unknown; known are {', '.join(KV_DTYPE_BYTES)}")
+    if kv_cache_dtype == "auto":
+        kv_bytes = DTYPE_BYTES[used_dtype]
+    attention = attention_cache(text, family, kv_bytes, DTYPE_BYTES[used_dtype])
+    return ModelSize(
+        family=family,
+        exact=family in LLAMA_LIKE | LATENT | HYBRID or bool(weight_bytes),
+        num_parameters=int(parameters),
+        shared_bytes=int(shared),
+        expert_bytes=int(experts),
+        **attention,
+        num_heads=number(text, "num_attention_heads"),
+        num_kv_heads=int(text.get("num_key_value_heads") or number(text, "num_attention_heads")),
+        latent=is_latent(text),
+        hidden_size=number(text, "hidden_size"),
+        widest=max(int(text.get(name) or 0) for name in ("intermediate_size", "moe_intermediate_size", "hidden_size")),
+        vocab_size=number(text, "vocab_size"),
+        max_context=longest_context(text),
+        dtype=used_dtype,
+        dtype_bytes=DTYPE_BYTES[used_dtype],
+    )
+
+
+def longest_context(text: Config) -> int:
+    """The model's own context; position scaling that a config switches on (YaRN, linear) stretches it."""
+    longest = int(text.get("max_position_embeddings") or 0)
+    scaling = text.get("rope_scaling") or text.get("rope_parameters") or {}
+    kind = scaling.get("rope_type") or scaling.get("type") if isinstance(scaling, Mapping) else None
+    if kind not in ("yarn", "linear", "dynamic"):
+        return longest
+    original = scaling.get("original_max_position_embeddings") if kind == "yarn" else None
+    return int((original or longest) * float(scaling.get("factor") or 1))
+
+
+def text_config(config: Config) -> Config:
+    """The language model's own config: multi-modal ones keep it one level down."""
+    inner = config.get("text_config") or config.get("llm_config")
+    return inner if isinstance(inner, Mapping) else config
+
+
+def number(config: Config, key: str) -> int:
+    value = config.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        what = "no" if value is None else f"an unusable ({value!r})"
+        raise ModelSizeError(f"the model's config.json has {what} {key}; is it the config of a text generation model?")
+    return value
+
+
+def wanted_dtype(text: Config, config: Config, dtype: str) -> str:
+    """The dtype that vLLM will run: `auto` is the checkpoint's own, except that float32 becomes bfloat16."""
+    if dtype == "auto":
+        own = str(
+            text.get("dtype") or text.get("torch_dtype") or config.get("dtype") or config.get("torch_dtype") or ""
+        )
+        dtype = own.removeprefix("torch.") or "bfloat16"
+        dtype = "bfloat16" if dtype == "float32" else dtype
+    if dtype not in DTYPE_BYTES:
+        raise ModelSizeError(f"dtype {dtype!r}: unknown; known are auto, {', '.join(DTYPE_BYTES)}")
+    return dtype
+
+
+# Weights
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """Parameters of one sort. `module` is one module that stands for them, for a quantised checkpoint's list of
+    exceptions; empty where nothing quantises them (embeddings, norms, routers)."""
+
+    name: str
+    count: float
+    module: str = ""
+
+
+def count_parts(text: Config, family: str) -> list[Part]:
+    """Parameters by part. Raises ModelSizeError."""
+    hidden, layers, vocab = (number(text, key) for key in ("hidden_size", "num_hidden_layers", "vocab_size"))
+    kinds = layer_kinds(text, layers)
+    parts = [Part("embedding", vocab * hidden), Part("norms", (2 * layers + 1) * hidden)]
+    if not text.get("tie_word_embeddings", False):
+        parts.append(Part("lm_head", vocab * hidden, "lm_head"))
+    num_linear = kinds.count("linear_attention")
+    per_layer = latent_attention(text) if is_latent(text) else full_attention(text, family)
+    parts.append(Part("attention", per_layer * (layers - num_linear), "model.layers.1.self_attn.o_proj"))
+    if num_linear:
+        parts.append(
+            Part("linear attention", linear_attention(text) * num_linear, "model.layers.0.linear_attn.out_proj")
+        )
+    return parts + feed_forward(text, hidden, layers)
+
+
+def is_latent(text: Config) -> bool:
+    return bool(text.get("kv_lora_rank"))
+
+
+def layer_kinds(text: Config, layers: int) -> list[str]:
+    """`full_attention`, `sliding_attention` or `linear_attention` for each layer."""
+    kinds = text.get("layer_types")
+    if isinstance(kinds, list) and len(kinds) == layers:
+        return [str(kind) for kind in kinds]
+    if interval := text.get("full_attention_interval"):
+        return ["full_attention" if (i + 1) % interval == 0 else "linear_attention" for i in range(layers)]
+    # Qwen's configs carry a window that their switch leaves unused.
+    slides = text.get("sliding_window") and text.get("use_sliding_window", "qwen" not in str(text.get("model_type")))
+    return ["sliding_attention" if slides else "full_attention"] * layers
+
+
+def head_dim(text: Config) -> int:
+    return int(text.get("head_dim") or number(text, "hidden_size") // number(text, "num_attention_heads"))
+
+
+def full_attention(text: Config, family: str) -> float:
+    hidden, heads, width = number(text, "hidden_size"), number(text, "num_attention_heads"), head_dim(text)
+    kv_heads = int(text.get("num_key_value_heads") or heads)
+    queries, keys = heads * width, kv_heads * width
+    # An output gate (Qwen3-Next, Qwen3.5) doubles the query projection.
+    gated = 2 if text.get("attn_output_gate", family in HYBRID) else 1
+    count = hidden * queries * gated + 2 * hidden * keys + queries * hidden
+    if text.get("attention_bias", family.startswith("qwen2")):
+        count += queries + 2 * keys
+    return float(count)
+
+
+def latent_attention(text: Config) -> float:
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434), with V3.2's indexer where the config has one."""
+    hidden, heads = number(text, "hidden_size"), number(text, "num_attention_heads")
+    latent, rope = number(text, "kv_lora_rank"), number(text, "qk_rope_head_dim")
+    nope, value = number(text, "qk_nope_head_dim"), number(text, "v_head_dim")
+    query_rank = int(text.get("q_lora_rank") or 0)
+    query = hidden * query_rank + query_rank * heads * (nope + rope) if query_rank else hidden * heads * (nope + rope)
+    count = query + hidden * (latent + rope) + latent * heads * (nope + value) + heads * value * hidden
+    if index_heads := int(text.get("index_n_heads") or 0):
+        index_dim = number(text, "index_head_dim")
+        count += query_rank * index_heads * index_dim + hidden * index_dim + hidden * index_heads
+    return float(count)
+
+
+def linear_attention(text: Config) -> float:
+    """Gated DeltaNet as Qwen3-Next and Qwen3.5 have it: queries, keys, values and gate, a short convolution, an
+    output."""
+    hidden = number(text, "hidden_size")
+    value_heads = number(text, "linear_num_value_heads")
+    keys = number(text, "linear_num_key_heads") * number(text, "linear_key_head_dim")
+    values = value_heads * number(text, "linear_value_head_dim")
+    kernel = number(text, "linear_conv_kernel_dim")
+    mixed = 2 * keys + values
+    return float(hidden * (mixed + values + 2 * value_heads) + values * hidden + mixed * kernel)
+
+
+def feed_forward(text: Config, hidden: int, layers: int) -> list[Part]:
+    """Dense layers, routed and shared experts, routers."""
+    num_experts = next(
+        (int(text[name]) for name in ("n_routed_experts", "num_experts", "num_local_experts") if text.get(name)), 0
+    )
+    dense_width = int(text.get("intermediate_size") or 0)
+    if not num_experts:
+        return [Part("feed forward", 3 * hidden * number(text, "intermediate_size") * layers, DENSE_MODULE)]
+    width = int(text.get("moe_intermediate_size") or dense_width)
+    num_dense = int(text.get("first_k_dense_replace") or 0) or len(text.get("mlp_only_layers") or ())
+    step = int(text.get("decoder_sparse_step") or text.get("moe_layer_freq") or 1)
+    sparse = (layers - num_dense) // step
+    shared = 3 * hidden * width * int(text.get("n_shared_experts") or 0)
+    shared += 3 * hidden * int(text.get("shared_expert_intermediate_size") or 0)
+    return [
+        Part("feed forward", 3 * hidden * dense_width * (layers - sparse), DENSE_MODULE),
+        Part("experts", 3 * hidden * width * num_experts * sparse, "model.layers.9.mlp.experts.0.down_proj"),
+        Part("shared experts", shared * sparse, "model.layers.9.mlp.shared_experts.down_proj"),
+        Part("routers", hidden * num_experts * sparse),
+    ]
+
+
+DENSE_MODULE = "model.layers.0.mlp.down_proj"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Quantisation:
+    """Bytes of a quantised parameter, its scales included, and which modules stay as they are."""
+
+    weight_bytes: float = 0.0
+    kept: tuple[str, ...] = ()
+    """Module names: plain, with `*`, or regular expressions after `re:`."""
+
+    @classmethod
+    def read(cls, found: Json, wanted: str) -> Quantisation:
+        """From a checkpoint's `quantization_config`, or from what vLLM is told to do to an unquantised one."""
+        if not isinstance(found, Mapping):
+            if wanted in ("", "none"):
+                return cls()
+            if wanted == "fp8":
+                return cls(1.0, ("lm_head",))
+            raise ModelSizeError(
+                f"quantization {wanted!r}: the checkpoint is not quantised; only fp8 is made on loading"
+            )
+        method = str(found.get("quant_method") or "")
+        kept = tuple(str(name) for key in ("ignore", "modules_to_not_convert") for name in found.get(key) or ())
+        # Published checkpoints of every method leave the output layer as it is unless they say otherwise.
+        kept = (*kept, "lm_head")
+        if method == "fp8":
+            block = found.get("weight_block_size")
+            return cls(1.0 + (4.0 / (block[0] * block[1]) if block else 0.0), kept)
+        if method == "compressed-tensors":
+            groups = [group.get("weights") or {} for group in (found.get("config_groups") or {}).values()]
+            bits = max((int(weights.get("num_bits") or 16) for weights in groups), default=16)
+            size = next((int(weights["group_size"]) for weights in groups if (weights.get("group_size") or 0) > 0), 0)
+            return cls(bits / 8 + (2.0 / size if size else 0.0), kept)
+        if method in ("awq", "gptq"):
+            bits, size = int(found.get("bits") or 4), int(found.get("group_size") or 128)
+            # A 16-bit scale and a zero point of `bits` for each group.
+            return cls(bits / 8 + ((2 + bits / 8) / size if size > 0 else 0.0), kept)
+        if method == "mxfp4":
+            return cls(0.5 + 1 / 32, kept)
+        if method == "bitsandbytes":
+            return cls(0.5 + 4 / 64 if found.get("load_in_4bit") else 1.0, kept)
+        raise ModelSizeError(f"quantization_config of method {method!r}: unknown; give the measured weight_bytes")
+
+    def bytes_of(self, part: Part, dtype_bytes: float) -> float:
+        if not self.weight_bytes or not part.module or any(names(pattern, part.module) for pattern in self.kept):
+            return dtype_bytes
+        return self.weight_bytes
+
+
+def names(pattern: str, module: str) -> bool:
+    """Whether an exception of a quantised checkpoint names this module, or a module that holds it."""
+    if pattern.startswith("re:"):
+        return re.match(pattern[3:], module) is not None
+    if "*" in pattern:
+        return fnmatch.fnmatchcase(module, pattern + "*")
+    return module == pattern or module.startswith(pattern + ".")
+
+
+# KV cache
+
+
+def attention_cache(text: Config, family: str, kv_bytes: float, dtype_bytes: float) -> dict[str, Json]:
+    """The cache fields of ModelSize."""
+    layers = number(text, "num_hidden_layers")
+    kinds = layer_kinds(text, layers)
+    if is_latent(text):
+        # One latent vector and one rotary key for all heads (arXiv 2405.04434, section 2.1).
+        per_layer = (number(text, "kv_lora_rank") + number(text, "qk_rope_head_dim")) * kv_bytes
+        if text.get("index_n_heads"):
+            # V3.2's indexer keeps one FP8 key a token with a 4-byte scale for each 128 of it.
+            index_dim = number(text, "index_head_dim")
+            per_layer += index_dim + 4 * index_dim / 128
+    else:
+        kv_heads = int(text.get("num_key_value_heads") or number(text, "num_attention_heads"))
+        per_layer = 2 * kv_heads * head_dim(text) * kv_bytes
+    sliding = kinds.count("sliding_attention")
+    linear = kinds.count("linear_attention")
+    state = 0.0
+    if linear:
+        keys = number(text, "linear_num_key_heads") * number(text, "linear_key_head_dim")
+        value_heads, value_dim = number(text, "linear_num_value_heads"), number(text, "linear_value_head_dim")
+        recurrent = value_heads * number(text, "linear_key_head_dim") * value_dim
+        state_dtype = DTYPE_BYTES.get(str(text.get("mamba_ssm_dtype") or ""), dtype_bytes)
+        convolution = (2 * keys + value_heads * value_dim) * (number(text, "linear_conv_kernel_dim") - 1)
+        state = linear * (recurrent * state_dtype + convolution * dtype_bytes)
+    return {
+        "kv_bytes_per_token": int(per_layer * (layers - sliding - linear)),
+        "window_kv_bytes_per_token": int(per_layer * sliding),
+        "window": int(text.get("sliding_window") or 0) if sliding else 0,
+        "state_bytes": int(state),
+    }
