@@ -1,0 +1,211 @@
+"""The dataset card: README.md with the YAML header of the Hugging Face convention, and the figures it shows.
+
+Promises: every number is of this export; the funnel adds up to the rows read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+if TYPE_CHECKING:
+    from jobs.export.pipeline import Summary
+
+Json = Any
+
+PASS_KS = (1, 2, 4, 8, 16, 32, 64)
+SIZE_CATEGORIES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+)
+TASKS = {"sft": "text-generation", "preference": "text-generation", "kto": "text-generation", "rl": "text-generation"}
+BAR = 30
+MAX_DOMAINS = 50
+"""Rows of a table of the card."""
+
+EXPLAINED = {
+    "exported": "in this data set",
+    "aborted": "stopped before their end: counted, not a solution",
+    "bad_row": "JSON columns that can not be read (`--skip-bad`)",
+    "repeated_identity": "same run, problem and sample index as another row",
+    "status_refuted": "proven wrong",
+    "status_malformed": "no single answer, program or proof to read",
+    "status_undecided": "the checker could not decide",
+    "status_error": "our fault or the machine's; run `proofmill verify --run` again",
+    "tier_not_selected": "verified, but not by one of the tiers asked for",
+    "repair_round": "answers to a checker's evidence",
+    "truncated": "stopped by the token limit, or thinking left open",
+    "contaminated_prompt": "problem statement overlaps with an evaluation set",
+    "contaminated_text": "solution overlaps with an evaluation set",
+    "leaked_answer": "reference answer is a long one of an evaluation set",
+    "loop": "repeats itself",
+    "language_mixing": "letters of a script foreign to text and prompt",
+    "answer_without_work": "an answer and nothing else",
+    "luck": "guessable answer, no rationale, no second sample that agrees",
+    "duplicate": "same text for the same problem",
+    "near_duplicate": "nearly the same text for the same problem",
+    "duplicate_across_problems": "same prompt and text under another problem id",
+    "near_duplicate_across_problems": "nearly the same prompt and text under another problem id",
+    "exported_earlier": "in an earlier export",
+    "not_chosen": "beyond the samples wanted of a problem",
+    "unpaired": "no partner of the same problem and about the same length left",
+    "no_pass_rate": "no unbiased estimate of the pass rate",
+    "pass_rate_outside": "pass rate outside the band",
+    "no_scorer": "the trainer has no scorer for this kind of reference",
+    "no_step_evidence": "the checker said nothing of the steps",
+}
+
+
+class PassAtK:
+    """Mean unbiased pass@k by domain, over problems sampled a fixed number of times."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[tuple[int, int]]] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        fixed = batch.filter(pc.equal(batch.column("estimator"), "hypergeometric"))
+        for domain, samples, verified in zip(
+            *(fixed.column(name).to_pylist() for name in ("domain", "num_samples", "num_verified")), strict=True
+        ):
+            self._counts.setdefault(domain, Counter())[samples, verified] += 1
+
+    def by_domain(self) -> dict[str, dict[int, tuple[float, int]]]:
+        result: dict[str, dict[int, tuple[float, int]]] = {}
+        for domain, counts in sorted(self._counts.items()):
+            for k in PASS_KS:
+                able = {key: number for key, number in counts.items() if key[0] >= k}
+                if problems := sum(able.values()):
+                    total = sum(pass_at_k(n, c, k) * number for (n, c), number in able.items())
+                    result.setdefault(domain, {})[k] = (total / problems, problems)
+        return result
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """1 − C(n−c, k) / C(n, k), unbiased for k samples out of n with c right (Chen et al., 2021).
+
+    >>> round(pass_at_k(4, 1, 2), 3)
+    0.5
+    """
+    if n - c < k:
+        return 1.0
+    return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
+
+
+def add_figures(summary: Summary, table: pa.Table) -> None:
+    """Counts the exported rows by domain, and by length or pass rate."""
+    for row in table["domain"].value_counts().to_pylist():
+        summary.domains[row["values"]] += row["counts"]
+    if "tokens" in table.column_names:
+        tokens = np.maximum(table["tokens"].to_numpy(), 1)
+        for power, number in zip(*np.unique(np.floor(np.log2(tokens)).astype(int), return_counts=True), strict=True):
+            summary.lengths[int(power)] += int(number)
+    if "pass_rate" in table.column_names:
+        tenths = np.minimum((table["pass_rate"].to_numpy() * 10).astype(int), 9)
+        for tenth, number in zip(*np.unique(tenths, return_counts=True), strict=True):
+            summary.pass_rates[int(tenth)] += int(number)
+
+
+def dataset_card(summary: Summary, out: str) -> str:
+    settings = summary.settings
+    name = settings.output.name or out.rstrip("/").rsplit("/", 1)[-1]
+    kind = "jsonl" if settings.output.files == "jsonl" else "parquet"
+    header = {
+        "pretty_name": name,
+        "license": settings.output.licence,
+        "task_categories": [TASKS.get(settings.format, "other")],
+        "tags": ["proofmill", "verified", settings.format, settings.layout],
+        "size_categories": [next((label for most, label in SIZE_CATEGORIES if summary.num_rows < most), "n>10M")],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"data/train.{kind}"}]}],
+    }
+    unit = "problems" if settings.format == "rl" else "samples"
+    parts = [
+        "---\n" + yaml.safe_dump(header, sort_keys=False, allow_unicode=True) + "---",
+        f"# {name}",
+        f"{summary.num_rows:,} rows of format `{settings.format}`, layout `{settings.layout}`, exported by Proofmill "
+        f"from {summary.facts.num_rows:,} samples. Every solution given as right was checked by the checkers below; "
+        "`export.json` holds the settings in full.",
+        "## Sources",
+        table(["run"], [[f"`{run}`"] for run in summary.runs]),
+        table(["model", "revision", "engine", "version"], [list(model) for model in sorted(summary.facts.models)]),
+        table(["checker", "version"], [list(checker) for checker in sorted(summary.facts.checkers)]),
+        f"Licence of the problem sources: `{settings.output.licence}`.",
+        f"## From {unit} read to {unit} exported",
+        funnel_table(summary.funnel, unit),
+    ]
+    if settings.decontaminate.files:
+        sets = ", ".join(f"`{file}`" for file in settings.decontaminate.files)
+        parts.append(
+            f"Decontaminated against {sets}: runs of {settings.decontaminate.ngram} words; "
+            f"{summary.hits} hits reported in `contamination.jsonl` with the matching text."
+        )
+    parts += ["## Domains", domain_table(summary)]
+    if summary.pass_at:
+        parts += ["## pass@k of the sampled problems", pass_table(summary.pass_at)]
+    if summary.lengths:
+        bars = [(f"{2**power}–{2 ** (power + 1) - 1}", summary.lengths[power]) for power in span(summary.lengths)]
+        parts += ["## Completion tokens", histogram(bars)]
+    if summary.pass_rates:
+        bars = [(f"{t / 10:.1f}–{(t + 1) / 10:.1f}", summary.pass_rates[t]) for t in range(10)]
+        parts += ["## Pass rates", histogram(bars)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def span(counts: Mapping[int, int]) -> range:
+    return range(min(counts), max(counts) + 1)
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    if not rows:
+        return ""
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+
+
+def funnel_table(funnel: Mapping[str, int], unit: str) -> str:
+    rows = sorted(((name, number) for name, number in funnel.items() if number), key=lambda row: -row[1])
+    rows.sort(key=lambda row: row[0] != "exported")
+    total = sum(number for _, number in rows)
+    lines = [[f"`{name}`", f"{number:,}", EXPLAINED.get(name, "left out by `select`")] for name, number in rows]
+    return table(["outcome", unit, ""], [*lines, ["all", f"{total:,}", ""]])
+
+
+def domain_table(summary: Summary) -> str:
+    rows = []
+    for domain, number in summary.domains.most_common(MAX_DOMAINS):
+        problems, verified, clusters = summary.clusters.get(domain, [0, 0, 0])
+        spread = [f"{verified / problems:.2f}", f"{clusters / problems:.2f}"] if problems else ["", ""]
+        rows.append([domain or "(none)", f"{number:,}", *spread])
+    return table(["domain", "rows", "verified texts a problem", "clusters a problem"], rows)
+
+
+def pass_table(pass_at: Mapping[str, Mapping[int, tuple[float, int]]]) -> str:
+    ks = sorted({k for values in pass_at.values() for k in values})
+    rows = []
+    for domain, values in list(pass_at.items())[:MAX_DOMAINS]:
+        problems = max(number for _, number in values.values())
+        rows.append([domain or "(none)", f"{problems:,}", *(f"{values[k][0]:.3f}" if k in values else "" for k in ks)])
+    return table(["domain", "problems", *(f"pass@{k}" for k in ks)], rows)
+
+
+def histogram(bars: list[tuple[str, int]]) -> str:
+    largest = max(number for _, number in bars) or 1
+    width = max(len(label) for label, _ in bars)
+    lines = [f"{label:>{width}}  {'█' * round(BAR * number / largest)} {number:,}" for label, number in bars]
+    return "```\n" + "\n".join(lines) + "\n```"
+
+
+def summary_line(summary: Summary) -> str:
+    """One line for a terminal."""
+    read = summary.facts.num_rows
+    rate = read / summary.seconds if summary.seconds else 0.0
+    return json.dumps({"rows": summary.num_rows, "samples_read": read, "samples_per_s": round(rate)})

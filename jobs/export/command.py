@@ -1,0 +1,95 @@
+"""`proofmill export`: training data from stored runs.
+
+Exit codes: 0 done, 2 usage or config error, 130 interrupted (nothing visible at --out; the same command starts afresh).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from jobs.config import ConfigError
+from jobs.export.settings import LAYOUTS, load_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("format", choices=sorted(LAYOUTS), help="what the rows are for")
+    parser.add_argument("--run", action="append", required=True, metavar="URI", help="a run's folder; may be repeated")
+    parser.add_argument("--out", required=True, metavar="URI", help="a new folder or s3://bucket/prefix")
+    parser.add_argument("--config", metavar="TOML", help="settings, for instance configs/export/sft.toml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides one setting")
+    layouts = "; ".join(f"{name}: {', '.join(known)}" for name, known in LAYOUTS.items())
+    parser.add_argument("--layout", help=f"columns by consumer. {layouts}")
+    parser.add_argument("--files", choices=["parquet", "jsonl", "both"])
+    parser.add_argument("--select", choices=["diverse", "shortest", "middle", "learning_potential", "first"])
+    parser.add_argument("--per-problem", type=int, metavar="K", help="at most so many samples or pairs a problem")
+    parser.add_argument("--tier", action="append", metavar="NAME", help="only samples verified at this tier")
+    parser.add_argument("--student", metavar="MODEL", help="model whose surprise --select learning_potential measures")
+    parser.add_argument("--decontaminate", action="append", metavar="FILE", help="an evaluation set; may be repeated")
+    parser.add_argument("--against", action="append", metavar="URI", help="an earlier export; may be repeated")
+    parser.add_argument("--data-source", metavar="NAME", help="rl: name of your own reward function")
+    parser.add_argument("--work-dir", metavar="PATH", help="scratch space, about as large as the run")
+    parser.add_argument("--processes", type=int, metavar="N", help="worker processes; default: one a core, at most 8")
+    parser.add_argument("--skip-bad", action="store_true", help="leave unreadable rows out instead of stopping")
+    parser.add_argument("--overwrite", action="store_true", help="replace the data set at --out")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
+
+
+FLAGS = {
+    "layout": "output.layout",
+    "files": "output.files",
+    "select": "select.strategy",
+    "per_problem": "select.per_problem",
+    "tier": "select.tiers",
+    "student": "select.student",
+    "decontaminate": "decontaminate.files",
+    "against": "dedup.against",
+    "data_source": "rl.data_source",
+    "work_dir": "work.directory",
+    "processes": "work.processes",
+    "skip_bad": "work.skip_bad",
+    "overwrite": "output.overwrite",
+}
+
+
+def overrides(args: argparse.Namespace) -> list[str]:
+    """The flags as `key=value` settings, JSON being TOML for these types; --set comes last and wins."""
+    given = [(key, getattr(args, flag)) for flag, key in FLAGS.items()]
+    return [f"{key}={json.dumps(value)}" for key, value in given if value not in (None, False)] + list(args.set)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        settings = load_settings(args.format, args.config, overrides(args))
+        if args.print_config:
+            print(json.dumps(settings.resolved(), indent=2))
+            return 0
+        from jobs.export.pipeline import export
+
+        summary = export(settings, args.run, args.out, Progress())
+    except ConfigError as error:
+        print(f"proofmill export: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\nproofmill export: interrupted; nothing was left at --out, the same command starts afresh",
+            file=sys.stderr,
+        )
+        return 130
+    read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
+    print(f"{summary.num_rows} rows in {args.out}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f}/s)")
+    return 0
+
+
+class Progress:
+    """One line that is written over on a terminal; elsewhere a plain line now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, line: str) -> None:
+        if self._terminal:
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr)

@@ -1,0 +1,282 @@
+"""Where a data set is written: a local folder or an S3 prefix, visible whole or not at all.
+
+Promises
+- Local: everything is written to a hidden sibling `.<name>.staging-…` and renamed to the folder in one step.
+- S3: an object store has no rename, so the data is one object a file format, sent as a multipart upload that shows
+  nothing until it is completed. `export.json` is put last, with a condition that fails when another export finished
+  first. A reader that globs `data/*.parquet` sees no file or the whole data set, never a part of it.
+- A killed export leaves nothing visible but, between the last two steps on S3, a whole data file without `export.json`.
+  The next export to the same place removes what a dead one left and starts afresh.
+Does not: replace an existing data set unless told to; resume an interrupted one; guard the two renames of an overwrite
+(a reader between them finds no folder; it never finds half a one).
+Fails: ConfigError where the place can not be used, before anything is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+from urllib.parse import urlsplit
+
+from jobs.config import ConfigError
+
+MANIFEST = "export.json"
+PARTIAL = ".partial"
+"""Suffix of unfinished local files: some globs (Python's pathlib) look into hidden folders too."""
+PART_BYTES = 16 << 20
+PARTS_PER_STEP = 1000
+"""S3 takes 10,000 parts an object: the part size grows by PART_BYTES every so many parts, for 880 GB in all."""
+
+
+class Destination(Protocol):
+    def create(self, name: str) -> BinaryIO:
+        """A file that becomes visible with `commit`. To be closed before it."""
+        ...
+
+    def commit(self, manifest: bytes) -> None:
+        """Makes all created files visible, then the manifest."""
+        ...
+
+    def abort(self) -> None:
+        """Removes everything that was not committed. After `commit` it does nothing."""
+        ...
+
+
+def open_destination(uri: str, overwrite: bool) -> Destination:
+    """Raises ConfigError if the place holds something else, or a data set and `overwrite` is false."""
+    parts = urlsplit(uri)
+    if parts.scheme == "s3":
+        return S3Folder(parts.netloc, parts.path.strip("/"), overwrite)
+    if parts.scheme not in ("", "file"):
+        raise ConfigError(f"{uri}: expected a local path or s3://bucket/prefix, got the scheme {parts.scheme!r}")
+    return LocalFolder(Path(parts.path if parts.scheme else uri).absolute(), overwrite)
+
+
+class LocalFolder:
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self._path = path
+        self._overwrite = overwrite
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers()
+        if path.exists():
+            if not path.is_dir():
+                raise ConfigError(f"{path}: is a file; --out is a folder")
+            if any(path.iterdir()) and not (path / MANIFEST).exists():
+                raise ConfigError(f"{path}: holds other files and no {MANIFEST}; give an empty or a new folder")
+            if any(path.iterdir()) and not overwrite:
+                raise ConfigError(f"{path}: holds a data set already; give another folder or --overwrite")
+        self._staging = path.parent / f".{path.name}.staging-{uuid.uuid4().hex[:12]}"
+        self._staging.mkdir()
+
+    def _remove_leftovers(self) -> None:
+        # The caller holds the lock of this place (`exclusive`), so whoever made these is dead.
+        for kind in ("staging", "replaced"):
+            for left in self._path.parent.glob(f".{self._path.name}.{kind}-*"):
+                if kind == "replaced" and not self._path.exists():
+                    left.rename(self._path)  # killed between the two renames of an overwrite
+                else:
+                    shutil.rmtree(left, ignore_errors=True)
+
+    def create(self, name: str) -> BinaryIO:
+        path = self._staging / (name + PARTIAL)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+
+    def commit(self, manifest: bytes) -> None:
+        for partial in self._staging.rglob(f"*{PARTIAL}"):
+            partial.rename(partial.with_name(partial.name.removesuffix(PARTIAL)))
+        (self._staging / MANIFEST).write_bytes(manifest)
+        for path in [*self._staging.rglob("*"), self._staging]:
+            sync(path)
+        if self._path.exists() and any(self._path.iterdir()):
+            if not self._overwrite:
+                raise ConfigError(f"{self._path}: another export was there first; give another folder")
+            replaced = self._path.parent / f".{self._path.name}.replaced-{uuid.uuid4().hex[:12]}"
+            self._path.rename(replaced)
+            self._staging.rename(self._path)
+            shutil.rmtree(replaced, ignore_errors=True)
+        else:
+            self._staging.rename(self._path)
+        sync(self._path.parent)
+
+    def abort(self) -> None:
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class S3Folder:
+    def __init__(self, bucket: str, prefix: str, overwrite: bool) -> None:
+        import boto3
+        import botocore.exceptions
+
+        if not bucket or not prefix:
+            raise ConfigError(f"s3://{bucket}/{prefix}: expected s3://bucket/prefix")
+        self._errors = botocore.exceptions
+        self._client = boto3.client("s3")
+        self._bucket = bucket
+        self._prefix = prefix
+        self._overwrite = overwrite
+        self._uploads: list[MultipartFile] = []
+        self._small: dict[str, bytes] = {}
+        try:
+            existing = self._keys()
+            if f"{prefix}/{MANIFEST}" in existing and not overwrite:
+                raise ConfigError(
+                    f"s3://{bucket}/{prefix}: holds a data set already; give another prefix or --overwrite"
+                )
+            if other := [key for key in existing if not self._ours(key)]:
+                raise ConfigError(f"s3://{bucket}/{prefix}: holds other objects ({other[0]}); give an empty prefix")
+            if f"{prefix}/{MANIFEST}" not in existing:
+                for key in existing:  # whole data files of an export that died before its manifest
+                    self._client.delete_object(Bucket=bucket, Key=key)
+            self._abort_uploads()
+        except self._errors.BotoCoreError as error:
+            raise ConfigError(f"s3://{bucket}/{prefix}: {error}")
+        except self._errors.ClientError as error:
+            raise ConfigError(f"s3://{bucket}/{prefix}: {error}")
+
+    def _ours(self, key: str) -> bool:
+        name = key.removeprefix(self._prefix + "/")
+        return name.startswith("data/") or name in (MANIFEST, "README.md", "fingerprints.npy", "contamination.jsonl")
+
+    def _keys(self) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + "/")
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def _abort_uploads(self) -> None:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + "/"
+        )
+        for page in pages:
+            for upload in page.get("Uploads", []):
+                with contextlib.suppress(self._errors.ClientError):
+                    self._client.abort_multipart_upload(
+                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+
+    def create(self, name: str) -> BinaryIO:
+        upload = MultipartFile(self._client, self._bucket, f"{self._prefix}/{name}")
+        self._uploads.append(upload)
+        return cast(BinaryIO, upload)
+
+    def commit(self, manifest: bytes) -> None:
+        key = f"{self._prefix}/{MANIFEST}"
+        if self._overwrite:
+            # From here to the new manifest the place has none: an export that finds data without it knows that its
+            # owner died. The data files of the old set are replaced one by one, each of them in one step.
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+        elif key in self._keys():
+            raise self._late()
+        try:
+            for upload in self._uploads:
+                upload.complete(replace=self._overwrite)
+            if self._overwrite:
+                written = {upload.key for upload in self._uploads}
+                for stale in [other for other in self._keys() if other not in written]:
+                    self._client.delete_object(Bucket=self._bucket, Key=stale)
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=manifest, IfNoneMatch="*")
+        except self._errors.ClientError as error:
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"):
+                raise self._late()
+            raise
+        self._uploads = []
+
+    def _late(self) -> ConfigError:
+        return ConfigError(f"s3://{self._bucket}/{self._prefix}: another export was there first; give another prefix")
+
+    def abort(self) -> None:
+        for upload in self._uploads:
+            upload.abort()
+        self._uploads = []
+
+
+class MultipartFile(io.RawIOBase):
+    """A write-only file that is one S3 object, invisible until `complete`."""
+
+    def __init__(self, client: Any, bucket: str, key: str) -> None:
+        super().__init__()
+        self._client = client
+        self.key = key
+        self._target = {"Bucket": bucket, "Key": key}
+        self._upload_id: str | None = client.create_multipart_upload(**self._target)["UploadId"]
+        self._parts: list[dict[str, Any]] = []
+        self._buffer = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self._buffer += view
+        part_bytes = PART_BYTES * (1 + len(self._parts) // PARTS_PER_STEP)
+        while len(self._buffer) >= part_bytes:
+            self._send(bytes(self._buffer[:part_bytes]))
+            del self._buffer[:part_bytes]
+        return len(view)
+
+    def _send(self, data: bytes) -> None:
+        number = len(self._parts) + 1
+        sent = self._client.upload_part(**self._target, UploadId=self._upload_id, PartNumber=number, Body=data)
+        self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+
+    def close(self) -> None:
+        if not self.closed and self._upload_id and (self._buffer or not self._parts):
+            self._send(bytes(self._buffer))
+            self._buffer.clear()
+        super().close()
+
+    def complete(self, replace: bool) -> None:
+        condition = {} if replace else {"IfNoneMatch": "*"}
+        self._client.complete_multipart_upload(
+            **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}, **condition
+        )
+        self._upload_id = None
+
+    def abort(self) -> None:
+        if self._upload_id:
+            # Gone already when another export to this place has cleared it away.
+            with contextlib.suppress(self._client.exceptions.NoSuchUpload):
+                self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)
+            self._upload_id = None
+            super().close()
+
+
+@contextlib.contextmanager
+def scratch(out: str, directory: str) -> Iterator[Path]:
+    """A scratch folder that belongs to the destination `out`, held by one process of this machine at a time.
+
+    What a killed export left in it is removed. Raises ConfigError if a live export to `out` holds it.
+    """
+    identity = out if out.startswith("s3://") else str(Path(out).absolute())
+    name = f"proofmill-export-{hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()}"
+    root = Path(directory or os.environ.get("TMPDIR") or "/tmp") / f"{name}-{os.getuid()}"
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if root.stat().st_uid != os.getuid():
+        raise ConfigError(f"{root}: belongs to another user; give a scratch folder with --work-dir")
+    with (root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{out}: another export to this place is running")
+        work = root / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

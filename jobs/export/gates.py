@@ -1,0 +1,90 @@
+"""Quality gates: what is verified and still not worth training on. Each returns a mask of texts to drop.
+
+Promises: a gate looks at the text and its counts only; thresholds come from the settings, every drop is counted under
+the gate's name. Does not: judge whether the reasoning is right; the checker has judged the result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.export.settings import Gates
+from verifiers.types import Kind
+
+Bools = npt.NDArray[np.bool_]
+
+_SCRIPTS = {
+    "latin": r"A-Za-z\u00c0-\u024f",
+    "cyrillic": r"\u0400-\u052f",
+    "han": r"\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff",
+    "kana": r"\u3040-\u30ff",
+    "hangul": r"\u1100-\u11ff\uac00-\ud7af",
+    "arabic": r"\u0600-\u06ff",
+    "hebrew": r"\u0590-\u05ff",
+    "devanagari": r"\u0900-\u097f",
+    "thai": r"\u0e00-\u0e7f",
+}
+_RUNS = {name: re.compile(f"[{letters}]+") for name, letters in _SCRIPTS.items()}
+_INTEGER = re.compile(r"\s*[-+]?\d{1,9}\s*\Z")
+# Japanese is written in both.
+_TOGETHER = {"kana": "han"}
+
+
+def script_counts(text: str) -> dict[str, int]:
+    """Letters of each script in `text`; Greek is left out, being mathematics."""
+    counts: dict[str, int] = {}
+    for name, pattern in _RUNS.items():
+        if number := sum(map(len, pattern.findall(text))):
+            key = _TOGETHER.get(name, name)
+            counts[key] = counts.get(key, 0) + number
+    return counts
+
+
+def is_mixed(text: str, prompt: str, foreign_share: float) -> bool:
+    """More than `foreign_share` of the letters are neither of the text's main script nor of one in the prompt."""
+    if text.isascii():
+        return False
+    counts = script_counts(text)
+    if len(counts) < 2:
+        return False
+    expected = {max(counts, key=lambda name: counts[name]), *script_counts(prompt)}
+    foreign = sum(number for name, number in counts.items() if name not in expected)
+    return foreign > foreign_share * sum(counts.values())
+
+
+def is_truncated(text: str, finish_reason: str) -> bool:
+    """Stopped by the token limit, or thinking that was never closed."""
+    return finish_reason != "stop" or text.rfind("<think>") > text.rfind("</think>")
+
+
+def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
+    return (repeated > gates.loop_share) & (num_tokens >= gates.loop_min_tokens)
+
+
+def is_answer_only(kind: str, num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
+    """Programs and proofs are their own work."""
+    if kind in (Kind.CODE, Kind.LEAN):
+        return np.zeros(len(num_tokens), bool)
+    return num_tokens < gates.min_work_tokens
+
+
+def is_guessable(kind: str, reference: str, gates: Gates) -> bool:
+    """Whether a blind guess hits this reference often: multiple choice and small integers."""
+    if kind == Kind.CHOICE:
+        return True
+    if kind != Kind.MATH:
+        return False
+    answer = json.loads(reference).get("answer")
+    text = str(answer) if isinstance(answer, (str, int)) else ""
+    return bool(_INTEGER.match(text)) and abs(int(text)) <= gates.luck_integer
+
+
+def is_luck(guessable: bool, num_verified: int, num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
+    """Guessable, without a rationale, and too few verified samples agree."""
+    if not guessable or not gates.luck_agreement or num_verified >= gates.luck_agreement:
+        return np.zeros(len(num_tokens), bool)
+    return num_tokens < gates.luck_rationale_tokens

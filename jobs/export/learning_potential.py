@@ -1,0 +1,139 @@
+"""Learning potential: how surprising a verified text is to the model that will be trained on it.
+
+S(y) = -(1/|y|) · Σ log π_student(y_t | prompt, y_<t), from the prompt log-probabilities of a vLLM engine; ranked within
+domain and length, cut at both ends, highest first (VibeThinker-3B report, arXiv 2606.16140: very low means nothing to
+learn, the high outliers are noise).
+
+Promises: a text is scored as the student's chat template presents it, over the tokens of the text alone; texts that
+leave the student's context are not scored, and so not exported.
+Does not: run on Ray. One engine in this process scores bucket after bucket; it takes its memory beside the export's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from jobs.export import formats
+from jobs.export.bucket import Bucket
+from jobs.export.contamination import ContaminationIndex
+from jobs.export.settings import ExportSettings
+from jobs.export.spill import read_bucket
+
+BATCH = 256
+"""Texts given to the engine at a time."""
+
+Identity = tuple[str, str, int]
+
+
+class Student(Protocol):
+    def potentials(self, chats: Sequence[list[dict[str, str]]], texts: Sequence[str]) -> list[float | None]:
+        """Mean negative log-likelihood (nats a token) of each text after its chat; None where it does not fit."""
+        ...
+
+
+class VllmStudent:
+    """A student behind an offline vLLM engine."""
+
+    def __init__(self, model: str) -> None:
+        # Slow, and needed for this strategy only.
+        from vllm import LLM
+
+        self._llm = LLM(model=model, seed=0, enforce_eager=True)
+        self._tokenizer = self._llm.get_tokenizer()
+        self._max_tokens: int = self._llm.llm_engine.model_config.max_model_len - 1
+
+    def potentials(self, chats: Sequence[list[dict[str, str]]], texts: Sequence[str]) -> list[float | None]:
+        from vllm import SamplingParams, TokensPrompt
+
+        result: list[float | None] = [None] * len(texts)
+        prompts, places = [], []
+        for at, (chat, text) in enumerate(zip(chats, texts, strict=True)):
+            before = self._prompt_ids(chat)
+            answer = self._tokenizer.encode(text, add_special_tokens=False)
+            if answer and len(before) + len(answer) <= self._max_tokens:
+                prompts.append(TokensPrompt(prompt_token_ids=before + answer))
+                places.append((at, len(before)))
+        parameters = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=0)
+        for (at, start), output in zip(
+            places, self._llm.generate(prompts, parameters, use_tqdm=False) if prompts else [], strict=True
+        ):
+            ids = output.prompt_token_ids
+            logprobs = [output.prompt_logprobs[i][ids[i]].logprob for i in range(start, len(ids))]
+            result[at] = -sum(logprobs) / len(logprobs)
+        return result
+
+    def _prompt_ids(self, chat: list[dict[str, str]]) -> list[int]:
+        # Some tokenizers give the ids themselves, some a mapping that has them.
+        encoded: Any = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True)
+        return list(encoded if isinstance(encoded, list) else encoded["input_ids"])
+
+
+def score_buckets(
+    settings: ExportSettings,
+    spills: Sequence[Path],
+    num_buckets: int,
+    folder: Path,
+    progress: Callable[[str], None],
+    index: Path | None = None,
+    student: Student | None = None,
+) -> None:
+    """Writes the learning potential of every usable sample within the cuts to `folder`, a file a bucket."""
+    student = student or VllmStudent(settings.select.student)
+    folder.mkdir()
+    groups: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for bucket in range(num_buckets):
+        with (folder / f"{bucket}.all").open("w") as stream:
+            for identity, group, score in scored(settings, spills, bucket, index, student):
+                groups[group].append(score)
+                stream.write(json.dumps([identity, group, score]) + "\n")
+        progress(f"learning potential: bucket {bucket + 1} of {num_buckets}")
+    bounds = {group: cuts(scores, settings) for group, scores in groups.items()}
+    for bucket in range(num_buckets):
+        path = folder / f"{bucket}.all"
+        with path.open() as lines, (folder / f"{bucket}.jsonl").open("w") as stream:
+            for line in lines:
+                identity, (domain, length), score = json.loads(line)
+                low, high = bounds[domain, length]
+                if low <= score <= high:
+                    stream.write(json.dumps([identity, score]) + "\n")
+        path.unlink()
+
+
+def cuts(scores: Sequence[float], settings: ExportSettings) -> tuple[float, float]:
+    """The scores at both quantiles; a group of one keeps its sample."""
+    low, high = np.quantile(scores, [settings.select.low_quantile, settings.select.high_quantile])
+    return float(low), float(high)
+
+
+def scored(
+    settings: ExportSettings, spills: Sequence[Path], bucket: int, index: Path | None, student: Student
+) -> Iterator[tuple[Identity, tuple[str, int], float]]:
+    """Samples of one bucket that pass the gates: identity, (domain, length as a power of two), score."""
+    table = read_bucket(spills, bucket)
+    if table is None:
+        return
+    state = Bucket(table, settings, ContaminationIndex(index) if index else None)
+    state.keep_only()
+    state.drop_unusable()
+    state.drop_contaminated_prompts()
+    state.candidates()
+    rows = np.flatnonzero(state.alive & (state.status == "verified"))
+    for start in range(0, len(rows), BATCH):
+        chosen = state.table.take(rows[start : start + BATCH]).to_pylist()
+        chats = [formats.parse_chat(row["messages"]) for row in chosen]
+        for row, score in zip(chosen, student.potentials(chats, [row["text"] for row in chosen]), strict=True):
+            if score is not None and math.isfinite(score):
+                group = (row["domain"], max(1, row["completion_tokens"]).bit_length())
+                yield (row["run_id"], row["problem_id"], row["sample_index"]), group, score
+
+
+def read_scores(folder: Path, bucket: int) -> dict[Identity, float]:
+    with (folder / f"{bucket}.jsonl").open() as lines:
+        return {(run, problem, index): score for (run, problem, index), score in map(json.loads, lines)}

@@ -1,0 +1,183 @@
+"""The settings of one export: defaults, an optional TOML file, then the command line.
+
+Promises: every unknown key, wrong type and value out of range is reported at once, as in jobs.config; `resolved` gives
+back every value in use and is stored in the output's `export.json`.
+Does not: look at the runs or at the destination.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from jobs.config import ConfigError, NotNegative, Positive, PositiveFloat, Section, explain, merge_overrides, read_toml
+
+Json = Any
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+Format = Literal["sft", "preference", "kto", "rl", "prm"]
+
+LAYOUTS: dict[str, tuple[str, ...]] = {
+    "sft": ("prompt_completion", "messages", "nemo_rl", "openthoughts"),
+    "preference": ("trl", "open_instruct", "nemo_rl"),
+    "kto": ("trl",),
+    "rl": ("verl", "open_instruct", "trl"),
+    "prm": ("trl",),
+}
+"""Layouts of each format; the first is the default. docs/export.md shows a row of each."""
+
+
+class Select(Section):
+    strategy: Literal["diverse", "shortest", "middle", "learning_potential", "first"] = "diverse"
+    """How the samples of one problem are chosen: far apart in text, fewest tokens, nearest to the median length, most
+    surprising to the student within both cuts, or in order of sample index."""
+    per_problem: Positive = 4
+    """At most so many samples (or pairs) a problem."""
+    tiers: tuple[str, ...] = ()
+    """Only samples whose checker reported one of these tiers; empty = any. For Lean the strict one is `replayed`."""
+    repairs: bool = False
+    """Also samples of repair rounds: their prompt holds the failed attempt and the checker's evidence."""
+    domains: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    kinds: tuple[Literal["math", "code", "lean", "choice"], ...] = ()
+    min_tokens: NotNegative = 0
+    max_tokens: NotNegative = 0
+    """Completion tokens; 0 = no bound."""
+    low_quantile: Share = 0.1
+    high_quantile: Share = 0.95
+    """learning_potential: what lies outside, within its domain and length bucket, is cut."""
+    student: str = ""
+    """learning_potential: a local Hugging Face directory or a hub id."""
+
+
+class Dedup(Section):
+    near: Share = 0.9
+    """Estimated Jaccard similarity of token 5-grams from which two texts count as one; 0 = exact duplicates only."""
+    across_problems: bool = True
+    against: tuple[str, ...] = ()
+    """Earlier exports (folders or s3:// URIs): their samples are not exported again."""
+
+
+class Decontaminate(Section):
+    files: tuple[str, ...] = ()
+    """Evaluation sets: problem files of any recognised layout."""
+    ngram: Annotated[int, pydantic.Field(ge=3, le=50)] = 10
+    """Words in a row, in lower case and without punctuation, that count as an overlap. A shorter statement counts
+    when all of it is found."""
+    solutions: bool = True
+    """Also look into the samples' texts, not only into the problem statements."""
+    answer_chars: NotNegative = 12
+    """A training problem whose reference answer equals an evaluation answer of at least so many characters is left out;
+    0 = off. Short answers say nothing: every set has a 42."""
+
+
+class Gates(Section):
+    truncated: bool = True
+    """Drop samples stopped by the token limit or with an open <think>."""
+    loop_share: Share = 0.3
+    """Drop texts in which more than this share of token 5-grams repeats an earlier one; 1 = off."""
+    loop_min_tokens: NotNegative = 64
+    """Shorter texts are not looked at: a column of figures repeats itself without being a loop."""
+    foreign_share: Share = 0.05
+    """Drop texts in which more than this share of letters is of a script other than the text's main one and the
+    prompt's; 1 = off. Greek is mathematics and never counts."""
+    min_work_tokens: NotNegative = 8
+    """Drop math and choice texts with fewer tokens (words, numbers, signs): an answer without work. 0 = off."""
+    luck_agreement: NotNegative = 2
+    """Multiple choice and small integers can be right by luck: without a rationale, so many verified samples of the
+    problem must agree. 0 = off."""
+    luck_rationale_tokens: NotNegative = 24
+    """Tokens that make a rationale."""
+    luck_integer: NotNegative = 20
+    """Integers up to this size are small."""
+
+
+class Preference(Section):
+    length_ratio: Annotated[float, pydantic.Field(ge=1)] = 2.0
+    """chosen and rejected differ in tokens by at most this factor, so that length is not what is learnt."""
+
+
+class Rl(Section):
+    low: Share = 0.1
+    high: Share = 0.9
+    """Only problems whose pass rate lies in [low, high]."""
+    mgpo_gamma: PositiveFloat = 1.0
+    """γ of the weight exp(-γ · KL(p ‖ ½)); its source gives none."""
+    long2short: Annotated[float, pydantic.Field(ge=0)] = 0.2
+    """Scale of the brevity term of the verified samples' rewards."""
+    data_source: str = ""
+    """Overrides verl's `data_source`, for a reward function of your own."""
+
+
+class Output(Section):
+    layout: str = ""
+    """Empty: the format's first in docs/export.md."""
+    files: Literal["parquet", "jsonl", "both"] = "parquet"
+    overwrite: bool = False
+    licence: str = "other"
+    """Licence of the problem sources, for the dataset card."""
+    name: str = ""
+    """Title of the card; empty: the folder's name."""
+
+
+class Work(Section):
+    processes: NotNegative = 0
+    """0 = one a core, at most 8; 1 = all in this process."""
+    directory: str = ""
+    """Scratch space for about the size of the run, compressed; empty: the system's temporary directory."""
+    bucket_mb: Positive = 24
+    """Problems are handled in buckets of about this size: memory is a small multiple of it per process."""
+    skip_bad: bool = False
+    """Leave out rows whose JSON columns can not be read (counted in the card) instead of stopping at the first."""
+
+
+class ExportSettings(Section):
+    format: Format
+    select: Select = Select()
+    dedup: Dedup = Dedup()
+    decontaminate: Decontaminate = Decontaminate()
+    gates: Gates = Gates()
+    preference: Preference = Preference()
+    rl: Rl = Rl()
+    output: Output = Output()
+    work: Work = Work()
+
+    @property
+    def layout(self) -> str:
+        return self.output.layout or LAYOUTS[self.format][0]
+
+    def resolved(self) -> dict[str, Json]:
+        """Every value in use, defaults included, as plain JSON."""
+        return self.model_dump(mode="json")
+
+
+def load_settings(format: Format, path: str | Path | None, overrides: Iterable[str] = ()) -> ExportSettings:
+    """Reads the optional TOML file and applies `key.path=value` overrides. Raises ConfigError."""
+    table = read_toml(Path(path)) if path else {}
+    where = str(path) if path else "--set"
+    if table.get("format", format) != format:
+        raise ConfigError(f"{where}: format: is {table['format']!r}, but the command asks for {format!r}")
+    return check_settings({**merge_overrides(table, overrides), "format": format}, where)
+
+
+def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
+    """Raises ConfigError listing every fault, one a line: file, key, what was wrong, what would be right."""
+    try:
+        settings = ExportSettings.model_validate(table)
+    except pydantic.ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {explain(fault, ExportSettings)}" for fault in error.errors()))
+    faults = []
+    if settings.layout not in LAYOUTS[settings.format]:
+        known = ", ".join(LAYOUTS[settings.format])
+        faults.append(f"output.layout: {settings.layout!r} is no layout of {settings.format}; known: {known}")
+    if settings.rl.low > settings.rl.high:
+        faults.append(f"rl.low: {settings.rl.low} is above rl.high, {settings.rl.high}")
+    if settings.select.low_quantile >= settings.select.high_quantile:
+        faults.append("select.low_quantile: must be below select.high_quantile")
+    if settings.select.strategy == "learning_potential" and not settings.select.student:
+        faults.append("select.student: strategy learning_potential needs a student model, for instance --student PATH")
+    if faults:
+        raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
+    return settings

@@ -1,0 +1,171 @@
+"""First half of an export: reads the runs once and deals their rows into buckets on the scratch disk by problem.
+
+A run's samples of one problem lie in many files, as they were finished; choosing among them needs them together. So
+every row goes to the bucket that its problem id hashes to, and each bucket is small enough to be handled in memory,
+whatever the size of the run. Texts that the format can not use are left behind here.
+
+Promises: memory is one batch and one open file a bucket; a problem's rows are all in one bucket.
+Does not: order rows (jobs.export.bucket does) or drop any: every row of the runs is counted later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.export.settings import Format
+from jobs.export.source import SampleFile, read_samples
+
+MAX_BUCKETS = 1024
+"""Open files of one scanning process, and so the size at which buckets begin to grow: 24 GB of rows by default."""
+
+SPILLED = [
+    "run_id",
+    "problem_id",
+    "sample_index",
+    "kind",
+    "domain",
+    "source",
+    "split",
+    "prompt",
+    "reference",
+    "round",
+    "messages",
+    "text",
+    "finish_reason",
+    "completion_tokens",
+    "mean_logprob",
+    "status",
+    "tier",
+    "model",
+]
+FACTS = ["model_revision", "engine", "engine_version", "checker", "checker_version", "code_revision"]
+"""Read for the dataset card only."""
+
+TEXT_STATUSES: dict[Format, tuple[str, ...]] = {
+    "sft": ("verified",),
+    "preference": ("verified", "refuted"),
+    "kto": ("verified", "refuted"),
+    "rl": (),
+    "prm": ("verified", "refuted"),
+}
+"""Statuses whose texts each format may use. `undecided`, `error` and `malformed` are never a training negative."""
+
+
+@dataclasses.dataclass(slots=True)
+class ScanFacts:
+    """What the card says of the sources."""
+
+    num_rows: int = 0
+    models: set[tuple[str, ...]] = dataclasses.field(default_factory=set)
+    checkers: set[tuple[str, ...]] = dataclasses.field(default_factory=set)
+    code_revisions: set[str] = dataclasses.field(default_factory=set)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.num_rows += batch.num_rows
+        self.models |= distinct(batch, ["model", "model_revision", "engine", "engine_version"])
+        self.checkers |= distinct(batch, ["checker", "checker_version"])
+        self.code_revisions |= {revision for (revision,) in distinct(batch, ["code_revision"])}
+
+    def merge(self, other: ScanFacts) -> None:
+        self.num_rows += other.num_rows
+        self.models |= other.models
+        self.checkers |= other.checkers
+        self.code_revisions |= other.code_revisions
+
+
+def distinct(batch: pa.RecordBatch, columns: Sequence[str]) -> set[tuple[str, ...]]:
+    table = pa.table({name: batch.column(name) for name in columns})
+    rows = table.group_by(columns, use_threads=False).aggregate([]).to_pylist()
+    return {tuple(row[name] or "" for name in columns) for row in rows if any(row[name] for name in columns)}
+
+
+def columns_for(format: Format) -> list[str]:
+    left_out = {"text"} if format == "rl" else set()
+    return [name for name in SPILLED if name not in left_out] + (["evidence"] if format == "prm" else [])
+
+
+def bucket_of(ids: pa.Array, num_buckets: int) -> np.ndarray:
+    """Bucket of each problem id; the same on every machine."""
+    encoded = ids.dictionary_encode()
+    buckets = [zlib.crc32(value.encode()) % num_buckets for value in encoded.dictionary.to_pylist()]
+    return np.array(buckets, np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+class BucketFiles:
+    """Writers of one process: `folder/<bucket>.arrow`, each opened with its first row."""
+
+    def __init__(self, folder: Path, num_buckets: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._num_buckets = num_buckets
+        self._writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> BucketFiles:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._stack.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        buckets = bucket_of(batch.column("problem_id"), self._num_buckets)
+        order = np.argsort(buckets, kind="stable")
+        dealt = batch.take(pa.array(order))
+        ends = np.searchsorted(buckets[order], np.arange(self._num_buckets + 1))
+        for bucket in np.flatnonzero(np.diff(ends)):
+            self._writer(int(bucket), batch.schema).write_batch(
+                dealt.slice(int(ends[bucket]), int(ends[bucket + 1] - ends[bucket]))
+            )
+
+    def _writer(self, bucket: int, schema: pa.Schema) -> pa.ipc.RecordBatchFileWriter:
+        if bucket not in self._writers:
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            writer = pa.ipc.new_file(str(self._folder / f"{bucket}.arrow"), schema, options=options)
+            self._writers[bucket] = self._stack.enter_context(writer)
+        return self._writers[bucket]
+
+
+def scan(
+    files: Iterable[SampleFile],
+    folder: Path,
+    format: Format,
+    num_buckets: int,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> ScanFacts:
+    """Deals the rows of `files` into bucket files under `folder`. Raises ConfigError for unreadable files."""
+    columns = columns_for(format)
+    usable = pa.array([*TEXT_STATUSES[format]], pa.string())
+    facts = ScanFacts()
+    with BucketFiles(folder, num_buckets) as buckets:
+        for file in files:
+            for batch in read_samples(file, [*columns, *FACTS]):
+                facts.add(batch)
+                kept = {name: batch.column(name) for name in columns}
+                if "text" in kept:
+                    wanted = pc.is_in(kept["status"], value_set=usable)
+                    kept["text"] = pc.if_else(wanted, kept["text"], pa.scalar(None, pa.string()))
+                if "evidence" in kept:
+                    wanted = pc.is_in(kept["status"], value_set=usable)
+                    kept["evidence"] = pc.if_else(wanted, kept["evidence"], pa.scalar(None, pa.string()))
+                buckets.add(pa.record_batch(kept))
+                progress(batch.num_rows)
+    return facts
+
+
+def read_bucket(folders: Iterable[Path], bucket: int) -> pa.Table | None:
+    """All rows of a bucket, from every scanning process; None for an empty one."""
+    tables = []
+    for folder in folders:
+        path = folder / f"{bucket}.arrow"
+        if path.exists():
+            with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as reader:
+                tables.append(reader.read_all())
+    return pa.concat_tables(tables).combine_chunks() if tables else None

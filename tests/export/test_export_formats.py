@@ -1,0 +1,218 @@
+"""Each format through the whole export, read back as its consumer reads it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from made_up_runs import mixed_samples, sample, write_run
+
+from jobs.export.pipeline import Summary, export
+from jobs.export.settings import load_settings
+
+
+def run_export(
+    tmp_path: Path, format: Any, *overrides: str, samples: Any = None
+) -> tuple[Summary, list[dict[str, Any]]]:
+    run = write_run(tmp_path / "run", samples or mixed_samples())
+    settings = load_settings(
+        format, None, ["work.processes=1", f"work.directory={json.dumps(str(tmp_path))}", *overrides]
+    )
+    summary = export(settings, [run], str(tmp_path / "out"))
+    return summary, read(tmp_path / "out")
+
+
+def read(out: Path) -> list[dict[str, Any]]:
+    return list(datasets.load_dataset(str(out), split="train", cache_dir=str(out.parent / "cache")))
+
+
+def test_sft_prompt_completion(tmp_path: Path) -> None:
+    summary, rows = run_export(tmp_path, "sft")
+    assert rows and len(rows) == summary.num_rows
+    truth = {(s["problem_id"], s["text"]): s["status"] for s in mixed_samples()}
+    for row in rows:
+        assert row["prompt"][-1]["role"] == "user"
+        (turn,) = row["completion"]
+        assert turn["role"] == "assistant"
+        assert truth[row["problem_id"], turn["content"]] == "verified"
+
+
+def test_sft_takes_every_verified_sample_when_there_is_room(tmp_path: Path) -> None:
+    summary, rows = run_export(tmp_path, "sft", "select.per_problem=99")
+    assert len(rows) == sum(s["status"] == "verified" for s in mixed_samples())
+    assert summary.funnel["exported"] == len(rows)
+    assert sum(summary.funnel.values()) == len(mixed_samples())
+
+
+@pytest.mark.parametrize("layout", ["messages", "nemo_rl", "openthoughts"])
+@pytest.mark.parametrize("files", ["parquet", "jsonl"])
+def test_sft_layouts(tmp_path: Path, layout: str, files: str) -> None:
+    _, rows = run_export(tmp_path, "sft", f"output.layout={layout}", f"output.files={files}")
+    texts = {s["text"]: s for s in mixed_samples() if s["status"] == "verified"}
+    for row in rows:
+        if layout == "messages":
+            assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
+            asked, answer = (turn["content"] for turn in row["messages"])
+        elif layout == "nemo_rl":
+            asked, answer = row["input"], row["output"]
+        else:
+            assert [turn["from"] for turn in row["conversations"]] == ["user", "assistant"]
+            asked, answer = (turn["value"] for turn in row["conversations"])
+        assert asked == json.loads(texts[answer]["messages"])[0]["content"]
+
+
+def test_messages_keep_system_turns_and_their_order(tmp_path: Path) -> None:
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What now?"}]
+    short = sample("a", 0)
+    long = sample(
+        "b", 0, messages=json.dumps(chat), text="Before this there was nothing at all, and so we go on and on."
+    )
+    _, rows = run_export(tmp_path, "sft", "output.layout=messages", samples=[short, long])
+    by_problem = {row["problem_id"]: row["messages"] for row in rows}
+    assert by_problem["b"] == [*chat, {"role": "assistant", "content": long["text"]}]
+    assert by_problem["a"][-1] == {"role": "assistant", "content": short["text"]}
+
+
+@pytest.mark.parametrize("layout", ["trl", "open_instruct", "nemo_rl"])
+def test_preference_layouts(tmp_path: Path, layout: str) -> None:
+    summary, rows = run_export(tmp_path, "preference", f"output.layout={layout}")
+    assert rows
+    status = {s["text"]: s["status"] for s in mixed_samples()}
+    owner = {s["text"]: s["problem_id"] for s in mixed_samples()}
+    for row in rows:
+        if layout == "nemo_rl":
+            best, worst = sorted(row["completions"], key=lambda entry: entry["rank"])
+            chosen, rejected = best["completion"][-1], worst["completion"][-1]
+        else:
+            chosen, rejected = row["chosen"][-1], row["rejected"][-1]
+        assert status[chosen["content"]] == "verified"
+        assert status[rejected["content"]] == "refuted"
+        assert owner[chosen["content"]] == owner[rejected["content"]] == row["problem_id"]
+        assert 0.5 <= row["tokens"] / row["rejected_tokens"] <= 2
+    assert summary.funnel["exported"] == 2 * len(rows)
+    assert sum(summary.funnel.values()) == len(mixed_samples())
+
+
+@pytest.mark.parametrize("status", ["undecided", "error", "malformed", None])
+def test_only_refuted_is_ever_rejected(tmp_path: Path, status: str | None) -> None:
+    rows = [sample("p", 0), sample("p", 1, status=status), sample("p", 2, status="refuted")]
+    _, pairs = run_export(tmp_path, "preference", samples=rows)
+    assert [pair["rejected"][0]["content"] for pair in pairs] == [rows[2]["text"]]
+
+
+def test_truncated_text_is_never_rejected(tmp_path: Path) -> None:
+    rows = [sample("p", 0), sample("p", 1, status="refuted", finish_reason="length"), sample("p", 2, status="refuted")]
+    _, pairs = run_export(tmp_path, "preference", samples=rows)
+    assert [pair["rejected_index"] for pair in pairs] == [2]
+
+
+def test_pairs_share_their_prompt(tmp_path: Path) -> None:
+    other = json.dumps([{"role": "user", "content": "Another way to ask."}])
+    rows = [
+        sample("p", 0),
+        sample("p", 1, status="refuted", messages=other),
+        sample("q", 0),
+        sample("q", 1, status="refuted"),
+    ]
+    _, pairs = run_export(tmp_path, "preference", samples=rows)
+    assert [pair["problem_id"] for pair in pairs] == ["q"]
+
+
+def test_hard_negatives_come_first(tmp_path: Path) -> None:
+    negatives = [sample("p", at, status="refuted", mean_logprob=value) for at, value in enumerate([-2.0, -0.1, -1.0])]
+    _, pairs = run_export(tmp_path, "preference", samples=[*negatives, sample("p", 7)])
+    assert [pair["rejected_index"] for pair in pairs] == [1]
+
+
+def test_kto(tmp_path: Path) -> None:
+    _, rows = run_export(tmp_path, "kto")
+    status = {s["text"]: s["status"] for s in mixed_samples()}
+    assert {row["label"] for row in rows} == {True, False}
+    for row in rows:
+        assert row["label"] == (status[row["completion"][0]["content"]] == "verified")
+        assert status[row["completion"][0]["content"]] in ("verified", "refuted")
+        assert (row["long2short_reward"] is not None) == row["label"]
+
+
+def rl_samples() -> list[dict[str, Any]]:
+    """Problem p<i> has i of 10 samples right."""
+    prompts = [
+        "Find the sum of all odd primes below {}.",
+        "How many roads lead to {} from here?",
+        "Integrate x to the {}.",
+    ]
+    return [
+        sample(
+            f"p{right}",
+            at,
+            status="verified" if at < right else "refuted",
+            prompt=prompts[right % 3].format(right * 11),
+        )
+        for right in range(11)
+        for at in range(10)
+    ]
+
+
+def test_rl_band_weights_and_rewards(tmp_path: Path) -> None:
+    summary, rows = run_export(tmp_path, "rl", "rl.low=0.2", "rl.high=0.8", samples=rl_samples())
+    assert sorted(row["problem_id"] for row in rows) == [f"p{right}" for right in range(2, 9)]
+    assert summary.funnel == {"exported": 7, "pass_rate_outside": 4}
+    for row in rows:
+        right = int(row["problem_id"][1:])
+        assert row["pass_rate"] == right / 10
+        assert row["pass_rate_low"] < row["pass_rate"] < row["pass_rate_high"]
+        assert len(row["verified_lengths"]) == len(row["long2short_rewards"]) == right
+        assert abs(sum(row["long2short_rewards"]) - right) < 1e-9
+        assert row["mgpo_weight"] <= 1.0
+    assert next(row for row in rows if row["problem_id"] == "p5")["mgpo_weight"] == 1.0
+    assert sorted(row["extra_info"]["index"] for row in rows) == list(range(7))
+
+
+def test_rl_without_an_unbiased_estimate(tmp_path: Path) -> None:
+    rows = rl_samples()
+    run = write_run(tmp_path / "run", rows)
+    table = pq.read_table(Path(run) / "problems.parquet")
+    facts = [
+        {**row, "pass_rate": None, "estimator": "none"} if row["problem_id"] == "p5" else row
+        for row in table.to_pylist()
+    ]
+    pq.write_table(type(table).from_pylist(facts, schema=table.schema), Path(run) / "problems.parquet")
+    summary = export(load_settings("rl", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
+    assert summary.funnel["no_pass_rate"] == 1
+    assert "p5" not in {row["problem_id"] for row in read(tmp_path / "out")}
+
+
+@pytest.mark.parametrize("layout", ["verl", "open_instruct", "trl"])
+def test_rl_ground_truth(tmp_path: Path, layout: str) -> None:
+    _, rows = run_export(tmp_path, "rl", f"output.layout={layout}", samples=rl_samples())
+    for row in rows:
+        if layout == "verl":
+            assert row["data_source"] == "math_dapo"
+            assert row["reward_model"] == {"style": "rule", "ground_truth": "1234567"}
+            assert row["ability"] == "math"
+        else:
+            assert row["ground_truth"] == "1234567"
+        assert row["messages" if layout == "open_instruct" else "prompt"][0]["role"] == "user"
+
+
+def test_prm(tmp_path: Path) -> None:
+    steps = [{"text": "3x = 15", "ok": True}, {"text": "x = 6", "ok": False}]
+    rows = [sample("p", 0), sample("p", 1, status="refuted", evidence=json.dumps({"steps": steps}))]
+    summary, labelled = run_export(tmp_path, "prm", samples=rows)
+    (row,) = labelled
+    assert row["completions"] == ["3x = 15", "x = 6"]
+    assert row["labels"] == [True, False]
+    assert summary.funnel == {"exported": 1, "no_step_evidence": 1}
+
+
+def test_card_and_manifest(tmp_path: Path) -> None:
+    summary, rows = run_export(tmp_path, "sft", "output.name=My set", "output.licence=cc-by-4.0")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith("---\npretty_name: My set\nlicense: cc-by-4.0\n")
+    assert "status_undecided" in card and "geometry" in card and "pass@1" in card and "█" in card
+    manifest = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert manifest["rows"] == len(rows) and manifest["funnel"] == dict(summary.funnel)
