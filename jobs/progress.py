@@ -1,0 +1,148 @@
+"""What a person sees while a run goes on: a live panel on a terminal, plain lines elsewhere, a table at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+PLAIN_S = 10.0
+STATUS_ORDER = ("verified", "refuted", "malformed", "undecided", "error")
+STATUS_STYLE = {"verified": "green", "refuted": "red", "malformed": "yellow", "undecided": "cyan", "error": "magenta"}
+
+Status = Mapping[str, Any]
+
+
+class Display(Protocol):
+    def update(self, status: Status) -> None: ...
+    def say(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Rates:
+    """Samples and tokens per second over the last half minute."""
+
+    def __init__(self) -> None:
+        self._points: list[tuple[float, int, int]] = []
+
+    def add(self, status: Status) -> tuple[float, float]:
+        now = time.monotonic()
+        self._points.append((now, status.get("samples", 0), status.get("completion_tokens", 0)))
+        while len(self._points) > 2 and now - self._points[0][0] > 30:
+            self._points.pop(0)
+        (t0, s0, k0), (t1, s1, k1) = self._points[0], self._points[-1]
+        seconds = max(t1 - t0, 1e-9)
+        return (s1 - s0) / seconds, (k1 - k0) / seconds
+
+
+def eta_s(status: Status, num_problems: int) -> float | None:
+    """Seconds left at the average rate of settled problems, or until a budget's ceiling if that is nearer."""
+    settled, elapsed = status.get("problems_settled", 0), status.get("generating_s", 0.0)
+    own = elapsed * (num_problems - settled) / settled if settled and elapsed else None
+    ceiling = status.get("budget_eta_s")
+    known = [value for value in (own, ceiling) if value is not None]
+    return min(known, default=None)
+
+
+def clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def one_line(status: Status, rates: tuple[float, float], num_problems: int) -> str:
+    if "samples" not in status:
+        return f"{status.get('phase', '')} …"
+    statuses = " ".join(f"{name} {status['statuses'][name]:,}" for name in STATUS_ORDER if status["statuses"].get(name))
+    return (
+        f"{status['phase']}: {status['problems_settled']:,}/{num_problems:,} problems settled, "
+        f"{status['problems_solved']:,} solved | {status['samples']:,} samples ({statuses or 'none yet'}) | "
+        f"{rates[0]:.1f} samples/s {rates[1]:,.0f} tokens/s | running {status['running']}, to check "
+        f"{status['unchecked']}, to write {status['unwritten']} | elapsed {clock(status['elapsed_s'])} "
+        f"ETA {clock(eta_s(status, num_problems))} | ${status['usd']:.4f}"
+    )
+
+
+class PlainDisplay:
+    """One line every PLAIN_S seconds, for logs."""
+
+    def __init__(self, num_problems: int) -> None:
+        self._num_problems = num_problems
+        self._rates = Rates()
+        self._last = 0.0
+
+    def update(self, status: Status) -> None:
+        rates = self._rates.add(status)
+        if time.monotonic() - self._last >= PLAIN_S:
+            self._last = time.monotonic()
+            print(one_line(status, rates, self._num_problems), flush=True)
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class LiveDisplay:
+    """A table that is redrawn in place."""
+
+    def __init__(self, num_problems: int, console: Console) -> None:
+        self._num_problems = num_problems
+        self._rates = Rates()
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def update(self, status: Status) -> None:
+        rates = self._rates.add(status)
+        if "samples" not in status:
+            self._live.update(f"[bold]proofmill[/] {status.get('phase', '')} …")
+            return
+        table = Table.grid(padding=(0, 2))
+        settled = status["problems_settled"]
+        width = 36
+        filled = int(width * settled / max(1, self._num_problems))
+        bar = f"[green]{'━' * filled}[/][dim]{'━' * (width - filled)}[/]"
+        table.add_row(
+            "problems", f"{bar} {settled:,}/{self._num_problems:,}", f"[bold]{status['problems_solved']:,} solved[/]"
+        )
+        verdicts = "  ".join(
+            f"[{STATUS_STYLE[name]}]{name} {status['statuses'].get(name, 0):,}[/]" for name in STATUS_ORDER
+        )
+        table.add_row("verdicts", verdicts, f"{status['aborted']:,} aborted")
+        table.add_row(
+            "speed",
+            f"{rates[0]:.1f} samples/s   {rates[1]:,.0f} tokens/s",
+            f"{status['completion_tokens']:,} tokens",
+        )
+        table.add_row(
+            "queues",
+            f"running {status['running']}   to check {status['unchecked']}   to write {status['unwritten']}",
+            f"{status['replicas']} replicas",
+        )
+        table.add_row(
+            status["phase"],
+            f"elapsed {clock(status['elapsed_s'])}   ETA {clock(eta_s(status, self._num_problems))}",
+            f"${status['usd']:.4f}",
+        )
+        self._live.update(table)
+
+    def say(self, text: str) -> None:
+        self._live.console.print(text, highlight=False, markup=False)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def open_display(num_problems: int) -> Display:
+    console = Console()
+    if console.is_terminal and sys.stdout.isatty():
+        return LiveDisplay(num_problems, console)
+    return PlainDisplay(num_problems)

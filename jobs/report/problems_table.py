@@ -1,0 +1,232 @@
+"""`problems.parquet`: one row a problem, computed from the durable samples alone.
+
+Promises: a pure function of the committed sample rows (running it twice gives the same rows), so a crash before, during
+or after it loses nothing; estimates follow workers.estimates and are null where nothing unbiased can be said; memory is
+bounded by BUCKET_ROWS samples at a time, further rows wait in a temporary file on the local disk.
+Does not: list problems that have no row at all, and gives no particular order of rows.
+Fails with RunError or StorageError.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tempfile
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.report.rows import RunError, num_rows, read_batches, strings
+from workers import estimates
+from workers.estimates import Stopped
+from workers.records import PROBLEM_SCHEMA
+from workers.sampling.plan import Plan
+from workers.sampling.state import OUTCOME_OF_STATUS, SOLUTIONS, Outcome, solution_key
+from workers.storage import Storage, open_storage
+
+BUCKET_ROWS = 2_000_000
+"""Samples sorted in memory at once: about 60 bytes each."""
+TABLE = "problems.parquet"
+FLUSH_ROWS = 50_000
+
+_COLUMNS = [
+    *("run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "sample_index", "round", "status"),
+    *("prompt_tokens", "completion_tokens", "generation_s", "verify_s"),
+]
+_STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProblemResult:
+    """A row of PROBLEM_SCHEMA and the counts its estimates rest on (None where there is no unbiased estimate)."""
+
+    row: dict[str, Any]
+    stopped: Stopped | None
+
+
+def write_problems_table(run_uri: str, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> int:
+    """Writes `problems.parquet` beside the samples and returns its number of rows.
+
+    `ended` is what is said of problems that no plan settled: `budget` if a ceiling ended the run, else `open`.
+    """
+    storage = open_storage(run_uri)
+    sink = io.BytesIO()
+    written = 0
+    with pq.ParquetWriter(sink, PROBLEM_SCHEMA, compression="zstd") as writer:
+        rows: list[dict[str, Any]] = []
+        for result in iter_problems(storage, ended, bucket_rows):
+            rows.append(result.row)
+            if len(rows) == FLUSH_ROWS:
+                writer.write_table(pa.Table.from_pylist(rows, PROBLEM_SCHEMA))
+                written += len(rows)
+                rows.clear()
+        writer.write_table(pa.Table.from_pylist(rows, PROBLEM_SCHEMA))
+        written += len(rows)
+    storage.replace(TABLE, sink.getvalue())
+    return written
+
+
+def iter_problems(storage: Storage, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> Iterator[ProblemResult]:
+    """Every problem that has a committed sample."""
+    total = num_rows(storage)
+    batches = _narrow_batches(storage)
+    if total <= bucket_rows:
+        held = list(batches)
+        if held:
+            yield from _problems_of(pa.Table.from_batches(held), storage, ended)
+        return
+    num_buckets = -(-total // bucket_rows)
+    with tempfile.TemporaryDirectory(prefix="proofmill-report-") as folder:
+        paths = [Path(folder) / f"{number}.arrow" for number in range(num_buckets)]
+        _spill(batches, paths)
+        for path in paths:
+            if path.exists():
+                with pa.memory_map(str(path)) as source:
+                    table = pa.ipc.open_stream(source).read_all()
+                yield from _problems_of(table, storage, ended)
+                path.unlink()
+
+
+_NARROW = pa.schema(
+    [
+        *((name, pa.string()) for name in ("run_id", "problem_id", "kind", "domain", "source", "split")),
+        *(("stopping_rule", pa.string()), ("sample_index", pa.int32()), ("round", pa.int16())),
+        *(("status", pa.int8()), ("prompt_tokens", pa.int32()), ("completion_tokens", pa.int32())),
+        *(("generation_s", pa.float64()), ("verify_s", pa.float64()), ("key", pa.uint64())),
+    ]
+)
+_ENCODED = pa.schema(
+    [(f.name, pa.dictionary(pa.int32(), pa.string()) if f.type == pa.string() else f.type) for f in _NARROW]
+)
+
+
+def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
+    """The columns that count, statuses as outcomes, texts as keys where a rule asks for different ones."""
+    distinct = None
+    for _, first in read_batches(storage, ["stopping_rule"]):
+        distinct = bool(json.loads(first.column(0)[0].as_py()).get("distinct"))
+        break
+    for _, batch in read_batches(storage, [*_COLUMNS, "text"] if distinct else _COLUMNS):
+        columns: dict[str, Any] = {name: batch.column(name) for name in _COLUMNS}
+        columns["status"] = pa.array([OUTCOME_OF_STATUS[s] for s in strings(columns["status"])], pa.int8())
+        texts = batch.column("text").to_pylist() if distinct else []
+        keys = [solution_key(text or "") for text in texts] if distinct else np.zeros(batch.num_rows, np.uint64)
+        columns["key"] = pa.array(keys, pa.uint64())
+        yield pa.record_batch([columns[f.name].cast(f.type) for f in _ENCODED], schema=_ENCODED)
+
+
+def _spill(batches: Iterator[pa.RecordBatch], paths: list[Path]) -> None:
+    """Every problem's rows into one file, chosen by its id."""
+    writers: dict[int, Any] = {}
+    try:
+        for batch in batches:
+            ids = batch.column("problem_id")
+            chosen = np.array([zlib.crc32(text.encode()) % len(paths) for text in ids.dictionary.to_pylist()])
+            bucket = chosen[ids.indices.to_numpy()]
+            plain = batch.cast(_NARROW)
+            for number in np.unique(bucket):
+                if number not in writers:
+                    writers[number] = pa.ipc.new_stream(str(paths[number]), _NARROW)
+                writers[number].write_batch(plain.take(pa.array(np.flatnonzero(bucket == number))))
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[ProblemResult]:
+    """Problems whose rows are all in `table`."""
+    encoded = table.cast(_ENCODED).unify_dictionaries().combine_chunks()
+    ids = encoded["problem_id"].chunk(0)
+    codes = ids.indices.to_numpy()
+    names = ids.dictionary.to_pylist()
+    index = encoded["sample_index"].to_numpy()
+    order = np.lexsort((index, codes))
+    numbers = {
+        name: encoded[name].to_numpy()[order]
+        for name in ("round", "status", "prompt_tokens", "completion_tokens", "generation_s", "verify_s", "key")
+    }
+    codes, index = codes[order], index[order]
+    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    firsts = encoded.take(pa.array(order[starts])).to_pylist()
+    for start, end, first in zip(starts, [*starts[1:], len(codes)], firsts, strict=True):
+        span = slice(int(start), int(end))
+        if len(np.unique(index[span])) != end - start:
+            raise RunError(f"{storage.uri}: problem {names[codes[start]]} has a sample that is committed twice")
+        yield _result(first, index[span], {name: column[span] for name, column in numbers.items()}, ended)
+
+
+@lru_cache(maxsize=65536)
+def _read_rule(rule: str) -> tuple[dict[str, Any], Plan]:
+    row = json.loads(rule)
+    return row, Plan.from_json(row)
+
+
+@lru_cache(maxsize=65536)
+def _pass_rate(stopped: Stopped) -> estimates.Estimate:
+    return estimates.pass_rate(stopped)
+
+
+def _result(first: dict[str, Any], index: np.ndarray, numbers: dict[str, np.ndarray], ended: str) -> ProblemResult:
+    rule, plan = _read_rule(first["stopping_rule"])
+    statuses = numbers["status"]
+    counts = {name: int((statuses == OUTCOME_OF_STATUS[name]).sum()) for name in _STATUSES}
+    aborted = statuses == Outcome.ABORTED
+    outcomes, keys = _chains(plan, index, numbers)
+    unbiased = rule.get("estimates") == "unbiased"
+    stopped = estimates.replay(plan, outcomes, keys) if unbiased else None
+    settled = stopped.why if stopped else _settled_anyhow(plan, outcomes, keys, unbiased)
+    estimate = _pass_rate(stopped) if stopped else None
+    row = {
+        **{name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")},
+        "solved": counts["verified"] > 0,
+        "num_samples": sum(counts.values()),
+        **{f"num_{name}": count for name, count in counts.items()},
+        "num_aborted": int(aborted.sum()),
+        "stopping_rule": first["stopping_rule"],
+        "settled": settled or ended,
+        "settled_at_index": stopped.num_samples - 1 if stopped else None,
+        "pass_rate": estimate.value if estimate else None,
+        "pass_rate_low": estimate.low if estimate else None,
+        "pass_rate_high": estimate.high if estimate else None,
+        "estimator": stopped.method if stopped else estimates.NONE,
+        "prompt_tokens": int(numbers["prompt_tokens"].sum()),
+        "completion_tokens": int(numbers["completion_tokens"].sum()),
+        "aborted_tokens": int(numbers["completion_tokens"][aborted].sum()),
+        "generation_s": float(numbers["generation_s"].sum()),
+        "verify_s": float(np.nansum(numbers["verify_s"])),
+    }
+    return ProblemResult(row, stopped)
+
+
+def _chains(plan: Plan, index: np.ndarray, numbers: dict[str, np.ndarray]) -> tuple[list[Outcome], dict[int, int]]:
+    """Outcome by index of the first attempt; repair rounds of it have that index plus multiples of `num_samples`."""
+    base = index % plan.num_samples
+    outcomes = [Outcome.UNKNOWN] * (int(base.max()) + 1)
+    keys: dict[int, int] = {}
+    # Ascending sample index: a chain's rounds come in order.
+    for position, chain in enumerate(base):
+        outcome = Outcome(int(numbers["status"][position]))
+        if outcomes[chain] in SOLUTIONS:
+            continue
+        if numbers["round"][position] and outcome is Outcome.VERIFIED:
+            outcome = Outcome.REPAIRED
+        outcomes[chain] = outcome
+        keys[int(chain)] = int(numbers["key"][position])
+    return outcomes, keys
+
+
+def _settled_anyhow(plan: Plan, outcomes: list[Outcome], keys: dict[int, int], unbiased: bool) -> str:
+    """What the counts say where index order can not: in `fast` mode, or with a hole below the stop."""
+    known = [index for index, outcome in enumerate(outcomes) if outcome not in (Outcome.UNKNOWN, Outcome.ABORTED)]
+    solved = [index for index in known if outcomes[index] in SOLUTIONS]
+    useful = len({keys[index] for index in solved}) if plan.distinct else len(solved)
+    if unbiased and not (plan.num_verified and useful >= plan.num_verified):
+        return ""  # whatever is missing may have been decisive
+    return plan.stop(useful, len(known) - len(solved), len(known))

@@ -1,0 +1,81 @@
+"""A stored run read back for its report: narrow columns of every committed part, in batches.
+
+Promises: memory is bounded by one batch whatever the size of the run; texts are read only where asked for; rows come in
+no particular order.
+Fails with RunError, whose text is for the user, or with workers.storage.StorageError.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workers.parts import list_parts
+from workers.storage import Storage
+
+BATCH_ROWS = 65_536
+
+
+class RunError(Exception):
+    """The run can not be reported on; the text says why and what would help."""
+
+
+def read_batches(storage: Storage, columns: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """(part key, rows) over all parts; strings that repeat come dictionary-encoded."""
+    system, root = storage.arrow()
+    for name in list_parts(storage):
+        with system.open_input_file(f"{root}/{name.key}") as source:
+            try:
+                metadata = pq.read_metadata(source)
+                known = metadata.schema.to_arrow_schema().names
+                missing = [column for column in columns if column not in known]
+                if missing:
+                    raise RunError(
+                        f"{storage.uri}/{name.key}: no column {', '.join(missing)}; "
+                        "the run was written by another version, or the file is not one of its parts"
+                    )
+                repeating = [column for column in columns if column in REPEATING]
+                file = pq.ParquetFile(source, metadata=metadata, read_dictionary=repeating)
+                for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
+                    if batch.num_rows:
+                        yield name.key, batch
+            except pa.ArrowInvalid as error:
+                raise RunError(f"{storage.uri}/{name.key}: not a readable Parquet file: {error}") from error
+
+
+REPEATING = frozenset(
+    {"problem_id", "kind", "domain", "source", "split", "stopping_rule", "status", "reason", "checker"}
+    | {"checker_version", "tier", "finish_reason", "reference", "model", "run_id"}
+)
+
+
+def num_rows(storage: Storage) -> int:
+    """Committed rows, from the parts' footers."""
+    system, root = storage.arrow()
+    total = 0
+    for name in list_parts(storage):
+        with system.open_input_file(f"{root}/{name.key}") as source:
+            total += pq.ParquetFile(source).metadata.num_rows
+    return total
+
+
+def read_run_json(storage: Storage) -> dict[str, Any]:
+    """`run.json`, or an empty object where a run has none."""
+    data = storage.read("run.json")
+    if data is None:
+        return {}
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise RunError(f"{storage.uri}/run.json: not valid JSON: {error}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def strings(column: pa.Array) -> list[str | None]:
+    """A column of strings, dictionary-encoded or not."""
+    result: list[str | None] = column.to_pylist()
+    return result

