@@ -1,0 +1,17 @@
+"""`proofmill lean setup`: makes the embedded Lean ready (a no-op when it is). Exit code 0 or 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from verifiers.lean.prepared import SetupError, prepare
+
+
+def run(_arguments: argparse.Namespace | None = None) -> int:
+    try:
+        prepare(progress=lambda line: print(line, file=sys.stderr))
+    except SetupError as error:
+        print(f"proofmill lean setup: {error}", file=sys.stderr)
+        return 2
+    return 0

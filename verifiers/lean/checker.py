@@ -1,0 +1,344 @@
+"""Checks Lean proofs: `verified` means that this statement, as the problem gives it, is proved from propext, Quot.sound
+and Classical.choice only, and that Lean's kernel agreed in an environment the candidate never touched.
+
+Limits first. The embedded engine has Lean's core library and no Mathlib (`undecided` where a header asks for it). Its
+library files leave proofs out, so axioms are traced to the library's edge and the library is trusted; and it is Lean
+4.28.0-pre, older than the kernel fixes of 4.34.1. Axioms that the problem's own header declares are allowed and reported
+(`header_axioms`), a statement whose hypotheses contradict each other is reported (`vacuous`).
+
+Statuses: an error, a policy breach, another statement, a foreign axiom or the kernel's no is `refuted`; a text without the
+theorem or a readable proof is `malformed`; time, memory and heartbeats that run out are `undecided`. Safe for many threads.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+
+from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
+from verifiers.lean.engine import EngineError, Outcome, Pool
+from verifiers.lean.prepared import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
+from verifiers.lean.process import OutOfMemory, ProcessError, Settings, Timeout
+from verifiers.types import Json, Limits, Problem, Status, Verdict
+
+VERSION = "1"
+_MAX_SHARED = 20_000  # verdicts kept for duplicates; sampling repeats itself a lot
+_MAX_LIBRARIES = 2  # sets of imports with warm processes at once
+_MAX_EVIDENCE_CHARS = 2000
+_REPLAY_HEARTBEATS = 200_000_000  # small allocations: minutes; the wall clock is the tighter bound
+_VACUITY_S = 10.0
+_RESOURCE_MARKS = ("(deterministic) timeout", "maximum number of heartbeats")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Finding:
+    status: Status
+    reason: str
+    evidence: dict[str, Json]
+
+
+class LeanChecker:
+    """The `Checker` of Lean problems.
+
+    `policy` False switches the syntax layer off (the audit alone decides; for tests). `num_spares` warm processes wait
+    for one to fail, at about 550 MB each.
+    """
+
+    name = "lean"
+
+    def __init__(
+        self,
+        num_workers: int = 1,
+        *,
+        policy: bool = True,
+        num_spares: int = 1,
+        max_heartbeats: int = 20_000,
+        wall_s: float = 30.0,
+        memory_mb: int = 2500,
+    ) -> None:
+        self.version = f"{VERSION}+lean{LEAN_VERSION}+wasm{PACKAGE_VERSION}r{REVISION}"
+        self.default_limits = Limits(wall_s=wall_s, cpu_s=wall_s * 2, memory_mb=memory_mb)
+        self._num_workers = num_workers
+        self._num_spares = num_spares
+        self._policy = policy
+        self._max_heartbeats = max_heartbeats
+        self._prepared: Prepared | None = None
+        self._pools: OrderedDict[tuple[str, ...], Pool] = OrderedDict()
+        self._lock = threading.Lock()
+        self._shared: OrderedDict[bytes, concurrent.futures.Future[_Finding]] = OrderedDict()
+        self._vacuous: OrderedDict[Reference, bool] = OrderedDict()
+        self._closed = False
+
+    # The Checker protocol
+
+    def check_problem(self, problem: Problem) -> str | None:
+        reference = read_reference(dict(problem.reference))
+        if isinstance(reference, str):
+            return reference
+        try:
+            if self._missing_modules(reference):
+                return None  # a good problem, for a checker that has its library
+            return self._pool(reference.imports).state(reference).error or None
+        except (SetupError, EngineError, ProcessError) as error:
+            return f"could not be checked: {error}"
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        limits = limits or self.default_limits
+        started = time.monotonic()
+        finding, shared = self._shared_finding(problem, text, limits)
+        evidence = {**finding.evidence, **({"shared": True} if shared else {})}
+        return Verdict(
+            status=finding.status,
+            reason=finding.reason,
+            evidence=evidence,
+            checker=self.name,
+            checker_version=self.version,
+            seconds=time.monotonic() - started,
+            limits=limits,
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            pools = list(self._pools.values())
+            self._pools.clear()
+        for pool in pools:
+            pool.close()
+
+    # Duplicates
+
+    def _shared_finding(self, problem: Problem, text: str, limits: Limits) -> tuple[_Finding, bool]:
+        """The finding, and whether it is another sample's: equal texts for one problem are checked once."""
+        if len(text) > limits.text_chars:
+            return _Finding(Status.MALFORMED, "text too long", {}), False
+        key = _digest(problem, text, limits)
+        with self._lock:
+            future = self._shared.get(key)
+            mine = future is None
+            if future is None:
+                future = self._shared[key] = concurrent.futures.Future()
+                if len(self._shared) > _MAX_SHARED:
+                    self._shared.popitem(last=False)
+            else:
+                self._shared.move_to_end(key)
+        if not mine:
+            return future.result(), True
+        try:
+            finding = self._find(problem, text, limits)
+        except BaseException as error:
+            finding = _Finding(Status.ERROR, "internal error", {"detail": f"{type(error).__name__}: {error}"[:500]})
+            if not isinstance(error, Exception):
+                future.set_result(finding)
+                raise
+        if finding.status in (Status.ERROR, Status.UNDECIDED):
+            with self._lock:  # the next one may have more luck
+                self._shared.pop(key, None)
+        future.set_result(finding)
+        return finding, False
+
+    # The check
+
+    def _find(self, problem: Problem, text: str, limits: Limits) -> _Finding:
+        reference = read_reference(dict(problem.reference))
+        if isinstance(reference, str):
+            return _Finding(Status.UNDECIDED, "unusable problem", {"detail": reference})
+        try:
+            missing = self._missing_modules(reference)
+            if missing:
+                library = missing[0].split(".")[0]
+                return _Finding(
+                    Status.UNDECIDED, f"needs {library}: configure a native Lean project", {"imports": missing[:20]}
+                )
+            sources = assemble(reference, text, self._max_heartbeats)
+            if isinstance(sources, Unreadable):
+                return _Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
+            pool = self._pool(reference.imports)
+            stated = pool.state(reference)
+            if stated.error:
+                return _Finding(Status.UNDECIDED, "unusable problem", {"detail": stated.error})
+            return self._judge(pool, reference, sources, limits)
+        except Timeout:
+            return _Finding(Status.UNDECIDED, "timeout", {"detail": "the problem's own statement took too long"})
+        except (SetupError, EngineError) as error:
+            return _Finding(Status.ERROR, "no Lean", {"detail": str(error)[:_MAX_EVIDENCE_CHARS]})
+        except ProcessError as error:
+            return _Finding(Status.ERROR, "Lean died", {"detail": str(error)[:_MAX_EVIDENCE_CHARS]})
+
+    def _judge(self, pool: Pool, reference: Reference, sources: list[Source], limits: Limits) -> _Finding:
+        """The first reading that is verified, else the finding of the first one."""
+        findings = []
+        for source in sources:
+            finding = self._try(pool, reference, source, limits)
+            if finding.status is Status.VERIFIED:
+                return finding
+            findings.append(finding)
+            if finding.status in (Status.UNDECIDED, Status.ERROR):
+                break
+        if len(findings) > 1 and _is_guess(sources[0]) and all(map(_is_gibberish, findings)):
+            return _Finding(Status.MALFORMED, "not Lean", findings[0].evidence)
+        # A reading that Lean could parse says more than one it could not.
+        return next((f for f in findings if f.evidence.get("phase") != "parse"), findings[0])
+
+    def _try(self, pool: Pool, reference: Reference, source: Source, limits: Limits) -> _Finding:
+        for attempt in (1, 2):
+            try:
+                outcome = pool.check(reference, pool.state(reference), source, self._policy, limits.wall_s)
+                break
+            except Timeout:
+                return _Finding(Status.UNDECIDED, "timeout", {"form": source.form, "wall_s": limits.wall_s})
+            except OutOfMemory:
+                return _Finding(Status.UNDECIDED, "memory limit", {"form": source.form})
+            except ProcessError as error:
+                if attempt == 2:
+                    detail = str(error)[:500]
+                    return _Finding(Status.UNDECIDED, "Lean crashed twice", {"form": source.form, "detail": detail})
+        evidence: dict[str, Json] = {
+            "form": source.form,
+            "engine": "embedded",
+            "toolchain": pool.lean_version,
+            "tier": pool.tier,
+            "audit": "kernel replay",
+            "elaboration_s": round(outcome.elaboration_s, 4),
+            "audit_s": round(outcome.audit_s, 4),
+        }
+        finding = _read(outcome, source, evidence)
+        if finding.status is Status.VERIFIED and self._is_vacuous(pool, reference):
+            evidence["vacuous"] = True
+        return finding
+
+    def _is_vacuous(self, pool: Pool, reference: Reference) -> bool:
+        with self._lock:
+            known = self._vacuous.get(reference)
+        if known is None:
+            try:
+                known = pool.is_vacuous(reference, time.monotonic() + _VACUITY_S)
+            except (ProcessError, EngineError):
+                known = False  # a remark on the problem; no verdict hangs on it
+            with self._lock:
+                self._vacuous[reference] = known
+                if len(self._vacuous) > _MAX_SHARED:
+                    self._vacuous.popitem(last=False)
+        return known
+
+    # Processes
+
+    def _library(self) -> Prepared:
+        with self._lock:
+            if self._prepared is None:
+                self._prepared = prepare()
+            return self._prepared
+
+    def _missing_modules(self, reference: Reference) -> list[str]:
+        if "Mathlib" in {m.split(".")[0] for m in reference.imports}:
+            return ["Mathlib"]  # known without a library at hand
+        if not reference.imports:
+            return []
+        prepared = self._library()
+        return [m for m in reference.imports if not prepared.has_module(m)]
+
+    def _pool(self, imports: tuple[str, ...]) -> Pool:
+        prepared = self._library()
+        key = tuple(dict.fromkeys(m for m in imports if m != "Init"))
+        with self._lock:
+            if self._closed:
+                raise EngineError("the Lean checker is closed")
+            if key in self._pools:
+                self._pools.move_to_end(key)
+                return self._pools[key]
+            settings = Settings(
+                prepared=prepared,
+                imports=key,
+                max_heartbeats=self._max_heartbeats,
+                replay_heartbeats=_REPLAY_HEARTBEATS,
+                memory_mb=self.default_limits.memory_mb,
+            )
+            pool = self._pools[key] = Pool(settings, self._num_workers, self._num_spares)
+            old = self._pools.popitem(last=False)[1] if len(self._pools) > _MAX_LIBRARIES else None
+        if old:
+            old.close()
+        return pool
+
+
+def _digest(problem: Problem, text: str, limits: Limits) -> bytes:
+    reference = problem.reference
+    parts = [str(reference.get(k, "")) for k in ("header", "statement", "name")] + [repr(limits), text]
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
+def _is_guess(source: Source) -> bool:
+    return source.form in ("tactics", "term")
+
+
+def _is_gibberish(finding: _Finding) -> bool:
+    """Whether Lean could make nothing of the text, as of a sentence in English."""
+    error = finding.evidence.get("error") or {}
+    unknown = error.get("message", "").startswith("Unknown identifier") and error.get("line") == 1
+    return finding.evidence.get("phase") == "parse" or unknown
+
+
+def _read(outcome: Outcome, source: Source, evidence: dict[str, Json]) -> _Finding:
+    """An outcome as a finding, with the evidence that belongs to it."""
+    answer = outcome.answer
+    match outcome.stage:
+        case "verified":
+            evidence["axioms"] = answer.get("axioms", [])
+            evidence["replayed"] = answer.get("replayed", 0)
+            if answer.get("headerAxioms"):
+                evidence["header_axioms"] = answer["headerAxioms"]
+            return _Finding(Status.VERIFIED, "proved", evidence)
+        case "policy":
+            return _Finding(Status.REFUTED, f"policy: {answer['veto']}"[:200], evidence)
+        case "elaboration":
+            return _error(answer, source, evidence)
+        case "name":
+            found = answer.get("found")
+            if found:
+                return _Finding(Status.REFUTED, f"not a theorem but {found}"[:100], evidence)
+            return _Finding(Status.MALFORMED, "theorem not found", evidence)
+        case "export":
+            evidence["detail"] = str(answer["unexportable"])[:500]
+            if "too large" in evidence["detail"]:
+                return _Finding(Status.UNDECIDED, "proof too large", evidence)
+            return _Finding(Status.REFUTED, "not a finished proof", evidence)
+        case "statement":
+            return _Finding(Status.REFUTED, "states something else", evidence)
+        case "axioms":
+            evidence["axioms"] = [str(a)[:200] for a in answer.get("axioms", [])]
+            return _Finding(Status.REFUTED, "uses other axioms", evidence)
+        case "resources":
+            evidence["detail"] = str(answer.get("detail", ""))[:500]
+            return _Finding(Status.UNDECIDED, "kernel replay ran out of resources", evidence)
+        case "kernel":
+            evidence["detail"] = str(answer.get("detail", ""))[:500]
+            return _Finding(Status.REFUTED, "kernel rejected", evidence)
+        case other:
+            evidence["detail"] = other[:500]
+            return _Finding(Status.ERROR, "audit failed", evidence)
+
+
+def _error(answer: dict[str, Json], source: Source, evidence: dict[str, Json]) -> _Finding:
+    errors = [m for m in answer["messages"] if m.get("severity") == "error"]
+    first = errors[0]
+    text = str(first.get("text", ""))
+    evidence["error"] = {
+        "line": source.line_in_text(int(first.get("line", 1))),
+        "column": max(int(first.get("column", 0)) - source.indent, 0),
+        "message": text[:_MAX_EVIDENCE_CHARS],
+    }
+    evidence["num_errors"] = len(errors)
+    evidence["phase"] = "parse" if first.get("phase") == "parse" else "elaboration"
+    if goals := [g for g in text.split("\n") if g.startswith("⊢")]:
+        evidence["goals"] = [g[:500] for g in goals[:20]]
+    if any(mark in str(m.get("text", "")) for m in errors for mark in _RESOURCE_MARKS):
+        return _Finding(Status.UNDECIDED, "heartbeat limit", evidence)
+    if evidence["phase"] == "parse":
+        return _Finding(Status.REFUTED, "syntax error", evidence)
+    return _Finding(Status.REFUTED, "Lean error", evidence)

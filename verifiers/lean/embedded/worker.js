@@ -1,0 +1,204 @@
+// One warm Lean process. Requests come as JSON lines on standard input, answers go out as JSON lines on standard output;
+// a message whose `payload` is true is followed by one more line, an export, that the supervisor carries unread.
+//
+//   {op: "reference", id, header, statement, name}      → {ok, target} or {ok: false, reason, message}
+//   {op: "vacuous", id}                                 → {ok, vacuous}
+//   {op: "elaborate", header, source, target, policy}   → {ok, messages, veto, found, payload}
+//   {op: "audit", id, payload}                          → audit.js's answer
+//   {op: "goals", header, statement, name, tactics}     → {ok, messages}
+//
+// The supervisor gives a process one role: one that has elaborated a candidate never answers for a reference or an audit.
+// What Lean prints goes nowhere. Fails: on any exception it answers {fatal} and exits, since the heap is then suspect.
+'use strict';
+
+const fs = require('fs');
+const { open, key } = require('./lean.js');
+const { exporter, KINDS } = require('./export.js');
+const { auditor } = require('./audit.js');
+const { inspector } = require('./policy.js');
+
+const MAX_HEADERS = 64; // their states are immortal; the supervisor recycles us above this
+const MAX_REFERENCES = 4096;
+const VACUITY_HEARTBEATS = 2000;
+const VACUITY_PROOF = 'by\n  exfalso\n  first | contradiction | omega | simp_all | grind';
+
+// First use of a function compiles it; these touch what nearly every candidate touches.
+const WARM_UP = [
+  'theorem w : 1 = 1 := rfl',
+  'theorem w (a b : Nat) (h : a < b) : a + 1 ≤ b ∧ a + 0 = a := by\n  constructor\n  · omega\n  · simp',
+  'theorem w (p q : Prop) (hp : p) (hq : q) : p ∧ q := by\n  exact ⟨hp, hq⟩',
+];
+
+function send(message, payload) {
+  let bytes = Buffer.from(JSON.stringify(payload === undefined ? message : { ...message, payload: true }) + '\n');
+  if (payload !== undefined) bytes = Buffer.concat([bytes, Buffer.from(payload + '\n')]);
+  for (let sent = 0; sent < bytes.length; ) {
+    try {
+      sent += fs.writeSync(1, bytes, sent);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
+const isError = (m) => m.severity === 'error';
+
+async function main() {
+  const settings = JSON.parse(process.argv[2]);
+  // Lean's own prints and the runtime's warnings have no business on the answer channel.
+  console.log = console.warn = console.error = () => {};
+  const session = await open(settings);
+  if (session.startupErrors.length) throw new Error(session.startupErrors[0].text);
+  const { lean, root, elaborate, constants } = session;
+  const headers = new Map([['', { state: root, errors: [] }]]);
+  const references = new Map();
+  const { audit } = auditor(session);
+
+  function headerState(header) {
+    if (!headers.has(header)) {
+      const { state, messages } = elaborate(header, root, null, null);
+      headers.set(header, { state: lean.persist(state), errors: messages.filter(isError) });
+    }
+    return headers.get(header);
+  }
+  const display = (components) =>
+    (components[0] === '_private' ? components.slice(components.findIndex((c) => typeof c !== 'string') + 1) : components).join('.');
+
+  function reference({ id, header, statement, name }) {
+    const before = headerState(header);
+    if (before.errors.length) return { ok: false, reason: 'header', message: before.errors[0] };
+    const { state, messages } = elaborate(`${statement} := sorry\n`, before.state, null, null);
+    const { kernel, byKey } = constants(state);
+    try {
+      const error = messages.find(isError);
+      if (error) return { ok: false, reason: 'statement', message: error };
+      const stated = [];
+      for (const [k, info] of byKey) {
+        if (lean.tag(info) !== 2) continue;
+        const components = lean.name(lean.field(lean.field(lean.field(info, 0), 0), 0));
+        const shown = display(components);
+        if (shown === name || shown.endsWith('.' + name)) stated.push({ k, components, shown });
+      }
+      stated.sort((a, b) => a.shown.length - b.shown.length);
+      if (!stated.length) return { ok: false, reason: 'name' };
+      const out = exporter(lean, byKey);
+      for (const [k, info] of byKey) if (lean.tag(info) === 0) out.add(k, false);
+      const exported = out.add(stated[0].k, true);
+      if (references.size >= MAX_REFERENCES) references.delete(references.keys().next().value);
+      references.set(id, { exported, header, statement });
+      return { ok: true, target: stated[0].components };
+    } finally {
+      lean.dec(kernel);
+      lean.dec(state);
+    }
+  }
+
+  function vacuous({ id }) {
+    const known = references.get(id);
+    if (!known) return { ok: false, reason: 'unknown reference' };
+    const source = `set_option maxHeartbeats ${VACUITY_HEARTBEATS} in\n${known.statement} := ${VACUITY_PROOF}\n`;
+    const { state, messages } = elaborate(source, headerState(known.header).state, null, null);
+    lean.dec(state);
+    return { ok: true, vacuous: !messages.some(isError) };
+  }
+
+  function attempt({ header, source, target, policy }) {
+    const before = headerState(header);
+    if (before.errors.length) return [{ ok: false, messages: before.errors, veto: null }];
+    const wanted = key(target);
+    const mayEndOuter = (state) => {
+      const { kernel, byKey } = constants(state);
+      const there = byKey.has(wanted);
+      lean.dec(kernel);
+      return there;
+    };
+    const inspect = inspector(lean, { enabled: policy, maxHeartbeats: settings.maxHeartbeats });
+    const { state, messages, veto } = elaborate(source, before.state, inspect, mayEndOuter);
+    const shown = messages.filter((m) => m.severity !== 'info');
+    try {
+      if (veto || messages.some(isError)) return [{ ok: false, messages: shown, veto }];
+      const { kernel, byKey } = constants(state);
+      try {
+        const info = byKey.get(wanted);
+        const found = info === undefined ? null : KINDS[lean.tag(info)];
+        if (found !== 'theorem') return [{ ok: false, messages: shown, veto: null, found }];
+        let exported;
+        try {
+          exported = JSON.stringify(exporter(lean, byKey).add(wanted, false));
+        } catch (error) {
+          return [{ ok: false, messages: shown, veto: null, found, unexportable: error.message }];
+        }
+        return [{ ok: true, messages: shown, veto: null, found }, exported];
+      } finally {
+        lean.dec(kernel);
+      }
+    } finally {
+      lean.dec(state);
+    }
+  }
+
+  function judge({ id }, payload) {
+    const known = references.get(id);
+    if (!known) return { ok: false, reason: 'unknown reference' };
+    return audit(known.exported, JSON.parse(payload), settings.replayHeartbeats);
+  }
+
+  for (const source of WARM_UP) {
+    const target = ['_private', '_cand', { n: '0' }, 'w'];
+    const [answer, exported] = attempt({ header: '', source, target, policy: true });
+    if (!answer.ok) throw new Error(`warm-up failed: ${JSON.stringify(answer)}`);
+    if (settings.role === 'auditor') {
+      reference({ id: 'w', header: '', statement: source.slice(0, source.indexOf(':=')).trim(), name: 'w' });
+      const verdict = judge({ id: 'w' }, exported);
+      if (!verdict.ok) throw new Error(`warm-up audit failed: ${JSON.stringify(verdict)}`);
+    }
+  }
+  references.clear();
+  send({ ready: true, version: session.version, pid: process.pid, heapMb: lean.heapMb() });
+
+  function serve(request, payload) {
+    const started = performance.now();
+    let answer, exported;
+    switch (request.op) {
+      case 'reference': answer = reference(request); break;
+      case 'vacuous': answer = vacuous(request); break;
+      case 'elaborate': [answer, exported] = attempt(request); break;
+      case 'audit': answer = judge(request, payload); break;
+      default: answer = { ok: false, reason: `unknown op ${request.op}` };
+    }
+    const seconds = (performance.now() - started) / 1000;
+    send({ ...answer, seconds, heapMb: lean.heapMb(), tired: headers.size > MAX_HEADERS }, exported);
+  }
+
+  // Lines are handled one after the other; the loop is left in between so that a closed pipe ends us.
+  let buffered = [];
+  let pending = null;
+  process.stdin.on('data', (chunk) => {
+    let begin = 0;
+    for (let end; (end = chunk.indexOf(10, begin)) >= 0; begin = end + 1) {
+      const line = Buffer.concat([...buffered, chunk.subarray(begin, end)]).toString('utf8');
+      buffered = [];
+      try {
+        if (pending) {
+          const request = pending;
+          pending = null;
+          serve(request, line);
+        } else {
+          const request = JSON.parse(line);
+          if (request.payload) pending = request;
+          else serve(request, undefined);
+        }
+      } catch (error) {
+        send({ fatal: String((error && error.stack) || error).slice(0, 2000) });
+        process.exit(70);
+      }
+    }
+    if (begin < chunk.length) buffered.push(Buffer.from(chunk.subarray(begin)));
+  });
+  process.stdin.on('end', () => process.exit(0));
+}
+
+main().catch((error) => {
+  send({ fatal: String((error && error.stack) || error).slice(0, 2000) });
+  process.exit(71);
+});
