@@ -8,11 +8,11 @@ Rules, in order:
 3. Text that declares the theorem by name is a file: it continues after the problem's header, or, where it repeats
    the header or fails after it, stands alone on the imports. Either way the audit compares what the theorem states.
 4. Otherwise, text that starts with a declaration or another command is a file without the theorem: malformed.
-5. Otherwise it is the proof alone: `:= …`, `by …`, `| pattern => …` alternatives, or a bare tactic block or term (both are
-   tried, tactics first unless it looks like a term).
+5. Otherwise it is the proof alone: `:= …`, `by …`, `| pattern => …` alternatives, or a bare tactic block or term (both
+   are tried, tactics first unless it looks like a term).
 
-Promises: pure; lines of a source map back to lines of the text (`Source.line_in_text`). Does not: know Lean's grammar beyond
-comments, strings and the words that start a command; Lean itself judges the result.
+Promises: pure; lines of a source map back to lines of the text (`Source.line_in_text`). Does not: know Lean's grammar
+beyond comments, strings and the words that start a command; Lean itself judges the result.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@ and Classical.choice only, and that Lean's kernel agreed in an environment the c
 
 Limits first. The embedded engine has Lean's core library and no Mathlib (`undecided` where a header asks for it). Its
 library files leave proofs out, so axioms are traced to the library's edge and the library is trusted; and it is Lean
-4.28.0-pre, older than the kernel fixes of 4.34.1. Axioms that the problem's own header declares are allowed and reported
-(`header_axioms`), a statement whose hypotheses contradict each other is reported (`vacuous`).
+4.28.0-pre, older than the kernel fixes of 4.34.1. Axioms that the problem's own header declares are allowed and
+reported (`header_axioms`), a statement whose hypotheses contradict each other is reported (`vacuous`).
 
-Statuses: an error, a policy breach, another statement, a foreign axiom or the kernel's no is `refuted`; a text without the
-theorem or a readable proof is `malformed`; time, memory and heartbeats that run out are `undecided`. Safe for many threads.
+Statuses: an error, a policy breach, another statement, a foreign axiom or the kernel's no is `refuted`; a text without
+the theorem or a readable proof is `malformed`; time, memory and heartbeats that run out are `undecided`. Safe for many
+threads.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@
     problem ─────────────── header + statement := sorry ──────────────────────► │ axioms, replays in the kernel
                                                                                 ▼
                                                                              verdict
-Promises: an elaborator's answer can make a verdict worse, never better than the auditor's; a process that was killed, has
-crashed, grown or aged is replaced, by a spare that is warm already; the wall clock bounds elaboration and audit together.
-A process takes its role with its first request and keeps it.
-Bounds: `num_workers` elaborators, one auditor, `num_spares` spares; callers wait for a free elaborator.
+Promises: an elaborator's answer can make a verdict worse, never better than the auditor's; a process that was killed,
+has crashed, grown or aged is replaced, by a spare that is warm already; the wall clock bounds elaboration and audit
+together. A process takes its role with its first request and keeps it. Bounds: `num_workers` elaborators, one auditor,
+`num_spares` spares; callers wait for a free elaborator.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Outcome:
     """One reading's way through elaborator and auditor. `stage` says where it ended."""
 
     stage: str
-    """`verified`, or where it failed: `policy`, `elaboration`, `name`, `export`, `statement`, `axioms`, `kernel`, `resources`."""
+    """`verified`, or where it failed: `policy`, `elaboration`, `name`, `export`, `statement`, `axioms`, `kernel`,
+    `resources`.
+    """
     answer: dict[str, Json]
     elaboration_s: float = 0.0
     audit_s: float = 0.0
@@ -110,7 +112,7 @@ class Pool:
             self._changed.notify_all()
 
     def _take_fresh(self, others: int = 0) -> LeanProcess:
-        """A process that has served nobody; `others` says how many more will be needed soon. The caller holds the lock."""
+        """A process that has served nobody; `others` more will be needed soon. The caller holds the lock."""
         while not self._fresh:
             if self._closed:
                 raise EngineError("the Lean engine is closed")
@@ -210,7 +212,9 @@ class Pool:
             return bool(answer.get("vacuous"))
 
     def check(self, reference: Reference, stated: Stated, source: Source, policy: bool, wall_s: float) -> Outcome:
-        """One reading, elaborated and audited. The clock starts when a process is free. Raises ProcessError, EngineError."""
+        """One reading, elaborated and audited. The clock starts when a process is free. Raises ProcessError,
+        EngineError.
+        """
         with self._elaborator() as elaborator:
             deadline = time.monotonic() + wall_s
             request = {
@@ -226,7 +230,8 @@ class Pool:
             return Outcome(_failure(answer), answer, elaboration_s)
         with self._the_auditor() as auditor:
             number = self._state(auditor, reference).id
-            # The wait for the auditor is not the candidate's; but the kernel gets no more than the candidate's own time.
+            # The wait for the auditor is not the candidate's; but the kernel gets no more than the candidate's own
+            # time.
             judged, _ = auditor.ask({"op": "audit", "id": number}, time.monotonic() + wall_s, exported)
         stage = "verified" if judged.get("ok") is True else str(judged.get("reason", "kernel"))
         return Outcome(

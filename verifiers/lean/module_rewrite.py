@@ -4,8 +4,8 @@ As published, the module exports all of its 201,110 symbols, and its JavaScript 
 that many, newer Node takes half a minute to bind them. Here the exports shrink to those the runtime itself needs; every
 other function is put into the module's function table instead, where `symtab.txt` says which slot it has.
 
-Promises: a pure function of its input bytes. Does not: change any code or data of Lean's. Fails: with ValueError where the
-input is not laid out as expected, so a different package version is refused rather than half rewritten.
+Promises: a pure function of its input bytes. Does not: change any code or data of Lean's. Fails: with ValueError where
+the input is not laid out as expected, so a different package version is refused rather than half rewritten.
 """
 
 from __future__ import annotations
@@ -18,8 +18,19 @@ _SECTION_IMPORT, _SECTION_TABLE, _SECTION_GLOBAL, _SECTION_EXPORT, _SECTION_ELEM
 
 # Exports that the generated JavaScript reaches by name outside its big assignment list.
 _RUNTIME_EXPORTS = frozenset(
-    "__indirect_function_table __wasm_call_ctors _emscripten_tls_init __wasm_apply_data_relocs main __main_argc_argv "
-    "__stack_pointer __wasm_init_tls __tls_size __tls_align __tls_base".split()
+    (
+        "__indirect_function_table",
+        "__wasm_call_ctors",
+        "_emscripten_tls_init",
+        "__wasm_apply_data_relocs",
+        "main",
+        "__main_argc_argv",
+        "__stack_pointer",
+        "__wasm_init_tls",
+        "__tls_size",
+        "__tls_align",
+        "__tls_base",
+    )
 )
 
 
@@ -127,7 +138,7 @@ def _globals(reader: _Reader) -> list[tuple[bool, int]]:
 
 
 def rewrite_wasm(data: bytes, kept_exports: set[str]) -> tuple[bytes, str]:
-    """The module with few exports, and its symbol table: a line `name slot` per function, `name -address-1` per datum."""
+    """The module with few exports, and its symbol table: lines `name slot` (functions), `name -address-1` (data)."""
     at = {section: offset for section, offset, _ in _sections(data) if section}
     num_imported_globals, wanted = _imports(_Reader(data, at[_SECTION_IMPORT]))
     constants = _globals(_Reader(data, at[_SECTION_GLOBAL]))
@@ -233,7 +244,7 @@ def kept_exports(script: str) -> set[str]:
 
 
 def _needed(script: str) -> tuple[str, list[str], list[str], str]:
-    """The script before its export variables, the assignments and variables that the rest needs, the script after them."""
+    """The script before its export variables, the assignments and variables the rest needs, the script after them."""
     start = script.find(_ASSIGN)
     end = script.find(_AFTER_ASSIGN, start)
     variables = script.rfind(";var ", 0, start) + 1

@@ -1,10 +1,9 @@
 """One Lean process seen from outside: start it, ask it, bound it, end it.
 
 Promises: an answer within the deadline or an exception, after which the process is dead; nothing a process sends can do
-more than be a wrong answer (it is parsed as JSON with a size bound, an export is carried on unread). The process runs in the
-sandbox's strongest tier, without network, host files or home.
-Does not: trust an elaborator's answer. What counts as proven is the auditor's word (engine.py).
-Fails: Timeout, OutOfMemory, Died.
+more than be a wrong answer (it is parsed as JSON with a size bound, an export is carried on unread). The process runs
+in the sandbox's strongest tier, without network, host files or home. Does not: trust an elaborator's answer. What
+counts as proven is the auditor's word (engine.py). Fails: Timeout, OutOfMemory, Died.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-
 
 from verifiers.lean.prepared import Prepared
 from verifiers.types import Json
