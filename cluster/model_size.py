@@ -36,6 +36,8 @@ LLAMA_LIKE = {
 LATENT = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_k25"}
 HYBRID = {"qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"}
 
+KNOWN = LLAMA_LIKE | LATENT | HYBRID
+
 
 class ModelSizeError(Exception):
     """The config does not tell what is needed; the text names the missing keys."""
@@ -99,18 +101,23 @@ def model_size(
     text = text_config(config)
     family = str(text.get("model_type") or config.get("model_type") or "unknown")
     used_dtype = wanted_dtype(text, config, dtype)
-    quantised = Quantisation.read(text.get("quantization_config") or config.get("quantization_config"), quantization)
+    own_quantisation = text.get("quantization_config") or config.get("quantization_config")
+    quantised = Quantisation.read(own_quantisation, quantization)
     parts = count_parts(text, family)
-    shared = experts = parameters = 0.0
+    shared = experts = 0.0
     for part in parts:
         size = part.count * quantised.bytes_of(part, DTYPE_BYTES[used_dtype])
-        parameters += part.count
         if part.name == "experts":
             experts += size
         else:
             shared += size
     if weight_bytes:
-        scale = weight_bytes / (shared + experts)
+        # The file is in the checkpoint's dtype, which need not be the one that is loaded.
+        stored = DTYPE_BYTES.get(own_dtype(text, config), 2.0)
+        unloaded = Quantisation.read(own_quantisation, "")
+        scale = weight_bytes / sum(part.count * unloaded.bytes_of(part, stored) for part in parts)
+        # Less than a known architecture weighs means that files are missing, not that memory is saved.
+        scale = max(scale, 1.0) if family in KNOWN else scale
         shared, experts = shared * scale, experts * scale
     kv_bytes = KV_DTYPE_BYTES.get(kv_cache_dtype)
     if kv_bytes is None:
@@ -120,8 +127,8 @@ def model_size(
     attention = attention_cache(text, family, kv_bytes, DTYPE_BYTES[used_dtype])
     return ModelSize(
         family=family,
-        exact=family in LLAMA_LIKE | LATENT | HYBRID or bool(weight_bytes),
-        num_parameters=int(parameters),
+        exact=family in KNOWN,
+        num_parameters=int(sum(part.count for part in parts)),
         shared_bytes=int(shared),
         expert_bytes=int(experts),
         **attention,
@@ -165,14 +172,17 @@ def number(config: Config, key: str) -> int:
 def wanted_dtype(text: Config, config: Config, dtype: str) -> str:
     """The dtype that vLLM will run: `auto` is the checkpoint's own, except that float32 becomes bfloat16."""
     if dtype == "auto":
-        own = str(
-            text.get("dtype") or text.get("torch_dtype") or config.get("dtype") or config.get("torch_dtype") or ""
-        )
-        dtype = own.removeprefix("torch.") or "bfloat16"
-        dtype = "bfloat16" if dtype == "float32" else dtype
+        own = own_dtype(text, config)
+        dtype = "bfloat16" if own == "float32" else own
     if dtype not in DTYPE_BYTES:
         raise ModelSizeError(f"dtype {dtype!r}: unknown; known are auto, {', '.join(DTYPE_BYTES)}")
     return dtype
+
+
+def own_dtype(text: Config, config: Config) -> str:
+    """The checkpoint's own dtype."""
+    found = [part.get(key) for part in (text, config) for key in ("dtype", "torch_dtype")]
+    return str(next((name for name in found if name), "bfloat16")).removeprefix("torch.")
 
 
 # Weights

@@ -114,8 +114,17 @@ def test_sliding_window_layers_keep_their_window_only():
     assert size.sequence_bytes(10_000) == 18 * 1024 * (10_000 + 1024)
 
 
-def test_measured_weights_replace_the_computed_ones():
-    assert model_size(config("latent_1t_int4"), weight_bytes=600 * 10**9).weight_bytes == pytest.approx(600e9)
+def test_measured_weights_count_what_the_formulas_do_not():
+    latent = config("latent_1t_int4")
+    computed = model_size(latent).weight_bytes
+    assert model_size(latent, weight_bytes=630 * 10**9).weight_bytes == pytest.approx(630e9)
+    assert model_size(latent, weight_bytes=10**9).weight_bytes == computed, "an incomplete download"
+    # Measured in the checkpoint's dtype, loaded in another.
+    qwen = config("qwen25_3b")
+    measured = model_size(qwen).weight_bytes
+    assert model_size(qwen, dtype="float32", weight_bytes=measured).weight_bytes == pytest.approx(2 * measured)
+    smaller = model_size(qwen, quantization="fp8", weight_bytes=measured).weight_bytes
+    assert smaller == pytest.approx(model_size(qwen, quantization="fp8").weight_bytes)
 
 
 def test_unknown_family_is_marked_as_an_estimate():
