@@ -23,12 +23,13 @@ class ClusterError(Exception):
 
 @contextlib.contextmanager
 def connect(
-    address: str, num_cpus: int = 0, runtime_env: Mapping[str, Any] | None = None
+    address: str, num_cpus: int = 0, runtime_env: Mapping[str, Any] | None = None, code_travels: bool = True
 ) -> Iterator[Mapping[str, float]]:
     """Connects this process to Ray and yields the cluster's resources. Raises ClusterError.
 
     Empty `address`: a Ray of our own on this machine, gone after the block. Inside a Ray job (`RAY_JOB_*` is set) or
-    with an address: that cluster; our code travels as a working_dir snapshot unless the job brought it already.
+    with an address: that cluster; our code travels as a working_dir snapshot unless the job brought it already, or
+    `code_travels` is false.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     inside_job = bool(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"))
@@ -36,7 +37,7 @@ def connect(
     arguments: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
         arguments["address"] = address
-        if not inside_job and "working_dir" not in environment:
+        if code_travels and not inside_job and "working_dir" not in environment:
             environment |= {
                 "working_dir": str(Path(__file__).resolve().parents[1]),
                 "excludes": [*EXCLUDES, *environment.get("excludes", [])],

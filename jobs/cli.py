@@ -1,10 +1,80 @@
-"""The `proofmill` command."""
+"""The `proofmill` command: a table of commands, each in a module of its own, imported only when called."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import importlib.util
 import sys
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGES = ("verifiers", "workers", "cluster", "jobs")
 
 
-def main() -> int:
-    print("proofmill: no command is built yet", file=sys.stderr)
-    return 2
+class Command(NamedTuple):
+    """`module` has `add_arguments(parser)` and `run(args) -> int`, under these names or with the given prefix."""
+
+    module: str
+    help: str
+    example: str
+    add: str = "add_arguments"
+    run: str = "run"
+
+
+COMMANDS = {
+    "solve": Command("jobs.solve", "run or resume a batch", "proofmill solve configs/solve/demo.toml"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit codes: 0 done, 2 usage or config error, 3 finished with errors, 130 interrupted (resumable)."""
+    fault = misplaced_package()
+    if fault:
+        print(f"proofmill: {fault}", file=sys.stderr)
+        return 2
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="proofmill",
+        description="Sample many solutions per problem, keep what can be proven right.",
+        epilog="proofmill COMMAND --help shows a command's options and examples.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = argv[0] if argv and argv[0] in COMMANDS else None
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.help,
+            description=command.help[0].upper() + command.help[1:] + ".",
+            epilog="examples:\n  " + command.example.replace("\n", "\n  "),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == chosen:
+            getattr(importlib.import_module(command.module), command.add)(sub)
+    args = parser.parse_args(argv)
+    command = COMMANDS[args.command]
+    try:
+        return int(getattr(importlib.import_module(command.module), command.run)(args))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+def misplaced_package() -> str:
+    """The package names are generic; another distribution's `verifiers` on the path would be a riddle later on."""
+    root = Path(__file__).resolve().parents[1]
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None or origin.parents[1] != root:
+            return (
+                f"the package `{name}` comes from {origin}, not from {root}: another distribution of that name shadows "
+                "it. Install Proofmill in a virtual environment of its own."
+            )
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The plan of a run: what will run where, whether it fits, how many samples to expect. Shown by `--dry-run`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cluster.inventory import Inventory, local_inventory, ray_inventory
+from cluster.plan import Plan, PlanError, PlanRequest, make_plan
+from jobs.config import ConfigError, SolveConfig
+from jobs.problems.load import ProblemSetSummary
+from verifiers.types import Json
+
+PROMPT_TOKENS = 1024
+"""Room for the prompt beside `max_tokens` when sequences are counted."""
+
+
+def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> Plan:
+    """The plan on `nodes` (of `ray.nodes()`), or on this machine. Raises ConfigError with what would fit."""
+    inventory: Inventory = ray_inventory(nodes) if nodes is not None else local_inventory()
+    model = config.model
+    request = PlanRequest(
+        replicas=config.resources.replicas,
+        tensor_parallel_size=model.tensor_parallel_size,
+        data_parallel_size=int(model.engine_args.get("data_parallel_size", 1)),
+        device=config.resources.device,
+        dtype=model.dtype,
+        quantization=model.quantization,
+        kv_cache_dtype=str(model.engine_args.get("kv_cache_dtype", "auto")),
+        weight_bytes=weight_bytes(model.path),
+        max_model_len=model.max_model_len,
+        max_num_seqs=model.max_num_seqs,
+        tokens_per_sequence=config.sampling.max_tokens + PROMPT_TOKENS,
+        gpu_memory_utilization=model.gpu_memory_utilization,
+        cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),
+        cpus_per_replica=config.resources.cpus_per_replica,
+        num_verifiers=config.verify.actors,
+        cpus_per_verifier=config.resources.cpus_per_verifier,
+        num_writers=config.resources.writers,
+    )
+    try:
+        return make_plan(read_model_config(model.path, model.revision), request, inventory)
+    except PlanError as error:
+        raise ConfigError(f"the plan does not fit: {error}")
+
+
+def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan) -> str:
+    sampling = config.sampling
+    most = problems.num_problems * sampling.num_samples * (1 + sampling.repair.rounds)
+    exact = sampling.policy == "fixed" and not sampling.repair.rounds
+    expected = f"{most:,} samples" if exact else f"at most {most:,} samples"
+    policy = f"policy {sampling.policy}, {expected} of at most {sampling.max_tokens:,} tokens each"
+    return f"{plan.describe()}\n{policy}"
+
+
+def read_model_config(path: str, revision: str = "") -> dict[str, Json]:
+    """The model's config.json, from a local directory or through the Hugging Face cache. Raises ConfigError."""
+    folder = Path(path)
+    if folder.is_dir():
+        try:
+            return dict(json.loads((folder / "config.json").read_text()))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"model.path = {path!r}: no readable config.json there: {error}")
+    if path.startswith((".", "/", "~")) or path.count("/") != 1:
+        raise ConfigError(f"model.path = {path!r}: no such folder; give a local Hugging Face directory or a hub id")
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return dict(json.loads(Path(hf_hub_download(path, "config.json", revision=revision or None)).read_text()))
+    except Exception as error:
+        raise ConfigError(
+            f"model.path = {path!r}: its config.json is neither in the Hugging Face cache nor to be had from the hub "
+            f"({type(error).__name__}); download the model first, or give a local directory"
+        )
+
+
+def weight_bytes(path: str) -> int:
+    """Size of a local checkpoint's weights; 0 where there is none."""
+    folder = Path(path)
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0

@@ -1,0 +1,105 @@
+"""From a config to the plain values that the actors take. The workers know no config."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from jobs.config import SolveConfig
+from verifiers.types import Kind
+from workers.coordinator import CoordinatorSettings
+from workers.engine import EngineSettings
+from workers.generator import GeneratorSettings
+from workers.ledger import LedgerSettings
+from workers.prompts import PromptStyle
+from workers.records import SamplingParameters
+from workers.revision import code_revision
+from workers.verifier import VerifierSettings
+
+
+def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
+    model = config.model
+    path = Path(model.path)
+    return EngineSettings(
+        # A worker's current folder is not the driver's.
+        path=str(path.resolve()) if path.is_dir() and not config.ray.address else model.path,
+        revision=model.revision,
+        dtype=model.dtype,
+        max_model_len=model.max_model_len,
+        tensor_parallel_size=model.tensor_parallel_size,
+        gpu_memory_utilization=model.gpu_memory_utilization,
+        cpu_kv_cache_gb=model.cpu_kv_cache_gb,
+        max_num_seqs=model.max_num_seqs,
+        quantization=model.quantization,
+        trust_remote_code=model.trust_remote_code,
+        engine_args=model.engine_args,
+        use_gpu=use_gpu,
+        log_path=str(Path(tempfile.gettempdir()) / f"proofmill-{config.run.id}" / f"engine-{os.getpid()}.log"),
+    )
+
+
+def generator_settings(config: SolveConfig, run_uri: str, use_gpu: bool) -> GeneratorSettings:
+    sampling, prompt = config.sampling, config.prompt
+    return GeneratorSettings(
+        run_id=config.run.id,
+        epoch=0,
+        code_revision=code_revision(),
+        engine=engine_settings(config, use_gpu),
+        sampling=SamplingParameters(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            max_tokens=sampling.max_tokens,
+            stop=tuple(sampling.stop),
+        ),
+        style=PromptStyle(prompt.system, prompt.suffix, prompt.suffix_by_kind, sampling.shuffle_choices),
+        storage_uri=run_uri,
+    )
+
+
+def verifier_settings(config: SolveConfig) -> VerifierSettings:
+    verify = config.verify
+    limits = {kind: limit.model_dump(exclude_none=True) for kind, limit in verify.limits.items()}
+    return VerifierSettings(
+        num_threads=verify.workers_per_actor,
+        limits={kind: limit for kind, limit in limits.items() if limit},
+        checkers={str(kind): dict(getattr(verify, str(kind))) for kind in Kind},
+    )
+
+
+def coordinator_settings(
+    config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool
+) -> CoordinatorSettings:
+    sampling, resources = config.sampling, config.resources
+    return CoordinatorSettings(
+        run_uri=run_uri,
+        kinds=kinds,
+        ledger=LedgerSettings(
+            run_seed=config.run.seed,
+            num_samples=sampling.num_samples,
+            max_tokens=sampling.max_tokens,
+            repair_rounds=sampling.repair.rounds,
+            repair_kinds=frozenset(sampling.repair.kinds),
+            evidence_chars=sampling.repair.evidence_chars,
+            check_attempts=config.verify.attempts,
+        ),
+        sampling=sampling.model_dump(),
+        budget=config.budget.model_dump(),
+        cost=config.cost.model_dump(),
+        generator=generator_settings(config, run_uri, use_gpu),
+        verifier=verifier_settings(config),
+        replicas=resources.replicas,
+        gpus_per_replica=config.model.tensor_parallel_size if use_gpu else 0,
+        cpus_per_replica=resources.cpus_per_replica,
+        cores=0 if use_gpu or config.ray.address else os.cpu_count() or 1,
+        verifiers=config.verify.actors,
+        cpus_per_verifier=resources.cpus_per_verifier,
+        writers=resources.writers,
+        max_restarts=resources.max_restarts,
+        part_rows=config.output.part_rows,
+        part_mb=config.output.part_mb,
+        flush_s=config.output.flush_s,
+        lease_s=config.output.lease_s,
+    )

@@ -1,0 +1,258 @@
+"""`proofmill solve`: run or resume a batch.
+
+    check config, problems, plan ──► claim the run ──► feed problems, show progress ──► problems table, report, summary
+
+Promises: nothing expensive starts before config, problem files and plan are known to be good; the same command again
+resumes and redoes nothing that is durable; Ctrl-C and SIGTERM stop in good order and say how to resume; a coordinator
+that dies is started again.
+Fails with the exit codes of docs/cli.md: 0 done, 2 usage or config, 3 finished with errors, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from cluster.connect import ClusterError, connect
+from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.plan import describe_plan, plan_run
+from jobs.problems.faults import ProblemFileError
+from jobs.problems.load import ProblemSetSummary, check_problems, stream_problems
+from jobs.progress import Display, open_display
+from jobs.run_record import check_resume, new_record, now, read_record, run_uri, write_record
+from jobs.settings import coordinator_settings
+from verifiers.checker import Checkers
+from verifiers.types import Json, Kind
+from workers.coordinator import Coordinator
+from workers.ledger import ProblemEntry
+from workers.storage import Storage, StorageError, open_storage
+
+CHUNK = 64
+"""Problems that travel together; a generator fetches them at once and keeps them while it needs them."""
+GRACE_S = 20.0
+"""For what is in checks and parts when a run is stopped; within the two minutes a spot machine's notice gives."""
+POLL_S = 0.5
+COORDINATOR_STARTS = 3
+
+EXIT_DONE, EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED = 0, 2, 3, 130
+
+
+class Interrupted(Exception):
+    """The user or the machine asked the run to stop."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="a TOML file, for instance configs/solve/demo.toml")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="key=value",
+        dest="overrides",
+        help="override one key, for instance --set sampling.num_samples=16; may be repeated",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved config as JSON and exit")
+    parser.add_argument("--skip-bad", action="store_true", help="skip problems that can not be read, and record them")
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command. Prints errors for the user and returns an exit code."""
+    try:
+        overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
+        config = load_config(args.config, overrides)
+        if args.print_config:
+            print(json.dumps(config.resolved(), indent=2))
+            return EXIT_DONE
+        return solve(config, dry_run=args.dry_run, command=resume_command(args))
+    except (ConfigError, ProblemFileError, ClusterError) as error:
+        print(f"proofmill: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    except StorageError as error:
+        print(f"proofmill: {error}", file=sys.stderr)
+        return EXIT_ERRORS
+
+
+def resume_command(args: argparse.Namespace) -> str:
+    parts = ["proofmill", "solve", args.config, *(f"--set {override}" for override in args.overrides)]
+    return " ".join([*parts, *(["--skip-bad"] if args.skip_bad else [])])
+
+
+def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display: Display | None = None) -> int:
+    """Runs or resumes the batch that `config` describes; returns an exit code.
+
+    Raises ConfigError, ProblemFileError, ClusterError or StorageError with a text for the user.
+    """
+    problems = check_problem_set(config)
+    print(problems.describe(), flush=True)
+    nodes = None
+    if config.ray.address:
+        with connect(config.ray.address, code_travels=False):
+            nodes = ray.nodes()
+    plan = plan_run(config, nodes)
+    print(describe_plan(config, problems, plan), flush=True)
+    if dry_run:
+        return EXIT_DONE
+    uri = run_uri(config)
+    storage = open_storage(uri)
+    record = read_record(storage)
+    if record is not None:
+        check_resume(config, problems, record, uri)
+        if record.get("complete"):
+            print(f"{uri} is complete; nothing to do. Its report: {uri}/report.html")
+            return EXIT_DONE
+    else:
+        record = new_record(config, problems, plan.to_json())
+    record["starts"].append({"at": now(), "host": os.uname().nodename})
+    write_record(storage, record)
+    with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
+        screen = display or open_display(problems.num_problems)
+        try:
+            outcome = drive(config, problems, uri, plan.device == "gpu", screen)
+        finally:
+            screen.close()
+    return finish(config, storage, record, outcome, command)
+
+
+def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
+    """The whole set, references included, before any GPU is touched. Raises ProblemFileError."""
+    checkers = Checkers(1, checker_settings(config))
+    try:
+        return check_problems(config.problems, checkers.check_problem)
+    finally:
+        checkers.close()
+
+
+def checker_settings(config: SolveConfig) -> dict[str, dict[str, Json]]:
+    return {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind}
+
+
+class Outcome:
+    """How a drive ended."""
+
+    def __init__(self, summary: dict[str, Json] | None, error: str = "", interrupted: str = "") -> None:
+        self.summary = summary
+        self.error = error
+        self.interrupted = interrupted
+
+
+def drive(config: SolveConfig, problems: ProblemSetSummary, uri: str, use_gpu: bool, screen: Display) -> Outcome:
+    """Starts coordinators until one finishes the run, or it can not go on."""
+    settings = coordinator_settings(config, tuple(problems.by_kind), uri, use_gpu)
+    for start in range(1, COORDINATOR_STARTS + 1):
+        with stop_signals() as signals:
+            coordinator = (
+                ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=0).remote(settings)
+            )
+            try:
+                return attend(coordinator, config, signals, screen)
+            except ray.exceptions.RayActorError as error:
+                if start == COORDINATOR_STARTS:
+                    return Outcome(None, f"the coordinator died {start} times; the last time: {error}")
+                screen.say("the coordinator died; starting another one, which resumes from what is durable")
+            finally:
+                with contextlib.suppress(Exception):
+                    ray.kill(coordinator)
+    raise AssertionError("unreachable")
+
+
+def attend(coordinator: Any, config: SolveConfig, signals: list[str], screen: Display) -> Outcome:
+    """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies."""
+    try:
+        claim = ray.get(coordinator.claim.remote())
+    except ray.exceptions.RayTaskError as error:
+        return Outcome(None, str(getattr(error, "cause", error)))
+    if claim["durable_rows"]:
+        screen.say(f"resuming: {claim['durable_rows']:,} samples of {claim['durable_problems']:,} problems are durable")
+    result = coordinator.run.remote()
+    feed = chunks_of(stream_problems(config.problems))
+    wanted = 1
+    fed_all = stopping = False
+    last_status = 0.0
+    while True:
+        if signals and not stopping:
+            stopping = True
+            screen.say(f"{signals[0]}: stopping; what is checked is being written (again to stop at once)")
+            coordinator.stop.remote(signals[0], GRACE_S)
+        if len(signals) > 1:
+            return Outcome(None, interrupted=signals[0])
+        if not fed_all and not stopping:
+            if wanted > 0:
+                chunk = next(feed, None)
+                if chunk is None:
+                    fed_all = True
+                    ray.get(coordinator.end_of_problems.remote())
+                else:
+                    entries = [ProblemEntry(problem.id, str(problem.kind), problem.domain) for problem in chunk]
+                    wanted = ray.get(coordinator.feed.remote([ray.put(chunk)], entries))
+            else:
+                wanted = ray.get(coordinator.wants_problems.remote(POLL_S))
+        if time.monotonic() - last_status >= POLL_S:
+            last_status = time.monotonic()
+            screen.update(ray.get(coordinator.status.remote()))
+        ready, _ = ray.wait([result], timeout=POLL_S if fed_all or stopping else 0)
+        if ready:
+            try:
+                summary = ray.get(result)
+            except ray.exceptions.RayTaskError as error:
+                return Outcome(None, str(getattr(error, "cause", error)))
+            return Outcome(summary, interrupted=signals[0] if signals else "")
+
+
+def chunks_of(problems: Iterator[Any]) -> Iterator[list[Any]]:
+    while chunk := list(itertools.islice(problems, CHUNK)):
+        yield chunk
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[str]]:
+    """SIGINT and SIGTERM append to the yielded list instead of ending the process."""
+    seen: list[str] = []
+    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "asked to end (SIGTERM)"}
+    try:
+        before = {number: signal.signal(number, lambda n, _: seen.append(names[signal.Signals(n)])) for number in names}
+    except ValueError:  # not the main thread: the caller handles signals
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: Outcome, command: str) -> int:
+    """Writes what follows from the rows, tells the user, and returns the exit code."""
+    from jobs.closing import close_run, print_summary
+
+    if outcome.summary is not None:
+        record["summary"] = outcome.summary
+        record["complete"] = bool(outcome.summary["complete"])
+        write_record(storage, record)
+    if outcome.error:
+        print(f"proofmill: {outcome.error}", file=sys.stderr)
+        print(f"Nothing durable is lost. To resume: {command}", file=sys.stderr)
+        return EXIT_ERRORS
+    if outcome.interrupted or outcome.summary is None:
+        print(f"Stopped. To resume: {command}")
+        return EXIT_INTERRUPTED
+    summary = close_run(config, storage, record)
+    print_summary(summary)
+    if outcome.summary["stopped"]:
+        print(f"Stopped early: {outcome.summary['stopped']}")
+    num_errors = outcome.summary["statuses"].get("error", 0)
+    if num_errors:
+        print(f"{num_errors:,} samples ended with status error; the report says why", file=sys.stderr)
+        return EXIT_ERRORS
+    return EXIT_DONE
