@@ -24,6 +24,11 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "solve": Command("jobs.solve", "run or resume a batch", "proofmill solve configs/solve/demo.toml"),
+    "doctor": Command(
+        "jobs.doctor",
+        "show what this machine can do, and check a config, its problems and its plan",
+        "proofmill doctor\nproofmill doctor configs/solve/demo.toml",
+    ),
 }
 
 
