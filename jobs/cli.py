@@ -23,7 +23,52 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "solve": Command("jobs.solve", "run or resume a batch", "proofmill solve configs/solve/demo.toml"),
+    "solve": Command(
+        "jobs.solve",
+        "run or resume a batch",
+        "proofmill solve configs/solve/demo.toml\n"
+        "proofmill solve configs/solve/vibethinker_3b.toml --dry-run\n"
+        "proofmill solve my.toml --set sampling.num_samples=16 --set output.uri=s3://bucket/prefix",
+    ),
+    "verify": Command(
+        "jobs.verify",
+        "check given solutions, or a stored run again",
+        "proofmill verify --problems set.jsonl --solutions answers.jsonl --out verdicts.jsonl\n"
+        "proofmill verify --run out/runs/demo --out verdicts.jsonl",
+    ),
+    "export": Command(
+        "jobs.export.command",
+        "turn verified samples into training data",
+        "proofmill export sft --run out/runs/demo --out out/data/sft\n"
+        "proofmill export preference --run out/runs/demo --out s3://bucket/preference",
+    ),
+    "submit": Command(
+        "jobs.submit",
+        "run the same job on a remote Ray cluster",
+        "proofmill submit configs/solve/demo.toml --address http://head:8265",
+    ),
+    "jobs": Command(
+        "jobs.submit",
+        "list a cluster's jobs",
+        "proofmill jobs --address http://head:8265",
+        "add_jobs_arguments",
+        "run_jobs",
+    ),
+    "logs": Command(
+        "jobs.submit",
+        "follow a job's log",
+        "proofmill logs raysubmit_1234 --address http://head:8265",
+        "add_logs_arguments",
+        "run_logs",
+    ),
+    "stop": Command(
+        "jobs.submit",
+        "stop a job in good order",
+        "proofmill stop raysubmit_1234 --address http://head:8265",
+        "add_stop_arguments",
+        "run_stop",
+    ),
+    "lean": Command("jobs.lean_setup", "set the embedded Lean up", "proofmill lean setup"),
     "doctor": Command(
         "jobs.doctor",
         "show what this machine can do, and check a config, its problems and its plan",

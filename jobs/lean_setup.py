@@ -8,6 +8,10 @@ import sys
 from verifiers.lean.prepared import SetupError, prepare
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["setup"], help="download, check and prepare the embedded Lean")
+
+
 def run(_arguments: argparse.Namespace | None = None) -> int:
     try:
         prepare(progress=lambda line: print(line, file=sys.stderr))

@@ -34,7 +34,7 @@ from jobs.run_record import check_resume, new_record, now, read_record, run_uri,
 from jobs.settings import coordinator_settings
 from verifiers.checker import Checkers
 from verifiers.types import Json, Kind
-from workers.coordinator import Coordinator
+from workers.coordinator import Coordinator, CoordinatorSettings
 from workers.ledger import ProblemEntry
 from workers.storage import Storage, StorageError, open_storage
 
@@ -119,7 +119,8 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
     with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
         screen = display or open_display(problems.num_problems)
         try:
-            outcome = drive(config, problems, uri, plan.device == "gpu", screen)
+            settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
+            outcome = drive(config, settings, screen)
         finally:
             screen.close()
     return finish(config, storage, record, outcome, command)
@@ -147,14 +148,14 @@ class Outcome:
         self.interrupted = interrupted
 
 
-def drive(config: SolveConfig, problems: ProblemSetSummary, uri: str, use_gpu: bool, screen: Display) -> Outcome:
-    """Starts coordinators until one finishes the run, or it can not go on."""
-    settings = coordinator_settings(config, tuple(problems.by_kind), uri, use_gpu)
+def drive(config: SolveConfig, settings: CoordinatorSettings, screen: Display) -> Outcome:
+    """Starts coordinators until one finishes the run, or it can not go on. Ray is connected."""
     for start in range(1, COORDINATOR_STARTS + 1):
         with stop_signals() as signals:
             coordinator = (
                 ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=0).remote(settings)
             )
+            _current.append(coordinator)
             try:
                 return attend(coordinator, config, signals, screen)
             except ray.exceptions.RayActorError as error:
@@ -165,6 +166,14 @@ def drive(config: SolveConfig, problems: ProblemSetSummary, uri: str, use_gpu: b
                 with contextlib.suppress(Exception):
                     ray.kill(coordinator)
     raise AssertionError("unreachable")
+
+
+_current: list[Any] = []
+
+
+def current_coordinator() -> Any:
+    """Handle of the coordinator started last in this process, for tests and tools that look into a live run."""
+    return _current[-1]
 
 
 def attend(coordinator: Any, config: SolveConfig, signals: list[str], screen: Display) -> Outcome:

@@ -9,7 +9,8 @@
 Every arrow that leaves the coordinator is sized by credit that the receiver reported, so nobody holds a queue it can
 not work on. Bounds: open problems `window` (the driver is asked for more below it); samples in flight = the engines'
 room; unchecked rows `max_unchecked` and pending bytes `max_pending_bytes` (above either, nothing is leased); rows at a
-verifier twice its threads; one part at a writer, at most `part_rows` and `part_mb`.
+verifier CHECK_AHEAD_S seconds of work, at least twice its threads; one part at a writer, at most `part_rows` and
+`part_mb`.
 
 Promises: it owns the run by a claim (workers.claim) and stops when superseded; a dead generator, verifier or writer is
 replaced, with back-off and at most `max_restarts` times a seat, and what it held goes back; `status` never waits.
@@ -52,6 +53,8 @@ RESTART_S = 1.0
 RESTART_MAX_S = 60.0
 STEADY_S = 120.0
 """A worker that lived so long has its back-off forgiven."""
+CHECK_AHEAD_S = 0.25
+CHECK_AHEAD_ROWS = 512
 HANG_S = 120.0
 """A row that a verifier has had for so long beyond every limit means that the checker itself hangs."""
 STARVED_S = 30.0
@@ -384,7 +387,7 @@ class Coordinator:
         while waiting:
             waiting = False
             for seat in sorted(self._verifiers, key=lambda seat: seat.outstanding):
-                room = seat.capacity - seat.outstanding
+                room = self._check_room(seat)
                 if not seat.ready or room <= 0:
                     continue
                 # Half a round at a time, so that a few rows spread over all verifiers.
@@ -395,6 +398,12 @@ class Coordinator:
                     seat.outstanding += sum(len(item.rows) for item in items)
                     seat.actor.add.remote(items)
                     waiting = True
+
+    def _check_room(self, seat: Seat) -> int:
+        """Rows a verifier may get now: a quarter second of work, so that fast checks do not wait for messages and slow
+        ones stay with the coordinator, which can still give them to somebody else."""
+        rows = int(CHECK_AHEAD_S * self.settings.verifier.num_threads / max(1e-4, self.ledger.mean_check_seconds()))
+        return max(seat.capacity, min(rows, CHECK_AHEAD_ROWS)) - seat.outstanding
 
     def _cut_parts(self) -> None:
         settings, now = self.settings, time.monotonic()

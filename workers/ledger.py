@@ -429,6 +429,11 @@ class Ledger:
     def check_seconds(self, kind: str) -> float:
         return self._check_seconds.get(kind, CHECK_SECONDS_FIRST)
 
+    def mean_check_seconds(self) -> float:
+        """Over the rows that wait now."""
+        waiting = sum(len(queue) for queue in self._unchecked.values())
+        return self.backlog_s() / waiting if waiting else CHECK_SECONDS_FIRST
+
     def backlog_s(self) -> float:
         """Seconds of checking that wait, for one checker working alone."""
         return sum(len(queue) * self.check_seconds(kind) for kind, queue in self._unchecked.items())

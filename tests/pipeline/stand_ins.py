@@ -1,0 +1,82 @@
+"""Stand-ins for the engine and the checkers, so that a test of the pipeline takes seconds and its faults can be chosen.
+
+A prompt is JSON: {"answer": "7", "p": 0.5, "tokens": 20, "token_s": 0.001, "fault": "..."}. A sample is right with
+probability p by its own seed, so that a rerun of a sample gives the same text, as with the real engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import time
+from typing import Any
+
+from verifiers.types import Limits, Problem, Status, Verdict
+from workers.engine import Completion, EngineGoneError
+
+
+class StandInEngine:
+    name = "stand-in"
+    version = "1"
+    revision = "r1"
+    max_model_len = 4096
+    kv_capacity_tokens = 0
+
+    def __init__(self, settings: Any, sampling: Any) -> None:
+        self.max_tokens = sampling.max_tokens
+        self._aborts: dict[str, asyncio.Event] = {}
+
+    async def start(self) -> None:
+        pass
+
+    async def generate(self, request_id: str, messages: Any, seed: int) -> Completion:
+        task = json.loads(messages[-1][1]) if len(messages) == 1 else json.loads(messages[0][1])
+        if task.get("fault") == "engine dies":
+            raise EngineGoneError("the stand-in engine was told to die")
+        if task.get("fault") == "engine refuses":
+            raise ValueError("this prompt can not be drawn")
+        dice = random.Random(seed)
+        right = dice.random() < (task["p"] if len(messages) == 1 else task.get("p_repair", 0.0))
+        tokens = int(task.get("tokens", 10) * dice.uniform(0.5, 1.5))
+        seconds = tokens * task.get("token_s", 0.001)
+        began = time.monotonic()
+        event = self._aborts[request_id] = asyncio.Event()
+        try:
+            await asyncio.wait_for(event.wait(), seconds)
+            done = int(tokens * (time.monotonic() - began) / seconds)
+            return Completion("par", "abort", 5, done, None, 0.0, time.monotonic() - began)
+        except TimeoutError:
+            pass
+        finally:
+            self._aborts.pop(request_id, None)
+        answer = task["answer"] if right else f"not {task['answer']} {dice.randrange(10)}"
+        return Completion(answer, "stop", 5, tokens, -0.5, 0.0, seconds)
+
+    async def abort(self, request_ids: list[str]) -> None:
+        for request_id in request_ids:
+            if request_id in self._aborts:
+                self._aborts[request_id].set()
+
+    def stop(self) -> None:
+        pass
+
+
+class StandInCheckers:
+    def __init__(self, num_workers: int, settings: Any) -> None:
+        pass
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        fault = json.loads(problem.prompt).get("fault")
+        if fault == "checker dies":
+            os._exit(9)
+        if fault == "checker raises":
+            raise RuntimeError("told to raise")
+        if fault == "checker hangs":
+            time.sleep(3600)
+        status = Status.VERIFIED if text == problem.reference["answer"] else Status.REFUTED
+        return Verdict(status, "compared", {"got": text}, "stand-in", "1", 0.001, Limits())
+
+    def close(self) -> None:
+        pass

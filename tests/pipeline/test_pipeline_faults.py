@@ -1,0 +1,193 @@
+"""Faults on a real local Ray with a stand-in engine: whoever dies, every row lands exactly once."""
+
+from __future__ import annotations
+
+import collections
+import os
+import random
+import signal
+import threading
+import time
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.ray
+
+
+def easy(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"answer": str(i), "p": 0.5, "tokens": 10, "token_s": 0.005, **more} for i in range(count)]
+
+
+def check_exactly_once(batch: Any, num_samples: int = 8) -> list[dict[str, Any]]:
+    import stand_ins
+
+    from verifiers.types import Problem
+    from workers.bundles import problem_of
+
+    rows = batch.rows()
+    counts = collections.Counter((row["problem_id"], row["sample_index"]) for row in rows)
+    expected = {(f"p{i:04d}", j) for i in range(batch.num_problems) for j in range(num_samples)}
+    assert set(counts) == expected
+    assert max(counts.values()) == 1
+    checkers = stand_ins.StandInCheckers(1, {})
+    for row in rows:
+        problem: Problem = problem_of(row)
+        if "fault" not in row["prompt"]:
+            assert row["status"] == checkers.verify(problem, row["text"]).status
+    return rows
+
+
+class Saboteur:
+    """Kills something while a run goes on; `strike` is called with the live actors by kind."""
+
+    def __init__(self, batch: Any, strike: Any, after_samples: int = 20) -> None:
+        self.struck = False
+        self.error: BaseException | None = None
+
+        def watch(status: Any) -> None:
+            if not self.struck and status.get("samples", 0) >= after_samples:
+                self.struck = True
+                try:
+                    strike()
+                except BaseException as error:
+                    self.error = error
+
+        batch.display.on_update = watch
+
+
+def coordinator_handle() -> Any:
+    """The live coordinator, found as Ray's state knows it (the driver keeps its handle to itself)."""
+    import jobs.solve
+
+    return jobs.solve.current_coordinator()
+
+
+def kill_worker(kind: str) -> None:
+    import ray
+
+    actors = ray.get(coordinator_handle().actors.remote())[kind]
+    ray.kill(random.choice(actors))
+
+
+@pytest.mark.parametrize("kind", ["generator", "verifier", "writer"])
+def test_a_killed_worker_loses_nothing(make_batch: Any, kind: str) -> None:
+    batch = make_batch(easy(40), resources={"replicas": 2, "writers": 2})
+    saboteur = Saboteur(batch, lambda: kill_worker(kind))
+    outcome = batch.run()
+    assert saboteur.struck and saboteur.error is None
+    assert outcome.summary["complete"], outcome.error
+    check_exactly_once(batch)
+    assert any(event["what"].startswith(kind) for event in outcome.summary["restarts"])
+
+
+def test_a_killed_coordinator_is_started_again_and_resumes(make_batch: Any) -> None:
+    import ray
+
+    batch = make_batch(easy(40))
+    saboteur = Saboteur(batch, lambda: ray.kill(coordinator_handle()), after_samples=60)
+    outcome = batch.run()
+    assert saboteur.struck and outcome.summary["complete"], outcome.error
+    assert outcome.summary["epoch"] == 2
+    assert {row["epoch"] for row in check_exactly_once(batch)} == {1, 2}
+
+
+def test_an_engine_that_dies_is_replaced_until_the_limit(make_batch: Any) -> None:
+    batch = make_batch([{"answer": "1", "p": 1, "fault": "engine dies"}], resources={"max_restarts": 1})
+    outcome = batch.run()
+    assert outcome.summary is None
+    assert "failed 2 times in a row" in outcome.error and "told to die" in outcome.error
+
+
+def test_a_poison_sample_becomes_an_error_and_harms_no_other(make_batch: Any) -> None:
+    batch = make_batch(
+        [*easy(10), {"answer": "x", "p": 1, "fault": "checker dies"}],
+        sampling={"num_samples": 2},
+        verify={"attempts": 2},
+        resources={"max_restarts": 50},
+    )
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    rows = check_exactly_once(batch, num_samples=2)
+    poisoned = [row for row in rows if row["problem_id"] == "p0010"]
+    assert [row["status"] for row in poisoned] == ["error", "error"]
+    assert {row["reason"] for row in poisoned} == {"the checker died of this sample"}
+
+
+def test_a_checker_that_raises_is_tried_again_then_an_error(make_batch: Any) -> None:
+    batch = make_batch([*easy(4), {"answer": "x", "p": 1, "fault": "checker raises"}], sampling={"num_samples": 2})
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    assert [row["status"] for row in batch.rows() if row["problem_id"] == "p0004"] == ["error", "error"]
+    assert outcome.summary["retries"][0]["count"] == 4
+
+
+def test_sigterm_drains_and_the_same_run_resumes(make_batch: Any) -> None:
+    batch = make_batch(easy(60))
+    Saboteur(batch, lambda: os.kill(os.getpid(), signal.SIGTERM), after_samples=40)
+    outcome = batch.run()
+    assert "SIGTERM" in outcome.interrupted and outcome.summary and not outcome.summary["complete"]
+    written = len(batch.rows())
+    assert 40 <= written < 480
+    batch.display.on_update = None
+    outcome = batch.run()
+    assert outcome.summary["complete"]
+    check_exactly_once(batch)
+    assert outcome.summary["samples"] == 480
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1200)
+def test_chaos(make_batch: Any) -> None:
+    """Kills random components at random moments, the coordinator among them, fifty times over one run."""
+    import ray
+
+    import jobs.solve
+
+    seed = int(os.environ.get("PROOFMILL_CHAOS_SEED", "20261123"))
+    rounds = int(os.environ.get("PROOFMILL_CHAOS_ROUNDS", "50"))
+    print(f"chaos seed {seed}, {rounds} rounds")
+    dice = random.Random(seed)
+    batch = make_batch(
+        easy(400, tokens=40, token_s=0.02),
+        resources={"replicas": 2, "writers": 2, "max_restarts": 1000},
+        verify={"actors": 2, "attempts": 1000},
+        output={"flush_s": 0.2},
+    )
+    kills: collections.Counter[str] = collections.Counter()
+    over = threading.Event()
+
+    def havoc() -> None:
+        while sum(kills.values()) < rounds and not over.wait(dice.uniform(0.05, 1.2)):
+            kind = dice.choice(["generator", "verifier", "writer", "generator", "verifier", "writer", "coordinator"])
+            try:
+                coordinator = jobs.solve.current_coordinator()
+                if kind == "coordinator":
+                    ray.kill(coordinator)
+                else:
+                    actors = ray.get(coordinator.actors.remote(), timeout=10)[kind]
+                    if not actors:
+                        continue
+                    ray.kill(dice.choice(actors))
+                kills[kind] += 1
+            except Exception:
+                time.sleep(0.1)
+
+    jobs.solve.COORDINATOR_STARTS, before = 1000, jobs.solve.COORDINATOR_STARTS
+    killer = threading.Thread(target=havoc)
+    killer.start()
+    try:
+        outcome = batch.run()
+        while sum(kills.values()) < rounds and outcome.summary and outcome.summary["complete"]:
+            # The run ended before its fiftieth kill: take parts of it away from memory by starting over elsewhere.
+            over.set()
+            killer.join()
+            break
+    finally:
+        over.set()
+        killer.join()
+        jobs.solve.COORDINATOR_STARTS = before
+    assert outcome.summary and outcome.summary["complete"], outcome.error
+    check_exactly_once(batch)
+    print(f"kills: {dict(kills)}")
+    assert sum(kills.values()) >= rounds

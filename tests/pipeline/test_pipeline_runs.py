@@ -1,0 +1,134 @@
+"""Whole runs on a real local Ray with a stand-in engine: what lands, what a resume does, what policies save."""
+
+from __future__ import annotations
+
+import collections
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.ray
+
+
+def easy(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"answer": str(i), "p": 0.5, "tokens": 10, **more} for i in range(count)]
+
+
+def keys_of(rows: list[dict[str, Any]]) -> collections.Counter[tuple[str, int]]:
+    return collections.Counter((row["problem_id"], row["sample_index"]) for row in rows)
+
+
+def test_every_sample_lands_once_with_its_verdict(make_batch: Any) -> None:
+    batch = make_batch(easy(30))
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    rows = batch.rows()
+    assert keys_of(rows) == {(f"p{i:04d}", j): 1 for i in range(30) for j in range(8)}
+    for row in rows:
+        right = row["text"] == row["problem_id"].lstrip("p").lstrip("0") or (
+            row["problem_id"] == "p0000" and row["text"] == "0"
+        )
+        assert row["status"] == ("verified" if right else "refuted")
+        assert row["run_id"] == "t" and row["epoch"] == 1 and row["finish_reason"] == "stop"
+        assert row["mean_logprob"] == -0.5 and row["completion_tokens"] > 0
+    assert 60 < sum(row["status"] == "verified" for row in rows) < 180
+
+
+def test_a_second_start_redoes_nothing(make_batch: Any) -> None:
+    batch = make_batch(easy(10))
+    batch.run()
+    before = batch.rows()
+    outcome = batch.run()
+    assert outcome.summary["complete"] and outcome.summary["samples"] == 80
+    assert [keys_of(before), len(before)] == [keys_of(batch.rows()), 80]
+    assert any("resuming" in line for line in batch.display.said)
+
+
+def test_a_sample_is_the_same_when_it_is_drawn_again(make_batch: Any, tmp_path: Any) -> None:
+    from conftest import Batch  # type: ignore[import-not-found]
+
+    first = make_batch(easy(5))
+    first.run()
+    (tmp_path / "again").mkdir()
+    second = Batch(tmp_path / "again", easy(5))
+    second.run()
+    texts = [
+        {(row["problem_id"], row["sample_index"]): row["text"] for row in batch.rows()} for batch in (first, second)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_until_verified_stops_and_aborts(make_batch: Any) -> None:
+    tasks = easy(20, token_s=0.05)
+    batch = make_batch(tasks, sampling={"policy": "until_verified", "num_samples": 8, "wave": 8})
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    rows = batch.rows()
+    assert max(keys_of(rows).values()) == 1
+    aborted = [row for row in rows if row["finish_reason"] == "abort"]
+    assert aborted and all(row["text"] is None and row["status"] is None for row in aborted)
+    assert outcome.summary["aborted_samples"] == len(aborted)
+    by_problem: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    for row in rows:
+        by_problem[row["problem_id"]].append(row)
+    for rows_of_problem in by_problem.values():
+        verdicts = {row["sample_index"]: row["status"] for row in rows_of_problem}
+        settled = min((i for i, status in verdicts.items() if status == "verified"), default=7)
+        # Nothing at or below the settling index may have been aborted: that is what keeps the estimate unbiased.
+        assert all(verdicts.get(i) is not None for i in range(settled + 1))
+    assert outcome.summary["problems_solved"] >= 18
+
+
+def test_repair_rounds_answer_their_parent(make_batch: Any) -> None:
+    tasks = [{"answer": str(i), "p": 0.0, "p_repair": 0.7} for i in range(10)]
+    batch = make_batch(tasks, sampling={"num_samples": 2, "repair": {"rounds": 2, "kinds": ["math"]}})
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    rows = {(row["problem_id"], row["sample_index"]): row for row in batch.rows()}
+    repairs = [row for row in rows.values() if row["round"]]
+    assert repairs and all(row["status"] == "refuted" for row in rows.values() if not row["round"])
+    for row in repairs:
+        parent = rows[row["problem_id"], row["parent_sample_index"]]
+        assert parent["status"] == "refuted" and parent["round"] == row["round"] - 1
+        assert parent["text"] in row["messages"]
+    assert outcome.summary["problems_solved"] >= 8
+
+
+def test_a_token_budget_is_a_hard_ceiling_and_can_be_raised(make_batch: Any) -> None:
+    batch = make_batch(easy(50), budget={"tokens": 1500})
+    outcome = batch.run()
+    assert "budget.tokens" in outcome.summary["stopped"] and not outcome.summary["complete"]
+    assert 1000 < sum(row["completion_tokens"] for row in batch.rows()) <= 1500
+    import dataclasses
+
+    settings = batch.settings()
+    outcome = batch.run(budget={**settings.budget, "tokens": 0})
+    assert outcome.summary["complete"] and sum(keys_of(batch.rows()).values()) == 400
+    assert dataclasses.is_dataclass(settings)
+
+
+def test_a_sample_that_the_engine_refuses_is_written_as_an_error(make_batch: Any) -> None:
+    batch = make_batch([*easy(5), {"answer": "x", "p": 1, "fault": "engine refuses"}])
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    bad = [row for row in batch.rows() if row["problem_id"] == "p0005"]
+    assert len(bad) == 8 and all(row["status"] == "error" and "can not be drawn" in row["evidence"] for row in bad)
+
+
+def test_two_jobs_on_one_run_the_second_is_refused(make_batch: Any) -> None:
+    from workers.claim import RunHeldError, claim_run
+    from workers.storage import open_storage
+
+    batch = make_batch(easy(30, token_s=0.02))
+    refusals = []
+
+    def intrude(status: Any) -> None:
+        if status.get("samples") and not refusals:
+            try:
+                claim_run(open_storage(batch.uri), 1, 3.0)
+            except RunHeldError as error:
+                refusals.append(str(error))
+
+    batch.display.on_update = intrude
+    assert batch.run().summary["complete"]
+    assert refusals and "is working on this run" in refusals[0]
