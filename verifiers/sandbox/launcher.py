@@ -204,7 +204,7 @@ def _become(spec: Spec, group: cgroups.Group | None, told: int, tell: int) -> No
         os.setresuid(NOBODY, NOBODY, NOBODY)
     os.umask(0o022)
     os.chdir(spec["cwd"] if namespaces else "/")
-    # A new program lays out its memory and its threads' stacks by this limit. Deep recursion in a cell needs a high one;
+    # A new program lays out its memory and its threads by this limit. Deep recursion in a cell needs a high one;
     # for a program with threads of its own it would be address space wasted.
     _set_limits(spec["limits"], 1 << 30 if spec["administrator"] else 8 << 20)
     for number in range(1, signal.NSIG):

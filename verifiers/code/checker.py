@@ -1,0 +1,113 @@
+"""Checks programs: `CodeChecker` runs a solution against the tests of its problem, in sandboxes.
+
+Promises: expected outputs and test code never enter the candidate's process; `verified` needs the right answer,
+received and compared here, to every test; `refuted` names the first test that failed. The tier of protection stands in
+every verdict's evidence, and without a real one nothing runs (`allow_unprotected = true` overrides that, loudly).
+Does not: prove programs right, only that they pass the tests; decide when a limit was hit (`undecided`); hide the
+tests' inputs from the candidate.
+Thread-safe. `num_workers` programs run side by side; each holds one slot (a room with a warm interpreter) while it
+runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+import time
+from typing import Any
+
+from verifiers.code import assertions, extraction, functions, references, streams
+from verifiers.code.evidence import Outcome
+from verifiers.code.pool import Pool
+from verifiers.code.runs import Deadline
+from verifiers.sandbox.room import SandboxError, Tier, detect
+from verifiers.types import Limits, Problem, Status, Verdict
+
+VERSION = "1"
+_ATTEMPTS = 2
+"""A slot that broke under one run is replaced and the run repeated once, before it counts as our error."""
+_CACHED_REFERENCES = 256
+
+
+class CodeChecker:
+    """The checker of kind `code`. Settings: `allow_unprotected`, `tmp_mb` (size of a program's private /tmp)."""
+
+    name = "code"
+    version = VERSION
+    default_limits = Limits(wall_s=30.0, cpu_s=10.0, memory_mb=1024, output_kb=4096, processes=32)
+
+    def __init__(
+        self, num_workers: int = 1, *, allow_unprotected: bool = False, tmp_mb: int = 64, tier: Tier | None = None
+    ) -> None:
+        """Raises SandboxError on a machine without protection, unless allowed to go on."""
+        self.tier = tier or detect()
+        if not self.tier.protected:
+            if not allow_unprotected:
+                raise SandboxError(
+                    "this machine offers no protection for untrusted programs (see `proofmill doctor`): "
+                    "set verify.code.allow_unprotected = true to run them all the same"
+                )
+            print("WARNING: running untrusted programs WITHOUT ANY PROTECTION (allow_unprotected)", file=sys.stderr)
+        self._pool = Pool(self.tier, num_workers, tmp_mb=tmp_mb, allow_unprotected=allow_unprotected)
+        self._references: dict[str, tuple[Problem, references.Reference]] = {}
+        self._lock = threading.Lock()
+
+    def check_problem(self, problem: Problem) -> str | None:
+        try:
+            self._reference(problem)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _reference(self, problem: Problem) -> references.Reference:
+        """Parsed once per problem: a batch checks many solutions of each."""
+        with self._lock:
+            cached = self._references.get(problem.id)
+        if cached and cached[0] is problem:
+            return cached[1]
+        reference = references.parse(problem.reference)
+        with self._lock:
+            if len(self._references) >= _CACHED_REFERENCES:
+                self._references.pop(next(iter(self._references)))
+            self._references[problem.id] = (problem, reference)
+        return reference
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        limits = limits or self.default_limits
+        began = time.monotonic()
+        try:
+            outcome, began = self._judge(problem, text, limits)
+        except extraction.MalformedError as error:
+            outcome = Outcome(Status.MALFORMED, str(error), {})
+        except SandboxError as error:
+            outcome = Outcome(Status.ERROR, "sandbox failure", {"detail": str(error)[:500]})
+        except ValueError as error:
+            outcome = Outcome(Status.ERROR, "unusable reference", {"detail": str(error)[:500]})
+        evidence = {**outcome.evidence, "tier": str(self.tier)}
+        seconds = time.monotonic() - began
+        return Verdict(outcome.status, outcome.reason, evidence, self.name, self.version, seconds, limits)
+
+    def _judge(self, problem: Problem, text: str, limits: Limits) -> tuple[Outcome, float]:
+        """The outcome and when its work began: waiting for a free slot is nobody's slowness."""
+        reference = self._reference(problem)
+        if len(text) > limits.text_chars:
+            raise extraction.MalformedError("text too long")
+        program = extraction.extract(text, reference.language, reference.entry_point, reference.prompt)
+        if reference.memory_limit_mb is not None:
+            limits = dataclasses.replace(limits, memory_mb=min(limits.memory_mb, reference.memory_limit_mb))
+        judge: Any = {"stdin": streams.judge, "function": functions.judge, "assert": assertions.judge}[reference.mode]
+        for attempt in range(1, _ATTEMPTS + 1):
+            with self._pool.slot(reference.language, limits) as slot:
+                began = time.monotonic()
+                try:
+                    outcome: Outcome = judge(slot, reference, program, limits, Deadline.after(limits.wall_s))
+                    return outcome, began
+                except SandboxError:
+                    slot.broken = True
+                    if attempt == _ATTEMPTS:
+                        raise
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self._pool.close()

@@ -1,0 +1,335 @@
+"""Reads the one program out of a model's text.
+
+The rules, in order:
+
+1. What comes before the last `</think>` is thought, not answer.
+2. Fenced blocks (``` or ~~~; the last one may lack its closing fence). A block with another language's tag is no
+   candidate, nor is one that does not parse. Of the rest the last that defines the entry point is taken, for `stdin`
+   the last one that does anything; one with the language's own tag goes before untagged ones. Names it uses and does
+   not define are looked for in the earlier blocks, which are then put before it.
+3. Without a fence: the whole text if it parses, else the longest run of lines that does, starting at a line that looks
+   like code (`def`, `class`, `import`, `from`, `@`, `async`; for `stdin` also an assignment or a call).
+4. HumanEval: a text that does not define the entry point is read as the continuation of the prompt.
+5. The entry point may be missing under its name: a method of that name in a class `Solution` is taken, else the only
+   public top-level function. Evidence tells when.
+
+Anything else is malformed: `extract` raises MalformedError with a short reason. Parsing is all that is done here;
+nothing of the text is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dataclasses
+import re
+import warnings
+
+_MAX_BLOCKS = 200
+_MAX_PROSE_LINES = 3000
+_MAX_TRIES = 60
+"""Parses of one text without fences: enough for prose around one program."""
+_FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[ \t]*([^\n`]*)$")
+_TAGS = {
+    "python": {"python", "py", "python3", "py3", "pycon", "python2", "sage"},
+    "cpp": {"cpp", "c++", "cc", "cxx", "c", "cpp17", "cpp20", "c++17", "c++20"},
+    "javascript": {"javascript", "js", "node", "nodejs", "mjs", "cjs"},
+}
+_CODE_START = re.compile(r"^(def |class |import |from \S+ import|@\w|async def )")
+_STATEMENT_START = re.compile(
+    r"^([A-Za-z_][\w.\[\], ]*\s*[+\-*/]?=[^=]|[A-Za-z_][\w.]*\(|for .*:|while .*:|if .*:|print\b)"
+)
+_LOOKS_LIKE_CPP = re.compile(r"^\s*(#\s*include\b|using namespace\b|int main\b)", re.MULTILINE)
+
+
+class MalformedError(ValueError):
+    """No single program could be read; the message is the verdict's reason."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Program:
+    """The extracted source. `entry_point` is what to call, under the name the program has for it."""
+
+    source: str
+    entry_point: str
+    rule: str
+    """Which rule found it: fenced, unfenced, prose, completion."""
+
+
+def parse(source: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Block:
+    tag: str
+    source: str
+
+
+def _blocks(text: str) -> list[_Block]:
+    blocks: list[_Block] = []
+    fence, tag = "", ""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        match = _FENCE.match(line.rstrip("\r"))
+        if not fence:
+            if match:
+                fence, tag, lines = match[1], match[2].strip().lower(), []
+        elif match and match[1][0] == fence[0] and len(match[1]) >= len(fence) and not match[2].strip():
+            blocks.append(_Block(tag, "\n".join(lines)))
+            fence = ""
+        else:
+            lines.append(line)
+    if fence:
+        blocks.append(_Block(tag, "\n".join(lines)))
+    return blocks[-_MAX_BLOCKS:]
+
+
+def defined_names(tree: ast.Module) -> set[str]:
+    """Names bound at the top level, inside its compound statements too, but not inside functions or classes."""
+    names: set[str] = set()
+
+    def visit(statements: list[ast.stmt]) -> None:
+        for node in statements:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(node.name)
+                continue
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+            for field in ("body", "orelse", "finalbody"):
+                visit(getattr(node, field, []))
+            for handler in getattr(node, "handlers", []):
+                visit(handler.body)
+            if not isinstance(node, ast.If | ast.Try | ast.While):
+                for child in ast.walk(node):
+                    if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                        names.add(child.id)
+
+    visit(tree.body)
+    return names
+
+
+def used_names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _does_something(tree: ast.Module) -> bool:
+    """More than literals: `5` and `"text"` are shown output, not a program."""
+    return any(
+        not (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant | ast.Tuple | ast.List | ast.Name | ast.BinOp)
+        )
+        for node in tree.body
+    )
+
+
+def _resolve(tree: ast.Module, entry_point: str) -> str | None:
+    """What to call for `entry_point` in this program, or None."""
+    owner, _, name = entry_point.rpartition(".")
+    names = defined_names(tree)
+    methods = {
+        f"{node.name}.{item.name}"
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for item in node.body
+        if isinstance(item, ast.FunctionDef)
+    }
+    if not owner:
+        if name in names:
+            return name
+        return f"Solution.{name}" if f"Solution.{name}" in methods else None
+    if entry_point in methods or (owner in names and not any(m.startswith(owner + ".") for m in methods)):
+        return entry_point
+    return name if name in names else None
+
+
+def _only_function(tree: ast.Module) -> str | None:
+    functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
+    if len(functions) == 1 and not any(isinstance(n, ast.ClassDef) for n in tree.body):
+        return functions[0]
+    return None
+
+
+def _with_earlier(block: _Block, tree: ast.Module, earlier: list[tuple[_Block, ast.Module]]) -> str:
+    """The block, preceded by the earlier ones that define what it lacks."""
+    missing = used_names(tree) - defined_names(tree) - set(dir(builtins))
+    needed = []
+    for other, other_tree in reversed(earlier):
+        provided = defined_names(other_tree)
+        if provided & missing and not provided & defined_names(tree):
+            needed.append(other.source)
+            missing |= used_names(other_tree) - set(dir(builtins))
+    return "\n".join([*reversed(needed), block.source])
+
+
+def _from_fences(blocks: list[_Block], entry_point: str) -> Program | None:
+    own = _TAGS["python"]
+    usable = []
+    for block in blocks:
+        if block.tag.split(" ")[0].strip("{}.") in own or not block.tag:
+            source = block.source
+            tree = parse(source)
+            if tree is None:
+                source = _dedent(source)
+                tree = parse(source)
+            if tree is not None and tree.body and _does_something(tree):
+                usable.append((_Block(block.tag, source), tree))
+    tagged = [entry for entry in usable if entry[0].tag]
+    for group in (tagged, usable):
+        for position in range(len(group) - 1, -1, -1):
+            block, tree = group[position]
+            target = _resolve(tree, entry_point) if entry_point else ""
+            if target is not None:
+                return Program(_with_earlier(block, tree, group[:position]), target, "fenced")
+    if entry_point:
+        for block, tree in reversed(tagged or usable):
+            name = _only_function(tree)
+            if name:
+                earlier = [entry for entry in usable if entry[0] is not block]
+                return Program(_with_earlier(block, tree, earlier), name, "fenced, entry point under another name")
+    return None
+
+
+def _dedent(source: str) -> str:
+    lines = source.split("\n")
+    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
+    margin = min(indents, default=0)
+    return "\n".join(line[margin:] if line.strip() else "" for line in lines)
+
+
+def _from_prose(text: str, entry_point: str) -> Program | None:
+    lines = text.split("\n")[-_MAX_PROSE_LINES:]
+    starts = [i for i, line in enumerate(lines) if _CODE_START.match(line)]
+    if not entry_point:
+        starts = sorted({*starts, *(i for i, line in enumerate(lines) if _STATEMENT_START.match(line))})
+    tries = 0
+    for start in starts:
+        # A run of code ends before a line at the margin that cannot follow; each end is tried once, the longest first.
+        ends = [
+            i for i in range(start + 1, len(lines)) if lines[i][:1].strip() and not lines[i].startswith((")", "]", "}"))
+        ]
+        for end in [len(lines), *reversed(ends)]:
+            tries += 1
+            if tries > _MAX_TRIES * 10:
+                return None
+            source = "\n".join(lines[start:end])
+            tree = parse(source)
+            if tree is None or not _does_something(tree):
+                continue
+            target = _resolve(tree, entry_point) if entry_point else ""
+            if target is not None:
+                return Program(source, target, "prose")
+            if (name := _only_function(tree)) is not None:
+                return Program(source, name, "prose, entry point under another name")
+            break
+    return None
+
+
+def preamble(prompt: str, entry_point: str) -> str:
+    """The prompt's imports and finished helpers: its top level without the entry point and empty functions."""
+    tree = parse(prompt) or parse(prompt + "\n    pass\n")
+    if tree is None:
+        return ""
+
+    def finished(node: ast.stmt) -> bool:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if _is_docstring(node.body[0]) else node.body
+            return node.name != entry_point and any(not isinstance(n, ast.Pass) for n in body)
+        return True
+
+    return "\n".join(ast.unparse(node) for node in tree.body if finished(node) and not _is_docstring(node))
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _from_completion(text: str, prompt: str, entry_point: str) -> Program | None:
+    """A bare function body after its prompt; generation may have gone on past its end."""
+    body = text.strip("\n").rstrip()
+    lines = body.split("\n")
+    if lines and not lines[0].startswith((" ", "\t")):
+        # Models often lose the first line's indentation, or the whole body's.
+        rest = [line for line in lines[1:] if line.strip()]
+        if rest and all(line.startswith((" ", "\t")) for line in rest):
+            lines[0] = rest[0][: len(rest[0]) - len(rest[0].lstrip())] + lines[0]
+        else:
+            lines = ["    " + line for line in lines]
+    ends = [i for i in range(1, len(lines)) if lines[i][:1].strip()]
+    for end in [len(lines), *reversed(ends[:_MAX_TRIES])]:
+        source = prompt.rstrip() + "\n" + "\n".join(lines[:end]) + "\n"
+        tree = parse(source)
+        if tree is not None and _resolve(tree, entry_point) is not None:
+            return Program(source, entry_point, "completion")
+    return None
+
+
+def _extract_python(text: str, entry_point: str, prompt: str) -> Program:
+    blocks = _blocks(text)
+    program = _from_fences(blocks, entry_point)
+    if program is None and not blocks:
+        tree = parse(text)
+        if tree is not None and tree.body and _does_something(tree):
+            target = _resolve(tree, entry_point) if entry_point else ""
+            if target is None and not prompt:
+                target = _only_function(tree)
+            if target is not None:
+                program = Program(text, target, "unfenced")
+    if program is None and prompt and entry_point:
+        bodies = [block.source for block in blocks if not block.tag or block.tag in _TAGS["python"]] or [text]
+        program = _from_completion(bodies[-1], prompt, entry_point)
+    if program is None and not blocks:
+        program = _from_prose(text, entry_point)
+    if program is None:
+        if blocks and not any(parse(_dedent(block.source)) for block in blocks):
+            raise MalformedError("no fenced block is a Python program")
+        raise MalformedError(f"no program that defines {entry_point}" if entry_point else "no program found")
+    if prompt and program.rule != "completion" and (before := preamble(prompt, entry_point)):
+        program = dataclasses.replace(program, source=_after_future_imports(program.source, before))
+    return program
+
+
+def _after_future_imports(source: str, before: str) -> str:
+    """`before` put in front, but below `from __future__` lines, which must stay first."""
+    future = [line for line in source.split("\n") if line.startswith("from __future__ import")]
+    return (
+        "\n".join([*future, before, source])
+        if not future
+        else "\n".join(
+            [*future, before, *(line for line in source.split("\n") if not line.startswith("from __future__ import"))]
+        )
+    )
+
+
+def _extract_other(text: str, language: str) -> Program:
+    own = _TAGS[language]
+    blocks = _blocks(text)
+    tagged = [block for block in blocks if block.tag.split(" ")[0] in own]
+    untagged = [block for block in blocks if not block.tag and block.source.strip()]
+    if language == "cpp":
+        untagged = [block for block in untagged if _LOOKS_LIKE_CPP.search(block.source)]
+    for group in (tagged, untagged):
+        if group:
+            return Program(group[-1].source, "", "fenced")
+    if not blocks and text.strip() and (language != "cpp" or _LOOKS_LIKE_CPP.search(text)):
+        return Program(text, "", "unfenced")
+    raise MalformedError(f"no {language} program found")
+
+
+def extract(text: str, language: str = "python", entry_point: str = "", prompt: str = "") -> Program:
+    """Raises MalformedError."""
+    _, marker, answer = text.rpartition("</think>")
+    if marker:
+        text = answer
+    if not text.strip():
+        raise MalformedError("empty answer")
+    text = text.replace("\r\n", "\n")
+    if language != "python":
+        return _extract_other(text, language)
+    return _extract_python(text, entry_point, prompt)

@@ -1,0 +1,254 @@
+"""Values that cross the channel between judge, test program and candidate: plain data in tagged JSON.
+
+Promises: `decode` yields exact builtin types (and `Linked`) only, so that no object with an equality of its own can
+reach a comparison; it raises ValueError for anything else. `encode` reduces subclasses of builtin types (defaultdict,
+IntEnum, named tuples, numpy scalars) to the plain value they hold, reading it with the base type's own methods.
+Does not: keep identity or sharing, nor carry functions (the peers of an assert problem pass those by number).
+Runs in the cells too: standard library only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+MAX_DEPTH = 200
+"""Nesting: deeper than any honest test, shallow enough for every recursion here."""
+MAX_NODES = 1_000_000
+"""Elements of one value, and nodes of one linked list or tree: a cycle ends here."""
+_PLAIN_INT = 1 << 63
+
+
+class Linked:
+    """A linked list or binary tree as the flat list of its values, as LeetCode writes them."""
+
+    __slots__ = ("kind", "values")
+
+    def __init__(self, kind: str, values: list[Any]) -> None:
+        self.kind = kind
+        self.values = values
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({self.values!r})"
+
+
+class NotPlainDataError(ValueError):
+    """A value that can not cross: `str` names its type."""
+
+
+# --- encode ----------------------------------------------------------------------------------------------------------
+
+
+def _list_nodes(value: Any) -> list[Any]:
+    values: list[Any] = []
+    while value is not None:
+        values.append(value.val)
+        value = value.next
+        if len(values) > MAX_NODES:
+            raise NotPlainDataError("linked list with a cycle, or too long")
+    return values
+
+
+def _tree_nodes(value: Any) -> list[Any]:
+    """Level order with None for missing children, without the trailing ones."""
+    values: list[Any] = []
+    level = [value]
+    while level:
+        below = []
+        for node in level:
+            values.append(None if node is None else node.val)
+            if node is not None:
+                below += [node.left, node.right]
+        level = below if any(node is not None for node in below) else []
+        if len(values) > MAX_NODES:
+            raise NotPlainDataError("tree with a cycle, or too large")
+    while values and values[-1] is None:
+        values.pop()
+    return values
+
+
+def encode(value: Any, other: Callable[[Any], Any] | None = None) -> Any:
+    """The JSON form of `value`. `other` encodes what is not plain data; without it that raises NotPlainDataError."""
+    budget = [MAX_NODES]
+
+    def refuse(value: Any) -> Any:
+        if other is not None:
+            return other(value)
+        kind = type(value)
+        raise NotPlainDataError(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."))
+
+    def items(values: Any, depth: int) -> list[Any]:
+        return [walk(item, depth + 1) for item in values]
+
+    def walk(value: Any, depth: int) -> Any:
+        budget[0] -= 1
+        if depth > MAX_DEPTH or budget[0] < 0:
+            raise NotPlainDataError("nested too deeply" if depth > MAX_DEPTH else "too many elements")
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, int):
+            plain = int.__int__(value)
+            return plain if -_PLAIN_INT < plain < _PLAIN_INT else {"$int": hex(plain)}
+        if isinstance(value, float):
+            number = float.__float__(value)
+            return number if math.isfinite(number) else {"$float": repr(number)}
+        if isinstance(value, list):
+            return items(list.__iter__(value), depth)
+        if isinstance(value, tuple):
+            return {"$tuple": items(tuple.__iter__(value), depth)}
+        if isinstance(value, dict):
+            pairs = list(dict.items(value))
+            if all(type(key) is str and not key.startswith("$") for key, _ in pairs):
+                return {key: walk(item, depth + 1) for key, item in pairs}
+            return {"$dict": [[walk(key, depth + 1), walk(item, depth + 1)] for key, item in pairs]}
+        if isinstance(value, set):
+            return {"$set": items(set.__iter__(value), depth)}
+        if isinstance(value, frozenset):
+            return {"$frozenset": items(frozenset.__iter__(value), depth)}
+        if isinstance(value, bytearray):
+            return {"$bytearray": base64.b64encode(value).decode()}
+        if isinstance(value, bytes):
+            return {"$bytes": base64.b64encode(value).decode()}
+        if isinstance(value, complex):
+            return {"$complex": [walk(value.real, depth + 1), walk(value.imag, depth + 1)]}
+        if isinstance(value, range):
+            return {"$range": [value.start, value.stop, value.step]}
+        kind = type(value)
+        if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "shape", None) == ():
+            return walk(value.item(), depth + 1)
+        if hasattr(value, "val") and hasattr(value, "next"):
+            return {"$list_node": items(_list_nodes(value), depth)}
+        if hasattr(value, "val") and hasattr(value, "left") and hasattr(value, "right"):
+            return {"$tree_node": items(_tree_nodes(value), depth)}
+        return refuse(value)
+
+    return walk(value, 0)
+
+
+# --- decode ----------------------------------------------------------------------------------------------------------
+
+
+def _number(text: Any) -> float:
+    if text not in ("nan", "inf", "-inf"):
+        raise ValueError("$float is for nan, inf and -inf")
+    return float(text)
+
+
+def _complex(parts: Any) -> complex:
+    real, imag = parts
+    if not all(type(part) in (int, float) for part in parts):
+        raise ValueError("$complex takes two numbers")
+    return complex(real, imag)
+
+
+def _typed(kind: type, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def checked(value: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected a {kind.__name__}")
+        return convert(value)
+
+    return checked
+
+
+def _linked(kind: str) -> Callable[[list[Any]], Linked | None]:
+    return lambda values: Linked(kind, values) if values else None
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "$tuple": _typed(list, tuple),
+    "$set": _typed(list, set),
+    "$frozenset": _typed(list, frozenset),
+    "$dict": _typed(list, lambda pairs: {key: value for key, value in pairs}),  # noqa: C416 (must be pairs exactly)
+    "$bytes": _typed(str, lambda text: base64.b64decode(text, validate=True)),
+    "$bytearray": _typed(str, lambda text: bytearray(base64.b64decode(text, validate=True))),
+    "$float": _number,
+    "$complex": _typed(list, _complex),
+    "$range": _typed(list, lambda parts: range(*parts)),
+    "$int": _typed(str, lambda text: int(text, 16)),
+    "$list_node": _typed(list, _linked("list_node")),
+    "$tree_node": _typed(list, _linked("tree_node")),
+}
+
+Decoders = dict[str, Callable[[Any], Any]]
+
+
+def _object_hook(extra: Decoders | None) -> Callable[[dict[str, Any]], Any]:
+    decoders = {**_DECODERS, **extra} if extra else _DECODERS
+
+    def hook(row: dict[str, Any]) -> Any:
+        if len(row) == 1:
+            ((key, value),) = row.items()
+            if key in decoders:
+                try:
+                    return decoders[key](value)
+                except (TypeError, OverflowError) as error:  # unhashable elements, wrong arity, …
+                    raise ValueError(f"{key}: {error}") from None
+        if any(key.startswith("$") for key in row):
+            raise ValueError(f"unknown tag among {list(row)[:3]}")
+        return row
+
+    return hook
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def decode(text: str | bytes, extra: Decoders | None = None) -> Any:
+    """The value of a JSON text. Raises ValueError for anything that `encode` can not have written."""
+    try:
+        return json.loads(text, object_hook=_object_hook(extra), parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def decode_object(value: Any) -> Any:
+    """The value of an already parsed JSON object, as a problem file holds it. Raises ValueError."""
+    return decode(json.dumps(value))
+
+
+# --- compare ---------------------------------------------------------------------------------------------------------
+
+
+def same(
+    expected: Any, got: Any, *, tuples_are_lists: bool = False, rel: float | None = None, abs_: float | None = None
+) -> bool:
+    """Equality of decoded values by exact type and value: 1, 1.0 and True differ, and so do [1] and (1,).
+
+    With `rel` or `abs_`, numbers (not booleans) compare within that tolerance, whatever their types. NaN equals NaN.
+    """
+
+    def numbers(a: Any, b: Any) -> bool:
+        try:
+            return math.isclose(a, b, rel_tol=rel or 0.0, abs_tol=abs_ or 0.0) or (math.isnan(a) and math.isnan(b))
+        except OverflowError:  # an integer beyond every float
+            return bool(a == b)
+
+    def walk(a: Any, b: Any) -> bool:
+        kind, other = type(a), type(b)
+        if (rel is not None or abs_ is not None) and kind in (int, float) and other in (int, float):
+            return numbers(a, b)
+        if tuples_are_lists:
+            kind, other = (list if k is tuple else k for k in (kind, other))
+        if kind is not other:
+            return False
+        if kind in (list, tuple):
+            return len(a) == len(b) and all(map(walk, a, b))
+        if kind is dict:
+            keys = {key: key for key in b}
+            return len(a) == len(b) and all(k in b and walk(k, keys[k]) and walk(v, b[k]) for k, v in a.items())
+        if kind in (set, frozenset):
+            members = {member: member for member in b}
+            return len(a) == len(b) and all(m in members and walk(m, members[m]) for m in a)
+        if kind is Linked:
+            return a.kind == b.kind and walk(a.values, b.values)
+        if kind is float:
+            return bool(a == b) or (math.isnan(a) and math.isnan(b))
+        return bool(a == b)
+
+    return walk(expected, got)
