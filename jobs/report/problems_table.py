@@ -35,10 +35,12 @@ BUCKET_ROWS = 2_000_000
 """Samples sorted in memory at once: about 60 bytes each."""
 TABLE = "problems.parquet"
 FLUSH_ROWS = 50_000
+DIFFICULTY_CHARS = 40
+"""It comes from a problem file and heads a table row."""
 
 _COLUMNS = [
     *("run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "sample_index", "round", "status"),
-    *("prompt_tokens", "completion_tokens", "generation_s", "verify_s"),
+    *("prompt_tokens", "completion_tokens", "generation_s", "verify_s", "meta"),
 ]
 _STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 
@@ -49,6 +51,8 @@ class ProblemResult:
 
     row: dict[str, Any]
     stopped: Stopped | None
+    difficulty: str = ""
+    """`meta.difficulty` or `meta.level` of the problem, where its set has one."""
 
 
 def write_problems_table(run_uri: str, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> int:
@@ -100,6 +104,7 @@ _NARROW = pa.schema(
         *(("stopping_rule", pa.string()), ("sample_index", pa.int32()), ("round", pa.int16())),
         *(("status", pa.int8()), ("prompt_tokens", pa.int32()), ("completion_tokens", pa.int32())),
         *(("generation_s", pa.float64()), ("verify_s", pa.float64()), ("key", pa.uint64())),
+        ("meta", pa.string()),
     ]
 )
 _ENCODED = pa.schema(
@@ -169,6 +174,13 @@ def _read_rule(rule: str) -> tuple[dict[str, Any], Plan]:
 
 
 @lru_cache(maxsize=65536)
+def _difficulty(meta: str) -> str:
+    fields = json.loads(meta) if meta else {}
+    value = fields.get("difficulty", fields.get("level", "")) if isinstance(fields, dict) else ""
+    return str(value)[:DIFFICULTY_CHARS] if isinstance(value, str | int | float) else ""
+
+
+@lru_cache(maxsize=65536)
 def _pass_rate(stopped: Stopped) -> estimates.Estimate:
     return estimates.pass_rate(stopped)
 
@@ -202,7 +214,7 @@ def _result(first: dict[str, Any], index: np.ndarray, numbers: dict[str, np.ndar
         "generation_s": float(numbers["generation_s"].sum()),
         "verify_s": float(np.nansum(numbers["verify_s"])),
     }
-    return ProblemResult(row, stopped)
+    return ProblemResult(row, stopped, _difficulty(first["meta"]))
 
 
 def _chains(plan: Plan, index: np.ndarray, numbers: dict[str, np.ndarray]) -> tuple[list[Outcome], dict[int, int]]:

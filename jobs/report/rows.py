@@ -49,7 +49,7 @@ def read_batches(storage: Storage, columns: Sequence[str]) -> Iterator[tuple[str
 
 REPEATING = frozenset(
     {"problem_id", "kind", "domain", "source", "split", "stopping_rule", "status", "reason", "checker"}
-    | {"checker_version", "tier", "finish_reason", "reference", "model", "run_id"}
+    | {"checker_version", "tier", "finish_reason", "reference", "meta", "model", "run_id"}
 )
 
 

@@ -1,0 +1,260 @@
+"""Two runs side by side: `compare.html`, in the same form as a run's report.
+
+Promises: problems are matched by id; the difference of pass rates is taken over problems that have an unbiased estimate
+in both runs, with a paired interval, and not shown for others; solved sets differ by what was drawn, so a problem
+solved in one run only is listed with the interval of its pass rate in the other.
+Does not: hold more than one small record for each problem of the first run in memory.
+Fails with RunError or StorageError.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from markupsafe import Markup
+from scipy.stats import t
+
+from jobs.report import formats
+from jobs.report.charts import pass_curve
+from jobs.report.page import common_k, environment, estimate_note, headline, line
+from jobs.report.problems_table import iter_problems
+from jobs.report.statistics import Group, RunStatistics, gather
+from workers import estimates
+from workers.estimates import Estimate
+from workers.parts import list_parts
+from workers.storage import Storage, open_storage
+
+COMPARISON = "compare.html"
+MAX_LISTED = 12
+"""Problems of each one-sided set that are listed with their prompts."""
+MAX_REASONS = 12
+
+
+class Brief(NamedTuple):
+    """What is kept of a problem of the first run."""
+
+    solved: bool
+    rate: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclasses.dataclass(slots=True)
+class OneSided:
+    """A problem solved in one run only."""
+
+    problem_id: str
+    domain: str
+    other: Brief
+    """In the run that did not solve it."""
+    prompt: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class Comparison:
+    first: RunStatistics
+    second: RunStatistics
+    common: int = 0
+    both: int = 0
+    neither: int = 0
+    num_only_first: int = 0
+    num_only_second: int = 0
+    only_first: list[OneSided] = dataclasses.field(default_factory=list)
+    only_second: list[OneSided] = dataclasses.field(default_factory=list)
+    difference: Estimate | None = None
+    """Mean of pass@1 of the second run minus the first, over common problems estimated in both."""
+    num_paired: int = 0
+
+    @property
+    def significant(self) -> bool:
+        return self.difference is not None and not self.difference.low <= 0 <= self.difference.high
+
+
+def compare_runs(first_uri: str, second_uri: str, out: str = "") -> str:
+    """Writes `compare.html` to the folder `out` (the second run's, if empty) and returns its URI."""
+    storage = open_storage(out or second_uri)
+    storage.replace(COMPARISON, render_comparison(compare(first_uri, second_uri)).encode())
+    return f"{storage.uri.rstrip('/')}/{COMPARISON}"
+
+
+def compare(first_uri: str, second_uri: str) -> Comparison:
+    """Reads both runs."""
+    comparison = Comparison(gather(first_uri, with_examples=False), gather(second_uri, with_examples=False))
+    kept: dict[str, Brief] = {}
+    first, second = open_storage(first_uri), open_storage(second_uri)
+    for result in iter_problems(first):
+        kept[result.row["problem_id"]] = _brief(result.row)
+    moments = np.zeros(3)
+    for result in iter_problems(second):
+        row = result.row
+        mine, theirs = _brief(row), kept.get(row["problem_id"])
+        if theirs is None:
+            continue
+        comparison.common += 1
+        comparison.both += mine.solved and theirs.solved
+        comparison.neither += not mine.solved and not theirs.solved
+        if theirs.solved and not mine.solved:
+            comparison.num_only_first += 1
+            _list(comparison.only_first, OneSided(row["problem_id"], row["domain"], mine))
+        if mine.solved and not theirs.solved:
+            comparison.num_only_second += 1
+            _list(comparison.only_second, OneSided(row["problem_id"], row["domain"], theirs))
+        if mine.rate is not None and theirs.rate is not None:
+            change = mine.rate - theirs.rate
+            moments += (1, change, change * change)
+    comparison.num_paired = int(moments[0])
+    comparison.difference = _paired(*moments)
+    _read_prompts(first, comparison.only_first)
+    _read_prompts(second, comparison.only_second)
+    return comparison
+
+
+def _brief(row: dict[str, Any]) -> Brief:
+    return Brief(row["solved"], row["pass_rate"], row["pass_rate_low"], row["pass_rate_high"])
+
+
+def _list(listed: list[OneSided], problem: OneSided) -> None:
+    """Keeps the ones that are most telling: those whose pass rate in the other run is bounded lowest."""
+    listed.append(problem)
+    listed.sort(key=lambda each: (1.0 if each.other.high is None else each.other.high, each.problem_id))
+    del listed[MAX_LISTED:]
+
+
+def _paired(number: float, total: float, squares: float) -> Estimate | None:
+    """Student's interval of a mean of differences."""
+    if number < 2:
+        return None
+    mean = total / number
+    variance = max(0.0, (squares - number * mean * mean) / (number - 1))
+    half = float(t.isf((1 - estimates.CONFIDENCE) / 2, number - 1)) * math.sqrt(variance / number)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _read_prompts(storage: Storage, listed: Sequence[OneSided]) -> None:
+    wanted = {problem.problem_id: problem for problem in listed}
+    system, root = storage.arrow()
+    for name in list_parts(storage) if wanted else []:
+        missing = [problem_id for problem_id, problem in wanted.items() if not problem.prompt]
+        if not missing:
+            return
+        with system.open_input_file(f"{root}/{name.key}") as source:
+            chosen = pc.field("problem_id").isin(missing)
+            table = pq.read_table(source, columns=["problem_id", "prompt"], filters=chosen)
+        for row in table.to_pylist():
+            wanted[row["problem_id"]].prompt = row["prompt"]
+
+
+def render_comparison(c: Comparison) -> str:
+    """The page as text."""
+    first, second = c.first, c.second
+    curves = [("first", first), ("second", second)]
+    lines = [line(colour, colour, s.total.curve()) for colour, s in curves if s.total.estimated]
+    shared = min(common_k(first.total), common_k(second.total))
+    names = sorted({*first.domains, *second.domains})
+    levels = sorted({*first.difficulties, *second.difficulties})
+    return (
+        environment()
+        .get_template("compare.html")
+        .render(
+            c=c,
+            runs=[
+                ("first", first, headline(first), estimate_note(first.total)),
+                ("second", second, headline(second), estimate_note(second.total)),
+            ],
+            curve=pass_curve(lines) if lines else Markup(""),
+            common_k=shared,
+            figures=figures(first, second, shared),
+            domains=[(name, first.domains.get(name), second.domains.get(name)) for name in names],
+            difficulties=[(level, first.difficulties.get(level), second.difficulties.get(level)) for level in levels],
+            reasons=reasons(first, second),
+            confidence=formats.percent(estimates.CONFIDENCE, 0),
+        )
+    )
+
+
+class Figure(NamedTuple):
+    """A row of the table of figures; `better` is `better`, `worse` or empty."""
+
+    label: str
+    first: str
+    second: str
+    change: str
+    better: str
+
+
+def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]:
+    """Headline figures side by side."""
+
+    def row(label: str, show: Any, a: float | None, b: float | None, up: bool | None) -> Figure:
+        change, better = "", ""
+        if a and b is not None:
+            change = f"{(b - a) / a:+.0%}"
+            if up is not None and round(b / a, 3) != 1:
+                better = "better" if (b > a) == up else "worse"
+        return Figure(label, show(a), show(b), change, better)
+
+    def ratio(count: float, of: float) -> float | None:
+        return count / of if of else None
+
+    def point(group: Group, at: int) -> float | None:
+        found = group.pass_at(at)
+        return found.estimate.value if found else None
+
+    def per_hour(s: RunStatistics) -> float | None:
+        gpu_s = s.summary.get("gpu_s")
+        return ratio(s.total.statuses["verified"] * 3600, gpu_s) if isinstance(gpu_s, int | float) else None
+
+    def per_dollar(s: RunStatistics) -> float | None:
+        usd = s.price()
+        return ratio(usd, s.total.statuses["verified"]) if usd is not None else None
+
+    a, b = first.total, second.total
+    rows = [
+        row("problems", formats.number, a.problems, b.problems, None),
+        row("problems solved", formats.percent, a.solved / a.problems, b.solved / b.problems, True),
+        row("pass@1", formats.percent, point(a, 1), point(b, 1), True),
+        row(f"pass@{k}", formats.percent, point(a, k), point(b, k), True) if k > 1 else None,
+        row("verified solutions", formats.number, a.statuses["verified"], b.statuses["verified"], None),
+        row("samples", formats.number, a.samples, b.samples, None),
+        row("generated tokens", formats.short, a.completion_tokens, b.completion_tokens, None),
+        row("tokens per verified solution", formats.number, a.tokens_per_verified, b.tokens_per_verified, False),
+        row(
+            "tokens per solved problem",
+            formats.number,
+            ratio(a.completion_tokens, a.solved),
+            ratio(b.completion_tokens, b.solved),
+            False,
+        ),
+        row("verified solutions per GPU-hour", formats.number, per_hour(first), per_hour(second), True),
+        row("cost per verified solution", formats.dollars, per_dollar(first), per_dollar(second), False),
+        row(
+            "malformed samples",
+            formats.percent,
+            ratio(a.statuses["malformed"], a.samples),
+            ratio(b.statuses["malformed"], b.samples),
+            False,
+        ),
+        row(
+            "undecided and errors",
+            formats.percent,
+            ratio(a.statuses["undecided"] + a.statuses["error"], a.samples),
+            ratio(b.statuses["undecided"] + b.statuses["error"], b.samples),
+            False,
+        ),
+    ]
+    return [each for each in rows if each and (each.first, each.second) != (formats.DASH, formats.DASH)]
+
+
+def reasons(first: RunStatistics, second: RunStatistics) -> list[tuple[tuple[str, str, str], float, float]]:
+    """Reasons whose share of the samples changed most."""
+    sizes = max(1, first.total.samples), max(1, second.total.samples)
+    keys: Iterable[tuple[str, str, str]] = {*first.reasons, *second.reasons}
+    shares = [(key, first.reasons[key] / sizes[0], second.reasons[key] / sizes[1]) for key in keys]
+    shares = [row for row in shares if row[0][1] != "verified"]
+    return sorted(shares, key=lambda row: (-abs(row[2] - row[1]), row[0]))[:MAX_REASONS]

@@ -1,0 +1,255 @@
+"""`report.html` of one run: one file without scripts, fonts or network, readable on a phone and in the dark.
+
+Promises: whatever a model, a checker or a problem file wrote is escaped (jinja2 autoescape, and a content security
+policy that allows no script at all); a run without `run.json`, without cost or without estimates gives a report that
+leaves these parts out.
+Fails with RunError or StorageError.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from jobs.report import formats
+from jobs.report.charts import Column, Dot, Line, column_chart, occupancy_chart, pass_curve
+from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, Point, RunStatistics, gather
+from workers import estimates
+from workers.storage import open_storage
+
+REPORT = "report.html"
+MAX_REASONS = 12
+MAX_COLUMNS = 14
+MAX_POINTS = 100_000
+
+Json = Any
+
+
+def write_report(run_uri: str, ended: str = "") -> str:
+    """Writes `report.html` beside the samples and returns its URI."""
+    storage = open_storage(run_uri)
+    storage.replace(REPORT, render_report(gather(run_uri, ended)).encode())
+    return f"{storage.uri.rstrip('/')}/{REPORT}"
+
+
+def environment() -> jinja2.Environment:
+    """The templates with their filters."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    result = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    for filter_ in (formats.number, formats.short, formats.percent, formats.dollars, formats.seconds, formats.excerpt):
+        result.filters[filter_.__name__] = filter_
+    return result
+
+
+def render_report(s: RunStatistics) -> str:
+    """The page as text."""
+    total = s.total
+    points = total.curve()
+    domains = sorted(s.domains.items())
+    by_cost = sorted(domains, key=lambda item: item[1].tokens_per_verified or float("inf"))
+    reasons = [item for item in s.reasons.most_common() if item[0][1] != "verified"]
+    usd, verified = s.price(), total.statuses["verified"]
+    occupancy = read_occupancy(s.summary.get("occupancy"))
+    config = s.run.get("config")
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            s=s,
+            total=total,
+            headline=headline(s),
+            headline_points=[points[0], points[-1]] if len(points) > 1 else points,
+            saved=saved_tokens(s),
+            usd=usd,
+            verified=verified,
+            curve=pass_curve([line("", "first", points)]) if points else Markup(""),
+            has_bounds=any(not point.exact for point in points),
+            estimate_note=estimate_note(total),
+            interval_note=interval_note(total),
+            domains=domains,
+            domains_by_cost=by_cost,
+            worst_tokens=max((group.tokens_per_verified or 0 for _, group in domains), default=0) or 1,
+            difficulties=sorted(s.difficulties.items()),
+            common_k=common_k(total),
+            shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],
+            lengths=length_chart(s.lengths),
+            length_statuses=[status for status in STATUSES if status in s.lengths],
+            truncated=s.finish_reasons["length"] / max(1, total.samples),
+            unparsed=total.statuses["malformed"] / max(1, total.samples),
+            reasons=reasons[:MAX_REASONS],
+            hidden_reasons=max(0, len(reasons) - MAX_REASONS),
+            checkers=sorted(s.checkers.items()),
+            positions=[
+                (letter, position, *estimates.clopper_pearson(position.verified, position.samples))
+                for letter, position in sorted(s.positions.items())
+                if position.samples
+            ],
+            occupancy=occupancy_chart(occupancy) if len(occupancy) > 1 else Markup(""),
+            mean_occupancy=mean_occupancy(occupancy),
+            costs=costs(s),
+            retries=read_retries(s.summary.get("retries")),
+            price_per_token=usd / total.completion_tokens if usd and total.completion_tokens else None,
+            provenance=provenance(s),
+            config=json.dumps(config, indent=2, sort_keys=True) if config else "",
+        )
+    )
+
+
+def line(name: str, colour: str, points: Sequence[Point]) -> Line:
+    dots = [Dot(p.k, p.estimate.value, p.estimate.low, p.estimate.high, p.exact) for p in points]
+    return Line(name, colour, dots)
+
+
+def headline(s: RunStatistics) -> str:
+    """Model, policy and time in a line."""
+    config = s.run.get("config") if isinstance(s.run.get("config"), dict) else {}
+    sampling = section(config, "sampling")
+    parts = [str(section(config, "model").get("path", "")), str(sampling.get("policy", "")).replace("_", " ")]
+    if isinstance(sampling.get("num_samples"), int):
+        parts.append(f"up to {sampling['num_samples']} samples a problem")
+    if isinstance(wall := s.summary.get("wall_s"), int | float):
+        parts.append(formats.seconds(wall))
+    return " · ".join(part for part in parts if part)
+
+
+def estimate_note(total: Group) -> str:
+    """What the curve rests on, and what it does not cover."""
+    left = total.problems - total.estimated
+    if not total.estimated:
+        return (
+            "No unbiased estimate: samples were aborted whatever their index (estimates = fast), "
+            "or the run ended before any problem was settled. Solved problems are counted above."
+        )
+    methods = {stopped.method for stopped in total.stops}
+    how = "path counting under each problem's stopping rule" if estimates.PATH_COUNTING in methods else "fixed samples"
+    note = f"Unbiased ({how}), mean over {total.estimated:,} problems; band: 95 % interval."
+    if left:
+        note += (
+            f" {left:,} problems were left open when the run ended and are not in it: they are no random choice, "
+            "so the curve does not stand for the whole set."
+        )
+    return note
+
+
+def interval_note(total: Group) -> str:
+    if not total.estimated:
+        return "pass@k is left out: see above."
+    return "pass@k without bias under early stopping, with 95 % intervals over problems."
+
+
+def common_k(total: Group) -> int:
+    """The k of the tables' second pass@k: a power of two within reach, at most 16."""
+    k = 1
+    while 2 * k <= min(total.reach, 16):
+        k *= 2
+    return k
+
+
+def length_chart(lengths: Mapping[str, np.ndarray]) -> Markup:
+    """Samples by tokens, in octaves or half octaves, whichever fits the page."""
+    if not lengths:
+        return Markup("")
+    together = np.sum(list(lengths.values()), axis=0)
+    used = np.flatnonzero(together)
+    first, last = int(used[0]), int(used[-1])
+    step = 1 if last - first < MAX_COLUMNS else 2
+    columns = []
+    for start in range(first - first % step, last + 1, step):
+        stack = [(status, int(lengths[status][start : start + step].sum())) for status in STATUSES if status in lengths]
+        total = sum(count for _, count in stack)
+        verified = dict(stack).get("verified", 0)
+        edge = int(LENGTH_EDGES[start - 1]) if start else 0
+        columns.append(Column(f"{edge:,}", stack, formats.percent(verified / total, 0) if total else ""))
+    return column_chart(columns, "generated tokens, at least")
+
+
+def read_occupancy(value: Json) -> list[tuple[float, float, float]]:
+    """[seconds, running, capacity] triples; what does not look like one is left out."""
+    points = []
+    for row in value[:MAX_POINTS] if isinstance(value, list) else []:
+        if isinstance(row, list | tuple) and len(row) == 3 and all(isinstance(x, int | float) for x in row):
+            points.append((float(row[0]), float(row[1]), float(row[2])))
+    return points
+
+
+def mean_occupancy(points: Sequence[tuple[float, float, float]]) -> float | None:
+    """Time-weighted share of the capacity in use."""
+    used = offered = 0.0
+    for (start, running, capacity), (end, _, _) in pairwise(points):
+        used += running * (end - start)
+        offered += capacity * (end - start)
+    return used / offered if offered else None
+
+
+def read_retries(value: Json) -> list[dict[str, Json]]:
+    """`[{what, why, count}]`, or `{why: count}`."""
+    if isinstance(value, dict):
+        value = [{"what": "samples", "why": why, "count": count} for why, count in value.items()]
+    rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    clean = [
+        {"what": str(row.get("what", "")), "why": str(row.get("why", "")), "count": row["count"]}
+        for row in rows
+        if isinstance(row.get("count"), int | float) and row["count"]
+    ]
+    return sorted(clean, key=lambda row: -row["count"])
+
+
+def saved_tokens(s: RunStatistics) -> float | None:
+    value = s.summary.get("saved_tokens")
+    return float(value) if isinstance(value, int | float) and value > 0 else None
+
+
+def costs(s: RunStatistics) -> list[tuple[str, str]]:
+    """Rows of the cost table."""
+    total, summary = s.total, s.summary
+    verified = total.statuses["verified"]
+    rows = [
+        ("generated tokens", formats.number(total.completion_tokens)),
+        ("of these in aborted samples", formats.number(total.aborted_tokens)),
+        ("prompt tokens", formats.number(total.prompt_tokens)),
+    ]
+    if saved := saved_tokens(s):
+        rows.append(("tokens saved by stopping early (estimate)", formats.number(saved)))
+    rows.append(
+        ("tokens per solved problem", formats.number(total.completion_tokens / total.solved if total.solved else None))
+    )
+    for key, label in (("gpu_s", "GPU time"), ("cpu_s", "CPU time"), ("wall_s", "wall-clock time")):
+        if isinstance(value := summary.get(key), int | float) and value:
+            rows.append((label, formats.seconds(value)))
+            if verified and key == "gpu_s":
+                rows.append(("verified solutions per GPU-hour", formats.number(verified * 3600 / value)))
+    rows.append(("verification, summed over workers", formats.seconds(total.verify_s)))
+    if (usd := s.price()) is not None:
+        rows.append(("cost", formats.dollars(usd)))
+        rows.append(("cost per verified solution", formats.dollars(usd / verified if verified else None)))
+        rows.append(("cost per solved problem", formats.dollars(usd / total.solved if total.solved else None)))
+    return rows
+
+
+def provenance(s: RunStatistics) -> list[tuple[str, str]]:
+    """Where the run comes from, as far as `run.json` says."""
+    rows = [("settled", ", ".join(f"{why} {count:,}" for why, count in s.total.settled.most_common()))]
+    config = s.run.get("config")
+    if isinstance(config, dict):
+        rows.append(("model", " ".join(str(section(config, "model").get(key) or "") for key in ("path", "revision"))))
+        files = section(config, "problems").get("files")
+        if isinstance(files, list):
+            rows.append(("problems", ", ".join(map(str, files))))
+    if revision := s.run.get("code_revision"):
+        rows.append(("code revision", str(revision)))
+    versions = s.run.get("versions")
+    if isinstance(versions, dict):
+        rows.append(("versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
+    return rows
+
+
+def section(config: Json, name: str) -> Mapping[str, Json]:
+    value = config.get(name) if isinstance(config, dict) else None
+    return value if isinstance(value, dict) else {}

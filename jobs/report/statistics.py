@@ -1,0 +1,367 @@
+"""Everything a report says about one run, gathered in two streaming passes over its samples.
+
+Promises: memory grows with the number of domains, reasons and checkers (each capped by name), not with that of samples;
+what is said of pass@k comes from workers.estimates and says where it is a lower bound or nothing.
+Fails with RunError or StorageError.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs.report.problems_table import ProblemResult, iter_problems
+from jobs.report.rows import RunError, read_batches, read_run_json
+from workers import estimates
+from workers.estimates import Estimate, Stopped
+from workers.storage import Storage, open_storage
+
+STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
+ABORTED = "aborted"
+
+MAX_GROUPS = 200
+"""Domains, difficulties or checkers kept apart; a problem set with a domain of its own for every problem is pooled."""
+MAX_REASONS = 5000
+"""Distinct verdict reasons counted; checkers are asked for short stable phrases, and this is for one that is not."""
+REST = "(others)"
+EXAMPLES_PER_CLASS = 2
+MAX_POSITIONS = 26
+LENGTH_EDGES = np.unique(np.round(2 ** np.arange(2, 20, 0.5)).astype(int))
+SECONDS_EDGES = 10 ** np.arange(-4, 4.01, 0.125)
+
+
+@dataclasses.dataclass(slots=True)
+class Group:
+    """Counts of one domain, difficulty or whole run."""
+
+    problems: int = 0
+    solved: int = 0
+    statuses: Counter[str] = dataclasses.field(default_factory=Counter)
+    settled: Counter[str] = dataclasses.field(default_factory=Counter)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    aborted_tokens: int = 0
+    generation_s: float = 0.0
+    verify_s: float = 0.0
+    stops: Counter[Stopped] = dataclasses.field(default_factory=Counter)
+
+    def add(self, result: ProblemResult) -> None:
+        row = result.row
+        self.problems += 1
+        self.solved += row["solved"]
+        for status in (*STATUSES, ABORTED):
+            if count := row[f"num_{status}"]:
+                self.statuses[status] += count
+        self.settled[row["settled"]] += 1
+        self.prompt_tokens += row["prompt_tokens"]
+        self.completion_tokens += row["completion_tokens"]
+        self.aborted_tokens += row["aborted_tokens"]
+        self.generation_s += row["generation_s"]
+        self.verify_s += row["verify_s"]
+        if result.stopped:
+            self.stops[result.stopped] += 1
+
+    @property
+    def samples(self) -> int:
+        """With a verdict."""
+        return sum(count for status, count in self.statuses.items() if status != ABORTED)
+
+    @property
+    def estimated(self) -> int:
+        """Problems with an unbiased estimate."""
+        return sum(self.stops.values())
+
+    @property
+    def tokens_per_verified(self) -> float | None:
+        verified = self.statuses["verified"]
+        return self.completion_tokens / verified if verified else None
+
+    @property
+    def reach(self) -> int:
+        """The largest k for which every estimated problem allows pass@k."""
+        return min((estimates.reach(stopped.plan) for stopped in self.stops), default=0)
+
+    @property
+    def span(self) -> int:
+        """The largest number of samples a plan allows."""
+        return max((stopped.plan.num_samples for stopped in self.stops), default=0)
+
+    def pass_at(self, k: int) -> Point | None:
+        """pass@k over the estimated problems."""
+        if not self.stops or k > self.span:
+            return None
+        exact = k <= self.reach
+        rate = estimates.first_pass if k == 1 else lambda stopped: estimates.pass_at_most(stopped, k)
+        estimate = estimates.mean_estimate(self.stops, rate)
+        return Point(k, estimate, exact) if estimate else None
+
+    def curve(self) -> list[Point]:
+        """pass@1, 2, 4, … and the last possible k."""
+        ks = [1]
+        while ks[-1] * 2 <= self.span:
+            ks.append(ks[-1] * 2)
+        if self.span > ks[-1]:
+            ks.append(self.span)
+        return [point for k in ks if (point := self.pass_at(k))]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Point:
+    """pass@k. Not `exact`: some plans give up before k samples, so it is a lower bound."""
+
+    k: int
+    estimate: Estimate
+    exact: bool
+
+
+@dataclasses.dataclass(slots=True)
+class CheckerStatistics:
+    """How one version of one checker fared."""
+
+    statuses: Counter[str] = dataclasses.field(default_factory=Counter)
+    seconds: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(len(SECONDS_EDGES) + 1, dtype=np.int64))
+    total_s: float = 0.0
+
+    @property
+    def samples(self) -> int:
+        return sum(self.statuses.values())
+
+    @property
+    def decided(self) -> float:
+        """Share of its verdicts that say something about the solution."""
+        return (self.samples - self.statuses["undecided"] - self.statuses["error"]) / max(1, self.samples)
+
+    def quantile(self, share: float) -> float:
+        """Seconds; the upper edge of the eighth of a decade in which the quantile lies."""
+        cumulated = np.cumsum(self.seconds)
+        place = int(np.searchsorted(cumulated, share * cumulated[-1]))
+        return float(SECONDS_EDGES[min(place, len(SECONDS_EDGES) - 1)])
+
+
+@dataclasses.dataclass(slots=True)
+class Position:
+    """Samples of choice problems whose right option stands at one position."""
+
+    samples: int = 0
+    verified: int = 0
+    chosen: int = 0
+    """Samples, over all problems, that answered with this position."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Example:
+    """One stored sample, for people to read."""
+
+    problem_id: str
+    sample_index: int
+    kind: str
+    domain: str
+    status: str
+    reason: str
+    evidence: str
+    prompt: str
+    text: str
+    completion_tokens: int
+
+
+@dataclasses.dataclass(slots=True)
+class RunStatistics:
+    """See the module docstring."""
+
+    uri: str
+    run: dict[str, Any]
+    run_id: str = ""
+    total: Group = dataclasses.field(default_factory=Group)
+    domains: dict[str, Group] = dataclasses.field(default_factory=dict)
+    difficulties: dict[str, Group] = dataclasses.field(default_factory=dict)
+    reasons: Counter[tuple[str, str, str]] = dataclasses.field(default_factory=Counter)
+    """(kind, status, reason)."""
+    statuses_by_kind: dict[str, Counter[str]] = dataclasses.field(default_factory=lambda: defaultdict(Counter))
+    finish_reasons: Counter[str] = dataclasses.field(default_factory=Counter)
+    lengths: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    """Status → samples by number of completion tokens, in the bins of LENGTH_EDGES."""
+    checkers: dict[tuple[str, str], CheckerStatistics] = dataclasses.field(default_factory=dict)
+    positions: dict[str, Position] = dataclasses.field(default_factory=dict)
+    examples: list[Example] = dataclasses.field(default_factory=list)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        summary = self.run.get("summary")
+        return summary if isinstance(summary, dict) else {}
+
+    def price(self) -> float | None:
+        """Dollars of the run: as the run says, else GPU and CPU time at the configured prices; None if nothing is
+        known of it."""
+        if isinstance(usd := self.summary.get("usd"), int | float):
+            return float(usd)
+        return None
+
+
+def gather(run_uri: str, ended: str = "", with_examples: bool = True) -> RunStatistics:
+    """Reads one run. `ended`: see `problems_table.write_problems_table`; empty = as `run.json` says."""
+    storage = open_storage(run_uri)
+    run = read_run_json(storage)
+    statistics = RunStatistics(storage.uri, run)
+    ended = ended or str(statistics.summary.get("ended") or "open")
+    for result in iter_problems(storage, ended):
+        statistics.run_id = result.row["run_id"]
+        statistics.total.add(result)
+        _group(statistics.domains, result.row["domain"] or "(no domain)").add(result)
+        if result.difficulty:
+            _group(statistics.difficulties, result.difficulty).add(result)
+    if not statistics.total.problems:
+        raise RunError(f"{storage.uri}: no committed samples under samples/; give the URI of a run, <output>/runs/<id>")
+    chosen = _Chosen()
+    for part, batch in read_batches(storage, _COLUMNS):
+        _add_batch(statistics, batch)
+        if with_examples:
+            chosen.add(part, batch)
+    statistics.examples = chosen.read(storage)
+    return statistics
+
+
+_COLUMNS = [
+    *("problem_id", "sample_index", "kind", "status", "reason", "finish_reason", "completion_tokens"),
+    *("checker", "checker_version", "verify_s", "reference", "evidence"),
+]
+
+
+def _group(groups: dict[str, Group], name: str) -> Group:
+    if name not in groups:
+        if len(groups) >= MAX_GROUPS:
+            name = REST
+        groups.setdefault(name, Group())
+    return groups[name]
+
+
+def _add_batch(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
+    table = pa.Table.from_batches([batch])
+    table = table.set_column(table.schema.get_field_index("status"), "status", pc.cast(table["status"], pa.string()))
+    counts = table.group_by(["kind", "status", "reason", "finish_reason"]).aggregate([([], "count_all")])
+    for row in counts.to_pylist():
+        count, status = row["count_all"], row["status"] or ABORTED
+        statistics.finish_reasons[row["finish_reason"]] += count
+        if row["status"] is None:
+            continue
+        statistics.statuses_by_kind[row["kind"]][status] += count
+        key = (row["kind"], status, (row["reason"] or "")[:200])
+        if key not in statistics.reasons and len(statistics.reasons) >= MAX_REASONS:
+            key = (row["kind"], status, REST)
+        statistics.reasons[key] += count
+    judged = table.filter(pc.is_valid(table["status"]))
+    if not judged.num_rows:
+        return
+    status = np.array(judged["status"].to_pylist())
+    bins = np.searchsorted(LENGTH_EDGES, judged["completion_tokens"].to_numpy(), side="right")
+    for name in np.unique(status):
+        histogram = statistics.lengths.setdefault(str(name), np.zeros(len(LENGTH_EDGES) + 1, dtype=np.int64))
+        histogram += np.bincount(bins[status == name], minlength=len(histogram))
+    _add_checkers(statistics, judged, status)
+    choices = judged.filter(pc.equal(pc.cast(judged["kind"], pa.string()), "choice"))
+    if choices.num_rows:
+        _add_choices(statistics, choices)
+
+
+def _add_checkers(statistics: RunStatistics, judged: pa.Table, status: np.ndarray) -> None:
+    names = np.array([name or "" for name in judged["checker"].to_pylist()])
+    versions = np.array([version or "" for version in judged["checker_version"].to_pylist()])
+    seconds = np.nan_to_num(judged["verify_s"].to_numpy())
+    for name, version in {*zip(names.tolist(), versions.tolist(), strict=True)}:
+        chosen = (names == name) & (versions == version)
+        key = (name, version)
+        if key not in statistics.checkers and len(statistics.checkers) >= MAX_GROUPS:
+            key = (REST, "")
+        checker = statistics.checkers.setdefault(key, CheckerStatistics())
+        checker.statuses.update(Counter(status[chosen].tolist()))
+        checker.total_s += float(seconds[chosen].sum())
+        places = np.searchsorted(SECONDS_EDGES, seconds[chosen])
+        checker.seconds += np.bincount(places, minlength=len(checker.seconds))
+
+
+def _add_choices(statistics: RunStatistics, choices: pa.Table) -> None:
+    """The row holds the options in the order the model saw them."""
+    rows = zip(
+        choices["reference"].to_pylist(), choices["evidence"].to_pylist(), choices["status"].to_pylist(), strict=True
+    )
+    for reference, evidence, status in rows:
+        right, chosen = _letter(reference), _letter(evidence)
+        for letter in (right, chosen):
+            if letter and letter not in statistics.positions and len(statistics.positions) < MAX_POSITIONS:
+                statistics.positions[letter] = Position()
+        if right in statistics.positions:
+            position = statistics.positions[right]
+            position.samples += 1
+            position.verified += status == "verified"
+        if chosen in statistics.positions:
+            statistics.positions[chosen].chosen += 1
+
+
+def _letter(text: str | None) -> str:
+    try:
+        value = json.loads(text or "{}").get("answer")
+    except (ValueError, AttributeError):
+        return ""
+    letter = str(value).strip().upper() if isinstance(value, str) else ""
+    return letter if len(letter) == 1 and letter.isalpha() else ""
+
+
+class _Chosen:
+    """Samples drawn by chance, a few for each kind and status; the same for the same parts."""
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(0)
+        self._best: dict[tuple[str, str], list[tuple[float, str, str, int]]] = {}
+
+    def add(self, part: str, batch: pa.RecordBatch) -> None:
+        draws = self._random.random(batch.num_rows)
+        kinds, statuses = (batch.column(name).to_pylist() for name in ("kind", "status"))
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for position, key in enumerate(zip(kinds, statuses, strict=True)):
+            if key[1] is not None:
+                groups[key].append(position)
+        for key, positions in groups.items():
+            lowest = sorted(positions, key=lambda position: draws[position])[:EXAMPLES_PER_CLASS]
+            found = [
+                (
+                    float(draws[position]),
+                    part,
+                    str(batch.column("problem_id")[position].as_py()),
+                    int(batch.column("sample_index")[position].as_py()),
+                )
+                for position in lowest
+            ]
+            self._best[key] = sorted([*self._best.get(key, []), *found])[:EXAMPLES_PER_CLASS]
+
+    def read(self, storage: Storage) -> list[Example]:
+        """Fetches the texts, each part once."""
+        wanted: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        for entries in self._best.values():
+            for _, part, problem_id, index in entries:
+                wanted[part].add((problem_id, index))
+        system, root = storage.arrow()
+        examples = []
+        for part, keys in wanted.items():
+            ids = pc.field("problem_id").isin([problem_id for problem_id, _ in keys])
+            indices = pc.field("sample_index").isin([index for _, index in keys])
+            columns = [field.name for field in dataclasses.fields(Example)]
+            with system.open_input_file(f"{root}/{part}") as source:
+                table = pq.read_table(source, columns=columns, filters=ids & indices)
+            examples += _examples_of(table.to_pylist(), keys)
+        order = {status: place for place, status in enumerate(STATUSES)}
+        return sorted(examples, key=lambda e: (e.kind, order.get(e.status, 9), e.problem_id, e.sample_index))
+
+
+def _examples_of(rows: Iterable[dict[str, Any]], keys: set[tuple[str, int]]) -> list[Example]:
+    return [
+        Example(**{**row, "text": row["text"] or "", "reason": row["reason"] or "", "evidence": row["evidence"] or ""})
+        for row in rows
+        if (row["problem_id"], row["sample_index"]) in keys
+    ]

@@ -1,0 +1,250 @@
+"""`report.html` and `compare.html`: the figures are those of the rows; nothing a model wrote can act in the page."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import boto3
+import jinja2
+import pytest
+from made_up_run import made_up_run, sample_row, write_run
+
+from jobs.report import page
+from jobs.report.compare import compare, compare_runs, render_comparison
+from jobs.report.formats import excerpt, percent
+from jobs.report.page import render_report, write_report
+from jobs.report.problems_table import write_problems_table
+from jobs.report.rows import RunError
+from jobs.report.statistics import gather
+
+FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
+ATTACK = "</pre></style><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7919 * 7907 }}\"' onload='alert(3)"
+
+
+class Page(HTMLParser):
+    """Tags and attributes of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def acts(self) -> list[str]:
+        """Whatever could run or load something."""
+        found = [tag for tag, _ in self.tags if tag in {"script", "img", "iframe", "object", "embed", "form", "base"}]
+        for tag, attributes in self.tags:
+            for name, value in attributes.items():
+                harmless = tag == "link" and value == "data:,"
+                if name.startswith("on") or (name in {"src", "href", "action", "srcset"} and not harmless):
+                    found.append(f"{tag} {name}={value}")
+        return found
+
+
+def attacked_run(folder: Path) -> str:
+    """A run in which every string that is not ours is an attack."""
+    strings = ("domain", "prompt", "text", "reason", "evidence", "checker", "checker_version", "run_id", "source")
+    hostile = dict.fromkeys(strings, ATTACK)
+    meta = json.dumps({"difficulty": ATTACK[:30]})
+    rows = [
+        sample_row(ATTACK, index, status, FIXED, **hostile, meta=meta)
+        for index, status in enumerate(("verified", "refuted"))
+    ]
+    choice = {"kind": "choice", "reference": json.dumps({"answer": ATTACK}), "evidence": json.dumps({"answer": ["A"]})}
+    rows += [sample_row("choice", index, "refuted", FIXED, **choice) for index in range(2)]
+    run = {
+        "config": {"model": {"path": ATTACK}, "sampling": ATTACK, "problems": {"files": [ATTACK]}},
+        "versions": {ATTACK: ATTACK},
+        "code_revision": ATTACK,
+        "summary": {
+            "retries": [{"what": ATTACK, "why": ATTACK, "count": 3}],
+            "occupancy": [ATTACK, [0, 1, 2], [9, ATTACK, 1]],
+        },
+    }
+    return write_run(str(folder), rows, run)
+
+
+def test_nothing_in_a_run_can_act_in_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = attacked_run(tmp_path)
+    shown = Page(render_report(gather(uri)))
+    assert shown.acts() == []
+    assert "<script>alert(1)</script>" in shown.text, "it is shown as what it is: text"
+    assert "62615533" not in shown.text
+    assert Page(render_comparison(compare(uri, uri))).acts() == []
+
+    # The same run through templates that do not escape: the attack works, so the test would notice.
+    def unescaped() -> jinja2.Environment:
+        environment = page_environment()
+        environment.autoescape = False
+        return environment
+
+    page_environment = page.environment
+    monkeypatch.setattr(page, "environment", unescaped)
+    assert "script" in Page(render_report(gather(uri))).acts()
+
+
+def test_the_page_forbids_scripts_and_loads_nothing(tmp_path: Path) -> None:
+    text = render_report(gather(made_up_run(str(tmp_path), 40)))
+    assert "default-src 'none'" in text
+    assert not re.search(r"https?://", text.replace("http-equiv", ""))
+    assert "@import" not in text and "url(" not in text
+
+
+def test_the_figures_are_those_of_the_rows(tmp_path: Path) -> None:
+    uri = made_up_run(str(tmp_path), 150)
+    report = write_report(uri)
+    shown = Page(Path(report).read_text())
+    statistics = gather(uri)
+    total = statistics.total
+    rows = write_problems_table(uri)
+    assert total.problems == rows == 150
+    assert sum(group.problems for group in statistics.domains.values()) == 150
+    assert sum(checker.samples for checker in statistics.checkers.values()) == total.samples
+    assert sum(int(histogram.sum()) for histogram in statistics.lengths.values()) == total.samples
+    assert sum(statistics.reasons.values()) == total.samples
+    point = total.pass_at(1)
+    assert point and percent(point.estimate.value) in shown.text
+    assert f"{total.solved:,} of 150" in shown.text
+    assert f"{total.tokens_per_verified:,.0f}" in shown.text
+    for heading in ("Engine occupancy", "Retried", "Multiple choice", "Reliability of the checkers", "Samples"):
+        assert heading in shown.text
+    assert sum(tag == "svg" for tag, _ in shown.tags) == 3
+    assert sum(position.samples for position in statistics.positions.values()) == sum(
+        statistics.statuses_by_kind["choice"].values()
+    )
+    assert {(e.kind, e.status) for e in statistics.examples} >= {("math", "verified"), ("lean", "refuted")}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "rule", "says"),
+    [
+        (("verified", None), {**FIXED, "estimates": "fast"}, "No unbiased estimate"),
+        ((None, None), FIXED, "No unbiased estimate"),
+        (("refuted", "refuted"), FIXED, "0.0 %"),
+        (("error", "undecided"), FIXED, "0.0 %"),
+    ],
+)
+def test_a_bare_run_gives_a_bare_report(tmp_path: Path, statuses: tuple[Any, ...], rule: dict, says: str) -> None:
+    """No run.json, one problem, no cost."""
+    rows = [sample_row("p", index, status, rule) for index, status in enumerate(statuses)]
+    text = Page(render_report(gather(write_run(str(tmp_path), rows)))).text
+    assert says in text
+    assert "Engine occupancy" not in text and "$" not in text
+
+
+def test_a_problem_given_up_early_makes_the_curve_a_lower_bound(tmp_path: Path) -> None:
+    rule = {"policy": "adaptive", "estimates": "unbiased", "num_samples": 8, "num_verified": 1}
+    hopeless = {**rule, "give_up": [3]}
+    rows = [sample_row("hard", index, "refuted", hopeless) for index in range(3)]
+    rows += [sample_row("easy", 0, "verified", rule)]
+    statistics = gather(write_run(str(tmp_path), rows))
+    assert [(point.k, point.exact) for point in statistics.total.curve()] == [
+        (1, True),
+        (2, True),
+        (4, False),
+        (8, False),
+    ]
+    assert "lower bound" in Page(render_report(statistics)).text
+
+
+def test_open_problems_are_named_as_a_gap(tmp_path: Path) -> None:
+    rows = [sample_row("whole", index, "verified", FIXED) for index in range(2)] + [
+        sample_row("cut", 0, "verified", FIXED)
+    ]
+    uri = write_run(str(tmp_path), rows, {"summary": {"ended": "budget"}})
+    text = Page(render_report(gather(uri))).text
+    assert "1 problems were left open" in text and "budget 1" in text
+
+
+def test_a_folder_without_a_run_is_refused_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no committed samples"):
+        write_report(str(tmp_path))
+
+
+def test_long_texts_show_both_ends() -> None:
+    shown = excerpt("a" * 9000 + "the answer", 300)
+    assert len(shown) < 400 and shown.endswith("the answer") and "characters left out" in shown
+
+
+def test_two_runs_are_compared_problem_by_problem(tmp_path: Path) -> None:
+    def run(name: str, table: dict[str, tuple[str, str]]) -> str:
+        rows = [
+            sample_row(problem, index, status, FIXED, run_id=name)
+            for problem, statuses in table.items()
+            for index, status in enumerate(statuses)
+        ]
+        return write_run(str(tmp_path / name), rows, {"summary": {"gpu_s": 3600, "usd": 2.0}})
+
+    v, r = "verified", "refuted"
+    first = run("one", {"both": (v, r), "lost": (v, v), "neither": (r, r), "old": (v, v)})
+    second = run("two", {"both": (v, v), "lost": (r, r), "neither": (r, r), "won": (v, v)})
+    comparison = compare(first, second)
+    assert (comparison.common, comparison.both, comparison.neither) == (3, 1, 1)
+    assert [each.problem_id for each in comparison.only_first] == ["lost"]
+    assert comparison.only_first[0].prompt == "What is lost?" and comparison.only_second == []
+    assert comparison.difference and comparison.difference.value == pytest.approx((0.5 - 1 + 0) / 3)
+    assert not comparison.significant
+    written = compare_runs(first, second, out=str(tmp_path / "out"))
+    text = Page(Path(written).read_text()).text
+    assert "one → two" in text and "verified solutions per GPU-hour" in text
+
+
+def test_a_better_model_shows_as_better(tmp_path: Path) -> None:
+    first = made_up_run(str(tmp_path / "a"), 200, seed=1)
+    second = made_up_run(str(tmp_path / "b"), 200, seed=2, skill=2.5)
+    comparison = compare(first, second)
+    assert comparison.significant and comparison.difference and comparison.difference.value > 0
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of an own S3 server on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(url, timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, "the S3 server ended"
+                time.sleep(0.1)
+        boto3.client("s3").create_bucket(Bucket="runs")
+        yield "s3://runs"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_run_on_object_storage(bucket: str) -> None:
+    uri = made_up_run(f"{bucket}/night/runs/made-up", 20)
+    assert write_problems_table(uri) == 20
+    assert write_report(uri) == f"{uri}/report.html"
+    body = boto3.client("s3").get_object(Bucket="runs", Key="night/runs/made-up/report.html")["Body"].read()
+    assert b"problems solved" in body
