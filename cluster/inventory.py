@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -27,6 +27,13 @@ GPU_GIB = {
 }  # fmt: skip
 """Usable memory by Ray's accelerator type, as the drivers report it (less than the number in the name). A Ray cluster
 tells the type only; for an `A100` of unstated size the smaller one is taken."""
+
+MAX_UNSTARTED = 256
+"""Nodes counted for a group that the autoscaler may grow without bound."""
+
+
+class InventoryError(Exception):
+    """What there is can not be told; the text is for the user."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,27 +133,52 @@ def parse_nvidia_smi(text: str, visible: str | None) -> tuple[Gpu, ...]:
 
 
 def ray_inventory(nodes: Iterable[Mapping[str, Any]], gpu_gib: Mapping[str, float] = GPU_GIB) -> Inventory:
-    """The living nodes of `ray.nodes()`. Raises ValueError for GPUs of a type whose memory is not known."""
+    """The living nodes of `ray.nodes()`. Raises InventoryError for GPUs of a type whose memory is not known."""
     found = []
     for node in nodes:
         if not node.get("Alive", node.get("alive")):
             continue
         resources = node.get("Resources") or {}
         types = [name.partition(":")[2] for name in resources if name.startswith("accelerator_type:")]
+        name = str(node.get("NodeManagerAddress", ""))
         num_gpus = int(resources.get("GPU", 0))
         gpus: tuple[Gpu, ...] = ()
         if num_gpus:
             kind = types[0] if types else ""
             if kind not in gpu_gib:
-                name = node.get("NodeManagerAddress", "a node")
-                raise ValueError(f"{name}: {num_gpus} GPUs of type {kind or 'unstated'}; its memory is not known here")
+                raise InventoryError(
+                    f"{name or 'a node'}: {num_gpus} GPUs of type {kind or 'unstated'}, of unknown memory; give the node "
+                    f"the Ray resource accelerator_type:NAME with one of {', '.join(gpu_gib)}"
+                )
             gpus = (Gpu(kind, int(gpu_gib[kind] * GIB)),) * num_gpus
-        found.append(
-            Node(
-                name=str(node.get("NodeManagerAddress", "")),
-                num_cpus=float(resources.get("CPU", 0)),
-                memory_bytes=int(resources.get("memory", 0)),
-                gpus=gpus,
-            )
-        )
+        memory = int(resources.get("memory", 0))
+        found.append(Node(name, float(resources.get("CPU", 0)), memory, gpus))
     return Inventory(tuple(found))
+
+
+def scalable_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows like those of `ray.nodes()` for the nodes that the connected cluster's autoscaler may still start: a
+    cluster that scales from zero has no GPU until somebody asks for one. Empty where there is no autoscaler."""
+    # Ray has no public call for this; Ray Train and Ray Data read the same state.
+    from ray._private.state import state
+
+    config = state.get_cluster_config()
+    return unstarted_nodes(config.node_group_configs, nodes) if config is not None else []
+
+
+def unstarted_nodes(groups: Iterable[Any], nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each group of the autoscaler's ClusterConfig its `max_count` less what is alive. A living node is of a group
+    if it has the group's CPUs and GPUs."""
+    alive = [node.get("Resources") or {} for node in nodes if node.get("Alive")]
+    rows = []
+    for group in groups:
+        wanted = dict(group.resources)
+        shape = (wanted.get("CPU", 0), wanted.get("GPU", 0))
+        if not any(shape):
+            continue
+        started = sum((one.get("CPU", 0), one.get("GPU", 0)) == shape for one in alive)
+        most = MAX_UNSTARTED if group.max_count < 0 else group.max_count
+        for index in range(max(0, most - started)):
+            name = f"{group.name}[{started + index}] (not started)"
+            rows.append({"Alive": True, "NodeManagerAddress": name, "Resources": wanted})
+    return rows

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cluster.inventory import Inventory, local_inventory, ray_inventory
+from cluster.inventory import InventoryError, local_inventory, ray_inventory
 from cluster.plan import Plan, PlanError, PlanRequest, make_plan
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
@@ -18,7 +18,10 @@ PROMPT_TOKENS = 1024
 
 def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> Plan:
     """The plan on `nodes` (of `ray.nodes()`), or on this machine. Raises ConfigError with what would fit."""
-    inventory: Inventory = ray_inventory(nodes) if nodes is not None else local_inventory()
+    try:
+        inventory = ray_inventory(nodes) if nodes is not None else local_inventory()
+    except InventoryError as error:
+        raise ConfigError(f"no plan can be made: {error}")
     model = config.model
     request = PlanRequest(
         replicas=config.resources.replicas,

@@ -25,9 +25,10 @@ import ray
 import ray.exceptions
 
 from cluster.connect import ClusterError, connect
+from cluster.inventory import scalable_nodes
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.plan import describe_plan, plan_run
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.faults import Fault, ProblemFileError
 from jobs.problems.load import ProblemSetSummary, check_problems, stream_problems
 from jobs.progress import Display, open_display
 from jobs.run_record import check_resume, new_record, now, read_record, run_uri, write_record
@@ -100,6 +101,7 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
     if config.ray.address:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
+            nodes += scalable_nodes(nodes)
     plan = plan_run(config, nodes)
     print(describe_plan(config, problems, plan), flush=True)
     if dry_run:
@@ -120,7 +122,7 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
         screen = display or open_display(problems.num_problems)
         try:
             settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
-            outcome = drive(config, settings, screen)
+            outcome = drive(config, settings, screen, problems.skipped)
         finally:
             screen.close()
     return finish(config, storage, record, outcome, command)
@@ -148,7 +150,9 @@ class Outcome:
         self.interrupted = interrupted
 
 
-def drive(config: SolveConfig, settings: CoordinatorSettings, screen: Display) -> Outcome:
+def drive(
+    config: SolveConfig, settings: CoordinatorSettings, screen: Display, skipped: tuple[Fault, ...] = ()
+) -> Outcome:
     """Starts coordinators until one finishes the run, or it can not go on. Ray is connected."""
     for start in range(1, COORDINATOR_STARTS + 1):
         with stop_signals() as signals:
@@ -157,7 +161,7 @@ def drive(config: SolveConfig, settings: CoordinatorSettings, screen: Display) -
             )
             _current.append(coordinator)
             try:
-                return attend(coordinator, config, signals, screen)
+                return attend(coordinator, config, skipped, signals, screen)
             except ray.exceptions.RayActorError as error:
                 if start == COORDINATOR_STARTS:
                     return Outcome(None, f"the coordinator died {start} times; the last time: {error}")
@@ -176,7 +180,9 @@ def current_coordinator() -> Any:
     return _current[-1]
 
 
-def attend(coordinator: Any, config: SolveConfig, signals: list[str], screen: Display) -> Outcome:
+def attend(
+    coordinator: Any, config: SolveConfig, skipped: tuple[Fault, ...], signals: list[str], screen: Display
+) -> Outcome:
     """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies."""
     try:
         claim = ray.get(coordinator.claim.remote())
@@ -185,7 +191,7 @@ def attend(coordinator: Any, config: SolveConfig, signals: list[str], screen: Di
     if claim["durable_rows"]:
         screen.say(f"resuming: {claim['durable_rows']:,} samples of {claim['durable_problems']:,} problems are durable")
     result = coordinator.run.remote()
-    feed = chunks_of(stream_problems(config.problems))
+    feed = chunks_of(stream_problems(config.problems, skipped))
     wanted = 1
     fed_all = stopping = False
     last_status = 0.0

@@ -11,8 +11,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ray.core.generated import autoscaler_pb2
 
-from cluster.inventory import GIB, Gpu, Inventory, Node, local_inventory, parse_nvidia_smi, ray_inventory
+from cluster.inventory import (
+    GIB,
+    Gpu,
+    Inventory,
+    InventoryError,
+    Node,
+    local_inventory,
+    parse_nvidia_smi,
+    ray_inventory,
+    unstarted_nodes,
+)
 from cluster.plan import Plan, PlanError, PlanRequest, make_plan
 
 MODELS = Path(__file__).parent / "models"
@@ -241,5 +252,18 @@ def test_ray_nodes():
     inventory = ray_inventory(rows)
     assert (inventory.num_cpus, inventory.num_gpus) == (104, 8)
     rows[1]["Resources"] = {"CPU": 96, "GPU": 8}
-    with pytest.raises(ValueError, match=r"10.0.0.2: 8 GPUs of type unstated"):
+    with pytest.raises(InventoryError, match=r"10.0.0.2: 8 GPUs of type unstated.*accelerator_type:NAME"):
         ray_inventory(rows)
+
+
+def test_a_cluster_that_scales_from_zero_is_planned_with_what_it_may_start():
+    group = autoscaler_pb2.NodeGroupConfig(name="generators", max_count=2)
+    group.resources.update({"CPU": 16, "GPU": 8, "accelerator_type:H100": 1})
+    head = {"Alive": True, "NodeManagerAddress": "10.0.0.1", "Resources": {"CPU": 4.0}}
+    request = PlanRequest(replicas=16, device="gpu", num_verifiers=1)
+    assert "no GPUs" in refusal(QWEN, request, ray_inventory([head]))
+    plan = make_plan(QWEN, request, ray_inventory([head, *unstarted_nodes([group], [head])]))
+    assert plan.num_gpus == 16
+    assert any("generators[0] (not started)" in place.node for place in plan.placements)
+    started = {"Alive": True, "NodeManagerAddress": "10.0.0.2", "Resources": dict(group.resources)}
+    assert len(unstarted_nodes([group], [head, started])) == 1
