@@ -42,6 +42,11 @@ COMMANDS = {
         "proofmill export sft --run out/runs/demo --out out/data/sft\n"
         "proofmill export preference --run out/runs/demo --out s3://bucket/preference",
     ),
+    "report": Command(
+        "jobs.report.command",
+        "write a run's report, or compare two runs",
+        "proofmill report --run out/runs/demo\nproofmill report --compare out/runs/monday out/runs/tuesday",
+    ),
     "submit": Command(
         "jobs.submit",
         "run the same job on a remote Ray cluster",

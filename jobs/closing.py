@@ -10,6 +10,7 @@ from rich.table import Table
 from jobs.config import SolveConfig
 from jobs.problems_summary import PassRates, pass_rates
 from jobs.progress import STATUS_ORDER, clock
+from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.run_record import run_uri, write_record
 from verifiers.types import Json
@@ -25,7 +26,8 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     rates = pass_rates(uri, ended)
     record["summary"]["pass_at_k"] = rates.to_json()
     write_record(storage, record)
-    return {"uri": uri, "report": "", "num_rows": num_rows, "rates": rates, **summary}
+    report = write_report(uri, ended) if num_rows else ""
+    return {"uri": uri, "report": report, "num_rows": num_rows, "rates": rates, **summary}
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ Fails with RunError or StorageError.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -95,6 +96,7 @@ def render_report(s: RunStatistics) -> str:
             mean_occupancy=mean_occupancy(occupancy),
             costs=costs(s),
             retries=read_retries(s.summary.get("retries")),
+            restarts=read_restarts(s.summary.get("restarts")),
             price_per_token=usd / total.completion_tokens if usd and total.completion_tokens else None,
             provenance=provenance(s),
             config=json.dumps(config, indent=2, sort_keys=True) if config else "",
@@ -121,26 +123,24 @@ def headline(s: RunStatistics) -> str:
 
 def estimate_note(total: Group) -> str:
     """What the curve rests on, and what it does not cover."""
-    left = total.problems - total.estimated
     if not total.estimated:
         return (
             "No unbiased estimate: samples were aborted whatever their index (estimates = fast), "
             "or the run ended before any problem was settled. Solved problems are counted above."
         )
+    if left := total.problems - total.estimated:
+        return (
+            f"No unbiased claim: {left:,} problems were not sampled to their plan's end. The curve shows the other "
+            f"{total.estimated:,}, which are no random choice of the set: problems that settle soon tend to be easy."
+        )
     methods = {stopped.method for stopped in total.stops}
     how = "path counting under each problem's stopping rule" if estimates.PATH_COUNTING in methods else "fixed samples"
-    note = f"Unbiased ({how}), mean over {total.estimated:,} problems; band: 95 % interval."
-    if left:
-        note += (
-            f" {left:,} problems were left open when the run ended and are not in it: they are no random choice, "
-            "so the curve does not stand for the whole set."
-        )
-    return note
+    return f"Unbiased ({how}), mean over {total.estimated:,} problems; band: 95 % interval."
 
 
 def interval_note(total: Group) -> str:
-    if not total.estimated:
-        return "pass@k is left out: see above."
+    if total.estimated < total.problems:
+        return "pass@k over the problems sampled to their plan's end only, without a claim for the others."
     return "pass@k without bias under early stopping, with 95 % intervals over problems."
 
 
@@ -201,6 +201,13 @@ def read_retries(value: Json) -> list[dict[str, Json]]:
     return sorted(clean, key=lambda row: -row["count"])
 
 
+def read_restarts(value: Json) -> list[tuple[str, str, int]]:
+    """What was restarted and why, with how often."""
+    rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    counted = Counter((str(row.get("what", "")), str(row.get("why", ""))) for row in rows)
+    return [(what, why, count) for (what, why), count in counted.most_common(MAX_REASONS)]
+
+
 def saved_tokens(s: RunStatistics) -> float | None:
     value = s.summary.get("saved_tokens")
     return float(value) if isinstance(value, int | float) and value > 0 else None
@@ -223,9 +230,13 @@ def costs(s: RunStatistics) -> list[tuple[str, str]]:
     for key, label in (("gpu_s", "GPU time"), ("cpu_s", "CPU time"), ("wall_s", "wall-clock time")):
         if isinstance(value := summary.get(key), int | float) and value:
             rows.append((label, formats.seconds(value)))
-            if verified and key == "gpu_s":
-                rows.append(("verified solutions per GPU-hour", formats.number(verified * 3600 / value)))
+            if verified and (key == "gpu_s" or (key == "cpu_s" and not summary.get("gpu_s"))):
+                unit = label.partition(" ")[0]
+                rows.append((f"verified solutions per {unit}-hour", formats.number(verified * 3600 / value)))
     rows.append(("verification, summed over workers", formats.seconds(total.verify_s)))
+    abort = summary.get("abort_s")
+    if isinstance(abort, dict) and isinstance(abort.get("median"), int | float):
+        rows.append(("from a verdict to its aborts, median", formats.seconds(abort["median"])))
     if (usd := s.price()) is not None:
         rows.append(("cost", formats.dollars(usd)))
         rows.append(("cost per verified solution", formats.dollars(usd / verified if verified else None)))
@@ -236,6 +247,10 @@ def costs(s: RunStatistics) -> list[tuple[str, str]]:
 def provenance(s: RunStatistics) -> list[tuple[str, str]]:
     """Where the run comes from, as far as `run.json` says."""
     rows = [("settled", ", ".join(f"{why} {count:,}" for why, count in s.total.settled.most_common()))]
+    if stopped := s.summary.get("stopped"):
+        rows.append(("stopped early", str(stopped)))
+    if s.num_unstarted:
+        rows.append(("never started", f"{s.num_unstarted:,} problems of the set; they are in no figure of this page"))
     config = s.run.get("config")
     if isinstance(config, dict):
         rows.append(("model", " ".join(str(section(config, "model").get(key) or "") for key in ("path", "revision"))))

@@ -198,11 +198,16 @@ class RunStatistics:
         return summary if isinstance(summary, dict) else {}
 
     def price(self) -> float | None:
-        """Dollars of the run: as the run says, else GPU and CPU time at the configured prices; None if nothing is
-        known of it."""
-        if isinstance(usd := self.summary.get("usd"), int | float):
-            return float(usd)
-        return None
+        """Dollars of the run; None if no price was configured."""
+        usd = self.summary.get("usd")
+        return float(usd) if isinstance(usd, int | float) and usd > 0 else None
+
+    @property
+    def num_unstarted(self) -> int:
+        """Problems of the set without a single row."""
+        problems = self.run.get("problems")
+        known = problems.get("num_problems") if isinstance(problems, dict) else None
+        return max(0, known - self.total.problems) if isinstance(known, int) else 0
 
 
 def gather(run_uri: str, ended: str = "", with_examples: bool = True) -> RunStatistics:
@@ -210,7 +215,7 @@ def gather(run_uri: str, ended: str = "", with_examples: bool = True) -> RunStat
     storage = open_storage(run_uri)
     run = read_run_json(storage)
     statistics = RunStatistics(storage.uri, run)
-    ended = ended or str(statistics.summary.get("ended") or "open")
+    ended = ended or ended_by(run)
     for result in iter_problems(storage, ended):
         statistics.run_id = result.row["run_id"]
         statistics.total.add(result)
@@ -226,6 +231,16 @@ def gather(run_uri: str, ended: str = "", with_examples: bool = True) -> RunStat
             chosen.add(part, batch)
     statistics.examples = chosen.read(storage)
     return statistics
+
+
+def how_it_ended(run_uri: str) -> str:
+    """`budget` or `open`: what the settled column says of problems that no plan settled."""
+    return ended_by(read_run_json(open_storage(run_uri)))
+
+
+def ended_by(run: dict[str, Any]) -> str:
+    summary = run.get("summary")
+    return "budget" if isinstance(summary, dict) and summary.get("stopped") else "open"
 
 
 _COLUMNS = [

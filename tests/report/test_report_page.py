@@ -19,6 +19,7 @@ import jinja2
 import pytest
 from made_up_run import made_up_run, sample_row, write_run
 
+from jobs.cli import main
 from jobs.report import page
 from jobs.report.compare import compare, compare_runs, render_comparison
 from jobs.report.formats import excerpt, percent
@@ -74,6 +75,7 @@ def attacked_run(folder: Path) -> str:
         "code_revision": ATTACK,
         "summary": {
             "retries": [{"what": ATTACK, "why": ATTACK, "count": 3}],
+            "restarts": [{"what": ATTACK, "why": ATTACK}],
             "occupancy": [ATTACK, [0, 1, 2], [9, ATTACK, 1]],
         },
     }
@@ -163,18 +165,33 @@ def test_a_problem_given_up_early_makes_the_curve_a_lower_bound(tmp_path: Path) 
     assert "lower bound" in Page(render_report(statistics)).text
 
 
-def test_open_problems_are_named_as_a_gap(tmp_path: Path) -> None:
-    rows = [sample_row("whole", index, "verified", FIXED) for index in range(2)] + [
-        sample_row("cut", 0, "verified", FIXED)
-    ]
-    uri = write_run(str(tmp_path), rows, {"summary": {"ended": "budget"}})
+def test_open_problems_end_the_claim_and_are_named(tmp_path: Path) -> None:
+    rows = [sample_row("whole", index, "verified", FIXED) for index in range(2)]
+    rows.append(sample_row("cut", 0, "verified", FIXED))
+    run = {"summary": {"stopped": "budget.tokens = 9 is used up"}, "problems": {"num_problems": 5}}
+    uri = write_run(str(tmp_path), rows, run)
     text = Page(render_report(gather(uri))).text
-    assert "1 problems were left open" in text and "budget 1" in text
+    assert "No unbiased claim: 1 problems" in text and "budget 1" in text and "Unbiased (" not in text
+    assert "3 problems of the set" in text and "budget.tokens = 9" in text
 
 
 def test_a_folder_without_a_run_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no committed samples"):
         write_report(str(tmp_path))
+
+
+def test_the_command_writes_pages_and_explains_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = made_up_run(str(tmp_path / "run"), 20)
+    assert main(["report", "--run", uri]) == 0
+    assert capsys.readouterr().out.strip() == f"{uri}/report.html"
+    assert (tmp_path / "run" / "problems.parquet").exists()
+    assert main(["report", "--compare", uri, uri, "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "compare.html").exists()
+    assert main(["report", "--run", str(tmp_path / "nothing")]) == 2
+    assert "no committed samples" in capsys.readouterr().err
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_long_texts_show_both_ends() -> None:

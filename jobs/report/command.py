@@ -1,0 +1,41 @@
+"""`proofmill report`: the page of a stored run, or two runs side by side.
+
+Exit codes: 0 done, 2 no such run or not readable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from jobs.report.rows import RunError
+from workers.storage import StorageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--run", metavar="URI", dest="run_uri", help="a run's folder: writes its report.html anew")
+    which.add_argument("--compare", nargs=2, metavar=("RUN_A", "RUN_B"), help="two runs: writes compare.html")
+    parser.add_argument("--out", metavar="URI", default="", help="folder for compare.html (default: that of RUN_B)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command."""
+    from jobs.report.compare import compare_runs
+    from jobs.report.page import write_report
+    from jobs.report.problems_table import write_problems_table
+    from jobs.report.statistics import how_it_ended
+
+    try:
+        if args.compare:
+            first, second = args.compare
+            print(compare_runs(first, second, args.out))
+        else:
+            report = write_report(args.run_uri)
+            # It follows from the samples too, and may be missing after a crash.
+            write_problems_table(args.run_uri, how_it_ended(args.run_uri))
+            print(report)
+    except (RunError, StorageError) as error:
+        print(f"proofmill: {error}", file=sys.stderr)
+        return 2
+    return 0
