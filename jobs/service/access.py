@@ -1,0 +1,153 @@
+"""Who may ask, and how much: bearer tokens, rates, request sizes, and work accepted at a time.
+
+Promises: tokens are compared in constant time, by digest, against every client; a request is refused before its body is
+read where its header already says too much; rates and pending work are bounded, and a refusal says when to come back.
+Does not: encrypt (the ingress terminates TLS) or share its counts between gateways: with n gateways a client may get n
+times its rate, so the rates of the config are divided by their number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jobs.service.faults import Fault
+from jobs.service.settings import Token, token_digest
+
+MAX_HEADER_CHARS = 1024
+ANONYMOUS = Token(name="anonymous", sha256="0" * 64, requests_per_s=1e9, items_per_s=1e12)
+"""The client where no tokens are configured, which loads on loopback only."""
+
+
+class Bucket:
+    """A token bucket that lets one large request through and then makes it wait: the level may go negative.
+
+    So a 10,000-item batch of a client with 5,000 items/s is possible at all; the next one waits for the debt.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
+        self.rate = rate
+        self.capacity = max(rate, 1.0)
+        self.level = self.capacity
+        self.clock = clock
+        self.time = clock()
+
+    def take(self, amount: float) -> float:
+        """0 and takes `amount`, or the seconds to wait."""
+        now = self.clock()
+        self.level = min(self.capacity, self.level + (now - self.time) * self.rate)
+        self.time = now
+        if self.level <= 0:
+            return -self.level / self.rate + 1.0 / self.rate
+        self.level -= amount
+        return 0.0
+
+
+class Access:
+    """Clients and what they have used."""
+
+    def __init__(
+        self, tokens: Sequence[Token], clock: Callable[[], float] = time.monotonic, share: float = 1.0
+    ) -> None:
+        self._tokens = tuple(tokens)
+        self._requests = {token.name: Bucket(token.requests_per_s * share, clock) for token in (*tokens, ANONYMOUS)}
+        self._items = {token.name: Bucket(token.items_per_s * share, clock) for token in (*tokens, ANONYMOUS)}
+
+    def authenticate(self, header: str | None) -> Token:
+        """The client of an Authorization header. Raises Fault 401."""
+        if not self._tokens:
+            return ANONYMOUS
+        challenge = {"WWW-Authenticate": 'Bearer realm="proofmill"'}
+        scheme, _, token = (header or "").partition(" ")
+        if not header or scheme.lower() != "bearer" or len(header) > MAX_HEADER_CHARS:
+            raise Fault(401, "unauthorized", "send a token: Authorization: Bearer …", headers=challenge)
+        digest = token_digest(token.strip())
+        found: Token | None = None
+        for known in self._tokens:  # no early exit: the time must not tell which client, if any
+            if hmac.compare_digest(digest, known.sha256):
+                found = known
+        if found is None:
+            challenge["WWW-Authenticate"] += ', error="invalid_token"'
+            raise Fault(401, "unauthorized", "this token is not known here", headers=challenge)
+        return found
+
+    def charge_request(self, token: Token) -> None:
+        """Raises Fault 429."""
+        self._charge(self._requests[token.name], 1, f"more than {token.requests_per_s:g} requests a second")
+
+    def charge_items(self, token: Token, num_items: int) -> None:
+        """Raises Fault 429."""
+        self._charge(self._items[token.name], num_items, f"more than {token.items_per_s:g} items a second")
+
+    @staticmethod
+    def _charge(bucket: Bucket, amount: float, what: str) -> None:
+        if wait_s := bucket.take(amount):
+            raise Fault(429, "rate-limited", what, retry_after_s=wait_s)
+
+
+class Admission:
+    """Bounds the work accepted and not yet finished; the queue behind the interface can not grow without bound."""
+
+    def __init__(self, capacity: int, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.capacity, self.what = capacity, what
+        self.pending = 0
+        self._clock = clock
+        self._done = 0
+        self._since = clock()
+        self._rate = 0.0
+
+    @contextlib.asynccontextmanager
+    async def enter(self, amount: int) -> AsyncIterator[None]:
+        """Raises Fault 429 unless `amount` more fits. One request always fits where nothing is pending."""
+        if self.pending and self.pending + amount > self.capacity:
+            raise Fault(429, "busy", f"{self.pending} {self.what} are pending", retry_after_s=self._drain_s(amount))
+        self.pending += amount
+        try:
+            yield
+        finally:
+            self.pending -= amount
+            self._done += amount
+            if (elapsed := self._clock() - self._since) > 1.0:
+                self._rate, self._done, self._since = self._done / elapsed, 0, self._clock()
+
+    def _drain_s(self, amount: int) -> float:
+        if not self._rate:
+            return 1.0
+        return min(60.0, (self.pending + amount - self.capacity) / self._rate)
+
+
+class BodyLimit:
+    """ASGI middleware: 413 for bodies over `max_bytes`, whether announced or streamed, and 400 for broken lengths."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app, self.max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        too_large = Fault(413, "too-large", f"the body may hold at most {self.max_bytes:,} bytes")
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                if not value.isdigit():
+                    await Fault(400, "bad-request", "Content-Length is no number").response()(scope, receive, send)
+                    return
+                if len(value) > 18 or int(value) > self.max_bytes:
+                    await too_large.response()(scope, receive, send)
+                    return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > self.max_bytes:
+                    raise too_large
+            return message
+
+        await self.app(scope, counted, send)

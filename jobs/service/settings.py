@@ -1,0 +1,145 @@
+"""The service's configuration (TOML), checked in full before anything starts, like a run's (jobs.config)."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+
+from jobs.config import (
+    ConfigError,
+    Json,
+    Model,
+    NotNegative,
+    Positive,
+    PositiveFloat,
+    Prompt,
+    Ray,
+    Section,
+    Verify,
+    explain,
+    merge_overrides,
+    read_toml,
+)
+
+
+class Server(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, pydantic.Field(ge=1, le=65535)] = 8000
+    max_body_mb: Positive = 64
+    """Larger requests get 413 before they are read to the end."""
+    max_items: Positive = 10_000
+    """Items of one /v1/verify request."""
+    max_pending_items: Positive = 20_000
+    """Items accepted and not yet answered, over all requests; beyond it 429."""
+    max_pending_body_mb: Positive = 512
+    """Bodies of requests being answered; beyond it 429."""
+
+
+class Token(Section):
+    """A client. Make one with `proofmill serve --new-token NAME`; the token itself is stored nowhere."""
+
+    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
+    requests_per_s: PositiveFloat = 50.0
+    items_per_s: PositiveFloat = 5_000.0
+
+
+class Caps(Section):
+    """The largest limits that a client may ask for."""
+
+    wall_s: PositiveFloat = 300.0
+    cpu_s: PositiveFloat = 300.0
+    memory_mb: Positive = 8192
+    output_kb: Positive = 16_384
+
+
+class KnownProblems(Section):
+    """Sets whose problems clients may name by id."""
+
+    files: list[str] = pydantic.Field(default_factory=list)
+    layout: str = "auto"
+
+
+class Solve(Section):
+    """Leave `model` out for a service that only verifies."""
+
+    model: Model | None = None
+    prompt: Prompt = Prompt()
+    max_samples: Positive = 64
+    """Samples of one /v1/solve request."""
+    max_tokens: Positive = 4096
+    max_running: Positive = 8
+    """Requests that sample at the same time; beyond it 429."""
+    timeout_s: PositiveFloat = 600.0
+
+
+class Runs(Section):
+    """Batch runs by API. Leave `output_uri` out to switch them off."""
+
+    output_uri: str = ""
+    roots: list[str] = pydantic.Field(default_factory=list)
+    """Folders and s3:// prefixes under which a client may name problem files and models; nothing else is opened."""
+    max_running: Positive = 1
+    max_inline_problems: Positive = 10_000
+    template: dict[str, Json] = pydantic.Field(default_factory=dict)
+    """Values of a run's config that clients do not choose (resources, ray, budget); theirs can not override it."""
+    max_stored: NotNegative = 1000
+
+
+class ServiceConfig(Section):
+    server: Server = Server()
+    tokens: list[Token] = pydantic.Field(default_factory=list)
+    verify: Verify = Verify()
+    caps: Caps = Caps()
+    problems: KnownProblems = KnownProblems()
+    solve: Solve = Solve()
+    runs: Runs = Runs()
+    ray: Ray = Ray()
+
+
+def load_service_config(path: str | Path, overrides: Iterable[str] = ()) -> ServiceConfig:
+    """Raises ConfigError with a text for the user."""
+    return check_service_config(merge_overrides(read_toml(Path(path)), overrides), str(path))
+
+
+def check_service_config(table: Mapping[str, Json], where: str) -> ServiceConfig:
+    try:
+        config = ServiceConfig.model_validate(table)
+    except pydantic.ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {explain(fault, ServiceConfig)}" for fault in error.errors()))
+    names = [token.name for token in config.tokens]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{where}: tokens: two have the same name")
+    if not config.tokens and not is_loopback(config.server.host):
+        raise ConfigError(
+            f"{where}: server.host {config.server.host} can be reached from other machines, and no [[tokens]] are set; "
+            "make one with `proofmill serve --new-token NAME`, or listen on 127.0.0.1"
+        )
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def new_token(name: str) -> tuple[str, str]:
+    """A fresh token and the config lines that admit it."""
+    token = "pm_" + secrets.token_urlsafe(32)
+    Token(name=name, sha256=token_digest(token))  # raises pydantic.ValidationError for a bad name
+    return token, f'[[tokens]]\nname = "{name}"\nsha256 = "{token_digest(token)}"\n'
+
+
+def token_digest(token: str) -> str:
+    # One round is enough: tokens have 256 random bits, there is nothing to guess.
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
