@@ -121,33 +121,75 @@ class Admission:
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for bodies over `max_bytes`, whether announced or streamed, and 400 for broken lengths."""
+    """ASGI middleware: 413 for bodies over `max_bytes`, announced or streamed, 429 when all bodies of requests under
+    way together pass `max_pending_bytes`, 400 for broken lengths."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self.app, self.max_bytes = app, max_bytes
+    def __init__(self, app: ASGIApp, max_bytes: int, max_pending_bytes: int) -> None:
+        self.app, self.max_bytes, self.max_pending_bytes = app, max_bytes, max_pending_bytes
+        self.pending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        too_large = Fault(413, "too-large", f"the body may hold at most {self.max_bytes:,} bytes")
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                if not value.isdigit():
-                    await Fault(400, "bad-request", "Content-Length is no number").response()(scope, receive, send)
-                    return
-                if len(value) > 18 or int(value) > self.max_bytes:
-                    await too_large.response()(scope, receive, send)
-                    return
+        if fault := self._header_fault(scope):
+            await fault.response()(scope, receive, send)
+            return
         received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             if message["type"] == "http.request":
-                received += len(message.get("body", b""))
+                size = len(message.get("body", b""))
+                received += size
+                self.pending += size
                 if received > self.max_bytes:
-                    raise too_large
+                    raise self._too_large()
+                if self.pending > max(self.max_pending_bytes, received):
+                    raise Fault(429, "busy", "too much is being read at once", retry_after_s=1)
             return message
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        finally:
+            self.pending -= received
+
+    def _header_fault(self, scope: Scope) -> Fault | None:
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                if not value.isdigit():
+                    return Fault(400, "bad-request", "Content-Length is no number")
+                if len(value) > 18 or int(value) > self.max_bytes:
+                    return self._too_large()
+        return None
+
+    def _too_large(self) -> Fault:
+        return Fault(413, "too-large", f"the body may hold at most {self.max_bytes:,} bytes")
+
+
+class Meter:
+    """ASGI middleware: reports route, status and seconds of every request, the streamed answer included."""
+
+    def __init__(self, app: ASGIApp, report: Callable[[str, int, float], object]) -> None:
+        self.app, self.report = app, report
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 500
+        started = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            # The template, never the path itself: a metric tag must not grow with what clients ask.
+            route = getattr(scope.get("route"), "path", "none")
+            self.report(route, status, time.perf_counter() - started)

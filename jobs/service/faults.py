@@ -24,6 +24,8 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:proofmill:problem:"
 MAX_ERRORS = 20
 """Faults listed of one request; a bad 10,000-item batch should not get an answer larger than itself."""
+MAX_CHARS = 300
+"""Of one pointer or detail; both can hold a key that the client made up."""
 
 log = logging.getLogger("proofmill.service")
 
@@ -76,7 +78,7 @@ def invalid(error: pydantic.ValidationError | RequestValidationError) -> Fault:
     """422 with a JSON pointer to each fault. The client's values are not repeated."""
     faults = error.errors()
     listed = [
-        {"pointer": pointer(fault["loc"]), "detail": str(fault["msg"]).encode(errors="replace").decode()}
+        {"pointer": pointer(fault["loc"]), "detail": str(fault["msg"])[:MAX_CHARS].encode(errors="replace").decode()}
         for fault in faults[:MAX_ERRORS]
     ]
     return Fault(422, "invalid-request", f"{len(faults)} fault(s) in the request; see errors", errors=listed)
@@ -84,7 +86,7 @@ def invalid(error: pydantic.ValidationError | RequestValidationError) -> Fault:
 
 def pointer(location: Sequence[int | str]) -> str:
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
-    return "".join("/" + part.encode(errors="replace").decode() for part in parts)
+    return "".join("/" + part.encode(errors="replace").decode() for part in parts)[:MAX_CHARS]
 
 
 def install(app: fastapi.FastAPI) -> None:

@@ -31,6 +31,8 @@ from jobs.config import (
 class Server(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, pydantic.Field(ge=1, le=65535)] = 8000
+    gateways: Positive = 1
+    """Replicas of the HTTP side; each counts rates for itself, so they are divided by this."""
     max_body_mb: Positive = 64
     """Larger requests get 413 before they are read to the end."""
     max_items: Positive = 10_000
@@ -79,6 +81,14 @@ class Solve(Section):
     timeout_s: PositiveFloat = 600.0
 
 
+class Resources(Section):
+    """CPUs and other Ray resources of one replica."""
+
+    cpus_per_verifier: Annotated[float, pydantic.Field(ge=0)] = 0.5
+    cpus_per_gateway: Annotated[float, pydantic.Field(ge=0)] = 0.25
+    verifier: dict[str, float] = pydantic.Field(default_factory=dict)
+
+
 class Runs(Section):
     """Batch runs by API. Leave `output_uri` out to switch them off."""
 
@@ -100,6 +110,7 @@ class ServiceConfig(Section):
     problems: KnownProblems = KnownProblems()
     solve: Solve = Solve()
     runs: Runs = Runs()
+    resources: Resources = Resources()
     ray: Ray = Ray()
 
 

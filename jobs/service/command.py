@@ -1,0 +1,86 @@
+"""`proofmill serve`: starts the service and runs until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+import pydantic
+
+from jobs.config import ConfigError
+from jobs.problems.faults import ProblemFileError
+from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
+
+EXIT_DONE, EXIT_USAGE, EXIT_ERRORS = 0, 2, 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", nargs="?", default="", help="TOML config (default: local, verify only)")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--new-token", metavar="NAME", help="print a new token and the config lines that admit it")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        if args.new_token:
+            return print_token(args.new_token)
+        if args.config:
+            config = load_service_config(args.config, args.overrides)
+        else:
+            from jobs.config import merge_overrides
+
+            config = check_service_config(merge_overrides({}, args.overrides), "--set")
+        return serve_until_stopped(config)
+    except (ConfigError, ProblemFileError) as error:
+        print(f"proofmill serve: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def print_token(name: str) -> int:
+    try:
+        token, lines = new_token(name)
+    except pydantic.ValidationError:
+        raise ConfigError(f"--new-token {name}: a name has 1 to 64 letters, digits, dots, dashes and underscores")
+    print(f"# Give this to the client; it is stored nowhere:\n# {token}\n# Add this to the service's config:\n{lines}", end="")
+    return EXIT_DONE
+
+
+def serve_until_stopped(config: ServiceConfig) -> int:
+    import ray
+    from ray import serve
+
+    from jobs.service.deploy import APP, application, load_known
+
+    load_known(config)  # a bad file is told here, not by a replica that fails to start
+    server = config.server
+    if config.ray.address:
+        ray.init(address=config.ray.address, log_to_driver=False)
+    else:
+        # Workers import the code from here; no copy of the folder is made.
+        os.environ["PYTHONPATH"] = os.pathsep.join([code_root(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        ray.init(num_cpus=config.ray.num_cpus or None, log_to_driver=False, include_dashboard=False)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        serve.start(http_options={"host": server.host, "port": server.port, "request_timeout_s": None})
+        serve.run(application(config), name=APP, route_prefix="/")
+        print(f"proofmill serves on http://{server.host}:{server.port}", flush=True)
+        stopped.wait()
+        print("stopping", flush=True)
+        return EXIT_DONE
+    except RuntimeError as error:
+        print(f"proofmill serve: {error}", file=sys.stderr)
+        return EXIT_ERRORS
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def code_root() -> str:
+    from jobs.package import CODE_ROOT
+
+    return str(CODE_ROOT)

@@ -1,0 +1,174 @@
+"""A batch of checks over verifier replicas: in order, bounded, and whole when a replica dies.
+
+Promises: one verdict an item, in the items' order; a chunk whose replica died is given to another one, item by item, so
+that a text which kills its checker costs only its own verdict (`error`, after `attempts` replicas); at most `window`
+chunks of one request are out at a time, so a large batch can not push a small one aside.
+Does not: keep verdicts. A check is pure, so doing it again after a death is harmless.
+Fails: never for an item; what can not be checked is a verdict of status `error`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from verifiers.checker import Checkers
+from verifiers.types import Json, Limits, Problem, Status, Verdict
+
+log = logging.getLogger("proofmill.service")
+
+CHUNK_ITEMS = 32
+"""Items of one message to a replica: enough to make the message cheap, few enough to spread a batch over replicas."""
+WINDOW = 4
+"""Chunks of one request that are out at a time, for each replica."""
+RETRY_DELAY_S = 0.2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """One item. `limits` holds the fields that the client set; the others are the checker's own."""
+
+    problem: Problem
+    text: str
+    limits: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """A verdict as its JSON text, so that the gateway need not build it again."""
+
+    status: str
+    seconds: float
+    body: str
+
+
+class VerifierLost(Exception):
+    """The replica died, hung, or can not be reached; the chunk may be given to another."""
+
+
+class Verifiers(Protocol):
+    """What the gateway needs of its verifier replicas."""
+
+    num_replicas: int
+
+    async def check(self, chunk: Sequence[Check]) -> list[Checked]:
+        """Verdicts in order. Raises VerifierLost."""
+        ...
+
+    async def ready(self) -> bool: ...
+
+
+class LocalVerifiers:
+    """Checkers of this process, `num_workers` side by side."""
+
+    num_replicas = 1
+
+    def __init__(self, checkers: Checkers, num_workers: int) -> None:
+        self._checkers = checkers
+        self._threads = ThreadPoolExecutor(num_workers, thread_name_prefix="check")
+
+    async def check(self, chunk: Sequence[Check]) -> list[Checked]:
+        loop = asyncio.get_running_loop()
+        work = [loop.run_in_executor(self._threads, self._one, check) for check in chunk]
+        return list(await asyncio.gather(*work))
+
+    async def ready(self) -> bool:
+        return True
+
+    def _one(self, check: Check) -> Checked:
+        started = time.perf_counter()
+        try:
+            checker = self._checkers.of(check.problem.kind)
+            limits = dataclasses.replace(checker.default_limits, **dict(check.limits)) if check.limits else None
+            return encode(checker.verify(check.problem, check.text, limits))
+        except Exception as error:  # a checker must not raise; if one does, it is our fault and one item's verdict
+            log.exception("checker of kind %s raised", check.problem.kind)
+            return encode(failure(check, f"checker raised {type(error).__name__}", time.perf_counter() - started))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._checkers.close()
+
+
+def encode(verdict: Verdict) -> Checked:
+    body = verdict.to_json()
+    try:
+        text = json.dumps(body, allow_nan=False)
+    except ValueError:
+        text = json.dumps(finite(body), allow_nan=False)
+    return Checked(str(verdict.status), verdict.seconds, text)
+
+
+def finite(value: Json) -> Json:
+    """JSON has no NaN and no infinity; evidence may. They become text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return value
+
+
+def failure(check: Check, reason: str, seconds: float) -> Verdict:
+    kind = str(check.problem.kind)
+    limits = dataclasses.replace(Limits(), **dict(check.limits))
+    return Verdict(Status.ERROR, reason, {}, kind, "", seconds, limits)
+
+
+async def check_all(
+    verifiers: Verifiers,
+    checks: Sequence[Check],
+    *,
+    attempts: int,
+    chunk_items: int = CHUNK_ITEMS,
+    window: int = WINDOW,
+    on_lost: Callable[[], object] = lambda: None,
+) -> AsyncGenerator[list[Checked], None]:
+    """Yields one result for each check, in order, a chunk at a time, as soon as it and all before it are there."""
+    # Small batches are spread over the replicas too.
+    size = max(1, min(chunk_items, math.ceil(len(checks) / (2 * verifiers.num_replicas))))
+    chunks = (checks[start : start + size] for start in range(0, len(checks), size))
+    running: deque[asyncio.Task[list[Checked]]] = deque()
+    try:
+        for chunk in chunks:
+            running.append(asyncio.create_task(check_chunk(verifiers, chunk, attempts, on_lost)))
+            if len(running) >= window * verifiers.num_replicas:
+                yield await running.popleft()
+        while running:
+            yield await running.popleft()
+    finally:
+        for task in running:  # the client went away
+            task.cancel()
+
+
+async def check_chunk(
+    verifiers: Verifiers, chunk: Sequence[Check], attempts: int, on_lost: Callable[[], object]
+) -> list[Checked]:
+    try:
+        return await verifiers.check(chunk)
+    except VerifierLost as error:
+        log.warning("verifier lost under %d items: %s", len(chunk), error)
+        on_lost()
+    # One at a time from here on: the innocent ones of the chunk must not die with the guilty one again.
+    return [await check_alone(verifiers, check, attempts - 1, on_lost) for check in chunk]
+
+
+async def check_alone(verifiers: Verifiers, check: Check, attempts: int, on_lost: Callable[[], object]) -> Checked:
+    started = time.perf_counter()
+    for attempt in range(attempts):
+        await asyncio.sleep(RETRY_DELAY_S * attempt)
+        try:
+            return (await verifiers.check([check]))[0]
+        except VerifierLost as error:
+            log.warning("verifier lost under one item of kind %s: %s", check.problem.kind, error)
+            on_lost()
+    return encode(failure(check, "verifier lost", time.perf_counter() - started))
