@@ -18,7 +18,9 @@ EXIT_DONE, EXIT_USAGE, EXIT_ERRORS = 0, 2, 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="CONFIG", nargs="?", default="", help="TOML config (default: local, verify only)")
+    parser.add_argument(
+        "config", metavar="CONFIG", nargs="?", default="", help="TOML config (default: local, verify only)"
+    )
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--new-token", metavar="NAME", help="print a new token and the config lines that admit it")
 
@@ -44,7 +46,10 @@ def print_token(name: str) -> int:
         token, lines = new_token(name)
     except pydantic.ValidationError:
         raise ConfigError(f"--new-token {name}: a name has 1 to 64 letters, digits, dots, dashes and underscores")
-    print(f"# Give this to the client; it is stored nowhere:\n# {token}\n# Add this to the service's config:\n{lines}", end="")
+    print(
+        f"# Give this to the client; it is stored nowhere:\n# {token}\n# Add this to the service's config:\n{lines}",
+        end="",
+    )
     return EXIT_DONE
 
 

@@ -8,7 +8,6 @@ Does not: scale by itself; replicas are what the config says.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -110,13 +109,19 @@ def load_known(config: ServiceConfig) -> dict[str, Problem]:
     for problem in stream_problems(Problems(files=config.problems.files, layout=config.problems.layout)):
         known[problem.id] = problem
         if len(known) > MAX_KNOWN_PROBLEMS:
-            raise ConfigError(f"problems.files: more than {MAX_KNOWN_PROBLEMS:,} problems; name fewer, or send them inline")
+            raise ConfigError(
+                f"problems.files: more than {MAX_KNOWN_PROBLEMS:,} problems; name fewer, or send them inline"
+            )
     return known
 
 
 def application(config: ServiceConfig) -> serve.Application:
     """The Serve application: gateway → verifiers."""
     table = config.model_dump(mode="json")
+
+    def build() -> fastapi.FastAPI:  # Serve calls plain functions in the replica; anything else it takes for the app
+        return gateway_app(table)
+
     verifier = serve.deployment(
         VerifierReplica,
         name=VERIFIER,
@@ -129,7 +134,7 @@ def application(config: ServiceConfig) -> serve.Application:
         graceful_shutdown_timeout_s=10.0,
     )
     gateway = serve.deployment(
-        serve.ingress(functools.partial(gateway_app, table))(),
+        serve.ingress(build)(),
         name="gateway",
         num_replicas=config.server.gateways,
         ray_actor_options={"num_cpus": config.resources.cpus_per_gateway},

@@ -1,0 +1,167 @@
+"""The service as deployed: Ray Serve, real checkers, a real HTTP client, and a verifier killed under load."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from jobs.service.settings import new_token
+
+pytestmark = [pytest.mark.ray, pytest.mark.anyio]
+TOKEN, TOKEN_LINES = new_token("trainer")
+COMMAND = "import sys, argparse; from jobs.service import command as c; p = argparse.ArgumentParser();"
+COMMAND += "c.add_arguments(p); sys.exit(c.run(p.parse_args()))"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Service:
+    def __init__(self, folder: Path) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        known = {"id": "k-1", "kind": "math", "prompt": "1+1?", "reference": {"answer": "2"}}
+        (folder / "known.jsonl").write_text(json.dumps(known) + "\n")
+        (folder / "service.toml").write_text(
+            f"server.port = {port}\nserver.max_body_mb = 4\nproblems.files = ['{folder}/known.jsonl']\n"
+            "ray.num_cpus = 2\nverify.actors = 2\nverify.workers_per_actor = 1\nverify.attempts = 5\n" + TOKEN_LINES
+        )
+        self.log = folder / "service.log"
+        environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+        for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+            environment.pop(name, None)
+        with self.log.open("wb") as log:
+            words = [sys.executable, "-c", COMMAND, str(folder / "service.toml")]
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True, env=environment)
+
+    def wait(self, timeout_s: float = 150) -> None:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                answer = httpx.get(self.url + "/readyz", timeout=10)
+                if answer.status_code == 200:
+                    return
+                if answer.status_code == 500:
+                    pytest.fail(f"{answer.status_code}: {answer.text}")
+            time.sleep(0.5)
+        pytest.fail(f"the service did not start:\n{self.log.read_text()[-5000:]}")
+
+    def verifier_processes(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                words = process.cmdline()
+                if words and "ServeReplica:proofmill:verifier" in words[0]:
+                    found.append(process)
+        return found
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            return -9
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("service"))
+    try:
+        service.wait()
+        yield service
+    finally:
+        code = service.stop()
+    assert code == 0, service.log.read_text()[-3000:]
+
+
+def client_of(service: Service) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=32)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return httpx.AsyncClient(base_url=service.url, headers=headers, timeout=120, limits=limits)
+
+
+def addition(number: int, claimed: int) -> dict:
+    problem = {"id": f"a{number}", "kind": "math", "prompt": f"{number}+1?", "reference": {"answer": str(number + 1)}}
+    return {"problem": problem, "text": f"The sum is \\boxed{{{claimed}}}."}
+
+
+async def test_verdicts_through_serve_are_those_of_the_checkers(service: Service) -> None:
+    choice = {"kind": "choice", "prompt": "?", "reference": {"options": ["x", "y"], "answer": "B"}}
+    async with client_of(service) as client:
+        items = [
+            addition(1, 2),
+            addition(1, 3),
+            {"problem": choice, "text": "The answer is B."},
+            {"problem": choice, "text": "The answer is A."},
+            {"problem_id": "k-1", "text": "\\boxed{2}"},
+            {"problem_id": "k-1", "text": "I do not know."},
+        ]
+        response = await client.post("/v1/verify", json={"items": items})
+        assert response.status_code == 200, response.text
+        verdicts = response.json()["verdicts"]
+        expected = ["verified", "refuted", "verified", "refuted", "verified", "malformed"]
+        assert [verdict["status"] for verdict in verdicts] == expected
+        assert (await client.post("/v1/verify", json={}, headers={"Authorization": "Bearer no"})).status_code == 401
+        large = await client.post("/v1/verify", content=b"x" * (5 << 20), headers={"Content-Type": "application/json"})
+        assert large.status_code == 413 and large.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_verifier_killed_under_load_loses_and_crosses_nothing(service: Service) -> None:
+    answered = 0
+    killed: list[int] = []
+
+    async with client_of(service) as client:
+
+        async def ask(worker: int) -> None:
+            nonlocal answered
+            for turn in range(12):
+                base = 1000 * worker + 20 * turn
+                items = [addition(base + n, base + n + (n % 2)) for n in range(20)]
+                response = await client.post("/v1/verify", json={"items": items, "stream": worker % 2 == 0})
+                assert response.status_code == 200, response.text
+                body = response.text
+                verdicts = (
+                    [json.loads(line) for line in body.splitlines()] if worker % 2 == 0 else response.json()["verdicts"]
+                )
+                assert [v["status"] for v in verdicts] == ["refuted", "verified"] * 10
+                texts = [str(verdict["evidence"]) for verdict in verdicts]
+                assert all(str(base + n + (n % 2)) in text for n, text in enumerate(texts)), "an answer was crossed"
+                answered += 20
+
+        async def kill() -> None:
+            for _ in range(2):
+                before = answered
+                while answered < before + 200:
+                    await asyncio.sleep(0.02)
+                victims = await asyncio.to_thread(service.verifier_processes)
+                if victims:
+                    killed.append(victims[0].pid)
+                    victims[0].kill()
+
+        killer = asyncio.create_task(kill())
+        await asyncio.gather(*(ask(worker) for worker in range(8)))
+        killer.cancel()
+    assert killed, "no verifier was killed, so nothing was tested"
+    assert answered == 8 * 12 * 20
