@@ -1,0 +1,155 @@
+"""The nightly's configuration (TOML): problem sets × models, what to spend where, and what counts as a regression."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+
+from jobs.config import (
+    ConfigError,
+    Json,
+    NotNegative,
+    Positive,
+    PositiveFloat,
+    Section,
+    SolveConfig,
+    check_config,
+    explain,
+    merge_overrides,
+    read_toml,
+)
+
+Name = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
+"""Lower case, digits and underscores: names become parts of run ids, joined by dashes."""
+Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class Nightly(Section):
+    name: Name = "nightly"
+    output_uri: str
+    """Runs go to `<output_uri>/runs`, history to `<output_uri>/nightly/<name>`."""
+    time_zone: str = "UTC"
+    """Whose date a night is."""
+    starts_at: Annotated[str, pydantic.Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "01:00"
+    """When `--daemon` starts a night. A start by hand before this hour still belongs to the night before."""
+    catch_up: NotNegative = 1
+    """Missed nights that a later start makes up for, newest first kept."""
+    keep_nights: NotNegative = 0
+    """Runs older than this are deleted, their history stays; 0 = keep all."""
+    lease_s: PositiveFloat = 60.0
+
+
+class Leg(Section):
+    """One problem set with one model."""
+
+    name: Name
+    config: str
+    """A `proofmill solve` config, relative to this file."""
+    overrides: list[str] = pydantic.Field(default_factory=list)
+    """As `--set` of `proofmill solve`: another model, another sampling."""
+
+
+class Regression(Section):
+    """Problems solved on earlier nights: a few of them are checked again."""
+
+    problems: NotNegative = 50
+    num_samples: NotNegative = 0
+    """0 = as the leg's config."""
+
+
+class NearMiss(Section):
+    """Problems lost since, or that ended mostly cut off, unreadable or undecided: a bigger budget."""
+
+    samples_factor: PositiveFloat = 2.0
+    tokens_factor: PositiveFloat = 2.0
+    repair_rounds: NotNegative = 0
+    overrides: list[str] = pydantic.Field(default_factory=list)
+    """Another model, for instance."""
+
+
+class Hopeless(Section):
+    """Problems that nothing has moved for long: they rest, longer each time."""
+
+    after_nights: Positive = 3
+    after_samples: Positive = 24
+    rest_nights: Positive = 7
+    max_rest_nights: Positive = 56
+
+
+class Bounds(Section):
+    """A regression is a change beyond these, and beyond chance at `alpha`."""
+
+    alpha: Annotated[float, pydantic.Field(gt=0, lt=0.5)] = 0.01
+    max_pass_rate_drop: Fraction = 0.02
+    """Of the mean over the problems that both nights tried."""
+    max_lost: Fraction = 0.05
+    """Share of the problems solved before that were tried and not solved tonight."""
+    max_worse_problems: NotNegative = 0
+    """Problems whose own pass rate fell, after correction for the number of problems."""
+    max_cost_increase: Annotated[float, pydantic.Field(ge=0)] = 0.5
+    """Of tokens a sample; 0.5 = half more."""
+    max_slowdown: Annotated[float, pydantic.Field(ge=0)] = 1.0
+    """Of seconds of generation a token."""
+
+
+class NightlyConfig(Section):
+    nightly: Nightly
+    legs: Annotated[list[Leg], pydantic.Field(min_length=1)]
+    regression: Regression = Regression()
+    near_miss: NearMiss = NearMiss()
+    hopeless: Hopeless = Hopeless()
+    bounds: Bounds = Bounds()
+
+
+def load_nightly_config(
+    path: str | Path, overrides: Iterable[str] = ()
+) -> tuple[NightlyConfig, dict[str, SolveConfig]]:
+    """The config and the checked solve config of every leg. Raises ConfigError listing every fault."""
+    path = Path(path)
+    table = merge_overrides(read_toml(path), overrides)
+    try:
+        config = NightlyConfig.model_validate(table)
+    except pydantic.ValidationError as error:
+        raise ConfigError("\n".join(f"{path}: {explain(fault, NightlyConfig)}" for fault in error.errors()))
+    try:
+        zoneinfo.ZoneInfo(config.nightly.time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise ConfigError(
+            f"{path}: nightly.time_zone: {config.nightly.time_zone} is unknown; for instance Europe/Paris"
+        )
+    names = [leg.name for leg in config.legs]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{path}: legs: two have the same name")
+    legs = {}
+    for leg in config.legs:
+        legs[leg.name] = leg_config(path.parent / leg.config, leg, config.nightly.output_uri)
+    return config, legs
+
+
+def leg_config(file: Path, leg: Leg, output_uri: str) -> SolveConfig:
+    table = merge_overrides(read_toml(file), leg.overrides)
+    for section, key, value in (("run", "id", leg.name), ("output", "uri", output_uri)):
+        part = table.setdefault(section, {})
+        if isinstance(part, dict):
+            part[key] = value
+    return check_config(table, str(file))
+
+
+def changed(config: SolveConfig, changes: dict[str, dict[str, Json]], overrides: Iterable[str] = ()) -> SolveConfig:
+    """`config` with `changes` (section → key → value) and then `--set` style overrides. Raises ConfigError."""
+    table: dict[str, Any] = config.resolved()
+    for section, values in changes.items():
+        table[section].update(values)
+    return check_config(merge_overrides(table, overrides), "nightly")
+
+
+def night_of(now: dt.datetime, nightly: Nightly) -> dt.date:
+    """The night that `now` belongs to: from one `starts_at` to the next."""
+    hour, minute = (int(part) for part in nightly.starts_at.split(":"))
+    local = now.astimezone(zoneinfo.ZoneInfo(nightly.time_zone))
+    return local.date() if (local.hour, local.minute) >= (hour, minute) else local.date() - dt.timedelta(days=1)
