@@ -79,18 +79,6 @@ COMMANDS = {
         "show what this machine can do, and check a config, its problems and its plan",
         "proofmill doctor\nproofmill doctor configs/solve/demo.toml",
     ),
-    "submit": Command(
-        "jobs.submit",
-        "run a batch on a remote Ray cluster",
-        "proofmill submit configs/solve/demo.toml --address http://head:8265 --set output.uri=s3://bucket/prefix",
-    ),
-    "jobs": Command("jobs.submit", "list the cluster's batches", "proofmill jobs", "add_jobs_arguments", "run_jobs"),
-    "logs": Command(
-        "jobs.submit", "show or follow a batch's log", "proofmill logs JOB -f", "add_logs_arguments", "run_logs"
-    ),
-    "stop": Command(
-        "jobs.submit", "stop a batch in good order", "proofmill stop JOB", "add_stop_arguments", "run_stop"
-    ),
     "serve": Command(
         "jobs.service.command", "serve verification and solving by HTTP", "proofmill serve configs/service/local.toml"
     ),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import submit
@@ -47,6 +47,7 @@ async def no_sleep(seconds: float) -> None:
     return None
 
 
+@settings(deadline=None)
 @given(
     log=st.text(alphabet="ab\né√", max_size=60),
     chunk=st.integers(1, 9),
