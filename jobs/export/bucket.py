@@ -86,13 +86,14 @@ class Candidates:
                     self.hits.setdefault(start + text, hit)
 
     def exact_hashes(self) -> npt.NDArray[np.uint64]:
-        return np.fromiter((text_hash(text) for text in self.texts.to_pylist()), np.uint64, len(self.at))
+        return text_hashes(self.texts)
 
 
-def text_hash(text: str) -> int:
-    """64-bit hash of a text up to white space."""
-    plain = " ".join(text.split()).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(plain, digest_size=8).digest(), "big")
+def text_hashes(texts: pa.Array) -> npt.NDArray[np.uint64]:
+    """64-bit hash of each text, up to white space at its ends. Other white space is left to the near duplicates."""
+    stripped = pc.utf8_trim_whitespace(texts).cast(pa.binary()).to_pylist()
+    digests = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in stripped)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
 class Bucket:
@@ -503,7 +504,7 @@ def sample_fingerprints(bucket: Bucket, found: Candidates, at: Ints) -> npt.NDAr
 def prompt_features(prompts: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
     encoded = prompts.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
-    exact = np.fromiter((text_hash(text) for text in encoded.dictionary.to_pylist()), np.uint64)
+    exact = text_hashes(encoded.dictionary)
     parts = [np.zeros((0, shingles.NUM_HASHES), np.uint32)]
     for _, chunk in shingles.chunks(encoded.dictionary):
         grams = shingles.ngrams(shingles.tokenize(shingles.normalise(chunk)), shingles.SHINGLE)

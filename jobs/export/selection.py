@@ -18,23 +18,35 @@ Floats = npt.NDArray[np.float64]
 
 MAX_COMPARED = 1024
 """Candidates of one problem whose texts are compared pairwise; further ones are duplicates of the exact kind or out."""
+COMPARED_AT_ONCE = 4096
+"""Pairs of signatures in memory at a time."""
 
 
 def similarities(signatures: Signatures) -> Floats:
-    """(n, n) estimated Jaccard similarities, row by row to bound memory."""
-    return np.stack([similarity(signatures, one) for one in signatures]) if len(signatures) else np.zeros((0, 0))
+    """(n, n) estimated Jaccard similarities."""
+    count = len(signatures)
+    result = np.zeros((count, count))
+    step = max(1, COMPARED_AT_ONCE // max(count, 1))
+    for start in range(0, count, step):
+        result[start : start + step] = similarity(signatures[start : start + step, None], signatures[None])
+    return result
 
 
 def near_duplicates(matrix: Floats, threshold: float) -> npt.NDArray[np.bool_]:
     """True for every candidate that is at least `threshold` similar to an earlier one that is kept."""
     dropped = np.zeros(len(matrix), bool)
-    for at in range(1, len(matrix)):
-        dropped[at] = bool((matrix[at, :at][~dropped[:at]] >= threshold).any())
+    later, earlier = np.nonzero(np.tril(matrix, -1) >= threshold)
+    for at, before in zip(later.tolist(), earlier.tolist(), strict=True):  # in order of `later`
+        if not dropped[before]:
+            dropped[at] = True
     return dropped
 
 
 def clusters(matrix: Floats, threshold: float) -> int:
     """Connected components of the graph of pairs that are at least `threshold` similar."""
+    alike = matrix >= threshold
+    if np.count_nonzero(alike) == len(matrix):  # nothing but the diagonal
+        return len(matrix)
     left = np.ones(len(matrix), bool)
     count = 0
     for seed in range(len(matrix)):
@@ -45,7 +57,7 @@ def clusters(matrix: Floats, threshold: float) -> int:
         frontier[seed] = True
         while frontier.any():
             left &= ~frontier
-            frontier = (matrix[frontier] >= threshold).any(axis=0) & left
+            frontier = alike[frontier].any(axis=0) & left
     return count
 
 

@@ -23,7 +23,7 @@ U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-CHUNK_BYTES = 512 << 10
+CHUNK_BYTES = 96 << 10
 SHINGLE = 5
 """Tokens of a shingle: near duplicates are texts that share most of these."""
 NUM_HASHES = 32
@@ -114,11 +114,12 @@ def tokenize(normalised: pa.Array) -> Tokens:
     if not len(starts):
         return Tokens(np.zeros(0, np.uint64), np.zeros(0, bool), np.zeros(len(normalised) + 1, np.int64))
     inside = classes != _SPACE
-    token_of_byte = np.cumsum(is_start)[inside] - 1
-    position = np.flatnonzero(inside) - starts[token_of_byte]
-    values = (data[inside].astype(np.uint64) + np.uint64(1)) * _POSITION[np.minimum(position, LONGEST_TOKEN - 1)]
-    # Every token's bytes are consecutive once the spaces are out, so reduceat may start at each token's first byte.
+    # Once the spaces are out, each token's bytes are consecutive and end where the next one begins.
     begins = np.flatnonzero(is_start[inside])
+    values = data[inside].astype(np.uint64)
+    position = np.arange(len(values)) - np.repeat(begins, np.diff(begins, append=len(values)))
+    values += np.uint64(1)
+    values *= _POSITION[np.minimum(position, LONGEST_TOKEN - 1)]
     hashes = mix(np.add.reduceat(values, begins))
     return Tokens(hashes, classes[starts] == _WORD, np.searchsorted(starts, ends).astype(np.int64))
 
@@ -187,4 +188,4 @@ def repeated_share(grams: Ngrams) -> npt.NDArray[np.float64]:
 
 def similarity(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Estimated Jaccard similarity of signatures, broadcast over all but the last axis."""
-    return np.mean(one == other, axis=-1)
+    return np.asarray(np.count_nonzero(one == other, axis=-1) / NUM_HASHES)

@@ -95,6 +95,7 @@ def sample(problem_id: str = "p1", index: int = 0, **over: Any) -> dict[str, Any
         "mean_logprob": -0.5 - index / 100,
         "seed": index,
         "sampling": json.dumps({"temperature": 1.0}),
+        "stopping_rule": json.dumps({"policy": "fixed"}),
         "queue_s": 0.1,
         "generation_s": 1.0,
         "status": status,
