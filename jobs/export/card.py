@@ -5,7 +5,6 @@ Promises: every number is of this export; the funnel adds up to the rows read.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -202,10 +201,3 @@ def histogram(bars: list[tuple[str, int]]) -> str:
     width = max(len(label) for label, _ in bars)
     lines = [f"{label:>{width}}  {'█' * round(BAR * number / largest)} {number:,}" for label, number in bars]
     return "```\n" + "\n".join(lines) + "\n```"
-
-
-def summary_line(summary: Summary) -> str:
-    """One line for a terminal."""
-    read = summary.facts.num_rows
-    rate = read / summary.seconds if summary.seconds else 0.0
-    return json.dumps({"rows": summary.num_rows, "samples_read": read, "samples_per_s": round(rate)})

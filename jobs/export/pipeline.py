@@ -45,6 +45,7 @@ Json = Any
 T = TypeVar("T")
 Progress = Callable[[str], None]
 
+MEGABYTE = 1 << 20
 DATA = "data/train"
 FINGERPRINTS = "fingerprints.npy"
 CONTAMINATION = "contamination.jsonl"
@@ -121,7 +122,7 @@ class Exporter:
         self._progress = progress
         self._files = [file for source in sources for file in source.files]
         total = sum(file.num_bytes for file in self._files)
-        self._num_buckets = max(1, min(MAX_BUCKETS, total // (settings.work.bucket_mb << 20)))
+        self._num_buckets = max(1, min(MAX_BUCKETS, total // (settings.work.bucket_mb * MEGABYTE)))
         allow_open_files(self._num_buckets + 64)
         self._spills = [folder / f"rows-{at}" for at in range(processes)]
         self._index = folder / "evaluation"

@@ -83,12 +83,12 @@ class Gates(Section):
     foreign_share: Share = 0.05
     """Drop texts in which more than this share of letters is of a script other than the text's main one and the
     prompt's; 1 = off. Greek is mathematics and never counts."""
-    min_work_tokens: NotNegative = 8
+    min_work_tokens: NotNegative = 12
     """Drop math and choice texts with fewer tokens (words, numbers, signs): an answer without work. 0 = off."""
     luck_agreement: NotNegative = 2
     """Multiple choice and small integers can be right by luck: without a rationale, so many verified samples of the
     problem must agree. 0 = off."""
-    luck_rationale_tokens: NotNegative = 24
+    luck_rationale_tokens: NotNegative = 32
     """Tokens that make a rationale."""
     luck_integer: NotNegative = 20
     """Integers up to this size are small."""

@@ -1,0 +1,317 @@
+"""What must not reach a data set: each case gets in when its check is off, and is counted when it is on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
+
+from jobs.config import ConfigError
+from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
+from jobs.export.pipeline import Summary, export
+from jobs.export.settings import load_settings
+from workers.records import SAMPLE_SCHEMA
+
+
+def exported(
+    tmp_path: Path, samples: list[dict[str, Any]], *overrides: str, format: Any = "sft"
+) -> tuple[list[str], Summary]:
+    """The exported completions (or problem ids, for rl), and what became of the others."""
+    number = len(list(tmp_path.glob("run-*")))
+    run = write_run(tmp_path / f"run-{number}", [*samples, sample("other", 90)])
+    settings = load_settings(format, None, ["work.processes=1", "select.per_problem=50", *overrides])
+    summary = export(settings, [run], str(tmp_path / f"out-{number}"))
+    rows = pq.read_table(tmp_path / f"out-{number}" / "data" / "train.parquet").to_pylist()
+    kept = [row["problem_id"] for row in rows] if format == "rl" else [row["completion"][0]["content"] for row in rows]
+    return [text for text in kept if text not in ("other", sample("other", 90)["text"])], summary
+
+
+LOOP = "So we try the other way and see that it fails. " * 40 + "The answer is \\boxed{1234567}."
+MIXED = (
+    reasoning(5, "1234567")
+    + " "
+    + "因此我们得到了这个方程的解并且检查它是否正确，然后把结果代回原来的等式里看看两边相等不相等"
+)
+CYRILLIC = "Сначала перенесём все слагаемые с неизвестным в одну сторону, потом разделим обе части. Ответ: 1234567"
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("truncated", {"finish_reason": "length"}, "gates.truncated=false"),
+    ("truncated", {"text": "<think> " + reasoning(4, "1")}, "gates.truncated=false"),
+    ("loop", {"text": LOOP}, "gates.loop_share=1.0"),
+    ("language_mixing", {"text": MIXED}, "gates.foreign_share=1.0"),
+    ("answer_without_work", {"text": "It is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
+    (
+        "luck",
+        {"text": "We look at it and take \\boxed{4} at once.", "reference": json.dumps({"answer": "4"})},
+        "gates.luck_agreement=0",
+    ),
+    (
+        "luck",
+        {
+            "text": "Of the four it must be \\boxed{C}, surely.",
+            "kind": "choice",
+            "reference": json.dumps({"answer": "C"}),
+        },
+        "gates.luck_agreement=0",
+    ),
+    ("repair_round", {"round": 1, "parent_sample_index": 0}, "select.repairs=true"),
+]
+
+
+@pytest.mark.parametrize(("name", "over", "off"), BAD)
+def test_gate(tmp_path: Path, name: str, over: dict[str, Any], off: str) -> None:
+    row = sample("p", 0, **over)
+    assert exported(tmp_path, [row], off)[0] == [row["text"]]
+    kept, summary = exported(tmp_path, [row])
+    assert kept == []
+    assert summary.funnel == {name: 1, "exported": 1}
+
+
+GOOD = [
+    {"text": "<think> first this, then that </think> so we put it together and have \\boxed{1234567}."},
+    {"text": CYRILLIC, "prompt": "Решите уравнение и объясните каждый шаг решения, пожалуйста."},
+    {"text": "Let α and β be the angles; then α + β = 90 and \\boxed{1234567} follows from the sum."},
+    {"text": reasoning(5, "4"), "reference": json.dumps({"answer": "4"})},
+    {"text": "def gcd(a, b): return a", "kind": "code", "reference": json.dumps({"mode": "stdin", "tests": []})},
+    {"text": "1 + 1 = 2\n" * 5 + "\\boxed{1234567}"},
+]
+
+
+@pytest.mark.parametrize("over", GOOD)
+def test_gates_let_good_texts_pass(tmp_path: Path, over: dict[str, Any]) -> None:
+    row = sample("p", 0, **over)
+    assert exported(tmp_path, [row])[0] == [row["text"]]
+
+
+def test_agreement_excuses_a_guessable_answer(tmp_path: Path) -> None:
+    over = {"reference": json.dumps({"answer": "4"})}
+    rows = [sample("p", at, text=f"By way number {at} we find that it is \\boxed{{4}}.", **over) for at in range(2)]
+    assert len(exported(tmp_path, rows, "dedup.near=0")[0]) == 2
+
+
+def test_tier(tmp_path: Path) -> None:
+    lean: dict[str, Any] = {
+        "kind": "lean",
+        "reference": json.dumps({"statement": "theorem t : True", "name": "t", "header": ""}),
+    }
+    strict, lax = sample("p", 0, tier="replayed", **lean), sample("p", 1, tier="compiled", **lean)
+    run = write_run(tmp_path / "run", [strict, lax])
+    export(load_settings("sft", None, ["work.processes=1", "select.tiers=['replayed']"]), [run], str(tmp_path / "out"))
+    rows = pq.read_table(tmp_path / "out" / "data" / "train.parquet").to_pylist()
+    assert [row["completion"][0]["content"] for row in rows] == [strict["text"]]
+
+
+def test_duplicates_within_and_across_problems(tmp_path: Path) -> None:
+    first = sample("p", 0, text=reasoning(3, "1234567", 200))
+    again = sample("p", 1, text=first["text"] + "\n")
+    nearly = sample("p", 2, text=first["text"] + " Done.")
+    copied = sample("q", 0, prompt=first["prompt"], text=first["text"])
+    rows = [first, again, nearly, copied]
+    kept, summary = exported(tmp_path, rows)
+    assert kept == [first["text"]]
+    assert summary.funnel == {"exported": 2, "duplicate": 1, "near_duplicate": 1, "duplicate_across_problems": 1}
+    kept, _ = exported(tmp_path, rows, "dedup.near=0", "dedup.across_problems=false")
+    assert len(kept) == 3
+
+
+def test_same_text_under_another_prompt_is_another_example(tmp_path: Path) -> None:
+    one = sample("p", 0)
+    prompt = "An altogether different question about the number of ways to colour a map with four colours."
+    two = sample("q", 0, prompt=prompt, text=one["text"])
+    assert len(exported(tmp_path, [one, two])[0]) == 2
+
+
+def test_against_an_earlier_export(tmp_path: Path) -> None:
+    one, two = sample("p", 0), sample("p", 1)
+    exported(tmp_path, [one])
+    earlier = json.dumps([str(tmp_path / "out-0")])
+    kept, summary = exported(tmp_path, [one, two], f"dedup.against={earlier}")
+    assert kept == [two["text"]]
+    assert summary.funnel["exported_earlier"] == 2  # with the sample that both runs end with
+
+
+def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    settings = load_settings("sft", None, ["work.processes=1"])
+    once = export(settings, [run], str(tmp_path / "once"))
+    twice = export(settings, [run, run], str(tmp_path / "twice"))
+    assert once.num_rows == twice.num_rows
+    assert twice.funnel["repeated_identity"] == len(mixed_samples())
+
+
+EVALUATION = (
+    "A train leaves the old station at noon and reaches the harbour after three hours of steady travel at sea level."
+)
+
+
+def evaluation_file(tmp_path: Path, *items: tuple[str, str]) -> str:
+    path = tmp_path / "evaluation.jsonl"
+    rows = [
+        {"id": f"e{at}", "kind": "math", "prompt": prompt, "reference": {"answer": answer}}
+        for at, (prompt, answer) in enumerate(items)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return f"decontaminate.files={json.dumps([str(path)])}"
+
+
+def hits(tmp_path: Path) -> list[dict[str, Any]]:
+    outs = sorted(tmp_path.glob("out-*/contamination.jsonl"))
+    return [json.loads(line) for line in outs[-1].read_text().splitlines()]
+
+
+@pytest.mark.parametrize("format", ["sft", "rl"])
+def test_contaminated_prompt(tmp_path: Path, format: str) -> None:
+    prompt = "Warm-up! A TRAIN leaves the old station, at noon, and reaches the harbour (after) three minutes."
+    row = sample("p", 0, prompt=prompt)
+    flag = evaluation_file(tmp_path, (EVALUATION, "5"))
+    band = ["rl.high=1.0"]
+    assert len(exported(tmp_path, [row], *band, format=format)[0]) == 1
+    kept, summary = exported(tmp_path, [row], flag, *band, format=format)
+    assert kept == [] and summary.funnel["contaminated_prompt"] == 1
+    (hit,) = hits(tmp_path)
+    assert hit["where"] == "prompt" and hit["item"] == "e0" and hit["problem_id"] == "p"
+    assert hit["matching"] == "a train leaves the old station at noon and reaches"
+
+
+def test_contaminated_solution(tmp_path: Path) -> None:
+    row = sample("p", 0, text="I remember this one. " + EVALUATION + " The answer is \\boxed{1234567}.")
+    flag = evaluation_file(tmp_path, (EVALUATION, "5"))
+    assert exported(tmp_path, [row], flag, "decontaminate.solutions=false")[0] == [row["text"]]
+    kept, summary = exported(tmp_path, [row], flag)
+    assert kept == [] and summary.funnel["contaminated_text"] == 1
+    assert hits(tmp_path)[0]["where"] == "text" and hits(tmp_path)[0]["sample_index"] == 0
+
+
+def test_leaked_answer(tmp_path: Path) -> None:
+    answer = "\\frac{355}{113} + \\sqrt{7}"
+    row = sample("p", 0, answer=answer)
+    flag = evaluation_file(tmp_path, ("Quite another question about ratios.", answer.replace(" ", "")))
+    assert exported(tmp_path, [row], flag, "decontaminate.answer_chars=0")[0]
+    kept, summary = exported(tmp_path, [row], flag)
+    assert kept == [] and summary.funnel["leaked_answer"] == 1
+
+
+def test_short_statements(tmp_path: Path) -> None:
+    items = [
+        EvaluationItem("f", "six", "Find the greatest common odd divisor"),
+        EvaluationItem("f", "two", "Compute 2+2"),
+    ]
+    build_index(items, tmp_path / "index", 10, 12)
+    index = ContaminationIndex(tmp_path / "index")
+    texts = [
+        "Please find the greatest common odd divisor of 4.",
+        "Now compute 2 2 and go on.",
+        "compute 2 + 2",
+        "find it",
+    ]
+    found = index.find(pa.array(texts), "prompt")
+    assert {at: hit.item for at, hit in found.items()} == {0: "six", 2: "two"}
+
+
+def test_a_collision_of_hashes_is_not_a_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.export.shingles.mix", lambda values: values & 7)
+    build_index([EvaluationItem("f", "e", EVALUATION)], tmp_path / "index", 10, 12)
+    index = ContaminationIndex(tmp_path / "index")
+    assert index.find(pa.array([" ".join(str(n) for n in range(200))]), "text") == {}
+    assert index.find(pa.array(["so " + EVALUATION]), "text")
+
+
+def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    for files in (["missing.jsonl"], [str(tmp_path / "run" / "problems.parquet")]):
+        settings = load_settings("sft", None, ["work.processes=1", f"decontaminate.files={json.dumps(files)}"])
+        with pytest.raises(ConfigError, match=r"decontaminate\.files"):
+            export(settings, [run], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def write_table(tmp_path: Path, table: pa.Table) -> str:
+    folder = tmp_path / "odd"
+    (folder / "samples").mkdir(parents=True)
+    pq.write_table(table, folder / "samples" / "part.parquet")
+    return str(folder)
+
+
+def message(tmp_path: Path, run: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    return str(caught.value)
+
+
+GOOD_TABLE = pa.Table.from_pylist([sample("p", at) for at in range(4)], schema=SAMPLE_SCHEMA)
+
+
+def test_source_errors_name_file_and_column(tmp_path: Path) -> None:
+    assert "no samples/ folder" in message(tmp_path, str(tmp_path))
+    assert "'text'" in message(tmp_path, write_table(tmp_path / "a", GOOD_TABLE.drop(["text"])))
+    at = GOOD_TABLE.column_names.index("text")
+    typed = GOOD_TABLE.set_column(at, "text", pa.array([1.5] * 4))
+    assert "type double, expected string" in message(tmp_path, write_table(tmp_path / "b", typed))
+    newer = GOOD_TABLE.replace_schema_metadata({"proofmill.schema_version": "99"})
+    assert "schema version 99" in message(tmp_path, write_table(tmp_path / "c", newer))
+    run = write_table(tmp_path / "d", GOOD_TABLE)
+    path = Path(run) / "samples" / "part.parquet"
+    path.write_bytes(path.read_bytes()[:-50])
+    assert "not a whole Parquet file" in message(tmp_path, run)
+
+
+def test_older_schema_is_upgraded(tmp_path: Path) -> None:
+    old = GOOD_TABLE.drop(["tier", "round", "meta", "mean_logprob"]).replace_schema_metadata(None)
+    summary = export(
+        load_settings("sft", None, ["work.processes=1"]), [write_table(tmp_path, old)], str(tmp_path / "out")
+    )
+    assert summary.num_rows == 4
+
+
+@pytest.mark.parametrize(("column", "value"), [("messages", "not JSON"), ("messages", "[]"), ("reference", "[1]")])
+def test_bad_rows(tmp_path: Path, column: str, value: str) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0), sample("p", 1, **{column: value}), sample("q", 0)])
+    text = message(tmp_path, run)
+    assert "problem p, sample 1" in text and column in text and "--skip-bad" in text
+    settings = load_settings("sft", None, ["work.processes=1", "work.skip_bad=true"])
+    summary = export(settings, [run], str(tmp_path / "out"))
+    assert summary.num_rows == 2 and summary.funnel["bad_row"] == 1
+
+
+def test_processes_and_buckets_do_not_change_the_rows(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples(40), parts=5)
+    sets = []
+    for number, overrides in enumerate([["work.processes=1"], ["work.processes=2"]]):
+        out = tmp_path / f"out-{number}"
+        export(load_settings("preference", None, overrides), [run], str(out))
+        sets.append(pq.read_table(out / "data" / "train.parquet"))
+    assert sets[0].equals(sets[1])
+
+
+def test_many_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = mixed_samples(40)
+    run = write_run(tmp_path / "run", rows, parts=3)
+    one = export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "one"))
+    monkeypatch.setattr("jobs.export.pipeline.MEGABYTE", 1 << 7)
+    many = export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "many"))
+    assert one.funnel == many.funnel and sum(many.funnel.values()) == len(rows)
+    ids = [set(pq.read_table(tmp_path / name / "data" / "train.parquet")["id"].to_pylist()) for name in ("one", "many")]
+    # Which of two duplicates under different problems stays depends on the order of the buckets.
+    assert len(ids[0] ^ ids[1]) <= 2 * one.funnel["near_duplicate_across_problems"]
+
+
+def test_rl_pools_two_runs(tmp_path: Path) -> None:
+    halves = []
+    for name, right in (("run-a", 2), ("run-b", 4)):
+        rows = [sample("p", at, run_id=name, status="verified" if at < right else "refuted") for at in range(8)]
+        halves.append(write_run(tmp_path / name, rows, problems=[problem(rows)]))
+    export(load_settings("rl", None, ["work.processes=1"]), halves, str(tmp_path / "out"))
+    (row,) = pq.read_table(tmp_path / "out" / "data" / "train.parquet").to_pylist()
+    assert row["pass_rate"] == (2 / 8 + 4 / 8) / 2
+    assert (row["num_samples"], row["num_verified"]) == (16, 6)
+
+
+def test_nothing_to_export(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0, status="refuted")])
+    assert "nothing to export" in message(tmp_path, run)
