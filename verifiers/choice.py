@@ -118,13 +118,14 @@ def shuffle(problem: Problem, seed: int) -> Problem:
     prompt = problem.prompt
     for place, option in enumerate(options):
         pattern = re.compile(rf"(^|\n)([ \t]*\(?{letters[place]}[).:]\)?[ \t]*){re.escape(option)}(?=\s*(?:\n|$))")
-        if len(pattern.findall(prompt)) != 1:
+        found = list(pattern.finditer(prompt))
+        if len(found) != 1:
             raise ValueError(
                 f"problem {problem.id}: option {letters[place]} does not stand on a line of its own in the prompt"
             )
-        prompt = pattern.sub(rf"\g<1>\g<2>\0{place}\0", prompt)
+        prompt = f"{prompt[: found[0].end(2)]}\0<{place}>{prompt[found[0].end() :]}"
     for place in range(len(options)):
-        prompt = prompt.replace(f"\x00{place}\x00", shuffled[place])
+        prompt = prompt.replace(f"\0<{place}>", shuffled[place])
     answer = letters[order.index(letters.index(problem.reference["answer"]))]
     reference = {**problem.reference, "options": shuffled, "answer": answer}
     meta = {**problem.meta, "shuffle": {"seed": seed, "order": order}}
@@ -215,7 +216,7 @@ def _clean(span: str) -> str:
     while before != span:
         before = span
         span = _TEXT_COMMAND.sub(r"\1", span)
-    span = span.replace("$", "").replace("**", "").replace("__", "").replace("`", "").strip()
+    span = span.replace("\\ ", " ").replace("$", "").replace("**", "").replace("__", "").replace("`", "").strip()
     span = re.sub(r"^\\[(\[]|\\[)\]]$", "", span).strip()
     return _LEADING.sub("", span.strip("* "))
 
@@ -227,7 +228,7 @@ def _try(span: str, options: list[str], letters: str) -> str | None:
     by_text = [letter for letter, option in zip(letters, options, strict=True) if _plain(option) == plain and plain]
     if len(by_text) == 1 and not (len(plain) == 1 and plain.upper() in letters and by_text[0] != plain.upper()):
         return by_text[0]
-    match = re.match(r"^[(\[{]?\s*([A-Za-z])\s*[)\]}]?(.*)$", span, re.DOTALL)
+    match = re.match(r"^[(\[{]?\s*([A-Za-z])(?:\s*[)\]}])?(.*)$", span, re.DOTALL)
     if match is None or match[1].upper() not in letters:
         return None
     letter, rest = match[1].upper(), match[2]
@@ -277,5 +278,6 @@ def _plain(text: str) -> str:
         before = text
         text = _TEXT_COMMAND.sub(r"\1", text)
     text = unicodedata.normalize("NFKC", text).replace("$", "").replace("\\,", "").replace("**", "")
+    text = re.sub(r"\\[()\[\] ]", " ", text)
     text = re.sub(r"\\(?:left|right|displaystyle)\b", "", text).replace("\\dfrac", "\\frac")
     return " ".join(text.casefold().split()).strip(" .;,:")

@@ -44,9 +44,12 @@ def precision(bits: int) -> Iterator[None]:
         ctx.prec = before
 
 
-def enclose(node: Node, point: Mapping[str, Fraction | acb], log_base: str = "e") -> acb:
-    """A ball around the value of `node` at the current precision; `point` gives every free symbol."""
-    return _Evaluation(point, log_base).of(node)
+def enclose(node: Node, point: Mapping[str, Fraction | acb], log_base: str = "e", real: bool = False) -> acb:
+    """A ball around the value of `node` at the current precision; `point` gives every free symbol.
+
+    With `real`, a detour through complex numbers (the root of a negative number, and so on) is undefined.
+    """
+    return _Evaluation(point, log_base, real).of(node)
 
 
 def rational(value: Fraction) -> acb:
@@ -58,7 +61,8 @@ def is_real(ball: acb) -> bool:
 
 
 class _Evaluation:
-    def __init__(self, point: Mapping[str, Fraction | acb], log_base: str) -> None:
+    def __init__(self, point: Mapping[str, Fraction | acb], log_base: str, real: bool) -> None:
+        self.real = real
         self.point = point
         self.log_base = log_base
         self.num_terms = 0
@@ -67,6 +71,8 @@ class _Evaluation:
         value = getattr(self, f"_{node.op}", self._unknown)(node)
         if not value.is_finite():
             raise UndefinedError("not finite at this precision")
+        if self.real and not is_real(value):
+            raise UndefinedError("not real")
         return value
 
     def _unknown(self, node: Node) -> acb:
@@ -170,7 +176,7 @@ class _Evaluation:
             self.num_terms += 1
             if self.num_terms > MAX_TERMS:
                 raise UnsupportedError(f"more than {MAX_TERMS} terms")
-            inner = _Evaluation({**self.point, index.value: Fraction(k)}, self.log_base)
+            inner = _Evaluation({**self.point, index.value: Fraction(k)}, self.log_base, self.real)
             inner.num_terms = self.num_terms
             yield inner.of(body)
             self.num_terms = inner.num_terms
@@ -248,6 +254,11 @@ class _Evaluation:
             for integer in integers[1:]:
                 result = result.gcd(integer) if name == "gcd" else result.lcm(integer)
             return acb(abs(result))
+        if name == "doublefactorial" and 0 <= integers[0] <= MAX_TERMS:
+            product = arb(1)
+            for factor in range(int(integers[0]), 0, -2):
+                product *= factor
+            return acb(product)
         raise UnsupportedError(name)
 
 

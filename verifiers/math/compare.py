@@ -10,14 +10,12 @@ import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
 
-from verifiers.math import decide
+from verifiers.math import decide, families, relations, sets, units
 from verifiers.math.ball import UndefinedError, UnsupportedError
 from verifiers.math.decide import UndecidedError, all_of, match
-from verifiers.math.tree import Node
-from verifiers.math.words import UNITS
+from verifiers.math.grammar import letters_of
+from verifiers.math.tree import SCALARS, Node
 from verifiers.types import Status
-
-SCALARS = frozenset(["num", "const", "sym", "add", "mul", "div", "pow", "neg", "fn", "call", "sum", "prod", "deg"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,16 +26,24 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tolerance:
+    """What the problem declares: |answer - gold| <= max(abs, rel |gold|)."""
+
     rel: Fraction = Fraction(0)
     abs: Fraction = Fraction(0)
+
+
+class ContradictionError(ValueError):
+    """The answer is a chain whose sides differ: it states two answers."""
 
 
 def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Comparison:
     """Total: every failure to decide is an `undecided` with its reason."""
     try:
-        if _Comparer(tolerance).same(gold, answer):
+        if _Comparer(tolerance).same(relations.tidy(gold), relations.tidy(answer)):
             return Comparison(Status.VERIFIED, "equal to the reference")
         return Comparison(Status.REFUTED, "differs from the reference")
+    except ContradictionError as error:
+        return Comparison(Status.MALFORMED, str(error))
     except UndecidedError as error:
         return Comparison(Status.UNDECIDED, str(error))
     except UnsupportedError as error:
@@ -48,89 +54,181 @@ def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Com
         return Comparison(Status.UNDECIDED, "nesting too deep")
 
 
+_REAL_SETS = frozenset({"union", "inter", "setminus", "named", "builder"})
+_NUMBER_WORDS = frozenset({"dozen", "pair", "couple", "nil", "once", "twice", "thrice", "nought", "naught", "infinite"})
+
+
 class _Comparer:
     def __init__(self, tolerance: Tolerance | None) -> None:
         self.tolerance = tolerance
 
     def same(self, gold: Node, answer: Node) -> bool:
-        gold, answer = expand_signs(gold), expand_signs(answer)
         if gold.op in SCALARS and answer.op in SCALARS:
             return self.scalars(gold, answer)
+        if answer.op == "rel" and gold.op != "rel":
+            answer = self.last_side(gold, answer)
         gold_kind, answer_kind = kind(gold), kind(answer)
-        if "text" in (gold_kind, answer_kind):
+        kinds = {gold_kind, answer_kind}
+        if kinds == {"scalar"}:
+            return self.scalars(gold, answer)
+        if "text" in kinds:
             return self.texts(gold, answer)
-        if "qty" in (gold_kind, answer_kind) or "percent" in (gold_kind, answer_kind):
+        if "family" in kinds or families.is_family(gold) or families.is_family(answer):
+            return families.same(gold, answer)
+        if "qty" in kinds or "percent" in kinds:
             return self.quantities(gold, answer)
-        if "rel" in (gold_kind, answer_kind):
+        if self.are_real_sets(gold, answer):
+            return sets.same_set(sets.real_set(gold), sets.real_set(answer))
+        if "rel" in kinds:
             return self.relations(gold, answer)
         if gold_kind == answer_kind:
             method: Callable[[Node, Node], bool] | None = getattr(self, f"same_{gold_kind}", None)
             if method is not None:
                 return method(gold, answer)
-        if {gold_kind, answer_kind} <= {"set", "list", "empty"}:
-            return match(list(gold.args), list(answer.args), self.same)
-        if {gold_kind, answer_kind} <= {"group", "matrix"}:
+        if kinds <= {"group", "matrix"}:
             return self.vectors(gold, answer)
-        if {gold_kind, answer_kind} <= {"list", "scalar", "set"}:
+        if kinds <= {"list", "scalar", "set", "empty"}:
             return self.one_against_many(gold, answer)
-        if "based" in (gold_kind, answer_kind):
+        if kinds == {"list", "group"}:
+            return self.list_against_group(gold, answer)
+        if kinds <= {"time", "ratio"} and len(kinds) == 2:
+            return self.time_against_ratio(gold, answer)
+        if kinds == {"ratio", "scalar"}:
+            ratio, scalar = (gold, answer) if gold_kind == "ratio" else (answer, gold)
+            if len(ratio.args) == 2 and self.scalars(Node("div", ratio.args), scalar):
+                raise UndecidedError("a ratio against a fraction")
+            return False
+        if "based" in kinds:
             raise UndecidedError("a base on one side only")
-        if "scalar" in (gold_kind, answer_kind) and {gold_kind, answer_kind} & {
-            "ratio",
-            "time",
-            "date",
-            "group",
-            "matrix",
-            "empty",
-        }:
+        if "scalar" in kinds and kinds & {"time", "date", "group", "matrix", "empty", *_REAL_SETS}:
             return False
         raise UndecidedError(f"a {answer_kind} against a {gold_kind}")
 
     def scalars(self, gold: Node, answer: Node) -> bool:
         if self.tolerance is not None and not gold.symbols() and not answer.symbols():
             return decide.within(gold, answer, self.tolerance.abs, self.tolerance.rel)
-        return decide.equal(gold, answer)
+        if decide.equal(gold, relations.rename_constant(gold, answer)):
+            return True
+        if answer.op == "deg" and gold.op != "deg" and decide.as_rational(gold) is not None:
+            return decide.equal(gold, answer.args[0])  # the degree sign is a unit that the reference leaves out
+        if not answer.symbols():
+            product = units.as_product(gold) if gold.symbols() else gold
+            if product is not None and product.op in ("deg", "qty") and decide.equal(product.args[0], answer):
+                raise UndecidedError("the reference has a unit, the answer states none")
+        return False
+
+    # Chains: a = b = c
+
+    def last_side(self, gold: Node, answer: Node) -> Node:
+        """The value a chain arrives at. Formulas on its way may hold symbols the value does not; values must agree."""
+        if set(answer.value) - {"=", "~"}:
+            return answer
+        named = relations.assignment(answer)
+        sides = list(answer.args)
+        if named is not None and len(sides) == 2 and set(answer.value) == {"="}:
+            return named[1] if kind(gold) in _VALUE_KINDS else answer
+        if kind(gold) not in _VALUE_KINDS:
+            return answer
+        if "~" in answer.value:
+            return self.before_rounding(gold, answer)
+        last: Node = sides[-1]
+        if relations.is_name(sides[0]):
+            sides = sides[1:]
+        for side in sides[:-1]:
+            if side.symbols() - last.symbols() or kind(side) != kind(last):
+                continue
+            if not self.same(side, last):
+                raise ContradictionError("the sides of the chain differ")
+        return last
+
+    def before_rounding(self, gold: Node, answer: Node) -> Node:
+        """x = sqrt 2 = 1.41 approximately: the exact side is the answer, or the rounded one where the reference is."""
+        place = answer.value.index("~")
+        exact: Node = answer.args[place]
+        rounded: Node = answer.args[place + 1]
+        if relations.is_name(exact):
+            return rounded
+        if gold.op in SCALARS and exact.op in SCALARS and rounded.op in SCALARS:
+            hundredth = Fraction(1, 100)
+            if not decide.within(exact, rounded, Fraction(0), hundredth):
+                raise ContradictionError("the sides of the chain differ")
+            if not gold.symbols() and self.scalars(gold, rounded):
+                return rounded
+        return exact
 
     def one_against_many(self, gold: Node, answer: Node) -> bool:
-        left = list(gold.args) if gold.op in ("set", "list") else [gold]
-        right = list(answer.args) if answer.op in ("set", "list") else [answer]
+        left = list(gold.args) if gold.op in ("set", "list", "empty") else [gold]
+        right = list(answer.args) if answer.op in ("set", "list", "empty") else [answer]
+        if "set" in (gold.op, answer.op):
+            left, right = self.distinct(left), self.distinct(right)
         return match(left, right, self.same)
+
+    def distinct(self, items: list[Node]) -> list[Node]:
+        kept: list[Node] = []
+        for item in items:
+            if not any(self.same(other, item) for other in kept):
+                kept.append(item)
+        return kept
 
     # Words
 
     def texts(self, gold: Node, answer: Node) -> bool:
         if gold.op == answer.op == "text":
             return _plain(gold.value) == _plain(answer.value)
-        letters = {node.op: node for node in (gold, answer)}
-        if "sym" in letters and len(letters["text"].value) == 1:
-            return bool(letters["sym"].value.lower() == letters["text"].value)
+        text, other = (gold, answer) if gold.op == "text" else (answer, gold)
+        words = _plain(text.value)
+        if other.op == "sym" and len(words) == 1:
+            return bool(other.value.lower() == words)
+        if other.op in ("empty", "set") and words in _EMPTY:
+            return other.op == "empty"
+        if words in _ALL_REALS and (other.op in _REAL_SETS or other.op == "group"):
+            return sets.same_set(sets.real_set(other), sets.EVERYTHING)
+        letters = "".join(node.value for node in letters_of(other))
+        if letters and letters.lower() == words.replace(" ", ""):
+            return True
+        if (
+            kind(other) == "scalar"
+            and not other.symbols()
+            and not set(words.split()) & _NUMBER_WORDS
+            and len(words) > 1
+        ):
+            return False
         raise UndecidedError("words against a formula")
 
     # Units
 
     def quantities(self, gold: Node, answer: Node) -> bool:
+        gold, answer = units.joined(gold), units.joined(answer)
+        if gold.op == "list" or answer.op == "list":
+            return self.one_against_many(gold, answer)
         if gold.op == "percent" or answer.op == "percent":
             return self.percentages(gold, answer)
         if gold.op != "qty":
+            if units.is_angle(answer) and gold.op in SCALARS:
+                return self.scalars(gold, answer.args[0])
             if gold.op not in SCALARS:
                 raise UndecidedError("a unit against something else than a number")
+            if (product := units.as_product(gold)) is not None:
+                return self.quantities(product, answer)
             return self.same(gold, answer.args[0])
         if answer.op != "qty":
-            product = _unit_product(answer, gold)
+            product = units.as_product(answer)
             if product is None:
-                if answer.op in SCALARS and (gold.value[1] or gold.value[0] in CURRENCY_UNITS):
-                    return self.same(gold.args[0], answer)
-                if answer.op in SCALARS and not self.same(gold.args[0], answer):
+                if answer.op not in SCALARS:
+                    raise UndecidedError("a unit against something else than a number")
+                if not self.same(gold.args[0], answer):
                     return False
+                if units.may_be_dropped(gold):
+                    return True
                 raise UndecidedError("the reference has a unit, the answer states none")
             answer = product
-        (left, left_unit), (right, right_unit) = _quantity(gold), _quantity(answer)
-        if gold.value[1] or answer.value[1]:
+        if units.noun(gold) or units.noun(answer):
             if not self.same(gold.args[0], answer.args[0]):
                 return False
-            if _plain(gold.value[1]).rstrip("s") == _plain(answer.value[1]).rstrip("s"):
+            if units.same_noun(gold, answer):
                 return True
             raise UndecidedError("different nouns behind the number")
+        (left, left_unit), (right, right_unit) = units.measure(gold), units.measure(answer)
         if left_unit != right_unit:
             return False
         return self.scalars(left, right)
@@ -153,54 +251,96 @@ class _Comparer:
         size = decide.compare_order(gold, Node("num", value=Fraction(1)))
         return size > 0 and self.scalars(gold, answer.args[0])
 
-    # Relations
+    # Relations and sets of reals
+
+    def are_real_sets(self, gold: Node, answer: Node) -> bool:
+        """Whether both can be sets of reals and at least one must be."""
+        return any(map(_must_be_real_set, (gold, answer))) and all(map(_may_be_real_set, (gold, answer)))
 
     def relations(self, gold: Node, answer: Node) -> bool:
-        gold_side, answer_side = assignment(gold), assignment(answer)
-        if gold_side is not None and answer_side is not None:
-            (left_name, left), (right_name, right) = gold_side, answer_side
-            if left_name == right_name:
-                return self.same(left, right)
-            if left.symbols() or right.symbols():
-                if left_name[0] in "fghy" and right_name[0] in "fghy":
-                    return self.same(left, right)
-                raise UndecidedError("different names on the left")
+        left, right = relations.assignment(gold), relations.assignment(answer)
+        if left is not None and right is not None:
+            if left[0] == right[0]:
+                return self.same(left[1], right[1])
+            if left[1].symbols() or right[1].symbols():
+                if relations.is_function_name(left[0]) and relations.is_function_name(right[0]):
+                    return self.same(left[1], right[1])
+            else:
+                return False
+        if left is not None and answer.op != "rel" and kind(answer) in _VALUE_KINDS:
+            return self.same(left[1], answer)
+        if gold.op == "rel" and answer.op == "rel":
+            if gold.value == answer.value:
+                try:
+                    if self.in_order(gold, answer):
+                        return True
+                except (UndecidedError, UnsupportedError, UndefinedError):
+                    pass
+            return relations.same_relation(gold, answer)
+        if gold.op == "rel" and answer.op != "rel" and set(gold.value) <= {"=", "~"}:
+            # The reference "x + y = 7" asks for the value 7.
+            if kind(answer) in _VALUE_KINDS and not gold.args[-1].symbols():
+                return self.same(gold.args[-1], answer)
+            if answer.op in SCALARS:
+                raise UndecidedError("an expression where the reference is an equation")
+        if "scalar" in (kind(gold), kind(answer)) and not gold.symbols() | answer.symbols():
             return False
-        if gold_side is not None and answer.op != "rel" and kind(answer) in ("scalar", "group", "set", "matrix"):
-            return self.same(gold_side[1], answer)
-        if answer_side is not None and gold.op != "rel" and kind(gold) in ("scalar", "group", "set", "matrix"):
-            return self.same(gold, answer_side[1])
-        if gold.op == answer.op == "rel" and gold.value == answer.value and self.in_order(gold, answer):
-            return True
         raise UndecidedError("relations of different shape")
+
+    def list_against_group(self, gold: Node, answer: Node) -> bool:
+        """x=1, y=2 against (1,2): by the alphabetical order of the names."""
+        listed, group = (gold, answer) if gold.op == "list" else (answer, gold)
+        named = [relations.assignment(arg) for arg in listed.args]
+        if all(part is not None for part in named):
+            pairs = sorted(part for part in named if part is not None)
+            if len({name for name, _ in pairs}) == len(pairs):
+                return self.in_order(Node("group", tuple(value for _, value in pairs)), group)
+        if listed.args and all(arg.op == "group" for arg in listed.args):
+            return False  # one point against several
+        raise UndecidedError("a list against a tuple")
 
     # Things with parts
 
     def same_group(self, gold: Node, answer: Node) -> bool:
-        if (
-            "<>" not in (gold.value, answer.value)
-            and gold.value != answer.value
-            and {gold.value, answer.value} != {"()", "[]"}
-        ):
-            return False
+        if "<>" not in (gold.value, answer.value) and gold.value != answer.value:
+            if {gold.value, answer.value} != {"()", "[]"}:
+                return False
+            if len(gold.args) == 2 and not (gold.symbols() | answer.symbols()):
+                try:
+                    ascending = decide.compare_order(*gold.args) < 0
+                except (UndecidedError, UnsupportedError):
+                    ascending = False
+                if ascending:
+                    return False  # an open and a closed interval
         return self.in_order(gold, answer)
 
     def in_order(self, gold: Node, answer: Node) -> bool:
         if len(gold.args) != len(answer.args):
             return False
-        return all_of([lambda a=a, b=b: self.same(a, b) for a, b in zip(gold.args, answer.args, strict=True)])  # type: ignore[misc]
+        return all_of([_later(self.same, a, b) for a, b in zip(gold.args, answer.args, strict=True)])
 
     def same_set(self, gold: Node, answer: Node) -> bool:
-        return match(list(gold.args), list(answer.args), self.same)
+        return self.one_against_many(gold, answer)
 
     def same_list(self, gold: Node, answer: Node) -> bool:
+        if {gold.value, answer.value} == {"and", "or"}:
+            raise UndecidedError("'and' against 'or'")
         return match(list(gold.args), list(answer.args), self.same)
 
     def same_matrix(self, gold: Node, answer: Node) -> bool:
         return gold.value == answer.value and self.in_order(gold, answer)
 
     def vectors(self, gold: Node, answer: Node) -> bool:
-        return self.in_order(gold, answer)
+        """A tuple against a matrix of one row or column, or nested brackets against a matrix."""
+        matrix, group = (gold, answer) if gold.op == "matrix" else (answer, gold)
+        if all(arg.op == "group" for arg in group.args):
+            rows = group.args
+            if len({len(row.args) for row in rows}) == 1:
+                cells = tuple(cell for row in rows for cell in row.args)
+                return self.same_matrix(matrix, Node("matrix", cells, (len(rows), len(rows[0].args))))
+        if 1 not in matrix.value:
+            return False
+        return self.in_order(matrix, group)
 
     def same_ratio(self, gold: Node, answer: Node) -> bool:
         if len(gold.args) != len(answer.args):
@@ -208,15 +348,32 @@ class _Comparer:
         first_gold, first_answer = gold.args[0], answer.args[0]
         return all_of(
             [
-                lambda a=a, b=b: decide.equal(Node("mul", (a, first_answer)), Node("mul", (b, first_gold)))  # type: ignore[misc]
+                _later(decide.equal, Node("mul", (a, first_answer)), Node("mul", (b, first_gold)))
                 for a, b in zip(gold.args[1:], answer.args[1:], strict=True)
             ]
         )
 
+    def time_against_ratio(self, gold: Node, answer: Node) -> bool:
+        time, ratio = (gold, answer) if gold.op == "time" else (answer, gold)
+        hour, minute, second, half, has_seconds = time.value
+        if half:
+            return False
+        parts = (hour, minute, second) if has_seconds else (hour, minute)
+        return self.same_ratio(Node("ratio", tuple(Node("num", value=Fraction(part)) for part in parts)), ratio)
+
     def same_time(self, gold: Node, answer: Node) -> bool:
-        if gold.value[3] and answer.value[3]:
-            return bool(gold.value == answer.value)
-        return bool(gold.value[:3] == answer.value[:3])
+        (left, left_known), (right, right_known) = _seconds(gold), _seconds(answer)
+        if left_known == right_known or left_known is right_known is None:
+            return left == right
+        if left % 43200 != right % 43200:
+            if (
+                not gold.value[3]
+                and not answer.value[3]
+                and gold.value[0] * answer.value[1] == gold.value[1] * answer.value[0]
+            ):
+                raise UndecidedError("times that could be ratios")
+            return False
+        raise UndecidedError("morning or afternoon is not stated")
 
     def same_date(self, gold: Node, answer: Node) -> bool:
         if gold.value[0] is None or answer.value[0] is None:
@@ -230,97 +387,84 @@ class _Comparer:
         return True
 
     def same_named(self, gold: Node, answer: Node) -> bool:
+        if gold.value != answer.value and {gold.value, answer.value} <= {"N", "Z+", "Z^+", "Z_+", "Z>0", "N*", "N+"}:
+            raise UndecidedError("whether zero is a natural number")
         return bool(gold.value == answer.value)
 
+    def same_cases(self, gold: Node, answer: Node) -> bool:
+        return match(list(gold.args), list(answer.args), self.same)
 
-CURRENCY_UNITS = frozenset((((unit, 1),)) for unit in ("dollar", "dollars", "euro", "euros", "pound", "pounds"))
+    def same_branch(self, gold: Node, answer: Node) -> bool:
+        return self.in_order(gold, answer)
+
+    def same_cong(self, gold: Node, answer: Node) -> bool:
+        if len(gold.args) != len(answer.args):
+            return False
+        return relations.same_congruence(gold, answer)
+
+
+_VALUE_KINDS = frozenset(
+    {"scalar", "group", "set", "matrix", "list", "qty", "percent", "based", "ratio", "text", "time", "empty"}
+)
+_EMPTY = frozenset(
+    f"{start}{kind}{noun}"
+    for start in ("no ", "there is no ", "there are no ")
+    for kind in ("", "real ")
+    for noun in ("solution", "solutions", "root", "roots")
+) | {"none", "empty set", "empty", "no such x"}
+_ALL_REALS = frozenset(
+    {"all real numbers", "all reals", "reals", "real numbers", "any real number", "all real x", "all real"}
+)
 
 
 def kind(node: Node) -> str:
     return "scalar" if node.op in SCALARS else node.op
 
 
-def assignment(node: Node) -> tuple[str, Node] | None:
-    """`x = …`, `f(x) = …`, `y = a = b` with a lone name on the left that the right side does not contain."""
-    if node.op != "rel" or set(node.value) != {"="} or len(node.args) != 2:
-        return None
-    left, right = node.args
-    name = None
-    if left.op == "sym" or left.op == "call":
-        name = left.value
-    elif left.op == "mul" and all(arg.op == "sym" for arg in left.args) and left.args[0].value.isupper():
-        name = left.args[0].value
-    if name is None or name in right.symbols():
-        return None
-    return name, right
+def _later(same: Callable[[Node, Node], bool], a: Node, b: Node) -> Callable[[], bool]:
+    return lambda: same(a, b)
 
 
-def expand_signs(node: Node) -> Node:
-    """2 ± 3 as the list of both values; all signs of one expression move together."""
-    if not any(n.op == "pm" for n in node.walk()):
-        return node
-    if node.op in ("list", "set"):
-        items: list[Node] = []
-        for arg in node.args:
-            expanded = expand_signs(arg)
-            items.extend(expanded.args if expanded.op == "list" else [expanded])
-        return Node(node.op, tuple(items), node.value)
+def _is_inequality(node: Node) -> bool:
+    return (
+        node.op == "rel" and bool(set(node.value) & (sets.INEQUALITIES | {"in", "notin"})) and len(node.symbols()) == 1
+    )
+
+
+def _must_be_real_set(node: Node) -> bool:
+    if node.op in _REAL_SETS:
+        return not (node.op == "named" and node.value[0] != "R")
+    if node.op == "group" and node.value in ("(]", "[)", "]["):
+        return True
+    if node.op == "group" and len(node.args) == 2 and any(decide.infinity_rank(arg) for arg in node.args):
+        return True
+    return _is_inequality(node) or (node.op == "list" and any(map(_is_inequality, node.args)))
+
+
+def _may_be_real_set(node: Node) -> bool:
+    if node.op == "list":
+        relation = all(arg.op == "rel" and len(arg.symbols()) == 1 for arg in node.args)
+        return relation and len(node.symbols()) == 1
     if node.op == "rel":
-        return Node("rel", tuple(expand_signs(arg) for arg in node.args), node.value)
+        return len(node.symbols()) == 1 and set(node.value) <= sets.INEQUALITIES | {"in", "notin", "="}
     if node.op == "group":
-        return node
-    return Node("list", (_signed(node, 1), _signed(node, -1)), "or")
+        return len(node.args) == 2 and not node.symbols() and all(arg.op in SCALARS for arg in node.args)
+    if node.op == "named":
+        return bool(node.value[0] == "R")
+    return node.op in _REAL_SETS or (node.op in ("set", "empty") and not node.symbols())
 
 
-def _signed(node: Node, sign: int) -> Node:
-    args = tuple(_signed(arg, sign) for arg in node.args)
-    if node.op == "pm":
-        left, right = args
-        return Node("add", (left, right if node.value * sign > 0 else Node("neg", (right,))))
-    return Node(node.op, args, node.value)
-
-
-def _quantity(node: Node) -> tuple[Node, tuple[tuple[str, int], ...]]:
-    """Value in the first units of its dimensions, and the dimensions with their powers."""
-    factors, _ = node.value
-    scale = Fraction(1)
-    dimensions: dict[str, int] = {}
-    for unit, power in factors:
-        dimension, size = UNITS[unit]
-        scale *= size**power
-        dimensions[dimension] = dimensions.get(dimension, 0) + power
-    if set(dimensions) == {"volume"}:
-        dimensions = {"length": 3 * dimensions["volume"]}
-    value = Node("mul", (node.args[0], Node("num", value=scale)))
-    return value, tuple(sorted((name, power) for name, power in dimensions.items() if power))
-
-
-def _unit_product(node: Node, gold: Node) -> Node | None:
-    """`5 m` read as a product, where the reference has a unit: the symbols are units."""
-    from verifiers.math.words import CASED_UNITS
-
-    def factors(n: Node, sign: int) -> list[tuple[str, int]] | None:
-        if n.op == "sym" and n.value in CASED_UNITS:
-            return [(CASED_UNITS[n.value], sign)]
-        if n.op == "pow" and n.args[1].op == "num" and n.args[1].value.denominator == 1 and abs(n.args[1].value) < 9:
-            inner = factors(n.args[0], sign)
-            return None if inner is None else [(unit, power * int(n.args[1].value)) for unit, power in inner]
-        return None
-
-    units: list[tuple[str, int]] = []
-    sign = 1
-    while node.op in ("mul", "div"):
-        sign = 1 if node.op == "mul" else -1
-        found = factors(node.args[1], sign)
-        if found is None:
-            return None
-        units = found + units
-        node = node.args[0]
-    if not units or node.symbols():
-        return None
-    return Node("qty", (node,), (tuple(units), ""))
+def _seconds(node: Node) -> tuple[int, bool | None]:
+    """Seconds since midnight, and whether the half of the day is known."""
+    hour, minute, second, half, _ = node.value
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    known = True if half or hour >= 13 or hour == 0 else None
+    return hour * 3600 + minute * 60 + second, known
 
 
 def _plain(text: str) -> str:
-    words = [word for word in text.lower().replace("-", " ").split() if word not in ("the", "a", "an")]
+    words = text.lower().replace("-", " ").replace(",", " ").split()
+    if len(words) > 1:
+        words = [word for word in words if word not in ("the", "a", "an", "on")]
     return " ".join(words).strip(" .")

@@ -15,13 +15,14 @@ from flint import acb
 
 from verifiers.math import ball
 from verifiers.math.ball import UndefinedError, UnsupportedError
-from verifiers.math.exact import Field, normal_form
+from verifiers.math.exact import Field, FinerExponentError, normal_form
+from verifiers.math.rationals import small_rational
 from verifiers.math.tree import Node
 
 PRECISIONS = (64, 256, 1024, 4096)
 """Bits of the balls that try to separate two constants."""
 _COORDINATES = tuple(
-    map(Fraction, "7/5 3/11 -5/7 17/4 -13/6 2/3 29/9 -3/8 5 2 11/13 3 1/7 7 -9/4 19/12".split())  # noqa: SIM905
+    map(Fraction, "7/5 3/11 5/7 17/4 13/6 2/3 29/9 3/8 5 2 11/13 3 1/7 7 9/4 19/12".split())  # noqa: SIM905
 )
 NUM_POINTS = 12
 
@@ -31,7 +32,12 @@ class UndecidedError(Exception):
 
 
 def equal(a: Node, b: Node) -> bool:
-    """Raises UndecidedError, UndefinedError."""
+    """Raises UndecidedError, UndefinedError, UnsupportedError."""
+    ranks = infinity_rank(a), infinity_rank(b)
+    if any(ranks):
+        if not all(ranks) and (a.symbols() or b.symbols()):
+            raise UndecidedError("infinity against a function")
+        return ranks[0] == ranks[1]
     if has_plain_log(a) or has_plain_log(b):
         answers = {_equal(a, b, base) for base in ("e", "10")}
         if len(answers) == 2:
@@ -45,39 +51,8 @@ def has_plain_log(node: Node) -> bool:
 
 
 def as_rational(node: Node) -> Fraction | None:
-    """The value of a tree of small rational arithmetic; None for anything else."""
-    op = node.op
-    if op == "num":
-        value: Fraction = node.value
-        return value
-    if op not in ("neg", "add", "mul", "div", "pow", "percent"):
-        return None
-    parts: list[Fraction] = []
-    for arg in node.args:
-        part = as_rational(arg)
-        if part is None:
-            return None
-        parts.append(part)
-    if op == "neg":
-        return -parts[0]
-    if op == "add":
-        return sum(parts, Fraction(0))
-    if op == "mul":
-        return parts[0] * parts[1]
-    if op == "percent":
-        return parts[0] / 100
-    if op == "div":
-        if parts[1] == 0:
-            raise UndefinedError("division by zero")
-        return parts[0] / parts[1]
-    base, exponent = parts
-    if exponent.denominator != 1 or (base == 0 and exponent <= 0):
-        return None
-    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if abs(exponent) * bits > 20_000:
-        return None
-    result: Fraction = base ** int(exponent)
-    return result
+    """The value of a tree of small rational arithmetic; None for anything else. Raises UndefinedError."""
+    return small_rational(node, {})
 
 
 def _equal(a: Node, b: Node, log_base: str) -> bool:
@@ -115,9 +90,14 @@ def _equal(a: Node, b: Node, log_base: str) -> bool:
 
 
 def _same_form(a: Node, b: Node, log_base: str) -> bool:
-    field = Field(log_base)
-    difference = field.add(normal_form(field, a), field.neg(normal_form(field, b)))
-    return field.is_zero(difference)
+    denominators: dict[str, int] = {}
+    while True:
+        field = Field(log_base, denominators)
+        try:
+            difference = field.add(normal_form(field, a), field.neg(normal_form(field, b)))
+            return field.is_zero(difference)
+        except FinerExponentError as finer:
+            denominators[finer.key] = finer.denominator
 
 
 def _separated(a: Node, b: Node, point: dict[str, Fraction], log_base: str) -> bool:
@@ -128,18 +108,17 @@ def _separated(a: Node, b: Node, point: dict[str, Fraction], log_base: str) -> b
 def _equal_functions(a: Node, b: Node, symbols: list[str], log_base: str) -> bool:
     complex_valued = any(n.op == "const" and n.value == "i" for n in itertools.chain(a.walk(), b.walk()))
     reason = ""
-    for point in points(symbols):
-        for bits in PRECISIONS[:2]:
+    for turn, point in enumerate(points(symbols)):
+        for bits in PRECISIONS[:2] if turn < 3 else PRECISIONS[:1]:
             try:
                 with ball.precision(bits):
-                    left, right = ball.enclose(a, point, log_base), ball.enclose(b, point, log_base)
+                    left = ball.enclose(a, point, log_base, real=not complex_valued)
+                    right = ball.enclose(b, point, log_base, real=not complex_valued)
             except (UndefinedError, UnsupportedError) as error:
                 reason = str(error)
                 break
-            if (complex_valued or (ball.is_real(left) and ball.is_real(right))) and not left.overlaps(right):
-                return False
             if not left.overlaps(right):
-                break
+                return False
     if a == b:
         return True
     try:
@@ -151,12 +130,15 @@ def _equal_functions(a: Node, b: Node, symbols: list[str], log_base: str) -> boo
 
 
 def points(symbols: list[str]) -> list[dict[str, Fraction]]:
-    """Rational points, the same for every pair, and after them natural numbers (for n! and its kind)."""
+    """Rational points, the same for every pair: every pattern of signs of up to three symbols, then natural numbers
+    (for n! and its kind)."""
     made = []
     for turn in range(NUM_POINTS):
-        made.append(
-            {name: _COORDINATES[(turn * 5 + 3 * place) % len(_COORDINATES)] for place, name in enumerate(symbols)}
-        )
+        point = {}
+        for place, name in enumerate(symbols):
+            magnitude = _COORDINATES[(turn * 5 + 3 * place) % len(_COORDINATES)]
+            point[name] = -magnitude if turn >> (place % 3) & 1 else magnitude
+        made.append(point)
     for turn in (0, 1, 2, 3):
         made.append({name: Fraction(3 + turn + 2 * place) for place, name in enumerate(symbols)})
     return made
@@ -164,7 +146,7 @@ def points(symbols: list[str]) -> list[dict[str, Fraction]]:
 
 def compare_order(a: Node, b: Node) -> int:
     """-1, 0 or 1 for two real constants; infinities allowed. Raises UndecidedError."""
-    ranks = [_infinity(node) for node in (a, b)]
+    ranks = [infinity_rank(node) for node in (a, b)]
     if any(ranks):
         return (ranks[0] > ranks[1]) - (ranks[0] < ranks[1])
     left, right = as_rational(a), as_rational(b)
@@ -188,13 +170,12 @@ def _is_real_enough(value: acb) -> bool:
     return bool(value.imag.contains(0))
 
 
-def _infinity(node: Node) -> int:
+def infinity_rank(node: Node) -> int:
+    """1 for infinity, -1 for minus infinity, 0 for anything else."""
     if node.op == "const" and node.value == "inf":
         return 1
     if node.op == "neg":
-        return -_infinity(node.args[0])
-    if node.op == "add" and len(node.args) == 1:
-        return _infinity(node.args[0])
+        return -infinity_rank(node.args[0])
     return 0
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -69,10 +70,23 @@ class _Generator:
     """Generators its argument is made of."""
 
 
-class Field:
-    """A growing set of generators, and arithmetic on elements over them."""
+class FinerExponentError(Exception):
+    """exp(term) occurs with a fractional factor: start again with exp(term / denominator) as the generator."""
 
-    def __init__(self, log_base: str = "e") -> None:
+    def __init__(self, key: str, denominator: int) -> None:
+        super().__init__(key, denominator)
+        self.key = key
+        self.denominator = denominator
+
+
+class Field:
+    """A growing set of generators, and arithmetic on elements over them.
+
+    `denominators` are what earlier attempts at the same expressions learned through `FinerExponentError`.
+    """
+
+    def __init__(self, log_base: str = "e", denominators: Mapping[str, int] | None = None) -> None:
+        self._denominators = denominators or {}
         self.generators: list[_Generator] = []
         self.log_base = log_base
         self._by_key: dict[Any, int] = {}
@@ -145,6 +159,8 @@ class Field:
 
     def _fold(self, poly: Poly) -> Poly:
         """Lowers powers of radicals and roots of unity below their order."""
+        if poly.is_constant():
+            return poly
         degrees = [int(degree) for degree in poly.degrees()]
         for index in range(len(self.generators) - 1, -1, -1):
             generator = self.generators[index]
@@ -343,7 +359,8 @@ class Field:
             top = self.mul(Element(a.top, _ONE), self.power(Element(a.bottom, _ONE), index - 1)).top
             bottom = Element(a.bottom, _ONE)
         content, factors = top.factor()
-        inside, outside = self.integer(1), self.integer(1)
+        outside = self.integer(1)
+        pieces: list[tuple[Element, int]] = []
         sign = 1
         if content < 0:
             content, sign = -content, -1
@@ -351,21 +368,26 @@ class Field:
             whole, rest = divmod(int(exponent), index)
             factor = Element(poly, _ONE)
             if whole:
-                base = self.absolute(factor) if index % 2 == 0 else factor
+                # With the factor also left inside, it cannot be negative.
+                base = self.absolute(factor) if index % 2 == 0 and not rest else factor
                 outside = self.mul(outside, self.power(base, whole))
             if rest:
-                inside = self.mul(inside, self.power(factor, rest))
+                pieces.append((factor, rest))
         if sign < 0 and index % 2:
             outside, sign = self.neg(outside), 1
         result = self.mul(self._rational_root(Fraction(int(content)), index), outside)
-        if sign < 0:
-            inside = self.neg(inside)
-        if self.as_fraction(inside) == 1:
-            return self.div(result, bottom)
-        generator = self._gen(
-            _Generator("root", _key(inside), order=index, argument=inside, needs=self.used(inside.top))
-        )
-        return self.div(self.mul(result, generator), bottom)
+        if sign < 0 or len(pieces) == 1:
+            # One radicand. A product under an even root is taken apart only where no sign is in doubt.
+            inside = self.integer(sign)
+            for factor, rest in pieces:
+                inside = self.mul(inside, self.power(factor, rest))
+            pieces = [] if self.as_fraction(inside) == 1 else [(inside, 1)]
+        for radicand, rest in pieces:
+            generator = self._gen(
+                _Generator("root", _key(radicand), order=index, argument=radicand, needs=self.used(radicand.top))
+            )
+            result = self.mul(result, self.power(generator, rest))
+        return self.div(result, bottom)
 
     def absolute(self, a: Element) -> Element:
         if self.is_constant(a):
@@ -486,6 +508,9 @@ class Field:
     def _exp_term(self, monomial: tuple[int, ...], factor: Fraction) -> Element:
         present = {index: exponent for index, exponent in enumerate(monomial) if exponent}
         kinds = {index: self.generators[index] for index in present}
+        inverse = self._exp_of_inverse(kinds, present, factor)
+        if inverse is not None:
+            return inverse
         if not present:
             return self._exp_generator(self.integer(1), factor)
         if len(present) == 2 and any(g.kind == "pi" and present[i] == 1 for i, g in kinds.items()):
@@ -501,20 +526,53 @@ class Field:
                 return self.power(self.root(generator.argument, factor.denominator), factor.numerator)
         return self._exp_generator(Element(_CONTEXT.from_dict({monomial: 1}), _ONE), factor)
 
+    def _exp_of_inverse(
+        self, kinds: dict[int, _Generator], present: dict[int, int], factor: Fraction
+    ) -> Element | None:
+        """exp(i k arcsin u) and exp(i k arctan u) are algebraic in u."""
+        if len(present) != 2 or factor.denominator != 1 or abs(factor) > 50:
+            return None
+        u, name = None, ""
+        for index, generator in kinds.items():
+            if generator.kind == "opaque" and present[index] == 1 and generator.key[0] in ("arcsin", "arctan"):
+                u, name = generator.argument, generator.key[0]
+            elif generator.kind != "unity" or Fraction(present[index], generator.order) != Fraction(1, 4):
+                return None
+        if u is None:
+            return None
+        square = self.mul(u, u)
+        imaginary = self.mul(self.imaginary(), u)
+        one = self.integer(1)
+        if name == "arcsin":
+            value = self.add(self.root(self.add(one, self.neg(square)), 2), imaginary)
+        else:
+            value = self.div(self.add(one, imaginary), self.root(self.add(one, square), 2))
+        return self.power(value, int(factor))
+
     def _exp_generator(self, term: Element, factor: Fraction | int) -> Element:
-        """exp(factor * term) as a power of exp(term / q)."""
+        """exp(factor * term) as a power of exp(term / q), with one q for all factors of a term."""
         factor = Fraction(factor)
         if abs(factor.numerator) > 100_000:
             raise UnsupportedError("an exponential with a large exponent")
-        unit = self.div(term, self.integer(factor.denominator))
-        constant = self.is_constant(term)
-        kind = "e" if constant and self.as_fraction(term) == 1 else "exp"
+        key = str(_key(term))
+        denominator = self._denominators.get(key, 1)
+        power = factor * denominator
+        if power.denominator != 1:
+            common = math.lcm(denominator, factor.denominator)
+            if common > MAX_ROOT_INDEX:
+                raise UnsupportedError("an exponential with a fine exponent")
+            raise FinerExponentError(key, common)
+        unit = self.div(term, self.integer(denominator))
         generator = self._gen(
-            _Generator(kind, _key(unit), argument=unit, constant=constant, needs=self.used(unit.top, unit.bottom))
-            if kind == "exp"
-            else _Generator("exp", _key(unit), argument=unit, constant=True)
+            _Generator(
+                "exp",
+                _key(unit),
+                argument=unit,
+                constant=self.is_constant(term),
+                needs=self.used(unit.top, unit.bottom),
+            )
         )
-        return self.power(generator, factor.numerator)
+        return self.power(generator, int(power))
 
     def opaque(self, name: str, a: Element) -> Element:
         """A function value about which nothing is known but its argument (reduced, so equal arguments agree)."""
@@ -572,7 +630,24 @@ class Field:
                 exponent if exponent and self.generators[i].algebraic else 0 for i, exponent in enumerate(monomial)
             )
             groups.setdefault(outer, {})[inner] = coefficient
-        return all(self._algebraic_zero(_CONTEXT.from_dict(terms)) for terms in groups.values())
+        if all(self._algebraic_zero(_CONTEXT.from_dict(terms)) for terms in groups.values()):
+            return True
+        return self._logarithms_cancel(a.top)
+
+    def _logarithms_cancel(self, poly: Poly) -> bool:
+        """Integer multiples of logarithms of positive constants sum to 0 when the product of their powers is 1."""
+        product = self.integer(1)
+        for monomial, coefficient in _terms(poly):
+            present = [(index, exponent) for index, exponent in enumerate(monomial) if exponent]
+            if len(present) != 1 or present[0][1] != 1 or abs(coefficient) > 1000:
+                return False
+            generator = self.generators[present[0][0]]
+            if generator.kind != "log" or not generator.constant or generator.argument is None:
+                return False
+            if self.sign(generator.argument) != 1:
+                return False
+            product = self.mul(product, self.power(generator.argument, int(coefficient)))
+        return self.is_zero(self.add(product, self.integer(-1)))
 
     def _size(self, poly: Poly) -> float:
         """log2 of a bound on every conjugate of an algebraic polynomial."""

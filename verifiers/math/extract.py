@@ -12,7 +12,7 @@ import dataclasses
 import re
 
 MAX_BOXES = 64
-"""A text with more boxes than this is a flood, not an answer."""
+"""A text with more boxes or explicit statements than this is a flood, not an answer."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(?=[^\s{])|\\boxed(?=[\d])")
 _STATEMENT = re.compile(
@@ -128,7 +128,7 @@ def closing_brace(text: str, at: int) -> int | None:
 
 
 def _statements(text: str) -> list[Candidate]:
-    found = []
+    found: list[Candidate] = []
     for match in _STATEMENT.finditer(text):
         start = match.end()
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
@@ -137,6 +137,8 @@ def _statements(text: str) -> list[Candidate]:
         end = _statement_end(text, start)
         span = text[start:end]
         if span.strip() and text[end : end + 1] != "?":
+            if len(found) == MAX_BOXES:
+                raise NoAnswerError("too many statements")
             found.append(Candidate(strip_markup(span), start, end, "stated"))
     return found
 
@@ -174,7 +176,13 @@ def strip_markup(span: str) -> str:
     while before != span:
         before = span
         span = span.strip().rstrip(",;:").strip()
-        if span.endswith(".") and not span.endswith("...") and not re.search(r"[ap]\.m\.$", span, re.IGNORECASE):
+        if span.startswith("**") != span.endswith("**"):
+            span = span.removeprefix("**").removesuffix("**")
+        if (
+            span.endswith(".")
+            and not span.endswith(("...", r"\right."))
+            and not re.search(r"[ap]\.m\.$", span, re.IGNORECASE)
+        ):
             span = span[:-1]
         for mark in ("**", "__", "`", "*", "$$", "$"):
             if (

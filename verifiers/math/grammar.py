@@ -43,6 +43,7 @@ def read(text: str) -> Node:
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
 _RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
+_BASED = re.compile(r"(?:\(([0-9A-Za-z]+)\)|([0-9A-Za-z]+))\s*(?:_\s*\(?|\s+base\s+)(\d{1,2}|[a-z]+)\)?")
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4})")
 _MONTHS = [
     "january",
@@ -67,7 +68,7 @@ def _read_clock_or_ratio(text: str) -> Node | None:
     """Times, ratios and dates are read whole: inside a formula a colon means something else."""
     if len(text) > 80 or not any(c.isdigit() for c in text):
         return None
-    bare = re.sub(r"\\(?:text|mathrm)\s*\{([^{}]*)\}", r"\1", text)
+    bare = re.sub(r"\\(?:text|mathrm|textrm|mathtt)\s*\{([^{}]*)\}", r"\1", text)
     bare = re.sub(r"\\[ ,;:!]|~|\u00a0|\u202f", " ", bare).replace("$", "").replace("{", "").replace(
         "}", ""
     ).strip().rstrip(".") + ("." if re.search(r"[aApP]\.\s?[mM]\.$", bare_end(text)) else "")
@@ -80,6 +81,11 @@ def _read_clock_or_ratio(text: str) -> Node | None:
     match = re.fullmatch(r"(\d{1,2})\s*([aApP])\.?\s?[mM]\.?", bare)
     if match and 1 <= int(match[1]) <= 12:
         return Node("time", value=(int(match[1]), 0, 0, match[2].lower(), False))
+    based = _BASED.fullmatch(bare)
+    if based and (base := _base_value(based[3])) is not None:
+        digits = (based[1] or based[2]).lower()
+        if any(c.isdigit() for c in digits) and all(int(c, 36) < base for c in digits):
+            return Node("based", value=(digits, base))
     if _RATIO.fullmatch(bare):
         return Node("ratio", tuple(Node("num", value=Fraction(part.strip())) for part in bare.split(":")))
     if match := _DATE.fullmatch(bare):
@@ -97,6 +103,11 @@ def _read_clock_or_ratio(text: str) -> Node | None:
             year = match[3] or match[6]
             return Node("date", value=(int(year) if year else None, months[0], int(match[2] or match[4])))
     return None
+
+
+def _base_value(text: str) -> int | None:
+    base = int(text) if text.isdigit() else NUMBER_WORDS.get(text, 0)
+    return base if 2 <= base <= 36 else None
 
 
 def bare_end(text: str) -> str:
@@ -180,6 +191,14 @@ def _with_words(node: Node, words: list[str]) -> Node:
         return Node("percent", (node,))
     if len(words) == 1 and words[0] in CASED_UNITS:
         return Node("qty", (node,), (((CASED_UNITS[words[0]], 1),), ""))
+    if lowered[0] in SCALE_WORDS:
+        node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[lowered[0]]))))
+        return _with_words(node, words[1:]) if len(words) > 1 else node
+    if lowered[0] == "dozen":
+        node = Node("mul", (node, Node("num", value=Fraction(12))))
+        return _with_words(node, words[1:]) if len(words) > 1 else node
+    if lowered[0] == "of" and len(words) > 1:
+        return _with_words(node, words[1:])
     power = 1
     if lowered[0] in ("square", "sq", "cubic") and len(words) >= 2:
         power = 3 if lowered[0] == "cubic" else 2
@@ -280,6 +299,8 @@ class _Reader:
             sides.append(self.read_set())
         if not operators:
             return sides[0]
+        if operators == ["=="] and sides[1].op == "fn" and sides[1].value == "mod":
+            return Node("cong", (sides[0], *sides[1].args), ("==",))
         if operators == ["=="] or self.is_op("pmod", "bmod", "mod") or self.is_word("mod"):
             node = Node("rel", tuple(sides), tuple(operators))
             return self.read_modulus(node)
@@ -304,8 +325,12 @@ class _Reader:
 
     def read_set(self) -> Node:
         node = self.read_sum()
-        while (self.here.kind == "cmd" and self.here.text in _SET_OPERATORS) or self.is_word("union"):
-            operator = "union" if self.here.kind == "word" else _SET_OPERATORS[self.here.text]
+        while (
+            (self.here.kind == "cmd" and self.here.text in _SET_OPERATORS)
+            or self.is_word("union")
+            or (self.here.kind == "sym" and self.here.text == "U" and self.at and self.is_union_letter())
+        ):
+            operator = _SET_OPERATORS.get(self.here.text, "union")
             self.take()
             node = Node(operator, (node, self.read_sum()))
         return node
@@ -350,6 +375,8 @@ class _Reader:
                     while self.starts_factor():
                         parts[-1] = Node("mul", (parts[-1], self.read_power()))
                 node = Node("ratio", tuple(parts))
+            elif node.op == "qty" and self.here.kind == "num":
+                node = Node("list", (node, self.read_product()), "and")  # 5 feet 3 inches
             elif self.starts_factor():
                 node = self.read_implied(node)
             elif self.here.kind == "word":
@@ -375,21 +402,18 @@ class _Reader:
                 top = self.read_power()
                 self.take()
                 bottom = self.read_power()
-                if _is_natural(top) and _is_natural(bottom) and 0 < top.value < bottom.value:
-                    return Node("num", value=left.value + top.value / bottom.value)
+                wrapper, bottom = (bottom.op, bottom.args[0]) if bottom.op in ("percent", "deg") else ("", bottom)
+                if _is_proper(Node("div", (top, bottom))):
+                    mixed = Node("num", value=left.value + top.value / bottom.value)
+                    return Node(wrapper, (mixed,)) if wrapper else mixed
             raise UnreadableError("two numbers side by side")
         right = self.read_power()
-        if (
-            before.kind == "num"
-            and left.op == "num"
-            and here.kind == "cmd"
-            and here.text == "frac"
-            and right.op == "div"
-            and all(_is_natural(arg) for arg in right.args)
-            and _is_natural(left)
-            and 0 < right.args[0].value < right.args[1].value
-        ):
-            return Node("num", value=left.value + right.args[0].value / right.args[1].value)
+        if before.kind == "num" and _is_natural(left) and here.kind == "cmd" and here.text == "frac":
+            wrapper, fraction = (right.op, right.args[0]) if right.op in ("percent", "deg") else ("", right)
+            if _is_proper(fraction):
+                top, bottom = fraction.args
+                mixed = Node("num", value=left.value + top.value / bottom.value)
+                return Node(wrapper, (mixed,)) if wrapper else mixed
         if right.op == "num" and here.kind == "num" and before.kind in ("sym", "const") and not here.space:
             # "x2": a digit after a symbol is a subscript or an exponent gone astray, not a product anyone writes.
             raise UnreadableError("a digit behind a letter")
@@ -404,9 +428,10 @@ class _Reader:
             else:
                 base = self.read_power()
             return _in_base(node, base)
-        if self.is_word(
-            "and", "or", "mod", "union", "if", "for", "where", "when", "with", "in", "not", "otherwise", "is"
-        ):
+        if self.is_word("and", "or", "mod", "union", "if", "for", "where", "when", "with", "not", "otherwise", "is"):
+            return None
+        after = self.tokens[self.at + 1]
+        if self.is_word("in") and after.kind not in ("end", "close") and after.text not in ("^", ","):
             return None
         if node.op not in ("num", "neg", "div", "mul", "add", "pow", "fn", "const", "sym"):
             raise UnreadableError(f"the word {self.here.text!r}")
@@ -482,6 +507,8 @@ class _Reader:
 
     def starts_factor(self) -> bool:
         token = self.here
+        if token.kind == "sym" and token.text == "U" and self.is_union_letter():
+            return False
         if token.kind in ("num", "sym", "const", "fn", "based"):
             return True
         if token.kind == "open":
@@ -510,6 +537,10 @@ class _Reader:
             )
             or token.text.startswith(("begin:", "bb:"))
         )
+
+    def is_union_letter(self) -> bool:
+        """`(1,2) U (3,4)`"""
+        return self.tokens[self.at - 1].kind == "close" and self.tokens[self.at + 1].kind == "open"
 
     def read_power(self) -> Node:
         node = self.read_primary()
@@ -812,7 +843,14 @@ class _Reader:
             return self.read_series(name)
         if name in ("overline", "bar"):
             inner = self.read_argument()
+            if len(letters_of(inner)) > 1:
+                return inner  # a segment by its end points
             return Node("fn", (inner,), "conj")
+        if name in ("angle", "triangle"):
+            letters = ""
+            while self.here.kind == "sym":
+                letters += self.take().text
+            return Node("sym", value=f"{name} {letters}")
         raise UnreadableError(f"the command \\{name}")
 
     def read_named_set(self, letter: str) -> Node:
@@ -836,7 +874,7 @@ class _Reader:
             raise UnreadableError(f"the environment {name}")
         rows: list[list[Node]] = [[]]
         while True:
-            rows[-1].append(self.read_sum())
+            rows[-1].append(self.read_relation())
             if self.is_op("&"):
                 self.take()
             elif self.is_op("newline"):
@@ -850,7 +888,13 @@ class _Reader:
         if len({len(row) for row in rows}) != 1:
             raise UnreadableError("a matrix with uneven rows")
         node = Node("matrix", tuple(cell for row in rows for cell in row), (len(rows), len(rows[0])))
-        return Node("fn", (node,), "det") if name == "vmatrix" else node
+        if name == "vmatrix":
+            if len(rows) != len(rows[0]):
+                raise UnreadableError("a determinant that is not square")
+            return _determinant(node.args, len(rows))
+        if len(rows[0]) == 1 and all(cell.op == "rel" for cell in node.args):
+            return Node("list", node.args, "and")
+        return node
 
     def read_cases(self, name: str) -> Node:
         rows: list[Node] = []
@@ -925,7 +969,9 @@ class _Reader:
             arguments = inner.args if inner.op == "list" else (inner,)
         else:
             arguments = (self.read_bare_argument(),)
-        if name == "exp":
+        if name == "det" and arguments[0].op == "matrix" and len(set(arguments[0].value)) == 1:
+            node = _determinant(arguments[0].args, arguments[0].value[0])
+        elif name == "exp":
             node = Node("pow", (Node("const", value="e"), arguments[0]))
         elif name == "log" and base is not None:
             node = Node("fn", (arguments[0], base), "logbase")
@@ -967,6 +1013,16 @@ class _Reader:
         return node
 
 
+def letters_of(node: Node) -> list[Node]:
+    """The symbols of a product of single letters, in order."""
+    if node.op == "sym":
+        return [node]
+    if node.op == "mul":
+        left, right = (letters_of(arg) for arg in node.args)
+        return [*left, *right] if left and right else []
+    return []
+
+
 def _add(left: Node, right: Node) -> Node:
     """Sums are kept flat, so that long ones do not nest."""
     return Node("add", (*left.args, right)) if left.op == "add" else Node("add", (left, right))
@@ -974,6 +1030,24 @@ def _add(left: Node, right: Node) -> Node:
 
 def _is_natural(node: Node) -> bool:
     return node.op == "num" and node.value.denominator == 1 and node.value >= 0
+
+
+def _is_proper(node: Node) -> bool:
+    return node.op == "div" and all(map(_is_natural, node.args)) and 0 < node.args[0].value < node.args[1].value
+
+
+def _determinant(cells: tuple[Node, ...], size: int) -> Node:
+    """By the first row; small matrices only."""
+    if size == 1:
+        return cells[0]
+    if size > 4:
+        raise UnreadableError("a determinant of more than 4 rows")
+    terms: list[Node] = []
+    for column in range(size):
+        minor = tuple(cells[r * size + c] for r in range(1, size) for c in range(size) if c != column)
+        term = Node("mul", (cells[column], _determinant(minor, size - 1)))
+        terms.append(Node("neg", (term,)) if column % 2 else term)
+    return Node("add", tuple(terms))
 
 
 def _regroup(text: str) -> tuple[Node, ...]:

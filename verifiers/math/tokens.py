@@ -135,12 +135,18 @@ _ALIASES = {
 }  # fmt: skip
 _OPERATORS = frozenset("+-*/^_=<>,;:!|'&")
 
+_LEFT_BRACE_SYSTEM = re.compile(
+    r"\\left\s*\\\{\s*\\begin\{(array|aligned|matrix|gathered|align)\}(?:\{[^{}]*\})?(.*?)\\end\{\1\}\s*\\right\s*\.",
+    re.DOTALL,
+)
+"""A system under one big brace: what `cases` draws."""
+
 
 def tokenize(text: str) -> list[Token]:
     """Raises UnreadableError."""
     if len(text) > MAX_CHARS:
         raise UnreadableError(f"an answer of more than {MAX_CHARS} characters")
-    return _Scanner(unify(text)).scan()
+    return _Scanner(_LEFT_BRACE_SYSTEM.sub(r"\\begin{cases}\2\\end{cases}", unify(text))).scan()
 
 
 class _Scanner:
@@ -269,9 +275,6 @@ class _Scanner:
             return
         if name in _TEXT_COMMANDS:
             self._text_command(name)
-        elif name in _FONT_COMMANDS:
-            if name in ("color", "textcolor"):
-                self.at = self._group_end() or self.at
         elif name == "begin" or name == "end":
             end = self._group_end()
             if end is None:
@@ -281,11 +284,16 @@ class _Scanner:
             if name == "begin" and environment == "array":
                 self.at = self._group_end() or self.at
             self._add("cmd", f"{name}:{environment}")
-        elif name == "mathbb" or name == "mathbf":
+        elif name == "mathbb" or (name == "mathbf" and re.match(r"\s*\{?[RZNQC]\}?(?![a-z])", self.text[self.at :])):
+            while self.text.startswith(" ", self.at):
+                self.at += 1
             end = self._group_end()
             letter = self.text[self.at : end].strip("{} ") if end else self.text[self.at : self.at + 1]
             self.at = end or self.at + 1
             self._add("cmd", f"bb:{letter}")
+        elif name in _FONT_COMMANDS:
+            if name in ("color", "textcolor"):
+                self.at = self._group_end() or self.at
         elif name == "\\":
             if self.text.startswith("[", self.at) and (
                 spacing := re.compile(r"\[-?[\d.]+(?:pt|em|ex|mm|cm)\]").match(self.text, self.at)
@@ -358,7 +366,7 @@ class _Scanner:
         inner = self.text[start + 1 : end - 1]
         self.at = end
         stripped = inner.strip().replace("\\ ", " ")
-        if name.startswith("operatorname") and stripped in FUNCTIONS:
+        if stripped in FUNCTIONS:
             self._add("fn", FUNCTIONS[stripped])
             return
         if (

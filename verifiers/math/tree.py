@@ -17,6 +17,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+SCALARS = frozenset("num const sym add mul div pow neg fn call sum prod deg".split())  # noqa: SIM905
+"""Nodes that are one value or one function."""
+
 MAX_CHARS = 4000
 """A final answer longer than this is no answer anyone wrote by intention."""
 MAX_TOKENS = 2000

@@ -50,7 +50,7 @@ SHORT_WORDS = frozenset(
     yes no none odd even red blue one two six ten am pm cat dog man boy girl day all any top left up down on
     to so it he we an as at by do go me my us its now how who why new old two day sun mon tue wed thu fri
     sat jan feb mar apr may jun jul aug sep oct nov dec bob tom sam tim ann amy joe jim ben dan kim max pat
-    ray ron roy una via vs per not
+    ray ron roy una via vs per not sq cubic dozen
     """
     )
 )

@@ -1,0 +1,191 @@
+"""Which option a text settles on: what models write, and what must not count."""
+
+import pytest
+
+from verifiers.choice import ChoiceChecker, shuffle
+from verifiers.types import Kind, Limits, Problem, Status
+
+COLOURS = Problem("c", Kind.CHOICE, "Which?", {"options": ["red", "green", "blue", "yellow"], "answer": "C"})
+FORMULAS = Problem(
+    "f", Kind.CHOICE, "Which?", {"options": [r"\(\Delta E\)", r"\(\Delta H\)", "$T$", "42"], "answer": "A"}
+)
+NINE = Problem("n", Kind.CHOICE, "Which?", {"options": [f"thing {i}" for i in range(10)], "answer": "I"})
+
+ANSWERS = [
+    # (text, letter or None when malformed)
+    ("The answer is C.", "C"),
+    ("The answer is (C).", "C"),
+    ("The answer is: C", "C"),
+    ("Answer: C", "C"),
+    ("Answer: **C**", "C"),
+    ("**Answer:** C", "C"),
+    ("**Answer: C**", "C"),
+    ("**Final Answer:** (C)", "C"),
+    ("ANSWER: C", "C"),
+    ("answer: c", "C"),
+    ("Final answer: C. blue", "C"),
+    ("The correct answer is C) blue.", "C"),
+    ("The correct option is (C) blue.", "C"),
+    ("The best choice is C", "C"),
+    ("Option C is correct.", "C"),
+    ("option (C) is the correct one", "C"),
+    ("I choose C.", "C"),
+    ("We select option C.", "C"),
+    ("I would go with B at first. Answer: C", "C"),
+    (r"\boxed{C}", "C"),
+    (r"\boxed{\text{C}}", "C"),
+    (r"\boxed{\textbf{(C)}}", "C"),
+    (r"$\boxed{\mathrm{C}}$", "C"),
+    (r"\boxed{(C)\ blue}", "C"),
+    (r"\boxed{\text{C. blue}}", "C"),
+    (r"\boxed{blue}", "C"),
+    ("C", "C"),
+    ("c", "C"),
+    ("(C)", "C"),
+    ("C.", "C"),
+    ("C. blue", "C"),
+    ("C) blue", "C"),
+    ("blue", "C"),
+    ("Blue.", "C"),
+    ("**C**", "C"),
+    ("*C*", "C"),
+    ("The sky is what it is.\n\nC", "C"),
+    ("The sky is what it is.\n\n**C. blue**", "C"),
+    ("The answer is blue.", "C"),
+    ("Ａｎｓｗｅｒ： Ｃ", "C"),
+    ("Answer: С", "C"),  # Cyrillic
+    ("Answer: C, because the others are wrong.", "C"),
+    ("Answer: C because the sky is blue.", "C"),
+    ("Answer: C - blue", "C"),
+    ("Answer: A? No, it is C.", "C"),
+    ("The answer is A. Wait, the answer is C.", "C"),
+    ("Answer: A\nOn reflection:\nAnswer: C", "C"),
+    ("<think>The answer is A.</think>The answer is C.", "C"),
+    ("Answer:\n\nC", "C"),
+    ("The answer is not A. The answer is C.", "C"),
+    ("Answer: $C$", "C"),
+    ("Answer: `C`", "C"),
+    ("The answer is D", "D"),
+    ("A is wrong, B is wrong, D is wrong. The answer is C", "C"),
+    # Nothing that can be counted
+    ("", None),
+    ("Because the sky is blue in the day", None),
+    ("Because", None),
+    ("Clearly", None),
+    ("Certainly!", None),
+    ("I think so.", None),
+    ("A cell divides.", None),
+    ("The answer is B or C.", None),
+    ("The answer is B and C.", None),
+    ("Answer: A, B, C, D", None),
+    ("Answer: A/C", None),
+    ("Answer: (A) or (C)", None),
+    (r"\boxed{A, C}", None),
+    (r"\boxed{B} or \boxed{C}", None),
+    ("Answer: E", None),
+    ("Answer: X", None),
+    ("The answer is Because", None),
+    ("Answer: Blue-green", None),
+    ("Answer: C. red", None),
+    ("<think>The answer is C.", None),
+    ("I do not know.", None),
+    ("All of them could be right: A, B, C and D.", None),
+    (r"\boxed{C", None),
+    ("The answer is either B or C", None),
+    ("Answer: none of the above", None),
+    ("Answer: 3", None),
+]
+
+
+@pytest.fixture
+def checker():
+    return ChoiceChecker()
+
+
+@pytest.mark.parametrize(("text", "letter"), ANSWERS)
+def test_colours(checker, text, letter):
+    verdict = checker.verify(COLOURS, text)
+    if letter is None:
+        assert verdict.status is Status.MALFORMED
+    else:
+        assert verdict.evidence["answer"] == letter
+        assert verdict.status is (Status.VERIFIED if letter == "C" else Status.REFUTED)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        (r"\boxed{\Delta E}", "A"),
+        (r"\boxed{\Delta H}", "B"),
+        (r"The answer is $\Delta E$.", "A"),
+        (r"\boxed{E}", None),
+        ("42", "D"),
+        ("Answer: 42", "D"),
+        ("T", "C"),
+        ("Answer: A. $\\Delta E$", "A"),
+    ],
+)
+def test_formulas(checker, text, letter):
+    verdict = checker.verify(FORMULAS, text)
+    assert verdict.evidence.get("answer") == letter, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("I", "I"),
+        ("Answer: I", "I"),
+        ("I think it is thing 3", None),
+        ("I am not sure", None),
+        ("Answer: I think so", None),
+        ("thing 8", "I"),
+    ],
+)
+def test_the_pronoun_is_not_option_i(checker, text, letter):
+    assert checker.verify(NINE, text).evidence.get("answer") == letter
+
+
+def test_too_long_is_malformed(checker):
+    assert checker.verify(COLOURS, "x" * 100, Limits(text_chars=10)).status is Status.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"options": ["a"], "answer": "A"},
+        {"options": ["a", "b"], "answer": "C"},
+        {"options": ["a", "b"], "answer": 1},
+        {"options": ["a", "a"], "answer": "A"},
+        {"options": "ab", "answer": "A"},
+        {"answer": "A"},
+    ],
+)
+def test_bad_references_are_named(checker, reference):
+    problem = Problem("p", Kind.CHOICE, "", reference)
+    assert checker.check_problem(problem)
+    assert checker.verify(problem, "A").status is Status.ERROR
+
+
+def test_a_good_reference_passes(checker):
+    assert checker.check_problem(COLOURS) is None
+
+
+def test_shuffle_moves_the_answer_with_its_option():
+    problem = Problem("s", Kind.CHOICE, "Which?\nA. red\nB. green\nC. blue\nD. yellow", COLOURS.reference)
+    moved = {}
+    for seed in range(40):
+        shuffled = shuffle(problem, seed)
+        letter = shuffled.reference["answer"]
+        assert shuffled.reference["options"]["ABCD".index(letter)] == "blue"
+        assert f"{letter}. blue" in shuffled.prompt
+        assert [problem.reference["options"][i] for i in shuffled.meta["shuffle"]["order"]] == shuffled.reference[
+            "options"
+        ]
+        assert shuffle(problem, seed) == shuffled
+        moved[letter] = moved.get(letter, 0) + 1
+    assert len(moved) == 4
+
+
+def test_shuffle_refuses_a_prompt_without_the_options():
+    with pytest.raises(ValueError, match="line of its own"):
+        shuffle(COLOURS, 0)
