@@ -253,7 +253,6 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
 
     if outcome.summary is not None:
         record["summary"] = outcome.summary
-        record["complete"] = bool(outcome.summary["complete"])
         write_record(storage, record)
     if outcome.error:
         print(f"proofmill: {outcome.error}", file=sys.stderr)
@@ -263,6 +262,9 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
         print(f"Stopped. To resume: {command}")
         return EXIT_INTERRUPTED
     summary = close_run(config, storage, record)
+    # Said last: a run that died before its report would otherwise never get one.
+    record["complete"] = bool(outcome.summary["complete"])
+    write_record(storage, record)
     print_summary(summary)
     if outcome.summary["stopped"]:
         print(f"Stopped early: {outcome.summary['stopped']}")

@@ -138,6 +138,7 @@ class Coordinator:
         self._occupancy_step = 1.0
         self._started = time.monotonic()
         self._generating_since = 0.0
+        self._generated_at = 0.0
         self._starved_since = 0.0
         self._abort_latency: collections.deque[float] = collections.deque(maxlen=1000)
         self._aborting: dict[SampleKey, float] = {}
@@ -274,6 +275,8 @@ class Coordinator:
             "generation_s": totals.generation_s,
             "verify_s": totals.verify_s,
             "wall_s": time.monotonic() - self._started,
+            "ready_s": max(0.0, self._generating_since - self._started) if self._generating_since else None,
+            "generated_s": max(0.0, self._generated_at - self._started) if self._generated_at else None,
             "gpu_s": self._budget.spent_gpu_s,
             "cpu_s": self._budget.spent_cpu_s,
             "usd": self._budget.spent_usd,
@@ -512,6 +515,7 @@ class Coordinator:
                 if started is not None and row.aborted:
                     self._abort_latency.append(now - started)
             if report.finished:
+                self._generated_at = now
                 self.ledger.finished(seat.worker, report.finished, bundle_ref, now)
             # Leases still on their way count against the room that was reported.
             on_the_way = seat.given - report.received

@@ -1,0 +1,145 @@
+"""Output tokens per second of the whole pipeline over those of a bare `AsyncLLM`, alternating in one run.
+
+The bare side runs in a process of its own with the same model, prompts, sampling (seeds and logprobs included),
+concurrency and engine arguments. Two figures: with a trivial checker (what the orchestration itself costs) and with the
+real ones sharing the machine. Both count from the first sample's start to the last one's end, engine start excluded.
+
+    python -m benchmarks.generation --problems examples/problems/demo.jsonl --rounds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.stand_in import Silent
+from cluster.connect import connect
+from jobs.config import SolveConfig, check_config
+from jobs.problems.load import stream_problems
+from jobs.run_record import run_uri
+from jobs.settings import coordinator_settings, engine_settings
+from jobs.solve import drive
+from verifiers.types import Limits, Problem, Status, Verdict
+from workers.engine import Engine
+from workers.prompts import PromptStyle, build_messages
+from workers.records import SamplingParameters, sample_seed
+
+
+class AcceptEverything:
+    """The trivial checker."""
+
+    def __init__(self, num_workers: int, settings: Any) -> None:
+        pass
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        return Verdict(Status.REFUTED, "not looked at", {}, "trivial", "1", 1e-5, Limits())
+
+    def close(self) -> None:
+        pass
+
+
+def config_of(args: argparse.Namespace, folder: str) -> SolveConfig:
+    return check_config(
+        {
+            "run": {"id": "bench"},
+            "problems": {"files": [args.problems], "limit": args.limit},
+            "model": {"path": args.model, "dtype": "float32", "max_model_len": 1024, "max_num_seqs": args.concurrency},
+            "output": {"uri": folder},
+            "sampling": {"num_samples": args.samples, "max_tokens": args.max_tokens},
+            "verify": {"actors": 1, "workers_per_actor": 1},
+            "resources": {"device": args.device},
+        },
+        "benchmark",
+    )
+
+
+async def bare(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str, float]:
+    """The peer: AsyncLLM alone, `concurrency` requests in flight until all are done."""
+    sampling = SamplingParameters(temperature=config.sampling.temperature, max_tokens=config.sampling.max_tokens)
+    engine = Engine(dataclasses.replace(engine_settings(config, use_gpu), log_path=""), sampling)
+    await engine.start()
+    problems = list(stream_problems(config.problems))
+    work = [(problem, index) for problem in problems for index in range(config.sampling.num_samples)]
+    room = asyncio.Semaphore(concurrency)
+    style = PromptStyle()
+
+    async def draw(problem: Problem, index: int) -> int:
+        async with room:
+            seed = sample_seed(config.run.seed, problem.id, index)
+            done = await engine.generate(f"{problem.id}/{index}", build_messages(problem, style), seed)
+            return done.completion_tokens
+
+    started = time.monotonic()
+    tokens = sum(await asyncio.gather(*(draw(problem, index) for problem, index in work)))
+    seconds = time.monotonic() - started
+    engine.stop()
+    return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
+
+
+def bare_in_its_own_process(args: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.generation", "--bare", *sys.argv[1:]]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    line = next(line for line in output.splitlines() if line.startswith("BARE "))
+    return dict(json.loads(line.removeprefix("BARE ")))
+
+
+def pipeline(args: argparse.Namespace, use_gpu: bool, trivial: bool) -> dict[str, float]:
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder:
+        config = config_of(args, folder)
+        kinds = tuple({str(problem.kind) for problem in stream_problems(config.problems)})
+        settings = coordinator_settings(config, kinds, run_uri(config), use_gpu)
+        if trivial:
+            verifier = dataclasses.replace(settings.verifier, checkers_class=AcceptEverything)
+            settings = dataclasses.replace(settings, verifier=verifier)
+        outcome = drive(config, settings, Silent())
+    summary = outcome.summary
+    if summary is None:
+        raise RuntimeError(outcome.error)
+    seconds = summary["generated_s"] - summary["ready_s"]
+    tokens = summary["completion_tokens"]
+    return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", default="examples/problems/demo.jsonl")
+    parser.add_argument("--model", default=str(Path("models/tiny_reasoner").resolve()))
+    parser.add_argument("--limit", type=int, default=100)
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--concurrency", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    use_gpu = args.device == "gpu"
+    if args.bare:
+        print("BARE " + json.dumps(asyncio.run(bare(config_of(args, "."), use_gpu, args.concurrency))))
+        return
+    ratios: dict[str, list[float]] = {"trivial": [], "real": []}
+    for number in range(args.rounds):
+        reference = bare_in_its_own_process(args)
+        print(json.dumps({"round": number, "side": "bare AsyncLLM", **reference}), flush=True)
+        for name in ratios:
+            with connect("", num_cpus=4):
+                result = pipeline(args, use_gpu, trivial=name == "trivial")
+            ratios[name].append(result["tokens_per_s"] / reference["tokens_per_s"])
+            print(json.dumps({"round": number, "side": f"pipeline, {name} checker", **result}), flush=True)
+    for name, values in ratios.items():
+        print(f"pipeline with {name} checker over bare AsyncLLM: median {statistics.median(values):.3f} of {values}")
+
+
+if __name__ == "__main__":
+    main()

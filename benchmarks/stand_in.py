@@ -1,0 +1,155 @@
+"""Load generation without a model: a stand-in engine, trivial checkers, and runs of the real coordinator over them.
+
+Only for measuring what the pipeline itself costs; nothing here takes part in a product run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from jobs.config import check_config
+from jobs.run_record import run_uri
+from jobs.settings import coordinator_settings
+from jobs.solve import drive
+from verifiers.types import Limits, Problem, Status, Verdict
+from workers.engine import Completion
+
+SECONDS = 0.05
+"""Time of one made-up sample; with 32 at once a replica makes 640 samples/s."""
+
+
+class StandInEngine:
+    """Ends every sample after SECONDS with a text of 200 characters."""
+
+    name = "stand-in"
+    version = "1"
+    revision = "1"
+    max_model_len = 4096
+    kv_capacity_tokens = 0
+
+    def __init__(self, settings: Any, sampling: Any) -> None:
+        pass
+
+    async def start(self) -> None:
+        pass
+
+    async def generate(self, request_id: str, messages: Any, seed: int) -> Completion:
+        await asyncio.sleep(SECONDS)
+        text = f"{seed % 10} " + "x" * 198
+        return Completion(text, "stop", 20, 50, -1.0, 0.0, SECONDS)
+
+    async def abort(self, request_ids: list[str]) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+class TrivialCheckers:
+    """Verifies every text that starts with an even digit."""
+
+    def __init__(self, num_workers: int, settings: Any) -> None:
+        pass
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        status = Status.VERIFIED if int(text[0]) % 2 == 0 else Status.REFUTED
+        return Verdict(status, "parity", {}, "trivial", "1", 1e-5, Limits())
+
+    def close(self) -> None:
+        pass
+
+
+class Silent:
+    """Keeps the statuses, shows nothing."""
+
+    def __init__(self) -> None:
+        self.driver_mb = 0.0
+        self.first_sample = 0.0
+        self.coordinator_mb = 0.0
+        self.most_open = 0
+
+    def update(self, status: Any) -> None:
+        import ray
+
+        from jobs.solve import current_coordinator
+
+        self.driver_mb = max(self.driver_mb, psutil.Process().memory_info().rss / 2**20)
+        self.coordinator_mb = max(self.coordinator_mb, ray.get(current_coordinator().memory_mb.remote()))
+        self.most_open = max(self.most_open, status.get("problems_opened", 0) - status.get("problems_closed", 0))
+        if status.get("samples") and not self.first_sample:
+            self.first_sample = time.monotonic()
+
+    def say(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def write_problems(path: Path, count: int) -> None:
+    with path.open("w") as file:
+        for i in range(count):
+            row = {"id": f"p{i:07d}", "kind": "math", "prompt": f"Problem {i}: " + "y" * 200, "domain": f"d{i % 8}"}
+            file.write(json.dumps({**row, "reference": {"answer": "1"}}) + "\n")
+
+
+def run_stand_in(
+    num_problems: int, num_samples: int, replicas: int, verifiers: int = 1, **changes: Any
+) -> dict[str, Any]:
+    """One run of the real coordinator, verifiers and writers over the stand-in engine; Ray is connected."""
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder:
+        write_problems(Path(folder) / "problems.jsonl", num_problems)
+        config = check_config(
+            {
+                "run": {"id": "bench"},
+                "problems": {"files": [f"{folder}/problems.jsonl"]},
+                "model": {"path": "stand-in", "max_num_seqs": 32},
+                "output": {"uri": folder, "part_rows": 5000, "flush_s": 5.0},
+                "sampling": {"num_samples": num_samples, "max_tokens": 64},
+                "verify": {"actors": verifiers, "workers_per_actor": 1},
+                "resources": {"replicas": replicas, "cpus_per_replica": 0.01, "cpus_per_verifier": 0.01},
+            },
+            "benchmark",
+        )
+        settings = coordinator_settings(config, ("math",), run_uri(config), use_gpu=False)
+        settings = dataclasses.replace(
+            settings,
+            generator=dataclasses.replace(settings.generator, engine_class=StandInEngine),
+            verifier=dataclasses.replace(settings.verifier, checkers_class=TrivialCheckers),
+            **changes,
+        )
+        screen = Silent()
+        outcome = drive(config, settings, screen)
+        if outcome.summary is None or not outcome.summary["complete"]:
+            raise RuntimeError(outcome.error or "the run did not complete")
+        summary = outcome.summary
+        seconds = summary["wall_s"] - summary["ready_s"]
+        return {
+            "problems": num_problems,
+            "samples": summary["samples"],
+            "replicas": replicas,
+            "seconds": round(seconds, 2),
+            "samples_per_s": round(summary["samples"] / seconds),
+            "driver_mb": round(screen.driver_mb, 1),
+            "coordinator_mb": round(screen.coordinator_mb, 1),
+            "most_open_problems": screen.most_open,
+        }
+
+
+def rows(results: Iterator[dict[str, Any]]) -> None:
+    """Prints one JSON object a line as results come."""
+    for result in results:
+        print(json.dumps(result), flush=True)
