@@ -147,7 +147,7 @@ def ray_inventory(nodes: Iterable[Mapping[str, Any]], gpu_gib: Mapping[str, floa
             kind = types[0] if types else ""
             if kind not in gpu_gib:
                 raise InventoryError(
-                    f"{name or 'a node'}: {num_gpus} GPUs of type {kind or 'unstated'}, of unknown memory; give the node "
+                    f"{name or 'a node'}: {num_gpus} GPUs of type {kind or 'unstated'}, of unknown memory; give it "
                     f"the Ray resource accelerator_type:NAME with one of {', '.join(gpu_gib)}"
                 )
             gpus = (Gpu(kind, int(gpu_gib[kind] * GIB)),) * num_gpus
