@@ -68,8 +68,8 @@ class Model(Section):
     """Context in tokens; 0 = the model's own."""
     tensor_parallel_size: Positive = 1
     gpu_memory_utilization: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.90
-    cpu_kv_cache_gb: PositiveFloat = 1.0
-    """Size of the KV cache on a machine without GPUs, in GiB."""
+    cpu_kv_cache_gb: Positive = 1
+    """Size of the KV cache on a machine without GPUs, in whole GiB (vLLM takes no fractions)."""
     max_num_seqs: Positive = 256
     """Samples that one replica runs at once."""
     quantization: str = ""

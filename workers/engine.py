@@ -50,7 +50,7 @@ class EngineSettings:
     max_model_len: int = 0
     tensor_parallel_size: int = 1
     gpu_memory_utilization: float = 0.90
-    cpu_kv_cache_gb: float = 1.0
+    cpu_kv_cache_gb: int = 1
     max_num_seqs: int = 256
     quantization: str = ""
     trust_remote_code: bool = False
@@ -237,7 +237,7 @@ def set_environment(settings: EngineSettings) -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if not settings.use_gpu:
         os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-        os.environ["VLLM_CPU_KVCACHE_SPACE"] = f"{settings.cpu_kv_cache_gb:g}"
+        os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(settings.cpu_kv_cache_gb)
         if settings.cpu_cores:
             os.environ["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(str(core) for core in settings.cpu_cores)
         # Ray sets it to the actor's CPUs, which may be a fraction; vLLM sizes its threads by the cores it binds.

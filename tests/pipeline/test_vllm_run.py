@@ -42,7 +42,7 @@ path = "{MODEL}"
 dtype = "float32"
 max_model_len = 512
 max_num_seqs = 16
-cpu_kv_cache_gb = 0.25
+cpu_kv_cache_gb = 1
 [output]
 uri = "{uri}"
 flush_s = 0.5
@@ -185,7 +185,7 @@ from workers.records import SamplingParameters
 
 async def main():
     engine = Engine(EngineSettings(sys.argv[1], dtype="float32", max_model_len=512, max_num_seqs=64,
-                                   cpu_kv_cache_gb=0.25, log_path=sys.argv[2]), SamplingParameters(max_tokens=400))
+                                   cpu_kv_cache_gb=1, log_path=sys.argv[2]), SamplingParameters(max_tokens=400))
     await engine.start()
     ask = (("user", "Compute 12 + 13."),)
     alone = await engine.generate("a", ask, 7)

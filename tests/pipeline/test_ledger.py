@@ -1,0 +1,255 @@
+"""The ledger alone: stages, retries, blame, aborts, back-pressure, restoring. No Ray."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from verifiers.types import Limits, Status, Verdict
+from workers.ledger import Ledger, LedgerSettings, ProblemEntry, Stage
+from workers.messages import Checked, Finished, Lease
+from workers.resume import DurableRow
+from workers.sampling.budget import Budget
+from workers.sampling.policy import make_policy
+
+
+def verdict(status: str) -> Verdict:
+    return Verdict(Status(status), status, {"got": 1}, "test", "1", 0.01, Limits())
+
+
+class Bench:
+    """A ledger and shorthand for what its workers would answer."""
+
+    def __init__(self, num_problems: int = 3, durable: Any = None, budget: Any = None, **sampling: Any) -> None:
+        repair = sampling.pop("repair_rounds", 0)
+        table = {"policy": "fixed", "num_samples": 4, **sampling}
+        settings = LedgerSettings(
+            run_seed=0,
+            num_samples=table["num_samples"],
+            max_tokens=10,
+            repair_rounds=repair,
+            repair_kinds=frozenset({"math"}),
+            check_attempts=2,
+            max_unchecked=sampling.pop("max_unchecked", 1000),
+        )
+        self.ledger = Ledger(settings, make_policy(table), budget or Budget(), durable)
+        self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])
+        self.written: list[tuple[str, int, str | None]] = []
+
+    def lease(self, room: int = 100, worker: int = 1) -> list[Lease]:
+        return self.ledger.lease(room, worker)
+
+    def finish(self, leases: list[Lease], worker: int = 1, aborted: bool = False, bundle: str = "b") -> None:
+        rows = [Finished(lease.key, lease.attempt, aborted, "", 5, 7, 0.1, 100, 0) for lease in leases]
+        self.ledger.finished(worker, rows, bundle)
+
+    def take_checks(self, worker: int = 50, room: int = 1000, idle: bool = True) -> list[Any]:
+        items = self.ledger.next_checks(worker, room, idle)
+        return [key for item in items for key, _ in item.rows]
+
+    def check(self, keys: list[Any], status: str = "refuted", worker: int = 50) -> list[Any]:
+        return self.ledger.checked(worker, [Checked(key, verdict(status)) for key in keys])
+
+    def write(self) -> int:
+        flights = self.ledger.cut(1000, 1 << 30)
+        for flight in flights:
+            status = str(flight.verdict.status) if flight.verdict else None
+            self.written.append((flight.problem.entry.id, flight.key[1], status))
+        self.ledger.durable(flights, "part")
+        return len(flights)
+
+
+def test_a_run_goes_through_every_stage() -> None:
+    bench = Bench()
+    leases = bench.lease()
+    assert [lease.key for lease in leases] == [(p, i) for p in range(3) for i in range(4)]
+    assert len({lease.seed for lease in leases}) == 12
+    assert json.loads(leases[0].stopping_rule)["num_samples"] == 4
+    bench.finish(leases)
+    keys = bench.take_checks()
+    assert len(keys) == 12 and bench.ledger.num(Stage.CHECKING) == 12
+    bench.check(keys, "verified")
+    assert not bench.ledger.is_done()
+    assert bench.write() == 12
+    assert bench.ledger.is_done() and bench.ledger.chunks() == set()
+    assert bench.ledger.totals.problems_solved == 3 and len(set(bench.written)) == 12
+
+
+def test_answers_of_a_replica_that_lost_its_lease_are_ignored() -> None:
+    bench = Bench(1)
+    leases = bench.lease(worker=1)
+    bench.ledger.lost_generator(1)
+    again = bench.lease(worker=2)
+    assert [lease.key for lease in again] == [lease.key for lease in leases]
+    assert {lease.attempt for lease in again} == {2} and again[0].seed == leases[0].seed
+    bench.finish(leases, worker=1)
+    assert bench.ledger.num(Stage.FINISHED) == 0
+    bench.finish(again, worker=2)
+    bench.finish(again, worker=2)
+    assert bench.ledger.num(Stage.FINISHED) == 4
+
+
+def test_a_verdict_counts_once() -> None:
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    keys = bench.take_checks()
+    bench.check(keys)
+    bench.check(keys)
+    assert bench.ledger.totals.samples == 4 and bench.write() == 4
+
+
+def test_settling_aborts_only_what_lies_above() -> None:
+    bench = Bench(1, policy="until_verified", num_samples=8, wave=8)
+    leases = bench.lease()
+    bench.finish(leases[2:4])
+    keys = bench.take_checks()
+    aborts = bench.check(keys, "verified")
+    # Index 2 is verified, but 0 and 1 are open: they must run to their end; 4 to 7 need not.
+    assert sorted(index for _, (_, index) in aborts) == [4, 5, 6, 7]
+    bench.finish(leases[4:], aborted=True)
+    assert bench.write() == 2, "aborted rows wait for the settling evidence"
+    bench.finish(leases[:2])
+    bench.check(bench.take_checks(), "refuted")
+    assert bench.write() == 2 and not bench.ledger.is_done()
+    assert bench.write() == 4 and bench.ledger.is_done()
+    assert [status for _, index, status in sorted(bench.written) if index >= 4] == [None] * 4
+    assert bench.ledger.totals.aborted == 4 and bench.ledger.totals.aborted_tokens == 28
+
+
+def test_several_rows_in_a_dead_verifiers_hands_are_then_checked_alone() -> None:
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    keys = bench.take_checks(worker=50)
+    bench.ledger.lost_verifier(50)
+    assert bench.take_checks(worker=51, idle=False) == []
+    alone = bench.take_checks(worker=51, idle=True)
+    assert len(alone) == 1 and alone[0] in keys
+    bench.ledger.lost_verifier(51)
+    others = [bench.take_checks(worker=52, idle=True) for _ in range(3)]
+    for other in others:
+        bench.check(other, worker=52)
+    assert bench.take_checks(worker=53, idle=True) == alone
+    bench.ledger.lost_verifier(53)
+    bench.write()
+    assert sorted(status for _, _, status in bench.written) == ["error", "refuted", "refuted", "refuted"]
+    assert bench.ledger.is_done()
+
+
+def test_a_hung_row_is_blamed_and_its_neighbours_are_not() -> None:
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    keys = bench.take_checks(worker=50)
+    bench.ledger.lost_verifier(50, culprits=[keys[0]])
+    assert sorted(bench.take_checks(worker=51, idle=False)) == sorted(keys[1:])
+    assert bench.take_checks(worker=52, idle=True) == [keys[0]]
+
+
+def test_an_error_verdict_is_tried_again_then_kept() -> None:
+    bench = Bench(1, num_samples=1)
+    bench.finish(bench.lease())
+    bench.check(bench.take_checks(), "error")
+    assert bench.ledger.num(Stage.FINISHED) == 1
+    bench.check(bench.take_checks(), "error")
+    assert bench.write() == 1 and bench.written == [("p0", 0, "error")]
+
+
+def test_a_lost_bundle_is_drawn_again() -> None:
+    bench = Bench(1, num_samples=2)
+    bench.finish(bench.lease())
+    keys = bench.take_checks()
+    bench.ledger.checked(50, [Checked(keys[0], None)])
+    bench.check(keys[1:], "verified")
+    flights = bench.ledger.cut(10, 1 << 30)
+    bench.ledger.bundle_gone(flights)
+    again = bench.lease()
+    assert sorted(lease.key for lease in again) == sorted(keys) and {lease.attempt for lease in again} == {2}
+    bench.finish(again)
+    bench.check(bench.take_checks(), "verified")
+    assert bench.write() == 2 and bench.ledger.totals.samples == 2 and bench.ledger.is_done()
+
+
+def test_back_pressure_stops_leasing() -> None:
+    bench = Bench(3, max_unchecked=4)
+    bench.finish(bench.lease(4))
+    assert bench.lease() == []
+    bench.check(bench.take_checks())
+    assert len(bench.lease()) > 0
+
+
+def test_the_token_budget_bounds_what_is_in_flight() -> None:
+    budget = Budget(tokens=45)
+    bench = Bench(3, budget=budget)
+    assert len(bench.lease()) == 4  # four samples of at most ten tokens
+    assert bench.lease() == []
+
+
+def test_repair_rounds_extend_a_trial() -> None:
+    bench = Bench(1, num_samples=2, repair_rounds=1)
+    first = bench.lease()
+    bench.finish(first)
+    bench.check(bench.take_checks(), "refuted")
+    repairs = bench.lease()
+    assert [(lease.key[1], lease.parent_index, lease.round) for lease in repairs] == [(2, 0, 1), (3, 1, 1)]
+    assert "refuted" in repairs[0].parent.evidence
+    bench.finish(repairs)
+    bench.check(bench.take_checks(), "verified")
+    bench.write()
+    assert bench.ledger.is_done() and bench.ledger.totals.problems_solved == 1 and len(bench.written) == 4
+
+
+def rows(*samples: tuple[int, str | None]) -> list[DurableRow]:
+    rule = json.dumps({"num_samples": 4})
+    return [DurableRow(index, 0, status, rule, 5, 7, 0.1, 0.01, "part", 0) for index, status in samples]
+
+
+def test_a_resume_asks_for_what_is_missing_and_nothing_else() -> None:
+    durable = {"p0": rows(*((i, "refuted") for i in range(4))), "p1": rows((0, "verified"), (2, "refuted"))}
+    bench = Bench(3, durable=durable)
+    keys = sorted(lease.key for lease in bench.lease())
+    assert keys == [(1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]
+    assert bench.ledger.totals.samples == 6 and bench.ledger.totals.problems_closed == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("policy", ["fixed", "until_verified", "adaptive"])
+def test_random_faults_lose_and_double_nothing(policy: str, seed: int) -> None:
+    """Every message may be lost or doubled, every worker may die: the rows written are right all the same."""
+    dice = random.Random(seed)
+    bench = Bench(12, policy=policy, num_samples=6, wave=3, repair_rounds=seed % 2)
+    ledger = bench.ledger
+    worker, leased, hands = 1, [], []
+    for _ in range(20_000):
+        if ledger.is_done():
+            break
+        event = dice.randrange(8)
+        if event == 0:
+            leased += [(worker, lease) for lease in ledger.lease(dice.randrange(6), worker)]
+        elif event in (1, 2) and leased:
+            owner, lease = leased.pop(dice.randrange(len(leased)))
+            for _ in range(dice.choice([1, 1, 2])):
+                bench.finish([lease], worker=owner, aborted=False)
+        elif event in (3, 4):
+            hands += [(100 + worker, key) for key in bench.take_checks(100 + worker, dice.randrange(4), idle=not hands)]
+        elif event == 5 and hands:
+            owner, key = hands.pop(dice.randrange(len(hands)))
+            aborts = bench.check([key], dice.choice(["verified", "refuted", "refuted", "error"]), owner)
+            for abort_worker, abort_key in aborts:
+                for pair in [pair for pair in leased if pair[1].key == abort_key and dice.random() < 0.7]:
+                    leased.remove(pair)
+                    bench.finish([pair[1]], worker=abort_worker, aborted=True)
+        elif event == 6:
+            bench.write()
+        elif event == 7 and dice.random() < 0.15:
+            ledger.lost_generator(worker)
+            ledger.lost_verifier(100 + worker)
+            hands.clear()
+            leased.clear()
+            worker += 1
+    assert ledger.is_done()
+    keys = [(problem, index) for problem, index, _ in bench.written]
+    assert len(keys) == len(set(keys))
+    if policy == "fixed":
+        assert {index for _, index in keys if index < 6} == set(range(6))
