@@ -65,6 +65,14 @@ def test_tiny_model_on_a_small_machine_without_gpus():
     json.dumps(plan.to_json())
 
 
+def test_kv_cache_is_what_vllm_reports():
+    """vLLM 0.32 on CPUs, this model in float32 with 1 GiB: "CPU KV cache size: 419,328 tokens, Maximum concurrency for
+    1,024 tokens per request: 409.50x" (it rounds down to whole blocks of 128)."""
+    plan = make_plan(TINY, PlanRequest(dtype="float32", max_model_len=1024), SMALL)
+    assert plan.kv_cache_tokens // 128 * 128 == 419_328
+    assert plan.full_length_sequences == 409
+
+
 def test_tiny_model_on_this_machine():
     make_plan(TINY, PlanRequest(tokens_per_sequence=700, device="cpu"), local_inventory())
 
