@@ -1,0 +1,111 @@
+"""Tokens and seconds per solved problem: `fixed` n against `until_verified` and `adaptive`, alternating in one run.
+
+Same model, problems, seeds and largest n, so the three solve the same set up to what `adaptive` gives up on; the sets are
+compared and printed. Tokens count everything that was generated, aborted samples included. Also reported: how long an
+abort took from the verdict to the engine's own final output for that request.
+
+    python -m benchmarks.efficiency --problems examples/problems/demo.jsonl --samples 16
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.stand_in import Silent
+from cluster.connect import connect
+from jobs.config import check_config
+from jobs.problems.load import stream_problems
+from jobs.run_record import run_uri
+from jobs.settings import coordinator_settings
+from jobs.solve import drive
+from workers.parts import read_parts
+from workers.storage import open_storage
+
+POLICIES = ("fixed", "until_verified", "adaptive")
+
+
+def measure(args: argparse.Namespace, policy: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder, connect("", num_cpus=4):
+        config = check_config(
+            {
+                "run": {"id": policy},
+                "problems": {"files": [args.problems], "limit": args.limit},
+                "model": {
+                    "path": args.model,
+                    "dtype": "float32",
+                    "max_model_len": 1024,
+                    "max_num_seqs": args.concurrency,
+                },
+                "output": {"uri": folder},
+                "sampling": {
+                    "policy": policy,
+                    "num_samples": args.samples,
+                    "wave": args.wave,
+                    "max_tokens": args.max_tokens,
+                },
+                "verify": {"actors": 1, "workers_per_actor": 1},
+                "resources": {"device": args.device, "replicas": args.replicas},
+            },
+            "benchmark",
+        )
+        kinds = tuple({str(problem.kind) for problem in stream_problems(config.problems)})
+        uri = run_uri(config)
+        outcome = drive(config, coordinator_settings(config, kinds, uri, args.device == "gpu"), Silent())
+        if outcome.summary is None:
+            raise RuntimeError(outcome.error)
+        summary = outcome.summary
+        solved = {
+            row["problem_id"]
+            for table in read_parts(open_storage(uri), ["problem_id", "status"])
+            for row in table.to_pylist()
+            if row["status"] == "verified"
+        }
+    seconds = summary["generated_s"] - summary["ready_s"]
+    return {
+        "policy": policy,
+        "solved": len(solved),
+        "solved_ids": solved,
+        "tokens": summary["completion_tokens"],
+        "tokens_per_solved": round(summary["completion_tokens"] / max(1, len(solved)), 1),
+        "seconds": round(seconds, 1),
+        "seconds_per_solved": round(seconds / max(1, len(solved)), 3),
+        "samples": summary["samples"],
+        "aborted": summary["aborted_samples"],
+        "abort_s": summary["abort_s"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", default="examples/problems/demo.jsonl")
+    parser.add_argument("--model", default=str(Path("models/tiny_reasoner").resolve()))
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--wave", type=int, default=2)
+    parser.add_argument("--max-tokens", type=int, default=512)
+    parser.add_argument("--concurrency", type=int, default=256)
+    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    args = parser.parse_args()
+    ratios: dict[str, list[float]] = {policy: [] for policy in POLICIES[1:]}
+    for number in range(args.rounds):
+        results = {policy: measure(args, policy) for policy in POLICIES}
+        base = results["fixed"]
+        for policy, result in results.items():
+            missed = len(base["solved_ids"] - result["solved_ids"])
+            shown = {key: value for key, value in result.items() if key != "solved_ids"}
+            print(json.dumps({"round": number, **shown, "solved_by_fixed_only": missed}), flush=True)
+        for policy in ratios:
+            ratios[policy].append(base["tokens_per_solved"] / results[policy]["tokens_per_solved"])
+    for policy, values in ratios.items():
+        print(f"fixed over {policy}, tokens per solved problem: median {statistics.median(values):.2f} of {values}")
+
+
+if __name__ == "__main__":
+    main()
