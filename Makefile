@@ -26,8 +26,12 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup
+# Downloads the embedded Lean once into the user's cache; a no-op afterwards.
+lean: setup
+	$(BIN)/proofmill lean setup
+
+test: lean
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-demo: setup
+demo: lean
 	$(BIN)/proofmill solve configs/solve/demo.toml

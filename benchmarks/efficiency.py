@@ -1,7 +1,7 @@
 """Tokens and seconds per solved problem: `fixed` n against `until_verified` and `adaptive`, alternating in one run.
 
-Same model, problems, seeds and largest n, so the three solve the same set up to what `adaptive` gives up on; the sets are
-compared and printed. Tokens count everything that was generated, aborted samples included. Also reported: how long an
+Same model, problems, seeds and largest n, so the three solve the same set up to what `adaptive` gives up on; the sets
+are compared and printed. Tokens count everything that was generated, aborted samples included. Also reported: how long an
 abort took from the verdict to the engine's own final output for that request.
 
     python -m benchmarks.efficiency --problems examples/problems/demo.jsonl --samples 16
@@ -97,7 +97,7 @@ def main() -> None:
     for number in range(args.rounds):
         results = {policy: measure(args, policy) for policy in POLICIES}
         base = results["fixed"]
-        for policy, result in results.items():
+        for result in results.values():
             missed = len(base["solved_ids"] - result["solved_ids"])
             shown = {key: value for key, value in result.items() if key != "solved_ids"}
             print(json.dumps({"round": number, **shown, "solved_by_fixed_only": missed}), flush=True)
