@@ -17,13 +17,13 @@ import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.report.rows import RunError, num_rows, read_batches, strings
+from jobs.report.rows import RunError, num_rows, read_batches
 from workers import estimates
 from workers.estimates import Stopped
 from workers.records import PROBLEM_SCHEMA
@@ -120,11 +120,18 @@ def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
         break
     for _, batch in read_batches(storage, [*_COLUMNS, "text"] if distinct else _COLUMNS):
         columns: dict[str, Any] = {name: batch.column(name) for name in _COLUMNS}
-        columns["status"] = pa.array([OUTCOME_OF_STATUS[s] for s in strings(columns["status"])], pa.int8())
+        columns["status"] = _outcomes(columns["status"])
         texts = batch.column("text").to_pylist() if distinct else []
         keys = [solution_key(text or "") for text in texts] if distinct else np.zeros(batch.num_rows, np.uint64)
         columns["key"] = pa.array(keys, pa.uint64())
         yield pa.record_batch([columns[f.name].cast(f.type) for f in _ENCODED], schema=_ENCODED)
+
+
+def _outcomes(statuses: pa.DictionaryArray) -> pa.Array:
+    """Statuses as outcomes; an aborted sample has none."""
+    known = [OUTCOME_OF_STATUS[name] for name in statuses.dictionary.to_pylist()] + [Outcome.ABORTED]
+    codes = statuses.indices.fill_null(len(known) - 1).to_numpy()
+    return pa.array(np.array(known, np.int8)[codes])
 
 
 def _spill(batches: Iterator[pa.RecordBatch], paths: list[Path]) -> None:
@@ -146,25 +153,54 @@ def _spill(batches: Iterator[pa.RecordBatch], paths: list[Path]) -> None:
 
 
 def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[ProblemResult]:
-    """Problems whose rows are all in `table`."""
+    """Problems whose rows are all in `table`. Whole columns are summed at once; only plans are applied one by one."""
     encoded = table.cast(_ENCODED).unify_dictionaries().combine_chunks()
     ids = encoded["problem_id"].chunk(0)
     codes = ids.indices.to_numpy()
-    names = ids.dictionary.to_pylist()
     index = encoded["sample_index"].to_numpy()
     order = np.lexsort((index, codes))
-    numbers = {
-        name: encoded[name].to_numpy()[order]
-        for name in ("round", "status", "prompt_tokens", "completion_tokens", "generation_s", "verify_s", "key")
-    }
     codes, index = codes[order], index[order]
+    again = np.flatnonzero((codes[1:] == codes[:-1]) & (index[1:] == index[:-1]))
+    if len(again):
+        problem_id = ids.dictionary[int(codes[again[0]])]
+        raise RunError(f"{storage.uri}: problem {problem_id} has a sample that is committed twice")
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
-    firsts = encoded.take(pa.array(order[starts])).to_pylist()
-    for start, end, first in zip(starts, [*starts[1:], len(codes)], firsts, strict=True):
-        span = slice(int(start), int(end))
-        if len(np.unique(index[span])) != end - start:
-            raise RunError(f"{storage.uri}: problem {names[codes[start]]} has a sample that is committed twice")
-        yield _result(first, index[span], {name: column[span] for name, column in numbers.items()}, ended)
+
+    def column(name: str) -> np.ndarray:
+        return np.asarray(encoded[name].to_numpy()[order])
+
+    def totals(values: np.ndarray) -> list[Any]:
+        sums: list[Any] = np.add.reduceat(values, starts).tolist()
+        return sums
+
+    status, tokens = column("status"), column("completion_tokens").astype(np.int64)
+    aborted = status == Outcome.ABORTED
+    counted = {f"num_{name}": totals((status == OUTCOME_OF_STATUS[name]).astype(np.int64)) for name in _STATUSES}
+    counted["num_aborted"] = totals(aborted.astype(np.int64))
+    counted["prompt_tokens"] = totals(column("prompt_tokens").astype(np.int64))
+    counted["completion_tokens"] = totals(tokens)
+    counted["aborted_tokens"] = totals(np.where(aborted, tokens, 0))
+    counted["generation_s"] = totals(column("generation_s"))
+    counted["verify_s"] = totals(np.nan_to_num(column("verify_s")))
+    firsts = encoded.select(_OF_PROBLEM).take(pa.array(order[starts])).to_pylist()
+    samples = [values.tolist() for values in (index, column("round"), status, column("key"))]
+    ends = [*starts[1:].tolist(), len(codes)]
+    for number, (start, end) in enumerate(zip(starts.tolist(), ends, strict=True)):
+        sums = {name: values[number] for name, values in counted.items()}
+        indices, rounds, statuses, keys = (values[start:end] for values in samples)
+        yield _result(firsts[number], sums, _Samples(indices, rounds, statuses, keys), ended)
+
+
+_OF_PROBLEM = ["run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "meta"]
+
+
+class _Samples(NamedTuple):
+    """One problem's samples by ascending index."""
+
+    indices: list[int]
+    rounds: list[int]
+    outcomes: list[int]
+    keys: list[int]
 
 
 @lru_cache(maxsize=65536)
@@ -185,22 +221,18 @@ def _pass_rate(stopped: Stopped) -> estimates.Estimate:
     return estimates.pass_rate(stopped)
 
 
-def _result(first: dict[str, Any], index: np.ndarray, numbers: dict[str, np.ndarray], ended: str) -> ProblemResult:
+def _result(first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str) -> ProblemResult:
     rule, plan = _read_rule(first["stopping_rule"])
-    statuses = numbers["status"]
-    counts = {name: int((statuses == OUTCOME_OF_STATUS[name]).sum()) for name in _STATUSES}
-    aborted = statuses == Outcome.ABORTED
-    outcomes, keys = _chains(plan, index, numbers)
+    outcomes, keys = _chains(plan, samples)
     unbiased = rule.get("estimates") == "unbiased"
     stopped = estimates.replay(plan, outcomes, keys) if unbiased else None
     settled = stopped.why if stopped else _settled_anyhow(plan, outcomes, keys, unbiased)
     estimate = _pass_rate(stopped) if stopped else None
     row = {
         **{name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")},
-        "solved": counts["verified"] > 0,
-        "num_samples": sum(counts.values()),
-        **{f"num_{name}": count for name, count in counts.items()},
-        "num_aborted": int(aborted.sum()),
+        **sums,
+        "solved": sums["num_verified"] > 0,
+        "num_samples": sum(sums[f"num_{name}"] for name in _STATUSES),
         "stopping_rule": first["stopping_rule"],
         "settled": settled or ended,
         "settled_at_index": stopped.num_samples - 1 if stopped else None,
@@ -208,33 +240,27 @@ def _result(first: dict[str, Any], index: np.ndarray, numbers: dict[str, np.ndar
         "pass_rate_low": estimate.low if estimate else None,
         "pass_rate_high": estimate.high if estimate else None,
         "estimator": stopped.method if stopped else estimates.NONE,
-        "prompt_tokens": int(numbers["prompt_tokens"].sum()),
-        "completion_tokens": int(numbers["completion_tokens"].sum()),
-        "aborted_tokens": int(numbers["completion_tokens"][aborted].sum()),
-        "generation_s": float(numbers["generation_s"].sum()),
-        "verify_s": float(np.nansum(numbers["verify_s"])),
     }
     return ProblemResult(row, stopped, _difficulty(first["meta"]))
 
 
-def _chains(plan: Plan, index: np.ndarray, numbers: dict[str, np.ndarray]) -> tuple[list[Outcome], dict[int, int]]:
+def _chains(plan: Plan, samples: _Samples) -> tuple[list[int], dict[int, int]]:
     """Outcome by index of the first attempt; repair rounds of it have that index plus multiples of `num_samples`."""
-    base = index % plan.num_samples
-    outcomes = [Outcome.UNKNOWN] * (int(base.max()) + 1)
+    if samples.indices[-1] == len(samples.indices) - 1 < plan.num_samples:
+        return samples.outcomes, dict(enumerate(samples.keys)) if plan.distinct else {}
+    outcomes = [int(Outcome.UNKNOWN)] * (min(samples.indices[-1] + 1, plan.num_samples))
     keys: dict[int, int] = {}
     # Ascending sample index: a chain's rounds come in order.
-    for position, chain in enumerate(base):
-        outcome = Outcome(int(numbers["status"][position]))
-        if outcomes[chain] in SOLUTIONS:
+    for index, round_, outcome, key in zip(*samples, strict=True):
+        base = index % plan.num_samples
+        if outcomes[base] in SOLUTIONS:
             continue
-        if numbers["round"][position] and outcome is Outcome.VERIFIED:
-            outcome = Outcome.REPAIRED
-        outcomes[chain] = outcome
-        keys[int(chain)] = int(numbers["key"][position])
+        outcomes[base] = int(Outcome.REPAIRED) if round_ and outcome == Outcome.VERIFIED else outcome
+        keys[base] = key
     return outcomes, keys
 
 
-def _settled_anyhow(plan: Plan, outcomes: list[Outcome], keys: dict[int, int], unbiased: bool) -> str:
+def _settled_anyhow(plan: Plan, outcomes: list[int], keys: dict[int, int], unbiased: bool) -> str:
     """What the counts say where index order can not: in `fast` mode, or with a hole below the stop."""
     known = [index for index, outcome in enumerate(outcomes) if outcome not in (Outcome.UNKNOWN, Outcome.ABORTED)]
     solved = [index for index in known if outcomes[index] in SOLUTIONS]

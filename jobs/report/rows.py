@@ -73,9 +73,3 @@ def read_run_json(storage: Storage) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{storage.uri}/run.json: not valid JSON: {error}") from error
     return content if isinstance(content, dict) else {}
-
-
-def strings(column: pa.Array) -> list[str | None]:
-    """A column of strings, dictionary-encoded or not."""
-    result: list[str | None] = column.to_pylist()
-    return result

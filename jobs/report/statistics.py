@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -257,56 +257,69 @@ def _group(groups: dict[str, Group], name: str) -> Group:
     return groups[name]
 
 
+def _groups(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[tuple[tuple[str | None, ...], np.ndarray]]:
+    """Values of dictionary-encoded columns that occur together, each with the positions of its rows."""
+    code = np.zeros(batch.num_rows, dtype=np.int64)
+    known: list[list[str | None]] = []
+    for name in names:
+        column = batch.column(name)
+        known.append([*column.dictionary.to_pylist(), None])
+        code = code * len(known[-1]) + column.indices.fill_null(len(known[-1]) - 1).to_numpy()
+    order = np.argsort(code, kind="stable")
+    for positions in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
+        place, values = int(code[positions[0]]), []
+        for choices in reversed(known):
+            place, digit = divmod(place, len(choices))
+            values.append(choices[digit])
+        yield tuple(reversed(values)), positions
+
+
 def _add_batch(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
-    table = pa.Table.from_batches([batch])
-    table = table.set_column(table.schema.get_field_index("status"), "status", pc.cast(table["status"], pa.string()))
-    counts = table.group_by(["kind", "status", "reason", "finish_reason"]).aggregate([([], "count_all")])
-    for row in counts.to_pylist():
-        count, status = row["count_all"], row["status"] or ABORTED
-        statistics.finish_reasons[row["finish_reason"]] += count
-        if row["status"] is None:
+    for (kind, status, reason, finish), positions in _groups(batch, ["kind", "status", "reason", "finish_reason"]):
+        count = len(positions)
+        statistics.finish_reasons[finish or ""] += count
+        if status is None:
             continue
-        statistics.statuses_by_kind[row["kind"]][status] += count
-        key = (row["kind"], status, (row["reason"] or "")[:200])
+        statistics.statuses_by_kind[kind or ""][status] += count
+        key = (kind or "", status, (reason or "")[:200])
         if key not in statistics.reasons and len(statistics.reasons) >= MAX_REASONS:
-            key = (row["kind"], status, REST)
+            key = (kind or "", status, REST)
         statistics.reasons[key] += count
-    judged = table.filter(pc.is_valid(table["status"]))
-    if not judged.num_rows:
-        return
-    status = np.array(judged["status"].to_pylist())
-    bins = np.searchsorted(LENGTH_EDGES, judged["completion_tokens"].to_numpy(), side="right")
-    for name in np.unique(status):
-        histogram = statistics.lengths.setdefault(str(name), np.zeros(len(LENGTH_EDGES) + 1, dtype=np.int64))
-        histogram += np.bincount(bins[status == name], minlength=len(histogram))
-    _add_checkers(statistics, judged, status)
-    choices = judged.filter(pc.equal(pc.cast(judged["kind"], pa.string()), "choice"))
-    if choices.num_rows:
-        _add_choices(statistics, choices)
+    bins = np.searchsorted(LENGTH_EDGES, batch.column("completion_tokens").to_numpy(), side="right")
+    for (status,), positions in _groups(batch, ["status"]):
+        if status is not None:
+            histogram = statistics.lengths.setdefault(status, np.zeros(len(LENGTH_EDGES) + 1, dtype=np.int64))
+            histogram += np.bincount(bins[positions], minlength=len(histogram))
+    _add_checkers(statistics, batch)
+    for (kind,), positions in _groups(batch, ["kind"]):
+        if kind == "choice":
+            _add_choices(statistics, batch.take(pa.array(positions)))
 
 
-def _add_checkers(statistics: RunStatistics, judged: pa.Table, status: np.ndarray) -> None:
-    names = np.array([name or "" for name in judged["checker"].to_pylist()])
-    versions = np.array([version or "" for version in judged["checker_version"].to_pylist()])
-    seconds = np.nan_to_num(judged["verify_s"].to_numpy())
-    for name, version in {*zip(names.tolist(), versions.tolist(), strict=True)}:
-        chosen = (names == name) & (versions == version)
-        key = (name, version)
+def _add_checkers(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
+    seconds = np.nan_to_num(batch.column("verify_s").to_numpy(zero_copy_only=False))
+    for (name, version, status), positions in _groups(batch, ["checker", "checker_version", "status"]):
+        if status is None:
+            continue
+        key = (name or "", version or "")
         if key not in statistics.checkers and len(statistics.checkers) >= MAX_GROUPS:
             key = (REST, "")
         checker = statistics.checkers.setdefault(key, CheckerStatistics())
-        checker.statuses.update(Counter(status[chosen].tolist()))
-        checker.total_s += float(seconds[chosen].sum())
-        places = np.searchsorted(SECONDS_EDGES, seconds[chosen])
+        checker.statuses[status] += len(positions)
+        checker.total_s += float(seconds[positions].sum())
+        places = np.searchsorted(SECONDS_EDGES, seconds[positions])
         checker.seconds += np.bincount(places, minlength=len(checker.seconds))
 
 
-def _add_choices(statistics: RunStatistics, choices: pa.Table) -> None:
+def _add_choices(statistics: RunStatistics, choices: pa.RecordBatch) -> None:
     """The row holds the options in the order the model saw them."""
     rows = zip(
-        choices["reference"].to_pylist(), choices["evidence"].to_pylist(), choices["status"].to_pylist(), strict=True
+        *(choices.column(name).to_pylist() for name in ("reference", "evidence", "status")),
+        strict=True,
     )
     for reference, evidence, status in rows:
+        if status is None:
+            continue
         right, chosen = _letter(reference), _letter(evidence)
         for letter in (right, chosen):
             if letter and letter not in statistics.positions and len(statistics.positions) < MAX_POSITIONS:
@@ -337,13 +350,11 @@ class _Chosen:
 
     def add(self, part: str, batch: pa.RecordBatch) -> None:
         draws = self._random.random(batch.num_rows)
-        kinds, statuses = (batch.column(name).to_pylist() for name in ("kind", "status"))
-        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for position, key in enumerate(zip(kinds, statuses, strict=True)):
-            if key[1] is not None:
-                groups[key].append(position)
-        for key, positions in groups.items():
-            lowest = sorted(positions, key=lambda position: draws[position])[:EXAMPLES_PER_CLASS]
+        for (kind, status), positions in _groups(batch, ["kind", "status"]):
+            if kind is None or status is None:
+                continue
+            key = (kind, status)
+            lowest = positions[np.argsort(draws[positions])[:EXAMPLES_PER_CLASS]].tolist()
             found = [
                 (
                     float(draws[position]),
