@@ -1,8 +1,8 @@
 """Tokens and seconds per solved problem: `fixed` n against `until_verified` and `adaptive`, alternating in one run.
 
 Same model, problems, seeds and largest n, so the three solve the same set up to what `adaptive` gives up on; the sets
-are compared and printed. Tokens count everything that was generated, aborted samples included. Also reported: how long an
-abort took from the verdict to the engine's own final output for that request.
+are compared and printed. Tokens count everything that was generated, aborted samples included. Also reported: how long
+an abort took from the verdict to the engine's own final output for that request.
 
     python -m benchmarks.efficiency --problems examples/problems/demo.jsonl --samples 16
 """

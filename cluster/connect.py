@@ -23,11 +23,16 @@ class ClusterError(Exception):
 
 @contextlib.contextmanager
 def connect(
-    address: str, num_cpus: int = 0, runtime_env: Mapping[str, Any] | None = None, code_travels: bool = True
+    address: str,
+    num_cpus: int = 0,
+    runtime_env: Mapping[str, Any] | None = None,
+    code_travels: bool = True,
+    num_gpus: int | None = None,
 ) -> Iterator[Mapping[str, float]]:
     """Connects this process to Ray and yields the cluster's resources. Raises ClusterError.
 
-    Empty `address`: a Ray of our own on this machine, gone after the block. Inside a Ray job (`RAY_JOB_*` is set) or
+    Empty `address`: a Ray of our own on this machine, gone after the block (`num_cpus` 0, `num_gpus` None: what there
+    is). Inside a Ray job (`RAY_JOB_*` is set) or
     with an address: that cluster; our code travels as a working_dir snapshot unless the job brought it already, or
     `code_travels` is false.
     """
@@ -46,6 +51,7 @@ def connect(
         arguments |= {
             "address": "local",
             "num_cpus": num_cpus or None,
+            "num_gpus": num_gpus,
             "include_dashboard": False,
             "object_store_memory": LOCAL_OBJECT_STORE_BYTES,
         }

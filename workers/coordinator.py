@@ -57,7 +57,6 @@ CHECK_AHEAD_S = 0.25
 CHECK_AHEAD_ROWS = 512
 HANG_S = 120.0
 """A row that a verifier has had for so long beyond every limit means that the checker itself hangs."""
-STARVED_S = 30.0
 ERROR_CHARS = 4000
 
 
@@ -86,6 +85,8 @@ class CoordinatorSettings:
     part_mb: int = 64
     flush_s: float = 20.0
     lease_s: float = 30.0
+    release_backlog_s: float = 60.0
+    """Seconds of checking that must be waiting before idle replicas give their GPUs back: more than a restart costs."""
     window: int = 0
     """Problems open at once; 0 = four times the engines' room."""
 
@@ -139,7 +140,6 @@ class Coordinator:
         self._started = time.monotonic()
         self._generating_since = 0.0
         self._generated_at = 0.0
-        self._starved_since = 0.0
         self._abort_latency: collections.deque[float] = collections.deque(maxlen=1000)
         self._aborting: dict[SampleKey, float] = {}
         self._writing: dict[int, list[Flight]] = {}
@@ -357,8 +357,6 @@ class Coordinator:
         leases = self.ledger.lease(room, now=time.monotonic())
         if not leases:
             return
-        if self._starved_since:
-            self._starved_since = 0.0
         # Plenty: runs of one problem's samples stay together, where they share its prompt's KV blocks. Scarce (the end
         # of a run): spread over the least occupied engines, so that it does not drain to one with three sequences.
         shares: dict[int, list[Any]] = {i: [] for i in range(len(seats))}
@@ -478,7 +476,12 @@ class Coordinator:
         settings = self.settings
         group = None
         try:
-            options: dict[str, Any] = {"num_cpus": settings.cpus_per_replica, "max_concurrency": 10_000}
+            options: dict[str, Any] = {
+                "num_cpus": settings.cpus_per_replica,
+                "max_concurrency": 10_000,
+                # One node's loss should not take every replica.
+                "scheduling_strategy": "SPREAD",
+            }
             if settings.gpus_per_replica == 1:
                 options["num_gpus"] = 1
             elif settings.gpus_per_replica > 1:
@@ -531,7 +534,7 @@ class Coordinator:
         if not self.settings.gpus_per_replica or seat.running or not self._fed_all or self.ledger.wants_samples():
             return False
         threads = self.settings.verifiers * self.settings.verifier.num_threads
-        return self.ledger.backlog_s() / threads > 2 * STARVED_S
+        return self.ledger.backlog_s() / threads > self.settings.release_backlog_s
 
     async def _rest(self, seat: Seat) -> None:
         """Frees the replica until samples are wanted again, then raises to have the seat filled."""
@@ -560,7 +563,11 @@ class Coordinator:
     # Verifiers.
 
     async def _serve_verifier(self, seat: Seat) -> None:
-        options = {"num_cpus": self.settings.cpus_per_verifier, "max_concurrency": 1000}
+        options = {
+            "num_cpus": self.settings.cpus_per_verifier,
+            "max_concurrency": 1000,
+            "scheduling_strategy": "SPREAD",
+        }
         seat.actor = ray.remote(Verifier).options(**options).remote(self.settings.verifier)
         await seat.actor.start.remote(list(self.settings.kinds))
         seat.capacity = 2 * self.settings.verifier.num_threads

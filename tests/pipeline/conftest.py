@@ -22,7 +22,7 @@ def ray_here() -> Iterator[None]:
     from cluster.connect import connect
 
     ray.cloudpickle.register_pickle_by_value(stand_ins)
-    with connect("", num_cpus=8):
+    with connect("", num_cpus=8, num_gpus=2):
         yield
     ray.cloudpickle.unregister_pickle_by_value(stand_ins)
 

@@ -68,7 +68,9 @@ class StandInCheckers:
         pass
 
     def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
-        fault = json.loads(problem.prompt).get("fault")
+        task = json.loads(problem.prompt)
+        fault = task.get("fault")
+        time.sleep(task.get("check_s", 0.0))
         if fault == "checker dies":
             os._exit(9)
         if fault == "checker raises":
@@ -76,7 +78,7 @@ class StandInCheckers:
         if fault == "checker hangs":
             time.sleep(3600)
         status = Status.VERIFIED if text == problem.reference["answer"] else Status.REFUTED
-        return Verdict(status, "compared", {"got": text}, "stand-in", "1", 0.001, Limits())
+        return Verdict(status, "compared", {"got": text}, "stand-in", "1", 0.001 + task.get("check_s", 0.0), Limits())
 
     def close(self) -> None:
         pass
