@@ -93,6 +93,9 @@ class _Comparer:
             return self.list_against_group(gold, answer)
         if kinds <= {"time", "ratio"} and len(kinds) == 2:
             return self.time_against_ratio(gold, answer)
+        if answer_kind == "time" and gold_kind == "scalar" and not answer.value[3]:
+            answer, answer_kind = Node("ratio", tuple(map(_integer, answer.value[:2]))), "ratio"
+            kinds = {gold_kind, answer_kind}
         if kinds == {"ratio", "scalar"}:
             ratio, scalar = (gold, answer) if gold_kind == "ratio" else (answer, gold)
             if len(ratio.args) == 2 and self.scalars(Node("div", ratio.args), scalar):
@@ -359,7 +362,7 @@ class _Comparer:
         if half:
             return False
         parts = (hour, minute, second) if has_seconds else (hour, minute)
-        return self.same_ratio(Node("ratio", tuple(Node("num", value=Fraction(part)) for part in parts)), ratio)
+        return self.same_ratio(Node("ratio", tuple(map(_integer, parts))), ratio)
 
     def same_time(self, gold: Node, answer: Node) -> bool:
         (left, left_known), (right, right_known) = _seconds(gold), _seconds(answer)
@@ -419,6 +422,10 @@ _ALL_REALS = frozenset(
 
 def kind(node: Node) -> str:
     return "scalar" if node.op in SCALARS else node.op
+
+
+def _integer(value: int) -> Node:
+    return Node("num", value=Fraction(value))
 
 
 def _later(same: Callable[[Node, Node], bool], a: Node, b: Node) -> Callable[[], bool]:

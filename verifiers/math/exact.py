@@ -1025,6 +1025,10 @@ class _Builder:
         if any(fraction is None for fraction in fractions):
             if name in ("floor", "ceil", "max", "min") and all(field.is_constant(value) for value in values):
                 return self._ordered(name, values)
+            if name in ("max", "min", "gcd", "lcm"):
+                ordered = sorted(values, key=lambda value: str(_key(value)))
+                label = f"{name} {[_key(value) for value in ordered]}"
+                return field.opaque(label, ordered[0])
             raise UnsupportedError(f"{name} of other than rationals")
         known = [fraction for fraction in fractions if fraction is not None]
         if name in ("max", "min"):

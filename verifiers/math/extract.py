@@ -18,7 +18,8 @@ _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(?=[^\s{])|\\bo
 _STATEMENT = re.compile(
     r"####|(?:\bfinal\s+)?\banswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*:)?|"
     r"\banswer\s+(?:will|would|should|must)\s+be\b|"
-    r"\b(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b",
+    r"\b(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b"
+    r"(?!\s*(?:wrong|incorrect|not|a|an|the|right|correct|impossible|false|true)\b)",
     re.IGNORECASE,
 )
 _RETRACTION = re.compile(
@@ -28,6 +29,14 @@ _RETRACTION = re.compile(
 )
 _THINK_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THINK_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+
+
+_ANSWER_WORDS = re.compile(
+    r"^\\(?:text|mbox|textbf)\s*\{\s*(?:the\s+)?(?:final\s+)?answer\s*(?:is)?\s*[:=]?\s*\}", re.IGNORECASE
+)
+
+
+_JOINT = re.compile(r"[\s$]*(,?\s*(?:and|or)|,|;)[\s$]*(?:[a-z](?:_\d)?\s*=\s*)?", re.IGNORECASE)
 
 
 class NoAnswerError(ValueError):
@@ -41,6 +50,8 @@ class Candidate:
     end: int
     how: str
     """boxed | stated | whole"""
+    joint: str = ""
+    """What stands between the previous box and this one, if it only joins them: a comma, `and`, `or`."""
 
 
 def candidates(text: str) -> list[Candidate]:
@@ -103,7 +114,8 @@ def _boxes(text: str) -> list[Candidate]:
             if closing_brace("{" + nested[1] + "}", 0) != len(nested[1]) + 1:
                 break
             inner = nested[1]
-        found.append(Candidate(inner.strip(), match.start(), end + 1, "boxed"))
+        joint = _JOINT.fullmatch(text[found[-1].end : match.start()]) if found else None
+        found.append(Candidate(inner.strip(), match.start(), end + 1, "boxed", joint[1].strip() if joint else ""))
         at = end + 1
     return found
 
@@ -175,7 +187,9 @@ def strip_markup(span: str) -> str:
     before = None
     while before != span:
         before = span
-        span = span.strip().rstrip(",;:").strip()
+        span = _ANSWER_WORDS.sub("", span.strip())
+        while span.endswith((",", ";", ":")) and not span.endswith(("\\,", "\\;", "\\:")):
+            span = span[:-1].rstrip()
         if span.startswith("**") != span.endswith("**"):
             span = span.removeprefix("**").removesuffix("**")
         if (

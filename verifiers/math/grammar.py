@@ -38,7 +38,9 @@ def read(text: str) -> Node:
     words = _words_only(tokens)
     if words is not None:
         return read_words(words)
-    return _Reader(tokens).read()
+    node = _Reader(tokens).read()
+    _refuse_prose(node)
+    return node
 
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
@@ -112,6 +114,20 @@ def _base_value(text: str) -> int | None:
 
 def bare_end(text: str) -> str:
     return text.rstrip("$} \n")
+
+
+_ARITHMETIC = frozenset("add mul div pow neg fn call sum prod deg percent pm ratio".split())  # noqa: SIM905
+
+
+def _refuse_prose(node: Node) -> None:
+    """Words may be an answer or a part of a list; inside a formula, or behind a symbol, they make it a sentence."""
+    for inner in node.walk():
+        if inner.op in _ARITHMETIC and any(arg.op == "text" for arg in inner.args):
+            raise UnreadableError("words inside a formula")
+        if inner.op == "rel" and any(arg.op == "text" for arg in inner.args[:1]):
+            raise UnreadableError("words on the left of a relation")
+        if inner.op == "qty" and inner.value[1] and (inner.symbols() or inner.value[1].count(" ") > 5):
+            raise UnreadableError("a sentence")
 
 
 def _words_only(tokens: list[Token]) -> list[str] | None:
@@ -206,6 +222,9 @@ def _with_words(node: Node, words: list[str]) -> Node:
     if lowered[0] in UNITS and len(lowered) > 1 and lowered[1] in ("squared", "cubed"):
         power = 2 if lowered[1] == "squared" else 3
         lowered = [lowered[0], *lowered[2:]]
+    if lowered in (["mph"], ["kph"], ["kmh"], ["kmph"]):
+        length = "mile" if lowered == ["mph"] else "km"
+        return Node("qty", (node,), (((length, 1), ("hour", -1)), ""))
     if len(lowered) == 3 and lowered[1] == "per" and lowered[0] in UNITS and (lowered[2] in UNITS):
         return Node("qty", (node,), (((lowered[0], 1), (lowered[2], -1)), ""))
     if lowered[0] in UNITS and not (len(lowered[0]) == 1 and words[0] not in CASED_UNITS):
@@ -364,6 +383,9 @@ class _Reader:
             elif self.is_op("/", "div"):
                 self.take()
                 node = Node("div", (node, self.read_signed()))
+            elif self.is_op("choose"):
+                self.take()
+                node = Node("fn", (node, self.read_product()), "binom")
             elif self.is_op("bmod", "mod") or (self.is_word("mod")):
                 self.take()
                 node = Node("fn", (node, self.read_signed()), "mod")
@@ -460,6 +482,14 @@ class _Reader:
             if self.is_op("/") and self.tokens[self.at + 1].kind == "word":
                 self.take()
                 sign, plain = -1, False
+            elif (
+                self.is_op("/")
+                and self.tokens[self.at + 1].kind == "sym"
+                and self.tokens[self.at + 1].text in CASED_UNITS
+            ):
+                self.take()
+                sign, plain = -1, False
+                self.tokens[self.at] = Token("word", self.here.text)
             elif self.is_op("*") and self.tokens[self.at + 1].kind == "word":
                 self.take()
                 plain = False
@@ -726,17 +756,27 @@ class _Reader:
         return self.read_call(Node("sym", value=name))
 
     def read_call(self, node: Node) -> Node:
-        if (
-            node.value.rstrip("'") in ("f", "g", "h")
-            and self.here.kind == "open"
-            and self.here.text == "("
-            and not self.here.space
-        ):
+        """f(x), f'(x), f^{-1}(x); any letter in front of a bracketed symbol and an equals sign; C(8,3)."""
+        name: str = node.value
+        if name in ("f", "g", "h") and self.texts(6) == ["^", "{", "-", "1", "}", "("]:
+            self.at += 5
+            name = f"{name}^-1"
+        ahead = self.tokens[self.at : self.at + 5]
+        kinds = [token.kind for token in ahead]
+        if name == "C" and kinds == ["open", "num", "op", "num", "close"] and ahead[2].text == ",":
+            self.at += 5
+            return Node("fn", tuple(Node("num", value=Fraction(ahead[place].text)) for place in (1, 3)), "binom")
+        defined = kinds[:3] == ["open", "sym", "close"] and self.texts(4)[3:] == ["="]
+        applied = name.rstrip("'") in ("f", "g", "h", "f^-1", "g^-1", "h^-1") and not self.here.space
+        if (defined or applied) and (self.here.kind, self.here.text) == ("open", "("):
             self.take()
             inner = self.read_list()
             self.expect("close", ")")
-            return Node("call", inner.args if inner.op == "list" else (inner,), node.value)
+            return Node("call", inner.args if inner.op == "list" else (inner,), name)
         return node
+
+    def texts(self, count: int) -> list[str]:
+        return [token.text for token in self.tokens[self.at : self.at + count]]
 
     def read_balanced(self) -> None:
         depth = 0

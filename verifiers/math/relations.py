@@ -41,9 +41,11 @@ def tidy(node: Node) -> Node:
             arg = tidy(arg)
             items.extend(arg.args if arg.op == "list" else (arg,))
         first = items[0]
-        if first.op == "rel" and first.value == ("=",) and first.args[0].op in ("sym", "group"):
+        if first.op == "rel" and first.value in (("=",), ("!=",)) and first.args[0].op in ("sym", "group"):
             # x = 1, 2 and (x,y) = (1,2), (3,4)
-            items = [i if i.op == "rel" or i.op == "text" else Node("rel", (first.args[0], i), ("=",)) for i in items]
+            items = [
+                i if i.op == "rel" or i.op == "text" else Node("rel", (first.args[0], i), first.value) for i in items
+            ]
         named = [assignment(item) for item in items]
         if (
             all(part is not None for part in named)

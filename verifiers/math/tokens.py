@@ -13,7 +13,7 @@ import re
 import unicodedata
 
 from verifiers.math.tree import MAX_CHARS, MAX_DIGITS, MAX_TOKENS, UnreadableError
-from verifiers.math.words import FUNCTIONS, GREEK, KEYWORDS, SHORT_WORDS, UNITS, words_of
+from verifiers.math.words import FUNCTIONS, GREEK, KEYWORDS, NOT_PRODUCTS, SHORT_WORDS, UNITS, words_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -432,7 +432,7 @@ class _Scanner:
             if (run in UNITS or lower in UNITS) and after_value:
                 self._add("word", run)
                 return
-            if lower in SHORT_WORDS or not run.isascii():
+            if lower in SHORT_WORDS or lower in NOT_PRODUCTS or not run.isascii():
                 self._add("word", run)
                 return
             if self._split_run(run):

@@ -36,6 +36,16 @@ GREEK = frozenset(
     )
 )
 
+NOT_PRODUCTS = frozenset(
+    words_of(
+        """
+    since single sinks singer sins cost costs coset cosine secant second seconds secret section tank tans tang
+    logic login logs pink pie pile pint pit pine spin copied lng
+        """
+    )
+)
+"""Words that begin with the name of a function and are none."""
+
 KEYWORDS = frozenset(
     words_of(
         """
@@ -50,7 +60,7 @@ SHORT_WORDS = frozenset(
     yes no none odd even red blue one two six ten am pm cat dog man boy girl day all any top left up down on
     to so it he we an as at by do go me my us its now how who why new old two day sun mon tue wed thu fri
     sat jan feb mar apr may jun jul aug sep oct nov dec bob tom sam tim ann amy joe jim ben dan kim max pat
-    ray ron roy una via vs per not sq cubic dozen
+    ray ron roy una via vs per not sq cubic dozen mph kph kmh kmph
     """
     )
 )

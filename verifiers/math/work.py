@@ -101,6 +101,8 @@ def _read_candidate(candidate: Candidate) -> Node:
 
 
 def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> dict[str, Json]:
+    if gold.op in ("list", "set"):
+        texts = _joined(texts)
     final = texts[-1]
     evidence: dict[str, Json] = {"answer": final.text[:MAX_EVIDENCE_CHARS], "found": final.how}
     nodes: list[tuple[Candidate, Node]] = []
@@ -112,6 +114,8 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> d
                 reason = "no final answer" if final.how == "whole" else f"unreadable answer: {error}"
                 return _result(Status.MALFORMED, reason, evidence)
     answer = nodes[-1][1]
+    if final.how == "whole" and answer.op == "text" and gold.op != "text":
+        return _result(Status.MALFORMED, "no final answer", evidence)
     for candidate, node in nodes[:-1]:
         if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:
             evidence["conflict"] = candidate.text[:MAX_EVIDENCE_CHARS]
@@ -119,6 +123,19 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> d
     comparison = compare(gold, answer, tolerance)
     evidence["read"] = show(answer)[:MAX_EVIDENCE_CHARS]
     return _result(comparison.status, comparison.reason, evidence)
+
+
+def _joined(texts: list[Candidate]) -> list[Candidate]:
+    """Boxes that only a comma, `and` or `or` separates are one list, where the reference is one."""
+    joined: list[Candidate] = []
+    for candidate in texts:
+        if candidate.joint and joined and joined[-1].how == "boxed":
+            before = joined.pop()
+            text = f"{before.text} {candidate.joint} {candidate.text}"
+            joined.append(Candidate(text, before.start, candidate.end, "boxed"))
+        else:
+            joined.append(candidate)
+    return joined
 
 
 def _result(status: Status, reason: str, evidence: dict[str, Json]) -> dict[str, Json]:
