@@ -79,6 +79,11 @@ COMMANDS = {
         "show what this machine can do, and check a config, its problems and its plan",
         "proofmill doctor\nproofmill doctor configs/solve/demo.toml",
     ),
+    "nightly": Command(
+        "jobs.nightly.command",
+        "run the night's problem sets and compare with the night before",
+        "proofmill nightly configs/nightly/demo.toml\nproofmill nightly configs/nightly/*.toml --daemon",
+    ),
     "serve": Command(
         "jobs.service.command", "serve verification and solving by HTTP", "proofmill serve configs/service/local.toml"
     ),

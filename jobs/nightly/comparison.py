@@ -3,7 +3,7 @@
 - Each problem's own pass rate: Fisher's exact test on (verified, not verified) of both nights, Holm's correction over
   all problems tested (Holm 1979), so that the chance of even one false name in the report is at most alpha.
 - The mean pass rate over problems: a sign-flip permutation test on the paired differences (Fisher's randomisation
-  test); exact to 12 problems, 20,000 seeded draws beyond.
+  test); exact to 12 problems, 10,000 seeded draws beyond.
 - Solved or not: McNemar's exact test on the problems where the nights differ.
 
 Pass rates are compared only where both nights drew a fixed number of samples: under a policy that stops at the first
@@ -14,6 +14,7 @@ more; `unequal_budgets` says how many pairs had one.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +25,7 @@ from jobs.nightly.history import Outcome
 from jobs.nightly.settings import Bounds
 
 EXACT_PROBLEMS = 12
-DRAWS = 20_000
+DRAWS = 10_000
 SEED = 20_240_229
 
 
@@ -147,9 +148,7 @@ def problem_shifts(
     """Problems whose pass rate changed, at a family-wise error of `alpha`; smallest p first."""
     tested = []
     for name in names:
-        (good_before, all_before), (good_after, all_after) = counts(before[name]), counts(after[name])
-        table = [[good_before, all_before - good_before], [good_after, all_after - good_after]]
-        tested.append((float(stats.fisher_exact(table).pvalue), name))
+        tested.append((fisher(*counts(before[name]), *counts(after[name])), name))
     tested.sort()
     shifts = []
     corrected = 0.0
@@ -159,6 +158,13 @@ def problem_shifts(
             break
         shifts.append(Shift(name, counts(before[name]), counts(after[name]), corrected))
     return shifts
+
+
+@functools.lru_cache(maxsize=100_000)
+def fisher(good_before: int, all_before: int, good_after: int, all_after: int) -> float:
+    """Two-sided p of Fisher's exact test. Few different tables occur among many problems."""
+    table = [[good_before, all_before - good_before], [good_after, all_after - good_after]]
+    return float(stats.fisher_exact(table).pvalue)
 
 
 def sign_flip(differences: Sequence[float]) -> float:

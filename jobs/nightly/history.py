@@ -65,6 +65,7 @@ class RunResult:
     bucket: str
     run_id: str
     model: str
+    sampling: dict[str, Json]
     code_revision: str
     exit_code: int
     gpu_s: float

@@ -1,0 +1,311 @@
+"""One night: plan, run, remember, compare, report.
+
+    history ──select──► plan (written once) ──► one run a leg and bucket ──► results (written once each)
+                                                  the same as `proofmill solve`      │
+                                     exit code ◄── report ◄── compare with the night before
+
+Promises: the same night again resumes where it stopped or, once complete, does nothing; of two starts at the same time
+one works and the other says so and leaves; a night that fails half-way keeps what is done and is taken up by the next
+start. Runs are named `<name>-<leg>-<bucket>-<date>`.
+Does not: run anything itself: `solve` is a callable (jobs.solve.solve, or a test's).
+Fails: 0 all well, 3 a regression or a run with errors, 2 config, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jobs.config import ConfigError, Problems, SolveConfig
+from jobs.nightly import report
+from jobs.nightly.comparison import Comparison, compare
+from jobs.nightly.history import History, Outcome, RunResult, read_outcomes
+from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
+from jobs.nightly.settings import NightlyConfig, changed
+from jobs.problems.load import stream_problems
+from verifiers.types import Json, Problem
+from workers.claim import RunHeldError, beat, claim_run, is_superseded, release
+from workers.storage import Storage, open_storage
+
+EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED = 0, 3, 130
+MAIN = "main"
+BUCKETS = {MAIN: (NEW, OPEN), NEAR: (NEAR,), REGRESSION: (REGRESSION,)}
+"""Runs of a leg, and what goes into each."""
+
+Solve = Callable[[SolveConfig], int]
+"""Runs or resumes a batch; returns an exit code. May raise what jobs.solve.solve raises."""
+
+
+def run_night(
+    config: NightlyConfig,
+    legs: dict[str, SolveConfig],
+    night: dt.date,
+    solve: Solve,
+    say: Callable[[str], object] = print,
+) -> int:
+    """Runs, resumes, or leaves alone. Raises ConfigError, ProblemFileError, HistoryError or StorageError."""
+    storage = open_storage(nightly_uri(config))
+    storage.check_conditional_writes()
+    history = History(storage)
+    if (done := storage.read(f"nights/{night}/report.json")) is not None:
+        say(f"{config.nightly.name} {night}: complete; report at {storage.uri}/nights/{night}/report.html")
+        return int(json.loads(done)["exit_code"])
+    try:
+        with held(open_storage(f"{storage.uri}/nights/{night}/lock"), config.nightly.lease_s):
+            return locked_night(config, legs, night, solve, history, say)
+    except RunHeldError as error:
+        say(f"{config.nightly.name} {night}: already under way ({error}); nothing to do")
+        return EXIT_DONE
+
+
+def nightly_uri(config: NightlyConfig) -> str:
+    return f"{config.nightly.output_uri.rstrip('/')}/nightly/{config.nightly.name}"
+
+
+@contextlib.contextmanager
+def held(storage: Storage, lease_s: float) -> Iterator[None]:
+    """The lock of a night, kept alive from a thread. Raises RunHeldError."""
+    claim = claim_run(storage, 0, lease_s)
+    ended = threading.Event()
+
+    def keep() -> None:
+        count = 0
+        while not ended.wait(lease_s / 4):
+            count += 1
+            with contextlib.suppress(Exception):  # a missed beat is made up by the next one
+                if is_superseded(storage, claim):
+                    return  # taken over: the other start goes on; exclusive writes keep the history right
+                beat(storage, claim, count)
+
+    thread = threading.Thread(target=keep, name="night-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        if not is_superseded(storage, claim):
+            release(storage, claim)
+
+
+def locked_night(
+    config: NightlyConfig,
+    legs: dict[str, SolveConfig],
+    night: dt.date,
+    solve: Solve,
+    history: History,
+    say: Callable[[str], object],
+) -> int:
+    plan = history.plan(night) or make_plan(config, legs, night, history)
+    errors: list[str] = []
+    for entry in plan["runs"]:
+        run_id = entry["run_id"]
+        if history.result(night, run_id) is not None:
+            say(f"{run_id}: done before")
+            continue
+        if entry["leg"] not in legs:
+            errors.append(f"{run_id}: the config has no leg {entry['leg']} any more")
+            continue
+        say(f"{run_id}: {entry['num_problems']} problems")
+        run = run_config(config, legs[entry["leg"]], entry, history, night)
+        try:
+            code = solve(run)
+        except ConfigError as error:  # one leg's wrong config must not cost the others their night
+            errors.append(f"{run_id}: {error}")
+            continue
+        if code == EXIT_INTERRUPTED:
+            say(f"{run_id}: interrupted; the same command resumes")
+            return EXIT_INTERRUPTED
+        result = read_result(run, night, entry, code)
+        if result is None:
+            errors.append(f"{run_id}: ended with exit code {code} and is not complete; the next start resumes it")
+            continue
+        if code:
+            errors.append(f"{run_id}: exit code {code}")
+        history.add(result)
+    findings = [compare_leg(config, history, night, leg, entry) for leg, entry in plan["legs"].items() if leg in legs]
+    incomplete = [entry for entry in plan["runs"] if history.result(night, entry["run_id"]) is None]
+    regressions = [f"{finding.leg}: {line}" for finding in findings for line in finding.comparison.regressions]
+    code = EXIT_ERRORS if errors or regressions else EXIT_DONE
+    body = report.build(config.nightly.name, night, findings, regressions, errors, code, trend(history, night))
+    say(report.render_text(body))
+    if incomplete:
+        return EXIT_ERRORS  # no report is kept: the night goes on with the next start
+    prefix = f"nights/{night}"
+    history.storage.replace(f"{prefix}/report.html", report.render_html(body).encode())
+    history.storage.replace(f"{prefix}/report.txt", report.render_text(body).encode())
+    history.storage.create(f"{prefix}/report.json", json.dumps(body, indent=1).encode())  # last: it means complete
+    say(f"report {history.storage.uri}/{prefix}/report.html")
+    forget(config, history, night, say)
+    return code
+
+
+def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.date, history: History) -> Any:
+    """Selects, writes the problem files and fixes the plan. Only the holder of the lock comes here."""
+    results = history.results(before=night)
+    runs: list[dict[str, Json]] = []
+    about: dict[str, Json] = {}
+    for name, leg in legs.items():
+        problems = {problem.id: problem for problem in stream_problems(leg.problems)}
+        past = pasts(results, name)
+        chosen = select(list(problems), past, night, config.regression, config.hopeless)
+        about[name] = {
+            "num_problems": len(problems),
+            "buckets": {bucket: len(ids) for bucket, ids in chosen.items()},
+            "resting": len(problems) - len(settled(problems, past)) - unsolved_chosen(chosen),
+        }
+        for bucket, parts in BUCKETS.items():
+            ids = {name for part in parts for name in chosen[part]}
+            if not ids:
+                continue
+            run_id = f"{config.nightly.name}-{name}-{bucket}-{night:%Y%m%d}"
+            lines = [json.dumps(problem.to_json()) for problem in problems.values() if problem.id in ids]
+            history.storage.replace(history.problems_key(night, run_id), ("\n".join(lines) + "\n").encode())
+            runs.append({"run_id": run_id, "leg": name, "bucket": bucket, "num_problems": len(ids)})
+    return history.fix_plan(night, {"night": night.isoformat(), "runs": runs, "legs": about})
+
+
+def settled(problems: dict[str, Problem], past: dict[str, Past]) -> list[str]:
+    return [name for name in problems if name in past and past[name].solved_last]
+
+
+def unsolved_chosen(chosen: dict[str, list[str]]) -> int:
+    return sum(len(ids) for bucket, ids in chosen.items() if bucket != REGRESSION)
+
+
+def run_config(
+    config: NightlyConfig, leg: SolveConfig, entry: dict[str, Any], history: History, night: dt.date
+) -> SolveConfig:
+    """The leg's config for one bucket of the night. Raises ConfigError."""
+    file = f"{history.storage.uri}/{history.problems_key(night, entry['run_id'])}"
+    problems = Problems(files=[file], layout="canonical").model_dump()
+    changes: dict[str, dict[str, Json]] = {"run": {"id": entry["run_id"]}, "problems": problems}
+    overrides: list[str] = []
+    if entry["bucket"] == REGRESSION and config.regression.num_samples:
+        changes["sampling"] = {"num_samples": config.regression.num_samples}
+    if entry["bucket"] == NEAR:
+        near = config.near_miss
+        changes["sampling"] = {
+            "num_samples": max(1, round(leg.sampling.num_samples * near.samples_factor)),
+            "max_tokens": max(1, round(leg.sampling.max_tokens * near.tokens_factor)),
+        }
+        if leg.model.max_model_len:
+            # The prompt must still fit beside the longer answer.
+            most = leg.model.max_model_len - leg.model.max_model_len // 4
+            changes["sampling"]["max_tokens"] = max(
+                leg.sampling.max_tokens, min(changes["sampling"]["max_tokens"], most)
+            )
+        if near.repair_rounds:
+            overrides.append(f"sampling.repair.rounds={near.repair_rounds}")
+        overrides += near.overrides
+    return changed(leg, changes, overrides)
+
+
+def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> RunResult | None:
+    """What the run left, or None where it is not complete."""
+    storage = open_storage(f"{run.output.uri.rstrip('/')}/runs/{run.run.id}")
+    record = json.loads(storage.read("run.json") or b"{}")
+    table = storage.read("problems.parquet")
+    if table is None or not record.get("complete"):
+        return None
+    summary = record.get("summary", {})
+    return RunResult(
+        night=night,
+        leg=entry["leg"],
+        bucket=entry["bucket"],
+        run_id=run.run.id,
+        model=run.model.path + (f"@{run.model.revision}" if run.model.revision else ""),
+        sampling={key: run.sampling.model_dump(mode="json")[key] for key in report.SAMPLING_SHOWN},
+        code_revision=str(record.get("code_revision", "")),
+        exit_code=code,
+        gpu_s=float(summary.get("gpu_s", 0)),
+        cpu_s=float(summary.get("cpu_s", 0)),
+        usd=float(summary.get("usd", 0)),
+        wall_s=float(summary.get("wall_s", 0)),
+        outcomes=read_outcomes(table),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """A leg's night."""
+
+    leg: str
+    plan: dict[str, Any]
+    tonight: list[RunResult]
+    previous: list[RunResult]
+    """Of the last earlier night that this leg ran."""
+    comparison: Comparison
+
+
+def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: str, plan: dict[str, Any]) -> Finding:
+    """Against each problem's last outcome on an earlier night, where the budgets were those of the leg."""
+    earlier = [result for result in history.results(before=night) if result.leg == leg]
+    tonight = [result for result in history.results(before=night + dt.timedelta(days=1)) if result.leg == leg]
+    tonight = [result for result in tonight if result.night == night]
+    last: dict[str, tuple[str, Outcome]] = {}
+    for result in earlier:
+        last.update({name: (result.bucket, outcome) for name, outcome in result.outcomes.items()})
+    # A near miss had a bigger budget; going back to the leg's own is no regression.
+    before = {name: outcome for name, (bucket, outcome) in last.items() if bucket != NEAR}
+    after = {name: out for result in tonight if result.bucket != NEAR for name, out in result.outcomes.items()}
+    ever = frozenset(name for name, past in pasts(earlier, leg).items() if past.ever_solved)
+    comparison = compare(before, after, config.bounds, ever)
+    everything = {name: outcome for result in tonight for name, outcome in result.outcomes.items()}
+    newly = sorted(name for name, outcome in everything.items() if outcome.solved and name not in ever)
+    comparison = dataclasses.replace(comparison, newly_solved=newly)
+    latest = max((result.night for result in earlier), default=None)
+    return Finding(leg, plan, tonight, [result for result in earlier if result.night == latest], comparison)
+
+
+def trend(history: History, night: dt.date, num_nights: int = 30) -> dict[str, list[dict[str, Json]]]:
+    """Per leg, for the report's curve: problems solved so far and the mean pass rate of what each night tried."""
+    curves: dict[str, list[dict[str, Json]]] = {}
+    solved: dict[str, set[str]] = {}
+    by_night: dict[tuple[str, dt.date], list[RunResult]] = {}
+    for result in history.results(before=night + dt.timedelta(days=1)):
+        by_night.setdefault((result.leg, result.night), []).append(result)
+    for (leg, date), results in sorted(by_night.items(), key=lambda pair: pair[0][1]):
+        outcomes = [(name, outcome) for result in results for name, outcome in result.outcomes.items()]
+        solved.setdefault(leg, set()).update(name for name, outcome in outcomes if outcome.solved)
+        samples = sum(outcome.num_samples for _, outcome in outcomes)
+        verified = sum(outcome.num_verified for _, outcome in outcomes)
+        curves.setdefault(leg, []).append(
+            {
+                "night": date.isoformat(),
+                "solved_ever": len(solved[leg]),
+                "verified_share": verified / samples if samples else 0.0,
+                "tokens": sum(outcome.tokens for _, outcome in outcomes),
+                "usd": sum(result.usd for result in results),
+            }
+        )
+    return {leg: rows[-num_nights:] for leg, rows in curves.items()}
+
+
+def forget(config: NightlyConfig, history: History, night: dt.date, say: Callable[[str], object]) -> None:
+    """Deletes runs older than `keep_nights`; only runs that this nightly's own history names, and never the history."""
+    if not config.nightly.keep_nights:
+        return
+    for old in history.nights():
+        if (night - old).days < config.nightly.keep_nights or not history.is_complete(old):
+            continue
+        plan = history.plan(old) or {"runs": []}
+        for entry in plan["runs"]:
+            storage = open_storage(f"{config.nightly.output_uri.rstrip('/')}/runs/{entry['run_id']}")
+            keys = storage.keys()
+            for key in keys:
+                storage.delete(key)
+            if keys:
+                say(f"retention: deleted run {entry['run_id']} of {old}")
+
+
+def due_nights(history: History, tonight: dt.date, catch_up: int) -> list[dt.date]:
+    """Tonight, and before it the missed or unfinished nights of the last `catch_up` days; none before the first one."""
+    first = min(history.nights(), default=tonight)
+    missed = [tonight - dt.timedelta(days=days) for days in range(catch_up, 0, -1)]
+    return [night for night in missed if night >= first and not history.is_complete(night)] + [tonight]

@@ -1,0 +1,307 @@
+"""Whole nights over made-up runs: memory, idempotence, locking, overlap, catch-up, retention, reports, storage."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+
+from jobs.config import ConfigError, SolveConfig
+from jobs.nightly import command
+from jobs.nightly.history import History, HistoryError, Outcome, RunResult
+from jobs.nightly.night import due_nights, nightly_uri, run_night
+from jobs.nightly.settings import NightlyConfig, load_nightly_config, night_of
+from jobs.problems.load import stream_problems
+from workers.records import PROBLEM_SCHEMA
+from workers.storage import open_storage
+
+DAY = dt.date(2026, 3, 1)
+
+
+def days(number: int) -> dt.date:
+    return DAY + dt.timedelta(days=number)
+
+
+class FakeSolve:
+    """Writes what a run leaves, with the given pass rate for each problem."""
+
+    def __init__(self, rate: Callable[[str, SolveConfig], float]) -> None:
+        self.rate = rate
+        self.runs: list[SolveConfig] = []
+        self.before: Callable[[SolveConfig], int | None] = lambda config: None
+
+    def __call__(self, config: SolveConfig) -> int:
+        self.runs.append(config)
+        if (code := self.before(config)) is not None:
+            return code
+        drawn = config.sampling.num_samples
+        rows = []
+        for problem in stream_problems(config.problems):
+            chance = random.Random(f"{config.run.id}{problem.id}")
+            good = sum(chance.random() < self.rate(problem.id, config) for _ in range(drawn))
+            row = dict.fromkeys(PROBLEM_SCHEMA.names, 0) | {
+                "run_id": config.run.id, "problem_id": problem.id, "kind": "math",
+                "domain": "", "source": "", "split": "",
+                "solved": good > 0, "num_samples": drawn, "num_verified": good, "num_refuted": drawn - good,
+                "stopping_rule": '{"policy": "fixed"}', "settled": "solved" if good else "exhausted",
+                "settled_at_index": None, "pass_rate": None, "pass_rate_low": None, "pass_rate_high": None,
+                "estimator": "none", "completion_tokens": 100 * drawn, "generation_s": float(drawn), "verify_s": 0.0,
+            }  # fmt: skip
+            rows.append(row)
+        storage = open_storage(f"{config.output.uri}/runs/{config.run.id}")
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema=PROBLEM_SCHEMA), buffer)
+        storage.replace("problems.parquet", buffer.getvalue())
+        summary = {"gpu_s": 0, "cpu_s": 3.5, "usd": 0.01, "wall_s": 60}
+        storage.replace("run.json", json.dumps({"complete": True, "summary": summary, "code_revision": "c1"}).encode())
+        return 0
+
+
+def steady(problem_id: str, config: SolveConfig) -> float:
+    """p00 … p39: a third is easy, a third never works, the rest in between; `bad` models are worse."""
+    number = int(problem_id[1:])
+    rate = (0.9, 0.0, 0.5)[number % 3]
+    return rate * (0.1 if "bad" in config.model.path else 1.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = [
+        {"id": f"p{n:02}", "kind": "math", "prompt": f"<b>{n}</b>?", "reference": {"answer": str(n)}} for n in range(40)
+    ]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "solve.toml").write_text(
+        f'run.id = "x"\nproblems.files = ["{tmp_path}/set.jsonl"]\nmodel.path = "good"\nsampling.num_samples = 16\n'
+        "model.max_model_len = 4096\n"
+    )
+    return tmp_path
+
+
+def load(folder: Path, *overrides: str, output: str = "") -> tuple[NightlyConfig, dict[str, SolveConfig]]:
+    (folder / "night.toml").write_text(
+        f'nightly.output_uri = "{output or folder / "out"}"\nnightly.name = "t"\nnightly.lease_s = 1\n'
+        '[[legs]]\nname = "leg"\nconfig = "solve.toml"\n'
+    )
+    return load_nightly_config(folder / "night.toml", overrides)
+
+
+def history_of(config: NightlyConfig) -> History:
+    return History(open_storage(nightly_uri(config)))
+
+
+def report_of(config: NightlyConfig, night: dt.date) -> dict:
+    return json.loads(open_storage(nightly_uri(config)).read(f"nights/{night}/report.json"))
+
+
+def test_nights_remember_and_a_worse_model_is_a_regression(folder: Path, capsys) -> None:
+    config, legs = load(folder)
+    solve = FakeSolve(steady)
+    assert run_night(config, legs, days(0), solve) == 0
+    assert [run.run.id for run in solve.runs] == ["t-leg-main-20260301"]
+    assert run_night(config, legs, days(1), solve) == 0, capsys.readouterr().out
+    ids = {run.run.id: [p.id for p in stream_problems(run.problems)] for run in solve.runs[1:]}
+    solved = [f"p{n:02}" for n in range(40) if n % 3 != 1]
+    assert ids == {
+        "t-leg-regression-20260302": solved,
+        "t-leg-main-20260302": [f"p{n:02}" for n in range(40) if n % 3 == 1],
+    }
+    legs_bad = {"leg": legs["leg"].model_copy(update={"model": legs["leg"].model.model_copy(update={"path": "bad"})})}
+    assert run_night(config, legs_bad, days(2), solve) == 3
+    body = report_of(config, days(2))
+    assert any("mean pass rate fell" in line for line in body["regressions"])
+    assert "model: good → bad" in body["legs"][0]["changes"]
+    assert body["legs"][0]["comparison"]["num_worse"] > 0
+    text = capsys.readouterr().out
+    assert "t 2026-03-03: REGRESSION" in text
+    # What was lost gets a bigger budget the night after.
+    assert run_night(config, legs, days(3), solve) in (0, 3)
+    near = next(run for run in solve.runs if run.run.id == "t-leg-near-20260304")
+    assert near.sampling.num_samples == 32 and near.sampling.max_tokens == 2048
+
+
+def test_the_html_report_shows_it_and_escapes(folder: Path) -> None:
+    config, legs = load(folder)
+    evil = '<script>alert("x")</script>'
+    bad = legs["leg"].model.model_copy(update={"path": evil})
+    solve = FakeSolve(steady)
+    run_night(config, legs, days(0), solve)
+    run_night(config, {"leg": legs["leg"].model_copy(update={"model": bad})}, days(1), solve)
+    html = open_storage(nightly_uri(config)).read(f"nights/{days(1)}/report.html").decode()
+    assert "night of 2026-03-02" in html and "mean pass rate" in html and "<svg" in html
+    assert "<script" not in html and "&lt;script&gt;" in html
+
+
+def test_the_same_night_again_does_nothing(folder: Path) -> None:
+    config, legs = load(folder)
+    solve = FakeSolve(steady)
+    assert run_night(config, legs, days(0), solve) == 0
+    storage = open_storage(nightly_uri(config))
+    keys = storage.keys()
+    before = {key: storage.read(key) for key in keys}
+    assert run_night(config, legs, days(0), solve) == 0
+    assert len(solve.runs) == 1
+    assert before == {key: open_storage(nightly_uri(config)).read(key) for key in before}
+
+
+def test_an_interrupted_night_resumes_with_the_same_plan(folder: Path) -> None:
+    config, legs = load(folder)
+    solve = FakeSolve(steady)
+    run_night(config, legs, days(0), solve)
+    solve.before = lambda run: 130 if "regression" in run.run.id else None
+    assert run_night(config, legs, days(1), solve) == 130
+    plan = history_of(config).plan(days(1))
+    assert not history_of(config).is_complete(days(1))
+    solve.before = lambda run: None
+    solve.runs.clear()
+    assert run_night(config, legs, days(1), solve) == 0
+    assert [run.run.id for run in solve.runs] == ["t-leg-regression-20260302"], "the finished run was run again"
+    assert history_of(config).plan(days(1)) == plan
+
+
+def test_a_failing_leg_does_not_cost_the_others_and_is_taken_up_again(folder: Path) -> None:
+    config, legs = load(folder)
+    legs = {"broken": legs["leg"], "leg": legs["leg"]}
+    solve = FakeSolve(steady)
+
+    def fail(run: SolveConfig) -> int | None:
+        if "broken" in run.run.id:
+            raise ConfigError("no such model")
+        return None
+
+    solve.before = fail
+    assert run_night(config, legs, days(0), solve) == 3
+    assert history_of(config).result(days(0), "t-leg-main-20260301") is not None
+    assert not history_of(config).is_complete(days(0))
+    solve.before = lambda run: None
+    solve.runs.clear()
+    assert run_night(config, legs, days(0), solve) == 0
+    assert [run.run.id for run in solve.runs] == ["t-broken-main-20260301"]
+
+
+def test_of_two_starts_one_works(folder: Path) -> None:
+    config, legs = load(folder)
+    entered, leave = threading.Event(), threading.Event()
+    solve = FakeSolve(steady)
+    solve.before = lambda run: (entered.set(), leave.wait(30), None)[2]
+    codes: list[int] = []
+    first = threading.Thread(target=lambda: codes.append(run_night(config, legs, days(0), solve)))
+    first.start()
+    entered.wait(30)
+    said: list[str] = []
+    assert run_night(config, legs, days(0), FakeSolve(steady), said.append) == 0
+    assert "already under way" in said[0]
+    leave.set()
+    first.join(60)
+    assert codes == [0] and len(solve.runs) == 1
+
+
+def test_two_nights_that_overlap_both_stay(folder: Path) -> None:
+    config, legs = load(folder)
+    late = FakeSolve(steady)
+    early = FakeSolve(steady)
+    early.before = lambda run: None if run_night(config, legs, days(1), late) == 0 else 99
+    assert run_night(config, legs, days(0), early) == 0
+    nights = {result.night for result in history_of(config).results()}
+    assert nights == {days(0), days(1)}
+    # The later night was planned when the earlier one was not done, so it took every problem for new.
+    assert [run.run.id for run in late.runs] == ["t-leg-main-20260302"]
+
+
+def test_history_is_append_only(folder: Path) -> None:
+    config, legs = load(folder)
+    run_night(config, legs, days(0), FakeSolve(steady))
+    history = history_of(config)
+    old = history.result(days(0), "t-leg-main-20260301")
+    other = RunResult(
+        **{**{f: getattr(old, f) for f in old.__slots__}, "outcomes": {"x": Outcome(1, 1, 0, 0, 0, 1, 1.0, True)}}
+    )
+    assert not history.add(other)
+    assert history.result(days(0), "t-leg-main-20260301") == old
+    open_storage(nightly_uri(config)).replace("nights/2026-03-01/results/bad.json", b"{}")
+    with pytest.raises(HistoryError, match=r"bad\.json"):
+        history.results()
+
+
+def test_missed_nights_are_made_up_for(folder: Path) -> None:
+    config, legs = load(folder)
+    history = history_of(config)
+    assert due_nights(history, days(0), 5) == [days(0)]
+    run_night(config, legs, days(0), FakeSolve(steady))
+    assert due_nights(history, days(4), 2) == [days(2), days(3), days(4)]
+    assert due_nights(history, days(4), 0) == [days(4)]
+    run_night(config, legs, days(3), FakeSolve(steady))
+    assert due_nights(history, days(4), 2) == [days(2), days(4)]
+
+
+def test_a_night_begins_at_its_hour_in_its_zone(folder: Path) -> None:
+    nightly = load(folder, "nightly.time_zone=Europe/Paris", "nightly.starts_at=01:00")[0].nightly
+    utc = dt.UTC
+    assert night_of(dt.datetime(2026, 3, 10, 0, 30, tzinfo=utc), nightly) == dt.date(2026, 3, 10)  # 01:30 in Paris
+    assert night_of(dt.datetime(2026, 3, 9, 23, 30, tzinfo=utc), nightly) == dt.date(2026, 3, 9)  # 00:30 in Paris
+    assert night_of(dt.datetime(2026, 7, 9, 23, 30, tzinfo=utc), nightly) == dt.date(2026, 7, 10)  # summer time
+
+
+def test_old_runs_are_deleted_and_their_history_stays(folder: Path) -> None:
+    config, legs = load(folder, "nightly.keep_nights=2")
+    keep = folder / "out/runs/somebody-elses/run.json"
+    keep.parent.mkdir(parents=True)
+    keep.write_text("{}")
+    for number in range(4):
+        run_night(config, legs, days(number), FakeSolve(steady))
+    runs = sorted(path.name for path in (folder / "out/runs").iterdir() if any(path.iterdir()))
+    assert not [name for name in runs if name.endswith(("20260301", "20260302"))]
+    assert "somebody-elses" in runs and any(name.endswith("20260304") for name in runs)
+    assert {result.night for result in history_of(config).results()} == {days(n) for n in range(4)}
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="nights")
+    yield "s3://nights/team"
+    server.stop()
+
+
+def test_nights_on_object_storage(folder: Path, s3: str) -> None:
+    config, legs = load(folder, output=s3)
+    solve = FakeSolve(steady)
+    assert run_night(config, legs, days(0), solve) == 0
+    assert run_night(config, legs, days(1), solve) == 0
+    assert run_night(config, legs, days(1), solve) == 0
+    assert len(solve.runs) == 3
+    assert report_of(config, days(1))["legs"][0]["comparison"]["num_paired"] > 0
+
+
+def test_the_command_runs_what_is_due(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    load(folder)
+    solve = FakeSolve(steady)
+    monkeypatch.setattr(command, "solve_batch", solve)
+    path = str(folder / "night.toml")
+    assert command.run_one(path, [], days(0)) == 0
+    assert command.run_one(path, ["nightly.nam=1"], None) == 2
+    assert "nightly.nam: unknown key" in capsys.readouterr().err
+    assert command.run_one(path, [], None) == 0  # tonight, and the nights before it that were missed
+    assert len({run.run.id for run in solve.runs}) >= 2
+
+
+def test_shipped_configs_load() -> None:
+    for path in Path("configs/nightly").glob("*.toml"):
+        config, legs = load_nightly_config(path)
+        assert set(legs) == {leg.name for leg in config.legs}
