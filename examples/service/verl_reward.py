@@ -1,0 +1,44 @@
+"""A batch reward function for verl that asks a Proofmill service.
+
+    custom_reward_function.path=examples/service/verl_reward.py
+    custom_reward_function.name=compute_score
+    reward_model.reward_manager=batch
+
+`ground_truth` is a problem's reference as JSON text and `extra_info["kind"]` its kind, as `proofmill export rl` writes them.
+verl needs a number for every sample: what could not be checked gets 0 and is counted in `proofmill_unchecked`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from client import verify
+
+
+def compute_score(
+    data_sources: list[str], solution_strs: list[str], ground_truths: list[str], extra_infos: list[dict[str, Any]]
+) -> list[dict[str, float]]:
+    items = [
+        {"problem": {"kind": extra["kind"], "reference": reference_of(truth)}, "text": text}
+        for text, truth, extra in zip(solution_strs, ground_truths, extra_infos, strict=True)
+    ]
+    return [
+        {
+            "score": float(verdict["status"] == "verified"),
+            "proofmill_unchecked": float(verdict["status"] in ("undecided", "error")),
+        }
+        for verdict in verify(items)
+    ]
+
+
+def reference_of(truth: Any) -> dict[str, Any]:
+    """The reference as an object; a bare answer is a math reference."""
+    try:
+        value = json.loads(truth) if isinstance(truth, str) else truth
+    except ValueError:
+        value = truth
+    return value if isinstance(value, dict) else {"answer": str(truth)}
