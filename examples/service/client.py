@@ -14,7 +14,7 @@ MAX_ITEMS = 10_000
 
 
 def verify(items: Sequence[dict[str, Any]], attempts: int = 8) -> list[dict[str, Any]]:
-    """Verdicts of `items`, in order. Waits where the service is busy; raises httpx.HTTPStatusError for a wrong request."""
+    """Verdicts of `items`, in order. Waits where the service is busy; raises httpx.HTTPStatusError otherwise."""
     token = os.environ.get("PROOFMILL_TOKEN", "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     verdicts: list[dict[str, Any]] = []

@@ -2,8 +2,8 @@
 
     trainer = GRPOTrainer(model=…, reward_funcs=proofmill_reward, train_dataset=dataset, …)
 
-The data set needs the columns `prompt`, `kind` and `reference` (a problem file has them). None tells TRL that a sample has no
-reward: our own errors and undecided checks must not teach the model anything.
+The data set needs the columns `prompt`, `kind` and `reference` (a problem file has them). None tells TRL that a sample
+has no reward: our own errors and undecided checks must not teach the model anything.
 """
 
 from __future__ import annotations
