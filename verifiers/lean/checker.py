@@ -46,7 +46,7 @@ class LeanChecker:
     """The `Checker` of Lean problems.
 
     `policy` False switches the syntax layer off (the audit alone decides; for tests). `num_spares` warm processes wait
-    for one to fail, at about 550 MB each.
+    for one to fail, at about 550 MB each. On a machine without any sandbox nothing runs unless `allow_unprotected`.
     """
 
     name = "lean"
@@ -60,12 +60,14 @@ class LeanChecker:
         max_heartbeats: int = 20_000,
         wall_s: float = 30.0,
         memory_mb: int = 2500,
+        allow_unprotected: bool = False,
     ) -> None:
         self.version = f"{VERSION}+lean{LEAN_VERSION}+wasm{PACKAGE_VERSION}r{REVISION}"
         self.default_limits = Limits(wall_s=wall_s, cpu_s=wall_s * 2, memory_mb=memory_mb)
         self._num_workers = num_workers
         self._num_spares = num_spares
         self._policy = policy
+        self._allow_unprotected = allow_unprotected
         self._max_heartbeats = max_heartbeats
         self._prepared: Prepared | None = None
         self._pools: OrderedDict[tuple[str, ...], Pool] = OrderedDict()
@@ -256,6 +258,7 @@ class LeanChecker:
                 max_heartbeats=self._max_heartbeats,
                 replay_heartbeats=_REPLAY_HEARTBEATS,
                 memory_mb=self.default_limits.memory_mb,
+                allow_unprotected=self._allow_unprotected,
             )
             pool = self._pools[key] = Pool(settings, self._num_workers, self._num_spares)
             old = self._pools.popitem(last=False)[1] if len(self._pools) > _MAX_LIBRARIES else None

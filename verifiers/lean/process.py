@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import resource
 import select
 import subprocess
 import threading
@@ -21,13 +20,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from verifiers.lean.prepared import Prepared
+from verifiers.sandbox.room import Room, SandboxedProcess, library_symlinks, shared_libraries, start
 from verifiers.types import Json
 
 EMBEDDED = Path(__file__).resolve().parent / "embedded"
 START_TIMEOUT_S = 120.0  # 4 s on an idle machine; the first start after boot reads 380 MB
 MAX_ANSWER_BYTES = 512 << 20
-_POLL_S = 0.25  # how often a long request's memory is looked at
-_STACK_BYTES = 1_000_000 << 10  # deep tactic recursion happens on the native stack too
+_STACK_MB = 512  # reserved by worker.js for the thread Lean runs in; counted by per-process limits, rarely touched
 
 
 class ProcessError(RuntimeError):
@@ -57,6 +56,8 @@ class Settings:
     replay_heartbeats: int
     """For the kernel replay, in small allocations; 0 for none."""
     memory_mb: int
+    allow_unprotected: bool = False
+    """Whether to run where the machine offers no sandbox at all."""
 
 
 class LeanProcess:
@@ -67,10 +68,9 @@ class LeanProcess:
         self.num_requests = 0
         self.heap_mb = 0
         self.tired = False
-        self._memory_mb = settings.memory_mb
         self._buffer = bytearray()
-        self.tier, self._process = _start(settings, role)
-        self.pid = 0
+        self._process = _start(settings, role)
+        self.tier = str(self._process.tier)
         try:
             ready, _ = self._read(time.monotonic() + START_TIMEOUT_S)
         except BaseException:
@@ -141,57 +141,47 @@ class LeanProcess:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise Timeout("wall clock")
-            readable, _, _ = select.select([stdout], [], [], min(remaining, _POLL_S))
+            readable, _, _ = select.select([stdout], [], [], remaining)
             if not readable:
-                if self._resident_mb() > self._memory_mb:
-                    raise OutOfMemory(f"over {self._memory_mb} MB")
                 continue
             chunk = os.read(stdout.fileno(), 1 << 20)
             if not chunk:
-                raise Died(self._epitaph())
+                raise self._died()
             self._buffer += chunk
 
-    def _epitaph(self) -> str:
+    def _died(self) -> ProcessError:
         try:
-            return f"ended with status {self._process.wait(timeout=5)}"
+            status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            return "closed its channel"
-
-    def _resident_mb(self) -> int:
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-            return pages * resource.getpagesize() >> 20
-        return 0
+            return Died("closed its channel")
+        if self._process.oom_kills:
+            return OutOfMemory("over its memory limit")
+        return Died(f"ended with wait status {status}")
 
     def close(self) -> None:
-        self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=10)
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        self._process.close()
 
 
-def _start(settings: Settings, role: str) -> tuple[str, subprocess.Popen[bytes]]:
-    """The tier's name and the process."""
+def _start(settings: Settings, role: str) -> SandboxedProcess:
     prepared = settings.prepared
-    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    stack = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
-    command = [
-        "/bin/sh",
-        "-c",
-        f'ulimit -s {stack >> 10}; exec "$@"',
-        "sh",
-        str(prepared.node),
-        f"--stack-size={(stack >> 10) * 9 // 10}",
-        str(EMBEDDED / "worker.js"),
-        configuration(settings, role, str(prepared.module_dir), str(prepared.library_dir)),
-    ]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, env={}, cwd="/"
+    room = Room(
+        argv=(
+            "/lean/node",
+            "/lean/worker/worker.js",
+            configuration(settings, role, "/lean/module", "/lean/module/library"),
+        ),
+        read_only={
+            "/lean/node": os.path.realpath(prepared.node),
+            "/lean/worker": os.path.realpath(EMBEDDED),
+            "/lean/module": os.path.realpath(prepared.module_dir),
+            **shared_libraries(),
+        },
+        symlinks=library_symlinks(),
+        tmp_mb=0,
+        cwd="/",
+        memory_mb=settings.memory_mb + _STACK_MB,
     )
-    return "none", process
+    return start(room, stdin=subprocess.PIPE, stdout=subprocess.PIPE, allow_unprotected=settings.allow_unprotected)
 
 
 def configuration(settings: Settings, role: str, module_dir: str, library_dir: str) -> str:

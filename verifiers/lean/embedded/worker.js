@@ -12,11 +12,15 @@
 'use strict';
 
 const fs = require('fs');
+const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');
 const { open, key } = require('./lean.js');
 const { exporter, KINDS } = require('./export.js');
 const { auditor } = require('./audit.js');
 const { inspector } = require('./policy.js');
 
+// Deep recursion of Lean's runs on the native stack. Only a thread's size is ours to choose: raising the process's limit
+// would give every thread of Node's as much.
+const STACK_MB = 512;
 const MAX_HEADERS = 64; // their states are immortal; the supervisor recycles us above this
 const MAX_REFERENCES = 4096;
 const VACUITY_HEARTBEATS = 2000;
@@ -44,7 +48,7 @@ function send(message, payload) {
 const isError = (m) => m.severity === 'error';
 
 async function main() {
-  const settings = JSON.parse(process.argv[2]);
+  const settings = workerData;
   // Lean's own prints and the runtime's warnings have no business on the answer channel.
   console.log = console.warn = console.error = () => {};
   const session = await open(settings);
@@ -170,35 +174,49 @@ async function main() {
     send({ ...answer, seconds, heapMb: lean.heapMb(), tired: headers.size > MAX_HEADERS }, exported);
   }
 
-  // Lines are handled one after the other; the loop is left in between so that a closed pipe ends us.
-  let buffered = [];
   let pending = null;
+  parentPort.on('message', (bytes) => {
+    const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+    try {
+      if (pending) {
+        const request = pending;
+        pending = null;
+        serve(request, line);
+      } else {
+        const request = JSON.parse(line);
+        if (request.payload) pending = request;
+        else serve(request, undefined);
+      }
+    } catch (error) {
+      fail(error, 70);
+    }
+  });
+}
+
+function fail(error, code) {
+  send({ fatal: String((error && error.stack) || error).slice(0, 2000) });
+  process.exit(code);
+}
+
+/** The main thread: hands each line of standard input to the thread that Lean runs in. */
+function forward() {
+  const worker = new Worker(__filename, {
+    workerData: JSON.parse(process.argv[2]),
+    resourceLimits: { stackSizeMb: STACK_MB },
+  });
+  worker.on('error', (error) => fail(error, 72));
+  worker.on('exit', (code) => process.exit(code));
+  let begun = [];
   process.stdin.on('data', (chunk) => {
     let begin = 0;
     for (let end; (end = chunk.indexOf(10, begin)) >= 0; begin = end + 1) {
-      const line = Buffer.concat([...buffered, chunk.subarray(begin, end)]).toString('utf8');
-      buffered = [];
-      try {
-        if (pending) {
-          const request = pending;
-          pending = null;
-          serve(request, line);
-        } else {
-          const request = JSON.parse(line);
-          if (request.payload) pending = request;
-          else serve(request, undefined);
-        }
-      } catch (error) {
-        send({ fatal: String((error && error.stack) || error).slice(0, 2000) });
-        process.exit(70);
-      }
+      worker.postMessage(new Uint8Array(Buffer.concat([...begun, chunk.subarray(begin, end)])));
+      begun = [];
     }
-    if (begin < chunk.length) buffered.push(Buffer.from(chunk.subarray(begin)));
+    if (begin < chunk.length) begun.push(Buffer.from(chunk.subarray(begin)));
   });
   process.stdin.on('end', () => process.exit(0));
 }
 
-main().catch((error) => {
-  send({ fatal: String((error && error.stack) || error).slice(0, 2000) });
-  process.exit(71);
-});
+if (isMainThread) forward();
+else main().catch((error) => fail(error, 71));

@@ -1,0 +1,3 @@
+-- {"statement": "theorem t (a b : Nat) : a + b = b + a", "name": "t", "header": "", "policy": "verified", "audit": "verified"}
+set_option maxHeartbeats 0 in
+theorem t (a b : Nat) : a + b = b + a := by omega

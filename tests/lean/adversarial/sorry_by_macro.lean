@@ -1,0 +1,3 @@
+-- {"statement": "theorem t : (2 : Nat) + 2 = 5", "name": "t", "header": "", "policy": "refuted", "audit": "refuted"}
+macro "easy" : tactic => `(tactic| sorry)
+theorem t : (2 : Nat) + 2 = 5 := by easy
