@@ -23,6 +23,7 @@ from typing import Any
 
 import ray
 import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.connect import ClusterError, connect
 from cluster.inventory import scalable_nodes
@@ -156,9 +157,10 @@ def drive(
     """Starts coordinators until one finishes the run, or it can not go on. Ray is connected."""
     for start in range(1, COORDINATOR_STARTS + 1):
         with stop_signals() as signals:
-            coordinator = (
-                ray.remote(Coordinator).options(num_cpus=0, max_concurrency=1000, max_restarts=0).remote(settings)
-            )
+            # Beside the driver: a node that only lends its GPUs may be taken away at any time.
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+            options = {"num_cpus": 0, "max_concurrency": 1000, "max_restarts": 0, "scheduling_strategy": here}
+            coordinator = ray.remote(Coordinator).options(**options).remote(settings)
             _current.append(coordinator)
             try:
                 return attend(coordinator, config, skipped, signals, screen)

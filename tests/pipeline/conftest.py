@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,93 +25,11 @@ def ray_here() -> Iterator[None]:
     ray.cloudpickle.unregister_pickle_by_value(stand_ins)
 
 
-class QuietDisplay:
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.statuses: list[Any] = []
-        self.on_update: Any = None
-
-    def update(self, status: Any) -> None:
-        self.statuses.append(status)
-        if self.on_update is not None:
-            self.on_update(status)
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def close(self) -> None:
-        pass
-
-
-class Batch:
-    """A run over made-up problems with the stand-ins; `run` may be called again to resume."""
-
-    def __init__(self, folder: Path, tasks: list[dict[str, Any]], uri: str = "", **overrides: Any) -> None:
-        from jobs.config import check_config
-        from jobs.run_record import run_uri
-
-        path = folder / "problems.jsonl"
-        path.write_text(
-            "".join(
-                json.dumps(
-                    {
-                        "id": f"p{i:04d}",
-                        "kind": task.pop("kind", "math"),
-                        "prompt": json.dumps(task),
-                        "reference": {"answer": task["answer"]},
-                        "domain": task.get("domain", "d"),
-                    }
-                )
-                + "\n"
-                for i, task in enumerate(tasks)
-            )
-        )
-        table: dict[str, Any] = {
-            "run": {"id": "t"},
-            "problems": {"files": [str(path)]},
-            "model": {"path": "stand-in", "max_num_seqs": 32},
-            "output": {"uri": uri or str(folder / "out"), "flush_s": 0.3, "lease_s": 3.0},
-            "sampling": {"num_samples": 8, "max_tokens": 100},
-            "verify": {"workers_per_actor": 2},
-            "resources": {"cpus_per_replica": 0.1, "cpus_per_verifier": 0.1},
-        }
-        for key, value in overrides.items():
-            table.setdefault(key, {}).update(value)
-        self.config = check_config(table, "test")
-        self.uri = run_uri(self.config)
-        self.num_problems = len(tasks)
-        self.display = QuietDisplay()
-
-    def settings(self, **changes: Any) -> Any:
-        import stand_ins
-
-        from jobs.settings import coordinator_settings
-
-        settings = coordinator_settings(self.config, ("math",), self.uri, use_gpu=False)
-        return dataclasses.replace(
-            settings,
-            generator=dataclasses.replace(settings.generator, engine_class=stand_ins.StandInEngine),
-            verifier=dataclasses.replace(settings.verifier, checkers_class=stand_ins.StandInCheckers),
-            **changes,
-        )
-
-    def run(self, **changes: Any) -> Any:
-        from jobs.solve import drive
-
-        return drive(self.config, self.settings(**changes), self.display)
-
-    def rows(self) -> list[dict[str, Any]]:
-        from workers.parts import read_parts
-        from workers.records import SAMPLE_SCHEMA
-        from workers.storage import open_storage
-
-        tables = read_parts(open_storage(self.uri), SAMPLE_SCHEMA.names)
-        return [row for table in tables for row in table.to_pylist()]
-
-
 @pytest.fixture
 def make_batch(ray_here: None, tmp_path: Path) -> Any:
-    def make(tasks: list[dict[str, Any]], **overrides: Any) -> Batch:
+    from batches import Batch
+
+    def make(tasks: list[dict[str, Any]], **overrides: Any) -> Any:
         return Batch(tmp_path, tasks, **overrides)
 
     return make

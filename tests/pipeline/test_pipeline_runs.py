@@ -45,7 +45,7 @@ def test_a_second_start_redoes_nothing(make_batch: Any) -> None:
 
 
 def test_a_sample_is_the_same_when_it_is_drawn_again(make_batch: Any, tmp_path: Any) -> None:
-    from conftest import Batch  # type: ignore[import-not-found]
+    from batches import Batch
 
     first = make_batch(easy(5))
     first.run()

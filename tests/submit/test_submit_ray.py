@@ -190,3 +190,42 @@ def test_an_unknown_job_and_a_wrong_token_are_told_plainly(head: str, monkeypatc
     monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong-wrong-wrong-wrong-wrong")
     with pytest.raises(RemoteError, match="differs from yours"):
         connect(head)
+
+
+@pytest.mark.timeout(900)
+def test_the_real_job_runs_there_and_its_rows_come_back(head: str, tmp_path: Path, monkeypatch, capfd) -> None:
+    """`proofmill submit` of a small batch with the bundled model: nothing replaced."""
+    import json
+
+    import duckdb
+
+    root = Path(__file__).resolve().parents[2]
+    rows = [
+        {"id": f"q{i}", "kind": "math", "prompt": f"Compute {i} + {i}.", "reference": {"answer": str(2 * i)}}
+        for i in range(4)
+    ]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shutil.copytree(
+        root / "models" / "tiny_reasoner", tmp_path / "tiny", ignore=shutil.ignore_patterns("*.py", "problems")
+    )
+    (tmp_path / "c.toml").write_text(
+        f"""
+run.id = "remote"
+problems.files = ["p.jsonl"]
+model = {{ path = "tiny", dtype = "float32", max_model_len = 512, max_num_seqs = 16 }}
+output = {{ uri = "{tmp_path}/out", flush_s = 1.0 }}
+sampling = {{ num_samples = 2, max_tokens = 64 }}
+resources = {{ device = "cpu", cpus_per_replica = 0.5, cpus_per_verifier = 0.25 }}
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    parser = argparse.ArgumentParser()
+    submit.add_arguments(parser)
+    code = submit.run(parser.parse_args(["c.toml", "--address", head, "--python", sys.executable]))
+    out, err = capfd.readouterr()
+    assert code == 0, out + err
+    assert "problems solved" in out and f"output {tmp_path}/out/runs/remote" in out
+    found = duckdb.sql(
+        f"select count(*), count(distinct problem_id) from '{tmp_path}/out/runs/remote/samples/*.parquet'"
+    )
+    assert found.fetchall() == [(8, 4)]

@@ -1,0 +1,57 @@
+"""A cluster of several nodes on one machine; one of them is taken away in the middle of a run."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    import ray
+    import stand_ins
+    from ray.cluster_utils import Cluster
+
+    ray.cloudpickle.register_pickle_by_value(stand_ins)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
+    yield cluster
+    cluster.shutdown()
+    ray.cloudpickle.unregister_pickle_by_value(stand_ins)
+
+
+def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: Path) -> None:
+    import ray
+    from batches import Batch
+
+    import jobs.solve
+    from cluster.connect import connect
+
+    spot = cluster.add_node(num_cpus=8, object_store_memory=100 << 20)
+    batch = Batch(
+        tmp_path,
+        [{"answer": str(i), "p": 0.5, "tokens": 20, "token_s": 0.01} for i in range(60)],
+        resources={"replicas": 4, "cpus_per_replica": 0.25, "cpus_per_verifier": 0.25, "max_restarts": 50},
+        verify={"actors": 2},
+    )
+    state: dict[str, Any] = {"removed": False}
+
+    def take_away(status: Any) -> None:
+        if status.get("samples", 0) >= 60 and not state["removed"]:
+            state["removed"] = True
+            state["actors"] = ray.get(jobs.solve.current_coordinator().actors.remote())
+            cluster.remove_node(spot, allow_graceful=False)
+
+    batch.display.on_update = take_away
+    with connect(cluster.address, code_travels=False):
+        outcome = batch.run()
+    assert state["removed"] and outcome.summary and outcome.summary["complete"], outcome.error
+    counts = collections.Counter((row["problem_id"], row["sample_index"]) for row in batch.rows())
+    assert counts == {(f"p{i:04d}", j): 1 for i in range(60) for j in range(8)}
+    lost = {event["what"].split()[0] for event in outcome.summary["restarts"]}
+    assert lost & {"generator", "verifier"}, "nothing ran on the node that was taken away"
