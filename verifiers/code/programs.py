@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import io
 import os
+import random
 import resource
 import socket
 import sys
@@ -68,11 +69,13 @@ def _write_source(code: str) -> str:
     return _SOURCE
 
 
-def _forget_modules() -> None:
-    """A candidate must not find the verifier's own modules imported, only importable ones."""
+def forget_verifier() -> None:
+    """Before any cell exists: its environment, and no module of the verifier to be found imported."""
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
     for name in [name for name in sys.modules if name.partition(".")[0] == "verifiers"]:
         del sys.modules[name]
-    sys.path[:] = [path for path in sys.path if not path.startswith("/opt/proofmill")]
+    sys.path[:] = [path for path in sys.path if not os.path.exists(path + "/verifiers")]
     if os.path.isdir("/opt/packages"):
         sys.path.append("/opt/packages")
 
@@ -90,7 +93,6 @@ def run_script(code: str) -> int:
     sys.argv[:] = [_SOURCE]
     _fresh_streams()
     main = _module("__main__", code)
-    _forget_modules()
     status = 0
     try:
         exec(compile(code, _SOURCE, "exec"), main.__dict__)  # noqa: S102 (this is the sandbox)
@@ -227,7 +229,6 @@ def run_function(job: dict[str, Any], channel: socket.socket) -> int:
     """Answers calls: `{"args", "kwargs"}` in, `{"value"}` or `{"raised", …}` out."""
     _fresh_streams()
     encode, decode, send, receive = values.encode, values.decode, frames.send, frames.receive_bytes
-    _forget_modules()
     try:
         scope = load(job["code"], "solution")
         find(scope, job["entry_point"])
@@ -296,8 +297,8 @@ def serve(channel: socket.socket) -> int:
     """Receives one job and does it; the exit status of the cell."""
     job, fds = frames.receive_with_fds(channel, _MAX_FDS)
     mode = job["mode"]
-    os.environ.clear()
-    os.environ.update(_ENVIRONMENT)
+    if "random" in (job["code"] or ""):
+        random.seed()  # the zygote's state would be the same in every cell
     if mode in ("command", "compile"):
         channel.close()
         _set_limits(job["limits"])

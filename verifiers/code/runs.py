@@ -141,7 +141,7 @@ class _Pipe:
 def _stop_of(exit_: Exit, cpu_s: float) -> Stop:
     if exit_.oom:
         return Stop.MEMORY
-    if exit_.signal in (signal.SIGKILL, signal.SIGXCPU) and exit_.cpu_s >= cpu_s * 0.95:
+    if exit_.signal in (signal.SIGKILL, signal.SIGXCPU) and exit_.cpu_s >= cpu_s * 0.8:
         return Stop.CPU
     return Stop.NONE
 

@@ -1,6 +1,6 @@
 """The warm interpreter of one slot: forks a clean cell for every program. Runs inside a room, as its administrator.
 
-A cell is a fork in PID, mount and IPC namespaces of its own: a new /tmp, a /proc that shows only itself, user nobody,
+A cell is a fork in PID and mount namespaces of its own: a new /tmp, a /proc that shows only itself, user nobody,
 no capabilities, the system-call filter and Landlock. It is prepared before it is needed and gets its program over a
 socket that the zygote holds no end of: this process never sees a line of a candidate, so no later cell can inherit one.
 
@@ -20,7 +20,6 @@ import ctypes
 import gc
 import json
 import os
-import random
 import resource
 import select
 import signal
@@ -34,7 +33,7 @@ from verifiers.sandbox import kernel, seccomp
 _CHANNEL_FD = 3
 NOBODY = 65534
 _THREAD_STACK = 8 << 20
-_CELL_NAMESPACES = kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
+_CELL_NAMESPACES = kernel.CLONE_NEWPID | kernel.CLONE_NEWNS
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV
 
 # Imported here once, so that no candidate pays for them; what else it imports is read from the disk as usual.
@@ -91,7 +90,7 @@ class Zygote:
         self.readable: list[str] = settings["readable"]
         self.tmp_mb: int = settings["tmp_mb"]
         self.as_root: bool = settings["as_root"]
-        self.filter = seccomp.assemble(kernel.MACHINE)
+        self.filter = seccomp.assemble_withdrawal(kernel.MACHINE)
         self.control = socket.socket(fileno=os.dup(0))
         null = os.open("/dev/null", os.O_RDWR)
         os.dup2(null, 0)
@@ -115,7 +114,6 @@ class Zygote:
                 channel = socket.socket(fileno=_CHANNEL_FD)
                 channel.set_inheritable(False)
                 self._confine()
-                random.seed()
                 status = programs.serve(channel)
             except BaseException as error:
                 with contextlib.suppress(BaseException):
@@ -127,8 +125,10 @@ class Zygote:
 
     def _confine(self) -> None:
         kernel.set_dumpable(True)  # else /proc/self belongs to root, and /dev/stdin can not be opened
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")  # the zygote itself is exempt: the kernel shall choose the cell
+        with contextlib.suppress(OSError):  # the zygote itself is exempt: the kernel shall choose the cell
+            fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+            os.write(fd, b"1000")
+            os.close(fd)
         if self.unprotected:
             kernel.die_with_parent()
             return
@@ -225,6 +225,11 @@ def main() -> None:
         with contextlib.suppress(ImportError):
             __import__(name)
     _set_default_thread_stack(_THREAD_STACK)
+    programs.forget_verifier()
+    if settings["boundary"] == "namespaces":
+        kernel.drop_bounding_set()
+        kernel.set_no_new_privileges()
+        kernel.install_seccomp(seccomp.assemble(kernel.MACHINE, administrator=True))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     zygote = Zygote(settings)
     # Collected garbage would dirty the pages that every cell shares with this process.

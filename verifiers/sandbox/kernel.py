@@ -168,14 +168,18 @@ def keep_capabilities_over_exec() -> None:
             prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
 
 
-def drop_capabilities() -> None:
-    """Empties the bounding, ambient, inheritable, permitted and effective sets of this thread, for good."""
+def drop_bounding_set() -> None:
+    """No exec from here on can gain a capability; those held stay."""
     for capability in range(_LAST_CAPABILITY + 1):
         try:
             prctl(_PR_CAPBSET_DROP, capability)
         except OSError:
             break  # past the kernel's last one, or no right to drop (then no_new_privs has to do)
     prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def drop_capabilities() -> None:
+    """Empties the inheritable, permitted and effective sets of this thread, for good."""
     header, data = _CapHeader(_CAPABILITY_VERSION_3, 0), (_CapData * 2)()
     _syscall("capset", _SYS_CAPSET, ctypes.byref(header), ctypes.byref(data))
 

@@ -152,6 +152,7 @@ def _readable_paths(spec: Spec) -> list[str]:
 
 def _confine(spec: Spec, namespaces: bool) -> None:
     """The last steps of a process that runs untrusted work itself."""
+    kernel.drop_bounding_set()
     kernel.drop_capabilities()
     kernel.set_no_new_privileges()
     if spec["landlock"]:
