@@ -1,14 +1,141 @@
-"""Mode `assert`."""
+"""Mode `assert`: the test program and the candidate in two cells, joined by a channel for plain data only.
+
+The candidate never holds the test's code or an expected value, and the comparison is made between builtin values in a
+process that it has no access to. Passing needs the test program's own report that it ran to its end, with at least one
+assert evaluated and at least one call across the channel; the report travels over a socket of the test's cell.
+
+What can not be split this way is `undecided`, never guessed: a test that compares two objects of the candidate's own
+class. Running test and candidate in one process, with a secret token as evidence of completion, was tried on paper and
+left out: a program that shares the process can read the token, replace the comparison, or compare equal to everything.
+"""
 
 from __future__ import annotations
 
-from verifiers.code.evidence import Outcome
+import ast
+import builtins
+import socket
+from typing import Any
+
+from verifiers.code import extraction
+from verifiers.code.evidence import Outcome, cut, describe_exit, limit
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference
-from verifiers.code.runs import Deadline
+from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits
 from verifiers.code.slots import Slot
 from verifiers.types import Limits, Status
 
 
+def _free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
+    """Names that the test program expects from outside."""
+    stored = {n.id for n in ast.walk(test) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    arguments = {n.arg for n in ast.walk(test) if isinstance(n, ast.arg)}
+    handlers = {n.name for n in ast.walk(test) if isinstance(n, ast.ExceptHandler) and n.name}
+    inner = {n.name for n in ast.walk(test) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    imported = {
+        (alias.asname or alias.name).partition(".")[0]
+        for n in ast.walk(test)
+        if isinstance(n, ast.Import | ast.ImportFrom)
+        for alias in n.names
+    }
+    known = stored | arguments | handlers | inner | imported
+    known |= extraction.defined_names(test) | extraction.defined_names(preamble)
+    return sorted(extraction.used_names(test) - known - set(dir(builtins)) - {"__name__"})
+
+
 def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, deadline: Deadline) -> Outcome:
-    return Outcome(Status.UNDECIDED, "mode assert is not supported yet", {})
+    """Raises SandboxError."""
+    preamble = extraction.preamble(reference.prompt, reference.entry_point)
+    test = ast.parse(reference.program)
+    names = _free_names(test, extraction.parse(preamble) or ast.Module([], []))
+    aliases = _aliases(names, reference, program)
+    evidence: dict[str, Any] = {
+        "extraction": program.rule,
+        "entry_point": program.entry_point,
+        "separation": "test and candidate in two processes",
+    }
+    deadline = deadline.sooner(reference.time_limit_s)
+    test_job = {
+        "mode": "test",
+        "code": reference.program,
+        "preamble": preamble,
+        "names": names,
+        "limits": cell_limits(limits),
+    }
+    candidate_job = {
+        "mode": "candidate",
+        "code": program.source,
+        "aliases": aliases,
+        "limits": cell_limits(limits),
+    }
+    left, right = socket.socketpair()
+    with left, right:
+        candidate = Conversation(slot, candidate_job, limits, (left.fileno(),))
+        left.close()
+        with candidate:
+            try:
+                loaded = candidate.ask(None, deadline)
+            except CellGoneError as gone:
+                return _ended(gone, evidence, "while it was loaded")
+            except ValueError as error:
+                return Outcome(Status.REFUTED, "no plain answer", {**evidence, "detail": cut(str(error))})
+            if type(loaded) is not dict or "loaded" not in loaded:
+                return _not_loaded(loaded, evidence)
+            with Conversation(slot, test_job, limits, (right.fileno(),)) as tester:
+                right.close()
+                try:
+                    report = tester.ask(None, deadline)
+                except CellGoneError as gone:
+                    return _ended(gone, evidence, "while the test program ran")
+                except ValueError as error:
+                    return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(str(error))})
+            ended = candidate.ended()
+    return _verdict(report, ended, evidence)
+
+
+def _aliases(names: list[str], reference: Reference, program: Program) -> dict[str, str]:
+    """Names under which the program has what the test calls."""
+    if reference.entry_point and program.entry_point != reference.entry_point:
+        return {reference.entry_point: program.entry_point}
+    if not reference.entry_point:
+        tree = extraction.parse(program.source)
+        wanted = [name for name in names if tree is None or name not in extraction.defined_names(tree)]
+        found = extraction.resolve_all(tree, wanted) if tree else {}
+        return found
+    return {}
+
+
+def _ended(gone: CellGoneError, evidence: dict[str, Any], when: str) -> Outcome:
+    if gone.stop is not Stop.NONE:
+        return limit(gone.stop, evidence)
+    shown = {**evidence, "first_failure": {"got": f"the program ended {when} ({describe_exit(gone.exit)})"}}
+    return Outcome(Status.REFUTED, "no answer", shown)
+
+
+def _not_loaded(answer: Any, evidence: dict[str, Any]) -> Outcome:
+    raised = answer.get("raised") if type(answer) is dict else None
+    if raised == "MemoryError":
+        return limit(Stop.MEMORY, evidence)
+    got = f"raised {raised}: {answer.get('message', '')}" if raised else "an answer outside the protocol"
+    return Outcome(Status.REFUTED, "runtime error", {**evidence, "first_failure": {"got": cut(got)}})
+
+
+def _verdict(report: Any, ended: CellGoneError | None, evidence: dict[str, Any]) -> Outcome:
+    if type(report) is not dict:
+        return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(repr(report))})
+    if "unsupported" in report:
+        return Outcome(
+            Status.UNDECIDED, "test can not be separated", {**evidence, "detail": cut(report["unsupported"])}
+        )
+    if "memory" in report:
+        return limit(Stop.MEMORY, evidence)
+    if "failed" in report:
+        shown = {**evidence, "first_failure": {key: cut(str(value)) for key, value in report["failed"].items()}}
+        if "gone" in report and ended is not None:
+            if ended.stop is not Stop.NONE:
+                return limit(ended.stop, shown)
+            shown["first_failure"]["exit"] = describe_exit(ended.exit)
+        return Outcome(Status.REFUTED, "no answer" if "gone" in report else "assertion failed", shown)
+    if report.get("passed", 0) > 0 and report.get("calls", 0) > 0:
+        counts = {"tests": report["passed"], "passed": report["passed"], "calls": report["calls"]}
+        return Outcome(Status.VERIFIED, "all tests passed", {**evidence, **counts})
+    return Outcome(Status.UNDECIDED, "the test program asserted nothing about the candidate", evidence)

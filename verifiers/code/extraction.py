@@ -149,6 +149,15 @@ def _resolve(tree: ast.Module, entry_point: str) -> str | None:
     return name if name in names else None
 
 
+def resolve_all(tree: ast.Module, wanted: list[str]) -> dict[str, str]:
+    """For names that a test calls and the program lacks: where the program has them."""
+    found = {name: target for name in wanted if (target := _resolve(tree, name))}
+    lone = _only_function(tree)
+    if len(wanted) == 1 and not found and lone:
+        return {wanted[0]: lone}
+    return found
+
+
 def _only_function(tree: ast.Module) -> str | None:
     functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
     if len(functions) == 1 and not any(isinstance(n, ast.ClassDef) for n in tree.body):

@@ -50,7 +50,7 @@ def _redirect(fds: list[int]) -> None:
             os.close(fd)
 
 
-def _fresh_streams() -> None:
+def fresh_streams() -> None:
     """Text layers as a new interpreter makes them: UTF-8, universal newlines, undecodable input kept as surrogates."""
     binary = io.BufferedReader(io.FileIO(0, "r", closefd=False))
     sys.stdin = io.TextIOWrapper(binary, "utf-8", "surrogateescape")
@@ -91,7 +91,7 @@ def _module(name: str, code: str) -> types.ModuleType:
 def run_script(code: str) -> int:
     """Runs `code` as `python solution.py` would; the exit status."""
     sys.argv[:] = [_SOURCE]
-    _fresh_streams()
+    fresh_streams()
     main = _module("__main__", code)
     status = 0
     try:
@@ -227,7 +227,7 @@ def find(scope: dict[str, Any], entry_point: str) -> Callable[..., Any]:
 
 def run_function(job: dict[str, Any], channel: socket.socket) -> int:
     """Answers calls: `{"args", "kwargs"}` in, `{"value"}` or `{"raised", …}` out."""
-    _fresh_streams()
+    fresh_streams()
     encode, decode, send, receive = values.encode, values.decode, frames.send, frames.receive_bytes
     try:
         scope = load(job["code"], "solution")
@@ -293,8 +293,11 @@ def run_compiler(job: dict[str, Any], fds: list[int]) -> int:
     return 0
 
 
-def serve(channel: socket.socket) -> int:
-    """Receives one job and does it; the exit status of the cell."""
+PairedMode = Callable[[dict[str, Any], socket.socket, socket.socket], int]
+
+
+def serve(channel: socket.socket, paired: dict[str, PairedMode]) -> int:
+    """Receives one job and does it; the exit status of the cell. `paired` modes get a second socket."""
     job, fds = frames.receive_with_fds(channel, _MAX_FDS)
     mode = job["mode"]
     if "random" in (job["code"] or ""):
@@ -303,6 +306,12 @@ def serve(channel: socket.socket) -> int:
         channel.close()
         _set_limits(job["limits"])
         return run_command(job, fds) if mode == "command" else run_compiler(job, fds)
+    if mode in paired:
+        with socket.socket(fileno=fds[0]) as other:
+            other.set_inheritable(False)
+            _redirect([])
+            _set_limits(job["limits"])
+            return paired[mode](job, channel, other)
     _redirect(fds)
     _set_limits(job["limits"])
     if mode == "script":

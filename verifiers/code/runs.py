@@ -25,6 +25,7 @@ from verifiers.types import Limits
 
 _PIPE_BYTES = 1 << 18
 _GRACE_S = 5.0
+_SETTLE_S = 0.2
 _F_ADD_SEALS, _SEALS = 1033, 0xF  # seal, shrink, grow, write
 _SLACK_MB = 64
 """Address space and memory that the interpreter itself takes."""
@@ -218,10 +219,10 @@ class CellGoneError(Exception):
 class Conversation:
     """A cell that answers over its channel. Use as a context manager; every method may raise CellGoneError."""
 
-    def __init__(self, slot: Slot, job: dict[str, Any], limits: Limits) -> None:
+    def __init__(self, slot: Slot, job: dict[str, Any], limits: Limits, fds: tuple[int, ...] = ()) -> None:
         self._limits = limits
         self._cell = slot.spawn()
-        self._cell.start(job)
+        self._cell.start(job, fds)
 
     def __enter__(self) -> Conversation:
         return self
@@ -239,6 +240,11 @@ class Conversation:
         if exit_ is None:
             raise SandboxError("a killed cell did not end")
         return CellGoneError(stop or _stop_of(exit_, self._limits.cpu_s), exit_)
+
+    def ended(self) -> CellGoneError | None:
+        """How the cell ended, if it has within a moment."""
+        exit_ = self._cell.wait(_SETTLE_S)
+        return None if exit_ is None else CellGoneError(_stop_of(exit_, self._limits.cpu_s), exit_)
 
     def ask(self, message: Any | None, deadline: Deadline) -> Any:
         """Sends `message` (if not None) and decodes the answer. Raises ValueError when that is not plain data."""

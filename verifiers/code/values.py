@@ -10,6 +10,8 @@ Runs in the cells too: standard library only.
 from __future__ import annotations
 
 import base64
+import decimal
+import fractions
 import json
 import math
 from collections.abc import Callable
@@ -70,8 +72,11 @@ def _tree_nodes(value: Any) -> list[Any]:
     return values
 
 
-def encode(value: Any, other: Callable[[Any], Any] | None = None) -> Any:
-    """The JSON form of `value`. `other` encodes what is not plain data; without it that raises NotPlainDataError."""
+def encode(value: Any, other: Callable[[Any], Any] | None = None, *, nodes: bool = True) -> Any:
+    """The JSON form of `value`. `other` encodes what is not plain data; without it that raises NotPlainDataError.
+
+    `nodes`: objects with val and next, or val, left and right, cross as LeetCode's lists and trees.
+    """
     budget = [MAX_NODES]
 
     def refuse(value: Any) -> Any:
@@ -121,9 +126,13 @@ def encode(value: Any, other: Callable[[Any], Any] | None = None) -> Any:
         kind = type(value)
         if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "shape", None) == ():
             return walk(value.item(), depth + 1)
-        if hasattr(value, "val") and hasattr(value, "next"):
+        if isinstance(value, fractions.Fraction):
+            return {"$fraction": [walk(value.numerator, depth + 1), walk(value.denominator, depth + 1)]}
+        if isinstance(value, decimal.Decimal):
+            return {"$decimal": decimal.Decimal.__str__(value)}
+        if nodes and hasattr(value, "val") and hasattr(value, "next"):
             return {"$list_node": items(_list_nodes(value), depth)}
-        if hasattr(value, "val") and hasattr(value, "left") and hasattr(value, "right"):
+        if nodes and hasattr(value, "val") and hasattr(value, "left") and hasattr(value, "right"):
             return {"$tree_node": items(_tree_nodes(value), depth)}
         return refuse(value)
 
@@ -144,6 +153,22 @@ def _complex(parts: Any) -> complex:
     if not all(type(part) in (int, float) for part in parts):
         raise ValueError("$complex takes two numbers")
     return complex(real, imag)
+
+
+def _fraction(parts: Any) -> fractions.Fraction:
+    numerator, denominator = parts
+    if type(numerator) is not int or type(denominator) is not int or denominator == 0:
+        raise ValueError("$fraction takes two integers")
+    return fractions.Fraction(numerator, denominator)
+
+
+def _decimal(text: str) -> decimal.Decimal:
+    if len(text) > 10_000:
+        raise ValueError("$decimal too long")
+    try:
+        return decimal.Decimal(text)
+    except decimal.InvalidOperation:
+        raise ValueError("$decimal is not a number") from None
 
 
 def _typed(kind: type, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -170,6 +195,8 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$complex": _typed(list, _complex),
     "$range": _typed(list, lambda parts: range(*parts)),
     "$int": _typed(str, lambda text: int(text, 16)),
+    "$fraction": _typed(list, _fraction),
+    "$decimal": _typed(str, _decimal),
     "$list_node": _typed(list, _linked("list_node")),
     "$tree_node": _typed(list, _linked("tree_node")),
 }

@@ -27,7 +27,7 @@ import socket
 import sys
 from typing import Any
 
-from verifiers.code import frames, programs
+from verifiers.code import frames, programs, testing
 from verifiers.sandbox import kernel, seccomp
 
 _CHANNEL_FD = 3
@@ -114,7 +114,7 @@ class Zygote:
                 channel = socket.socket(fileno=_CHANNEL_FD)
                 channel.set_inheritable(False)
                 self._confine()
-                status = programs.serve(channel)
+                status = programs.serve(channel, testing.MODES)
             except BaseException as error:
                 with contextlib.suppress(BaseException):
                     frames.send(socket.socket(fileno=_CHANNEL_FD), {"broken": f"{type(error).__name__}: {error}"})
