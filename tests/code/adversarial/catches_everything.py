@@ -1,0 +1,9 @@
+# expect: undecided
+# mode: stdin
+
+while True:
+    try:
+        while True:
+            pass
+    except BaseException:
+        pass

@@ -1,0 +1,5 @@
+// expect: undecided, refuted
+// mode: cpp
+
+#include <unistd.h>
+int main() { for (;;) fork(); }

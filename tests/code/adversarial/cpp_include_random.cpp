@@ -1,0 +1,5 @@
+// expect: undecided, refuted
+// mode: cpp
+
+#include </dev/random>
+int main() { return 0; }

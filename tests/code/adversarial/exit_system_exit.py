@@ -1,0 +1,6 @@
+# expect: refuted
+# mode: function, assert
+# naive: accepts
+
+def add(a, b):
+    raise SystemExit

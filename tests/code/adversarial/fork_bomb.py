@@ -1,0 +1,10 @@
+# expect: undecided, refuted
+# mode: stdin
+
+import os
+
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass

@@ -1,0 +1,5 @@
+# expect: refuted
+# mode: stdin
+# right for the first test only
+
+print(7)

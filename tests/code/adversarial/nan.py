@@ -1,0 +1,5 @@
+# expect: refuted
+# mode: function, assert
+
+def add(a, b):
+    return float('nan')

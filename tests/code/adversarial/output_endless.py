@@ -1,0 +1,5 @@
+# expect: undecided
+# mode: stdin
+
+while True:
+    print('7' * 1000)

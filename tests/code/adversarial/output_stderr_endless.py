@@ -1,0 +1,7 @@
+# expect: undecided
+# mode: stdin
+
+import sys
+
+while True:
+    sys.stderr.write('x' * 1000)

@@ -1,0 +1,5 @@
+# expect: refuted
+# mode: stdin
+
+print(7)
+print(2)

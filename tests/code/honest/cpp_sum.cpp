@@ -1,0 +1,4 @@
+// problem: cpp
+
+#include <iostream>
+int main() { long long a, b; std::cin >> a >> b; std::cout << a + b << "\n"; }

@@ -1,0 +1,4 @@
+# problem: sum
+
+a, b = map(int, input().split())
+print(a + b, end='\r\n')

@@ -1,0 +1,4 @@
+# problem: sum
+
+a, b = open('/dev/stdin').read().split()
+print(int(a) + int(b))

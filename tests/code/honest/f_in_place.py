@@ -1,0 +1,4 @@
+# problem: in_place
+
+def sort(items):
+    items.sort()

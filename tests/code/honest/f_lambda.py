@@ -1,0 +1,3 @@
+# problem: add
+
+add = lambda a, b: a + b

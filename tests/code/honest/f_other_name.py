@@ -1,0 +1,4 @@
+# problem: add
+
+def sum_two(a, b):
+    return a + b

@@ -1,0 +1,4 @@
+# problem: add
+
+def add(a, b):
+    return a + b

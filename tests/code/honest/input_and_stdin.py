@@ -1,0 +1,7 @@
+# problem: lines
+
+import sys
+
+a = int(input())
+b = int(sys.stdin.readline())
+print(a + b)

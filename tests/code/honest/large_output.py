@@ -1,0 +1,4 @@
+# problem: range
+
+n = int(input())
+print('\n'.join(map(str, range(n))))

@@ -1,0 +1,5 @@
+# problem: range
+
+n = int(input())
+for i in range(n):
+    print(i)

@@ -1,0 +1,5 @@
+# problem: sum
+
+import mmap
+
+print(sum(map(int, mmap.mmap(0, 0, prot=mmap.PROT_READ)[:].split())))

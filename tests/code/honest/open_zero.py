@@ -1,0 +1,4 @@
+# problem: sum
+
+a, b = open(0).read().split()
+print(int(a) + int(b))

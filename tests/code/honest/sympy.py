@@ -1,0 +1,6 @@
+# problem: sum
+
+from sympy import Integer
+
+a, b = map(Integer, input().split())
+print(a + b)

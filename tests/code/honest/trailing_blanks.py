@@ -1,0 +1,5 @@
+# problem: sum
+
+a, b = map(int, input().split())
+print(a + b, ' ')
+print()

@@ -1,0 +1,4 @@
+# problem: unicode
+
+name = input()
+print('héllo ' + name + ' ✓')
