@@ -5,7 +5,7 @@
 Promises: nothing expensive starts before config, problem files and plan are known to be good; the same command again
 resumes and redoes nothing that is durable; Ctrl-C and SIGTERM stop in good order and say how to resume; a coordinator
 that dies is started again.
-Fails with the exit codes of docs/cli.md: 0 done, 2 usage or config, 3 finished with errors, 130 interrupted.
+Exit codes: 0 done, 2 usage or config, 3 finished with errors, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -43,7 +43,13 @@ if TYPE_CHECKING:
 STOP_WAIT_S = 60
 """What a stopped run gets to flush finished samples before it is killed; Ray's own default is 3 s."""
 
-LOCAL_ONLY_VARIABLES = ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+LOCAL_ONLY_VARIABLES = (
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CA_BUNDLE",
+)
 """They name files of this machine, which the cluster does not have."""
 
 

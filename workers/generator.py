@@ -33,7 +33,7 @@ from workers.storage import open_storage
 
 FLUSH_S = 0.05
 """Finished samples wait so long for company: one message for many, yet far below the 200 ms an abort may take."""
-IDLE_S = 0.1
+IDLE_S = 0.5
 """How often a generator reports when nothing finishes."""
 LOOKAHEAD = 0.1
 """Share of `max_num_seqs` that may wait inside the engine, so that a freed slot is filled at the very next step."""
@@ -209,6 +209,8 @@ class Generator:
             if sample.completion_tokens:
                 self._mean_tokens += 0.02 * (sample.prompt_tokens + sample.completion_tokens - self._mean_tokens)
             self._done.append((lease, problem, sample))
+        except asyncio.CancelledError:
+            raise  # `stop`
         except BaseException as error:
             self._failure = error
         finally:
