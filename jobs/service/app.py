@@ -20,9 +20,10 @@ from typing import Annotated, Any
 
 import fastapi
 import fastapi.openapi.utils
+import pydantic
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from jobs.service import faults
+from jobs.service import faults, solve_routes
 from jobs.service.access import Access, Admission, BodyLimit, Meter
 from jobs.service.metrics import Metrics, NoMetrics
 from jobs.service.schemas import (
@@ -35,11 +36,12 @@ from jobs.service.schemas import (
     read_body,
 )
 from jobs.service.settings import ServiceConfig, Token
+from jobs.service.solving import Generators
 from jobs.service.verifying import Check, Checked, Verifiers, check_all
 from verifiers.types import Problem
 
 VERSION = "1"
-BODIES = [VerifyRequest]
+BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES]
 BEARER = HTTPBearer(auto_error=False)
 """For the OpenAPI schema; Access reads the header."""
 
@@ -54,12 +56,17 @@ class Gateway:
     metrics: Metrics = dataclasses.field(default_factory=NoMetrics)
     share: float = 1.0
     """This gateway's part of the configured rates: one over the number of gateways."""
+    generators: Generators | None = None
+    """None: the service only verifies."""
+    model: str = ""
     access: Access = dataclasses.field(init=False)
     items: Admission = dataclasses.field(init=False)
+    samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.access = Access(self.config.tokens, share=self.share)
         self.items = Admission(self.config.server.max_pending_items, "items")
+        self.samples = Admission(self.config.solve.max_running, "samples")
 
     async def client(self, request: fastapi.Request) -> Token:
         """The authenticated client of a request, charged for one. Raises Fault 401 and 429."""
@@ -92,6 +99,7 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     app.add_middleware(Meter, report=gateway.metrics.request)
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
+    app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 

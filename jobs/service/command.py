@@ -10,7 +10,7 @@ import threading
 
 import pydantic
 
-from jobs.config import ConfigError
+from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.problems.faults import ProblemFileError
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
 
@@ -59,6 +59,7 @@ def serve_until_stopped(config: ServiceConfig) -> int:
 
     from jobs.service.deploy import APP, application, load_known
 
+    solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
     load_known(config)  # a bad file is told here, not by a replica that fails to start
     server = config.server
     if config.ray.address:
@@ -72,7 +73,8 @@ def serve_until_stopped(config: ServiceConfig) -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         serve.start(http_options={"host": server.host, "port": server.port, "request_timeout_s": None})
-        serve.run(application(config), name=APP, route_prefix="/")
+        use_gpu = solve is not None and has_gpus(solve)
+        serve.run(application(config, solve, use_gpu), name=APP, route_prefix="/")
         print(f"proofmill serves on http://{server.host}:{server.port}", flush=True)
         stopped.wait()
         print("stopping", flush=True)
@@ -83,6 +85,12 @@ def serve_until_stopped(config: ServiceConfig) -> int:
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def has_gpus(solve: SolveConfig) -> bool:
+    import ray
+
+    return solve.resources.device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0
 
 
 def code_root() -> str:

@@ -15,16 +15,19 @@ from typing import Any
 import fastapi
 from ray import serve
 
-from jobs.config import Problems
+from jobs.config import Problems, SolveConfig
 from jobs.service.app import Gateway, build_app
 from jobs.service.metrics import RayMetrics
 from jobs.service.settings import ServiceConfig
+from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
 from verifiers.checker import Checkers
 from verifiers.types import Kind, Problem
+from workers.records import Sample, SampleRequest
 
 APP = "proofmill"
 VERIFIER = "verifier"
+GENERATOR = "generator"
 READY_TIMEOUT_S = 5.0
 CHECK_TIMEOUT_S = 600.0
 """What one item of a chunk may take at most where the client sets no limit; a checker keeps its own, far lower."""
@@ -85,15 +88,80 @@ class ServeVerifiers:
             return False
 
 
-def gateway_app(config: dict[str, Any]) -> fastapi.FastAPI:
+class GeneratorReplica:
+    """One engine. Runs as a Serve deployment; Serve starts another one when it dies."""
+
+    async def __init__(self, config: dict[str, Any], use_gpu: bool) -> None:  # type: ignore[misc]
+        """Loads the model; Serve awaits it and counts the replica as ready only then."""
+        from jobs.settings import generator_settings
+        from workers.generator import Generator
+
+        settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
+        self._generator = Generator(settings, 0, 0)
+        await self._generator.start()
+
+    async def generate(self, request: SampleRequest) -> Sample:
+        return await self._generator.generate(request)
+
+    async def abort(self, request_ids: list[str]) -> None:
+        await self._generator.abort_requests(request_ids)
+
+    async def check_health(self) -> None:
+        """Serve's own hook: a replica whose engine is gone is replaced."""
+        await self._generator.engine.check()  # type: ignore[attr-defined]
+
+
+class ServeGenerators:
+    """The generator replicas, through their Serve handle."""
+
+    def __init__(self, config: SolveConfig, use_gpu: bool) -> None:
+        self.num_slots = config.model.max_num_seqs
+        price = config.cost.usd_per_gpu_hour * config.model.tensor_parallel_size if use_gpu else 0.0
+        price = price or config.cost.usd_per_cpu_hour * config.resources.cpus_per_replica
+        self.usd_per_replica_s = price / 3600
+        self._replicas = config.resources.replicas
+        self._handle: Any = None
+
+    def handle(self) -> Any:
+        if self._handle is None:
+            self._handle = serve.get_deployment_handle(GENERATOR, app_name=APP)
+        return self._handle
+
+    async def generate(self, request: SampleRequest) -> Sample:
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+
+        try:
+            sample: Sample = await self.handle().generate.remote(request)
+        except (RayError, RayServeException) as error:
+            raise GeneratorLost(type(error).__name__) from error
+        return sample
+
+    async def abort(self, request_ids: Sequence[str]) -> None:
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+
+        # Which replica has a request is the router's secret. With one replica this reaches it; with more, the
+        # cancelled calls do: Serve cancels the coroutine, which ends the engine's request.
+        if self._replicas == 1:
+            try:
+                await self.handle().abort.remote(list(request_ids))
+            except (RayError, RayServeException) as error:
+                raise GeneratorLost(type(error).__name__) from error
+
+
+def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: bool) -> fastapi.FastAPI:
     """Builds the application inside a gateway replica."""
     settings = ServiceConfig.model_validate(config)
+    model = SolveConfig.model_validate(solve) if solve else None
     gateway = Gateway(
         settings,
         ServeVerifiers(settings.verify.actors),
         load_known(settings),
         RayMetrics(),
         share=1.0 / settings.server.gateways,
+        generators=ServeGenerators(model, use_gpu) if model else None,
+        model=model.model.path if model else "",
     )
     return build_app(gateway)
 
@@ -115,12 +183,13 @@ def load_known(config: ServiceConfig) -> dict[str, Problem]:
     return known
 
 
-def application(config: ServiceConfig) -> serve.Application:
-    """The Serve application: gateway → verifiers."""
+def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu: bool = False) -> serve.Application:
+    """The Serve application: gateway → verifiers, and generators where there is a model."""
     table = config.model_dump(mode="json")
+    solve_table = solve.resolved() if solve else None
 
     def build() -> fastapi.FastAPI:  # Serve calls plain functions in the replica; anything else it takes for the app
-        return gateway_app(table)
+        return gateway_app(table, solve_table, use_gpu)
 
     verifier = serve.deployment(
         VerifierReplica,
@@ -142,4 +211,20 @@ def application(config: ServiceConfig) -> serve.Application:
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=10.0,
     )
-    return gateway.bind(verifier.bind(table))
+    parts = [verifier.bind(table)]
+    if solve is not None:
+        generator = serve.deployment(
+            GeneratorReplica,
+            name=GENERATOR,
+            num_replicas=solve.resources.replicas,
+            ray_actor_options={
+                "num_cpus": solve.resources.cpus_per_replica,
+                "num_gpus": solve.model.tensor_parallel_size if use_gpu else 0,
+            },
+            max_ongoing_requests=solve.model.max_num_seqs,
+            health_check_period_s=5.0,
+            health_check_timeout_s=60.0,
+            graceful_shutdown_timeout_s=10.0,
+        )
+        parts.append(generator.bind(solve_table, use_gpu))
+    return gateway.bind(*parts)

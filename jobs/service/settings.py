@@ -14,11 +14,9 @@ import pydantic
 from jobs.config import (
     ConfigError,
     Json,
-    Model,
     NotNegative,
     Positive,
     PositiveFloat,
-    Prompt,
     Ray,
     Section,
     Verify,
@@ -69,15 +67,15 @@ class KnownProblems(Section):
 
 
 class Solve(Section):
-    """Leave `model` out for a service that only verifies."""
+    """Leave `config` out for a service that only verifies."""
 
-    model: Model | None = None
-    prompt: Prompt = Prompt()
+    config: str = ""
+    """A `proofmill solve` config: its model, prompt, sampling, resources and cost are those of /v1/solve."""
+    overrides: list[str] = pydantic.Field(default_factory=list)
     max_samples: Positive = 64
-    """Samples of one /v1/solve request."""
-    max_tokens: Positive = 4096
-    max_running: Positive = 8
-    """Requests that sample at the same time; beyond it 429."""
+    """Samples of one request."""
+    max_running: Positive = 256
+    """Samples drawn at the same time, over all requests; beyond it 429."""
     timeout_s: PositiveFloat = 600.0
 
 
