@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +88,18 @@ def wait_for_rows(uri: str, count: int, process: subprocess.Popen[str]) -> None:
         time.sleep(0.2)
 
 
+def marked_processes(mark: str) -> list[str]:
+    """Living processes that inherited our environment: Ray's, the actors', the engine's."""
+    found = []
+    for process in psutil.process_iter(["name", "status"]):
+        try:
+            if process.info["status"] != psutil.STATUS_ZOMBIE and process.environ().get("PROOFMILL_TEST_MARK") == mark:
+                found.append(process.info["name"])
+        except psutil.Error:
+            continue
+    return found
+
+
 def check_complete(uri: str, problems: int, samples: int) -> None:
     counts = collections.Counter((row["problem_id"], row["sample_index"]) for row in rows_of(uri))
     assert counts == {(f"q{i}", j): 1 for i in range(problems) for j in range(samples)}
@@ -101,11 +114,15 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     write_problems(tmp_path / "problems.jsonl", problems)
     config = write_config(tmp_path, str(tmp_path / "out"))
     uri = f"{tmp_path}/out/runs/r"
-    first = start(config)
+    mark = str(tmp_path)
+    first = start(config, PROOFMILL_TEST_MARK=mark)
     wait_for_rows(uri, 16, first)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    time.sleep(2)
+    deadline = time.monotonic() + 60
+    while left := marked_processes(mark):
+        assert time.monotonic() < deadline, f"still running: {left}"
+        time.sleep(0.5)
     before = {(row["problem_id"], row["sample_index"]): row["finished_at"] for row in rows_of(uri)}
     assert 16 <= len(before) < problems * 8
 
