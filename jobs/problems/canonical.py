@@ -26,6 +26,8 @@ KINDS = ", ".join(Kind)
 MATH_KEYS = frozenset({"answer", "type", "tolerance"})
 CHOICE_KEYS = frozenset({"options", "answer"})
 LEAN_KEYS = frozenset({"header", "name", "statement"})
+encode = json.JSONEncoder(allow_nan=False).encode
+"""Made once: `json.dumps` with an option makes a new encoder at each call."""
 CODE_COMMON_KEYS = frozenset({"mode", "language", "time_limit_s", "memory_limit_mb"})
 CODE_KEYS = {
     "stdin": frozenset({"tests", "tolerance"}),
@@ -197,8 +199,10 @@ def check_code(reference: Mapping[str, Json]) -> None:
 
 def plain(value: Json, field: str) -> None:
     """Parquet can hold dates, decimals and bytes; what goes on as JSON can not."""
+    if not value:
+        return
     try:
-        json.dumps(value, allow_nan=False)
+        encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadRow(field, f"not plain JSON: {error}", "strings, numbers, true/false, lists and objects")
 

@@ -31,6 +31,8 @@ MAX_SKIPPED = 10_000
 MAX_ROWS_TO_RECOGNISE = 20
 """Broken first rows that may stand before one that shows the layout."""
 
+encode_sorted = json.JSONEncoder(sort_keys=True).encode
+
 CheckReference = Callable[[Problem], str | None]
 """`Checker.check_problem`: what is wrong with a problem's reference, None if it can be used."""
 
@@ -86,7 +88,7 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
                 by_source[place.source.uri, place.layout] += 1
-                content.update(json.dumps(item.to_json(), sort_keys=True).encode() + b"\n")
+                content.update(encode_sorted(item.to_json()).encode() + b"\n")
                 if num_problems == config.limit:
                     break
                 continue
