@@ -56,6 +56,8 @@ class Outcome:
     value: Json
     detail: str
     seconds: float
+    starved: bool = False
+    """At the wall limit: the worker had got less than half of that time on a processor, so the machine was too busy."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -123,10 +125,13 @@ class Pool:
         except (OSError, EOFError) as error:
             raise _NotStartedError(str(error) or "it ended") from None
         began = time.perf_counter()
+        cpu_before = _cpu_seconds(worker.pid)
         poller = select.poll()
         poller.register(connection, select.POLLIN)
         if not poller.poll(wall_s * 1000):
-            return Outcome(End.WALL, None, f"{wall_s:g} s", time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            starved = _cpu_seconds(worker.pid) - cpu_before < wall_s / 2
+            return Outcome(End.WALL, None, f"{wall_s:g} s", seconds, starved)
         try:
             # The reply is ready and small: what is left of the wall limit, or a second, is plenty to take it over.
             connection.settimeout(max(1.0, wall_s))
@@ -212,6 +217,15 @@ class Pool:
 
 class _NotStartedError(Exception):
     """The worker was gone before it began: the request can be given to another one."""
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _name_crash(outcome: Outcome, status: int | None) -> Outcome:

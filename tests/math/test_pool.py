@@ -36,6 +36,15 @@ def test_a_hang_inside_c_code_ends_at_the_wall_and_the_pool_goes_on(pool):
     assert call(pool, 5).value == 120
 
 
+def test_a_worker_that_got_no_processor_is_told_from_one_that_worked(pool):
+    assert not call(pool, BOMB, wall_s=30.0, cpu_s=0.2).starved
+    sleeper = Pool("time:sleep")
+    try:
+        assert call(sleeper, 30, wall_s=0.2).starved
+    finally:
+        sleeper.close()
+
+
 def test_the_cpu_limit_ends_a_worker_by_itself(pool):
     assert call(pool, BOMB, cpu_s=0.2).end is End.CPU
     assert call(pool, 5).value == 120

@@ -1,8 +1,10 @@
 """The checker of math problems: final answers compared with a reference, in processes that can be killed.
 
-Promises: `verified` and `refuted` only with a proof (verifiers.math.decide says which); never evaluates the text; never
-outlives its limits by more than a moment. Fails: status `undecided` at a limit, `error` if the pool cannot work or the
-reference cannot be read (`check_problem` says so when the set is loaded).
+Promises: `verified` and `refuted` only with a proof (verifiers.math.decide says which); never evaluates the text; one
+check never outlives its limits by more than a moment, and is tried again when the machine was too busy to run it.
+Fails:
+status `undecided` at a limit, `error` if the pool cannot work or the reference cannot be read (`check_problem` says so
+when the set is loaded).
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from verifiers.pool import End, Outcome, Pool, PoolError
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 TARGET = "verifiers.math.work:work"
+MAX_STARVED_CALLS = 3
+"""Times a check is tried that ran into its wall limit on a machine too busy to run it."""
 
 
 class MathChecker:
@@ -28,10 +32,10 @@ class MathChecker:
         if not isinstance(problem.reference.get("answer"), str | int | float):
             return "reference.answer must be a string"
         limits = self.default_limits
+        payload = {"reference": dict(problem.reference), "text": None}
         try:
-            outcome = self._pool.call(
-                {"reference": dict(problem.reference), "text": None}, limits.wall_s, limits.cpu_s, limits.memory_mb
-            )
+            # Ten times the wall limit: a set must not be refused because the machine that loads it is busy.
+            outcome = self._pool.call(payload, 10 * limits.wall_s, limits.cpu_s, limits.memory_mb)
         except PoolError as error:
             return str(error)
         if outcome.end is not End.DONE:
@@ -47,10 +51,13 @@ class MathChecker:
         if "answer" not in problem.reference:
             return self._verdict(Status.ERROR, "the reference has no answer", {}, 0.0, limits)
         payload = {"reference": dict(problem.reference), "text": text}
-        try:
-            outcome = self._pool.call(payload, limits.wall_s, limits.cpu_s, limits.memory_mb)
-        except PoolError as error:
-            return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
+        for _ in range(MAX_STARVED_CALLS):
+            try:
+                outcome = self._pool.call(payload, limits.wall_s, limits.cpu_s, limits.memory_mb)
+            except PoolError as error:
+                return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
+            if not outcome.starved:
+                break
         return self._from_outcome(outcome, limits)
 
     def close(self) -> None:

@@ -234,7 +234,7 @@ def _with_words(node: Node, words: list[str]) -> Node:
 
 class _Reader:
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
+        self.tokens = [*tokens, *[tokens[-1]] * 8]  # a few ends more, so that looking ahead needs no care
         self.at = 0
         self.depth = 0
         self.bars = 0
@@ -258,6 +258,8 @@ class _Reader:
 
     def take(self) -> Token:
         token = self.tokens[self.at]
+        if token.kind == "end":
+            raise UnreadableError("it ends too early")
         self.at += 1
         return token
 
