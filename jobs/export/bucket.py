@@ -148,6 +148,11 @@ class Bucket:
         if select.tiers:
             inside = pc.is_in(self.table["tier"], value_set=pa.array(select.tiers, pa.string())).to_numpy()
             self.drop((self.status == "verified") & ~inside, "tier_not_selected")
+        if select.audits:
+            inside = pc.is_in(self.table["audit"], value_set=pa.array(select.audits, pa.string())).to_numpy()
+            self.drop((self.status == "verified") & ~inside, "audit_not_selected")
+        if self.settings.gates.vacuous:
+            self.drop(self.table["vacuous"].to_numpy(), "vacuous")
         if not select.repairs:
             self.drop(self.table["round"].to_numpy() > 0, "repair_round")
         tokens = self.table["completion_tokens"].to_numpy()

@@ -42,6 +42,8 @@ EXPLAINED = {
     "status_undecided": "the checker could not decide",
     "status_error": "our fault or the machine's; run `proofmill verify --run` again",
     "tier_not_selected": "verified, but not by one of the tiers asked for",
+    "audit_not_selected": "verified, but not by one of the audits asked for",
+    "vacuous": "proves a statement that holds vacuously",
     "repair_round": "answers to a checker's evidence",
     "truncated": "stopped by the token limit, or thinking left open",
     "contaminated_prompt": "problem statement overlaps with an evaluation set",

@@ -24,7 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--files", choices=["parquet", "jsonl", "both"])
     parser.add_argument("--select", choices=["diverse", "shortest", "middle", "learning_potential", "first"])
     parser.add_argument("--per-problem", type=int, metavar="K", help="at most so many samples or pairs a problem")
-    parser.add_argument("--tier", action="append", metavar="NAME", help="only samples verified at this tier")
+    parser.add_argument("--tier", action="append", metavar="NAME", help="only samples checked under this tier")
+    parser.add_argument(
+        "--audit", action="append", metavar="NAME", help="only verified so, e.g. 'kernel replay' (Lean)"
+    )
     parser.add_argument("--student", metavar="MODEL", help="model whose surprise --select learning_potential measures")
     parser.add_argument("--decontaminate", action="append", metavar="FILE", help="an evaluation set; may be repeated")
     parser.add_argument("--against", action="append", metavar="URI", help="an earlier export; may be repeated")
@@ -42,6 +45,7 @@ FLAGS = {
     "select": "select.strategy",
     "per_problem": "select.per_problem",
     "tier": "select.tiers",
+    "audit": "select.audits",
     "student": "select.student",
     "decontaminate": "decontaminate.files",
     "against": "dedup.against",

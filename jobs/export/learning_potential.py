@@ -25,9 +25,12 @@ from jobs.export.bucket import Bucket
 from jobs.export.contamination import ContaminationIndex
 from jobs.export.settings import ExportSettings
 from jobs.export.spill import read_bucket
+from workers.engine import EngineSettings, context_of, set_environment
 
 BATCH = 256
 """Texts given to the engine at a time."""
+
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
 
 Identity = tuple[str, str, int]
 
@@ -37,15 +40,27 @@ class Student(Protocol):
         """Mean negative log-likelihood (nats a token) of each text after its chat; None where it does not fit."""
         ...
 
+    def close(self) -> None:
+        """Ends the student's processes."""
+        ...
+
 
 class VllmStudent:
     """A student behind an offline vLLM engine."""
 
     def __init__(self, model: str) -> None:
+        settings = EngineSettings(path=model, use_gpu=any(Path(device).exists() for device in GPU_DEVICES))
+        set_environment(settings)
         # Slow, and needed for this strategy only.
         from vllm import LLM
 
-        self._llm = LLM(model=model, seed=0, enforce_eager=True)
+        options: dict[str, Any] = {}
+        if not settings.use_gpu:
+            # As the generators run it: a prompt is one chunk.
+            options = {"enforce_eager": True, "enable_chunked_prefill": False}
+            options["max_num_batched_tokens"] = max(context_of(model) or 0, 8192)
+        # A cached prefix has no log-probabilities.
+        self._llm = LLM(model=model, seed=0, enable_prefix_caching=False, disable_log_stats=True, **options)
         self._tokenizer = self._llm.get_tokenizer()
         self._max_tokens: int = self._llm.llm_engine.model_config.max_model_len - 1
 
@@ -69,6 +84,9 @@ class VllmStudent:
             result[at] = -sum(logprobs) / len(logprobs)
         return result
 
+    def close(self) -> None:
+        self._llm.llm_engine.engine_core.shutdown()
+
     def _prompt_ids(self, chat: list[dict[str, str]]) -> list[int]:
         # Some tokenizers give the ids themselves, some a mapping that has them.
         encoded: Any = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True)
@@ -82,18 +100,20 @@ def score_buckets(
     folder: Path,
     progress: Callable[[str], None],
     index: Path | None = None,
-    student: Student | None = None,
 ) -> None:
     """Writes the learning potential of every usable sample within the cuts to `folder`, a file a bucket."""
-    student = student or VllmStudent(settings.select.student)
+    student = VllmStudent(settings.select.student)
     folder.mkdir()
     groups: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for bucket in range(num_buckets):
-        with (folder / f"{bucket}.all").open("w") as stream:
-            for identity, group, score in scored(settings, spills, bucket, index, student):
-                groups[group].append(score)
-                stream.write(json.dumps([identity, group, score]) + "\n")
-        progress(f"learning potential: bucket {bucket + 1} of {num_buckets}")
+    try:
+        for bucket in range(num_buckets):
+            with (folder / f"{bucket}.all").open("w") as stream:
+                for identity, group, score in scored(settings, spills, bucket, index, student):
+                    groups[group].append(score)
+                    stream.write(json.dumps([identity, group, score]) + "\n")
+            progress(f"learning potential: bucket {bucket + 1} of {num_buckets}")
+    finally:
+        student.close()
     bounds = {group: cuts(scores, settings) for group, scores in groups.items()}
     for bucket in range(num_buckets):
         path = folder / f"{bucket}.all"

@@ -36,7 +36,10 @@ class Select(Section):
     per_problem: Positive = 4
     """At most so many samples (or pairs) a problem."""
     tiers: tuple[str, ...] = ()
-    """Only samples whose checker reported one of these tiers; empty = any. For Lean the strict one is `replayed`."""
+    """Only samples checked under one of these protection tiers (column `tier`); empty = any."""
+    audits: tuple[str, ...] = ()
+    """Only samples whose checker ran one of these audits (`audit` of the evidence); empty = any. Lean's strict one is
+    `kernel replay`."""
     repairs: bool = False
     """Also samples of repair rounds: their prompt holds the failed attempt and the checker's evidence."""
     domains: tuple[str, ...] = ()
@@ -76,6 +79,8 @@ class Decontaminate(Section):
 class Gates(Section):
     truncated: bool = True
     """Drop samples stopped by the token limit or with an open <think>."""
+    vacuous: bool = True
+    """Drop proofs of statements that the checker found to hold vacuously."""
     loop_share: Share = 0.3
     """Drop texts in which more than this share of token 5-grams repeats an earlier one; 1 = off."""
     loop_min_tokens: NotNegative = 64

@@ -46,8 +46,8 @@ SPILLED = [
     "tier",
     "model",
 ]
-FACTS = ["model_revision", "engine", "engine_version", "checker", "checker_version", "code_revision"]
-"""Read for the dataset card only."""
+FACTS = ["evidence", "model_revision", "engine", "engine_version", "checker", "checker_version", "code_revision"]
+"""Read and not kept: for the dataset card and `audit_columns`."""
 
 TEXT_STATUSES: dict[Format, tuple[str, ...]] = {
     "sft": ("verified",),
@@ -85,6 +85,14 @@ def distinct(batch: pa.RecordBatch, columns: Sequence[str]) -> set[tuple[str, ..
     table = pa.table({name: batch.column(name) for name in columns})
     rows = table.group_by(columns, use_threads=False).aggregate([]).to_pylist()
     return {tuple(row[name] or "" for name in columns) for row in rows if any(row[name] for name in columns)}
+
+
+def audit_columns(evidence: pa.Array) -> dict[str, pa.Array]:
+    """Two facts of the evidence that selection asks for, without parsing every row's JSON: the audit that a checker
+    ran, and whether it remarked that the statement holds vacuously."""
+    found = pc.extract_regex(evidence, pattern=r'"audit": ?"(?P<audit>[^"\\]*)"')
+    vacuous = pc.match_substring_regex(evidence, pattern=r'"vacuous": ?true')
+    return {"audit": pc.struct_field(found, "audit"), "vacuous": pc.fill_null(vacuous, False)}
 
 
 def columns_for(format: Format) -> list[str]:
@@ -146,12 +154,14 @@ def scan(
     facts = ScanFacts()
     with BucketFiles(folder, num_buckets) as buckets:
         for file in files:
-            for batch in read_samples(file, [*columns, *FACTS]):
+            for batch in read_samples(file, list(dict.fromkeys([*columns, *FACTS]))):
                 facts.add(batch)
                 kept = {name: batch.column(name) for name in columns}
                 if "text" in kept:
                     wanted = pc.is_in(kept["status"], value_set=usable)
                     kept["text"] = pc.if_else(wanted, kept["text"], pa.scalar(None, pa.string()))
+                if "text" in kept:
+                    kept |= audit_columns(batch.column("evidence"))
                 if "evidence" in kept:
                     wanted = pc.is_in(kept["status"], value_set=usable)
                     kept["evidence"] = pc.if_else(wanted, kept["evidence"], pa.scalar(None, pa.string()))

@@ -94,16 +94,32 @@ def test_agreement_excuses_a_guessable_answer(tmp_path: Path) -> None:
     assert len(exported(tmp_path, rows, "dedup.near=0")[0]) == 2
 
 
-def test_tier(tmp_path: Path) -> None:
-    lean: dict[str, Any] = {
-        "kind": "lean",
-        "reference": json.dumps({"statement": "theorem t : True", "name": "t", "header": ""}),
-    }
-    strict, lax = sample("p", 0, tier="replayed", **lean), sample("p", 1, tier="compiled", **lean)
-    run = write_run(tmp_path / "run", [strict, lax])
-    export(load_settings("sft", None, ["work.processes=1", "select.tiers=['replayed']"]), [run], str(tmp_path / "out"))
-    rows = pq.read_table(tmp_path / "out" / "data" / "train.parquet").to_pylist()
-    assert [row["completion"][0]["content"] for row in rows] == [strict["text"]]
+LEAN: dict[str, Any] = {
+    "kind": "lean",
+    "reference": json.dumps({"statement": "theorem t : True", "name": "t", "header": ""}),
+}
+
+
+@pytest.mark.parametrize(
+    ("strict", "lax", "flag"),
+    [
+        ({"tier": "sandbox"}, {"tier": "none"}, "select.tiers=['sandbox']"),
+        (
+            {"evidence": json.dumps({"audit": "kernel replay"})},
+            {"evidence": json.dumps({"audit": "compiled", "detail": "kernel replay"})},
+            "select.audits=['kernel replay']",
+        ),
+        ({}, {"evidence": json.dumps({"audit": "kernel replay", "vacuous": True})}, "gates.vacuous=true"),
+    ],
+)
+def test_stricter_proofs(tmp_path: Path, strict: dict[str, Any], lax: dict[str, Any], flag: str) -> None:
+    rows = [sample("p", 0, **LEAN, **strict), sample("p", 1, **LEAN, **lax)]
+    run = write_run(tmp_path / "run", rows)
+    for number, (override, expected) in enumerate([("gates.vacuous=false", [0, 1]), (flag, [0])]):
+        out = tmp_path / f"out-{number}"
+        export(load_settings("sft", None, ["work.processes=1", override]), [run], str(out))
+        kept = pq.read_table(out / "data" / "train.parquet").to_pylist()
+        assert [row["completion"][0]["content"] for row in kept] == [rows[at]["text"] for at in expected]
 
 
 def test_duplicates_within_and_across_problems(tmp_path: Path) -> None:
