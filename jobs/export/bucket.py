@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.export import formats, gates, selection, shingles
+from jobs.export import steps as steps_of
 from jobs.export.contamination import ContaminationIndex, Hit
 from jobs.export.duplicates import fingerprints
 from jobs.export.settings import ExportSettings
@@ -596,7 +597,8 @@ def step_labels(bucket: Bucket, found: Candidates) -> BucketResult:
     for position, row in enumerate(found.at.tolist()):
         if not bucket.alive[row]:
             continue
-        labelled = read_steps(bucket.table["evidence"][row].as_py())
+        evidence = bucket.table["evidence"][row].as_py()
+        labelled = steps_of.read_steps(evidence) or steps_of.lean_steps(found.texts[position].as_py(), evidence)
         if labelled is None:
             missing[row] = True
         elif taken[int(bucket.problem_of[row])] < bucket.settings.select.per_problem:
@@ -608,17 +610,6 @@ def step_labels(bucket: Bucket, found: Candidates) -> BucketResult:
     leave(bucket, np.array(rows, np.int64), "not_chosen")
     table = formats.prm_table(bucket.table.take(pa.array(rows, pa.int64())), steps)
     return result(bucket, table, sample_fingerprints(bucket, found, np.array(at, np.int64)), 1)
-
-
-def read_steps(evidence: str | None) -> tuple[list[str], list[bool]] | None:
-    """`steps` of a verdict's evidence: [{"text", "ok"}, …], as a checker that looks at steps reports them."""
-    try:
-        steps = json.loads(evidence or "null")["steps"]
-        texts, labels = [step["text"] for step in steps], [step["ok"] for step in steps]
-    except (ValueError, TypeError, KeyError):
-        return None
-    good = all(isinstance(text, str) for text in texts) and all(isinstance(label, bool) for label in labels)
-    return (texts, labels) if steps and good else None
 
 
 def result(bucket: Bucket, table: pa.Table, prints: npt.NDArray[np.void], rows_each: int) -> BucketResult:

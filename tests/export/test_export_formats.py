@@ -13,6 +13,7 @@ from made_up_runs import mixed_samples, sample, write_run
 
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
+from jobs.export.steps import lean_steps
 
 
 def run_export(
@@ -207,6 +208,27 @@ def test_prm(tmp_path: Path) -> None:
     assert row["completions"] == ["3x = 15", "x = 6"]
     assert row["labels"] == [True, False]
     assert summary.funnel == {"exported": 1, "no_step_evidence": 1}
+
+
+PROOF = "We use simp.\n```lean4\ntheorem t : p := by\n  intro h\n  simp at h\n  exact g\n```\nDone."
+
+
+@pytest.mark.parametrize(
+    ("evidence", "labels"),
+    [
+        ({"error": {"line": 5, "column": 2, "message": "simp made no progress"}, "phase": "elaboration"}, [1, 1, 0]),
+        ({"axioms": [], "replayed": 3}, [1, 1, 1, 1]),
+        ({"error": {"line": 3, "column": 2, "message": "unsolved goals\n⊢ p"}, "phase": "elaboration"}, None),
+        ({"error": {"line": 4, "column": 2, "message": "expected token"}, "phase": "parse"}, None),
+        ({"error": {"line": 8, "column": 0, "message": "?"}, "phase": "elaboration"}, None),
+        ({"detail": "kernel rejected"}, None),
+        (None, None),
+    ],
+)
+def test_lean_steps(evidence: dict[str, Any] | None, labels: list[int] | None) -> None:
+    found = lean_steps(PROOF, json.dumps(evidence))
+    lines = ["theorem t : p := by", "  intro h", "  simp at h", "  exact g"]
+    assert found == (None if labels is None else (lines[: len(labels)], [bool(label) for label in labels]))
 
 
 def test_card_and_manifest(tmp_path: Path) -> None:
