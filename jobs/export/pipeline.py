@@ -33,10 +33,10 @@ import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
 from jobs.export import card, evaluation, formats
-from jobs.export.bucket import BucketResult, process_bucket
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import Destination, open_destination, scratch
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
+from jobs.export.examples import BucketResult, process_bucket
 from jobs.export.settings import ExportSettings
 from jobs.export.source import RunSource, SampleFile, find_run, open_filesystem, read_problems
 from jobs.export.spill import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan
