@@ -73,7 +73,7 @@ def _quit(code: object = None) -> None:
     raise SystemExit(code)
 
 
-def forget_verifier() -> None:
+def forget_verifier(packages: list[str]) -> None:
     """Before any cell exists: its environment, what `site` would add, and no verifier module among the imported."""
     builtins.exit = builtins.quit = _quit  # type: ignore[assignment]
     os.environ.clear()
@@ -81,8 +81,7 @@ def forget_verifier() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "verifiers"]:
         del sys.modules[name]
     sys.path[:] = [path for path in sys.path if not os.path.exists(path + "/verifiers")]
-    if os.path.isdir("/opt/packages"):
-        sys.path.append("/opt/packages")
+    sys.path += packages
 
 
 def _module(name: str, code: str) -> types.ModuleType:

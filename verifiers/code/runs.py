@@ -24,7 +24,7 @@ from verifiers.sandbox.room import SandboxError
 from verifiers.types import Limits
 
 _PIPE_BYTES = 1 << 18
-_GRACE_S = 5.0
+_GRACE_S = 20.0  # a killed cell is gone in milliseconds; on a machine under load, with many processes, later
 _SETTLE_S = 0.2
 _F_ADD_SEALS, _SEALS = 1033, 0xF  # seal, shrink, grow, write
 _SLACK_MB = 64
@@ -67,6 +67,7 @@ def cell_limits(limits: Limits) -> dict[str, int]:
         # Shared mappings are not private data; the control group counts them, and this does where there is none.
         "AS": memory + (4 << 30),
         "STACK": 1 << 30,
+        "NPROC": limits.processes,  # per user and user namespace; the control group counts too, where there is one
         "NOFILE": 128,
         "FSIZE": max(limits.output_kb << 10, 16 << 20),
     }

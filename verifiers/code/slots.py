@@ -137,6 +137,9 @@ def python_room(
         "landlock": tier.landlock,
         "readable": sorted({*read_only.values(), "/dev/null", "/dev/urandom", "/dev/zero"}),
         "tmp_mb": tmp_mb,
+        "packages": ["/opt/packages"]
+        if tier.boundary == "namespaces"
+        else sorted({os.path.dirname(path) for path in packages().values()}),
         "preload": [],
     }
     code = _ZYGOTE

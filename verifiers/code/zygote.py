@@ -150,7 +150,7 @@ class Zygote:
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
             os.chdir("/tmp")
-        elif os.geteuid() == 0 and self.as_root:
+        elif os.geteuid() == 0 and kernel.open_to_everybody(sys.executable):
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -225,7 +225,7 @@ def main() -> None:
         with contextlib.suppress(ImportError):
             __import__(name)
     _set_default_thread_stack(_THREAD_STACK)
-    programs.forget_verifier()
+    programs.forget_verifier(settings["packages"])
     if settings["boundary"] == "namespaces":
         kernel.drop_bounding_set()
         kernel.set_no_new_privileges()

@@ -260,3 +260,12 @@ def restrict_files(abi: int, readable: list[str], writable: list[str]) -> None:
         _syscall("landlock_restrict_self", _SYS_LANDLOCK_RESTRICT_SELF, fd, 0)
     finally:
         os.close(fd)
+
+
+def open_to_everybody(path: str) -> bool:
+    """Whether nobody could execute it: without a mount namespace an interpreter below /root can only be run as root."""
+    while path != "/":
+        if not os.stat(path).st_mode & 1:
+            return False
+        path = os.path.dirname(path)
+    return True

@@ -164,15 +164,6 @@ def _confine(spec: Spec, namespaces: bool) -> None:
     kernel.install_seccomp(seccomp.assemble(kernel.MACHINE, only_pid=None if namespaces else os.getpid()))
 
 
-def _open_to_everybody(path: str) -> bool:
-    """Whether nobody could execute it: without a mount namespace an interpreter below /root can only be run as root."""
-    while path != "/":
-        if not os.stat(path).st_mode & 1:
-            return False
-        path = os.path.dirname(path)
-    return True
-
-
 def _become(spec: Spec, group: cgroups.Group | None, told: int, tell: int) -> None:
     """The child's way into the room, up to the exec. `told` and `tell` are pipes to the launcher for the id maps."""
     namespaces = spec["boundary"] == "namespaces"
@@ -199,7 +190,7 @@ def _become(spec: Spec, group: cgroups.Group | None, told: int, tell: int) -> No
         if spec["hostname"]:
             with contextlib.suppress(OSError):
                 socket.sethostname(spec["hostname"])
-    elif root and not spec["administrator"] and _open_to_everybody(spec["argv"][0]):
+    elif root and not spec["administrator"] and kernel.open_to_everybody(spec["argv"][0]):
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)

@@ -1,4 +1,4 @@
-# expect: refuted
+# expect: refuted, undecided
 # mode: function, assert
 
 class ListNode:
