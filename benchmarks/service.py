@@ -117,13 +117,10 @@ def main() -> None:
             http_rate = through_http(url, batches, args.clients)
             local_rate = in_process(checkers, batches, args.workers)
             ratios.append(http_rate / local_rate)
-            print(
-                f"round {turn}: HTTP {http_rate:8.0f} items/s   in process {local_rate:8.0f} items/s   {ratios[-1]:.2f}"
-            )
+            print(f"round {turn}: HTTP {http_rate:.0f}/s, in process {local_rate:.0f}/s, ratio {ratios[-1]:.2f}")
     checkers.close()
-    print(
-        f"median ratio {statistics.median(ratios):.2f} (bound 0.60); {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    )
+    load = os.getloadavg()[0]
+    print(f"median ratio {statistics.median(ratios):.2f} (bound 0.60); {os.cpu_count()} cores, load {load:.1f}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jobs.service import faults, solve_routes
 from jobs.service.access import Access, Admission, BodyLimit, Meter
 from jobs.service.metrics import Metrics, NoMetrics
+from jobs.service.runs import RunKeeper, RunRequest, run_routes
 from jobs.service.schemas import (
     Health,
     VerifyRequest,
@@ -41,7 +42,7 @@ from jobs.service.verifying import Check, Checked, Verifiers, check_all
 from verifiers.types import Problem
 
 VERSION = "1"
-BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES]
+BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, RunRequest]
 BEARER = HTTPBearer(auto_error=False)
 """For the OpenAPI schema; Access reads the header."""
 
@@ -59,13 +60,17 @@ class Gateway:
     generators: Generators | None = None
     """None: the service only verifies."""
     model: str = ""
+    ray_address: str = ""
+    """Of the cluster that batch runs join; empty: each starts a Ray of its own."""
     access: Access = dataclasses.field(init=False)
+    runs: RunKeeper = dataclasses.field(init=False)
     items: Admission = dataclasses.field(init=False)
     samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.access = Access(self.config.tokens, share=self.share)
         self.items = Admission(self.config.server.max_pending_items, "items")
+        self.runs = RunKeeper(self.config.runs, self.ray_address)
         self.samples = Admission(self.config.solve.max_running, "samples")
 
     async def client(self, request: fastapi.Request) -> Token:
@@ -99,6 +104,7 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     app.add_middleware(Meter, report=gateway.metrics.request)
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
+    app.include_router(run_routes(gateway.runs, client_of(gateway)))
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app

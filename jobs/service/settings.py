@@ -14,7 +14,6 @@ import pydantic
 from jobs.config import (
     ConfigError,
     Json,
-    NotNegative,
     Positive,
     PositiveFloat,
     Ray,
@@ -97,7 +96,6 @@ class Runs(Section):
     max_inline_problems: Positive = 10_000
     template: dict[str, Json] = pydantic.Field(default_factory=dict)
     """Values of a run's config that clients do not choose (resources, ray, budget); theirs can not override it."""
-    max_stored: NotNegative = 1000
 
 
 class ServiceConfig(Section):

@@ -1,0 +1,157 @@
+"""Batch runs by API: confinement (the attacks first), ownership, resume, stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from jobs.service import runs
+from jobs.service.app import Gateway, build_app
+from jobs.service.confinement import confined
+from jobs.service.faults import Fault
+from jobs.service.settings import check_service_config, token_digest
+from workers.storage import open_storage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "root/models").mkdir(parents=True)
+    (tmp_path / "root/set.jsonl").write_text("{}\n")
+    (tmp_path / "secret.jsonl").write_text("{}\n")
+    (tmp_path / "root/leak.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    (tmp_path / "rootless").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd", "../secret.jsonl", "root/../secret.jsonl", "root/leak.jsonl", "rootless/x", "secret.jsonl", "",
+        "root/*/../../secret.jsonl", "*/set.jsonl", "~/x", "root/x\x00", "file:///etc/passwd", "http://169.254.169.254/",
+        "s3://other/x", "s3://bucket/sets-private/x", "s3://bucket/sets/../private/x", "s3://bucket/sets", "S3://bucket/sets/x",
+        "s3://bucket/sets/%2e%2e/private", "hub-org/model",
+    ],
+)  # fmt: skip
+def test_nothing_outside_the_roots_passes(root: Path, name: str) -> None:
+    with pytest.raises(Fault) as caught:
+        confined(name, [str(root), "s3://bucket/sets"])
+    assert caught.value.status == 403 and (not name or name not in caught.value.detail)
+
+
+def test_names_under_the_roots_pass(root: Path) -> None:
+    roots = [str(root), "s3://bucket/sets/"]
+    assert confined("root/set.jsonl", roots) == str(root / "set.jsonl")
+    assert confined(str(root / "*.jsonl"), roots) == str(root / "*.jsonl")
+    assert confined("s3://bucket/sets/a/*.jsonl", roots) == "s3://bucket/sets/a/*.jsonl"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """In the place of the solver, a process that waits to be interrupted."""
+    found = []
+
+    def launch(config):
+        process = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"],
+                                   stdout=subprocess.PIPE)  # fmt: skip
+        process.stdout.readline()
+        found.append((config, process))
+        return process
+
+    monkeypatch.setattr(runs, "launch", launch)
+    yield found
+    for _, process in found:
+        process.kill()
+        process.wait()
+
+
+def clients(root: Path, max_running: int = 2) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    table = {
+        "tokens": [{"name": name, "sha256": token_digest(name)} for name in ("ann", "bob")],
+        "runs": {
+            "output_uri": str(root.parent / "out"), "roots": [str(root)], "max_running": max_running,
+            "template": {"resources": {"replicas": 3}, "budget": {"tokens": 1000}},
+        },
+    }  # fmt: skip
+    app = build_app(Gateway(check_service_config(table, "test"), verifiers=None))
+    transport = httpx.ASGITransport(app)
+    return tuple(
+        httpx.AsyncClient(transport=transport, base_url="http://test", headers={"Authorization": f"Bearer {name}"})
+        for name in ("ann", "bob")
+    )
+
+
+CONFIG = {"run": {"id": "r1"}, "problems": {"files": ["root/set.jsonl"]}, "model": {"path": "root/models"}}
+INLINE = [{"id": "a", "kind": "math", "prompt": "1+1?", "reference": {"answer": "2"}}]
+
+
+async def test_a_run_starts_once_is_seen_by_its_owner_only_and_stops(root: Path, started) -> None:
+    ann, bob = clients(root)
+    answer = await ann.post("/v1/runs", json={"config": CONFIG})
+    assert answer.status_code == 202, answer.text
+    assert answer.json() == {
+        "id": "ann.r1",
+        "state": "running",
+        "output": f"{root.parent}/out/runs/ann.r1",
+        "summary": None,
+    }
+    config = started[0][0]
+    assert config.problems.files == [str(root / "set.jsonl")] and config.resources.replicas == 3
+    assert (await ann.post("/v1/runs", json={"config": CONFIG})).status_code == 409
+    assert (await ann.get("/v1/runs/r1")).json()["state"] == "running"
+    for path in ("r1", "ann.r1"):
+        assert (await bob.get(f"/v1/runs/{path}")).status_code == 404
+        assert (await bob.delete(f"/v1/runs/{path}")).status_code == 404
+    assert (await ann.get("/v1/runs/r1/report")).json()["type"].endswith("not-yet")
+    assert (await ann.delete("/v1/runs/r1")).status_code == 202
+    assert started[0][1].wait(20) in (-signal.SIGINT, 1)
+    assert (await ann.get("/v1/runs/ann.r1")).json()["state"] == "stopped"
+    # The same request resumes; another config under the same id does not.
+    assert (await ann.post("/v1/runs", json={"config": CONFIG})).status_code == 202
+    started[1][1].kill()
+    started[1][1].wait()
+    other = {**CONFIG, "sampling": {"num_samples": 99}}
+    assert (await ann.post("/v1/runs", json={"config": other})).json()["type"].endswith("id-taken")
+
+
+async def test_clients_choose_no_address_output_code_or_limits(root: Path, started) -> None:
+    ann, _ = clients(root)
+    for section in (
+        {"ray": {"address": "evil:6379"}}, {"output": {"uri": "/etc"}}, {"verify": {"lean": {"toolchain": "/bin/sh"}}},
+        {"model": {"path": "root/models", "trust_remote_code": True}}, {"resources": {"replicas": 1000}},
+        {"model": {"path": "root/models", "engine_args": {"load_format": "x"}}},
+    ):  # fmt: skip
+        answer = await ann.post("/v1/runs", json={"config": {**CONFIG, **section}})
+        assert answer.status_code == 422 and answer.json()["errors"], answer.text
+    for bad in ({"problems": {"files": ["/etc/passwd"]}}, {"model": {"path": "/root/.ssh"}}):
+        assert (await ann.post("/v1/runs", json={"config": {**CONFIG, **bad}})).status_code == 403
+    raised = await ann.post("/v1/runs", json={"config": {**CONFIG, "budget": {"tokens": 10**9}}})
+    assert raised.status_code == 202 and started[0][0].budget.tokens == 1000, "the operator's budget must win"
+    assert (await ann.post("/v1/runs", json={"config": {**CONFIG, "run": {"id": "../../x"}}})).status_code == 422
+
+
+async def test_inline_problems_and_results(root: Path, started) -> None:
+    ann, _ = clients(root, max_running=1)
+    body = {"config": {"run": {"id": "r2"}, "model": {"path": "root/models"}}, "problems": INLINE}
+    assert (await ann.post("/v1/runs", json=body)).status_code == 202
+    file = started[0][0].problems.files[0]
+    assert json.loads(Path(file).read_text())["id"] == "a"
+    busy = await ann.post("/v1/runs", json={**body, "config": {**body["config"], "run": {"id": "r3"}}})
+    assert busy.status_code == 429
+    storage = open_storage(f"{root.parent}/out/runs/ann.r2")
+    storage.replace("report.html", b"<script>alert(1)</script>")
+    page = await ann.get("/v1/runs/r2/report")
+    assert "sandbox" in page.headers["content-security-policy"]
