@@ -10,6 +10,7 @@ import pytest
 from cluster.inventory import GIB
 from jobs.config import load_config
 from jobs.plan import plan_run
+from jobs.problems.load import check_problems
 from workers.records import SamplingParameters
 
 CONFIGS = sorted(Path("configs/solve").glob("*.toml"))
@@ -31,6 +32,12 @@ def test_demo_fits_two_cores_and_a_small_machine():
     small = {"Alive": True, "NodeManagerAddress": "here", "Resources": {"CPU": 2.0, "memory": 8 * GIB}}
     plan = plan_run(config, [small])
     assert plan.full_length_sequences >= config.model.max_num_seqs
+
+
+def test_demo_problems_are_all_good():
+    summary = check_problems(load_config("configs/solve/demo.toml").problems)
+    assert summary.num_problems >= 200
+    assert not summary.skipped
 
 
 def test_vibethinker_protocol_and_plan(monkeypatch):
