@@ -13,6 +13,7 @@ from scipy.stats import beta, binom
 
 from workers.sampling.adaptive import Adaptive
 from workers.sampling.agenda import Agenda
+from workers.sampling.plan import Plan
 from workers.sampling.policy import make_policy
 from workers.sampling.prior import fit_prior
 from workers.sampling.state import Outcome, ProblemState
@@ -88,7 +89,7 @@ def test_the_agenda_prefers_likely_and_short_problems_and_spreads_speculation() 
     assert policy.priority(short) > policy.priority(long)
 
 
-def test_plans_are_frozen_when_a_problem_is_opened_and_a_journal_gives_them_back() -> None:
+def test_a_plan_is_frozen_when_its_problem_is_opened() -> None:
     settings = {"policy": "adaptive", "num_samples": 256, "wave": 4, "num_verified": 2}
     policy = make_policy(settings)
     assert isinstance(policy, Adaptive)
@@ -98,12 +99,7 @@ def test_plans_are_frozen_when_a_problem_is_opened_and_a_journal_gives_them_back
     late = {domain: policy.open(last + number, domain) for number, domain in enumerate(("hard", "easy"))}
     assert early.plan == promised
     assert late["hard"].plan != promised and late["hard"].plan.give_up[0] < promised.give_up[0]
-
-    resumed = make_policy(settings, journal=json.loads(json.dumps(policy.journal())))
-    for number, domain in ((last + 1, "easy"), (0, "hard"), (last, "hard")):
-        known = early if number == 0 else late[domain]
-        assert resumed.open(number, domain).plan == known.plan
-        assert resumed.stopping_rule(known) == policy.stopping_rule(known)
+    assert Plan.from_json(json.loads(json.dumps(policy.stopping_rule(late["hard"])))) == late["hard"].plan
 
 
 def test_boundaries_use_nothing_of_the_problem_they_bind() -> None:

@@ -14,17 +14,13 @@ Two decisions, kept apart so that the estimates stay honest:
 A global budget that ends the run first is no stop of any plan: it strikes while long samples are in flight and after
 the ranking favoured some problems for their outcomes. Problems it leaves open get no unbiased estimate.
 
-Plans change at few points of the run (`refits` grows when the number of verdicts has doubled). `journal()` is
-what a resume needs to give each problem its old plan: persist it when `refits` changes. Without it a resumed run is
-sound but may reopen problems given up before, and cannot estimate those whose samples had been aborted.
+Boundaries are computed anew when the number of verdicts has doubled (`refits` grows) and serve the problems opened from
+then on. Each problem's plan travels in its rows, and a resumed run takes it from there.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from workers.sampling.plan import Plan
 from workers.sampling.policy import Policy
@@ -60,7 +56,6 @@ class Adaptive(Policy):
         distinct: bool = False,
         unbiased: bool = True,
         patience: float = PATIENCE,
-        journal: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(num_samples, unbiased=unbiased)
         self.wave = wave
@@ -71,26 +66,17 @@ class Adaptive(Policy):
         self._domains: set[str] = set()
         self._priors: dict[str, tuple[float, float]] = {"": DEFAULT}
         self._next_refit = FIRST_REFIT
-        self._next_number = 0
-        self._journal: list[dict[str, Any]] = list(journal or [{"first": 0, "give_up": {"": self._give_up(DEFAULT)}}])
-        self._plans = [self._plans_of(entry) for entry in self._journal]
+        self._plans = {"": self._plan(DEFAULT)}
 
     def open(self, number: int, domain: str) -> ProblemState:
-        """Problems should be opened in ascending order of `number`: a new boundary serves the numbers after the highest
-        one opened so far."""
         if domain not in self._domains:
             if len(self._domains) >= MAX_DOMAINS:
                 domain = ""
             self._domains.add(domain)
-        state = super().open(number, domain)
-        plans = self._plans[bisect.bisect_right(self._journal, number, key=lambda entry: int(entry["first"])) - 1]
-        state.plan = plans.get(domain, plans[""])
-        self._next_number = max(self._next_number, number + 1)
-        return state
+        return super().open(number, domain)
 
     def plan_for(self, domain: str) -> Plan:
-        plans = self._plans[-1]
-        return plans.get(domain, plans[""])
+        return self._plans.get(domain) or self._plans[""]
 
     def num_wanted(self, state: ProblemState) -> int:
         return self.wave - state.num_in_flight
@@ -141,10 +127,6 @@ class Adaptive(Policy):
         if self.seen.num_samples >= self._next_refit:
             self._refit()
 
-    def journal(self) -> list[dict[str, Any]]:
-        """Boundaries by first problem number; JSON. A few dozen entries at most, whatever the size of the run."""
-        return self._journal
-
     def prior(self, domain: str) -> tuple[float, float]:
         """(a, b) in use for ranking."""
         return self._priors.get(domain) or self._priors[""]
@@ -156,14 +138,7 @@ class Adaptive(Policy):
         for domain, counts in seen.domains.items():
             self._priors[domain] = fit_prior(counts, seen.run)
         self.refits += 1
-        if self._journal[-1]["first"] >= self._next_number:
-            return  # nothing was opened since: those problems keep the plan they were promised
-        entry = {
-            "first": self._next_number,
-            "give_up": {domain: self._give_up(prior, domain) for domain, prior in self._priors.items()},
-        }
-        self._journal.append(entry)
-        self._plans.append(self._plans_of(entry))
+        self._plans = {domain: self._plan(prior, domain) for domain, prior in self._priors.items()}
 
     def _give_up(self, prior: tuple[float, float], domain: str = "") -> list[int]:
         """Failures at which a further solution would cost `patience` times the run's average, beside 0, 1, …
@@ -176,14 +151,12 @@ class Adaptive(Policy):
         # The smallest f with (a + s) / (a + b + s + f) < floor.
         return [max(MIN_GIVE_UP, math.ceil((a + s) / floor - a - b - s)) for s in range(self.num_verified)]
 
-    def _plans_of(self, entry: Mapping[str, Any]) -> dict[str, Plan]:
-        plans = {}
-        for domain, failures in entry["give_up"].items():
-            # Of texts that repeat, only the boundary before the first solution keeps the plan's paths countable.
-            rows = [failures[0], self.num_samples] if self.distinct else failures
-            capped = [min(count, self.num_samples) for count in rows]
-            ascending = tuple(max(capped[: index + 1]) for index in range(len(capped)))
-            if ascending[0] == self.num_samples:
-                ascending = ()  # exhausted comes first
-            plans[domain] = Plan(self.num_samples, self.num_verified, ascending, self.distinct)
-        return plans
+    def _plan(self, prior: tuple[float, float], domain: str = "") -> Plan:
+        failures = self._give_up(prior, domain)
+        # Of texts that repeat, only the boundary before the first solution keeps the plan's paths countable.
+        rows = [failures[0], self.num_samples] if self.distinct else failures
+        capped = [min(count, self.num_samples) for count in rows]
+        ascending = tuple(max(capped[: index + 1]) for index in range(len(capped)))
+        if ascending[0] == self.num_samples:
+            ascending = ()  # exhausted comes first
+        return Plan(self.num_samples, self.num_verified, ascending, self.distinct)

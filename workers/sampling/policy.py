@@ -60,11 +60,6 @@ class Policy:
         """The agenda hands out the highest first."""
         return (_STARTED if state.next_index else 0.0) - state.number
 
-    def journal(self) -> list[dict[str, Any]]:
-        """What `make_policy` needs to give a resumed run's problems their old plans; empty if they follow from the
-        config alone. Persist it whenever `refits` has grown."""
-        return []
-
     # What the coordinator calls.
 
     def open(self, number: int, domain: str) -> ProblemState:
@@ -245,11 +240,8 @@ class UntilVerified(Policy):
         return -state.next_index % self.wave
 
 
-def make_policy(sampling: Mapping[str, Any], journal: list[dict[str, Any]] | None = None) -> Policy:
-    """From the fields of the config's `[sampling]`; others are ignored. Raises ValueError for an unknown policy.
-
-    `journal` is that of an earlier start of the same run (`Adaptive.journal`); the other policies have none.
-    """
+def make_policy(sampling: Mapping[str, Any]) -> Policy:
+    """From the fields of the config's `[sampling]`; others are ignored. Raises ValueError for an unknown policy."""
     from workers.sampling.adaptive import Adaptive  # it imports this module, and scipy, which the others do not need
 
     name = sampling.get("policy", "fixed")
@@ -266,5 +258,5 @@ def make_policy(sampling: Mapping[str, Any], journal: list[dict[str, Any]] | Non
     if name == "until_verified":
         return UntilVerified(num_samples, **settings)
     if name == "adaptive":
-        return Adaptive(num_samples, **settings, journal=journal)
+        return Adaptive(num_samples, **settings)
     raise ValueError(f"unknown sampling policy {name!r}; known: fixed, until_verified, adaptive")
