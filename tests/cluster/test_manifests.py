@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from kuberay_schema import SCHEMAS
 
 from cluster.inventory import GIB, GPU_GIB
+from jobs.cli import COMMANDS
 from jobs.config import load_config
 from jobs.plan import plan_run
 
@@ -162,6 +163,8 @@ def test_entrypoints_are_commands_with_configs_that_parse():
     spec = find("RayJob")["spec"]
     entrypoints = [document["spec"]["entrypoint"] for document in all_documents() if document["kind"] == "RayJob"]
     assert find("RayCronJob")["spec"]["jobTemplate"]["entrypoint"] in entrypoints
+    for entrypoint in entrypoints:
+        assert shlex.split(entrypoint)[1] in COMMANDS
     solve = next(entrypoint for entrypoint in entrypoints if " solve " in entrypoint)
     words = shlex.split(solve)
     assert words[:2] == ["proofmill", "solve"]
