@@ -15,7 +15,8 @@ from flint import acb
 
 from verifiers.math import ball
 from verifiers.math.ball import UndefinedError, UnsupportedError
-from verifiers.math.exact import Field, FinerExponentError, normal_form
+from verifiers.math.exact import normal_form
+from verifiers.math.field import Field, FinerExponentError
 from verifiers.math.rationals import small_rational
 from verifiers.math.tree import Node
 

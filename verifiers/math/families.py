@@ -11,7 +11,8 @@ from fractions import Fraction
 from verifiers.math import decide
 from verifiers.math.ball import UnsupportedError
 from verifiers.math.decide import UndecidedError, match
-from verifiers.math.exact import Field, normal_form
+from verifiers.math.exact import normal_form
+from verifiers.math.field import Field
 from verifiers.math.tree import Node
 
 _INDICES = ("k", "n", "m", "l", "j", "t")

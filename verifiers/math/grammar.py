@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from verifiers.math.notations import read_notation
+from verifiers.math.spelled import read_words, spelled_number, with_words
 from verifiers.math.tokens import Token, tokenize
 from verifiers.math.tree import MAX_DEPTH, Node, UnreadableError
-from verifiers.math.words import CASED_UNITS, FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, UNITS
+from verifiers.math.words import CASED_UNITS, SCALE_WORDS, UNITS
 
 MAX_EXPONENT_DIGITS = 5
 """Of a literal in scientific notation: 1e99999 still fits every exact step, 1e9999999 does not."""
@@ -29,7 +31,7 @@ _ENVIRONMENTS = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix",
 
 def read(text: str) -> Node:
     """The tree of one answer. Raises UnreadableError."""
-    special = _read_clock_or_ratio(text)
+    special = read_notation(text)
     if special is not None:
         return special
     tokens = tokenize(text)
@@ -41,79 +43,6 @@ def read(text: str) -> Node:
     node = _Reader(tokens).read()
     _refuse_prose(node)
     return node
-
-
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
-_RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
-_BASED = re.compile(r"(?:\(([0-9A-Za-z]+)\)|([0-9A-Za-z]+))\s*(?:_\s*\(?|\s+base\s+)(\d{1,2}|[a-z]+)\)?")
-_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4})")
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
-_MONTH_DATE = re.compile(
-    r"([A-Za-z]+)\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(\d{4}))?|(\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?([A-Za-z]+)\.?(?:,?\s+(\d{4}))?"
-)
-
-
-def _read_clock_or_ratio(text: str) -> Node | None:
-    """Times, ratios and dates are read whole: inside a formula a colon means something else."""
-    if len(text) > 80 or not any(c.isdigit() for c in text):
-        return None
-    bare = re.sub(r"\\(?:text|mathrm|textrm|mathtt)\s*\{([^{}]*)\}", r"\1", text)
-    bare = re.sub(r"\\[ ,;:!]|~|\u00a0|\u202f", " ", bare).replace("$", "").replace("{", "").replace(
-        "}", ""
-    ).strip().rstrip(".") + ("." if re.search(r"[aApP]\.\s?[mM]\.$", bare_end(text)) else "")
-    bare = bare.replace("\\colon", ":").replace("：", ":").strip()
-    if match := _CLOCK.fullmatch(bare):
-        hour, minute, second = int(match[1]), int(match[2]), int(match[3] or 0)
-        half = (match[4] or "").lower()
-        if minute < 60 and second < 60 and hour < 25 and (not half or 1 <= hour <= 12):
-            return Node("time", value=(hour, minute, second, half, match[3] is not None))
-    match = re.fullmatch(r"(\d{1,2})\s*([aApP])\.?\s?[mM]\.?", bare)
-    if match and 1 <= int(match[1]) <= 12:
-        return Node("time", value=(int(match[1]), 0, 0, match[2].lower(), False))
-    based = _BASED.fullmatch(bare)
-    if based and (base := _base_value(based[3])) is not None:
-        digits = (based[1] or based[2]).lower()
-        if any(c.isdigit() for c in digits) and all(int(c, 36) < base for c in digits):
-            return Node("based", value=(digits, base))
-    if _RATIO.fullmatch(bare):
-        return Node("ratio", tuple(Node("num", value=Fraction(part.strip())) for part in bare.split(":")))
-    if match := _DATE.fullmatch(bare):
-        if match[1]:
-            return Node("date", value=(int(match[1]), int(match[2]), int(match[3])))
-        return Node("date", value=(int(match[6]), int(match[4]), int(match[5])))
-    if match := _MONTH_DATE.fullmatch(bare):
-        name = (match[1] or match[5]).lower()
-        months = [
-            index + 1
-            for index, month in enumerate(_MONTHS)
-            if month == name or (len(name) >= 3 and month[:3] == name) or name == "sept" == month[:4]
-        ]
-        if months:
-            year = match[3] or match[6]
-            return Node("date", value=(int(year) if year else None, months[0], int(match[2] or match[4])))
-    return None
-
-
-def _base_value(text: str) -> int | None:
-    base = int(text) if text.isdigit() else NUMBER_WORDS.get(text, 0)
-    return base if 2 <= base <= 36 else None
-
-
-def bare_end(text: str) -> str:
-    return text.rstrip("$} \n")
 
 
 _ARITHMETIC = frozenset("add mul div pow neg fn call sum prod deg percent pm ratio".split())  # noqa: SIM905
@@ -145,91 +74,6 @@ def _words_only(tokens: list[Token]) -> list[str] | None:
         else:
             return None
     return words or None
-
-
-def read_words(words: list[str]) -> Node:
-    """Spelled numbers, else a text compared without case."""
-    lowered = [word.lower() for word in words]
-    number = spelled_number([part for word in lowered for part in word.split("-")])
-    if number is not None:
-        return number
-    return Node("text", value=" ".join(lowered))
-
-
-def spelled_number(words: list[str]) -> Node | None:
-    """`twenty one`, `three hundred and five`, `two thirds`, `minus seven`, with what follows as a noun or unit."""
-    if not words:
-        return None
-    sign = 1
-    if words[0] in ("minus", "negative") and len(words) > 1:
-        sign, words = -1, words[1:]
-    total, current, used = 0, 0, 0
-    for index, word in enumerate(words):
-        if word in NUMBER_WORDS:
-            current += NUMBER_WORDS[word]
-        elif word in SCALE_WORDS and used:
-            if word == "hundred":
-                current *= 100
-            else:
-                total += current * SCALE_WORDS[word]
-                current = 0
-        elif word == "and" and used and index + 1 < len(words) and words[index + 1] in NUMBER_WORDS:
-            pass
-        else:
-            break
-        used = index + 1
-    if (
-        used == 0
-        and words[0] in ("a", "an", "half")
-        and words[0:1] + words[1:2] in (["a", "half"], ["half"], ["a", "third"], ["a", "quarter"])
-    ):
-        part = words[1] if words[0] == "a" else words[0]
-        return Node("num", value=Fraction(sign, FRACTION_WORDS[part])) if len(words) <= 2 else None
-    if used == 0:
-        return None
-    value = Fraction(sign * (total + current))
-    rest = words[used:]
-    if rest and rest[0] in FRACTION_WORDS:
-        value /= FRACTION_WORDS[rest[0]]
-        rest = rest[1:]
-    node = Node("num", value=value)
-    return _with_words(node, rest) if rest else node
-
-
-def _with_words(node: Node, words: list[str]) -> Node:
-    """A number with the words behind it: degrees, percent, a unit, or a noun."""
-    lowered = [word.lower() for word in words]
-    if lowered[0] in ("degrees", "degree", "deg") and len(words) == 1:
-        return Node("deg", (node,))
-    if lowered[0] in ("degrees", "degree") and lowered[1:] in (["celsius"], ["fahrenheit"], ["c"], ["f"]):
-        return Node("qty", (node,), ((({"c": "celsius", "f": "fahrenheit"}.get(lowered[1], lowered[1]), 1),), ""))
-    if lowered[0] in ("percent", "percents") and len(words) == 1:
-        return Node("percent", (node,))
-    if len(words) == 1 and words[0] in CASED_UNITS:
-        return Node("qty", (node,), (((CASED_UNITS[words[0]], 1),), ""))
-    if lowered[0] in SCALE_WORDS:
-        node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[lowered[0]]))))
-        return _with_words(node, words[1:]) if len(words) > 1 else node
-    if lowered[0] == "dozen":
-        node = Node("mul", (node, Node("num", value=Fraction(12))))
-        return _with_words(node, words[1:]) if len(words) > 1 else node
-    if lowered[0] == "of" and len(words) > 1:
-        return _with_words(node, words[1:])
-    power = 1
-    if lowered[0] in ("square", "sq", "cubic") and len(words) >= 2:
-        power = 3 if lowered[0] == "cubic" else 2
-        lowered = lowered[1:]
-    if lowered[0] in UNITS and len(lowered) > 1 and lowered[1] in ("squared", "cubed"):
-        power = 2 if lowered[1] == "squared" else 3
-        lowered = [lowered[0], *lowered[2:]]
-    if lowered in (["mph"], ["kph"], ["kmh"], ["kmph"]):
-        length = "mile" if lowered == ["mph"] else "km"
-        return Node("qty", (node,), (((length, 1), ("hour", -1)), ""))
-    if len(lowered) == 3 and lowered[1] == "per" and lowered[0] in UNITS and (lowered[2] in UNITS):
-        return Node("qty", (node,), (((lowered[0], 1), (lowered[2], -1)), ""))
-    if lowered[0] in UNITS and not (len(lowered[0]) == 1 and words[0] not in CASED_UNITS):
-        return Node("qty", (node,), (((lowered[0], power),), ""))
-    return Node("qty", (node,), ((), " ".join(lowered)))
 
 
 class _Reader:
@@ -496,7 +340,7 @@ class _Reader:
                 self.take()
                 plain = False
         if plain:
-            return _with_words(node, words)
+            return with_words(node, words)
         if any(name not in UNITS for name, _ in factors):
             raise UnreadableError("an unknown unit")
         return Node("qty", (node,), (tuple(factors), ""))

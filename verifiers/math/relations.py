@@ -10,7 +10,8 @@ from flint import fmpz_poly
 from verifiers.math import ball, decide
 from verifiers.math.ball import UndefinedError, UnsupportedError
 from verifiers.math.decide import UndecidedError
-from verifiers.math.exact import Element, Field, normal_form
+from verifiers.math.exact import normal_form
+from verifiers.math.field import Element, Field
 from verifiers.math.tree import SCALARS, Node
 
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}

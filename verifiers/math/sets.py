@@ -18,7 +18,8 @@ from flint import fmpz_poly
 
 from verifiers.math import ball, decide
 from verifiers.math.ball import UnsupportedError
-from verifiers.math.exact import Field, normal_form
+from verifiers.math.exact import normal_form
+from verifiers.math.field import Field
 from verifiers.math.tree import Node
 
 INFINITY = Node("const", value="inf")
