@@ -172,6 +172,8 @@ class _Evaluation:
         low, high = exact_integer(self.of(low_node)), exact_integer(self.of(high_node))
         if low is None or high is None:
             raise UnsupportedError("a sum whose bounds are no integers")
+        if high < low - 1:
+            raise UnsupportedError("a sum that runs downwards")
         for k in range(int(low), int(high) + 1):
             self.num_terms += 1
             if self.num_terms > MAX_TERMS:

@@ -39,15 +39,16 @@ class ContradictionError(ValueError):
 def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Comparison:
     """Total: every failure to decide is an `undecided` with its reason."""
     try:
-        if _Comparer(tolerance).same(relations.tidy(gold), relations.tidy(answer)):
+        gold, answer = relations.tidy(gold), relations.tidy(answer)
+        if _Comparer(tolerance).same(gold, answer):
             return Comparison(Status.VERIFIED, "equal to the reference")
         return Comparison(Status.REFUTED, "differs from the reference")
     except ContradictionError as error:
         return Comparison(Status.MALFORMED, str(error))
-    except UndecidedError as error:
+    except (UndecidedError, UnsupportedError) as error:
+        if gold == answer:
+            return Comparison(Status.VERIFIED, "written as the reference is")
         return Comparison(Status.UNDECIDED, str(error))
-    except UnsupportedError as error:
-        return Comparison(Status.UNDECIDED, f"unsupported: {error}")
     except UndefinedError as error:
         return Comparison(Status.UNDECIDED, f"a value that does not exist: {error}")
     except RecursionError:
@@ -184,6 +185,8 @@ class _Comparer:
             return bool(other.value.lower() == words)
         if other.op in ("empty", "set") and words in _EMPTY:
             return other.op == "empty"
+        if words in ("infinity", "positive infinity", "+infinity") and decide.infinity_rank(other):
+            return decide.infinity_rank(other) == 1
         if words in _ALL_REALS and (other.op in _REAL_SETS or other.op == "group"):
             return sets.same_set(sets.real_set(other), sets.EVERYTHING)
         letters = "".join(node.value for node in letters_of(other))

@@ -113,6 +113,8 @@ class _Builder:
         bounds = [self.field.as_fraction(self.of(bound)) for bound in (low_node, high_node)]
         if any(bound is None or bound.denominator != 1 for bound in bounds):
             raise UnsupportedError("a sum whose bounds are no integers")
+        if (bounds[1] or 0) < (bounds[0] or 0) - 1:
+            raise UnsupportedError("a sum that runs downwards")
         before = self.bound.get(index.value)
         for k in range(int(bounds[0] or 0), int(bounds[1] or 0) + 1):
             self.num_terms += 1
@@ -150,6 +152,8 @@ class _Builder:
             return self._circular(name, x)
         if name in ("factorial", "binom", "gcd", "lcm", "mod", "floor", "ceil", "max", "min", "doublefactorial"):
             return self._discrete(name, values)
+        if name in ("conj", "Re", "Im") and not field.is_constant(x):
+            return field.opaque(name, x)  # symbols may stand for complex numbers there
         if name == "conj":
             return field.conjugate(x)
         if name in ("Re", "Im"):

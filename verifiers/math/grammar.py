@@ -81,6 +81,7 @@ class _Reader:
         self.tokens = [*tokens, *[tokens[-1]] * 8]  # a few ends more, so that looking ahead needs no care
         self.at = 0
         self.depth = 0
+        self.num_series = 0
         self.bars = 0
         """Absolute values open around the current place: there a bar closes, it does not multiply."""
         self.in_braces = False
@@ -361,6 +362,9 @@ class _Reader:
         if self.is_word("negative", "minus"):
             self.take()
             return Node("neg", (self.read_signed(),))
+        if self.is_word("euros", "pounds", "yen") and self.tokens[self.at + 1].kind == "num":
+            unit = self.take().text.lower()
+            return Node("qty", (self.read_signed(),), (((unit, 1),), ""))
         if self.here.kind == "word" and self.here.text == "dollars_prefix":
             self.take()
             node = self.read_signed()
@@ -705,7 +709,10 @@ class _Reader:
     def read_command(self, name: str) -> Node:
         if name == "frac":
             top = self.read_argument()
-            return Node("div", (top, self.read_argument()))
+            bottom = self.read_argument()
+            if [n.value for n in letters_of(bottom)][:1] == ["d"] and len(letters_of(bottom)) == 2:
+                return self.read_derivative(top, bottom)
+            return Node("div", (top, bottom))
         if name in ("sqrt", "surd", "cbrt"):
             return self.read_function({"surd": "sqrt"}.get(name, name))
         if name == "binom":
@@ -738,6 +745,13 @@ class _Reader:
                 letters += self.take().text
             return Node("sym", value=f"{name} {letters}")
         raise UnreadableError(f"the command \\{name}")
+
+    def read_derivative(self, top: Node, bottom: Node) -> Node:
+        """dy/dx is a name; d/dx before an expression would have to be worked out."""
+        upper = [n.value for n in letters_of(top)]
+        if len(upper) != 2 or upper[0] != "d":
+            raise UnreadableError("a derivative that is not worked out")
+        return Node("sym", value=f"d{upper[1]}/d{letters_of(bottom)[1].value}")
 
     def read_named_set(self, letter: str) -> Node:
         if letter not in ("R", "Z", "N", "Q", "C"):
@@ -826,7 +840,12 @@ class _Reader:
         if not index or low is None or high is None:
             raise UnreadableError("a sum without bounds")
         body = self.read_product()
-        return Node(name, (body, Node("sym", value=index), low, high))
+        # The index is bound: it gets a name of its own, so that i is no imaginary unit and k may be called n.
+        self.num_series += 1
+        bound = Node("sym", value=f"#{self.num_series}")
+        for old in (Node("sym", value=index), Node("const", value=index)):
+            body = _replace(body, old, bound)
+        return Node(name, (body, bound, low, high))
 
     def read_function(self, name: str) -> Node:
         exponent: Node | None = None
@@ -907,6 +926,12 @@ def letters_of(node: Node) -> list[Node]:
         left, right = (letters_of(arg) for arg in node.args)
         return [*left, *right] if left and right else []
     return []
+
+
+def _replace(node: Node, old: Node, new: Node) -> Node:
+    if node == old:
+        return new
+    return Node(node.op, tuple(_replace(arg, old, new) for arg in node.args), node.value) if node.args else node
 
 
 def _add(left: Node, right: Node) -> Node:

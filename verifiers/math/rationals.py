@@ -92,7 +92,13 @@ def _function(name: str, parts: list[Fraction]) -> Fraction | None:
 def _series(node: Node, bound: Mapping[str, Fraction]) -> Fraction | None:
     body, index, *ends = node.args
     low, high = (small_rational(end, bound) for end in ends)
-    if low is None or high is None or low.denominator != 1 or high.denominator != 1 or high - low > MAX_TERMS:
+    if (
+        low is None
+        or high is None
+        or low.denominator != 1
+        or high.denominator != 1
+        or not -1 <= high - low <= MAX_TERMS
+    ):
         return None
     result = Fraction(0 if node.op == "sum" else 1)
     for k in range(int(low), int(high) + 1):

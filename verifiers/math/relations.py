@@ -20,7 +20,7 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 def tidy(node: Node) -> Node:
     """One shape for what is written in several: signs expanded, (x,y)=(1,2) and x=1,2 taken apart, 5 = x turned."""
     node = expand_signs(node)
-    if any(n.op == "matrix" for n in node.args):
+    if any(n.op in ("matrix", "group") for n in node.args):
         node = _matrix_arithmetic(node)
     if node.op == "rel" and node.value == ("=",):
         left, right = node.args
@@ -59,20 +59,20 @@ def tidy(node: Node) -> Node:
 
 
 def _matrix_arithmetic(node: Node) -> Node:
-    """A matrix times or over a scalar, and its negative, as a matrix."""
+    """A matrix or vector times or over a scalar, and its negative, as one matrix or vector."""
     if node.op == "neg":
         return _map_cells(node.args[0], lambda cell: Node("neg", (cell,)))
     if node.op in ("mul", "div") and len(node.args) == 2:
         left, right = node.args
-        if left.op == "matrix" and right.op in SCALARS:
+        if left.op in ("matrix", "group") and right.op in SCALARS:
             return _map_cells(left, lambda cell: Node(node.op, (cell, right)))
-        if right.op == "matrix" and left.op in SCALARS and node.op == "mul":
+        if right.op in ("matrix", "group") and left.op in SCALARS and node.op == "mul":
             return _map_cells(right, lambda cell: Node("mul", (left, cell)))
     return node
 
 
 def _map_cells(matrix: Node, change: Callable[[Node], Node]) -> Node:
-    return Node("matrix", tuple(change(cell) for cell in matrix.args), matrix.value)
+    return Node(matrix.op, tuple(change(cell) for cell in matrix.args), matrix.value)
 
 
 def is_name(node: Node) -> bool:

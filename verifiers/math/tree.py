@@ -48,8 +48,8 @@ class Node:
             stack.extend(node.args)
 
     def symbols(self) -> frozenset[str]:
-        """Names of the free symbols."""
-        return frozenset(node.value for node in self.walk() if node.op == "sym")
+        """Names of the free symbols; `#1` and so on are the bound indices of sums."""
+        return frozenset(node.value for node in self.walk() if node.op == "sym" and node.value[0] != "#")
 
 
 def show(node: Node) -> str:

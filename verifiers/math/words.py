@@ -104,7 +104,7 @@ _TABLE: dict[str, dict[str, Fraction | int]] = {
     "month": {"month": 1, "year": 12, "yr": 12, "decade": 120, "century": 1200},
     "volume": {
         "l": _F(1, 1000), "liter": _F(1, 1000), "litre": _F(1, 1000), "ml": _F(1, 10**6), "milliliter": _F(1, 10**6),
-        "millilitre": _F(1, 10**6), "cc": _F(1, 10**6), "gallon": _F(3785411784, 10**12), "quart": _F(3785411784, 4 * 10**12),
+        "millilitre": _F(1, 10**6), "cc": _F(1, 10**6), "gallon": _F(3785411784, 10**12), "gal": _F(3785411784, 10**12), "quart": _F(3785411784, 4 * 10**12),
         "pint": _F(3785411784, 8 * 10**12), "cup": _F(3785411784, 16 * 10**12),
     },
     "dollar": {"dollar": 1, "usd": 1, "buck": 1, "cent": _F(1, 100), "penny": _F(1, 100), "pennie": _F(1, 100), "¢": _F(1, 100)},
