@@ -1,8 +1,8 @@
 """Every attack, with the syntax policy and without it: the audit alone must hold.
 
 One attack a file in `adversarial/`. Its first line is a comment with the problem it is aimed at and the statuses
-expected with the policy on (`policy`) and off (`audit`); `|` separates statuses where time decides. A sound proof beside an
-attack that the audit has no reason to see is `verified` without the policy.
+expected with the policy on (`policy`) and off (`audit`); `|` separates statuses where time decides. A sound proof
+beside an attack that the audit has no reason to see is `verified` without the policy.
 """
 
 from __future__ import annotations

@@ -20,13 +20,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from verifiers.lean.prepared import Prepared
+from verifiers.sandbox.cgroups import Group
 from verifiers.sandbox.room import Room, SandboxedProcess, library_symlinks, shared_libraries, start
 from verifiers.types import Json
 
 EMBEDDED = Path(__file__).resolve().parent / "embedded"
 START_TIMEOUT_S = 120.0  # 4 s on an idle machine; the first start after boot reads 380 MB
 MAX_ANSWER_BYTES = 512 << 20
-_STACK_MB = 512  # reserved by worker.js for the thread Lean runs in; counted by per-process limits, rarely touched
+_SCRIPT_HEAP_MB = 1024
+_RESERVED_MB = 3072
+# Address space that the runtime reserves and mostly never touches: the module's memory up to its maximum of 2 GB, and a
+# deep stack. A per-process limit counts it, a control group does not.
 
 
 class ProcessError(RuntimeError):
@@ -167,6 +171,7 @@ def _start(settings: Settings, role: str) -> SandboxedProcess:
     room = Room(
         argv=(
             "/lean/node",
+            f"--max-old-space-size={_SCRIPT_HEAP_MB}",
             "/lean/worker/worker.js",
             configuration(settings, role, "/lean/module", "/lean/module/library"),
         ),
@@ -179,9 +184,13 @@ def _start(settings: Settings, role: str) -> SandboxedProcess:
         symlinks=library_symlinks(),
         tmp_mb=0,
         cwd="/",
-        memory_mb=settings.memory_mb + _STACK_MB,
+        memory_mb=settings.memory_mb + _RESERVED_MB,
     )
-    return start(room, stdin=subprocess.PIPE, stdout=subprocess.PIPE, allow_unprotected=settings.allow_unprotected)
+    process = start(room, stdin=subprocess.PIPE, stdout=subprocess.PIPE, allow_unprotected=settings.allow_unprotected)
+    if process.cgroup:
+        with contextlib.suppress(OSError):
+            Group(*process.cgroup).limit(settings.memory_mb << 20, room.processes)
+    return process
 
 
 def configuration(settings: Settings, role: str, module_dir: str, library_dir: str) -> str:

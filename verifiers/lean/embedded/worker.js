@@ -21,6 +21,7 @@ const { inspector } = require('./policy.js');
 // Deep recursion of Lean's runs on the native stack. Only a thread's size is ours to choose: raising the process's limit
 // would give every thread of Node's as much.
 const STACK_MB = 512;
+const SCRIPT_HEAP_MB = 1024;
 const MAX_HEADERS = 64; // their states are immortal; the supervisor recycles us above this
 const MAX_REFERENCES = 4096;
 const VACUITY_HEARTBEATS = 2000;
@@ -202,7 +203,7 @@ function fail(error, code) {
 function forward() {
   const worker = new Worker(__filename, {
     workerData: JSON.parse(process.argv[2]),
-    resourceLimits: { stackSizeMb: STACK_MB },
+    resourceLimits: { stackSizeMb: STACK_MB, maxOldGenerationSizeMb: SCRIPT_HEAP_MB },
   });
   worker.on('error', (error) => fail(error, 72));
   worker.on('exit', (code) => process.exit(code));
