@@ -183,8 +183,7 @@ class LeanChecker:
                 break
         if len(findings) > 1 and _is_guess(sources[0]) and all(map(_is_gibberish, findings)):
             return _Finding(Status.MALFORMED, "not Lean", findings[0].evidence)
-        # A reading that Lean could parse says more than one it could not.
-        return next((f for f in findings if f.evidence.get("phase") != "parse"), findings[0])
+        return max(findings, key=_how_telling)
 
     def _try(self, pool: Pool, reference: Reference, source: Source, limits: Limits) -> _Finding:
         for attempt in (1, 2):
@@ -279,6 +278,16 @@ def _digest(problem: Problem, text: str, limits: Limits) -> bytes:
 
 def _is_guess(source: Source) -> bool:
     return source.form in ("tactics", "term")
+
+
+def _how_telling(finding: _Finding) -> int:
+    """Of a text's readings, the one that came furthest says most; the first one, if equal."""
+    error = finding.evidence.get("error")
+    if error is None:
+        return 3 if finding.status is not Status.MALFORMED else 0
+    if "has already been declared" in error["message"]:
+        return 0
+    return 1 if finding.evidence.get("phase") == "parse" else 2
 
 
 def _is_gibberish(finding: _Finding) -> bool:

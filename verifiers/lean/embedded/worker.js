@@ -195,7 +195,8 @@ async function main() {
 }
 
 function fail(error, code) {
-  send({ fatal: String((error && error.stack) || error).slice(0, 2000) });
+  const shown = (error && (error.stack || error.message || error.name)) || error;
+  send({ fatal: String(shown).slice(0, 2000) });
   process.exit(code);
 }
 
