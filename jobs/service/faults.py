@@ -11,6 +11,7 @@ import http
 import json
 import logging
 import math
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -103,13 +104,27 @@ def install(app: fastapi.FastAPI) -> None:
     @app.exception_handler(starlette.exceptions.HTTPException)
     async def on_http(request: fastapi.Request, error: starlette.exceptions.HTTPException) -> fastapi.Response:
         kind = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return Fault(error.status_code, kind, str(error.detail), headers=error.headers).response()
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(methods_at(app, request)))
+        return Fault(error.status_code, kind, str(error.detail), headers=headers).response()
 
     @app.exception_handler(Exception)
     async def on_unexpected(request: fastapi.Request, error: Exception) -> fastapi.Response:
         incident = uuid.uuid4().hex[:12]
         log.error("incident %s: %s %s", incident, request.method, request.url.path, exc_info=error)
         return Fault(500, "internal", f"an unexpected fault, logged as incident {incident}").response()
+
+
+def methods_at(app: fastapi.FastAPI, request: fastapi.Request) -> set[str]:
+    """Every method of the request's path; Starlette's own 405 names those of the first route that fits only."""
+    documented = app.openapi()["paths"]
+    found: set[str] = set()
+    for template, operations in documented.items():
+        pattern = re.sub(r"\\{[^/]+\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, request.url.path):
+            found.update(method.upper() for method in operations)
+    return found
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

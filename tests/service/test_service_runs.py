@@ -112,6 +112,7 @@ async def test_a_run_starts_once_is_seen_by_its_owner_only_and_stops(root: Path,
     assert config.problems.files == [str(root / "set.jsonl")] and config.resources.replicas == 3
     assert (await ann.post("/v1/runs", json={"config": CONFIG})).status_code == 409
     assert (await ann.get("/v1/runs/r1")).json()["state"] == "running"
+    assert (await ann.put("/v1/runs/r1")).headers["allow"] == "DELETE, GET"
     for path in ("r1", "ann.r1"):
         assert (await bob.get(f"/v1/runs/{path}")).status_code == 404
         assert (await bob.delete(f"/v1/runs/{path}")).status_code == 404
