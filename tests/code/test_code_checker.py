@@ -1,10 +1,13 @@
 """Verdicts of the code checker in its three modes, on programs that mean well."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from verifiers.code.checker import CodeChecker
+from verifiers.sandbox.room import SandboxError, Tier
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 
 LIMITS = Limits(wall_s=20.0, cpu_s=10.0, memory_mb=512, output_kb=2048)
@@ -76,3 +79,104 @@ def test_cpu_limit(checker: CodeChecker) -> None:
 def test_malformed(checker: CodeChecker) -> None:
     for text in ("", "I do not know.", "```python\ndef gcd(a, b:\n```", "x" * 2_000_000):
         assert check(checker, GCD, text).status is Status.MALFORMED
+
+
+def test_assert_mode_names_the_first_failure(checker: CodeChecker) -> None:
+    reference = problem(mode="assert", test_list=["assert double(2) == 4", "assert double([1]) == [1, 1]"])
+    assert check(checker, reference, "def double(x): return x + x").status is Status.VERIFIED
+    wrong = check(checker, reference, "def double(x): return 4")
+    assert wrong.status is Status.REFUTED
+    failure = wrong.evidence["first_failure"]
+    assert (failure["input"], failure["expected"], failure["got"]) == ("double([1])", "[1, 1]", "4")
+
+
+def test_assert_mode_with_classes_callbacks_and_exceptions(checker: CodeChecker) -> None:
+    test = """
+import math
+stack = Stack()
+stack.push(3)
+stack.push([4])
+assert len(stack) == 2
+assert stack.pop() == [4]
+assert stack.size == 1
+assert apply(lambda x: x * 2, [1, 2]) == [2, 4]
+try:
+    apply(None, [1])
+    assert False
+except TypeError as error:
+    assert "callable" in str(error)
+items = [3, 1, 2]
+assert sort_in_place(items) is None
+assert items == [1, 2, 3]
+assert math.isclose(third(), 1 / 3)
+"""
+    code = """
+class Stack:
+    def __init__(self):
+        self.items = []
+    def push(self, x):
+        self.items.append(x)
+    def pop(self):
+        return self.items.pop()
+    def __len__(self):
+        return len(self.items)
+    @property
+    def size(self):
+        return len(self.items)
+
+def apply(f, xs):
+    return [f(x) for x in xs]
+
+def sort_in_place(xs):
+    xs.sort()
+
+def third():
+    return 1 / 3
+"""
+    verdict = check(checker, problem(mode="assert", test=test), code)
+    assert verdict.status is Status.VERIFIED, verdict
+
+
+def test_objects_of_the_candidate_can_not_decide(checker: CodeChecker) -> None:
+    code = "class V:\n    def __init__(self, x): pass\n    def __eq__(self, other): return True\n"
+    code += "def double(v): return V(0)"
+    verdict = check(checker, problem(mode="assert", test_list=["assert double(V(1)) == V(2)"]), code)
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
+
+
+def test_time_limit_of_the_problem(checker: CodeChecker) -> None:
+    slow = problem(mode="stdin", tests=[{"input": "", "output": ""}], time_limit_s=0.3)
+    verdict = check(checker, slow, "import time\ntime.sleep(30)")
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "time limit")
+    assert verdict.seconds < 20
+
+
+def test_many_threads_share_two_slots() -> None:
+    checker = CodeChecker(num_workers=2)
+    texts = [f"a, b = map(int, input().split())\nprint(a + b + {i % 2})" for i in range(24)]
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            verdicts = list(pool.map(lambda text: check(checker, SUM, text), texts))
+    finally:
+        checker.close()
+    assert [v.status for v in verdicts] == [Status.VERIFIED, Status.REFUTED] * 12
+
+
+def test_a_broken_slot_is_replaced(checker: CodeChecker) -> None:
+    right = "a, b = map(int, input().split())\nprint(a + b)"
+    assert check(checker, SUM, right).status is Status.VERIFIED
+    for process in psutil.Process().children():
+        process.kill()
+    assert check(checker, SUM, right).status is Status.VERIFIED
+
+
+def test_unprotected_needs_consent(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SandboxError, match="allow_unprotected"):
+        CodeChecker(tier=Tier("none"))
+    checker = CodeChecker(tier=Tier("none"), allow_unprotected=True)
+    try:
+        assert "WITHOUT ANY PROTECTION" in capfd.readouterr().err
+        verdict = check(checker, GCD, "from math import gcd")
+        assert (verdict.status, verdict.evidence["tier"]) == (Status.VERIFIED, "none")
+    finally:
+        checker.close()

@@ -271,7 +271,9 @@ def _from_completion(text: str, prompt: str, entry_point: str) -> Program | None
         else:
             lines = ["    " + line for line in lines]
     ends = [i for i in range(1, len(lines)) if lines[i][:1].strip()]
-    for end in [len(lines), *reversed(ends[:_MAX_TRIES])]:
+    # What follows the body at the margin and defines nothing is babble: examples, tests, the next prompt.
+    babble = [i for i in ends if not _CODE_START.match(lines[i])][:1]
+    for end in [*babble, len(lines), *reversed(ends[:_MAX_TRIES])]:
         source = prompt.rstrip() + "\n" + "\n".join(lines[:end]) + "\n"
         tree = parse(source)
         if tree is not None and _resolve(tree, entry_point) is not None:
