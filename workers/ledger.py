@@ -25,7 +25,7 @@ from workers.records import sample_seed
 from workers.resume import DurableRow
 from workers.sampling.agenda import Agenda
 from workers.sampling.budget import Budget
-from workers.sampling.plan import Plan
+from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
 from workers.sampling.state import OUTCOME_OF_STATUS, Outcome, ProblemState
 from workers.verifier import error_verdict
@@ -387,9 +387,13 @@ class Ledger:
             self.totals.saved_tokens += max(0, int(mean) - row.completion_tokens)
             self._count(None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
         problem = flight.problem
-        if problem.held is None:
-            problem.held = []
-        problem.held.append(flight)
+        if problem.state.settled == BUDGET:
+            # A row would use the index up; without one, a resume with a larger budget draws it again.
+            self._forget_bundle(flight)
+            self._drop(flight)
+        else:
+            problem.held = problem.held or []
+            problem.held.append(flight)
         self._close_if_done(problem)
 
     # Checks.

@@ -65,8 +65,11 @@ def list_parts(storage: Storage, stream: str = "") -> list[PartName]:
 def encode_part(table: pa.Table) -> bytes:
     """Parquet bytes with a token of their own, so that no two writes are equal by chance."""
     metadata = {**(SAMPLE_SCHEMA.metadata or {}), b"proofmill.part": uuid.uuid4().hex.encode()}
+    table = table.replace_schema_metadata(metadata)
     sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
+        if len(table):  # an empty row group, as a fence would have it, makes `datasets` fail
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
     return sink.getvalue()
 
 

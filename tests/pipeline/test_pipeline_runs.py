@@ -99,6 +99,8 @@ def test_a_token_budget_is_a_hard_ceiling_and_can_be_raised(make_batch: Any) -> 
     outcome = batch.run()
     assert "budget.tokens" in outcome.summary["stopped"] and not outcome.summary["complete"]
     assert 1000 < sum(row["completion_tokens"] for row in batch.rows()) <= 1500
+    # An aborted row would use its index up for good.
+    assert all(row["status"] for row in batch.rows())
     outcome = batch.run(budget={**batch.settings().budget, "tokens": 0})
     assert outcome.summary["complete"] and sum(keys_of(batch.rows()).values()) == 400
 

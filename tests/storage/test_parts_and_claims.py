@@ -93,6 +93,12 @@ def test_globbing_readers_see_committed_rows_only(storage: Storage) -> None:
     if not storage.uri.startswith("s3"):
         assert duckdb.sql(f"select count(*) from '{path}/samples/*.parquet'").fetchall() == [(2,)]
         assert len(list_parts(storage)) == 2  # the part and the fence
+        import datasets
+
+        loaded = datasets.load_dataset(
+            "parquet", data_files=f"{path}/samples/*.parquet", split="train", cache_dir=f"{path}/cache"
+        )
+        assert len(loaded) == 2
 
 
 def test_a_live_owner_is_respected(storage: Storage) -> None:
