@@ -131,7 +131,7 @@ class _Comparer:
         sides = list(answer.args)
         if named is not None and len(sides) == 2 and set(answer.value) == {"="}:
             return named[1] if kind(gold) in _VALUE_KINDS else answer
-        if kind(gold) not in _VALUE_KINDS:
+        if kind(gold) not in _VALUE_KINDS or (gold.op in ("list", "set") and _is_to_solve(answer)):
             return answer
         if "~" in answer.value:
             return self.before_rounding(gold, answer)
@@ -264,6 +264,9 @@ class _Comparer:
         return any(map(_must_be_real_set, (gold, answer))) and all(map(_may_be_real_set, (gold, answer)))
 
     def relations(self, gold: Node, answer: Node) -> bool:
+        for equation, values in ((gold, answer), (answer, gold)):
+            if _is_to_solve(equation) and values.op in ("list", "set", "empty") and not values.symbols():
+                return sets.same_set(sets.real_set(equation), sets.real_set(Node("set", values.args)))
         left, right = relations.assignment(gold), relations.assignment(answer)
         if left is not None and right is not None:
             if left[0] == right[0]:
@@ -425,6 +428,11 @@ _ALL_REALS = frozenset(
 
 def kind(node: Node) -> str:
     return "scalar" if node.op in SCALARS else node.op
+
+
+def _is_to_solve(node: Node) -> bool:
+    """An equation in one unknown that is not just its value: x^2 = 4."""
+    return node.op == "rel" and node.value == ("=",) and len(node.symbols()) == 1 and relations.assignment(node) is None
 
 
 def _integer(value: int) -> Node:

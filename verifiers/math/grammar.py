@@ -35,6 +35,10 @@ def read(text: str) -> Node:
     if special is not None:
         return special
     tokens = tokenize(text)
+    while tokens[0].text == "Rightarrow":
+        tokens = tokens[1:]
+    while len(tokens) > 1 and tokens[-2].text == "newline":
+        tokens = [*tokens[:-2], tokens[-1]]
     if len(tokens) == 1:
         raise UnreadableError("empty")
     words = _words_only(tokens)

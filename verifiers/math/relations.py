@@ -31,7 +31,7 @@ def tidy(node: Node) -> Node:
         if left.op == "group" and right.op == "list":
             return right
         if right.op == "list":
-            return Node("list", tuple(tidy(Node("rel", (left, item), ("=",))) for item in right.args), right.value)
+            return tidy(Node("list", tuple(Node("rel", (left, item), ("=",)) for item in right.args), right.value))
         if right.op == "sym" and not left.symbols() and left.op != "sym":
             return Node("rel", (right, left), ("=",))
     if node.op == "rel" and node.value == ("in",) and node.args[0].op in ("sym", "group") and node.args[1].op == "set":

@@ -72,6 +72,7 @@ def with_words(node: Node, words: list[str]) -> Node:
         node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[lowered[0]]))))
         return with_words(node, words[1:]) if len(words) > 1 else node
     if lowered[0] == "dozen":
+        node = Node("num", value=Fraction(1)) if node == Node("sym", value="a") else node
         node = Node("mul", (node, Node("num", value=Fraction(12))))
         return with_words(node, words[1:]) if len(words) > 1 else node
     if lowered[0] == "of" and len(words) > 1:

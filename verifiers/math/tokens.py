@@ -112,7 +112,7 @@ _TEXT_COMMANDS = frozenset(
 _FONT_COMMANDS = frozenset(
     words_of(
         """
-    mathbf boldsymbol bm mathit mathcal mathfrak vec hat tilde underline color textcolor boxed fbox
+    mathbf boldsymbol bm mathit mathcal mathfrak vec hat tilde underline large Large LARGE small therefore color textcolor boxed fbox
     """
     )
 )
