@@ -120,6 +120,12 @@ def test_a_matcher_in_the_statement_may_have_another_name(lean: LeanChecker) -> 
     assert verdict.status is Status.VERIFIED, verdict
 
 
+def test_a_theorem_of_the_header_is_not_taken_for_the_problem(lean: LeanChecker) -> None:
+    stated = problem("theorem t : 1 = 1", "theorem A.t : True := trivial\nnamespace Longer")
+    assert lean.verify(stated, "rfl").status is Status.VERIFIED
+    assert lean.verify(stated, "theorem A.t : True := trivial").status is not Status.VERIFIED
+
+
 def test_vacuous_statements_are_flagged(lean: LeanChecker) -> None:
     verdict = lean.verify(problem("theorem t (n : Nat) (h : n < n) : n = 37"), "by omega")
     assert verdict.status is Status.VERIFIED

@@ -63,14 +63,11 @@ exports.auditor = (session) => {
     if (differs) return { ok: false, reason: 'statement', detail: differs };
 
     // 1. Axioms, from the exported terms alone.
-    const declared = new Set();
     const axioms = new Set();
     const forbidden = new Set();
     const headerAxioms = new Set();
     const display = (n) => componentsOf(candidate.names, n).map((c) => (typeof c === 'string' ? c : c.n)).join('.');
     for (const d of candidate.declarations) {
-      declared.add(d.n);
-      for (const t of d.types || []) declared.add(t.n);
       if (d.k === 'axiom') (compared.headerAxiom(d.n) ? headerAxioms : forbidden).add(display(d.n));
     }
     const asked = new Set();
@@ -81,7 +78,7 @@ exports.auditor = (session) => {
       asked.add(n);
       const k = nameKey(candidate.names, n);
       if (COMPILER_TRUST.has(k)) forbidden.add(display(n));
-      else if (!declared.has(n) && libraryKind(componentsOf(candidate.names, n)) === 'axiom')
+      else if (libraryKind(componentsOf(candidate.names, n)) === 'axiom')
         (STANDARD_AXIOMS.has(k) ? axioms : forbidden).add(display(n));
     }
     if (forbidden.size) return { ok: false, reason: 'axioms', axioms: [...forbidden].slice(0, 20) };

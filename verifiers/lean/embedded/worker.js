@@ -24,6 +24,7 @@ const STACK_MB = 512;
 const SCRIPT_HEAP_MB = 1024;
 const MAX_HEADERS = 64; // their states are immortal; the supervisor recycles us above this
 const MAX_REFERENCES = 4096;
+const THEOREM = 2; // tag of ConstantInfo.thmInfo
 const VACUITY_HEARTBEATS = 2000;
 const VACUITY_PROOF = 'by\n  exfalso\n  first | contradiction | omega | simp_all | grind';
 
@@ -55,14 +56,16 @@ async function main() {
   const session = await open(settings);
   if (session.startupErrors.length) throw new Error(session.startupErrors[0].text);
   const { lean, root, elaborate, constants } = session;
-  const headers = new Map([['', { state: root, errors: [] }]]);
+  const headers = new Map([['', { state: root, errors: [], known: new Set() }]]);
   const references = new Map();
   const { audit } = auditor(session);
 
   function headerState(header) {
     if (!headers.has(header)) {
       const { state, messages } = elaborate(header, root, null, null);
-      headers.set(header, { state: lean.persist(state), errors: messages.filter(isError) });
+      const { kernel, byKey } = constants(state);
+      headers.set(header, { state: lean.persist(state), errors: messages.filter(isError), known: new Set(byKey.keys()) });
+      lean.dec(kernel);
     }
     return headers.get(header);
   }
@@ -79,7 +82,7 @@ async function main() {
       if (error) return { ok: false, reason: 'statement', message: error };
       const stated = [];
       for (const [k, info] of byKey) {
-        if (lean.tag(info) !== 2) continue;
+        if (lean.tag(info) !== THEOREM || before.known.has(k)) continue;
         const components = lean.name(lean.field(lean.field(lean.field(info, 0), 0), 0));
         const shown = display(components);
         if (shown === name || shown.endsWith('.' + name)) stated.push({ k, components, shown });
