@@ -6,15 +6,16 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 
-from jobs.config import ConfigError
+from jobs.config import ConfigError, load_config
 from jobs.service.access import Access, Admission, Bucket
 from jobs.service.app import Gateway, build_app
 from jobs.service.faults import Fault
-from jobs.service.settings import Token, check_service_config, new_token, token_digest
+from jobs.service.settings import Token, check_service_config, load_service_config, new_token, token_digest
 from jobs.service.verifying import Check, Checked, VerifierLost, check_all, encode
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 
@@ -357,3 +358,12 @@ def test_settings_refuse_an_open_door_and_bad_tokens() -> None:
         check_service_config({"server": {"prt": 1}}, "s.toml")
     token, lines = new_token("a")
     assert token not in lines and token_digest(token) in lines
+
+
+def test_shipped_configs_load() -> None:
+    paths = list(Path("configs/service").glob("*.toml"))
+    assert paths
+    for path in paths:
+        config = load_service_config(path)
+        if config.solve.config:
+            load_config(config.solve.config, config.solve.overrides)
