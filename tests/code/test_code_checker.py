@@ -180,3 +180,45 @@ def test_unprotected_needs_consent(capfd: pytest.CaptureFixture[str]) -> None:
         assert (verdict.status, verdict.evidence["tier"]) == (Status.VERIFIED, "none")
     finally:
         checker.close()
+
+
+@pytest.mark.parametrize(
+    "way", ["f._ask('attribute', '__globals__')", "f._ask('attribute', '__builtins__')", "f.__code__"]
+)
+def test_a_callback_can_be_called_and_nothing_else(checker: CodeChecker, way: str) -> None:
+    """Through a function's attributes the candidate would reach the test program's own process."""
+    reference = problem(mode="assert", test_list=["assert apply(lambda x: x + 1, 1) == 2"])
+    assert check(checker, reference, "def apply(f, x): return f(x)").status is Status.VERIFIED
+    code = f"def apply(f, x):\n    {way}\n    return f(x)"
+    assert check(checker, reference, code).status is Status.REFUTED
+
+
+def test_a_raised_stop_iteration_ends_no_loop_of_the_test(checker: CodeChecker) -> None:
+    test = "assert one(0) == 1\nfor got in map(one, [1, 2]):\n    assert got == 1"
+    code = "def one(x):\n    if x: raise StopIteration\n    return 1"
+    assert check(checker, problem(mode="assert", test=test), code).status is Status.REFUTED
+
+
+@pytest.mark.parametrize("field", ["raised", "not_plain", "value"])
+def test_absurd_answers_are_refuted(checker: CodeChecker, field: str) -> None:
+    code = f"""
+import json, os, struct
+
+def gcd(a, b):
+    body = json.dumps({{"{field}": {{"$int": hex(1 << 100_000)}}, "message": {{"$int": hex(1 << 100_000)}}}}).encode()
+    for fd in range(3, 16):
+        try:
+            os.write(fd, struct.pack("=I", len(body)) + body)
+        except OSError:
+            pass
+    os._exit(0)
+"""
+    assert check(checker, GCD, code).status is Status.REFUTED
+
+
+def test_names_of_standard_modules(checker: CodeChecker) -> None:
+    """`math.` in a test is the real one, whatever the candidate has under that name; `copy(…)` is the candidate's function."""
+    reference = problem(mode="assert", test_list=["assert math.fabs(copy(2.0) - 2.0) < 1e-9"])
+    assert check(checker, reference, "def copy(x): return x").status is Status.VERIFIED
+    forged = "class math:\n    @staticmethod\n    def fabs(x): return 0\ndef copy(x): return 7.0"
+    assert check(checker, reference, forged).status is Status.REFUTED

@@ -14,10 +14,11 @@ from __future__ import annotations
 import ast
 import builtins
 import socket
+import sys
 from typing import Any
 
 from verifiers.code import extraction
-from verifiers.code.evidence import Outcome, cut, describe_exit, limit
+from verifiers.code.evidence import Outcome, cut, describe_exit, limit, show
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference
 from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits
@@ -42,6 +43,12 @@ def _free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
     return sorted(extraction.used_names(test) - known - set(dir(builtins)) - {"__name__"})
 
 
+def _modules(names: list[str], test: ast.Module, entry_point: str) -> list[str]:
+    """Standard modules that the test uses without importing them (graders often have); a name it calls is a function."""
+    called = {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    return [name for name in names if name in sys.stdlib_module_names and name not in called and name != entry_point]
+
+
 def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, deadline: Deadline) -> Outcome:
     """Raises SandboxError."""
     preamble = extraction.preamble(reference.prompt, reference.entry_point)
@@ -59,6 +66,7 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         "code": reference.program,
         "preamble": preamble,
         "names": names,
+        "modules": _modules(names, test, reference.entry_point),
         "limits": cell_limits(limits),
     }
     candidate_job = {
@@ -115,13 +123,13 @@ def _not_loaded(answer: Any, evidence: dict[str, Any]) -> Outcome:
     raised = answer.get("raised") if type(answer) is dict else None
     if raised == "MemoryError":
         return limit(Stop.MEMORY, evidence)
-    got = f"raised {raised}: {answer.get('message', '')}" if raised else "an answer outside the protocol"
+    got = f"raised {show(raised)}: {show(answer.get('message', ''))}" if raised else "an answer outside the protocol"
     return Outcome(Status.REFUTED, "runtime error", {**evidence, "first_failure": {"got": cut(got)}})
 
 
 def _verdict(report: Any, ended: CellGoneError | None, evidence: dict[str, Any]) -> Outcome:
     if type(report) is not dict:
-        return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(repr(report))})
+        return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": show(report)})
     if "unsupported" in report:
         return Outcome(
             Status.UNDECIDED, "test can not be separated", {**evidence, "detail": cut(report["unsupported"])}

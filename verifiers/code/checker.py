@@ -84,6 +84,8 @@ class CodeChecker:
             outcome = Outcome(Status.ERROR, "sandbox failure", {"detail": str(error)[:500]})
         except ValueError as error:
             outcome = Outcome(Status.ERROR, "unusable reference", {"detail": str(error)[:500]})
+        except Exception as error:  # a verdict is owed whatever happens; this one is retried and counted
+            outcome = Outcome(Status.ERROR, "checker failure", {"detail": f"{type(error).__name__}: {error}"[:500]})
         evidence = {**outcome.evidence, "tier": str(self.tier)}
         seconds = time.monotonic() - began
         return Verdict(outcome.status, outcome.reason, evidence, self.name, self.version, seconds, limits)

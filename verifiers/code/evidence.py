@@ -33,7 +33,8 @@ def cut(text: str, cap: int = MAX_CHARS) -> str:
 
 
 def show(value: Any) -> str:
-    return cut(value if isinstance(value, str) else repr(value))
+    """Text as it is, anything else as its repr."""
+    return cut(value) if isinstance(value, str) else show_value(value)
 
 
 def show_value(value: Any) -> str:

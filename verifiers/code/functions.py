@@ -13,7 +13,7 @@ import itertools
 from typing import Any
 
 from verifiers.code import extraction, values
-from verifiers.code.evidence import Outcome, describe_exit, limit, show_value
+from verifiers.code.evidence import Outcome, describe_exit, limit, show, show_value
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference, Test
 from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits
@@ -134,10 +134,10 @@ def _problem_of(answer: Any, wanted: str) -> str:
     if wanted in answer:
         return ""
     if "not_plain" in answer:
-        return f"returned a value that is not plain data: {answer['not_plain']}"
+        return f"returned a value that is not plain data: {show(answer['not_plain'])}"
     if "raised" in answer:
         line = f" (line {answer['line']})" if type(answer.get("line")) is int else ""
-        return f"raised {answer['raised']}: {answer.get('message', '')}{line}"
+        return f"raised {show(answer['raised'])}: {show(answer.get('message', ''))}{line}"
     return "an answer outside the protocol"
 
 

@@ -11,7 +11,6 @@ import ast
 import builtins
 import importlib
 import socket
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +63,9 @@ class Session:
     def _serve(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call back from the candidate to a function that the test has passed to it."""
         number, operation = target
+        if operation not in ("call", "iter", "next"):
+            # Attributes would lead it through a function's globals into this process.
+            raise TypeError("what a test passes can be called or iterated over, nothing else")
         return peers.operate(self.peer.own(number), operation, args, kwargs)
 
     def ask(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -76,7 +78,7 @@ class Session:
             self.gone = f"an answer outside the protocol: {error}"[:300]
             raise peers.CandidateGoneError(self.gone) from error
         if "raised" in answer:
-            raise self._exception(answer)
+            raise self._exception(answer, stops=type(target) is list and target[1] == "next")
         if "value" not in answer:
             self.gone = "an answer outside the protocol"
             raise peers.CandidateGoneError(self.gone)
@@ -88,17 +90,23 @@ class Session:
         return answer["value"]
 
     @staticmethod
-    def _exception(answer: dict[str, Any]) -> BaseException:
-        """A builtin exception like the one raised over there; never one that could end or skip the test program."""
-        message = str(answer.get("message", ""))
+    def _exception(answer: dict[str, Any], stops: bool = False) -> BaseException:
+        """A builtin exception like the one raised over there; never one that could end or skip the test program.
+
+        `stops`: StopIteration is the answer of an iterator; elsewhere it would end a loop of the test's over `map`.
+        """
+        message = answer.get("message")
+        message = message if type(message) is str else ""
         for name in answer.get("bases", []):
             kind = getattr(builtins, name, None) if type(name) is str else None
+            if name in ("StopIteration", "StopAsyncIteration") and not stops:
+                continue
             if isinstance(kind, type) and issubclass(kind, Exception):
                 try:
                     return kind(message)
                 except TypeError:
                     continue
-        return RuntimeError(f"{answer['raised']}: {message}")
+        return RuntimeError(message)
 
     def stand_in(self, name: str) -> Callable[..., Any]:
         def candidate(*args: Any, **kwargs: Any) -> Any:
@@ -131,13 +139,13 @@ class Session:
             self.failure = {"assert": text, **self.last_call, **shown}
         raise _Failed(self.failure)
 
-    def report(self, source: str, preamble: str, names: list[str]) -> dict[str, Any]:
+    def report(self, source: str, preamble: str, names: list[str], modules: list[str]) -> dict[str, Any]:
         """Runs the test program; `{"passed"}`, `{"failed"}` or `{"unsupported"}`."""
         scope: dict[str, Any] = {"__name__": "__test__", "__builtins__": builtins}
         try:
             exec(compile(preamble, "<prompt>", "exec"), scope)  # noqa: S102 (the problem set's own code, in a cell)
             for name in names:
-                if name in sys.stdlib_module_names:
+                if name in modules:
                     scope[name] = importlib.import_module(name)
                 elif self.ask("?", (name,), {}):
                     scope[name] = self.stand_in(name)
@@ -178,7 +186,7 @@ def _replace(target: Any, value: Any) -> None:
 def run_test(job: dict[str, Any], judge: socket.socket, candidate: socket.socket) -> int:
     programs.fresh_streams()
     session = Session(candidate)
-    report = session.report(job["code"], job["preamble"], job["names"])
+    report = session.report(job["code"], job["preamble"], job["names"], job["modules"])
     frames.send(judge, report)
     return 0
 
@@ -208,7 +216,7 @@ def run_candidate(job: dict[str, Any], judge: socket.socket, test: socket.socket
     def ask(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         answer = peer.call(target, args, kwargs)
         if "raised" in answer:
-            raise Session._exception(answer)
+            raise Session._exception(answer, stops=True)
         return answer["value"]
 
     peer.ask = ask
