@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import io
 import json
+import os
 import random
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -305,3 +308,34 @@ def test_shipped_configs_load() -> None:
     for path in Path("configs/nightly").glob("*.toml"):
         config, legs = load_nightly_config(path)
         assert set(legs) == {leg.name for leg in config.legs}
+
+
+def test_the_daemon_starts_a_due_night_in_a_process_and_passes_the_signal_on(folder: Path, monkeypatch) -> None:
+    load(folder)
+    started: list[list[str]] = []
+    stopped = threading.Event()
+
+    class Child:
+        def __init__(self, words: list[str], cwd: Path) -> None:
+            started.append(words)
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+        def wait(self) -> int:
+            assert stopped.wait(30)
+            return 130
+
+        def send_signal(self, number: int) -> None:
+            assert number == signal.SIGTERM
+            stopped.set()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(command.subprocess, "Popen", Child)
+    path = str(folder / "night.toml")
+    try:
+        args = argparse.Namespace(configs=[path], overrides=["nightly.catch_up=0"], date=None, daemon=True)
+        assert command.run(args) == 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert stopped.is_set()
+    assert started[0][1:] == ["-m", "jobs.cli", "nightly", path, "--set", "nightly.catch_up=0"]
