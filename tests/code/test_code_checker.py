@@ -217,7 +217,7 @@ def gcd(a, b):
 
 
 def test_names_of_standard_modules(checker: CodeChecker) -> None:
-    """`math.` in a test is the real one, whatever the candidate has under that name; `copy(…)` is the candidate's function."""
+    """`math.` in a test is the real one, whatever the candidate has by that name; `copy(…)` is the candidate's."""
     reference = problem(mode="assert", test_list=["assert math.fabs(copy(2.0) - 2.0) < 1e-9"])
     assert check(checker, reference, "def copy(x): return x").status is Status.VERIFIED
     forged = "class math:\n    @staticmethod\n    def fabs(x): return 0\ndef copy(x): return 7.0"

@@ -44,7 +44,7 @@ def _free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
 
 
 def _modules(names: list[str], test: ast.Module, entry_point: str) -> list[str]:
-    """Standard modules that the test uses without importing them (graders often have); a name it calls is a function."""
+    """Standard modules that the test uses without importing them, as graders let it; a name it calls is no module."""
     called = {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     return [name for name in names if name in sys.stdlib_module_names and name not in called and name != entry_point]
 
