@@ -1,6 +1,7 @@
 """Makes the model's tokenizer: byte-level BPE, one token a digit, a ChatML chat template.
 
-Promises: any text encodes and decodes back to itself; the directory loads with `AutoTokenizer` like any other.
+Promises: any text encodes, and decodes to itself in Unicode's NFC form; the directory loads with `AutoTokenizer` like
+any other.
 
     python -m models.tiny_reasoner.tokenizer
 """
@@ -11,7 +12,7 @@ import itertools
 import json
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from models.tiny_reasoner.problems.draw import draw_items
@@ -20,9 +21,16 @@ HERE = Path(__file__).parent
 VOCAB_SIZE = 768
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 
-# Digits stand alone, so that column arithmetic is a pattern over tokens; so do marks, so that `)*(` is not one token in
-# one place and three in another. Words take the space before them.
+# What the merges are learned over. Digits stand alone, so that column arithmetic is a pattern over tokens. Words take the
+# space before them.
 _PIECES = r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]|\s+"
+
+# `AutoTokenizer` gives a model of type qwen2 this split and NFC, whatever tokenizer.json says. The file says the same,
+# so that every reader of it (transformers, tokenizers, vLLM) makes the tokens that the model was trained on.
+_QWEN2_PIECES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -48,6 +56,13 @@ def train_tokenizer(num_items: int = 40_000, vocab_size: int = VOCAB_SIZE) -> Pr
     items = itertools.islice(draw_items("tokenizer", held_out=False), num_items)
     texts = (f"user\n{item.prompt}\nassistant\n{item.solution}" for item in items)
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_QWEN2_PIECES), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=TURN_END,

@@ -1,6 +1,6 @@
 """Trains the tiny reasoner from nothing on generated problems of the training side.
 
-    python -m models.tiny_reasoner.train --steps 3000 --decay-steps 700
+    python -m models.tiny_reasoner.train
 
 Promises: fixed seeds; a checkpoint every few minutes in `--work`, from which the same command goes on; the loss curve
 as CSV and SVG beside the model. The data are drawn as they are needed: no problem is seen twice on purpose.
@@ -52,8 +52,8 @@ def draw_batches(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--decay-steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--decay-steps", type=int, default=208)
     parser.add_argument("--batch-size", type=int, default=64, help="problems a step")
     parser.add_argument("--peak", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0)
