@@ -1,0 +1,100 @@
+"""What an elaborator that a candidate has taken over could send: the auditor must not believe it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from verifiers.lean.assembly import Reference
+from verifiers.lean.checker import LeanChecker
+
+pytestmark = pytest.mark.lean
+
+FALSE = Reference((), "", "theorem t : (2 : Nat) + 2 = 5", "t")
+TRUE = Reference((), "", "theorem t (a b : Nat) : a + b = b + a", "t")
+Export = dict[str, Any]
+
+
+def judge(lean: LeanChecker, reference: Reference, proof: str, forge: Callable[[Export], None]) -> dict[str, Any]:
+    """The auditor's answer to the export of `reference.statement := proof` after `forge` has changed it."""
+    pool = lean._pool(())
+    stated = pool.state(reference)
+    request = {
+        "op": "elaborate",
+        "header": "",
+        "source": f"{reference.statement} := {proof}",
+        "target": list(stated.target),
+        "policy": False,
+    }
+    with pool._elaborator() as elaborator:
+        _, payload = elaborator.ask(request, time.monotonic() + 60)
+    assert payload is not None
+    export = json.loads(payload)
+    forge(export)
+    with pool._the_auditor() as auditor:
+        number = pool._state(auditor, reference).id
+        answer, _ = auditor.ask({"op": "audit", "id": number}, time.monotonic() + 60, json.dumps(export).encode())
+    return answer
+
+
+def nothing(export: Export) -> None:
+    pass
+
+
+def hide_axiom_as_declared(export: Export) -> None:
+    axiom = next(i for i, n in enumerate(export["names"]) if n and n[1] == "sorryAx")
+    export["names"][axiom] = [0, "lcProof"]
+    export["declarations"][-1]["types"] = [{"n": axiom, "l": [], "t": 0, "c": []}]
+
+
+def drop_proof(export: Export) -> None:
+    export["declarations"][-1]["k"] = "axiom"
+    del export["declarations"][-1]["v"]
+
+
+def prove_by_itself(export: Export) -> None:
+    theorem = export["declarations"][-1]
+    export["exprs"].append(["c", theorem["n"], []])
+    theorem["v"] = len(export["exprs"]) - 1
+
+
+def redeclare_false(export: Export) -> None:
+    names = export["names"]
+    names.append([0, "False"])
+    export["exprs"].append(["s", 0])
+    export["declarations"].insert(0, {"k": "axiom", "n": len(names) - 1, "l": [], "t": len(export["exprs"]) - 1})
+
+
+def point_outside(export: Export) -> None:
+    export["declarations"][-1]["v"] = 10**6
+
+
+def type_in_type(export: Export) -> None:
+    export["declarations"][-1]["t"] = export["declarations"][-1]["v"]
+
+
+def test_honest_exports_pass(lean: LeanChecker) -> None:
+    assert judge(lean, TRUE, "Nat.add_comm a b", nothing)["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("reference", "proof", "forge", "reason"),
+    [
+        (FALSE, "sorry", hide_axiom_as_declared, "axioms"),
+        (FALSE, "sorry", nothing, "axioms"),
+        (FALSE, "sorry", drop_proof, "statement"),
+        (TRUE, "Nat.add_comm a b", prove_by_itself, "kernel"),
+        (TRUE, "Nat.add_comm a b", redeclare_false, "axioms"),
+        (TRUE, "Nat.add_comm a b", point_outside, "kernel"),
+        (TRUE, "Nat.add_comm a b", type_in_type, "statement"),
+    ],
+)
+def test_forged_exports_do_not(
+    lean: LeanChecker, reference: Reference, proof: str, forge: Callable[[Export], None], reason: str
+) -> None:
+    answer = judge(lean, reference, proof, forge)
+    assert (answer["ok"], answer["reason"]) == (False, reason), answer
