@@ -102,6 +102,11 @@ class _Comparer:
             if len(ratio.args) == 2 and self.scalars(Node("div", ratio.args), scalar):
                 raise UndecidedError("a ratio against a fraction")
             return False
+        if kinds == {"based", "scalar"}:
+            based, scalar = (gold, answer) if gold_kind == "based" else (answer, gold)
+            number = decide.as_rational(scalar)
+            if number is not None and number not in _values_of_digits(*based.value):
+                return False
         if "based" in kinds:
             raise UndecidedError("a base on one side only")
         if "scalar" in kinds and kinds & {"time", "date", "group", "matrix", "empty", *_REAL_SETS}:
@@ -140,6 +145,8 @@ class _Comparer:
             sides = sides[1:]
         for side in sides[:-1]:
             if side.symbols() - last.symbols() or kind(side) != kind(last):
+                if side is answer.args[0] and not relations.names_a_value(side):
+                    raise UndecidedError("an equation where the reference is a value")
                 continue
             if not self.same(side, last):
                 raise ContradictionError("the sides of the chain differ")
@@ -213,7 +220,7 @@ class _Comparer:
             if units.is_angle(answer) and gold.op in SCALARS:
                 return self.scalars(gold, answer.args[0])
             if gold.op not in SCALARS:
-                raise UndecidedError("a unit against something else than a number")
+                return self.not_a_number(gold)
             if (product := units.as_product(gold)) is not None:
                 return self.quantities(product, answer)
             return self.same(gold, answer.args[0])
@@ -221,7 +228,7 @@ class _Comparer:
             product = units.as_product(answer)
             if product is None:
                 if answer.op not in SCALARS:
-                    raise UndecidedError("a unit against something else than a number")
+                    return self.not_a_number(answer)
                 if not self.same(gold.args[0], answer):
                     return False
                 if units.may_be_dropped(gold):
@@ -238,6 +245,11 @@ class _Comparer:
         if left_unit != right_unit:
             return False
         return self.scalars(left, right)
+
+    def not_a_number(self, node: Node) -> bool:
+        if node.op in ("group", "matrix", "named", "union", "time", "date", "ratio", "empty"):
+            return False
+        raise UndecidedError("a unit against something else than a number")
 
     def percentages(self, gold: Node, answer: Node) -> bool:
         if gold.op == answer.op:
@@ -288,7 +300,8 @@ class _Comparer:
             return relations.same_relation(gold, answer)
         if gold.op == "rel" and answer.op != "rel" and set(gold.value) <= {"=", "~"}:
             # The reference "x + y = 7" asks for the value 7.
-            if kind(answer) in _VALUE_KINDS and not gold.args[-1].symbols():
+            value_asked = relations.names_a_value(gold.args[0]) and not gold.args[-1].symbols()
+            if kind(answer) in _VALUE_KINDS and value_asked:
                 return self.same(gold.args[-1], answer)
             if answer.op in SCALARS:
                 raise UndecidedError("an expression where the reference is an equation")
@@ -299,6 +312,8 @@ class _Comparer:
     def list_against_group(self, gold: Node, answer: Node) -> bool:
         """x=1, y=2 against (1,2): by the alphabetical order of the names."""
         listed, group = (gold, answer) if gold.op == "list" else (answer, gold)
+        if group.value not in ("()", "<>", "[]"):
+            return False  # a half-open interval
         named = [relations.assignment(arg) for arg in listed.args]
         if all(part is not None for part in named):
             pairs = sorted(part for part in named if part is not None)
@@ -433,6 +448,11 @@ def kind(node: Node) -> str:
 def _is_to_solve(node: Node) -> bool:
     """An equation in one unknown that is not just its value: x^2 = 4."""
     return node.op == "rel" and node.value == ("=",) and len(node.symbols()) == 1 and relations.assignment(node) is None
+
+
+def _values_of_digits(digits: str, base: int) -> set[int]:
+    """What a number without a base could mean: the value, or the digits with the base left out."""
+    return {int(digits, base), *({int(digits)} if digits.isdigit() else ())}
 
 
 def _integer(value: int) -> Node:

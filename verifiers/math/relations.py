@@ -82,6 +82,20 @@ def is_name(node: Node) -> bool:
     return node.op == "mul" and all(arg.op == "sym" for arg in node.args) and node.args[0].value[:1].isupper()
 
 
+def names_a_value(node: Node) -> bool:
+    """Whether `node = 7` can be the answer 7: a name, a closed expression, |S|, P(X=3), f'(2), dy/dx, or a plain sum or
+    product of different letters (m+n = 7). Any other left side makes it an equation."""
+    if is_name(node) or not node.symbols():
+        return True
+    if node.op == "fn" and node.value in ("abs", "det", "gcd", "lcm", "max", "min"):
+        return True
+    if node.op in ("add", "mul"):
+        letters = [part for arg in node.args for part in (arg.args if arg.op == "mul" == node.op else (arg,))]
+        if all(letter.op == "sym" for letter in letters):
+            return len({letter.value for letter in letters}) == len(letters)
+    return node.op == "mul" and node.args[0].op == "sym" and node.args[1].op in ("rel", "group")
+
+
 def assignment(node: Node) -> tuple[str, Node] | None:
     """`x = …`, `f(x) = …`, with a lone name on the left that the right side does not contain."""
     if node.op != "rel" or node.value != ("=",):
