@@ -39,6 +39,7 @@ from workers.records import PROBLEM_SCHEMA, SAMPLE_SCHEMA  # noqa: E402
 SAMPLES = 16
 PART_ROWS = 20_000
 WORDS = 8000
+SENTENCES = 100_000
 DOMAINS = ["algebra", "geometry", "number theory", "combinatorics"]
 
 
@@ -47,9 +48,11 @@ def make_run(folder: Path, rows: int, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     (folder / "samples").mkdir(parents=True)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    words = np.array(["".join(rng.choice(letters, rng.integers(2, 9))) for _ in range(WORDS)])
+    words = ["".join(rng.choice(letters, rng.integers(2, 9))) for _ in range(WORDS)]
     words[::7] = [str(number) for number in rng.integers(0, 999, len(words[::7]))]
-    words[::13] = "="
+    words[::13] = ["="] * len(words[::13])
+    draws = rng.zipf(1.3, (SENTENCES, 16)) % WORDS
+    sentences = [" ".join(words[at] for at in row) + ". " for row in draws.tolist()]
     problems: list[dict[str, Any]] = []
     counts: dict[int, list[int]] = {}
     done = 0
@@ -59,7 +62,7 @@ def make_run(folder: Path, rows: int, seed: int = 0) -> None:
         # Problems finish interleaved, as they do in a run.
         problem = (at // (SAMPLES * 64)) * 64 + at % 64
         index = (at // 64) % SAMPLES
-        write_part(folder / "samples" / f"part-{done // PART_ROWS:05}.parquet", problem, index, words, rng, counts)
+        write_part(folder / "samples" / f"part-{done // PART_ROWS:05}.parquet", problem, index, sentences, rng, counts)
         done += number
     for problem, (samples, verified) in sorted(counts.items()):
         problems.append(problem_row(problem, samples, verified))
@@ -77,23 +80,27 @@ def statement(problem: int) -> str:
 
 
 def write_part(
-    path: Path, problem: np.ndarray, index: np.ndarray, words: np.ndarray, rng: Any, counts: dict[int, list[int]]
+    path: Path, problem: np.ndarray, index: np.ndarray, sentences: list[str], rng: Any, counts: dict[int, list[int]]
 ) -> None:
     number = len(problem)
-    lengths = np.clip(rng.lognormal(4.85, 0.5, number), 12, 900).astype(int)
-    picks = words[rng.zipf(1.3, lengths.sum()) % WORDS]
-    ends = np.cumsum(lengths)
-    texts = [" ".join(picks[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
+    lengths = np.clip(rng.lognormal(2.0, 0.5, number), 1, 60).astype(int)
+    picks = rng.integers(0, SENTENCES, lengths.sum()).tolist()
+    ends = np.cumsum(lengths).tolist()
+    texts = [
+        "".join(sentences[at] for at in picks[end - n : end]) for end, n in zip(ends, lengths.tolist(), strict=True)
+    ]
     for at in np.flatnonzero(rng.random(number) < 0.05):
         texts[at] = texts[at - 64 if at >= 64 else at]
-    texts = [f"{text}. So the answer is \\boxed{{{p}}}." for text, p in zip(texts, problem, strict=True)]
+    texts = [f"{text}So the answer is \\boxed{{{p}}}." for text, p in zip(texts, problem, strict=True)]
     draw = rng.random(number)
     status = np.select([draw < 0.6, draw < 0.85, draw < 0.95], ["verified", "refuted", "malformed"], "undecided")
     for p, verified in zip(problem.tolist(), (status == "verified").tolist(), strict=True):
         count = counts.setdefault(p, [0, 0])
         count[0] += 1
         count[1] += verified
-    prompts = [statement(p) for p in problem.tolist()]
+    said = {p: statement(p) for p in np.unique(problem).tolist()}
+    asked = {p: json.dumps([{"role": "user", "content": prompt}]) for p, prompt in said.items()}
+    prompts = [said[p] for p in problem.tolist()]
     made: dict[str, Any] = {
         "run_id": "bench",
         "problem_id": [f"p{p:07}" for p in problem.tolist()],
@@ -106,11 +113,11 @@ def write_part(
         "reference": [json.dumps({"answer": str(p)}) for p in problem.tolist()],
         "meta": "{}",
         "round": 0,
-        "messages": [json.dumps([{"role": "user", "content": prompt}]) for prompt in prompts],
+        "messages": [asked[p] for p in problem.tolist()],
         "text": texts,
         "finish_reason": "stop",
         "prompt_tokens": 60,
-        "completion_tokens": (lengths * 1.4).astype(np.int32),
+        "completion_tokens": (lengths * 24).astype(np.int32),
         "mean_logprob": -rng.random(number),
         "seed": 0,
         "sampling": "{}",
