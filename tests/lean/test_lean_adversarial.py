@@ -60,7 +60,7 @@ GENERATED = {
     "null_byte": (TRUE, TRUE + " := by omega\0", "malformed"),
     "invalid_utf8": (TRUE, b"by omega -- \xff\xfe".decode(errors="surrogateescape"), "malformed"),
     "ten_thousand_lines": (FALSE, "-- nothing\n" * 10_000 + FALSE + " := by decide", "refuted"),
-    "ten_thousand_theorems": (
+    "two_thousand_theorems": (
         FALSE,
         "".join(f"theorem h{i} : True := trivial\n" for i in range(2_000)) + FALSE + " := by decide",
         "refuted|undecided",
