@@ -21,8 +21,8 @@ HERE = Path(__file__).parent
 VOCAB_SIZE = 768
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 
-# What the merges are learned over. Digits stand alone, so that column arithmetic is a pattern over tokens. Words take the
-# space before them.
+# What the merges are learned over. Digits stand alone, so that column arithmetic is a pattern over tokens. Words take
+# the space before them.
 _PIECES = r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]|\s+"
 
 # `AutoTokenizer` gives a model of type qwen2 this split and NFC, whatever tokenizer.json says. The file says the same,

@@ -78,14 +78,14 @@ def test_weights_are_small_and_float32() -> None:
 
 def test_the_model_solves_held_out_problems(tokenizer: PreTrainedTokenizerBase) -> None:
     """A floor far below the measured figures: it catches weights that do not belong to this tokenizer or template."""
-    items = [item for item in draw_distinct("floor", held_out=True, num_per_domain=3) if "answer" in item.reference]
+    items = [item for item in draw_distinct("floor", held_out=True, num_per_domain=2) if "answer" in item.reference]
     model = AutoModelForCausalLM.from_pretrained(DIRECTORY).eval()
-    texts = sample_texts(model, tokenizer, [item.prompt for item in items], 4, seed=0, max_new_tokens=120)
+    texts = sample_texts(model, tokenizer, [item.prompt for item in items], 4, seed=0, max_new_tokens=80)
     solved = sum(
         any(f"\\boxed{{{item.reference['answer']}}}" in text for text in group)
         for item, group in zip(items, texts, strict=True)
     )
-    assert solved >= 0.3 * len(items)
+    assert solved >= 0.2 * len(items)
 
 
 def test_only_completions_bear_loss(tokenizer: PreTrainedTokenizerBase) -> None:
