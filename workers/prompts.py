@@ -1,16 +1,16 @@
 """From a problem to what the model is given: messages, a multiple-choice item's options, repair turns.
 
 The options of a choice problem are listed under its prompt unless the prompt lists them already. With `shuffle_choices`
-their order is drawn from the sample's seed; the row then keeps the problem as the model saw it, with the drawn order in
-`meta.choice_order`, so that the checker and a later re-verification read the same letters.
+their order is drawn from the sample's seed; the row then keeps the problem as the model saw it, with seed and order in
+`meta.shuffle`, so that the checker and a later re-verification read the same letters.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Mapping
 
+from verifiers.choice import shuffle
 from verifiers.types import Kind, Problem
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -32,8 +32,7 @@ def build_messages(problem: Problem, style: PromptStyle) -> Messages:
     """(role, content) pairs for the chat template."""
     content = problem.prompt
     if problem.kind is Kind.CHOICE and not lists_options(problem):
-        lines = [f"{LETTERS[i]}. {text}" for i, text in enumerate(problem.reference["options"])]
-        content = "\n".join([content, "", *lines])
+        content = with_options(problem)
     suffix = style.suffix_by_kind.get(str(problem.kind), style.suffix)
     if suffix:
         content = f"{content}\n{suffix}"
@@ -47,19 +46,25 @@ def lists_options(problem: Problem) -> bool:
 
 
 def shuffle_options(problem: Problem, seed: int) -> Problem:
-    """The same item with its options in an order drawn from `seed`; unchanged where the prompt fixes their letters."""
-    if problem.kind is not Kind.CHOICE or lists_options(problem):
+    """The same item with its options in an order drawn from `seed`, in the prompt too where it lists them.
+
+    Unchanged where the prompt names the options in a way that can not be reordered.
+    """
+    if problem.kind is not Kind.CHOICE:
         return problem
-    options = list(problem.reference["options"])
-    order = list(range(len(options)))
-    random.Random(seed).shuffle(order)
-    right = LETTERS.index(str(problem.reference["answer"]).strip().upper())
-    reference = {
-        **problem.reference,
-        "options": [options[i] for i in order],
-        "answer": LETTERS[order.index(right)],
-    }
-    return dataclasses.replace(problem, reference=reference, meta={**problem.meta, "choice_order": order})
+    listed = lists_options(problem)
+    shown = problem if listed else dataclasses.replace(problem, prompt=with_options(problem))
+    try:
+        shuffled = shuffle(shown, seed)
+    except ValueError:
+        return problem
+    return shuffled if listed else dataclasses.replace(shuffled, prompt=problem.prompt)
+
+
+def with_options(problem: Problem) -> str:
+    """The prompt with one lettered option a line below it."""
+    lines = [f"{LETTERS[i]}. {text}" for i, text in enumerate(problem.reference["options"])]
+    return "\n".join([problem.prompt, "", *lines])
 
 
 def repair_turns(text: str, evidence: str) -> Messages:

@@ -4,8 +4,9 @@
     custom_reward_function.name=compute_score
     reward_model.reward_manager=batch
 
-`ground_truth` is a problem's reference as JSON text and `extra_info["kind"]` its kind, as `proofmill export rl` writes
-them. verl needs a number for every sample: what could not be checked gets 0 and is counted in `proofmill_unchecked`.
+`ground_truth` is a problem's reference as JSON text (or a bare math answer) and `extra_info["kind"]` its kind, as
+`proofmill export rl` writes them. verl needs a number for every sample: what could not be checked gets 0 and is counted
+in `proofmill_unchecked`.
 """
 
 from __future__ import annotations

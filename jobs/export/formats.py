@@ -202,7 +202,10 @@ RL_BODIES: dict[str, pa.Schema] = {
             ("prompt", CHAT),
             ("ability", pa.string()),
             ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
-            ("extra_info", pa.struct([("split", pa.string()), ("index", pa.int64()), ("id", pa.string())])),
+            (
+                "extra_info",
+                pa.struct([("split", pa.string()), ("index", pa.int64()), ("id", pa.string()), ("kind", pa.string())]),
+            ),
         ]
     ),
     "open_instruct": pa.schema([("messages", CHAT), ("ground_truth", pa.string()), ("dataset", pa.string())]),
@@ -240,7 +243,12 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
     truth = ground_truth(kind, reference, open_instruct=False, known_scorer=not data_source)
     if not name or truth is None:
         return None
-    extra = {"split": problem["split"] or "train", "index": 0, "id": problem["problem_id"]}
+    extra = {
+        "split": problem["split"] or "train",
+        "index": 0,
+        "id": problem["problem_id"],
+        "kind": str(kind),
+    }
     style = {"style": "rule", "ground_truth": truth}
     return {
         "data_source": name,

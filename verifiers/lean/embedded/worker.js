@@ -5,7 +5,6 @@
 //   {op: "vacuous", id}                                 → {ok, vacuous}
 //   {op: "elaborate", header, source, target, policy}   → {ok, messages, veto, found, payload}
 //   {op: "audit", id, payload}                          → audit.js's answer
-//   {op: "goals", header, statement, name, tactics}     → {ok, messages}
 //
 // The supervisor gives a process one role: one that has elaborated a candidate never answers for a reference or an audit.
 // What Lean prints goes nowhere. Fails: on any exception it answers {fatal} and exits, since the heap is then suspect.
