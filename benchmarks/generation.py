@@ -1,8 +1,10 @@
-"""Output tokens per second of the whole pipeline over those of a bare `AsyncLLM`, alternating in one run.
+"""Output tokens per second of the whole pipeline over those of a bare `AsyncLLM`, alternating in one run; and those of
+`ray.data.llm` with replicated rows, the second peer.
 
-The bare side runs in a process of its own with the same model, prompts, sampling (seeds and logprobs included),
-concurrency and engine arguments. Two figures: with a trivial checker (what the orchestration itself costs) and with the
-real ones sharing the machine. Both count from the first sample's start to the last one's end, engine start excluded.
+The peers run in processes of their own with the same model, prompts, sampling (seeds and logprobs included),
+concurrency and engine arguments. Two figures of the pipeline: with a trivial checker (what the orchestration itself
+costs) and with the real ones sharing the machine. All count from the first sample's start to the last one's end, engine
+start excluded.
 
     python -m benchmarks.generation --problems examples/problems/demo.jsonl --rounds 3
 """
@@ -85,11 +87,70 @@ async def bare(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str
     return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
 
 
-def bare_in_its_own_process(args: argparse.Namespace) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.generation", "--bare", *sys.argv[1:]]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    line = next(line for line in output.splitlines() if line.startswith("BARE "))
-    return dict(json.loads(line.removeprefix("BARE ")))
+def ray_data_llm(config: SolveConfig, concurrency: int) -> dict[str, float]:
+    """The second peer: Ray Data LLM over one row a sample. Nothing is verified or written."""
+    import ray
+    from ray.data.llm import build_processor, vLLMEngineProcessorConfig
+
+    settings = engine_settings(config, use_gpu=False)
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
+    processor = build_processor(
+        vLLMEngineProcessorConfig(
+            model_source=settings.path,
+            engine_kwargs={
+                "dtype": settings.dtype,
+                "max_model_len": settings.max_model_len,
+                "max_num_seqs": concurrency,
+                "enable_prefix_caching": True,
+                "enforce_eager": True,
+                "enable_chunked_prefill": False,
+                "max_num_batched_tokens": 8192,
+            },
+            runtime_env={"env_vars": environment},
+            placement_group_config={"bundles": [{"CPU": 1}]},
+            concurrency=1,
+            batch_size=64,
+            log_engine_metrics=False,
+        ),
+        preprocess=lambda row: {
+            "messages": [{"role": "user", "content": row["prompt"]}],
+            "sampling_params": {
+                "temperature": config.sampling.temperature,
+                "max_tokens": config.sampling.max_tokens,
+                "seed": row["seed"],
+                "logprobs": 0,
+            },
+        },
+        postprocess=lambda row: {
+            "tokens": row["num_generated_tokens"],
+            "ended": time.time(),
+            "took": row["time_taken_llm"],
+        },
+    )
+    style = PromptStyle()
+    rows = [
+        {
+            "prompt": build_messages(problem, style)[-1][1],
+            # Ray Data keeps integers as signed 64-bit, vLLM takes them so too.
+            "seed": sample_seed(config.run.seed, problem.id, index),
+        }
+        for problem in stream_problems(config.problems)
+        for index in range(config.sampling.num_samples)
+    ]
+    with connect("", num_cpus=4):
+        done = processor(ray.data.from_items(rows, override_num_blocks=max(1, len(rows) // 64))).take_all()
+    tokens = sum(row["tokens"] for row in done)
+    seconds = max(row["ended"] for row in done) - min(row["ended"] - row["took"] for row in done)
+    return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
+
+
+def in_its_own_process(side: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.generation", "--side", side, *sys.argv[1:]]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("SIDE ")]
+    if not lines:
+        raise RuntimeError(f"{side} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return dict(json.loads(lines[0].removeprefix("SIDE ")))
 
 
 def pipeline(args: argparse.Namespace, use_gpu: bool, trivial: bool) -> dict[str, float]:
@@ -122,16 +183,24 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
-    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--no-ray-data", action="store_true", help="leave the second peer out")
+    parser.add_argument("--side", choices=["bare", "ray-data"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     use_gpu = args.device == "gpu"
-    if args.bare:
-        print("BARE " + json.dumps(asyncio.run(bare(config_of(args, "."), use_gpu, args.concurrency))))
+    if args.side == "bare":
+        print("SIDE " + json.dumps(asyncio.run(bare(config_of(args, "."), use_gpu, args.concurrency))))
+        return
+    if args.side == "ray-data":
+        print("SIDE " + json.dumps(ray_data_llm(config_of(args, "."), args.concurrency)))
         return
     ratios: dict[str, list[float]] = {"trivial": [], "real": []}
     for number in range(args.rounds):
-        reference = bare_in_its_own_process(args)
+        reference = in_its_own_process("bare")
         print(json.dumps({"round": number, "side": "bare AsyncLLM", **reference}), flush=True)
+        if not args.no_ray_data:
+            peer = in_its_own_process("ray-data")
+            ratio = peer["tokens_per_s"] / reference["tokens_per_s"]
+            print(json.dumps({"round": number, "side": "ray.data.llm", **peer, "over_bare": ratio}), flush=True)
         for name in ratios:
             with connect("", num_cpus=4):
                 result = pipeline(args, use_gpu, trivial=name == "trivial")
