@@ -14,6 +14,11 @@ import ray
 LOCAL_OBJECT_STORE_BYTES = 512 << 20
 """A local run keeps bundles of at most `max_pending_bytes` there."""
 
+STORAGE_VARIABLES = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+)
+
 EXCLUDES = [".git", ".venv", "out", "build", "tests", "docs", "benchmarks", "**/__pycache__", "**/.*_cache"]
 
 
@@ -47,6 +52,10 @@ def connect(
                 "working_dir": str(Path(__file__).resolve().parents[1]),
                 "excludes": [*EXCLUDES, *environment.get("excludes", [])],
             }
+        if not inside_job:
+            # The actors write to the object storage that this shell names; a job's own environment reaches them anyway.
+            storage = {name: value for name, value in os.environ.items() if name in STORAGE_VARIABLES}
+            environment["env_vars"] = {**storage, **environment.get("env_vars", {})}
     else:
         arguments |= {
             "address": "local",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.ray
 
 
 def easy(count: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"answer": str(i), "p": 0.5, "tokens": 10, "token_s": 0.005, **more} for i in range(count)]
+    return [{"answer": str(i), "p": 0.5, "tokens": 10, "token_s": 0.04, **more} for i in range(count)]
 
 
 def check_exactly_once(batch: Any, num_samples: int = 8) -> list[dict[str, Any]]:
