@@ -65,8 +65,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     found = []
 
     def launch(config):
-        process = subprocess.Popen([sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"],
-                                   stdout=subprocess.PIPE)  # fmt: skip
+        # A shell that runs the tests in the background has its children ignore SIGINT; the solver sets its own handler.
+        wait = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+        code = wait + "print('up', flush=True); time.sleep(600)"
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
         process.stdout.readline()
         found.append((config, process))
         return process
