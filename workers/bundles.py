@@ -26,53 +26,46 @@ VERDICT_COLUMNS = (
     "limits",
     "verify_s",
 )
+SAMPLE_COLUMNS = (
+    *("sample_index", "attempt", "round", "parent_sample_index", "text", "finish_reason", "prompt_tokens"),
+    *("completion_tokens", "mean_logprob", "seed", "queue_s", "generation_s"),
+)
+"""Columns that are a `Sample`'s own fields."""
+PROBLEM_COLUMNS = ("problem_id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
+"""What `problem_of` needs of a row."""
 BUNDLE_SCHEMA = pa.schema([field for field in SAMPLE_SCHEMA if field.name not in VERDICT_COLUMNS])
 
 
 def make_bundle(samples: Sequence[tuple[str, Problem, Sample]], origin: Provenance) -> pa.Table:
     """One row a (stopping rule, problem, sample), in the given order. The problem is the one the model saw (options
     shuffled, if they were)."""
-    sampling = json.dumps(dict(origin.sampling), sort_keys=True)
-    rows = [
-        {
-            "run_id": origin.run_id,
-            "problem_id": problem.id,
-            "sample_index": sample.sample_index,
-            "kind": str(problem.kind),
-            "domain": problem.domain,
-            "source": problem.source,
-            "split": problem.split,
-            "prompt": problem.prompt,
-            "reference": json.dumps(problem.reference, ensure_ascii=False),
-            "meta": json.dumps(problem.meta, ensure_ascii=False),
-            "stopping_rule": stopping_rule,
-            "round": sample.round,
-            "parent_sample_index": sample.parent_sample_index,
-            "messages": json.dumps(
-                [{"role": role, "content": content} for role, content in sample.messages], ensure_ascii=False
-            ),
-            "text": sample.text,
-            "finish_reason": sample.finish_reason,
-            "prompt_tokens": sample.prompt_tokens,
-            "completion_tokens": sample.completion_tokens,
-            "mean_logprob": sample.mean_logprob,
-            "seed": sample.seed,
-            "sampling": sampling,
-            "queue_s": sample.queue_s,
-            "generation_s": sample.generation_s,
-            "attempt": sample.attempt,
-            "model": origin.model,
-            "model_revision": origin.model_revision,
-            "engine": origin.engine,
-            "engine_version": origin.engine_version,
-            "replica": origin.replica,
-            "code_revision": origin.code_revision,
-            "epoch": origin.epoch,
-            "finished_at": dt.datetime.fromtimestamp(sample.finished_at, tz=dt.UTC),
-        }
-        for stopping_rule, problem, sample in samples
+    size = len(samples)
+    constant = {
+        "run_id": origin.run_id,
+        "sampling": json.dumps(dict(origin.sampling), sort_keys=True),
+        "model": origin.model,
+        "model_revision": origin.model_revision,
+        "engine": origin.engine,
+        "engine_version": origin.engine_version,
+        "replica": origin.replica,
+        "code_revision": origin.code_revision,
+        "epoch": origin.epoch,
+    }
+    columns: dict[str, list[object]] = {name: [value] * size for name, value in constant.items()}
+    columns["stopping_rule"] = [rule for rule, _, _ in samples]
+    for name in ("kind", "domain", "source", "split", "prompt"):
+        columns[name] = [str(getattr(problem, name)) for _, problem, _ in samples]
+    columns["problem_id"] = [problem.id for _, problem, _ in samples]
+    for name in ("reference", "meta"):
+        columns[name] = [json.dumps(getattr(problem, name), ensure_ascii=False) for _, problem, _ in samples]
+    columns["messages"] = [
+        json.dumps([{"role": role, "content": content} for role, content in sample.messages], ensure_ascii=False)
+        for _, _, sample in samples
     ]
-    return pa.Table.from_pylist(rows, schema=BUNDLE_SCHEMA)
+    for name in SAMPLE_COLUMNS:
+        columns[name] = [getattr(sample, name) for _, _, sample in samples]
+    columns["finished_at"] = [dt.datetime.fromtimestamp(sample.finished_at, tz=dt.UTC) for _, _, sample in samples]
+    return pa.Table.from_pydict(columns, schema=BUNDLE_SCHEMA)
 
 
 def problem_of(row: dict[str, object]) -> Problem:

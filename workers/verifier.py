@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from verifiers.checker import Checkers
 from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
-from workers.bundles import problem_of
+from workers.bundles import PROBLEM_COLUMNS, problem_of
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 0.25
@@ -91,7 +91,7 @@ class Verifier:
             self._checked += [Checked(key, None) for key, _ in item.rows]
             self._wake.set()
             return
-        rows = bundle.take([row for _, row in item.rows]).to_pylist()
+        rows = bundle.select([*PROBLEM_COLUMNS, "text"]).take([row for _, row in item.rows]).to_pylist()
         loop = asyncio.get_running_loop()
         for (key, _), row in zip(item.rows, rows, strict=True):
             future = loop.run_in_executor(self._threads, self._verify, row)
