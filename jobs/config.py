@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
@@ -22,6 +22,9 @@ Json = Any
 
 class ConfigError(Exception):
     """A configuration that can not be used; the text is for the user. Exit code 2."""
+
+
+Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 
 class Section(pydantic.BaseModel):
@@ -232,10 +235,15 @@ def merge_overrides(table: dict[str, Json], overrides: Iterable[str]) -> dict[st
 
 def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
     """Raises ConfigError listing every fault, one a line: file, key, what was wrong, what would be right."""
+    return validate(SolveConfig, table, where)
+
+
+def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Checked:
+    """A table as `model`. Raises ConfigError listing every fault, one a line; `where` names the file."""
     try:
-        return SolveConfig.model_validate(table)
+        return model.model_validate(table)
     except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(f"{where}: {explain(fault, SolveConfig)}" for fault in error.errors()))
+        raise ConfigError("\n".join(f"{where}: {explain(fault, model)}" for fault in error.errors()))
 
 
 def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:

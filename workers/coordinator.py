@@ -106,7 +106,6 @@ class Seat:
         self.running = 0
         self.capacity = 0
         self.restarts = 0
-        self.released = False
         self.busy = False
         self.outstanding = 0
 
@@ -539,13 +538,11 @@ class Coordinator:
     async def _rest(self, seat: Seat) -> None:
         """Frees the replica until samples are wanted again, then raises to have the seat filled."""
         seat.ready = False
-        seat.released = True
         self._events.append({"what": f"generator {seat.index}", "why": "idle: GPUs given back", "at": time.time()})
         ray.kill(seat.actor)
         seat.actor = None
         while not self.ledger.wants_samples():
             await asyncio.sleep(TICK_S)
-        seat.released = False
         seat.restarts = 0
         raise ray.exceptions.RayActorError(error_msg="samples are wanted again")
 

@@ -1,7 +1,7 @@
 """What the coordinator and its workers say to each other: ids, counts, verdicts and references, never texts.
 
 NamedTuples, since thousands of them cross Ray each second and they pickle smallest. Each survives a pickle round trip
-(tests/test_messages.py).
+(tests/pipeline/test_messages.py).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from jobs.config import ConfigError, NotNegative, Positive, PositiveFloat, Section, explain, merge_overrides, read_toml
+from jobs.config import ConfigError, NotNegative, Positive, PositiveFloat, Section, merge_overrides, read_toml, validate
 
 Json = Any
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -169,10 +169,7 @@ def load_settings(format: Format, path: str | Path | None, overrides: Iterable[s
 
 def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
     """Raises ConfigError listing every fault, one a line: file, key, what was wrong, what would be right."""
-    try:
-        settings = ExportSettings.model_validate(table)
-    except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(f"{where}: {explain(fault, ExportSettings)}" for fault in error.errors()))
+    settings = validate(ExportSettings, table, where)
     faults = []
     if settings.layout not in LAYOUTS[settings.format]:
         known = ", ".join(LAYOUTS[settings.format])

@@ -19,9 +19,9 @@ from jobs.config import (
     Section,
     SolveConfig,
     check_config,
-    explain,
     merge_overrides,
     read_toml,
+    validate,
 )
 
 Name = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
@@ -112,10 +112,7 @@ def load_nightly_config(
     """The config and the checked solve config of every leg. Raises ConfigError listing every fault."""
     path = Path(path)
     table = merge_overrides(read_toml(path), overrides)
-    try:
-        config = NightlyConfig.model_validate(table)
-    except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {explain(fault, NightlyConfig)}" for fault in error.errors()))
+    config = validate(NightlyConfig, table, str(path))
     try:
         zoneinfo.ZoneInfo(config.nightly.time_zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):

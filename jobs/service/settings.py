@@ -19,9 +19,9 @@ from jobs.config import (
     Ray,
     Section,
     Verify,
-    explain,
     merge_overrides,
     read_toml,
+    validate,
 )
 
 
@@ -116,10 +116,7 @@ def load_service_config(path: str | Path, overrides: Iterable[str] = ()) -> Serv
 
 
 def check_service_config(table: Mapping[str, Json], where: str) -> ServiceConfig:
-    try:
-        config = ServiceConfig.model_validate(table)
-    except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(f"{where}: {explain(fault, ServiceConfig)}" for fault in error.errors()))
+    config = validate(ServiceConfig, table, where)
     names = [token.name for token in config.tokens]
     if len(set(names)) < len(names):
         raise ConfigError(f"{where}: tokens: two have the same name")

@@ -1,0 +1,50 @@
+"""Everything that the coordinator and its workers say to each other survives pickling."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from verifiers.types import Limits, Status, Verdict
+from workers import messages
+from workers.messages import (
+    Checked,
+    CheckItem,
+    Finished,
+    GeneratorReport,
+    Lease,
+    Parent,
+    PartRows,
+    VerifierReport,
+    WriteReply,
+)
+
+VERDICT = Verdict(Status.REFUTED, "differs", {"answer": "5"}, "math", "1", 0.1, Limits())
+FINISHED = Finished((1, 2), 1, False, "", 5, 7, 0.5, 100, 2**64 - 1)
+MESSAGES = [
+    Parent("bundle", 3, "", "wrong"),
+    Lease((1, 2), "p", 0, 4, 1, 99, "{}", 1, 0, Parent(None, 0, "part", "")),
+    FINISHED,
+    GeneratorReport([FINISHED], 3, 4, 5),
+    CheckItem("bundle", [((1, 2), 0)]),
+    Checked((1, 2), VERDICT),
+    VerifierReport([Checked((1, 2), None)]),
+    PartRows("bundle", [0, 1], [VERDICT, None]),
+    WriteReply("key", 1, 2, [0]),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_round_trip(message: object) -> None:
+    again = pickle.loads(pickle.dumps(message))
+    assert again == message and type(again) is type(message)
+
+
+def test_no_kind_of_message_is_left_out() -> None:
+    kinds = {
+        name
+        for name, value in vars(messages).items()
+        if isinstance(value, type) and hasattr(value, "_fields") and value.__module__ == messages.__name__
+    }
+    assert kinds == {type(message).__name__ for message in MESSAGES}
