@@ -110,8 +110,8 @@ def test_vllm_scores_are_those_of_transformers(tmp_path: Path) -> None:
         summary = export(load_settings("sft", None, [*OVERRIDES, *gates, student]), [run], str(tmp_path / "out"))
     assert summary.num_rows == 2
     for at in range(2):
-        # The kernels of the two differ in the third digit; another token or offset would change the first.
-        assert kept["run-a", f"p{at}", 0] == pytest.approx(reference_potential(chat(prompt), texts[at]), abs=0.02)
+        # Another token or offset would change the first digit.
+        assert kept["run-a", f"p{at}", 0] == pytest.approx(reference_potential(chat(prompt), texts[at]), abs=0.002)
     assert kept["run-a", "p1", 0] > kept["run-a", "p0", 0]
 
 

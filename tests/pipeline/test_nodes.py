@@ -1,4 +1,4 @@
-"""A cluster of several nodes on one machine; one of them is taken away in the middle of a run."""
+"""A cluster of several nodes on one machine; one of them is taken away in the middle of a run, another one comes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     ray.cloudpickle.register_pickle_by_value(stand_ins)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
     yield cluster
     cluster.shutdown()
     ray.cloudpickle.unregister_pickle_by_value(stand_ins)
 
 
 def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: Path) -> None:
+    """The head has one processor and the plan takes one and a half, so that something must run on the other node."""
     import ray
     from batches import Batch
 
@@ -46,6 +47,7 @@ def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: P
             state["removed"] = True
             state["actors"] = ray.get(jobs.solve.current_coordinator().actors.remote())
             cluster.remove_node(spot, allow_graceful=False)
+            cluster.add_node(num_cpus=8, object_store_memory=100 << 20)
 
     batch.display.on_update = take_away
     with connect(cluster.address, code_travels=False):
