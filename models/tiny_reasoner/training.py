@@ -77,6 +77,7 @@ def completion_loss(model: Qwen2ForCausalLM, batch: Sequence[Example]) -> torch.
         ids = torch.tensor(example.tokens)
         tokens[row, : len(ids)] = ids
         labels[row, example.num_prompt - 1 : len(ids) - 1] = ids[example.num_prompt :]
+    tokens, labels = tokens.to(model.device), labels.to(model.device)
     hidden = model.model(tokens, use_cache=False).last_hidden_state
     chosen = labels != IGNORED
     return functional.cross_entropy(model.lm_head(hidden[chosen]), labels[chosen])

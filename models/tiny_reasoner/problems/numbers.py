@@ -56,9 +56,9 @@ def _draw_mixed(rng: Random) -> Item:
     p = a * b
     text, steps, value = rng.choice(
         (
-            (f"{a} * {b} + {c}", f"{a}*{b}={p}\n{p}+{c}={p + c}", p + c),
-            (f"{c} - {a} * {b}", f"{a}*{b}={p}\n{c}-{p}={c - p}", c - p),
-            (f"({a} + {c}) * {b}", f"{a}+{c}={a + c}\n{a + c}*{b}={(a + c) * b}", (a + c) * b),
+            (f"{a} * {b} + {c}", f"{multiply(a, b)}\n{p}+{c}={p + c}", p + c),
+            (f"{c} - {a} * {b}", f"{multiply(a, b)}\n{c}-{p}={c - p}", c - p),
+            (f"({a} + {c}) * {b}", f"{a}+{c}={a + c}\n{multiply(a + c, b)}", (a + c) * b),
             (f"({a} - {c}) * {b}", f"{a}-{c}={a - c}\n{a - c}*{b}={(a - c) * b}", (a - c) * b),
         )
     )
@@ -112,7 +112,7 @@ def draw_gcd_lcm(rng: Random) -> Item:
     a, b = max(2, a // 2), max(2, b // 2)
     divisor = math.gcd(a, b)
     value = math.lcm(a, b)
-    steps = f"{_euclid(a, b)}\ngcd {divisor}\n{a}/{divisor}={a // divisor}\n{a // divisor}*{b}={value}"
+    steps = f"{_euclid(a, b)}\ngcd {divisor}\n{a}/{divisor}={a // divisor}\n{multiply(a // divisor, b)}"
     prompt = rng.choice((f"Find lcm({a}, {b}).", f"What is the least common multiple of {b} and {a}?"))
     return math_item("gcd_lcm", f"lcm {a} {b}", prompt, steps, str(value))
 
@@ -127,24 +127,24 @@ def draw_modular(rng: Random) -> Item:
     if form == "product":
         a, b = rng.randint(5, 60), rng.randint(5, 60)
         r, s = a % m, b % m
-        steps = f"{a} mod {m}={r}\n{b} mod {m}={s}\n{r}*{s}={r * s}\n{_divide(r * s, m)}"
+        steps = f"{_divide(a, m)}\n{_divide(b, m)}\n{multiply(r, s)}\n{_divide(r * s, m)}"
         prompt = rng.choice((f"Compute {a} * {b} mod {m}.", f"Find the remainder of {a} * {b} divided by {m}."))
         return math_item("modular_arithmetic", f"product {min(a, b)} {max(a, b)} {m}", prompt, steps, str(a * b % m))
     if form == "power":
-        a, k = rng.randint(2, 12), rng.randint(3, 8)
-        lines, value = [], a % m
+        a, k = rng.randint(2, 12), rng.randint(3, 6)
+        lines, value = [_divide(a, m)], a % m
         for power in range(2, k + 1):
             product = value * a
-            lines.append(f"{a}^{power}: {value}*{a}={product}, {product % m}")
+            lines.append(f"{a}^{power}: {value}*{a}={product}, {_divide(product, m)}")
             value = product % m
         prompt = rng.choice((f"Compute {a}^{k} mod {m}.", f"What is the remainder when {a}^{k} is divided by {m}?"))
         return math_item("modular_arithmetic", f"power {a} {k} {m}", prompt, "\n".join(lines), str(value))
     m = rng.choice((5, 7, 11, 13, 17, 19))
     a = rng.randint(2, m - 1)
     inverse = pow(a, -1, m)
-    quotient = a * inverse // m
-    lines = [f"{m}*{j}+1={m * j + 1}" for j in range(quotient + 1)]
-    steps = ", ".join(lines) + f"\n{a}*{inverse}={a * inverse}"
+    tries = range(1, m * a + 1, m)  # a divides the one that it takes m's multiples to
+    lines = [f"{v}-{v // a}*{a}={v % a}" for v in tries if v <= a * inverse]
+    steps = "\n".join(lines) + f"\n{a}*{inverse}={a * inverse}"
     prompt = rng.choice((f"Find the inverse of {a} modulo {m}.", f"Which x from 1 to {m - 1} has {a}x = 1 mod {m}?"))
     return math_item("modular_arithmetic", f"inverse {a} {m}", prompt, steps, str(inverse))
 
@@ -172,7 +172,9 @@ def subtract_columns(a: int, b: int) -> str:
 
 
 def multiply(a: int, b: int) -> str:
-    """Splits both factors into tens and units: `47*36: 47*30=1410, 47*6=282`, then the sum."""
+    """Splits both factors into tens and units: `47*36: 47*30=1200+210=1410, 47*6=240+42=282`, then the sum by columns."""
+    if a < 10 or b == 0:
+        return f"{a}*{b}={a * b}"
     tens, units = b // 10 * 10, b % 10
     parts = [part for part in (tens, units) if part]
     lines = []
@@ -180,7 +182,7 @@ def multiply(a: int, b: int) -> str:
         high, low = a // 10 * 10 * part, a % 10 * part
         lines.append(f"{a}*{part}={high}+{low}={high + low}")
     if len(parts) == 2:
-        lines.append(f"{a * tens}+{a * units}={a * b}")
+        lines.append(f"{add_columns(a * tens, a * units)}\n{a * tens}+{a * units}={a * b}")
     return "\n".join(lines)
 
 
@@ -193,7 +195,16 @@ def _euclid(a: int, b: int) -> str:
 
 
 def _divide(a: int, m: int) -> str:
-    return f"{m}*{a // m}={a // m * m}\n{a}-{a // m * m}={a % m}"
+    """Long division down to the remainder, so that every quotient is a digit: `87-3*23=87-69=18, 184-8*23=184-184=0`."""
+    if a < m:
+        return f"{a}<{m}"
+    steps, rest = [], 0
+    for digit in str(a):
+        value = rest * 10 + int(digit)
+        rest = value % m
+        if value >= m or steps:
+            steps.append(f"{value}-{value // m}*{m}={value}-{value // m * m}={rest}")
+    return ", ".join(steps)
 
 
 def _sized(rng: Random) -> int:
