@@ -8,13 +8,13 @@ from pathlib import Path
 
 from jobs.config import SolveConfig
 from verifiers.types import Kind
-from workers.coordinator import CoordinatorSettings
 from workers.engine import EngineSettings
+from workers.flight import LedgerSettings
 from workers.generator import GeneratorSettings
-from workers.ledger import LedgerSettings
 from workers.prompts import PromptStyle
 from workers.records import SamplingParameters
 from workers.revision import code_revision
+from workers.run_state import CoordinatorSettings
 from workers.verifier import VerifierSettings
 
 
@@ -56,6 +56,7 @@ def generator_settings(config: SolveConfig, run_uri: str, use_gpu: bool) -> Gene
         ),
         style=PromptStyle(prompt.system, prompt.suffix, prompt.suffix_by_kind, sampling.shuffle_choices),
         storage_uri=run_uri,
+        with_solution_keys=sampling.distinct,
     )
 
 

@@ -36,8 +36,10 @@ from jobs.run_record import check_resume, new_record, now, read_record, run_uri,
 from jobs.settings import coordinator_settings
 from verifiers.checker import Checkers
 from verifiers.types import Json, Kind
-from workers.coordinator import Coordinator, CoordinatorSettings
-from workers.ledger import ProblemEntry
+from workers.coordinator import Coordinator
+from workers.flight import ProblemEntry
+from workers.messages import pack
+from workers.run_state import CoordinatorSettings
 from workers.storage import Storage, StorageError, open_storage
 
 CHUNK = 64
@@ -212,7 +214,7 @@ def attend(
                     ray.get(coordinator.end_of_problems.remote())
                 else:
                     entries = [ProblemEntry(problem.id, str(problem.kind), problem.domain) for problem in chunk]
-                    wanted = ray.get(coordinator.feed.remote([ray.put(chunk)], entries))
+                    wanted = ray.get(coordinator.feed.remote([ray.put(pack(chunk))], pack(entries)))
             else:
                 wanted = ray.get(coordinator.wants_problems.remote(POLL_S))
         if time.monotonic() - last_status >= POLL_S:

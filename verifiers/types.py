@@ -58,6 +58,11 @@ class Problem:
     split: str = ""
     meta: Mapping[str, Json] = dataclasses.field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A frozen class with slots otherwise pickles through `fields()` and a setter each: ten times as long.
+        reference, meta = self.reference, self.meta
+        return Problem, (self.id, self.kind, self.prompt, reference, self.domain, self.source, self.split, meta)
+
     def to_json(self) -> dict[str, Json]:
         """The canonical problem-file object; empty optional fields are left out."""
         row: dict[str, Json] = {
@@ -100,6 +105,10 @@ class Limits:
     text_chars: int = 1_000_000
     """Longer texts are `malformed` unread: one answer at the end of a megabyte of babble is not worth its cost."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        bounds = (self.wall_s, self.cpu_s, self.memory_mb, self.output_kb, self.processes, self.text_chars)
+        return Limits, bounds
+
     def to_json(self) -> dict[str, Json]:
         return dataclasses.asdict(self)
 
@@ -119,6 +128,10 @@ class Verdict:
     checker_version: str
     seconds: float
     limits: Limits
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        checker = self.checker, self.checker_version
+        return Verdict, (self.status, self.reason, self.evidence, *checker, self.seconds, self.limits)
 
     def to_json(self) -> dict[str, Json]:
         return {

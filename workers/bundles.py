@@ -1,19 +1,23 @@
-"""Finished samples on their way from a generator to verifiers and writers: one Arrow table a bundle.
+"""Finished samples on their way from a generator to verifiers and writers, column by column.
 
 A bundle has the columns of `SAMPLE_SCHEMA` up to the verdict, so that a verifier needs nothing but the bundle to check
-its rows, and a writer nothing but the bundle and the verdicts. It lives in Ray's object store; the coordinator passes
-references only.
+its rows, and a writer nothing but bundles and packed verdicts to make a part. Columns are plain lists, packed: a text
+that rows share (a problem's own) is in the bytes once, and Arrow, whose cost is per column and not per row, is met once
+a part and not once a bundle. The coordinator passes bundles and verdicts on unopened.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import functools
 import json
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from verifiers.types import Kind, Problem, Verdict
+from verifiers.types import Kind, Limits, Problem, Verdict
+from workers.messages import VerdictRow, pack, unpack
+from workers.prompts import Messages
 from workers.records import SAMPLE_SCHEMA, Provenance, Sample
 
 VERDICT_COLUMNS = (
@@ -33,14 +37,39 @@ SAMPLE_COLUMNS = (
 """Columns that are a `Sample`'s own fields."""
 PROBLEM_COLUMNS = ("problem_id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
 """What `problem_of` needs of a row."""
-BUNDLE_SCHEMA = pa.schema([field for field in SAMPLE_SCHEMA if field.name not in VERDICT_COLUMNS])
 
 
-def make_bundle(samples: Sequence[tuple[str, Problem, Sample]], origin: Provenance) -> pa.Table:
-    """One row a (stopping rule, problem, sample), in the given order. The problem is the one the model saw (options
+class PromptColumns(NamedTuple):
+    """The columns of a row that its problem fixes, made once a problem and shared by its samples."""
+
+    problem: tuple[str, ...]
+    """In the order of PROBLEM_COLUMNS."""
+    messages: str
+
+
+class BundleRows(NamedTuple):
+    """An unpacked bundle: values that all its rows share, and lists with one value a row."""
+
+    shared: dict[str, Any]
+    columns: dict[str, list[Any]]
+
+
+def problem_columns(problem: Problem) -> tuple[str, ...]:
+    """In the order of PROBLEM_COLUMNS."""
+    reference = json.dumps(problem.reference, ensure_ascii=False)
+    meta = json.dumps(problem.meta, ensure_ascii=False)
+    names = problem.domain, problem.source, problem.split
+    return (problem.id, str(problem.kind), problem.prompt, reference, *names, meta)
+
+
+def messages_column(messages: Messages) -> str:
+    return json.dumps([{"role": role, "content": content} for role, content in messages], ensure_ascii=False)
+
+
+def pack_bundle(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance) -> bytes:
+    """One row a (stopping rule, prompt, sample), in the given order. The problem is the one the model saw (options
     shuffled, if they were)."""
-    size = len(samples)
-    constant = {
+    shared = {
         "run_id": origin.run_id,
         "sampling": json.dumps(dict(origin.sampling), sort_keys=True),
         "model": origin.model,
@@ -51,21 +80,39 @@ def make_bundle(samples: Sequence[tuple[str, Problem, Sample]], origin: Provenan
         "code_revision": origin.code_revision,
         "epoch": origin.epoch,
     }
-    columns: dict[str, list[object]] = {name: [value] * size for name, value in constant.items()}
-    columns["stopping_rule"] = [rule for rule, _, _ in samples]
-    for name in ("kind", "domain", "source", "split", "prompt"):
-        columns[name] = [str(getattr(problem, name)) for _, problem, _ in samples]
-    columns["problem_id"] = [problem.id for _, problem, _ in samples]
-    for name in ("reference", "meta"):
-        columns[name] = [json.dumps(getattr(problem, name), ensure_ascii=False) for _, problem, _ in samples]
-    columns["messages"] = [
-        json.dumps([{"role": role, "content": content} for role, content in sample.messages], ensure_ascii=False)
-        for _, _, sample in samples
-    ]
+    columns: dict[str, list[Any]] = {"stopping_rule": [rule for rule, _, _ in samples]}
+    problems = [prompt.problem for _, prompt, _ in samples]
+    for place, name in enumerate(PROBLEM_COLUMNS):
+        columns[name] = [problem[place] for problem in problems]
+    columns["messages"] = [prompt.messages for _, prompt, _ in samples]
     for name in SAMPLE_COLUMNS:
         columns[name] = [getattr(sample, name) for _, _, sample in samples]
-    columns["finished_at"] = [dt.datetime.fromtimestamp(sample.finished_at, tz=dt.UTC) for _, _, sample in samples]
-    return pa.Table.from_pydict(columns, schema=BUNDLE_SCHEMA)
+    columns["finished_at"] = [int(sample.finished_at * 1e6) for _, _, sample in samples]
+    return pack((shared, columns))
+
+
+def unpack_bundle(data: bytes) -> BundleRows:
+    return BundleRows(*unpack(data))
+
+
+def rows_to_check(bundle: BundleRows, rows: Sequence[int]) -> list[tuple[Problem, str]]:
+    """(problem, text) of some rows; rows with the same problem share the object."""
+    known: dict[tuple[str, ...], Problem] = {}
+    columns = [bundle.columns[name] for name in PROBLEM_COLUMNS]
+    texts = bundle.columns["text"]
+    found = []
+    for row in rows:
+        values = tuple(column[row] for column in columns)
+        problem = known.get(values)
+        if problem is None:
+            problem = known[values] = problem_of(dict(zip(PROBLEM_COLUMNS, values, strict=True)))
+        found.append((problem, texts[row]))
+    return found
+
+
+def row_of_bundle(bundle: BundleRows, row: int) -> dict[str, Any]:
+    """One row by column name."""
+    return {**bundle.shared, **{name: values[row] for name, values in bundle.columns.items()}}
 
 
 def problem_of(row: dict[str, object]) -> Problem:
@@ -82,24 +129,66 @@ def problem_of(row: dict[str, object]) -> Problem:
     )
 
 
-def add_verdicts(bundle: pa.Table, verdicts: Sequence[Verdict | None]) -> pa.Table:
-    """The rows of `samples/*.parquet`; None (an aborted sample) becomes null columns."""
-    columns: dict[str, list[object]] = {name: [] for name in VERDICT_COLUMNS}
-    for verdict in verdicts:
-        if verdict is None:
-            for values in columns.values():
-                values.append(None)
-            continue
-        columns["status"].append(str(verdict.status))
-        columns["reason"].append(verdict.reason)
-        columns["evidence"].append(json.dumps(dict(verdict.evidence), ensure_ascii=False))
-        columns["checker"].append(verdict.checker)
-        columns["checker_version"].append(verdict.checker_version)
-        columns["tier"].append(verdict.evidence.get("tier"))
-        columns["limits"].append(json.dumps(verdict.limits.to_json()))
-        columns["verify_s"].append(verdict.seconds)
-    arrays = [
-        pa.array(columns[field.name], field.type) if field.name in columns else bundle[field.name]
-        for field in SAMPLE_SCHEMA
-    ]
+def pack_verdicts(verdicts: Sequence[Verdict]) -> bytes:
+    """Their columns, to be read one by one as a VerdictRow. Raises TypeError for evidence that is no JSON."""
+    return pack([verdict_columns(verdict) for verdict in verdicts])
+
+
+def unpack_verdicts(data: bytes) -> list[tuple[Any, ...]]:
+    """One tuple a verdict, in the order of VERDICT_COLUMNS."""
+    found: list[tuple[Any, ...]] = unpack(data)
+    return found
+
+
+_unpack_recent = functools.lru_cache(maxsize=4)(unpack_verdicts)
+"""Whoever wants one verdict of a report soon wants the others."""
+
+
+def reason_and_evidence(verdict: VerdictRow) -> tuple[str, str]:
+    """The reason, and the evidence as JSON."""
+    data, row = verdict
+    _, reason, evidence, *_ = _unpack_recent(data)[row]
+    return reason, evidence
+
+
+def verdict_columns(verdict: Verdict) -> tuple[Any, ...]:
+    """In the order of VERDICT_COLUMNS. Raises TypeError for evidence that is no JSON."""
+    evidence = verdict.evidence
+    text = json.dumps(dict(evidence), ensure_ascii=False) if evidence else "{}"
+    checker = verdict.checker, verdict.checker_version
+    limits = _limits_column(verdict.limits)
+    return (str(verdict.status), verdict.reason, text, *checker, evidence.get("tier"), limits, verdict.seconds)
+
+
+@functools.lru_cache(maxsize=256)
+def _limits_column(limits: Limits) -> str:
+    return json.dumps(limits.to_json())
+
+
+_NO_VERDICT = (None,) * len(VERDICT_COLUMNS)
+
+
+def part_table(parts: Sequence[tuple[BundleRows, Sequence[int], Sequence[VerdictRow | None]]]) -> pa.Table:
+    """Rows of `samples/*.parquet`: (bundle, its rows, their verdicts), in order; no verdict (an aborted sample) becomes
+    null columns."""
+    columns: dict[str, list[Any]] = {field.name: [] for field in SAMPLE_SCHEMA}
+    unpacked: dict[int, list[tuple[Any, ...]]] = {}
+    verdicts: list[tuple[Any, ...]] = []
+    for bundle, rows, verdict_rows in parts:
+        for name, value in bundle.shared.items():
+            columns[name].extend([value] * len(rows))
+        for name, values in bundle.columns.items():
+            columns[name].extend([values[row] for row in rows])
+        for verdict in verdict_rows:
+            if verdict is None:
+                verdicts.append(_NO_VERDICT)
+                continue
+            data, row = verdict
+            found = unpacked.get(id(data))
+            if found is None:
+                found = unpacked[id(data)] = unpack_verdicts(data)
+            verdicts.append(found[row])
+    for place, name in enumerate(VERDICT_COLUMNS):
+        columns[name] = [verdict[place] for verdict in verdicts]
+    arrays = [pa.array(columns[field.name], field.type) for field in SAMPLE_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=SAMPLE_SCHEMA)

@@ -1,11 +1,12 @@
 """The generator actor: takes leases for the room it has, runs them in one engine, hands over bundles.
 
 Promises: it reports room for as many samples as its engine can run (sequences and KV tokens) and gets no more, so a
-slow replica holds no queue; an abort reaches the engine at once; what it finishes is reported within FLUSH_S.
+slow replica holds no queue; an abort reaches the engine at once; what it finishes is reported within FLUSH_MAX_S.
 Does not: retry or restart: a dead engine raises EngineGoneError out of `results`, and the coordinator starts a new
 actor.
 
-Bounds: at most `max_num_seqs` plus LOOKAHEAD of it in flight; finished rows wait at most FLUSH_S in memory.
+Bounds: at most `max_num_seqs` plus LOOKAHEAD of it in flight; finished rows wait at most FLUSH_MAX_S in memory;
+CHUNKS_KEPT chunks of problems.
 """
 
 from __future__ import annotations
@@ -19,21 +20,33 @@ import time
 from collections import OrderedDict
 from typing import Any, Protocol
 
-import pyarrow as pa
-
 from verifiers.types import Kind, Problem
-from workers.bundles import make_bundle
+from workers.bundles import PromptColumns, messages_column, pack_bundle, problem_columns, row_of_bundle, unpack_bundle
 from workers.engine import Completion, Engine, EngineGoneError, EngineSettings
-from workers.messages import Finished, GeneratorReport, Lease, Reference, SampleKey
+from workers.messages import (
+    INLINE_BYTES,
+    Finished,
+    GeneratorReport,
+    Lease,
+    Orders,
+    Parent,
+    Reference,
+    SampleKey,
+    pack,
+    unpack,
+)
 from workers.parts import read_row
 from workers.prompts import Messages, PromptStyle, build_messages, repair_turns, shuffle_options
 from workers.records import Provenance, Sample, SampleRequest, SamplingParameters
 from workers.sampling.state import solution_key
 from workers.storage import open_storage
 
-FLUSH_S = 0.05
-"""Finished samples wait so long for company: one message for many, yet far below the 200 ms an abort may take."""
-IDLE_S = 0.5
+FLUSH_S = 0.02
+FLUSH_MAX_S = 0.25
+FLUSH_SHARE = 0.02
+"""Finished samples wait for company, one message for many: for this share of the time that a sample takes, within the
+two bounds above, and not at all once nothing is running. LOOKAHEAD covers the wait: no slot of the engine idles."""
+IDLE_S = 1.0
 """How often a generator reports when nothing finishes."""
 LOOKAHEAD = 0.1
 """Share of `max_num_seqs` that may wait inside the engine, so that a freed slot is filled at the very next step."""
@@ -72,7 +85,32 @@ class GeneratorSettings:
     style: PromptStyle
     storage_uri: str = ""
     """Where a repair round finds parents of before a resume."""
+    with_solution_keys: bool = False
+    """For `distinct`: hash every text."""
     engine_class: type[Any] = Engine
+
+
+class Prompted:
+    """A problem as the model sees it. The samples of a problem share one, so that its texts are made once."""
+
+    __slots__ = ("columns", "messages", "problem")
+
+    def __init__(self, problem: Problem, style: PromptStyle) -> None:
+        self.problem = problem
+        self.messages = build_messages(problem, style)
+        self.columns = PromptColumns(problem_columns(problem), messages_column(self.messages))
+
+
+class Chunk:
+    """Problems that travel together, fetched when the first sample of one begins."""
+
+    def __init__(self) -> None:
+        self.reference: Reference | None = None
+        self.arrived = asyncio.Event()
+        """Messages may overtake each other: a lease may be here before its chunk's reference."""
+        self.problems: list[Problem] = []
+        self.prompted: dict[int, Prompted] = {}
+        self.lock = asyncio.Lock()
 
 
 class Generator:
@@ -85,11 +123,14 @@ class Generator:
         self.engine: EngineLike = settings.engine_class(settings.engine, settings.sampling)
         self.origin: Provenance | None = None
         self._tasks: dict[SampleKey, asyncio.Task[None]] = {}
-        self._done: list[tuple[Lease, Problem, Sample]] = []
-        self._chunks: OrderedDict[int, list[Problem]] = OrderedDict()
+        self._done: list[tuple[Lease, PromptColumns, Sample]] = []
+        self._chunks: dict[int, Chunk] = {}
+        self._fetched: OrderedDict[int, Chunk] = OrderedDict()
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
         self._mean_tokens = float(FIRST_TOKENS)
+        self._mean_s = 0.0
         self._received = 0
         self._unwanted: set[SampleKey] = set()
 
@@ -115,27 +156,42 @@ class Generator:
             "kv_capacity_tokens": self.engine.kv_capacity_tokens,
         }
 
-    async def add(self, leases: list[Lease], chunks: dict[int, list[Reference]]) -> None:
-        """Begins the leased samples. `chunks` has [reference to a list of Problem] for every chunk they name."""
+    async def add(self, orders: Orders) -> None:
+        """Begins the leased samples."""
+        for number in orders.gone:
+            self._chunks.pop(number, None)
+            self._fetched.pop(number, None)
+        for number, (reference,) in orders.chunks.items():
+            chunk = self._chunks.setdefault(number, Chunk())
+            chunk.reference = reference
+            chunk.arrived.set()
+        leases: list[Lease] = unpack(orders.leases)
         self._received += len(leases)
+        if leases:
+            self._drained.clear()
         for lease in leases:
-            self._tasks[lease.key] = asyncio.create_task(self._run(lease, chunks[lease.chunk][0]))
+            chunk = self._chunks.get(lease.chunk) or self._chunks.setdefault(lease.chunk, Chunk())
+            task = self._run(lease, chunk, orders.parents.get(lease.key))
+            self._tasks[lease.key] = asyncio.create_task(task)
 
-    async def results(self) -> tuple[GeneratorReport, pa.Table | None]:
-        """What finished since the last call, after at most IDLE_S. Raises EngineGoneError when the engine died.
+    async def results(self, orders: Orders | None, flush_s: float) -> tuple[bytes, bytes | None]:
+        """Begins what is ordered; returns what finished since the last call, after at most IDLE_S: a packed
+        GeneratorReport, and its bundle where that is too large to lie in it. Raises EngineGoneError.
 
-        The coordinator calls it with num_returns=2: the bundle is then the coordinator's own object, whose text it
-        never looks at, and which outlives this process.
+        `flush_s` is the least time that the caller would have finished samples wait for company (seconds). It calls
+        with num_returns=2: a large bundle is then its own object, whose text it never looks at, and which outlives this
+        process.
         """
-        await self._pause()
+        if orders is not None:
+            await self.add(orders)
+        await self._pause(flush_s)
         if self._failure is not None:
             raise self._failure
         done, self._done = self._done, []
-        bundle = None
+        bundle = b""
         if done and self.origin is not None:
-            bundle = make_bundle(
-                [(lease.stopping_rule, problem, sample) for lease, problem, sample in done], self.origin
-            )
+            bundle = pack_bundle([(lease.stopping_rule, prompt, sample) for lease, prompt, sample in done], self.origin)
+        with_keys = self.settings.with_solution_keys
         finished = [
             Finished(
                 key=lease.key,
@@ -145,12 +201,14 @@ class Generator:
                 prompt_tokens=sample.prompt_tokens,
                 completion_tokens=sample.completion_tokens,
                 generation_s=sample.generation_s,
-                num_bytes=len(sample.text or "") + len(problem.prompt) + ROW_BYTES,
-                solution_key=solution_key(sample.text or ""),
+                num_bytes=len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
+                solution_key=solution_key(sample.text or "") if with_keys else 0,
             )
-            for lease, problem, sample in done
+            for lease, prompt, sample in done
         ]
-        return GeneratorReport(finished, len(self._tasks), self._free(), self._received), bundle
+        inline = len(bundle) <= INLINE_BYTES
+        report = GeneratorReport(finished, len(self._tasks), self._free(), self._received, bundle if inline else b"")
+        return pack(report), None if inline else bundle
 
     async def stop(self) -> None:
         for task in self._tasks.values():
@@ -183,32 +241,46 @@ class Generator:
             room = min(room, int(capacity / self._mean_tokens) - running)
         return max(room, 0 if running else 1)
 
-    async def _pause(self) -> None:
+    async def _pause(self, flush_s: float) -> None:
         """Until something finished, then a moment longer for company; or until it is time to report anyway."""
         self._wake.clear()
         if not self._done and not self._failure:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), IDLE_S)
-        if self._done:
-            await asyncio.sleep(FLUSH_S)
+        if self._done and not self._failure and self._tasks:
+            wait_s = min(max(flush_s, FLUSH_S, FLUSH_SHARE * self._mean_s), FLUSH_MAX_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), wait_s)
 
-    async def _problem(self, lease: Lease, chunk: Reference) -> Problem:
-        if lease.chunk not in self._chunks:
-            self._chunks[lease.chunk] = await chunk
-            if len(self._chunks) > CHUNKS_KEPT:
-                self._chunks.popitem(last=False)
-        self._chunks.move_to_end(lease.chunk)
-        return self._chunks[lease.chunk][lease.row]
+    async def _prompted(self, lease: Lease, chunk: Chunk) -> Prompted:
+        if not chunk.problems:
+            await chunk.arrived.wait()
+            async with chunk.lock:
+                if not chunk.problems and chunk.reference is not None:
+                    chunk.problems = unpack(await chunk.reference)
+                    self._fetched[lease.chunk] = chunk
+                    if len(self._fetched) > CHUNKS_KEPT:
+                        _, oldest = self._fetched.popitem(last=False)
+                        oldest.problems, oldest.prompted = [], {}
+        problem = chunk.problems[lease.row]
+        style = self.settings.style
+        if style.shuffle_choices and problem.kind is Kind.CHOICE:
+            return Prompted(shuffle_options(problem, lease.seed), style)
+        if lease.row not in chunk.prompted:
+            chunk.prompted[lease.row] = Prompted(problem, style)
+        return chunk.prompted[lease.row]
 
-    async def _run(self, lease: Lease, chunk: Reference) -> None:
+    async def _run(self, lease: Lease, chunk: Chunk, parent: Parent | None) -> None:
         try:
-            problem = await self._problem(lease, chunk)
-            if self.settings.style.shuffle_choices and problem.kind is Kind.CHOICE:
-                problem = shuffle_options(problem, lease.seed)
-            sample = await self._sample(lease, problem)
+            prompted = await self._prompted(lease, chunk)
+            sample = await self._sample(lease, prompted, parent)
             if sample.completion_tokens:
                 self._mean_tokens += 0.02 * (sample.prompt_tokens + sample.completion_tokens - self._mean_tokens)
-            self._done.append((lease, problem, sample))
+                self._mean_s += 0.02 * (sample.generation_s - self._mean_s)
+            columns = prompted.columns
+            if sample.messages is not prompted.messages:
+                columns = columns._replace(messages=messages_column(sample.messages))
+            self._done.append((lease, columns, sample))
         except asyncio.CancelledError:
             raise  # `stop`
         except BaseException as error:
@@ -217,14 +289,15 @@ class Generator:
             self._tasks.pop(lease.key, None)
             self._unwanted.discard(lease.key)
             self._wake.set()
+            if not self._tasks or self._failure is not None:
+                self._drained.set()
 
-    async def _sample(self, lease: Lease, problem: Problem) -> Sample:
+    async def _sample(self, lease: Lease, prompted: Prompted, parent: Parent | None) -> Sample:
         """Whatever is wrong with this one sample is data; only a dead engine raises."""
-        messages: Messages = ()
+        messages = prompted.messages
         try:
-            messages = build_messages(problem, self.settings.style)
-            if lease.parent is not None:
-                messages = await self._repair_messages(lease)
+            if parent is not None:
+                messages = await self._repair_messages(lease, parent)
             if lease.key in self._unwanted:
                 return make_sample(lease, messages, Completion("", "abort", 0, 0, None, 0.0, 0.0))
             return await self._draw(lease, messages, request_id(lease.key))
@@ -237,12 +310,10 @@ class Generator:
     async def _draw(self, lease: Lease, messages: Messages, engine_id: str) -> Sample:
         return make_sample(lease, messages, await self.engine.generate(engine_id, messages, lease.seed))
 
-    async def _repair_messages(self, lease: Lease) -> Messages:
-        parent = lease.parent
-        assert parent is not None
+    async def _repair_messages(self, lease: Lease, parent: Parent) -> Messages:
         if parent.bundle is not None:
-            table = await parent.bundle
-            row = table.slice(parent.row, 1).to_pylist()[0]
+            data = parent.bundle if isinstance(parent.bundle, bytes) else await parent.bundle
+            row = row_of_bundle(unpack_bundle(data), parent.row)
         else:
             storage = open_storage(self.settings.storage_uri)
             row = await asyncio.to_thread(read_row, storage, parent.part, lease.problem_id, lease.parent_index or 0)

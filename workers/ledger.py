@@ -13,152 +13,22 @@ Does not: see texts, choose priorities (workers.sampling does) or touch storage.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from enum import IntEnum
-from typing import Any
 
-from verifiers.types import Status, Verdict
-from workers.messages import Checked, CheckItem, Finished, Lease, Parent, Reference, SampleKey
+from verifiers.types import Json, Status
+from workers.bundles import pack_verdicts, reason_and_evidence
+from workers.check_queue import CheckQueue
+from workers.flight import Flight, LedgerSettings, OpenProblem, ProblemEntry, Stage, Totals
+from workers.messages import Bundle, Checked, CheckItem, Finished, Lease, Parent, SampleKey, VerdictRow
 from workers.records import sample_seed
 from workers.resume import DurableRow
 from workers.sampling.agenda import Agenda
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
-from workers.sampling.state import OUTCOME_OF_STATUS, Outcome, ProblemState
+from workers.sampling.state import OUTCOME_OF_STATUS, Outcome
 from workers.verifier import error_verdict
-
-CHECKS_PER_ITEM = 16
-"""Rows of one bundle that go to one verifier together: few enough that several verifiers share a bundle."""
-CHECK_SECONDS_FIRST = 0.05
-"""Guess of a check's length before the first of its kind has ended."""
-
-
-class Stage(IntEnum):
-    QUEUED = 0
-    LEASED = 1
-    FINISHED = 2
-    CHECKING = 3
-    CHECKED = 4
-    WRITING = 5
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ProblemEntry:
-    """What the coordinator is told of a problem; the problem itself lies in a chunk."""
-
-    id: str
-    kind: str
-    domain: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LedgerSettings:
-    run_seed: int
-    num_samples: int
-    max_tokens: int
-    repair_rounds: int = 0
-    repair_kinds: frozenset[str] = frozenset()
-    evidence_chars: int = 2000
-    check_attempts: int = 3
-    sample_attempts: int = 3
-    max_unchecked: int = 20_000
-    max_pending_bytes: int = 512 << 20
-
-
-class OpenProblem:
-    """A problem with samples still to draw, check or write."""
-
-    __slots__ = ("chunk", "entry", "held", "num_rows", "parts", "row", "rule", "state")
-
-    def __init__(self, entry: ProblemEntry, chunk: int, row: int, state: ProblemState, rule: str) -> None:
-        self.entry = entry
-        self.chunk = chunk
-        self.row = row
-        self.state = state
-        self.rule = rule
-        self.num_rows = 0
-        """Samples in flight or held."""
-        self.held: list[Flight] | None = None
-        """Aborted samples that wait for the others to be durable."""
-        self.parts: dict[int, str] | None = None
-        """Durable attempts a repair round may answer: sample index → part key."""
-
-
-class Flight:
-    """One sample on its way."""
-
-    __slots__ = (
-        "aborted",
-        "attempt",
-        "base",
-        "bundle",
-        "bundle_row",
-        "check_attempts",
-        "finished",
-        "key",
-        "num_bytes",
-        "parent",
-        "parent_index",
-        "problem",
-        "round",
-        "since",
-        "stage",
-        "suspect",
-        "verdict",
-        "worker",
-    )
-
-    def __init__(self, problem: OpenProblem, key: SampleKey, base: int) -> None:
-        self.problem = problem
-        self.key = key
-        self.base = base
-        """Index of the first attempt whose repair this is; the sample's own index for a first attempt."""
-        self.round = 0
-        self.parent_index: int | None = None
-        self.parent: Parent | None = None
-        self.attempt = 1
-        self.stage = Stage.QUEUED
-        self.worker = -1
-        """Replica or verifier that has it."""
-        self.since = 0.0
-        """When it entered its stage, in the caller's clock."""
-        self.bundle: Reference | None = None
-        self.bundle_row = -1
-        self.finished: Finished | None = None
-        self.num_bytes = 0
-        self.aborted = False
-        self.suspect = False
-        """Was with a verifier when it died; checked alone from now on, to find the culprit."""
-        self.check_attempts = 0
-        self.verdict: Verdict | None = None
-
-
-@dataclasses.dataclass(slots=True)
-class Totals:
-    """Counts over the whole run, rows of earlier starts included."""
-
-    problems_opened: int = 0
-    problems_closed: int = 0
-    problems_solved: int = 0
-    problems_settled: int = 0
-    samples: int = 0
-    """Rows with a verdict."""
-    aborted: int = 0
-    withdrawn: int = 0
-    """Leases taken back before they began."""
-    durable: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    aborted_tokens: int = 0
-    saved_tokens: int = 0
-    """Estimate: what the aborted samples would have gone on to, by the mean length of finished ones."""
-    generation_s: float = 0.0
-    verify_s: float = 0.0
-    statuses: dict[str, int] = dataclasses.field(default_factory=dict)
-    retries: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 class Ledger:
@@ -180,12 +50,12 @@ class Ledger:
         self._problems: dict[int, OpenProblem] = {}
         self._flights: dict[SampleKey, Flight] = {}
         self._queued: collections.deque[Flight] = collections.deque()
-        self._unchecked: dict[str, collections.deque[Flight]] = {}
-        self._suspects: collections.deque[Flight] = collections.deque()
+        self.checks = CheckQueue()
         self._ready: collections.deque[Flight] = collections.deque()
         self._ready_bytes = 0
         self._chunk_uses: dict[int, int] = {}
-        self._check_seconds: dict[str, float] = {}
+        self._rules: dict[str, str] = {}
+        """Every stopping rule once: problems of one plan share the text."""
         self._num_stage = [0] * len(Stage)
         self._pending_bytes = 0
         self._next_number = 0
@@ -203,7 +73,7 @@ class Ledger:
             if rows:
                 state.plan = Plan.from_json(json.loads(rows[0].stopping_rule))
             rule = rows[0].stopping_rule if rows else json.dumps(self.policy.stopping_rule(state), sort_keys=True)
-            problem = OpenProblem(entry, chunk, row, state, rule)
+            problem = OpenProblem(entry, chunk, row, state, self._rules.setdefault(rule, rule))
             self.totals.problems_opened += 1
             self._problems[number] = problem
             self._chunk_uses[chunk] = self._chunk_uses.get(chunk, 0) + 1
@@ -319,8 +189,12 @@ class Ledger:
             stopping_rule=problem.rule,
             round=flight.round,
             parent_index=flight.parent_index,
-            parent=flight.parent,
         )
+
+    def parents(self, leases: Iterable[Lease]) -> dict[SampleKey, Parent]:
+        """Where the attempts lie that the repair rounds among `leases` answer."""
+        flights = (self._flights[lease.key] for lease in leases if lease.round)
+        return {flight.key: flight.parent for flight in flights if flight.parent is not None}
 
     def assign(self, key: SampleKey, worker: int) -> None:
         """Says which replica a lease went to."""
@@ -350,7 +224,7 @@ class Ledger:
 
     # Finished samples.
 
-    def finished(self, worker: int, rows: Sequence[Finished], bundle: Reference, now: float = 0.0) -> None:
+    def finished(self, worker: int, rows: Sequence[Finished], bundle: Bundle, now: float = 0.0) -> None:
         """Takes in a bundle's rows. A row whose lease was given away meanwhile is dropped."""
         for index, row in enumerate(rows):
             flight = self._flights.get(row.key)
@@ -371,12 +245,12 @@ class Ledger:
             if row.aborted:
                 self._end_aborted(flight, now)
             elif row.error:
-                flight.verdict = error_verdict("the engine could not draw this sample", {"error": row.error})
                 self._move(flight, Stage.CHECKING, now)
-                self._settle_verdict(flight, flight.verdict, now)
+                verdict = packed_error("the engine could not draw this sample", {"error": row.error})
+                self._settle_verdict(flight, Status.ERROR, 0.0, verdict)
             else:
                 self._move(flight, Stage.FINISHED, now)
-                self._unchecked.setdefault(flight.problem.entry.kind, collections.deque()).append(flight)
+                self.checks.add(flight)
 
     def _end_aborted(self, flight: Flight, now: float) -> None:
         self._move(flight, Stage.CHECKED, now)
@@ -400,80 +274,55 @@ class Ledger:
 
     def next_checks(self, worker: int, room: int, idle: bool, now: float = 0.0) -> list[CheckItem]:
         """Rows for one verifier, from the kinds with the most work waiting. A suspect goes alone to an idle one."""
-        if idle and self._suspects:
-            flight = self._suspects.popleft()
-            return self._hand_out([flight], worker, now)
-        chosen: list[Flight] = []
-        given: collections.Counter[str] = collections.Counter()
-        while len(chosen) < room:
-            waiting = {kind: queue for kind, queue in self._unchecked.items() if queue}
-            if not waiting:
-                break
-            # Seconds of work waiting per slot given in this round: many fast checks do not starve a few slow ones.
-            kind = max(waiting, key=lambda k: len(waiting[k]) * self.check_seconds(k) / (1 + given[k]))
-            flight = waiting[kind].popleft()
-            if self._flights.get(flight.key) is flight and flight.stage is Stage.FINISHED:
-                chosen.append(flight)
-                given[kind] += 1
-        return self._hand_out(chosen, worker, now)
-
-    def _hand_out(self, flights: Iterable[Flight], worker: int, now: float) -> list[CheckItem]:
-        by_bundle: dict[Any, CheckItem] = {}
-        items = []
-        for flight in flights:
+        by_bundle: dict[Bundle, CheckItem] = {}
+        for flight in self.checks.take(room, idle):
             self._move(flight, Stage.CHECKING, now)
             flight.worker = worker
             item = by_bundle.get(flight.bundle)
-            if item is None or len(item.rows) >= CHECKS_PER_ITEM:
+            if item is None:
                 item = by_bundle[flight.bundle] = CheckItem(flight.bundle, [])
-                items.append(item)
             item.rows.append((flight.key, flight.bundle_row))
-        return items
-
-    def check_seconds(self, kind: str) -> float:
-        return self._check_seconds.get(kind, CHECK_SECONDS_FIRST)
+        return list(by_bundle.values())
 
     def mean_check_seconds(self) -> float:
         """Over the rows that wait now."""
-        waiting = sum(len(queue) for queue in self._unchecked.values())
-        return self.backlog_s() / waiting if waiting else CHECK_SECONDS_FIRST
+        return self.checks.mean_seconds()
 
     def backlog_s(self) -> float:
         """Seconds of checking that wait, for one checker working alone."""
-        return sum(len(queue) * self.check_seconds(kind) for kind, queue in self._unchecked.items())
+        return self.checks.backlog_s()
 
-    def num_waiting(self) -> dict[str, int]:
-        """Unchecked rows by kind."""
-        return {kind: len(queue) for kind, queue in self._unchecked.items() if queue}
-
-    def checked(self, worker: int, rows: Sequence[Checked], now: float = 0.0) -> list[tuple[int, SampleKey]]:
+    def checked(
+        self, worker: int, rows: Sequence[Checked], verdicts: bytes, now: float = 0.0
+    ) -> list[tuple[int, SampleKey]]:
         """Takes in verdicts; returns samples to abort in the engines: (replica, key)."""
         aborts: list[tuple[int, SampleKey]] = []
-        for key, verdict in rows:
+        for key, status, seconds, row in rows:
             flight = self._flights.get(key)
             if flight is None or flight.stage is not Stage.CHECKING or flight.worker != worker:
                 continue
-            if verdict is None:
+            if status is None:
                 self._forget_bundle(flight)
                 self._retry(flight, "bundle lost with its node")
                 continue
             flight.check_attempts += 1
-            if verdict.status is Status.ERROR and flight.check_attempts < self.settings.check_attempts:
-                self._count_retry(f"check failed: {verdict.reason}")
+            verdict = (verdicts, row)
+            if status is Status.ERROR and flight.check_attempts < self.settings.check_attempts:
+                self._count_retry(f"check failed: {reason_and_evidence(verdict)[0]}")
                 self._requeue_check(flight, now)
                 continue
-            kind = flight.problem.entry.kind
-            self._check_seconds[kind] = 0.9 * self.check_seconds(kind) + 0.1 * verdict.seconds
-            aborts += self._settle_verdict(flight, verdict, now)
+            self.checks.note_seconds(flight.problem.entry.kind, seconds)
+            aborts += self._settle_verdict(flight, status, seconds, verdict)
         return aborts
 
-    def _settle_verdict(self, flight: Flight, verdict: Verdict, now: float) -> list[tuple[int, SampleKey]]:
+    def _settle_verdict(
+        self, flight: Flight, status: Status, seconds: float, verdict: VerdictRow
+    ) -> list[tuple[int, SampleKey]]:
         """Records a final verdict, makes the row ready, and asks the policy what follows."""
-        flight.verdict = verdict
+        flight.status, flight.verdict = status, verdict
         row = flight.finished
         assert row is not None
-        status = str(verdict.status)
-        self._count(status, row.prompt_tokens, row.completion_tokens, row.generation_s, verdict.seconds)
+        self._count(str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
         self._make_ready(flight)
         problem, state = flight.problem, flight.problem.state
         outcome = OUTCOME_OF_STATUS[status]
@@ -500,13 +349,14 @@ class Ledger:
             return False
         return outcome in (Outcome.REFUTED, Outcome.MALFORMED, Outcome.UNDECIDED)
 
-    def _repair(self, parent: Flight, verdict: Verdict) -> None:
+    def _repair(self, parent: Flight, verdict: VerdictRow) -> None:
         """Queues the follow-up turn of an unverified attempt."""
         index = parent.key[1] + self.settings.num_samples
         flight = self._open_flight(parent.problem, index, parent.base)
         flight.round = parent.round + 1
         flight.parent_index = parent.key[1]
-        evidence = f"{verdict.reason}\n{json.dumps(dict(verdict.evidence), ensure_ascii=False, indent=1)}"
+        reason, found = reason_and_evidence(verdict)
+        evidence = f"{reason}\n{json.dumps(json.loads(found), ensure_ascii=False, indent=1)}"
         flight.parent = Parent(parent.bundle, parent.bundle_row, "", evidence[: self.settings.evidence_chars])
         self._queued.append(flight)
 
@@ -618,8 +468,8 @@ class Ledger:
                 flight.check_attempts += 1
             flight.suspect = flight.suspect or not blamed or flight.key in blamed
             if flight.check_attempts >= self.settings.check_attempts:
-                evidence = {"attempts": flight.check_attempts}
-                aborts += self._settle_verdict(flight, error_verdict("the checker died of this sample", evidence), now)
+                verdict = packed_error("the checker died of this sample", {"attempts": flight.check_attempts})
+                aborts += self._settle_verdict(flight, Status.ERROR, 0.0, verdict)
             else:
                 self._requeue_check(flight, now)
         return aborts
@@ -651,7 +501,7 @@ class Ledger:
         self._num_stage[flight.stage] -= 1
         del self._flights[flight.key]
         flight.problem.num_rows -= 1
-        flight.bundle = None
+        flight.bundle = flight.verdict = None
 
     def _make_ready(self, flight: Flight) -> None:
         self._move(flight, Stage.CHECKED, flight.since)
@@ -660,10 +510,7 @@ class Ledger:
 
     def _requeue_check(self, flight: Flight, now: float) -> None:
         self._move(flight, Stage.FINISHED, now)
-        if flight.suspect:
-            self._suspects.append(flight)
-        else:
-            self._unchecked.setdefault(flight.problem.entry.kind, collections.deque()).append(flight)
+        self.checks.add(flight)
 
     def _retry(self, flight: Flight, why: str) -> None:
         """Back to the queue, to be drawn again with the same seed."""
@@ -671,7 +518,7 @@ class Ledger:
         self._move(flight, Stage.QUEUED, 0.0)
         flight.attempt += 1
         flight.worker = -1
-        flight.verdict = flight.finished = flight.bundle = None
+        flight.status = flight.verdict = flight.finished = flight.bundle = None
         self._queued.append(flight)
 
     def _forget_bundle(self, flight: Flight) -> None:
@@ -693,9 +540,9 @@ class Ledger:
             totals.statuses[status] = totals.statuses.get(status, 0) + 1
 
     def _uncount(self, flight: Flight) -> None:
-        if flight.verdict is not None:
+        if flight.status is not None:
             self.totals.samples -= 1
-            self.totals.statuses[str(flight.verdict.status)] -= 1
+            self.totals.statuses[str(flight.status)] -= 1
 
     def _count_retry(self, why: str) -> None:
         self.totals.retries[why] = self.totals.retries.get(why, 0) + 1
@@ -703,3 +550,8 @@ class Ledger:
     def _count_settled(self, problem: OpenProblem) -> None:
         self.totals.problems_settled += 1
         self.totals.problems_solved += problem.state.solved
+
+
+def packed_error(reason: str, evidence: Mapping[str, Json]) -> VerdictRow:
+    """A verdict `error` of the pipeline itself."""
+    return pack_verdicts([error_verdict(reason, evidence)]), 0

@@ -1,14 +1,16 @@
-"""What the coordinator and its workers say to each other: ids, counts, verdicts and references, never texts.
+"""What the coordinator and its workers say to each other: ids, counts, statuses, and bundles that they pass unopened.
 
 NamedTuples, since thousands of them cross Ray each second and they pickle smallest. Each survives a pickle round trip
-(tests/pipeline/test_messages.py).
+(tests/pipeline/test_messages.py). Messages without references travel packed (`pack`): Ray's own pickler makes a Python
+call for every tuple with a name, which costs three times as much.
 """
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, NamedTuple
 
-from verifiers.types import Verdict
+from verifiers.types import Status
 
 SampleKey = tuple[int, int]
 """(number of the problem in this run, sample index)."""
@@ -16,11 +18,31 @@ SampleKey = tuple[int, int]
 Reference = Any
 """A ray.ObjectRef. Always inside a container, so that Ray passes the reference and does not fetch the object."""
 
+Bundle = Any
+"""Finished rows as workers.bundles packs them: the bytes themselves up to INLINE_BYTES, since fetching an object costs
+more than carrying so few, else a Reference to them."""
+
+INLINE_BYTES = 64 << 10
+"""Below the 100 KB up to which Ray keeps a returned object in its owner's memory anyway."""
+
+VerdictRow = tuple[bytes, int]
+"""Packed verdicts (workers.bundles.pack_verdicts) and the place of one among them."""
+
+
+def pack(message: Any) -> bytes:
+    """For messages and rows of plain values; one with a Reference inside has to go through Ray's own pickler."""
+    return pickle.dumps(message, protocol=5)
+
+
+def unpack(data: bytes) -> Any:
+    """Only ever of bytes that an actor of this run packed."""
+    return pickle.loads(data)
+
 
 class Parent(NamedTuple):
     """Where a repair round finds the attempt it answers: in a bundle, or once that is gone in a part."""
 
-    bundle: Reference | None
+    bundle: Bundle | None
     row: int
     part: str
     evidence: str
@@ -28,7 +50,7 @@ class Parent(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """One sample to draw. `chunk` and `row` say where the problem lies."""
+    """One sample to draw. `chunk` and `row` say where the problem lies; a repair round's Parent travels beside it."""
 
     key: SampleKey
     problem_id: str
@@ -40,7 +62,18 @@ class Lease(NamedTuple):
     """JSON, copied into the row."""
     round: int = 0
     parent_index: int | None = None
-    parent: Parent | None = None
+
+
+class Orders(NamedTuple):
+    """What a generator is told in one message."""
+
+    leases: bytes
+    """Packed list of Lease."""
+    chunks: dict[int, list[Reference]]
+    """[reference to a packed list of Problem] for every chunk that this occupant is not known to have."""
+    gone: list[int]
+    """Chunks that no lease will name again."""
+    parents: dict[SampleKey, Parent]
 
 
 class Finished(NamedTuple):
@@ -56,7 +89,7 @@ class Finished(NamedTuple):
     generation_s: float
     num_bytes: int
     solution_key: int
-    """Hash of the normalised text, for `distinct`."""
+    """Hash of the normalised text, for `distinct`; else 0."""
 
 
 class GeneratorReport(NamedTuple):
@@ -67,31 +100,37 @@ class GeneratorReport(NamedTuple):
     free: int
     """Room in samples, bounded by sequences and KV memory, when `received` leases had arrived."""
     received: int
+    bundle: bytes
+    """Of `finished`, in their order; empty if it comes by reference or there is none."""
 
 
 class CheckItem(NamedTuple):
     """Rows of one bundle to check."""
 
-    bundle: Reference
+    bundle: Bundle
     rows: list[tuple[SampleKey, int]]
 
 
 class Checked(NamedTuple):
     key: SampleKey
-    verdict: Verdict | None
+    status: Status | None
     """None: the bundle is lost; the sample has to be drawn again."""
+    seconds: float
+    row: int
+    """Of its verdict among the report's."""
 
 
 class VerifierReport(NamedTuple):
     checked: list[Checked]
+    verdicts: bytes
 
 
 class PartRows(NamedTuple):
-    """Rows of one bundle for one part, with their verdicts."""
+    """Rows of one bundle for one part, with their verdicts; None for an aborted sample."""
 
-    bundle: Reference
+    bundle: Bundle
     rows: list[int]
-    verdicts: list[Verdict | None]
+    verdicts: list[VerdictRow | None]
 
 
 class WriteReply(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
+import queue
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,12 +20,13 @@ from typing import Any, Protocol
 
 from verifiers.checker import Checkers
 from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
-from workers.bundles import PROBLEM_COLUMNS, problem_of
-from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
+from workers.bundles import rows_to_check, unpack_bundle, verdict_columns
+from workers.messages import Checked, CheckItem, SampleKey, VerifierReport, pack
 
-IDLE_S = 0.25
-FLUSH_S = 0.005
-"""A verdict waits so long for company; an abort may depend on it."""
+IDLE_S = 1.0
+"""How often a verifier reports when nothing ends."""
+FLUSH_S = 0.02
+"""A verdict waits so long for company while others are being checked; an abort may depend on it."""
 EVIDENCE_CHARS = 2000
 
 
@@ -51,9 +52,13 @@ class Verifier:
         self.settings = settings
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)
         self._threads = ThreadPoolExecutor(settings.num_threads, thread_name_prefix="check")
-        self._checked: list[Checked] = []
+        self._waiting: queue.SimpleQueue[tuple[SampleKey, Problem, str]] = queue.SimpleQueue()
+        self._ended: list[tuple[SampleKey, Verdict | None, tuple[Any, ...]]] = []
+        self._num_rows = 0
+        """Rows given and not reported."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = False
 
     async def start(self, kinds: list[str]) -> None:
         """Warms the checkers of `kinds`, so that the first samples do not wait for them."""
@@ -63,51 +68,69 @@ class Verifier:
 
     async def add(self, items: list[CheckItem]) -> None:
         """Begins to check rows."""
+        self._loop = asyncio.get_running_loop()
+        self._num_rows += sum(len(item.rows) for item in items)
         for item in items:
-            task = asyncio.create_task(self._check(item))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            try:
+                data = item.bundle if isinstance(item.bundle, bytes) else await item.bundle
+            except Exception:
+                # The node that held it is gone: the samples have to be drawn again.
+                self._ended += [(key, None, ()) for key, _ in item.rows]
+                self._wake.set()
+                continue
+            rows = rows_to_check(unpack_bundle(data), [row for _, row in item.rows])
+            for (key, _), (problem, text) in zip(item.rows, rows, strict=True):
+                self._waiting.put((key, problem, text))
+            for _ in range(min(self.settings.num_threads, len(rows))):
+                self._threads.submit(self._drain)
 
-    async def results(self) -> VerifierReport:
-        """Verdicts since the last call, after at most IDLE_S."""
+    async def results(self, items: list[CheckItem]) -> tuple[bytes, int]:
+        """Begins to check `items`; returns the verdicts since the last call, after at most IDLE_S: a packed
+        VerifierReport and the number of its rows."""
+        if items:
+            await self.add(items)
         self._wake.clear()
-        if not self._checked:
+        self._woken = False
+        if not self._ended:
             try:
                 await asyncio.wait_for(self._wake.wait(), IDLE_S)
             except TimeoutError:
-                return VerifierReport([])
-        await asyncio.sleep(FLUSH_S)
-        checked, self._checked = self._checked, []
-        return VerifierReport(checked)
+                return b"", 0
+        if len(self._ended) < self._num_rows:
+            await asyncio.sleep(FLUSH_S)
+        ended, self._ended = self._ended, []
+        self._num_rows -= len(ended)
+        checked = [
+            Checked(key, verdict.status if verdict else None, verdict.seconds if verdict else 0.0, row)
+            for row, (key, verdict, _) in enumerate(ended)
+        ]
+        return pack(VerifierReport(checked, pack([columns for _, _, columns in ended]))), len(checked)
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._checkers.close)
 
-    async def _check(self, item: CheckItem) -> None:
-        try:
-            bundle = await item.bundle
-        except Exception:
-            # The node that held it is gone: the samples have to be drawn again.
-            self._checked += [Checked(key, None) for key, _ in item.rows]
-            self._wake.set()
-            return
-        rows = bundle.select([*PROBLEM_COLUMNS, "text"]).take([row for _, row in item.rows]).to_pylist()
-        loop = asyncio.get_running_loop()
-        for (key, _), row in zip(item.rows, rows, strict=True):
-            future = loop.run_in_executor(self._threads, self._verify, row)
-            future.add_done_callback(functools.partial(self._finish, key))
+    def _drain(self) -> None:
+        """In a thread: checks rows until none waits."""
+        while True:
+            try:
+                key, problem, text = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            self._ended.append((key, *self._verify(problem, text)))
+            if not self._woken and self._loop is not None:
+                # Waking the loop takes a system call: once for all rows of a report.
+                self._woken = True
+                self._loop.call_soon_threadsafe(self._wake.set)
 
-    def _finish(self, key: SampleKey, verdict: asyncio.Future[Verdict]) -> None:
-        self._checked.append(Checked(key, verdict.result()))
-        self._wake.set()
-
-    def _verify(self, row: dict[str, Any]) -> Verdict:
+    def _verify(self, problem: Problem, text: str) -> tuple[Verdict, tuple[Any, ...]]:
         started = time.monotonic()
         try:
-            return self._checkers.verify(problem_of(row), row["text"], self._limits(row["kind"]))
+            verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)))
+            return verdict, verdict_columns(verdict)
         except Exception as error:
             evidence = {"error": repr(error), "traceback": traceback.format_exc()[-EVIDENCE_CHARS:]}
-            return error_verdict("the checker failed", evidence, time.monotonic() - started)
+            verdict = error_verdict("the checker failed", evidence, time.monotonic() - started)
+            return verdict, verdict_columns(verdict)
 
     def _limits(self, kind: str) -> Limits | None:
         override = self.settings.limits.get(kind)

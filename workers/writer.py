@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pyarrow as pa
-
-from workers.bundles import add_verdicts
-from workers.messages import PartRows, WriteReply
+from workers.bundles import part_table, unpack_bundle
+from workers.messages import Bundle, PartRows, WriteReply
 from workers.parts import append_part, encode_part, fence_stream, read_parts
 from workers.storage import open_storage
 
@@ -45,18 +43,28 @@ class Writer:
             )
         return rows
 
+    async def stay(self) -> None:
+        """Never returns: whoever awaits it learns of this actor's death at once, idle or not."""
+        await asyncio.Event().wait()
+
     async def write(self, parts: list[PartRows]) -> WriteReply:
         """Writes one part. Raises FencedError, StorageError. Nothing is written if a bundle is lost."""
-        tables: list[Any] = await asyncio.gather(*(part.bundle for part in parts), return_exceptions=True)
-        lost = [i for i, table in enumerate(tables) if isinstance(table, BaseException)]
+        bundles = await asyncio.gather(*(fetch(part.bundle) for part in parts), return_exceptions=True)
+        lost = [i for i, bundle in enumerate(bundles) if isinstance(bundle, BaseException)]
         if lost:
             return WriteReply("", self._slot, 0, lost)
-        return await asyncio.to_thread(self._write, parts, tables)
+        return await asyncio.to_thread(self._write, parts, bundles)
 
-    def _write(self, parts: list[PartRows], tables: list[pa.Table]) -> WriteReply:
-        rows = [add_verdicts(table.take(part.rows), part.verdicts) for part, table in zip(parts, tables, strict=True)]
-        data = encode_part(pa.concat_tables(rows))
+    def _write(self, parts: list[PartRows], bundles: list[Any]) -> WriteReply:
+        rows = [(unpack_bundle(data), part.rows, part.verdicts) for part, data in zip(parts, bundles, strict=True)]
+        data = encode_part(part_table(rows))
         slot = self._slot
         key = append_part(self._storage, self._stream, slot, data)
         self._slot += 1
         return WriteReply(key, slot, len(data), [])
+
+
+async def fetch(bundle: Bundle) -> bytes:
+    """Its bytes. Raises one of Ray's errors where the node that held them is gone."""
+    data: bytes = bundle if isinstance(bundle, bytes) else await bundle
+    return data

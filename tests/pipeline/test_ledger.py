@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from verifiers.types import Limits, Status, Verdict
-from workers.ledger import Ledger, LedgerSettings, ProblemEntry, Stage
+from workers.bundles import pack_verdicts, unpack_verdicts
+from workers.flight import LedgerSettings, ProblemEntry, Stage
+from workers.ledger import Ledger
 from workers.messages import Checked, Finished, Lease
 from workers.resume import DurableRow
 from workers.sampling.budget import Budget
@@ -51,12 +53,14 @@ class Bench:
         return [key for item in items for key, _ in item.rows]
 
     def check(self, keys: list[Any], status: str = "refuted", worker: int = 50) -> list[Any]:
-        return self.ledger.checked(worker, [Checked(key, verdict(status)) for key in keys])
+        rows = [Checked(key, Status(status), 0.01, row) for row, key in enumerate(keys)]
+        return self.ledger.checked(worker, rows, pack_verdicts([verdict(status) for _ in keys]))
 
     def write(self) -> int:
         flights = self.ledger.cut(1000, 1 << 30)
         for flight in flights:
-            status = str(flight.verdict.status) if flight.verdict else None
+            status = unpack_verdicts(flight.verdict[0])[flight.verdict[1]][0] if flight.verdict else None
+            assert status == (str(flight.status) if flight.status else None)
             self.written.append((flight.problem.entry.id, flight.key[1], status))
         self.ledger.durable(flights, "part")
         return len(flights)
@@ -160,7 +164,7 @@ def test_a_lost_bundle_is_drawn_again() -> None:
     bench = Bench(1, num_samples=2)
     bench.finish(bench.lease())
     keys = bench.take_checks()
-    bench.ledger.checked(50, [Checked(keys[0], None)])
+    bench.ledger.checked(50, [Checked(keys[0], None, 0.0, -1)], b"")
     bench.check(keys[1:], "verified")
     flights = bench.ledger.cut(10, 1 << 30)
     bench.ledger.bundle_gone(flights)
@@ -193,7 +197,8 @@ def test_repair_rounds_extend_a_trial() -> None:
     bench.check(bench.take_checks(), "refuted")
     repairs = bench.lease()
     assert [(lease.key[1], lease.parent_index, lease.round) for lease in repairs] == [(2, 0, 1), (3, 1, 1)]
-    assert "refuted" in repairs[0].parent.evidence
+    parents = bench.ledger.parents(repairs)
+    assert all("refuted" in parents[lease.key].evidence for lease in repairs)
     bench.finish(repairs)
     bench.check(bench.take_checks(), "verified")
     bench.write()

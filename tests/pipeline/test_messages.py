@@ -8,12 +8,14 @@ import pytest
 
 from verifiers.types import Limits, Status, Verdict
 from workers import messages
+from workers.bundles import pack_verdicts
 from workers.messages import (
     Checked,
     CheckItem,
     Finished,
     GeneratorReport,
     Lease,
+    Orders,
     Parent,
     PartRows,
     VerifierReport,
@@ -21,16 +23,18 @@ from workers.messages import (
 )
 
 VERDICT = Verdict(Status.REFUTED, "differs", {"answer": "5"}, "math", "1", 0.1, Limits())
+VERDICTS = (pack_verdicts([VERDICT]), 0)
 FINISHED = Finished((1, 2), 1, False, "", 5, 7, 0.5, 100, 2**64 - 1)
 MESSAGES = [
     Parent("bundle", 3, "", "wrong"),
-    Lease((1, 2), "p", 0, 4, 1, 99, "{}", 1, 0, Parent(None, 0, "part", "")),
+    Lease((1, 2), "p", 0, 4, 1, 99, "{}", 1, 0),
+    Orders(b"leases", {3: ["chunk"]}, [1, 2], {(1, 2): Parent(None, 0, "part", "")}),
     FINISHED,
-    GeneratorReport([FINISHED], 3, 4, 5),
+    GeneratorReport([FINISHED], 3, 4, 5, b"bundle"),
     CheckItem("bundle", [((1, 2), 0)]),
-    Checked((1, 2), VERDICT),
-    VerifierReport([Checked((1, 2), None)]),
-    PartRows("bundle", [0, 1], [VERDICT, None]),
+    Checked((1, 2), Status.REFUTED, 0.1, 0),
+    VerifierReport([Checked((1, 2), None, 0.0, -1)], b"verdicts"),
+    PartRows("bundle", [0, 1], [VERDICTS, None]),
     WriteReply("key", 1, 2, [0]),
 ]
 

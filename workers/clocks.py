@@ -1,0 +1,83 @@
+"""What the coordinator does by the clock: its heartbeat, budgets, hung verifiers, occupancy."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from workers.checking import VerifierCrew
+from workers.claim import beat, is_superseded
+from workers.generating import GeneratorCrew
+from workers.run_state import RunState
+from workers.storage import StorageError
+
+TICK_S = 0.25
+"""Budgets, overdue checks and part ages are looked at so often."""
+HANG_TICKS = 20
+OCCUPANCY_POINTS = 600
+
+
+class Clocks:
+    """Two loops that end with the run."""
+
+    def __init__(self, state: RunState, generators: GeneratorCrew, verifiers: VerifierCrew) -> None:
+        self._state = state
+        self._generators = generators
+        self._verifiers = verifiers
+        self.occupancy: list[list[float]] = []
+        """[seconds since the start, samples running, samples that ready engines have room for]."""
+        self._occupancy_step = 1.0
+
+    async def heartbeat(self) -> None:
+        """Says that this job is alive, and stops it once another has the run."""
+        state = self._state
+        assert state.claim is not None
+        count = 0
+        while True:
+            await asyncio.sleep(state.settings.lease_s / 6)
+            count += 1
+            try:
+                if await asyncio.to_thread(is_superseded, state.storage, state.claim):
+                    state.fail("this run has been taken over by another job; this job stops here")
+                await asyncio.to_thread(beat, state.storage, state.claim, count)
+            except StorageError as error:
+                state.note("heartbeat", str(error))
+
+    async def watch(self) -> None:
+        """Charges time, ends the run at a ceiling, kills verifiers that hang, records occupancy."""
+        state = self._state
+        last = next_point = time.monotonic()
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            ticks += 1
+            self._charge(now - last)
+            last = now
+            reason = state.budget.exhausted()
+            if not reason and state.budget.stranded(state.settings.ledger.max_tokens):
+                reason = f"budget.tokens = {state.budget.tokens} leaves no room for one more sample"
+            if reason and not state.stop_reason:
+                state.stop_reason = reason
+                self._generators.abort(state.ledger.spend_out(reason))
+            if ticks % HANG_TICKS == 0:
+                self._verifiers.kill_hung(now)
+            if now >= next_point:
+                next_point = now + self._occupancy_step
+                self._note_occupancy(now)
+            state.pump_needed.set()
+
+    def _charge(self, seconds: float) -> None:
+        settings = self._state.settings
+        gpus = settings.gpus_per_replica
+        live = sum(1 for seat in self._state.generators if seat.actor is not None)
+        cpus = settings.cores or live * settings.cpus_per_replica
+        self._state.budget.charge(gpu_s=live * gpus * seconds, cpu_s=0.0 if gpus else cpus * seconds, wall_s=seconds)
+
+    def _note_occupancy(self, now: float) -> None:
+        running = sum(seat.running for seat in self._state.generators)
+        capacity = sum(seat.capacity for seat in self._state.generators if seat.ready)
+        self.occupancy.append([round(now - self._state.started, 2), running, capacity])
+        if len(self.occupancy) >= OCCUPANCY_POINTS:
+            self.occupancy = self.occupancy[::2]
+            self._occupancy_step *= 2

@@ -1,0 +1,138 @@
+"""What the ledger keeps of one open problem and of one sample on its way, and the counts of a run. Plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import IntEnum
+from typing import NamedTuple
+
+from verifiers.types import Status
+from workers.messages import Bundle, Finished, Parent, SampleKey, VerdictRow
+from workers.sampling.state import ProblemState
+
+
+class Stage(IntEnum):
+    QUEUED = 0
+    LEASED = 1
+    FINISHED = 2
+    CHECKING = 3
+    CHECKED = 4
+    WRITING = 5
+
+
+class ProblemEntry(NamedTuple):
+    """What the coordinator is told of a problem; the problem itself lies in a chunk."""
+
+    id: str
+    kind: str
+    domain: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    run_seed: int
+    num_samples: int
+    max_tokens: int
+    repair_rounds: int = 0
+    repair_kinds: frozenset[str] = frozenset()
+    evidence_chars: int = 2000
+    check_attempts: int = 3
+    sample_attempts: int = 3
+    max_unchecked: int = 20_000
+    max_pending_bytes: int = 512 << 20
+
+
+class OpenProblem:
+    """A problem with samples still to draw, check or write."""
+
+    __slots__ = ("chunk", "entry", "held", "num_rows", "parts", "row", "rule", "state")
+
+    def __init__(self, entry: ProblemEntry, chunk: int, row: int, state: ProblemState, rule: str) -> None:
+        self.entry = entry
+        self.chunk = chunk
+        self.row = row
+        self.state = state
+        self.rule = rule
+        self.num_rows = 0
+        """Samples in flight or held."""
+        self.held: list[Flight] | None = None
+        """Aborted samples that wait for the others to be durable."""
+        self.parts: dict[int, str] | None = None
+        """Durable attempts a repair round may answer: sample index → part key."""
+
+
+class Flight:
+    """One sample on its way."""
+
+    __slots__ = (
+        "aborted",
+        "attempt",
+        "base",
+        "bundle",
+        "bundle_row",
+        "check_attempts",
+        "finished",
+        "key",
+        "num_bytes",
+        "parent",
+        "parent_index",
+        "problem",
+        "round",
+        "since",
+        "stage",
+        "status",
+        "suspect",
+        "verdict",
+        "worker",
+    )
+
+    def __init__(self, problem: OpenProblem, key: SampleKey, base: int) -> None:
+        self.problem = problem
+        self.key = key
+        self.base = base
+        """Index of the first attempt whose repair this is; the sample's own index for a first attempt."""
+        self.round = 0
+        self.parent_index: int | None = None
+        self.parent: Parent | None = None
+        self.attempt = 1
+        self.stage = Stage.QUEUED
+        self.worker = -1
+        """Replica or verifier that has it."""
+        self.since = 0.0
+        """When it entered its stage, in the caller's clock."""
+        self.bundle: Bundle | None = None
+        self.bundle_row = -1
+        self.finished: Finished | None = None
+        self.num_bytes = 0
+        self.aborted = False
+        self.suspect = False
+        """Was with a verifier when it died; checked alone from now on, to find the culprit."""
+        self.check_attempts = 0
+        self.status: Status | None = None
+        """Of the final verdict."""
+        self.verdict: VerdictRow | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Totals:
+    """Counts over the whole run, rows of earlier starts included."""
+
+    problems_opened: int = 0
+    problems_closed: int = 0
+    problems_solved: int = 0
+    problems_settled: int = 0
+    samples: int = 0
+    """Rows with a verdict."""
+    aborted: int = 0
+    withdrawn: int = 0
+    """Leases taken back before they began."""
+    durable: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    aborted_tokens: int = 0
+    saved_tokens: int = 0
+    """Estimate: what the aborted samples would have gone on to, by the mean length of finished ones."""
+    generation_s: float = 0.0
+    verify_s: float = 0.0
+    statuses: dict[str, int] = dataclasses.field(default_factory=dict)
+    retries: dict[str, int] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,155 @@
+"""The pump: the one place that hands out work, to whoever reported room for it.
+
+Samples to generators, rows to verifiers, parts to writers. A worker whose `results` call has just returned is told with
+the next one; only a worker that would otherwise run dry meanwhile gets a message of its own. Messages, not samples, are
+what a coordinator of many replicas spends its time on (figures in docs/log.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from workers.flight import Stage
+from workers.messages import Lease, Orders, pack
+from workers.run_state import GeneratorSeat, RunState, VerifierSeat
+from workers.writing import WriterCrew
+
+CHECK_AHEAD_S = 0.25
+CHECK_AHEAD_ROWS = 512
+CHECK_SECONDS_LEAST = 1e-4
+PUMP_S = 0.002
+"""Least time between two rounds: what comes in meanwhile is handed out together."""
+
+
+class Pump:
+    """Its methods never wait; `run` calls them when something changed."""
+
+    def __init__(self, state: RunState, writers: WriterCrew) -> None:
+        self._state = state
+        self._writers = writers
+
+    async def run(self) -> None:
+        """Returns when the run is complete."""
+        state = self._state
+        while True:
+            await state.pump_needed.wait()
+            state.pump_needed.clear()
+            self.lease()
+            self.hand_out_checks()
+            self.cut_parts()
+            if state.room():
+                state.room_wanted.set()
+            if state.fed_all and state.ledger.is_done():
+                state.done.set()
+                return
+            await asyncio.sleep(PUMP_S)
+
+    # Samples.
+
+    def lease(self) -> None:
+        """Draws samples for the generators' room."""
+        state = self._state
+        seats = [seat for seat in state.generators if seat.ready and seat.credit > 0]
+        room = sum(seat.credit for seat in seats)
+        if not room or state.stopping:
+            return
+        leases = state.ledger.lease(room, now=time.monotonic())
+        if not leases:
+            return
+        for seat, share in zip(seats, shares_of(leases, seats), strict=True):
+            if not share:
+                continue
+            for lease in share:
+                state.ledger.assign(lease.key, seat.worker)
+            seat.credit -= len(share)
+            seat.given += len(share)
+            seat.running += len(share)
+            seat.leases += share
+            if seat.polled and (orders := self.orders(seat)):
+                seat.actor.add.remote(orders)
+
+    def orders(self, seat: GeneratorSeat) -> Orders | None:
+        """What this generator has to be told now."""
+        leases, seat.leases = seat.leases, []
+        if not leases:
+            return None
+        gone, seat.chunks_gone = seat.chunks_gone, []
+        new = {lease.chunk for lease in leases} - seat.chunks
+        seat.chunks |= new
+        chunks = {number: self._state.chunks[number] for number in new}
+        return Orders(pack(leases), chunks, gone, self._state.ledger.parents(leases))
+
+    # Checks.
+
+    def hand_out_checks(self) -> None:
+        """Fills verifiers up, the emptiest first."""
+        ledger = self._state.ledger
+        waiting = True
+        while waiting:
+            waiting = False
+            for seat in sorted(self._state.verifiers, key=lambda seat: seat.outstanding):
+                bound = self._check_bound(seat)
+                room = bound - seat.outstanding
+                if not seat.ready or room <= 0 or (seat.polled and room < bound // 2):
+                    continue
+                # Half a round at a time, so that a few rows spread over all verifiers.
+                share = max(1, room // 2) if len(self._state.verifiers) > 1 else room
+                items = ledger.next_checks(seat.worker, share, idle=not seat.outstanding, now=time.monotonic())
+                if not items:
+                    continue
+                seat.outstanding += sum(len(item.rows) for item in items)
+                if seat.polled:
+                    seat.actor.add.remote(items)
+                else:
+                    seat.items += items
+                waiting = True
+
+    def _check_bound(self, seat: VerifierSeat) -> int:
+        """Rows a verifier may hold: a quarter second of work, so that fast checks do not wait for messages and slow
+        ones stay with the coordinator, which can still give them to somebody else."""
+        seconds = max(CHECK_SECONDS_LEAST, self._state.ledger.mean_check_seconds())
+        rows = int(CHECK_AHEAD_S * self._state.settings.verifier.num_threads / seconds)
+        return max(seat.capacity, min(rows, CHECK_AHEAD_ROWS))
+
+    # Parts.
+
+    def cut_parts(self) -> None:
+        """Has free writers write what is full or old enough."""
+        state = self._state
+        for seat in state.writers:
+            if not state.ledger.num_ready()[0]:
+                return
+            if seat.ready and not seat.busy and self._part_is_due():
+                seat.busy = True
+                state.spawn(self._writers.write(seat))
+
+    def _part_is_due(self) -> bool:
+        state, settings, ledger = self._state, self._state.settings, self._state.ledger
+        rows, size = ledger.num_ready()
+        upstream = (Stage.LEASED, Stage.QUEUED, Stage.FINISHED, Stage.CHECKING)
+        drained = state.fed_all and not any(ledger.num(stage) for stage in upstream)
+        full = rows >= settings.part_rows or size >= settings.part_mb << 20
+        return full or drained or state.stopping or time.monotonic() - ledger.oldest_ready() >= settings.flush_s
+
+
+def shares_of(leases: list[Lease], seats: list[GeneratorSeat]) -> list[list[Lease]]:
+    """One share a seat, at most its credit; `leases` fit into the sum of credits.
+
+    Plenty: runs of one problem's samples stay together, where they share its prompt's KV blocks. Scarce (the end of a
+    run): spread over the least occupied engines, so that it does not drain to one with three sequences.
+    """
+    shares: list[list[Lease]] = [[] for _ in seats]
+    if len(leases) >= sum(seat.credit for seat in seats):
+        position = 0
+        for share, seat in zip(shares, seats, strict=True):
+            share += leases[position : position + seat.credit]
+            position += seat.credit
+        return shares
+    load = [seat.running for seat in seats]
+    for lease in leases:
+        fits = [i for i, seat in enumerate(seats) if len(shares[i]) < seat.credit]
+        i = min(fits, key=lambda i: load[i])
+        shares[i].append(lease)
+        load[i] += 1
+    return shares

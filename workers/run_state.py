@@ -1,0 +1,203 @@
+"""What the coordinator's parts share: settings, the ledger, the seats of the workers, and how the run stands.
+
+The parts (workers.coordinator, pump, seats, generating, checking, writing, clocks) run on one event loop and change it
+between two awaits only, so it needs no locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import time
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from verifiers.types import Json
+from workers.claim import Claim
+from workers.flight import Flight, LedgerSettings
+from workers.generator import GeneratorSettings
+from workers.ledger import Ledger
+from workers.messages import CheckItem, Lease, Reference
+from workers.sampling.budget import Budget
+from workers.storage import open_storage
+from workers.verifier import VerifierSettings
+
+ERROR_CHARS = 4000
+EVENTS_KEPT = 200
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CoordinatorSettings:
+    """All that a run needs, as plain values; jobs.solve makes it from the config."""
+
+    run_uri: str
+    kinds: tuple[str, ...]
+    ledger: LedgerSettings
+    sampling: Mapping[str, Json]
+    budget: Mapping[str, Json]
+    cost: Mapping[str, Json]
+    generator: GeneratorSettings
+    verifier: VerifierSettings
+    replicas: int = 1
+    gpus_per_replica: int = 0
+    cpus_per_replica: float = 1.0
+    cores: int = 0
+    """Cores to share among replicas on a machine without GPUs; 0 = leave them to vLLM."""
+    verifiers: int = 1
+    cpus_per_verifier: float = 0.5
+    writers: int = 1
+    max_restarts: int = 5
+    part_rows: int = 20_000
+    part_mb: int = 64
+    flush_s: float = 20.0
+    lease_s: float = 30.0
+    release_backlog_s: float = 60.0
+    """Seconds of checking that must be waiting before idle replicas give their GPUs back: more than a restart costs."""
+    window: int = 0
+    """Problems open at once; 0 = four times the engines' room."""
+
+
+class Seat:
+    """A place for one worker, filled again when its occupant dies. `worker` numbers occupants, never reused."""
+
+    def __init__(self, name: str, index: int) -> None:
+        self.name = name
+        self.index = index
+        self.worker = -1
+        self.actor: Any = None
+        self.ready = False
+        self.restarts = 0
+
+
+class GeneratorSeat(Seat):
+    def __init__(self, index: int) -> None:
+        super().__init__("generator", index)
+        self.capacity = 0
+        self.vacate()
+
+    def vacate(self) -> None:
+        """Forgets the occupant."""
+        self.credit = 0
+        """Leases that it may get now."""
+        self.given = 0
+        """Leases handed to it so far."""
+        self.running = 0
+        self.polled = False
+        """A `results` call is on its way; what it is to be told must go in a message of its own."""
+        self.leases: list[Lease] = []
+        """To be told with the next `results` call."""
+        self.chunks: set[int] = set()
+        """Chunks whose references it has."""
+        self.chunks_gone: list[int] = []
+
+
+class VerifierSeat(Seat):
+    def __init__(self, index: int) -> None:
+        super().__init__("verifier", index)
+        self.capacity = 0
+        self.vacate()
+
+    def vacate(self) -> None:
+        """Forgets the occupant."""
+        self.outstanding = 0
+        """Rows given and not answered."""
+        self.polled = False
+        self.items: list[CheckItem] = []
+        """To be told with the next `results` call."""
+
+
+class WriterSeat(Seat):
+    def __init__(self, index: int) -> None:
+        super().__init__("writer", index)
+        self.busy = False
+        self.next_slot = 0
+        """The stream's first slot that is not acknowledged."""
+        self.writing: list[Flight] = []
+        """Rows of the part on its way."""
+        self.failure: asyncio.Future[None] | None = None
+        """Of the occupant; ends it."""
+
+
+class RunState:
+    """Made in the coordinator's event loop."""
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self.settings = settings
+        self.storage = open_storage(settings.run_uri)
+        self.claim: Claim | None = None
+        self.opened_ledger: Ledger | None = None
+        self.budget = Budget.of(settings.budget, settings.cost)
+        self.chunks: dict[int, list[Reference]] = {}
+        """[reference to a packed list of Problem] by number, while a problem of it is open."""
+        self.fed_all = False
+        self.generators = [GeneratorSeat(i) for i in range(settings.replicas)]
+        self.verifiers = [VerifierSeat(i) for i in range(settings.verifiers)]
+        self.writers = [WriterSeat(i) for i in range(settings.writers)]
+        self.num_workers = 0
+        self.pump_needed = asyncio.Event()
+        self.room_wanted = asyncio.Event()
+        self.done = asyncio.Event()
+        self.fatal = ""
+        """Why the run can not go on, for the user."""
+        self.stop_reason = ""
+        self.stopping = False
+        self.engine: dict[str, Json] = {}
+        """What the engines said of themselves; empty until one is ready."""
+        self.events: collections.deque[dict[str, Json]] = collections.deque(maxlen=EVENTS_KEPT)
+        self.started = time.monotonic()
+        self.generating_since = 0.0
+        self.generated_at = 0.0
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def ledger(self) -> Ledger:
+        if self.opened_ledger is None:
+            raise RuntimeError("claim the run first")
+        return self.opened_ledger
+
+    @property
+    def seats(self) -> list[Seat]:
+        return [*self.generators, *self.verifiers, *self.writers]
+
+    def room(self) -> int:
+        """Further problems that are wanted now."""
+        settings = self.settings
+        if self.stopping or self.fed_all or self.opened_ledger is None:
+            return 0
+        window = settings.window or 4 * settings.replicas * settings.generator.engine.max_num_seqs
+        return max(0, window - self.ledger.num_open())
+
+    def forget_chunks(self) -> None:
+        """Lets go of chunks without open problems, and has the generators do so."""
+        live = self.ledger.chunks()
+        if len(live) == len(self.chunks):
+            return
+        for number in [number for number in self.chunks if number not in live]:
+            del self.chunks[number]
+            for seat in self.generators:
+                if number in seat.chunks:
+                    seat.chunks.discard(number)
+                    seat.chunks_gone.append(number)
+
+    def note(self, what: str, why: str) -> None:
+        """For the run's record and its report."""
+        self.events.append({"what": what, "why": why[-ERROR_CHARS:], "at": time.time()})
+
+    def fail(self, text: str) -> None:
+        """Ends the run; raises CancelledError to end the caller too."""
+        self.fatal = self.fatal or text
+        self.done.set()
+        raise asyncio.CancelledError
+
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        """Runs a part of the coordinator; an exception out of it ends the run."""
+        task = asyncio.create_task(job)
+        self.tasks.add(task)
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fatal = self.fatal or f"{type(error).__name__}: {error}"
+            self.done.set()

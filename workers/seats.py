@@ -1,0 +1,98 @@
+"""Keeping a seat occupied: who dies is replaced, with back-off, and what it held goes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any, Protocol, TypeVar
+
+import ray
+import ray.exceptions
+
+from workers.claim import is_superseded
+from workers.engine import EngineStartError
+from workers.parts import FencedError
+from workers.run_state import RunState, Seat
+from workers.storage import StorageError
+
+RESTART_S = 1.0
+RESTART_MAX_S = 60.0
+STEADY_S = 120.0
+"""A worker that lived so long has its back-off forgiven."""
+
+
+S = TypeVar("S", bound=Seat, contravariant=True)
+
+
+class Crew(Protocol[S]):
+    """The workers of one kind."""
+
+    async def serve(self, seat: S) -> None:
+        """Starts an occupant and works with it until it dies, which raises; returns when it is not needed any more."""
+
+    def give_back(self, seat: S) -> None:
+        """What the dead occupant held goes back to the ledger."""
+
+
+async def keep_filled(state: RunState, seat: S, crew: Crew[S]) -> None:
+    """Returns when the seat is no longer needed; ends the run when it can not be filled."""
+    while True:
+        began = time.monotonic()
+        seat.worker = state.num_workers
+        state.num_workers += 1
+        try:
+            await crew.serve(seat)
+            return
+        except (FencedError, StorageError, EngineStartError, ray.exceptions.RayError) as error:
+            reason = describe(error)
+            cause = cause_of(error)
+        finally:
+            seat.ready = False
+            seat.actor, actor = None, seat.actor
+            if actor is not None:
+                with contextlib.suppress(Exception):
+                    ray.kill(actor)
+        if state.stopping and seat.name == "generator":
+            return
+        crew.give_back(seat)
+        state.pump_needed.set()
+        if isinstance(cause, FencedError) and state.claim is not None and is_superseded(state.storage, state.claim):
+            state.fail("this run has been taken over by another job; nothing was lost, and this job stops here")
+        if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and not state.engine):
+            # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
+            state.fail(reason)
+        seat.restarts = seat.restarts + 1 if time.monotonic() - began < STEADY_S else 1
+        state.note(f"{seat.name} {seat.index}", reason)
+        if seat.restarts > state.settings.max_restarts:
+            state.fail(f"{seat.name} {seat.index} failed {seat.restarts} times in a row; the last time: {reason}")
+        await asyncio.sleep(min(RESTART_S * 2 ** (seat.restarts - 1), RESTART_MAX_S))
+
+
+async def dismiss(state: RunState, stop_s: float) -> None:
+    """Ends every worker of the run; engines and checkers get up to `stop_s` seconds to end their own processes."""
+    stops: list[Any] = []
+    for seat in [*state.generators, *state.verifiers]:
+        if seat.actor is not None:
+            with contextlib.suppress(Exception):
+                stops.append(seat.actor.stop.remote())
+    if stops:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(asyncio.gather(*stops, return_exceptions=True), stop_s)
+    for seat in state.seats:
+        if seat.actor is not None:
+            with contextlib.suppress(Exception):
+                ray.kill(seat.actor)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What a remote method raised, out of Ray's wrapper."""
+    return getattr(error, "cause", None) or error
+
+
+def describe(error: BaseException) -> str:
+    """For the user."""
+    cause = cause_of(error)
+    if isinstance(cause, ray.exceptions.RayActorError):
+        return str(cause).strip().splitlines()[0] if str(cause).strip() else "its process died"
+    return str(cause) or type(cause).__name__
