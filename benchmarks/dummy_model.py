@@ -1,8 +1,8 @@
-"""A model directory with VibeThinker-3B's architecture, a tokenizer of its vocabulary's size and no weights.
+"""A model directory with the architecture of VibeThinker-3B, a tokenizer of its vocabulary's size and no weights.
 
-For measuring an engine where the weights are not at hand: loaded with vLLM's `load_format = "dummy"`, which draws random
-ones, it costs per token what the real model costs. Its texts are noise, so nothing is ever solved; a benchmark that
-needs solved problems brings a checker that says so.
+For measuring an engine where the weights are not at hand: loaded with vLLM's `load_format = "dummy"`, which draws
+random ones, it costs per token what the real model costs. Its texts are noise, so nothing is ever solved; a benchmark
+that needs solved problems brings a checker that says so.
 
     python -m benchmarks.dummy_model build/vibethinker_dummy
 """

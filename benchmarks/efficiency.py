@@ -10,13 +10,18 @@ an abort took from the verdict to the engine's own final output for that request
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.stand_in import Silent
+import ray
+
+from benchmarks import stand_in
+from benchmarks.generation import engine_argument
+from benchmarks.stand_in import Coin, Silent
 from cluster.connect import connect
 from jobs.config import check_config
 from jobs.problems.load import stream_problems
@@ -37,9 +42,10 @@ def measure(args: argparse.Namespace, policy: str) -> dict[str, Any]:
                 "problems": {"files": [args.problems], "limit": args.limit},
                 "model": {
                     "path": args.model,
-                    "dtype": "float32",
-                    "max_model_len": 1024,
+                    "dtype": args.dtype,
+                    "max_model_len": args.max_model_len,
                     "max_num_seqs": args.concurrency,
+                    "engine_args": dict(args.engine_arg),
                 },
                 "output": {"uri": folder},
                 "sampling": {
@@ -55,7 +61,13 @@ def measure(args: argparse.Namespace, policy: str) -> dict[str, Any]:
         )
         kinds = tuple({str(problem.kind) for problem in stream_problems(config.problems)})
         uri = run_uri(config)
-        outcome = drive(config, coordinator_settings(config, kinds, uri, args.device == "gpu"), Silent())
+        settings = coordinator_settings(config, kinds, uri, args.device == "gpu")
+        if args.coin:
+            ray.cloudpickle.register_pickle_by_value(stand_in)
+            settings = dataclasses.replace(
+                settings, verifier=dataclasses.replace(settings.verifier, checkers_class=Coin)
+            )
+        outcome = drive(config, settings, Silent())
         if outcome.summary is None:
             raise RuntimeError(outcome.error)
         summary = outcome.summary
@@ -92,6 +104,10 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--max-model-len", type=int, default=1024)
+    parser.add_argument("--engine-arg", type=engine_argument, action="append", default=[], metavar="NAME=JSON")
+    parser.add_argument("--coin", action="store_true", help="a coin decides, for a model whose texts are noise")
     args = parser.parse_args()
     ratios: dict[str, list[float]] = {policy: [] for policy in POLICIES[1:]}
     for number in range(args.rounds):

@@ -49,12 +49,24 @@ class AcceptEverything:
         pass
 
 
+def engine_argument(text: str) -> tuple[str, Any]:
+    """`name=value`, the value as JSON."""
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
+
+
 def config_of(args: argparse.Namespace, folder: str) -> SolveConfig:
     return check_config(
         {
             "run": {"id": "bench"},
             "problems": {"files": [args.problems], "limit": args.limit},
-            "model": {"path": args.model, "dtype": "float32", "max_model_len": 1024, "max_num_seqs": args.concurrency},
+            "model": {
+                "path": args.model,
+                "dtype": args.dtype,
+                "max_model_len": args.max_model_len,
+                "max_num_seqs": args.concurrency,
+                "engine_args": dict(args.engine_arg),
+            },
             "output": {"uri": folder},
             "sampling": {"num_samples": args.samples, "max_tokens": args.max_tokens},
             "verify": {"actors": 1, "workers_per_actor": 1},
@@ -183,6 +195,13 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--max-model-len", type=int, default=1024)
+    parser.add_argument(
+        "--engine-arg", type=engine_argument, action="append", default=[], metavar="NAME=JSON",
+        help='a further engine argument, for instance load_format="dummy"; may be repeated',
+    )  # fmt: skip
+    parser.add_argument("--checkers", choices=["trivial", "real"], nargs="+", default=["trivial", "real"])
     parser.add_argument("--no-ray-data", action="store_true", help="leave the second peer out")
     parser.add_argument("--side", choices=["bare", "ray-data"], help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -193,7 +212,7 @@ def main() -> None:
     if args.side == "ray-data":
         print("SIDE " + json.dumps(ray_data_llm(config_of(args, "."), args.concurrency)))
         return
-    ratios: dict[str, list[float]] = {"trivial": [], "real": []}
+    ratios: dict[str, list[float]] = {name: [] for name in args.checkers}
     for number in range(args.rounds):
         reference = in_its_own_process("bare")
         print(json.dumps({"round": number, "side": "bare AsyncLLM", **reference}), flush=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import random
 import sys
 import tempfile
 import time
@@ -64,6 +65,21 @@ class TrivialCheckers:
     def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
         status = Status.VERIFIED if int(text[0]) % 2 == 0 else Status.REFUTED
         return Verdict(status, "parity", {}, "trivial", "1", 1e-5, Limits())
+
+    def close(self) -> None:
+        pass
+
+
+class Coin:
+    """Verifies a text with the pass rate of its problem, which is drawn from a wide Beta by the problem's id."""
+
+    def __init__(self, num_workers: int, settings: Any) -> None:
+        pass
+
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        rate = random.Random(problem.id).betavariate(0.6, 0.8)
+        status = Status.VERIFIED if random.Random(text).random() < rate else Status.REFUTED
+        return Verdict(status, "a coin", {}, "coin", "1", 1e-5, Limits())
 
     def close(self) -> None:
         pass

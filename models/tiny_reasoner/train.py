@@ -2,7 +2,8 @@
 
     python -m models.tiny_reasoner.train
 
-On two CPU cores about an hour; `--device cuda --drawers 4` takes minutes. Promises: fixed seeds; a checkpoint every few minutes in `--work`, from which the same command goes on; the loss curve
+On two CPU cores about an hour; `--device cuda --drawers 4` takes minutes.
+Promises: fixed seeds; a checkpoint every few minutes in `--work`, from which the same command goes on; the loss curve
 as CSV and SVG beside the model. The data are drawn as they are needed: no problem is seen twice on purpose.
 """
 

@@ -172,7 +172,7 @@ def subtract_columns(a: int, b: int) -> str:
 
 
 def multiply(a: int, b: int) -> str:
-    """Splits both factors into tens and units: `47*36: 47*30=1200+210=1410, 47*6=240+42=282`, then the sum by columns."""
+    """Splits both factors into tens and units, `47*30=1200+210=1410`, `47*6=240+42=282`, then adds by columns."""
     if a < 10 or b == 0:
         return f"{a}*{b}={a * b}"
     tens, units = b // 10 * 10, b % 10
@@ -195,7 +195,7 @@ def _euclid(a: int, b: int) -> str:
 
 
 def _divide(a: int, m: int) -> str:
-    """Long division down to the remainder, so that every quotient is a digit: `87-3*23=87-69=18, 184-8*23=184-184=0`."""
+    """Long division down to the remainder, every quotient a digit: `87-3*23=87-69=18, 184-8*23=184-184=0`."""
     if a < m:
         return f"{a}<{m}"
     steps, rest = [], 0
