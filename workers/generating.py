@@ -31,8 +31,8 @@ class GeneratorCrew:
         self._state = state
         self._pump = pump
         self.abort_latency: collections.deque[float] = collections.deque(maxlen=1000)
-        """Seconds from an abort's order to the report that the sample has ended."""
-        self._aborting: dict[SampleKey, float] = {}
+        """Seconds from the verdict to the last output of a sample that it made superfluous."""
+        self._aborting: set[SampleKey] = set()
 
     async def serve(self, seat: GeneratorSeat) -> None:
         state, settings = self._state, self._state.settings
@@ -80,7 +80,7 @@ class GeneratorCrew:
             seat.polled = False
             now = time.monotonic()
             if report.finished:
-                self._note_aborts(report, now)
+                self._note_aborts(report)
                 state.generated_at = now
                 state.ledger.finished(seat.worker, report.finished, report.bundle or bundle_ref, now)
             # Leases still on their way count against the room that was reported.
@@ -96,13 +96,13 @@ class GeneratorCrew:
         """Seconds that finished samples should wait for company."""
         return sum(seat.ready for seat in self._state.generators) / REPORTS_PER_S
 
-    def _note_aborts(self, report: GeneratorReport, now: float) -> None:
+    def _note_aborts(self, report: GeneratorReport) -> None:
         if not self._aborting:
             return
         for row in report.finished:
-            started = self._aborting.pop(row.key, None)
-            if started is not None and row.aborted:
-                self.abort_latency.append(now - started)
+            self._aborting.discard(row.key)
+            if row.aborted and row.abort_s >= 0:
+                self.abort_latency.append(row.abort_s)
 
     def _may_release(self, seat: GeneratorSeat) -> bool:
         """In the verification tail an idle replica gives its GPUs back."""
@@ -127,16 +127,16 @@ class GeneratorCrew:
         self._state.ledger.lost_generator(seat.worker)
         seat.vacate()
 
-    def abort(self, aborts: Iterable[tuple[int, SampleKey]]) -> None:
-        """Ends samples, (worker, key), in their engines."""
+    def abort(self, aborts: Iterable[tuple[int, SampleKey]], since: float = 0.0) -> None:
+        """Ends samples, (worker, key), in their engines. `since` is when the verdict fell that made them superfluous
+        (seconds since the epoch); 0 = now."""
         by_worker: dict[int, list[SampleKey]] = {}
-        now = time.monotonic()
         for worker, key in aborts:
             if key not in self._aborting:
-                self._aborting[key] = now
+                self._aborting.add(key)
                 by_worker.setdefault(worker, []).append(key)
         if not by_worker:
             return
         for seat in self._state.generators:
             if seat.actor is not None and seat.worker in by_worker:
-                seat.actor.abort.remote(by_worker[seat.worker])
+                seat.actor.abort.remote(by_worker[seat.worker], since or time.time())
