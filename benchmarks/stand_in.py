@@ -115,7 +115,7 @@ class Silent:
         self.driver_mb = max(self.driver_mb, psutil.Process().memory_info().rss / 2**20)
         self.coordinator_mb = max(self.coordinator_mb, ray.get(current_coordinator().memory_mb.remote()))
         self.most_open = max(self.most_open, status.get("problems_opened", 0) - status.get("problems_closed", 0))
-        if status.get("samples") and time.monotonic() - self._read_at > CPU_S:
+        if status.get("samples") and status["replicas"] and time.monotonic() - self._read_at > CPU_S:
             self._read_at = time.monotonic()
             self._last = (status["samples"], cpu_seconds())
             self._first = self._first or self._last

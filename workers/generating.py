@@ -19,8 +19,6 @@ from workers.messages import GeneratorReport, SampleKey, unpack
 from workers.pump import Pump
 from workers.run_state import GeneratorSeat, RunState
 
-REPORTS_PER_S = 250
-"""Of all generators together, at most about: a report costs the coordinator a millisecond or two."""
 POLL_S = 0.25
 
 
@@ -72,10 +70,10 @@ class GeneratorCrew:
         """Takes in what the generator finishes until it dies or its GPUs are given back."""
         state = self._state
         while True:
-            self._pump.lease()
+            self._pump.lease_to(seat)
             results = seat.actor.results.options(num_returns=2)
             seat.polled = True
-            report_ref, bundle_ref = results.remote(self._pump.orders(seat), self._pace_s())
+            report_ref, bundle_ref = results.remote(self._pump.orders(seat), self._pump.pace_s())
             report: GeneratorReport = unpack(await report_ref)
             seat.polled = False
             now = time.monotonic()
@@ -87,14 +85,10 @@ class GeneratorCrew:
             on_the_way = seat.given - report.received
             seat.credit = max(0, report.free - on_the_way)
             seat.running = report.running + on_the_way
-            if report.finished:
+            if report.finished or seat.credit:
                 state.pump_needed.set()
             if self._may_release(seat):
                 await self._rest(seat)
-
-    def _pace_s(self) -> float:
-        """Seconds that finished samples should wait for company."""
-        return sum(seat.ready for seat in self._state.generators) / REPORTS_PER_S
 
     def _note_aborts(self, report: GeneratorReport) -> None:
         if not self._aborting:
