@@ -6,9 +6,11 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from stand_ins import StandInCheckers, StandInEngine
+from test_ledger import Bench
 
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 from workers.bundles import pack_verdicts, unpack_bundle
@@ -17,12 +19,13 @@ from workers.generator import Generator, GeneratorSettings
 from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, PartRows, pack, unpack
 from workers.parts import read_part
 from workers.prompts import PromptStyle
-from workers.pump import shares_of
+from workers.pump import Pump, shares_of
 from workers.records import SamplingParameters
 from workers.run_state import GeneratorSeat
 from workers.storage import open_storage
 from workers.verifier import Verifier, VerifierSettings
 from workers.writer import Writer
+from workers.writing import WriterCrew
 
 
 class Stored:
@@ -153,3 +156,33 @@ def test_plenty_keeps_problems_together_and_scarcity_spreads_them() -> None:
     drawn = leases(8)
     assert shares_of(drawn, seats) == [drawn[:4], drawn[4:]]
     assert [len(share) for share in shares_of(drawn[:5], seats)] == [4, 1]
+
+
+class Told:
+    """Stands for a generator's actor: keeps what it was told in messages of their own."""
+
+    def __init__(self) -> None:
+        self.orders: list[Orders] = []
+        self.add = self
+
+    def remote(self, orders: Orders) -> None:
+        self.orders.append(orders)
+
+
+def test_a_generator_that_has_enough_to_do_is_told_with_its_next_report() -> None:
+    seat = GeneratorSeat(0)
+    seat.actor, seat.ready, seat.polled = Told(), True, True
+    seat.worker, seat.capacity, seat.credit = 1, 4, 4
+    state: Any = SimpleNamespace(ledger=Bench(4).ledger, generators=[seat], stopping=False, chunks={0: ["reference"]})
+    pump = Pump(state, WriterCrew(state))
+    pump.lease_to(seat)
+    assert [len(unpack(orders.leases)) for orders in seat.actor.orders] == [4], "it would have run dry"
+    assert seat.actor.orders[0].chunks == {0: ["reference"]}
+    seat.credit = 2
+    pump.lease_to(seat)
+    assert len(seat.actor.orders) == 1
+    waiting = pump.orders(seat)
+    assert waiting is not None and len(unpack(waiting.leases)) == 2
+    assert waiting.chunks == {}, "it has the reference already"
+    assert pump.orders(seat) is None
+    assert (seat.given, seat.running, seat.credit) == (6, 6, 0)
