@@ -1,5 +1,8 @@
-"""Samples per second through coordinator, one trivial verifier and one writer, from 1 to 64 stand-in replicas; memory
-per open problem. Everything but the engine and the checker is the real thing.
+"""Samples per second through coordinator, one trivial verifier and one writer, from 1 to 64 stand-in replicas, and
+what a sample costs each kind of process. What is stood in: benchmarks/stand_in.py.
+
+A replica ends at most 256 samples a second, so one to sixteen replicas show how close to that the pipeline keeps them,
+and 64 (16,384) what the pipeline itself can do.
 
     python -m benchmarks.coordinator --replicas 1 4 16 64
 """
@@ -8,19 +11,24 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.stand_in import rows, run_stand_in
+from benchmarks.stand_in import CONCURRENCY, SECONDS, rows, run_stand_in
 from cluster.connect import connect
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 4, 16, 64])
-    parser.add_argument("--problems", type=int, default=5000)
     parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of samples for each replica, at its own rate")
+    parser.add_argument("--most-problems", type=int, default=10_000)
     parser.add_argument("--verifiers", type=int, default=1)
     args = parser.parse_args()
-    with connect("", num_cpus=64):
-        rows(run_stand_in(args.problems, args.samples, count, args.verifiers) for count in args.replicas)
+    rate = CONCURRENCY / SECONDS
+    # Few processors: Ray starts an idle worker process for each.
+    with connect("", num_cpus=4):
+        for count in args.replicas:
+            problems = min(args.most_problems, int(args.seconds * rate * count / args.samples))
+            rows(iter([run_stand_in(problems, args.samples, count, args.verifiers)]))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Same model, problems, seeds and largest n, so the three solve the same set up to what `adaptive` gives up on; the sets
 are compared and printed. Tokens count everything that was generated, aborted samples included. Also reported: how long
-an abort took from the verdict to the engine's own final output for that request.
+an abort took, from the end of the check that made a sample superfluous to the engine's own final output for that
+request. Token counts do not depend on what else runs on the machine; seconds and abort times do.
 
     python -m benchmarks.efficiency --problems examples/problems/demo.jsonl --samples 16
 """
@@ -35,7 +36,7 @@ POLICIES = ("fixed", "until_verified", "adaptive")
 
 
 def measure(args: argparse.Namespace, policy: str) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder, connect("", num_cpus=4):
+    with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder:
         config = check_config(
             {
                 "run": {"id": policy},
@@ -111,12 +112,14 @@ def main() -> None:
     args = parser.parse_args()
     ratios: dict[str, list[float]] = {policy: [] for policy in POLICIES[1:]}
     for number in range(args.rounds):
-        results = {policy: measure(args, policy) for policy in POLICIES}
+        results: dict[str, dict[str, Any]] = {}
+        with connect("", num_cpus=4):
+            for policy in POLICIES:
+                result = results[policy] = measure(args, policy)
+                missed = len(results["fixed"]["solved_ids"] - result["solved_ids"])
+                shown = {key: value for key, value in result.items() if key != "solved_ids"}
+                print(json.dumps({"round": number, **shown, "solved_by_fixed_only": missed}), flush=True)
         base = results["fixed"]
-        for result in results.values():
-            missed = len(base["solved_ids"] - result["solved_ids"])
-            shown = {key: value for key, value in result.items() if key != "solved_ids"}
-            print(json.dumps({"round": number, **shown, "solved_by_fixed_only": missed}), flush=True)
         for policy in ratios:
             ratios[policy].append(base["tokens_per_solved"] / results[policy]["tokens_per_solved"])
     for policy, values in ratios.items():

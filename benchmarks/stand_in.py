@@ -1,17 +1,24 @@
 """Load generation without a model: a stand-in engine, trivial checkers, and runs of the real coordinator over them.
 
+Stood in: the engine inside each generator (it ends samples by a timer, twenty times a second, all of a tick together,
+and has 128 running for half a second each: 256 samples a second; its start waits for all replicas of the run, so that
+starting processes is not measured), and the checker inside each verifier. Real: driver, coordinator, one generator
+actor a replica, verifier and writer actors, storage.
+
 Only for measuring what the pipeline itself costs; nothing here takes part in a product run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import random
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +32,12 @@ from jobs.solve import drive
 from verifiers.types import Limits, Problem, Status, Verdict
 from workers.engine import Completion
 
-SECONDS = 0.05
-"""Time of one made-up sample; with 32 at once a replica makes 640 samples/s."""
+SECONDS = 0.5
+"""Time of one made-up sample."""
+TICK_S = 0.05
+CONCURRENCY = 128
+CPU_S = 1.0
+"""How often processor times are read."""
 
 
 class StandInEngine:
@@ -39,15 +50,31 @@ class StandInEngine:
     kv_capacity_tokens = 0
 
     def __init__(self, settings: Any, sampling: Any) -> None:
-        pass
+        self._barrier = Path(settings.engine_args["barrier"])
+        self._replicas = int(settings.engine_args["replicas"])
+        self._ticks: dict[int, list[asyncio.Future[None]]] = {}
 
     async def start(self) -> None:
-        pass
+        (self._barrier / uuid.uuid4().hex).touch()
+        while len(list(self._barrier.iterdir())) < self._replicas:
+            await asyncio.sleep(0.5)
 
     async def generate(self, request_id: str, messages: Any, seed: int) -> Completion:
-        await asyncio.sleep(SECONDS)
+        loop = asyncio.get_running_loop()
+        tick = int((loop.time() + SECONDS) / TICK_S) + 1
+        if tick not in self._ticks:
+            self._ticks[tick] = []
+            loop.call_at(tick * TICK_S, self._end, tick)
+        ended: asyncio.Future[None] = loop.create_future()
+        self._ticks[tick].append(ended)
+        await ended
         text = f"{seed % 10} " + "x" * 198
         return Completion(text, "stop", 20, 50, -1.0, 0.0, SECONDS)
+
+    def _end(self, tick: int) -> None:
+        for ended in self._ticks.pop(tick):
+            if not ended.done():
+                ended.set_result(None)
 
     async def abort(self, request_ids: list[str]) -> None:
         pass
@@ -86,13 +113,15 @@ class Coin:
 
 
 class Silent:
-    """Keeps the statuses, shows nothing."""
+    """Shows nothing; keeps memory, and processor seconds by kind of process."""
 
     def __init__(self) -> None:
         self.driver_mb = 0.0
-        self.first_sample = 0.0
         self.coordinator_mb = 0.0
         self.most_open = 0
+        self._first: tuple[int, dict[str, float]] | None = None
+        self._last: tuple[int, dict[str, float]] | None = None
+        self._read_at = 0.0
 
     def update(self, status: Any) -> None:
         import ray
@@ -102,14 +131,38 @@ class Silent:
         self.driver_mb = max(self.driver_mb, psutil.Process().memory_info().rss / 2**20)
         self.coordinator_mb = max(self.coordinator_mb, ray.get(current_coordinator().memory_mb.remote()))
         self.most_open = max(self.most_open, status.get("problems_opened", 0) - status.get("problems_closed", 0))
-        if status.get("samples") and not self.first_sample:
-            self.first_sample = time.monotonic()
+        if status.get("samples") and status["replicas"] and time.monotonic() - self._read_at > CPU_S:
+            self._read_at = time.monotonic()
+            self._last = (status["samples"], cpu_seconds())
+            self._first = self._first or self._last
+
+    def cpu_us_per_sample(self) -> dict[str, float]:
+        """Processor microseconds a sample by kind of process, between the first and the last reading."""
+        if self._first is None or self._last is None or self._first is self._last:
+            return {}
+        num = self._last[0] - self._first[0]
+        spent = {kind: seconds - self._first[1].get(kind, 0.0) for kind, seconds in self._last[1].items()}
+        return {kind: round(seconds / max(1, num) * 1e6, 1) for kind, seconds in sorted(spent.items())}
 
     def say(self, text: str) -> None:
         pass
 
     def close(self) -> None:
         pass
+
+
+def cpu_seconds() -> dict[str, float]:
+    """Used so far by this process and all below it, by kind."""
+    spent: dict[str, float] = {}
+    me = psutil.Process()
+    for process in [me, *me.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            title = (process.cmdline() or [""])[0]
+            kind = title.removeprefix("ray::").partition(".")[0] if title.startswith("ray::") else process.name()
+            times = process.cpu_times()
+            kind = "driver" if process == me else kind
+            spent[kind] = spent.get(kind, 0.0) + times.user + times.system
+    return spent
 
 
 def write_problems(path: Path, count: int) -> None:
@@ -128,11 +181,17 @@ def run_stand_in(
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder:
         write_problems(Path(folder) / "problems.jsonl", num_problems)
+        barrier = Path(folder) / "barrier"
+        barrier.mkdir()
         config = check_config(
             {
                 "run": {"id": "bench"},
                 "problems": {"files": [f"{folder}/problems.jsonl"]},
-                "model": {"path": "stand-in", "max_num_seqs": 32},
+                "model": {
+                    "path": "stand-in",
+                    "max_num_seqs": CONCURRENCY,
+                    "engine_args": {"barrier": str(barrier), "replicas": replicas},
+                },
                 "output": {"uri": folder, "part_rows": 5000, "flush_s": 5.0},
                 "sampling": {"num_samples": num_samples, "max_tokens": 64},
                 "verify": {"actors": verifiers, "workers_per_actor": 1},
@@ -159,6 +218,7 @@ def run_stand_in(
             "replicas": replicas,
             "seconds": round(seconds, 2),
             "samples_per_s": round(summary["samples"] / seconds),
+            "cpu_us_per_sample": screen.cpu_us_per_sample(),
             "driver_mb": round(screen.driver_mb, 1),
             "coordinator_mb": round(screen.coordinator_mb, 1),
             "most_open_problems": screen.most_open,

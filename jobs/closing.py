@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from jobs.config import SolveConfig
-from jobs.problems_summary import PassRates, pass_rates
 from jobs.progress import STATUS_ORDER, clock
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
+from jobs.report.rows import num_rows
+from jobs.report.statistics import Group
 from jobs.run_record import run_uri, write_record
 from verifiers.types import Json
+from workers.estimates import Estimate
 from workers.storage import Storage
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PassRates:
+    """pass@k by k; empty where no unbiased estimate exists, and then `why_not` says why."""
+
+    estimates: Mapping[int, Estimate]
+    why_not: str = ""
+
+    def to_json(self) -> Json:
+        return {str(k): dataclasses.asdict(estimate) for k, estimate in self.estimates.items()}
+
+
+def pass_rates(total: Group) -> PassRates:
+    """What may be claimed of the whole set: the exact points of its curve, if every problem has an estimate."""
+    if total.missing or not total.problems:
+        return PassRates({}, f"no unbiased estimate: {total.missing:,} problems were not sampled to their plan's end")
+    return PassRates({point.k: point.estimate for point in total.curve() if point.exact})
 
 
 def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) -> dict[str, Any]:
@@ -22,12 +44,16 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     uri = run_uri(config)
     summary = record["summary"]
     ended = "budget" if summary["stopped"] else "open"
-    num_rows = write_problems_table(uri, ended)
-    rates = pass_rates(uri, ended)
+    report, total = "", Group()
+    if num_rows(storage):
+        report, statistics = write_report(uri, ended)
+        total = statistics.total
+    else:
+        write_problems_table(uri, ended)
+    rates = pass_rates(total)
     record["summary"]["pass_at_k"] = rates.to_json()
     write_record(storage, record)
-    report = write_report(uri, ended) if num_rows else ""
-    return {"uri": uri, "report": report, "num_rows": num_rows, "rates": rates, **summary}
+    return {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, **summary}
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -49,7 +49,7 @@ class VerifierCrew:
                 continue
             report: VerifierReport = unpack(data)
             aborts = state.ledger.checked(seat.worker, report.checked, report.verdicts, time.monotonic())
-            self._generators.abort(aborts)
+            self._generators.abort(aborts, report.since)
             state.forget_chunks()
             state.pump_needed.set()
 

@@ -214,6 +214,7 @@ class Coordinator:
             "abort_s": {
                 "count": len(latencies),
                 "median": latencies[len(latencies) // 2] if latencies else None,
+                "p99": latencies[int(0.99 * len(latencies))] if latencies else None,
                 "max": latencies[-1] if latencies else None,
             },
             "engine": self._state.engine,

@@ -19,8 +19,6 @@ from workers.messages import GeneratorReport, SampleKey, unpack
 from workers.pump import Pump
 from workers.run_state import GeneratorSeat, RunState
 
-REPORTS_PER_S = 250
-"""Of all generators together, at most about: a report costs the coordinator a millisecond or two."""
 POLL_S = 0.25
 
 
@@ -31,8 +29,8 @@ class GeneratorCrew:
         self._state = state
         self._pump = pump
         self.abort_latency: collections.deque[float] = collections.deque(maxlen=1000)
-        """Seconds from an abort's order to the report that the sample has ended."""
-        self._aborting: dict[SampleKey, float] = {}
+        """Seconds from the verdict to the last output of a sample that it made superfluous."""
+        self._aborting: set[SampleKey] = set()
 
     async def serve(self, seat: GeneratorSeat) -> None:
         state, settings = self._state, self._state.settings
@@ -72,37 +70,33 @@ class GeneratorCrew:
         """Takes in what the generator finishes until it dies or its GPUs are given back."""
         state = self._state
         while True:
-            self._pump.lease()
+            self._pump.lease_to(seat)
             results = seat.actor.results.options(num_returns=2)
             seat.polled = True
-            report_ref, bundle_ref = results.remote(self._pump.orders(seat), self._pace_s())
+            report_ref, bundle_ref = results.remote(self._pump.orders(seat), self._pump.pace_s())
             report: GeneratorReport = unpack(await report_ref)
             seat.polled = False
             now = time.monotonic()
             if report.finished:
-                self._note_aborts(report, now)
+                self._note_aborts(report)
                 state.generated_at = now
                 state.ledger.finished(seat.worker, report.finished, report.bundle or bundle_ref, now)
             # Leases still on their way count against the room that was reported.
             on_the_way = seat.given - report.received
             seat.credit = max(0, report.free - on_the_way)
             seat.running = report.running + on_the_way
-            if report.finished:
+            if report.finished or seat.credit:
                 state.pump_needed.set()
             if self._may_release(seat):
                 await self._rest(seat)
 
-    def _pace_s(self) -> float:
-        """Seconds that finished samples should wait for company."""
-        return sum(seat.ready for seat in self._state.generators) / REPORTS_PER_S
-
-    def _note_aborts(self, report: GeneratorReport, now: float) -> None:
+    def _note_aborts(self, report: GeneratorReport) -> None:
         if not self._aborting:
             return
         for row in report.finished:
-            started = self._aborting.pop(row.key, None)
-            if started is not None and row.aborted:
-                self.abort_latency.append(now - started)
+            self._aborting.discard(row.key)
+            if row.aborted and row.abort_s >= 0:
+                self.abort_latency.append(row.abort_s)
 
     def _may_release(self, seat: GeneratorSeat) -> bool:
         """In the verification tail an idle replica gives its GPUs back."""
@@ -127,16 +121,16 @@ class GeneratorCrew:
         self._state.ledger.lost_generator(seat.worker)
         seat.vacate()
 
-    def abort(self, aborts: Iterable[tuple[int, SampleKey]]) -> None:
-        """Ends samples, (worker, key), in their engines."""
+    def abort(self, aborts: Iterable[tuple[int, SampleKey]], since: float = 0.0) -> None:
+        """Ends samples, (worker, key), in their engines. `since` is when the verdict fell that made them superfluous
+        (seconds since the epoch); 0 = now."""
         by_worker: dict[int, list[SampleKey]] = {}
-        now = time.monotonic()
         for worker, key in aborts:
             if key not in self._aborting:
-                self._aborting[key] = now
+                self._aborting.add(key)
                 by_worker.setdefault(worker, []).append(key)
         if not by_worker:
             return
         for seat in self._state.generators:
             if seat.actor is not None and seat.worker in by_worker:
-                seat.actor.abort.remote(by_worker[seat.worker])
+                seat.actor.abort.remote(by_worker[seat.worker], since or time.time())

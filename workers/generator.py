@@ -123,7 +123,8 @@ class Generator:
         self.engine: EngineLike = settings.engine_class(settings.engine, settings.sampling)
         self.origin: Provenance | None = None
         self._tasks: dict[SampleKey, asyncio.Task[None]] = {}
-        self._done: list[tuple[Lease, PromptColumns, Sample]] = []
+        self._done: list[tuple[Lease, PromptColumns, Sample, float]] = []
+        """The last is Finished.abort_s."""
         self._chunks: dict[int, Chunk] = {}
         self._fetched: OrderedDict[int, Chunk] = OrderedDict()
         self._failure: BaseException | None = None
@@ -132,7 +133,8 @@ class Generator:
         self._mean_tokens = float(FIRST_TOKENS)
         self._mean_s = 0.0
         self._received = 0
-        self._unwanted: set[SampleKey] = set()
+        self._unwanted: dict[SampleKey, float] = {}
+        """Aborted ones that have not ended: when it was known that nobody needs them (seconds since the epoch)."""
 
     async def start(self) -> dict[str, Any]:
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
@@ -190,7 +192,9 @@ class Generator:
         done, self._done = self._done, []
         bundle = b""
         if done and self.origin is not None:
-            bundle = pack_bundle([(lease.stopping_rule, prompt, sample) for lease, prompt, sample in done], self.origin)
+            bundle = pack_bundle(
+                [(lease.stopping_rule, prompt, sample) for lease, prompt, sample, _ in done], self.origin
+            )
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(
@@ -203,8 +207,9 @@ class Generator:
                 generation_s=sample.generation_s,
                 num_bytes=len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
                 solution_key=solution_key(sample.text or "") if with_keys else 0,
+                abort_s=abort_s,
             )
-            for lease, prompt, sample in done
+            for lease, prompt, sample, abort_s in done
         ]
         inline = len(bundle) <= INLINE_BYTES
         report = GeneratorReport(finished, len(self._tasks), self._free(), self._received, bundle if inline else b"")
@@ -222,10 +227,11 @@ class Generator:
         lease = Lease(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
         return await self._draw(lease, messages, f"{request.problem.id}/{request.sample_index}/{request.seed}")
 
-    async def abort(self, keys: list[SampleKey]) -> None:
-        """Ends running samples at the engine's next step; they are reported as aborted."""
+    async def abort(self, keys: list[SampleKey], since: float) -> None:
+        """Ends running samples at the engine's next step; they are reported as aborted. `since` is when it was known
+        that nobody needs them (seconds since the epoch)."""
         known = [key for key in keys if key in self._tasks]
-        self._unwanted.update(known)  # for those that have not reached the engine yet
+        self._unwanted.update(dict.fromkeys(known, since))  # read by those that have not reached the engine yet
         await self.engine.abort([request_id(key) for key in known])
 
     async def abort_requests(self, request_ids: list[str]) -> None:
@@ -280,14 +286,15 @@ class Generator:
             columns = prompted.columns
             if sample.messages is not prompted.messages:
                 columns = columns._replace(messages=messages_column(sample.messages))
-            self._done.append((lease, columns, sample))
+            since = self._unwanted.get(lease.key)
+            self._done.append((lease, columns, sample, -1.0 if since is None else max(0.0, sample.finished_at - since)))
         except asyncio.CancelledError:
             raise  # `stop`
         except BaseException as error:
             self._failure = error
         finally:
             self._tasks.pop(lease.key, None)
-            self._unwanted.discard(lease.key)
+            self._unwanted.pop(lease.key, None)
             self._wake.set()
             if not self._tasks or self._failure is not None:
                 self._drained.set()

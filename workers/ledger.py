@@ -212,6 +212,10 @@ class Ledger:
         """True if `lease` would hand out something, back-pressure aside."""
         return bool(len(self._agenda) or any(f.stage is Stage.QUEUED for f in self._queued))
 
+    def num_wanting(self) -> int:
+        """Problems and repairs that may want samples now: at least so many leases are to be had, dead entries aside."""
+        return len(self._agenda) + len(self._queued)
+
     def num(self, stage: Stage) -> int:
         return self._num_stage[stage]
 

@@ -90,6 +90,9 @@ class Finished(NamedTuple):
     num_bytes: int
     solution_key: int
     """Hash of the normalised text, for `distinct`; else 0."""
+    abort_s: float = -1.0
+    """Seconds from the verdict that made it superfluous to its last output from the engine; -1 if nobody aborted it.
+    Two machines' clocks may differ; on one machine it is exact."""
 
 
 class GeneratorReport(NamedTuple):
@@ -123,6 +126,8 @@ class Checked(NamedTuple):
 class VerifierReport(NamedTuple):
     checked: list[Checked]
     verdicts: bytes
+    since: float
+    """When the first of these checks ended (seconds since the epoch)."""
 
 
 class PartRows(NamedTuple):

@@ -1,8 +1,9 @@
 """The pump: the one place that hands out work, to whoever reported room for it.
 
 Samples to generators, rows to verifiers, parts to writers. A worker whose `results` call has just returned is told with
-the next one; only a worker that would otherwise run dry meanwhile gets a message of its own. Messages, not samples, are
-what a coordinator of many replicas spends its time on (figures in docs/log.md).
+the next one; only a worker that would otherwise run dry meanwhile gets a message of its own, and generators get those
+in rounds, the rarer the more replicas there are. Messages, not samples, are what a coordinator of many replicas spends
+its time on (figures in docs/log.md).
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from workers.writing import WriterCrew
 CHECK_AHEAD_S = 0.25
 CHECK_AHEAD_ROWS = 512
 CHECK_SECONDS_LEAST = 1e-4
+REPORTS_PER_S = 250
+"""Messages to and from all generators together, at most about: one costs the coordinator a millisecond or two."""
+ROUND_MAX_S = 0.25
 PUMP_S = 0.002
 """Least time between two rounds: what comes in meanwhile is handed out together."""
 
@@ -28,6 +32,12 @@ class Pump:
     def __init__(self, state: RunState, writers: WriterCrew) -> None:
         self._state = state
         self._writers = writers
+        self._next_round = 0.0
+        self._round_planned = False
+
+    def pace_s(self) -> float:
+        """Seconds between two messages to or from one generator, for all of them to stay below REPORTS_PER_S."""
+        return min(ROUND_MAX_S, sum(seat.ready for seat in self._state.generators) / REPORTS_PER_S)
 
     async def run(self) -> None:
         """Returns when the run is complete."""
@@ -35,7 +45,7 @@ class Pump:
         while True:
             await state.pump_needed.wait()
             state.pump_needed.clear()
-            self.lease()
+            self._lease_in_rounds()
             self.hand_out_checks()
             self.cut_parts()
             if state.room():
@@ -47,10 +57,28 @@ class Pump:
 
     # Samples.
 
-    def lease(self) -> None:
-        """Draws samples for the generators' room."""
+    def _lease_in_rounds(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_round:
+            self._next_round = now + self.pace_s()
+            self._lease([seat for seat in self._state.generators if seat.ready and seat.credit > 0])
+        elif not self._round_planned:
+            self._round_planned = True
+            asyncio.get_running_loop().call_later(self._next_round - now, self._begin_round)
+
+    def _begin_round(self) -> None:
+        self._round_planned = False
+        self._state.pump_needed.set()
+
+    def lease_to(self, seat: GeneratorSeat) -> None:
+        """Fills one generator's room, if there is enough for the others too; else it takes part in the next round,
+        where what is scarce is spread."""
+        room = sum(seat.credit for seat in self._state.generators if seat.ready)
+        if seat.credit > 0 and self._state.ledger.num_wanting() >= room:
+            self._lease([seat])
+
+    def _lease(self, seats: list[GeneratorSeat]) -> None:
         state = self._state
-        seats = [seat for seat in state.generators if seat.ready and seat.credit > 0]
         room = sum(seat.credit for seat in seats)
         if not room or state.stopping:
             return
@@ -62,11 +90,12 @@ class Pump:
                 continue
             for lease in share:
                 state.ledger.assign(lease.key, seat.worker)
+            runs_dry = seat.running < seat.capacity
             seat.credit -= len(share)
             seat.given += len(share)
             seat.running += len(share)
             seat.leases += share
-            if seat.polled and (orders := self.orders(seat)):
+            if seat.polled and runs_dry and (orders := self.orders(seat)):
                 seat.actor.add.remote(orders)
 
     def orders(self, seat: GeneratorSeat) -> Orders | None:

@@ -10,6 +10,7 @@ Bounds: as many rows as it has threads are checked at once; the coordinator hand
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
 import queue
 import time
@@ -53,7 +54,8 @@ class Verifier:
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)
         self._threads = ThreadPoolExecutor(settings.num_threads, thread_name_prefix="check")
         self._waiting: queue.SimpleQueue[tuple[SampleKey, Problem, str]] = queue.SimpleQueue()
-        self._ended: list[tuple[SampleKey, Verdict | None, tuple[Any, ...]]] = []
+        self._ended: collections.deque[tuple[SampleKey, Verdict | None, tuple[Any, ...], float]] = collections.deque()
+        """Filled by threads, so it is emptied row by row: a list swapped for a new one may still be appended to."""
         self._num_rows = 0
         """Rows given and not reported."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,7 +77,7 @@ class Verifier:
                 data = item.bundle if isinstance(item.bundle, bytes) else await item.bundle
             except Exception:
                 # The node that held it is gone: the samples have to be drawn again.
-                self._ended += [(key, None, ()) for key, _ in item.rows]
+                self._ended += [(key, None, (), time.time()) for key, _ in item.rows]
                 self._wake.set()
                 continue
             rows = rows_to_check(unpack_bundle(data), [row for _, row in item.rows])
@@ -98,13 +100,14 @@ class Verifier:
                 return b"", 0
         if len(self._ended) < self._num_rows:
             await asyncio.sleep(FLUSH_S)
-        ended, self._ended = self._ended, []
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
         self._num_rows -= len(ended)
         checked = [
             Checked(key, verdict.status if verdict else None, verdict.seconds if verdict else 0.0, row)
-            for row, (key, verdict, _) in enumerate(ended)
+            for row, (key, verdict, _, _) in enumerate(ended)
         ]
-        return pack(VerifierReport(checked, pack([columns for _, _, columns in ended]))), len(checked)
+        since = min((at for _, _, _, at in ended), default=0.0)
+        return pack(VerifierReport(checked, pack([columns for _, _, columns, _ in ended]), since)), len(checked)
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._checkers.close)
@@ -116,7 +119,8 @@ class Verifier:
                 key, problem, text = self._waiting.get_nowait()
             except queue.Empty:
                 return
-            self._ended.append((key, *self._verify(problem, text)))
+            verdict, columns = self._verify(problem, text)
+            self._ended.append((key, verdict, columns, time.time()))
             if not self._woken and self._loop is not None:
                 # Waking the loop takes a system call: once for all rows of a report.
                 self._woken = True

@@ -23,18 +23,13 @@ def run(args: argparse.Namespace) -> int:
     """The command."""
     from jobs.report.compare import compare_runs
     from jobs.report.page import write_report
-    from jobs.report.problems_table import write_problems_table
-    from jobs.report.statistics import how_it_ended
 
     try:
         if args.compare:
             first, second = args.compare
             print(compare_runs(first, second, args.out))
         else:
-            report = write_report(args.run_uri)
-            # It follows from the samples too, and may be missing after a crash.
-            write_problems_table(args.run_uri, how_it_ended(args.run_uri))
-            print(report)
+            print(write_report(args.run_uri)[0])
     except (RunError, StorageError) as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return 2

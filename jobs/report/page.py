@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from jobs.report import formats
 from jobs.report.charts import Column, Dot, Line, column_chart, occupancy_chart, pass_curve
+from jobs.report.problems_table import ProblemsTable
 from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, Point, RunStatistics, gather
 from workers import estimates
 from workers.storage import open_storage
@@ -33,11 +34,15 @@ MAX_POINTS = 100_000
 Json = Any
 
 
-def write_report(run_uri: str, ended: str = "") -> str:
-    """Writes `report.html` beside the samples and returns its URI."""
+def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
+    """Writes `report.html` and, in the same pass, `problems.parquet` beside the samples. Returns the report's URI and
+    what it rests on. Raises RunError where there are no samples, StorageError."""
     storage = open_storage(run_uri)
-    storage.replace(REPORT, render_report(gather(run_uri, ended)).encode())
-    return f"{storage.uri.rstrip('/')}/{REPORT}"
+    table = ProblemsTable(storage)
+    statistics = gather(run_uri, ended, on_problem=table.add)
+    table.write()
+    storage.replace(REPORT, render_report(statistics).encode())
+    return f"{storage.uri.rstrip('/')}/{REPORT}", statistics
 
 
 def environment() -> jinja2.Environment:
@@ -128,7 +133,7 @@ def estimate_note(total: Group) -> str:
             "No unbiased estimate: samples were aborted whatever their index (estimates = fast), "
             "or the run ended before any problem was settled. Solved problems are counted above."
         )
-    if left := total.problems - total.estimated:
+    if left := total.missing:
         return (
             f"No unbiased claim: {left:,} problems were not sampled to their plan's end. The curve shows the other "
             f"{total.estimated:,}, which are no random choice of the set: problems that settle soon tend to be easy."

@@ -55,26 +55,44 @@ class ProblemResult:
     """`meta.difficulty` or `meta.level` of the problem, where its set has one."""
 
 
+class ProblemsTable:
+    """`problems.parquet` in the making, for whoever goes through a run's problems anyway."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._sink = io.BytesIO()
+        self._writer = pq.ParquetWriter(self._sink, PROBLEM_SCHEMA, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+        self._written = 0
+
+    def add(self, result: ProblemResult) -> None:
+        self._rows.append(result.row)
+        if len(self._rows) == FLUSH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_pylist(self._rows, PROBLEM_SCHEMA))
+        self._written += len(self._rows)
+        self._rows.clear()
+
+    def write(self) -> int:
+        """Makes the file visible beside the samples; returns its number of rows."""
+        self._flush()
+        self._writer.close()
+        self._storage.replace(TABLE, self._sink.getvalue())
+        return self._written
+
+
 def write_problems_table(run_uri: str, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> int:
     """Writes `problems.parquet` beside the samples and returns its number of rows.
 
     `ended` is what is said of problems that no plan settled: `budget` if a ceiling ended the run, else `open`.
     """
     storage = open_storage(run_uri)
-    sink = io.BytesIO()
-    written = 0
-    with pq.ParquetWriter(sink, PROBLEM_SCHEMA, compression="zstd") as writer:
-        rows: list[dict[str, Any]] = []
-        for result in iter_problems(storage, ended, bucket_rows):
-            rows.append(result.row)
-            if len(rows) == FLUSH_ROWS:
-                writer.write_table(pa.Table.from_pylist(rows, PROBLEM_SCHEMA))
-                written += len(rows)
-                rows.clear()
-        writer.write_table(pa.Table.from_pylist(rows, PROBLEM_SCHEMA))
-        written += len(rows)
-    storage.replace(TABLE, sink.getvalue())
-    return written
+    table = ProblemsTable(storage)
+    for result in iter_problems(storage, ended, bucket_rows):
+        table.add(result)
+    return table.write()
 
 
 def iter_problems(storage: Storage, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> Iterator[ProblemResult]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,11 @@ class Group:
     def reach(self) -> int:
         """The largest k for which every estimated problem allows pass@k."""
         return min((estimates.reach(stopped.plan) for stopped in self.stops), default=0)
+
+    @property
+    def missing(self) -> int:
+        """Problems without an unbiased estimate: what is said of the others is then no claim about the set."""
+        return self.problems - self.estimated
 
     @property
     def span(self) -> int:
@@ -210,8 +215,14 @@ class RunStatistics:
         return max(0, known - self.total.problems) if isinstance(known, int) else 0
 
 
-def gather(run_uri: str, ended: str = "", with_examples: bool = True) -> RunStatistics:
-    """Reads one run. `ended`: see `problems_table.write_problems_table`; empty = as `run.json` says."""
+def gather(
+    run_uri: str,
+    ended: str = "",
+    with_examples: bool = True,
+    on_problem: Callable[[ProblemResult], None] = lambda result: None,
+) -> RunStatistics:
+    """Reads one run. `ended`: see `problems_table.write_problems_table`; empty = as `run.json` says. `on_problem` is
+    called with every problem, to save a pass."""
     storage = open_storage(run_uri)
     run = read_run_json(storage)
     statistics = RunStatistics(storage.uri, run)
@@ -219,6 +230,7 @@ def gather(run_uri: str, ended: str = "", with_examples: bool = True) -> RunStat
     for result in iter_problems(storage, ended):
         statistics.run_id = result.row["run_id"]
         statistics.total.add(result)
+        on_problem(result)
         _group(statistics.domains, result.row["domain"] or "(no domain)").add(result)
         if result.difficulty:
             _group(statistics.difficulties, result.difficulty).add(result)
@@ -231,11 +243,6 @@ def gather(run_uri: str, ended: str = "", with_examples: bool = True) -> RunStat
             chosen.add(part, batch)
     statistics.examples = chosen.read(storage)
     return statistics
-
-
-def how_it_ended(run_uri: str) -> str:
-    """`budget` or `open`: what the settled column says of problems that no plan settled."""
-    return ended_by(read_run_json(open_storage(run_uri)))
 
 
 def ended_by(run: dict[str, Any]) -> str:

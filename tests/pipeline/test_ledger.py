@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from verifiers.types import Limits, Status, Verdict
 from workers.bundles import pack_verdicts, unpack_verdicts
 from workers.flight import LedgerSettings, ProblemEntry, Stage
 from workers.ledger import Ledger
-from workers.messages import Checked, Finished, Lease
+from workers.messages import Checked, Finished, Lease, pack, unpack
 from workers.resume import DurableRow
 from workers.sampling.budget import Budget
 from workers.sampling.policy import make_policy
@@ -203,6 +205,21 @@ def test_repair_rounds_extend_a_trial() -> None:
     bench.check(bench.take_checks(), "verified")
     bench.write()
     assert bench.ledger.is_done() and bench.ledger.totals.problems_solved == 1 and len(bench.written) == 4
+
+
+def test_an_open_problem_takes_less_than_a_kilobyte() -> None:
+    bench = Bench(0, num_samples=16)
+    entries = [ProblemEntry(f"problem-{i:07d}", "math", f"d{i % 8}") for i in range(4096)]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for chunk in range(0, 4096, 64):
+            bench.ledger.feed(chunk // 64, unpack(pack(entries[chunk : chunk + 64])))
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert bench.ledger.num_open() == 4096 and taken / 4096 < 1000
 
 
 def rows(*samples: tuple[int, str | None]) -> list[DurableRow]:

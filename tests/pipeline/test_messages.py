@@ -33,7 +33,7 @@ MESSAGES = [
     GeneratorReport([FINISHED], 3, 4, 5, b"bundle"),
     CheckItem("bundle", [((1, 2), 0)]),
     Checked((1, 2), Status.REFUTED, 0.1, 0),
-    VerifierReport([Checked((1, 2), None, 0.0, -1)], b"verdicts"),
+    VerifierReport([Checked((1, 2), None, 0.0, -1)], b"verdicts", 1.5),
     PartRows("bundle", [0, 1], [VERDICTS, None]),
     WriteReply("key", 1, 2, [0]),
 ]

@@ -110,7 +110,7 @@ def test_the_page_forbids_scripts_and_loads_nothing(tmp_path: Path) -> None:
 
 def test_the_figures_are_those_of_the_rows(tmp_path: Path) -> None:
     uri = made_up_run(str(tmp_path), 150)
-    report = write_report(uri)
+    report, _ = write_report(uri)
     shown = Page(Path(report).read_text())
     statistics = gather(uri)
     total = statistics.total
@@ -262,6 +262,6 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_run_on_object_storage(bucket: str) -> None:
     uri = made_up_run(f"{bucket}/night/runs/made-up", 20)
     assert write_problems_table(uri) == 20
-    assert write_report(uri) == f"{uri}/report.html"
+    assert write_report(uri)[0] == f"{uri}/report.html"
     body = boto3.client("s3").get_object(Bucket="runs", Key="night/runs/made-up/report.html")["Body"].read()
     assert b"problems solved" in body
