@@ -92,6 +92,7 @@ class Bucket:
         self.table, self.problem_of = in_order(table)
         self.alive = np.ones(len(self.table), bool)
         self.status = self.table["status"].to_numpy(zero_copy_only=False)
+        self.tokens: Ints = self.table["completion_tokens"].to_numpy().astype(np.int64)
         self.drop(repeated_identities(self.table, self.problem_of), "repeated_identity")
         self.problems = list(self._problems())
 
@@ -139,11 +140,10 @@ class Bucket:
             self.drop(self.table["vacuous"].to_numpy(), "vacuous")
         if not select.repairs:
             self.drop(self.table["round"].to_numpy() > 0, "repair_round")
-        tokens = self.table["completion_tokens"].to_numpy()
         if select.min_tokens:
-            self.drop(tokens < select.min_tokens, "too_short")
+            self.drop(self.tokens < select.min_tokens, "too_short")
         if select.max_tokens:
-            self.drop(tokens > select.max_tokens, "too_long")
+            self.drop(self.tokens > select.max_tokens, "too_long")
         if self.settings.gates.truncated:
             self.drop(self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop", "truncated")
 

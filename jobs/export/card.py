@@ -31,6 +31,7 @@ TASKS = {"sft": "text-generation", "preference": "text-generation", "kto": "text
 BAR = 30
 MAX_DOMAINS = 50
 """Rows of a table of the card."""
+MAX_SOURCES = 50
 
 EXPLAINED = {
     "exported": "in this data set",
@@ -103,9 +104,10 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 
 def add_figures(summary: Summary, table: pa.Table) -> None:
-    """Counts the exported rows by domain, and by length or pass rate."""
-    for row in table["domain"].value_counts().to_pylist():
-        summary.domains[row["values"]] += row["counts"]
+    """Counts the exported rows by domain and source, and by length or pass rate."""
+    for name, counts in (("domain", summary.domains), ("source", summary.sources)):
+        for row in table[name].value_counts().to_pylist():
+            counts[row["values"]] += row["counts"]
     if "tokens" in table.column_names:
         tokens = np.maximum(table["tokens"].to_numpy(), 1)
         for power, number in zip(*np.unique(np.floor(np.log2(tokens)).astype(int), return_counts=True), strict=True):
@@ -139,10 +141,12 @@ def dataset_card(summary: Summary, out: str) -> str:
         table(["run"], [[f"`{run}`"] for run in summary.runs]),
         table(["model", "revision", "engine", "version"], [list(model) for model in sorted(summary.facts.models)]),
         table(["checker", "version"], [list(checker) for checker in sorted(summary.facts.checkers)]),
-        f"Licence of the problem sources: `{settings.output.licence}`.",
+        source_table(summary),
         f"## From {unit} read to {unit} exported",
         funnel_table(summary.funnel, unit),
     ]
+    if settings.format != "rl":
+        parts += ["## Gates", gate_table(summary)]
     if settings.decontaminate.files:
         sets = ", ".join(f"`{file}`" for file in settings.decontaminate.files)
         parts.append(
@@ -178,6 +182,46 @@ def funnel_table(funnel: Mapping[str, int], unit: str) -> str:
     total = sum(number for _, number in rows)
     lines = [[f"`{name}`", f"{number:,}", EXPLAINED.get(name, "left out by `select`")] for name, number in rows]
     return table(["outcome", unit, ""], [*lines, ["all", f"{total:,}", ""]])
+
+
+def source_table(summary: Summary) -> str:
+    output = summary.settings.output
+    rows = [
+        [f"`{source or '(none)'}`", f"{number:,}", output.licences.get(source, "not stated")]
+        for source, number in summary.sources.most_common(MAX_SOURCES)
+    ]
+    return table(["problem source", "rows", "licence"], rows)
+
+
+def gate_table(summary: Summary) -> str:
+    """Every quality gate with its threshold and its count, those that stopped nothing too."""
+    gates = summary.settings.gates
+    switch = {True: "on", False: "off"}
+    lines = [
+        ("truncated", switch[gates.truncated]),
+        ("vacuous", switch[gates.vacuous]),
+        (
+            "loop",
+            f"more than {gates.loop_share:.0%} repeated 5-grams, from {gates.loop_min_tokens} tokens on"
+            if gates.loop_share < 1
+            else "off",
+        ),
+        (
+            "language_mixing",
+            f"more than {gates.foreign_share:.0%} foreign letters" if gates.foreign_share < 1 else "off",
+        ),
+        ("answer_without_work", f"fewer than {gates.min_work_tokens} tokens" if gates.min_work_tokens else "off"),
+        (
+            "luck",
+            f"guessable (choice, integers to {gates.luck_integer}), fewer than {gates.luck_rationale_tokens} tokens "
+            f"and fewer than {gates.luck_agreement} verified samples"
+            if gates.luck_agreement
+            else "off",
+        ),
+    ]
+    return table(
+        ["gate", "stops", "samples"], [[f"`{name}`", stops, f"{summary.funnel[name]:,}"] for name, stops in lines]
+    )
 
 
 def domain_table(summary: Summary) -> str:

@@ -14,6 +14,7 @@ Does not: find paraphrases, translations, or problems with other numbers in them
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,8 @@ from jobs.export.shingles import Tokens, chunks, ngrams, normalise, tokenize
 
 FILTER_BITS_PER_GRAM = 16
 """One bit set in 16: 6 % of the foreign n-grams reach the binary search."""
+BATCH_ITEMS = 1024
+"""Evaluation items in memory at a time while the index is built."""
 REPORT_CHARS = 300
 WHOLE_BELOW = 5
 """A statement of fewer words (`compute 2 2`) counts only where it is the whole of the other text."""
@@ -58,27 +61,33 @@ def build_index(items: Iterable[EvaluationItem], folder: Path, n: int, answer_ch
     folder.mkdir(parents=True)
     hashes: list[npt.NDArray[np.uint64]] = []
     places: list[npt.NDArray[np.uint32]] = []
-    lengths: list[npt.NDArray[np.uint8]] = []
+    lengths: set[int] = set()
     answers: dict[str, list[str]] = {}
     names: list[tuple[str, str]] = []
     offsets = [0]
     with (folder / "words").open("wb") as words:
-        for item in items:
-            if answer_chars and len(answer := plain_answer(item.answer)) >= answer_chars:
-                answers.setdefault(answer, [item.file, item.id])
-            for text in (item.statement, item.solution):
-                normalised = normalise(pa.array([text]))
+        for batch in batches(items, BATCH_ITEMS):
+            for item in batch:
+                if answer_chars and len(answer := plain_answer(item.answer)) >= answer_chars:
+                    answers.setdefault(answer, [item.file, item.id])
+            texts = pa.array([text for item in batch for text in (item.statement, item.solution)], pa.large_string())
+            for start, normalised in chunks(normalise(texts)):
                 tokens = tokenize(normalised).words()
-                if not len(tokens.hashes):
-                    continue
                 grams = ngrams(tokens, n)
+                counts = tokens.counts()
+                filled = np.flatnonzero(counts)
+                # Texts without a word get no place.
+                place = np.zeros(len(counts), np.uint32)
+                place[filled] = np.arange(len(names), len(names) + len(filled), dtype=np.uint32)
                 hashes.append(grams.hashes)
-                places.append(np.full(len(grams.hashes), len(names), np.uint32))
-                lengths.append(np.full(len(grams.hashes), min(n, len(tokens.hashes)), np.uint8))
-                names.append((item.file, item.id))
-                plain = b" ".join(_WORD.findall(normalised[0].as_py().encode()))
-                words.write(plain + b"\n")
-                offsets.append(offsets[-1] + len(plain) + 1)
+                places.append(place[grams.text])
+                lengths.update(np.minimum(counts[filled], n).tolist())
+                for at in filled.tolist():
+                    item = batch[(start + at) // 2]
+                    names.append((item.file, item.id))
+                    plain = b" ".join(_WORD.findall(normalised[at].as_py().encode()))
+                    words.write(plain + b"\n")
+                    offsets.append(offsets[-1] + len(plain) + 1)
     keys = np.concatenate([*hashes, np.zeros(0, np.uint64)])
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
@@ -90,9 +99,15 @@ def build_index(items: Iterable[EvaluationItem], folder: Path, n: int, answer_ch
     np.save(folder / "places.npy", np.concatenate([*places, np.zeros(0, np.uint32)])[order])
     np.save(folder / "present.npy", present)
     np.save(folder / "offsets.npy", np.array(offsets, np.int64))
-    short = sorted({int(length) for length in np.unique(np.concatenate([*lengths, np.zeros(0, np.uint8)]))} - {n})
-    (folder / "index.json").write_text(json.dumps({"n": n, "short": short, "names": names, "answers": answers}))
+    table = {"n": n, "short": sorted(lengths - {n}), "names": names, "answers": answers}
+    (folder / "index.json").write_text(json.dumps(table))
     return len(keys)
+
+
+def batches(items: Iterable[EvaluationItem], size: int) -> Iterator[list[EvaluationItem]]:
+    stream = iter(items)
+    while batch := list(itertools.islice(stream, size)):
+        yield batch
 
 
 class ContaminationIndex:

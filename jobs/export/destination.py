@@ -273,8 +273,11 @@ def scratch(out: str, directory: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(f"{out}: another export to this place is running")
-        work = root / "work"
-        shutil.rmtree(work, ignore_errors=True)
+        # A name of its own for each attempt: worker processes of a killed export take a moment to follow it, and must
+        # not write into the files of the next one.
+        for left in root.glob("work*"):
+            shutil.rmtree(left, ignore_errors=True)
+        work = root / f"work-{uuid.uuid4().hex[:12]}"
         work.mkdir()
         try:
             yield work

@@ -138,7 +138,7 @@ def choose(
     """At most `per_problem` of `chosen`, by the strategy of the settings."""
     select = bucket.settings.select
     rows = found.at[chosen]
-    lengths = bucket.table["completion_tokens"].to_numpy()[rows].astype(np.int64)
+    lengths = bucket.tokens[rows]
     if select.strategy == "learning_potential":
         keys = [
             (bucket.table["run_id"][r].as_py(), bucket.table["problem_id"][r].as_py(), int(i))
@@ -163,7 +163,7 @@ def single_samples(
     """`sft` and `kto`."""
     picked: list[npt.NDArray[np.int64]] = []
     rewards = np.full(len(bucket.table), np.nan)
-    tokens = bucket.table["completion_tokens"].to_numpy()
+    tokens = bucket.tokens
     logprobs = hardness(bucket)
     for problem, members in bucket.members(found):
         range_ = np.arange(members.start, members.stop)
@@ -215,7 +215,7 @@ def preference_pairs(bucket: Bucket, found: Candidates) -> BucketResult:
     settings = bucket.settings
     good_at: list[int] = []
     bad_at: list[int] = []
-    tokens = bucket.table["completion_tokens"].to_numpy()
+    tokens = bucket.tokens
     prompts = ranks(bucket.table["messages"]) if len(bucket.table) else np.zeros(0, np.int64)
     logprobs = hardness(bucket)
     for problem, members in bucket.members(found):
@@ -266,7 +266,7 @@ def rl_pool(bucket: Bucket, rates: Mapping[tuple[str, str], Mapping[str, Json]])
     bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
     contaminated = bucket.drop_contaminated_prompts()
     bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
-    tokens = table["completion_tokens"].to_numpy()
+    tokens = bucket.tokens
     rounds = table["round"].to_numpy()
     rows: list[dict[str, Json]] = []
     firsts: list[int] = []

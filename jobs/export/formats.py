@@ -288,7 +288,7 @@ def rl_table(layout: str, rows: Sequence[Mapping[str, Json]]) -> pa.Table:
 
 PRM_SCHEMA = pa.schema(
     [
-        ("prompt", CHAT),
+        ("prompt", pa.string()),
         ("completions", pa.list_(pa.string())),
         ("labels", pa.list_(pa.bool_())),
         *[(name, pa.string()) for name in ("id", "problem_id", "run_id", "kind", "domain", "source", "model")],
@@ -298,9 +298,12 @@ PRM_SCHEMA = pa.schema(
 
 
 def prm_table(rows: pa.Table, steps: Sequence[tuple[list[str], list[bool]]]) -> pa.Table:
-    """`steps[i]` are the step texts of row i and whether each is right."""
+    """`steps[i]` are the step texts of row i and whether each is right.
+
+    The prompt is one text: TRL's PRM trainer tokenizes it as it is, without a chat template.
+    """
     body = {
-        "prompt": parse_chats(column(rows, "messages")),
+        "prompt": flat_prompt(parse_chats(column(rows, "messages"))),
         "completions": pa.array([texts for texts, _ in steps], pa.list_(pa.string())),
         "labels": pa.array([labels for _, labels in steps], pa.list_(pa.bool_())),
     }

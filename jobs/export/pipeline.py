@@ -18,8 +18,10 @@ import dataclasses
 import datetime
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import resource
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -75,6 +77,7 @@ class Summary:
     num_bytes: int = 0
     hits: int = 0
     domains: Counter[str] = dataclasses.field(default_factory=Counter)
+    sources: Counter[str] = dataclasses.field(default_factory=Counter)
     lengths: Counter[int] = dataclasses.field(default_factory=Counter)
     """Completion tokens of the exported samples, by power of two."""
     pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
@@ -253,6 +256,19 @@ def prepare_worker() -> None:
     # One process a core is the parallelism; Arrow's own threads would only take turns with it.
     pa.set_cpu_count(1)
     allow_open_files(MAX_BUCKETS + 64)
+    threading.Thread(target=follow_parent, name="follow-parent", daemon=True).start()
+
+
+def follow_parent() -> None:
+    """Ends this process when its parent is gone.
+
+    A pool's workers hold both ends of their task queue: they never see the death of a parent that was killed, and would
+    wait for its next task for ever.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def allow_open_files(number: int) -> None:

@@ -35,6 +35,8 @@ def similarities(signatures: Signatures) -> Floats:
 def near_duplicates(matrix: Floats, threshold: float) -> npt.NDArray[np.bool_]:
     """True for every candidate that is at least `threshold` similar to an earlier one that is kept."""
     dropped = np.zeros(len(matrix), bool)
+    if np.count_nonzero(matrix >= threshold) <= len(matrix):  # nothing but the diagonal
+        return dropped
     later, earlier = np.nonzero(np.tril(matrix, -1) >= threshold)
     for at, before in zip(later.tolist(), earlier.tolist(), strict=True):  # in order of `later`
         if not dropped[before]:
@@ -83,7 +85,9 @@ def shortest(lengths: npt.NDArray[np.int64], k: int) -> list[int]:
 
 def middle(lengths: npt.NDArray[np.int64], k: int) -> list[int]:
     """Nearest to the median length."""
-    distance = np.abs(lengths - np.median(lengths))
+    ordered = np.sort(lengths)
+    median = (int(ordered[(len(ordered) - 1) // 2]) + int(ordered[len(ordered) // 2])) / 2 if len(ordered) else 0.0
+    distance = np.abs(lengths - median)
     return [int(at) for at in np.argsort(distance, kind="stable")[:k]]
 
 

@@ -122,7 +122,9 @@ class Output(Section):
     files: Literal["parquet", "jsonl", "both"] = "parquet"
     overwrite: bool = False
     licence: str = "other"
-    """Licence of the problem sources, for the dataset card."""
+    """Licence of the data set as a whole, for the dataset card's header."""
+    licences: dict[str, str] = pydantic.Field(default_factory=dict)
+    """Licence of each problem source, for the dataset card: `source` of the problem file → licence."""
     name: str = ""
     """Title of the card; empty: the folder's name."""
 

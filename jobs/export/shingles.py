@@ -41,6 +41,8 @@ _CLASS = np.full(256, _SPACE, np.uint8)
 _CLASS[33:127] = _SIGN
 for _first, _last in ((48, 57), (65, 90), (97, 122), (128, 255)):
     _CLASS[_first : _last + 1] = _WORD
+_CLASSES = _CLASS.tobytes()
+_SPACES = bytes(np.flatnonzero(_CLASS == _SPACE).tolist())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ def tokenize(normalised: pa.Array) -> Tokens:
     low, high = int(ends[0]), int(ends[-1])
     if low == high:
         return Tokens(np.zeros(0, np.uint64), np.zeros(0, bool), np.zeros(len(normalised) + 1, np.int64))
-    data = np.frombuffer(data_buffer, np.uint8, high)[low:]
+    data = bytes(memoryview(data_buffer)[low:high])
     ends = ends - low
-    classes = _CLASS[data]
+    classes = np.frombuffer(data.translate(_CLASSES), np.uint8)
     is_start = classes != _SPACE
     # A word goes on where the byte before is of the same text and also of a word.
     goes_on = (classes[1:] == _WORD) & (classes[:-1] == _WORD)
@@ -116,10 +118,10 @@ def tokenize(normalised: pa.Array) -> Tokens:
     inside = classes != _SPACE
     # Once the spaces are out, each token's bytes are consecutive and end where the next one begins.
     begins = np.flatnonzero(is_start[inside])
-    values = data[inside].astype(np.uint64)
+    values = np.frombuffer(data.translate(None, _SPACES), np.uint8).astype(np.uint64)
     position = np.arange(len(values)) - np.repeat(begins, np.diff(begins, append=len(values)))
     values += np.uint64(1)
-    values *= _POSITION[np.minimum(position, LONGEST_TOKEN - 1)]
+    values *= _POSITION.take(position, mode="clip")
     hashes = mix(np.add.reduceat(values, begins))
     return Tokens(hashes, classes[starts] == _WORD, np.searchsorted(starts, ends).astype(np.int64))
 
@@ -151,15 +153,17 @@ def ngrams(tokens: Tokens, n: int) -> Ngrams:
     offsets = np.concatenate([[0], np.cumsum(per_text)])
     text = np.repeat(np.arange(tokens.num_texts), per_text)
     starts = tokens.offsets[text] + np.arange(offsets[-1]) - offsets[text]
-    left = tokens.offsets[text + 1] - starts
     padded = np.concatenate([tokens.hashes, np.zeros(n, np.uint64)])
-    total = np.zeros(len(starts), np.uint64)
-    short = bool(len(counts)) and bool((counts < n).any())
-    for at in range(n):
-        term = padded[starts + at] * _ORDER[at]
-        if short:
-            term[left <= at] = 0
-        total += term
+    number = len(tokens.hashes)
+    # At every token, beyond the ends of texts too: slices are cheaper than picking the right places n times.
+    sums = padded[:number] * _ORDER[0]
+    for at in range(1, n):
+        sums += padded[at : at + number] * _ORDER[at]
+    total = sums[starts]
+    if short := np.flatnonzero((counts > 0) & (counts < n)).tolist():
+        for at in short:
+            own = tokens.hashes[tokens.offsets[at] : tokens.offsets[at + 1]]
+            total[offsets[at]] = np.add.reduce(own * _ORDER[: len(own)])
     return Ngrams(mix(total), text, starts, offsets)
 
 

@@ -14,9 +14,12 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 460, 260
-LEFT, RIGHT, TOP, BOTTOM = 42, 12, 12, 34
+WIDTH, HEIGHT = 460, 270
+LEFT, RIGHT, TOP, BOTTOM = 42, 12, 12, 44
 """A view box narrow enough that its 13 px text stays readable on a phone."""
+
+NOTE_WIDTH = 32
+"""Room for `100%` above a column."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,9 +57,9 @@ def pass_curve(lines: Sequence[Line]) -> Markup:
     shown = -math.inf
     for k in ks:
         if x(k) - shown >= 24:
-            parts.append(_text(x(k), HEIGHT - 14, f"{k:g}", "tick", "middle"))
+            parts.append(_text(x(k), HEIGHT - 25, f"{k:g}", "tick", "middle"))
             shown = x(k)
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 1, "samples k", "axis", "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "samples k", "axis", "middle"))
     for line in lines:
         upper = [(x(dot.x), y(dot.high)) for dot in line.dots]
         lower = [(x(dot.x), y(dot.low)) for dot in line.dots]
@@ -93,8 +96,8 @@ def occupancy_chart(points: Sequence[tuple[float, float, float]]) -> Markup:
     unit, size = next((u for u in (("h", 3600), ("min", 60)) if end - start >= 3 * u[1]), ("s", 1))
     parts = [_grid_line(y(count), f"{count:,.0f}") for count in _ticks(top)]
     for tick in _ticks((end - start) / size):
-        parts.append(_text(x(start + tick * size), HEIGHT - 16, f"{tick:g}", "tick", "middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 2, unit, "axis", "middle"))
+        parts.append(_text(x(start + tick * size), HEIGHT - 25, f"{tick:g}", "tick", "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, unit, "axis", "middle"))
     area = [(x(points[0][0]), y(0)), *((x(t), y(running)) for t, running, _ in points), (x(points[-1][0]), y(0))]
     parts.append(f'<polygon class="band first" points="{_points(area)}"/>')
     parts.append(f'<polyline class="curve first thin" points="{_points([(x(t), y(r)) for t, r, _ in points])}"/>')
@@ -141,10 +144,10 @@ def column_chart(columns: Sequence[Column], axis: str) -> Markup:
             base += count
         centre = LEFT + slot * (number + 0.5)
         if number % every == 0:
-            parts.append(_text(centre, HEIGHT - 16, column.label, "tick", "middle"))
-        if column.note and slot >= 26:
+            parts.append(_text(centre, HEIGHT - 25, column.label, "tick", "middle"))
+        if column.note and slot >= NOTE_WIDTH:
             parts.append(_text(centre, y(base) - 4, column.note, "note", "middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 2, axis, "axis", "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, axis, "axis", "middle"))
     return _svg(parts, axis)
 
 

@@ -22,9 +22,9 @@ from scipy.stats import t
 
 from jobs.report import formats
 from jobs.report.charts import pass_curve
-from jobs.report.page import common_k, environment, estimate_note, headline, line
+from jobs.report.page import common_k, environment, estimate_note, headline, length_chart, line, saved_tokens
 from jobs.report.problems_table import iter_problems
-from jobs.report.statistics import Group, RunStatistics, gather
+from jobs.report.statistics import STATUSES, Group, RunStatistics, gather
 from workers import estimates
 from workers.estimates import Estimate
 from workers.parts import list_parts
@@ -173,6 +173,14 @@ def render_comparison(c: Comparison) -> str:
             domains=[(name, first.domains.get(name), second.domains.get(name)) for name in names],
             difficulties=[(level, first.difficulties.get(level), second.difficulties.get(level)) for level in levels],
             reasons=reasons(first, second),
+            lengths=[
+                (colour, length_chart(s.lengths), [name for name in STATUSES if name in s.lengths])
+                for colour, s in curves
+            ],
+            checkers=[
+                (name, version, [(colour, s.checkers.get((name, version))) for colour, s in curves])
+                for name, version in sorted({*first.checkers, *second.checkers})
+            ],
             confidence=formats.percent(estimates.CONFIDENCE, 0),
         )
     )
@@ -231,6 +239,7 @@ def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]
             ratio(b.completion_tokens, b.solved),
             False,
         ),
+        row("tokens saved by stopping early", formats.short, saved_tokens(first), saved_tokens(second), None),
         row("verified solutions per GPU-hour", formats.number, per_hour(first), per_hour(second), True),
         row("cost per verified solution", formats.dollars, per_dollar(first), per_dollar(second), False),
         row(

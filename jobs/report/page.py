@@ -171,7 +171,7 @@ def length_chart(lengths: Mapping[str, np.ndarray]) -> Markup:
         total = sum(count for _, count in stack)
         verified = dict(stack).get("verified", 0)
         edge = int(LENGTH_EDGES[start - 1]) if start else 0
-        columns.append(Column(f"{edge:,}", stack, formats.percent(verified / total, 0) if total else ""))
+        columns.append(Column(f"{edge:,}", stack, f"{verified / total:.0%}" if total else ""))
     return column_chart(columns, "generated tokens, at least")
 
 

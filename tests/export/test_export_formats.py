@@ -238,3 +238,19 @@ def test_card_and_manifest(tmp_path: Path) -> None:
     assert "status_undecided" in card and "geometry" in card and "pass@1" in card and "█" in card
     manifest = json.loads((tmp_path / "out" / "export.json").read_text())
     assert manifest["rows"] == len(rows) and manifest["funnel"] == dict(summary.funnel)
+
+
+def test_card_names_every_gate_and_the_licence_of_each_source(tmp_path: Path) -> None:
+    rows = [
+        sample("p", 0, source="gsm8k"),
+        sample("q", 0, source="mine"),
+        sample("r", 0, text="So \\boxed{1234567}"),
+        sample("s", 0, finish_reason="length"),
+    ]
+    run_export(tmp_path, "sft", "output.licences={gsm8k = 'mit'}", "gates.loop_share=1.0", samples=rows)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| `gsm8k` | 1 | mit |" in card and "| `mine` | 1 | not stated |" in card
+    assert "| `answer_without_work` | fewer than 12 tokens | 1 |" in card
+    assert "| `truncated` | on | 1 |" in card
+    assert "| `loop` | off | 0 |" in card
+    assert "| `language_mixing` | more than 5% foreign letters | 0 |" in card

@@ -206,7 +206,7 @@ def test_two_runs_are_compared_problem_by_problem(tmp_path: Path) -> None:
             for problem, statuses in table.items()
             for index, status in enumerate(statuses)
         ]
-        return write_run(str(tmp_path / name), rows, {"summary": {"gpu_s": 3600, "usd": 2.0}})
+        return write_run(str(tmp_path / name), rows, {"summary": {"gpu_s": 3600, "usd": 2.0, "saved_tokens": 1234}})
 
     v, r = "verified", "refuted"
     first = run("one", {"both": (v, r), "lost": (v, v), "neither": (r, r), "old": (v, v)})
@@ -220,6 +220,8 @@ def test_two_runs_are_compared_problem_by_problem(tmp_path: Path) -> None:
     written = compare_runs(first, second, out=str(tmp_path / "out"))
     text = Page(Path(written).read_text()).text
     assert "one → two" in text and "verified solutions per GPU-hour" in text
+    assert "tokens saved by stopping early" in text and "Reliability of the checkers" in text
+    assert text.count("Length and correctness") == 2
 
 
 def test_a_better_model_shows_as_better(tmp_path: Path) -> None:
