@@ -105,8 +105,10 @@ def locked_night(
     errors: list[str] = []
     for entry in plan["runs"]:
         run_id = entry["run_id"]
-        if history.result(night, run_id) is not None:
+        if (before := history.result(night, run_id)) is not None:
             say(f"{run_id}: done before")
+            if before.exit_code:  # a start that ended before its report must not hide it
+                errors.append(f"{run_id}: exit code {before.exit_code}")
             continue
         if entry["leg"] not in legs:
             errors.append(f"{run_id}: the config has no leg {entry['leg']} any more")

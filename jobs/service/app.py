@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Annotated, Any
 
@@ -26,7 +27,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jobs.service import faults, solve_routes
 from jobs.service.access import Access, Admission, BodyLimit, Meter
 from jobs.service.metrics import Metrics, NoMetrics
-from jobs.service.runs import RunKeeper, RunRequest, run_routes
+from jobs.service.run_routes import Ask, ask_here, run_routes
+from jobs.service.runs import RunKeeper, RunRequest
 from jobs.service.schemas import (
     Health,
     VerifyRequest,
@@ -56,22 +58,20 @@ class Gateway:
     known: Mapping[str, Problem] = dataclasses.field(default_factory=dict)
     metrics: Metrics = dataclasses.field(default_factory=NoMetrics)
     share: float = 1.0
-    """This gateway's part of the configured rates: one over the number of gateways."""
+    """This gateway's part of the configured rates and of the pending work: one over the number of gateways."""
     generators: Generators | None = None
     """None: the service only verifies."""
     model: str = ""
-    ray_address: str = ""
-    """Of the cluster that batch runs join; empty: each starts a Ray of its own."""
+    runs: Ask | None = None
+    """Calls the keeper of batch runs; None: one in this process."""
     access: Access = dataclasses.field(init=False)
-    runs: RunKeeper = dataclasses.field(init=False)
     items: Admission = dataclasses.field(init=False)
     samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.access = Access(self.config.tokens, share=self.share)
-        self.items = Admission(self.config.server.max_pending_items, "items")
-        self.runs = RunKeeper(self.config.runs, self.ray_address)
-        self.samples = Admission(self.config.solve.max_running, "samples")
+        self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")
+        self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
 
     async def client(self, request: fastapi.Request) -> Token:
         """The authenticated client of a request, charged for one. Raises Fault 401 and 429."""
@@ -104,7 +104,7 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     app.add_middleware(Meter, report=gateway.metrics.request)
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
-    app.include_router(run_routes(gateway.runs, client_of(gateway)))
+    app.include_router(run_routes(gateway.runs or ask_here(RunKeeper(gateway.config.runs)), client_of(gateway)))
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
