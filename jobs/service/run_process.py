@@ -3,7 +3,8 @@
 Promises: runs what `request/request.json` of the run holds, as `proofmill solve` does, and leaves how it ended beside
 it (`request/outcome.json`: exit code, and the error's text for the client), so that whoever keeps the runs by then can
 tell.
-Fails: killed, or interrupted before it has read its config, it leaves no outcome; the run then reads `stopped`, and the same request resumes it.
+Fails: killed, or interrupted before it has read its config, it leaves no outcome; the run then reads `stopped`, and the
+same request resumes it.
 """
 
 from __future__ import annotations
