@@ -13,6 +13,7 @@ Knows nothing of Ray: deploy.py hosts it in Ray Serve, tests in this process.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import math
@@ -44,6 +45,7 @@ from jobs.service.verifying import Check, Checked, Verifiers, check_all
 from verifiers.types import Problem
 
 VERSION = "1"
+REPORT_S = 5.0
 BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, RunRequest]
 BEARER = HTTPBearer(auto_error=False)
 """For the OpenAPI schema; Access reads the header."""
@@ -95,7 +97,12 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     """The ASGI application over `gateway`."""
     server = gateway.config.server
     app = fastapi.FastAPI(
-        title="Proofmill", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+        title="Proofmill",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lambda app: reporting(gateway),
     )
     faults.install(app)
     app.add_middleware(
@@ -108,6 +115,23 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
+
+
+@contextlib.asynccontextmanager
+async def reporting(gateway: Gateway) -> AsyncIterator[None]:
+    """Sets the gauges again and again: Ray forgets one that was not set for a while, and idle would look like gone."""
+
+    async def report() -> None:
+        while True:
+            gateway.metrics.pending(gateway.items.pending)
+            gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
+            await asyncio.sleep(REPORT_S)
+
+    task = asyncio.create_task(report())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def openapi(app: fastapi.FastAPI) -> dict[str, Any]:
