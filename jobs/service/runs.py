@@ -235,7 +235,8 @@ def launch(config: SolveConfig) -> subprocess.Popen[bytes]:
     environment.pop("OMP_NUM_THREADS", None)
     if not environment.get("CUDA_VISIBLE_DEVICES"):
         environment.pop("CUDA_VISIBLE_DEVICES", None)
-    # Ray's workers ignore SIGINT, and children inherit that: a DELETE just after the POST would be lost.
+    # What a shell starts in the background ignores SIGINT, and so do all its children: a DELETE soon after the POST,
+    # while the solver does not listen yet, would be lost.
     words = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.service.run_process"]
     words += [config.output.uri, config.run.id]
     descriptor, _ = tempfile.mkstemp(prefix=f"proofmill-{config.run.id}-", suffix=".log")

@@ -214,7 +214,7 @@ def test_how_a_run_failed_is_told_to_its_owner(root: Path) -> None:
 
 
 def test_an_interrupt_before_the_solver_listens_ends_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray's workers ignore SIGINT, and a child inherits that: without the reset a DELETE just after POST is lost."""
+    """A service started in a shell's background ignores SIGINT, and its children inherit that: DELETE would be lost."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         os.mkfifo(root / "slow.jsonl")  # reading it waits for a writer, long before the solver listens for signals
