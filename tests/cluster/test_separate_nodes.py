@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import BotoCoreError
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +84,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 def wait_for(what: str, true: Callable[[], object], timeout_s: float, log: Path) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, BotoCoreError):
             if true():
                 return
         if time.monotonic() > deadline:
@@ -130,7 +131,8 @@ class Cluster:
         self.start("s3", [sys.executable, "-m", "moto.server", "-H", net.address, "-p", str(s3)])
         self.port, self.dashboard = free_port(net.address), free_port(net.address)
         head = [f"--port={self.port}", f"--dashboard-port={self.dashboard}", f"--dashboard-host={net.address}"]
-        self.node("head", net.address, [], ["--head", *head, "--num-cpus=0"])
+        head += [f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}/ray", "--num-cpus=0"]
+        self.node("head", net.address, [], ["--head", *head])
         url = f"http://{net.address}:{self.dashboard}/api/version"
         token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
         ask = urllib.request.Request(url, headers=token)
@@ -143,14 +145,10 @@ class Cluster:
         return process
 
     def node(self, name: str, address: str, prefix: list[str], words: list[str]) -> subprocess.Popen[bytes]:
-        common = ["--block", "--disable-usage-stats", f"--object-store-memory={100 << 20}"]
-        common += [f"--node-ip-address={address}", f"--temp-dir={self.folder}/ray"]
-        ports = [f"--dashboard-agent-listen-port={free_port()}", f"--ray-client-server-port={free_port()}"]
-        ray = [sys.executable, "-m", "ray.scripts.scripts", "start"]
-        head = "--head" in words
-        return self.start(
-            name, [*prefix, *ray, *words, *common[: None if head else 4], *(ports if head else ports[:1])]
-        )
+        ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+        ray += [f"--node-ip-address={address}", f"--object-store-memory={100 << 20}"]
+        ray += [f"--dashboard-agent-listen-port={free_port()}"]
+        return self.start(name, [*prefix, *ray, *words])
 
     def worker(self, number: int, num_cpus: float) -> subprocess.Popen[bytes]:
         address, prefix = self.net.workers[number]
