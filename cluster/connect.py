@@ -68,7 +68,7 @@ def connect(
         arguments["runtime_env"] = environment
     try:
         ray.init(**arguments)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # a plain Exception where a node is not up within Ray's 30 s, as on a busy machine
         what = f"no Ray cluster answers at {address}" if address else "a local Ray could not be started"
         raise ClusterError(f"{what}: {error}") from error
     try:

@@ -11,6 +11,8 @@ import httpx
 
 URL = os.environ.get("PROOFMILL_URL", "http://127.0.0.1:8000")
 MAX_ITEMS = 10_000
+RETRIED = (429, 500, 502, 503, 504)
+"""500 is also what the proxy answers for requests of a gateway that died."""
 
 
 def verify(items: Sequence[dict[str, Any]], attempts: int = 8) -> list[dict[str, Any]]:
@@ -33,7 +35,7 @@ def ask(client: httpx.Client, items: Sequence[dict[str, Any]], attempts: int) ->
             if attempt == attempts:
                 raise
         else:
-            if response.status_code not in (429, 502, 503, 504) or attempt == attempts:
+            if response.status_code not in RETRIED or attempt == attempts:
                 response.raise_for_status()
                 verdicts: list[dict[str, Any]] = response.json()["verdicts"]
                 return verdicts

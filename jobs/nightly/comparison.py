@@ -1,22 +1,31 @@
 """Tonight against the night before: paired by problem, tested, corrected for the number of problems. Pure.
 
-- Each problem's own pass rate: Fisher's exact test on (verified, not verified) of both nights, Holm's correction over
-  all problems tested (Holm 1979), so that the chance of even one false name in the report is at most alpha.
-- The mean pass rate over problems: a sign-flip permutation test on the paired differences (Fisher's randomisation
-  test); exact to 12 problems, 10,000 seeded draws beyond.
-- Solved or not: McNemar's exact test on the problems where the nights differ.
+Which problems a night tries depends on how they ended before: solved ones are drawn again for being solved. A problem
+that was lucky once is more likely to be there, and does worse the next time by that alone. So every test of pass rates
+conditions on it: of a problem solved when last tried, with T verified samples over both nights, the split of T between
+equal nights is hypergeometric, cut off at one verified sample before (the conditional distribution under equal odds,
+Fisher 1935, with the truncation that the selection makes). No rate needs to be known, and none is estimated.
+
+- The mean pass rate over those problems: against draws from that distribution (10,000, seeded).
+- Each problem's own: the exact two-sided p of its split, with Holm's correction over all problems tested (Holm 1979):
+  the chance of even one false name in the report is at most alpha.
+- Lost problems: the number lost against its exact distribution, a sum of unequal coin tosses (Poisson binomial).
 
 Pass rates are compared only where both nights drew a fixed number of samples: under a policy that stops at the first
-success, verified / samples is biased upwards. Solved flags are compared everywhere, but a bigger budget alone can solve
-more; `unequal_budgets` says how many pairs had one.
+success, verified / samples is biased upwards, and one problem's two nights alone say nothing. There two tests must both
+pass, because each is blind to one side of the selection: lost against gained problems (McNemar's exact test; resting
+problems gain nothing), and the share of solved problems that were lost against that of all earlier nights (Fisher's
+exact test, one side; what is solved by luck later is lost more easily). Such nights notice large drops only. A bigger
+budget alone can solve more; `unequal_budgets` says how many pairs had one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -24,9 +33,11 @@ from scipy import stats
 from jobs.nightly.history import Outcome
 from jobs.nightly.settings import Bounds
 
-EXACT_PROBLEMS = 12
 DRAWS = 10_000
 SEED = 20_240_229
+MAX_DRAWN_AT_ONCE = 2_000_000
+
+Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Shift:
 class Comparison:
     num_paired: int
     num_rates: int
-    """Pairs whose pass rates can be compared."""
+    """Pairs whose pass rates can be compared: solved when last tried, with fixed numbers of samples."""
     unequal_budgets: int
     newly_solved: list[str]
     """Solved tonight and on no earlier night."""
@@ -55,6 +66,8 @@ class Comparison:
     """Of the pairs: solved when last tried."""
     lost_p: float
     pass_rate_before: float
+    pass_rate_expected: float
+    """Of tonight, if nothing changed: below `before`, since lucky ones are tried again and unlucky ones are not."""
     pass_rate_after: float
     pass_rate_p: float
     worse: list[Shift]
@@ -70,17 +83,29 @@ def compare(
     after: Mapping[str, Outcome],
     bounds: Bounds,
     ever_solved: frozenset[str] = frozenset(),
+    gained_elsewhere: int = 0,
+    earlier_lost: tuple[int, int] = (0, 0),
 ) -> Comparison:
-    """`before` holds each problem's last outcome on an earlier night; `ever_solved` the problems solved on any."""
+    """`before` holds each problem's last outcome on an earlier night; `ever_solved` the problems solved on any.
+
+    `gained_elsewhere`: problems unsolved when last tried and solved tonight in a run that is not in `after`.
+    `earlier_lost`: solved problems that earlier nights lost, and how many they tried again.
+    """
     paired = sorted(set(before) & set(after))
-    rated = [name for name in paired if before[name].fixed and after[name].fixed and samples(before, after, name)]
-    shifts = problem_shifts(before, after, rated, bounds.alpha)
-    worse = [shift for shift in shifts if rate(shift.after) < rate(shift.before)]
-    better = [shift for shift in shifts if rate(shift.after) > rate(shift.before)]
-    differences = [rate(counts(after[name])) - rate(counts(before[name])) for name in rated]
     solved_before = [name for name in paired if before[name].solved]
+    rated = [name for name in solved_before if before[name].fixed and after[name].fixed and counts(after[name])[1]]
+    splits = [Split.of(before[name], after[name]) for name in rated]
+    shifts = problem_shifts(rated, splits, bounds.alpha)
     lost = [name for name in solved_before if not after[name].solved]
     gained = [name for name in paired if not before[name].solved and after[name].solved]
+    if len(rated) == len(solved_before):
+        lost_p = lost_by_chance(splits)
+    else:
+        lost_p = mcnemar(len(lost), len(gained) + gained_elsewhere)
+        if earlier_lost[1]:
+            lost_p = max(lost_p, more_lost(len(lost), len(solved_before), *earlier_lost))
+    drift, rate_p = mean_shift(splits)
+    rate_before = mean([split.rate_before for split in splits])
     result = Comparison(
         num_paired=len(paired),
         num_rates=len(rated),
@@ -88,12 +113,13 @@ def compare(
         newly_solved=[name for name, outcome in sorted(after.items()) if outcome.solved and name not in ever_solved],
         lost=lost,
         num_solved_before=len(solved_before),
-        lost_p=mcnemar(len(lost), len(gained)),
-        pass_rate_before=mean([rate(counts(before[name])) for name in rated]),
-        pass_rate_after=mean([rate(counts(after[name])) for name in rated]),
-        pass_rate_p=sign_flip(differences),
-        worse=worse,
-        better=better,
+        lost_p=lost_p,
+        pass_rate_before=rate_before,
+        pass_rate_expected=rate_before + drift,
+        pass_rate_after=mean([split.rate_after for split in splits]),
+        pass_rate_p=rate_p,
+        worse=[shift for shift in shifts if rate(shift.after) < rate(shift.before)],
+        better=[shift for shift in shifts if rate(shift.after) > rate(shift.before)],
         tokens_per_sample=(tokens_per_sample(before, paired), tokens_per_sample(after, paired)),
         seconds_per_token=(seconds_per_token(before, paired), seconds_per_token(after, paired)),
         regressions=[],
@@ -103,10 +129,11 @@ def compare(
 
 def regressions(found: Comparison, bounds: Bounds) -> list[str]:
     lines = []
-    drop = found.pass_rate_before - found.pass_rate_after
+    drop = found.pass_rate_expected - found.pass_rate_after
     if found.num_rates and drop > bounds.max_pass_rate_drop and found.pass_rate_p < bounds.alpha:
         lines.append(
-            f"mean pass rate fell by {drop:.3f} (bound {bounds.max_pass_rate_drop:g}, p = {found.pass_rate_p:.2g})"
+            f"mean pass rate is {drop:.3f} below what was expected "
+            f"(bound {bounds.max_pass_rate_drop:g}, p = {found.pass_rate_p:.2g})"
         )
     share = len(found.lost) / max(found.num_solved_before, 1)
     if share > bounds.max_lost and found.lost_p < bounds.alpha:
@@ -114,8 +141,9 @@ def regressions(found: Comparison, bounds: Bounds) -> list[str]:
             f"{len(found.lost)} of {found.num_solved_before} solved problems were lost "
             f"(bound {bounds.max_lost:.0%}, p = {found.lost_p:.2g})"
         )
-    if len(found.worse) > bounds.max_worse_problems:
-        lines.append(f"{len(found.worse)} problems got worse beyond chance (bound {bounds.max_worse_problems})")
+    if (count := len(found.worse)) > bounds.max_worse_problems:
+        what = "problem" if count == 1 else "problems"
+        lines.append(f"{count} {what} got worse beyond chance (bound {bounds.max_worse_problems})")
     for what, (old, new), bound in (
         ("tokens a sample", found.tokens_per_sample, bounds.max_cost_increase),
         ("seconds of generation a token", found.seconds_per_token, bounds.max_slowdown),
@@ -125,8 +153,80 @@ def regressions(found: Comparison, bounds: Bounds) -> list[str]:
     return lines
 
 
-def samples(before: Mapping[str, Outcome], after: Mapping[str, Outcome], name: str) -> bool:
-    return before[name].num_samples > 0 and after[name].num_samples > 0
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Split:
+    """Verified samples of one problem on both nights, `verified_before` at least 1."""
+
+    verified_before: int
+    samples_before: int
+    verified_after: int
+    samples_after: int
+
+    @classmethod
+    def of(cls, before: Outcome, after: Outcome) -> Split:
+        return cls(*counts(before), *counts(after))
+
+    @property
+    def rate_before(self) -> float:
+        return rate((self.verified_before, self.samples_before))
+
+    @property
+    def rate_after(self) -> float:
+        return rate((self.verified_after, self.samples_after))
+
+    def chances(self) -> tuple[int, Floats]:
+        """The least `verified_before` possible given the total, and the chance of each from there on."""
+        return split_chances(self.samples_before, self.samples_after, self.verified_before + self.verified_after)
+
+    def p(self) -> float:
+        """Two-sided: the chance of a split no more likely than this one."""
+        least, chances = self.chances()
+        return float(chances[chances <= chances[self.verified_before - least] * (1 + 1e-7)].sum())
+
+    def lost_chance(self) -> float:
+        """That all verified samples fall on the night before."""
+        least, chances = self.chances()
+        place = self.verified_before + self.verified_after - least
+        return float(chances[place]) if place < len(chances) else 0.0
+
+
+@functools.lru_cache(maxsize=10_000)
+def split_chances(samples_before: int, samples_after: int, total: int) -> tuple[int, Floats]:
+    """Hypergeometric, given at least one verified before. Few different triples occur among many problems."""
+    least, most = max(1, total - samples_after), min(samples_before, total)
+    chances = stats.hypergeom.pmf(np.arange(least, most + 1), samples_before + samples_after, total, samples_before)
+    return least, chances / chances.sum()
+
+
+def mean_shift(splits: Sequence[Split]) -> tuple[float, float]:
+    """The mean change of the pass rate that chance and selection alone make, and the two-sided p of the one seen."""
+    if not splits:
+        return 0.0, 1.0
+    generator = np.random.default_rng(SEED)
+    expected = 0.0
+    drawn = np.zeros(DRAWS)
+    alike = Counter((s.samples_before, s.samples_after, s.verified_before + s.verified_after) for s in splits)
+    for (num_before, num_after, total), count in sorted(alike.items()):
+        least, chances = split_chances(num_before, num_after, total)
+        verified_before = np.arange(least, least + len(chances))
+        changes = (total - verified_before) / num_after - verified_before / num_before
+        expected += count * float(changes @ chances)
+        step = max(1, MAX_DRAWN_AT_ONCE // DRAWS)
+        for start in range(0, count, step):
+            drawn += generator.choice(changes, p=chances, size=(min(step, count - start), DRAWS)).sum(axis=0)
+    seen = sum(split.rate_after - split.rate_before for split in splits)
+    reached = int(np.sum(np.abs(drawn - expected) >= abs(seen - expected) - 1e-9))
+    return expected / len(splits), (reached + 1) / (DRAWS + 1)
+
+
+def lost_by_chance(splits: Sequence[Split]) -> float:
+    """The chance of at least as many lost problems as there are."""
+    lost = sum(split.verified_after == 0 for split in splits)
+    chances: Any = np.ones(1)
+    for split in splits:
+        chance = split.lost_chance()
+        chances = np.convolve(chances, [1 - chance, chance])
+    return float(min(1.0, chances[lost:].sum()))
 
 
 def counts(outcome: Outcome) -> tuple[int, int]:
@@ -142,47 +242,24 @@ def mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-def problem_shifts(
-    before: Mapping[str, Outcome], after: Mapping[str, Outcome], names: Sequence[str], alpha: float
-) -> list[Shift]:
+def problem_shifts(names: Sequence[str], splits: Sequence[Split], alpha: float) -> list[Shift]:
     """Problems whose pass rate changed, at a family-wise error of `alpha`; smallest p first."""
-    tested = []
-    for name in names:
-        tested.append((fisher(*counts(before[name]), *counts(after[name])), name))
-    tested.sort()
+    tested = sorted((split.p(), name, split) for name, split in zip(names, splits, strict=True))
     shifts = []
     corrected = 0.0
-    for rank, (p, name) in enumerate(tested):
+    for rank, (p, name, split) in enumerate(tested):
         corrected = max(corrected, min(1.0, p * (len(tested) - rank)))
         if corrected >= alpha:
             break
-        shifts.append(Shift(name, counts(before[name]), counts(after[name]), corrected))
+        before, after = (split.verified_before, split.samples_before), (split.verified_after, split.samples_after)
+        shifts.append(Shift(name, before, after, corrected))
     return shifts
 
 
-@functools.lru_cache(maxsize=100_000)
-def fisher(good_before: int, all_before: int, good_after: int, all_after: int) -> float:
-    """Two-sided p of Fisher's exact test. Few different tables occur among many problems."""
-    table = [[good_before, all_before - good_before], [good_after, all_after - good_after]]
-    return float(stats.fisher_exact(table).pvalue)
-
-
-def sign_flip(differences: Sequence[float]) -> float:
-    """Two-sided p of the mean difference under flips of each pair's sign."""
-    values = np.array([value for value in differences if value != 0.0])
-    if not len(values):
-        return 1.0
-    observed = abs(values.sum())
-    if len(values) <= EXACT_PROBLEMS:
-        signs = np.array(list(itertools.product((-1.0, 1.0), repeat=len(values))))
-        return float(np.mean(np.abs(signs @ values) >= observed - 1e-12))
-    generator = np.random.default_rng(SEED)
-    reached = 0
-    batch = max(1, 2_000_000 // len(values))
-    for start in range(0, DRAWS, batch):
-        signs = generator.choice((-1.0, 1.0), size=(min(batch, DRAWS - start), len(values)))
-        reached += int(np.sum(np.abs(signs @ values) >= observed - 1e-12))
-    return (reached + 1) / (DRAWS + 1)
+def more_lost(lost: int, tried: int, lost_before: int, tried_before: int) -> float:
+    """One-sided p that tonight loses a greater share than the earlier nights."""
+    table = [[lost, tried - lost], [lost_before, tried_before - lost_before]]
+    return float(stats.fisher_exact(table, alternative="greater").pvalue)
 
 
 def mcnemar(lost: int, gained: int) -> float:

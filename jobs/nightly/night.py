@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -105,8 +106,10 @@ def locked_night(
     errors: list[str] = []
     for entry in plan["runs"]:
         run_id = entry["run_id"]
-        if history.result(night, run_id) is not None:
+        if (before := history.result(night, run_id)) is not None:
             say(f"{run_id}: done before")
+            if before.exit_code:  # a start that ended before its report must not hide it
+                errors.append(f"{run_id}: exit code {before.exit_code}")
             continue
         if entry["leg"] not in legs:
             errors.append(f"{run_id}: the config has no leg {entry['leg']} any more")
@@ -184,7 +187,10 @@ def run_config(
     """The leg's config for one bucket of the night. Raises ConfigError."""
     file = f"{history.storage.uri}/{history.problems_key(night, entry['run_id'])}"
     problems = Problems(files=[file], layout="canonical").model_dump()
-    changes: dict[str, dict[str, Json]] = {"run": {"id": entry["run_id"]}, "problems": problems}
+    # Another seed each night: an unsolved problem would draw the very same samples again, and a regression sample
+    # would tell nothing new.
+    about = {"id": entry["run_id"], "seed": (leg.run.seed << 24) + night.toordinal()}
+    changes: dict[str, dict[str, Json]] = {"run": about, "problems": problems}
     overrides: list[str] = []
     if entry["bucket"] == REGRESSION and config.regression.num_samples:
         changes["sampling"] = {"num_samples": config.regression.num_samples}
@@ -249,18 +255,34 @@ def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: st
     tonight = [result for result in history.results(before=night + dt.timedelta(days=1)) if result.leg == leg]
     tonight = [result for result in tonight if result.night == night]
     last: dict[str, tuple[str, Outcome]] = {}
-    for result in earlier:
-        last.update({name: (result.bucket, outcome) for name, outcome in result.outcomes.items()})
+    lost = tried = 0
+    for _, results in itertools.groupby(earlier, key=lambda result: result.night):
+        held: dict[str, tuple[str, Outcome]] = {}
+        for result in results:
+            for name, outcome in result.outcomes.items():
+                if outcome.num_samples > outcome.num_error:
+                    held[name] = (result.bucket, outcome)
+        again = [name for name, (bucket, _) in held.items() if bucket != NEAR and is_solved(last.get(name))]
+        tried += len(again)
+        lost += sum(not held[name][1].solved for name in again)
+        last.update(held)
     # A near miss had a bigger budget; going back to the leg's own is no regression.
     before = {name: outcome for name, (bucket, outcome) in last.items() if bucket != NEAR}
     after = {name: out for result in tonight if result.bucket != NEAR for name, out in result.outcomes.items()}
     ever = frozenset(name for name, past in pasts(earlier, leg).items() if past.ever_solved)
-    comparison = compare(before, after, config.bounds, ever)
+    near = {name: out for result in tonight if result.bucket == NEAR for name, out in result.outcomes.items()}
+    gained = sum(out.solved and name in last and not last[name][1].solved for name, out in near.items())
+    comparison = compare(before, after, config.bounds, ever, gained, (lost, tried))
     everything = {name: outcome for result in tonight for name, outcome in result.outcomes.items()}
     newly = sorted(name for name, outcome in everything.items() if outcome.solved and name not in ever)
     comparison = dataclasses.replace(comparison, newly_solved=newly)
     latest = max((result.night for result in earlier), default=None)
     return Finding(leg, plan, tonight, [result for result in earlier if result.night == latest], comparison)
+
+
+def is_solved(last: tuple[str, Outcome] | None) -> bool:
+    """Within the leg's own budget."""
+    return last is not None and last[0] != NEAR and last[1].solved
 
 
 def trend(history: History, night: dt.date, num_nights: int = 30) -> dict[str, list[dict[str, Json]]]:

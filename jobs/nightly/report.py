@@ -107,7 +107,8 @@ def render_text(body: dict[str, Any]) -> str:
         if found["num_rates"]:
             lines.append(
                 f"    pass rate {found['pass_rate_before']:.3f} → {found['pass_rate_after']:.3f} "
-                f"on {found['num_rates']} problems (p = {found['pass_rate_p']:.2g})"
+                f"({found['pass_rate_expected']:.3f} expected) on {found['num_rates']} problems solved before "
+                f"(p = {found['pass_rate_p']:.2g})"
             )
         if leg["plan"].get("resting"):
             lines.append(f"    resting {leg['plan']['resting']}")

@@ -13,8 +13,10 @@ Knows nothing of Ray: deploy.py hosts it in Ray Serve, tests in this process.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Annotated, Any
 
@@ -26,7 +28,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jobs.service import faults, solve_routes
 from jobs.service.access import Access, Admission, BodyLimit, Meter
 from jobs.service.metrics import Metrics, NoMetrics
-from jobs.service.runs import RunKeeper, RunRequest, run_routes
+from jobs.service.run_routes import Ask, ask_here, run_routes
+from jobs.service.runs import RunKeeper, RunRequest
 from jobs.service.schemas import (
     Health,
     VerifyRequest,
@@ -42,6 +45,7 @@ from jobs.service.verifying import Check, Checked, Verifiers, check_all
 from verifiers.types import Problem
 
 VERSION = "1"
+REPORT_S = 5.0
 BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, RunRequest]
 BEARER = HTTPBearer(auto_error=False)
 """For the OpenAPI schema; Access reads the header."""
@@ -56,22 +60,20 @@ class Gateway:
     known: Mapping[str, Problem] = dataclasses.field(default_factory=dict)
     metrics: Metrics = dataclasses.field(default_factory=NoMetrics)
     share: float = 1.0
-    """This gateway's part of the configured rates: one over the number of gateways."""
+    """This gateway's part of the configured rates and of the pending work: one over the number of gateways."""
     generators: Generators | None = None
     """None: the service only verifies."""
     model: str = ""
-    ray_address: str = ""
-    """Of the cluster that batch runs join; empty: each starts a Ray of its own."""
+    runs: Ask | None = None
+    """Calls the keeper of batch runs; None: one in this process."""
     access: Access = dataclasses.field(init=False)
-    runs: RunKeeper = dataclasses.field(init=False)
     items: Admission = dataclasses.field(init=False)
     samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.access = Access(self.config.tokens, share=self.share)
-        self.items = Admission(self.config.server.max_pending_items, "items")
-        self.runs = RunKeeper(self.config.runs, self.ray_address)
-        self.samples = Admission(self.config.solve.max_running, "samples")
+        self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")
+        self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
 
     async def client(self, request: fastapi.Request) -> Token:
         """The authenticated client of a request, charged for one. Raises Fault 401 and 429."""
@@ -95,7 +97,12 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     """The ASGI application over `gateway`."""
     server = gateway.config.server
     app = fastapi.FastAPI(
-        title="Proofmill", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+        title="Proofmill",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lambda app: reporting(gateway),
     )
     faults.install(app)
     app.add_middleware(
@@ -104,10 +111,27 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     app.add_middleware(Meter, report=gateway.metrics.request)
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
-    app.include_router(run_routes(gateway.runs, client_of(gateway)))
+    app.include_router(run_routes(gateway.runs or ask_here(RunKeeper(gateway.config.runs)), client_of(gateway)))
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
+
+
+@contextlib.asynccontextmanager
+async def reporting(gateway: Gateway) -> AsyncIterator[None]:
+    """Sets the gauges again and again: Ray forgets one that was not set for a while, and idle would look like gone."""
+
+    async def report() -> None:
+        while True:
+            gateway.metrics.pending(gateway.items.pending)
+            gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
+            await asyncio.sleep(REPORT_S)
+
+    task = asyncio.create_task(report())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def openapi(app: fastapi.FastAPI) -> dict[str, Any]:

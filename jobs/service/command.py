@@ -80,11 +80,24 @@ def serve_until_stopped(config: ServiceConfig) -> int:
         print("stopping", flush=True)
         return EXIT_DONE
     except RuntimeError as error:
-        print(f"proofmill serve: {error}", file=sys.stderr)
+        print(f"proofmill serve: {error}\n{deployment_faults()}", file=sys.stderr)
         return EXIT_ERRORS
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def deployment_faults(max_lines: int = 12) -> str:
+    """What Serve says of the parts that did not start; its own error names them only."""
+    from ray import serve
+
+    lines = []
+    for application in serve.status().applications.values():
+        for name, deployment in application.deployments.items():
+            if deployment.status.value not in ("HEALTHY", "UPDATING"):
+                lines.append(f"{name}: {deployment.status.value}")
+                lines += ["  " + line for line in deployment.message.strip().splitlines()[-max_lines:]]
+    return "\n".join(lines)
 
 
 def has_gpus(solve: SolveConfig) -> bool:

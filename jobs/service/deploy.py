@@ -1,8 +1,8 @@
-"""The service in Ray Serve: gateways that speak HTTP, verifier replicas that check.
+"""The service in Ray Serve: gateways that speak HTTP, verifier replicas that check, generators, one keeper of runs.
 
 Promises: verifier replicas are restarted by Serve when they die, and the gateway gives their work to others
-(jobs.service.verifying). A gateway is ready once a verifier answers.
-Does not: scale by itself; replicas are what the config says.
+(jobs.service.verifying). A gateway is ready once a verifier answers. All gateways see the same batch runs.
+Does not: scale by itself; replicas are what the config says. Share rates between gateways: each has its part.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from ray import serve
 
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import Gateway, build_app
+from jobs.service.faults import Fault
 from jobs.service.metrics import RayMetrics
+from jobs.service.run_routes import Ask
+from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
@@ -28,6 +31,7 @@ from workers.records import Sample, SampleRequest
 APP = "proofmill"
 VERIFIER = "verifier"
 GENERATOR = "generator"
+KEEPER = "runs"
 READY_TIMEOUT_S = 5.0
 CHECK_TIMEOUT_S = 600.0
 """What one item of a chunk may take at most where the client sets no limit; a checker keeps its own, far lower."""
@@ -150,6 +154,42 @@ class ServeGenerators:
                 raise GeneratorLost(type(error).__name__) from error
 
 
+class KeeperReplica:
+    """The one RunKeeper of the service. Runs as a Serve deployment; its processes outlive it."""
+
+    def __init__(self, config: dict[str, Any], ray_address: str) -> None:
+        self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
+
+    async def ask(self, method: str, *arguments: Any) -> tuple[Any, Fault | None]:
+        # Faults are answers here: an exception would arrive wrapped in Ray's own.
+        try:
+            return await asyncio.to_thread(getattr(self._keeper, method), *arguments), None
+        except Fault as fault:
+            return None, fault
+
+
+def ask_keeper() -> Ask:
+    """Calls the keeper through its Serve handle."""
+    handles: list[Any] = []
+
+    async def ask(method: str, *arguments: Any) -> Any:
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+
+        if not handles:
+            handles.append(serve.get_deployment_handle(KEEPER, app_name=APP))
+        try:
+            value, fault = await handles[0].ask.remote(method, *arguments)
+        except (RayError, RayServeException) as error:
+            log.warning("the keeper of runs did not answer: %s", type(error).__name__)
+            raise Fault(503, "not-ready", "the keeper of batch runs does not answer", retry_after_s=5) from error
+        if fault is not None:
+            raise fault
+        return value
+
+    return ask
+
+
 def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: bool) -> fastapi.FastAPI:
     """Builds the application inside a gateway replica."""
     settings = ServiceConfig.model_validate(config)
@@ -162,6 +202,7 @@ def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: b
         share=1.0 / settings.server.gateways,
         generators=ServeGenerators(model, use_gpu) if model else None,
         model=model.model.path if model else "",
+        runs=ask_keeper(),
     )
     return build_app(gateway)
 
@@ -211,7 +252,16 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=10.0,
     )
-    parts = [verifier.bind(table)]
+    keeper = serve.deployment(
+        KeeperReplica,
+        name=KEEPER,
+        num_replicas=1,
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=100,
+        health_check_period_s=5.0,
+        graceful_shutdown_timeout_s=10.0,
+    )
+    parts = [verifier.bind(table), keeper.bind(table, config.ray.address)]
     if solve is not None:
         generator = serve.deployment(
             GeneratorReplica,

@@ -1,25 +1,26 @@
-"""Batch runs by API: `POST /v1/runs` and what follows from it. Each is the same as `proofmill solve` with that config.
+"""Batch runs by API: what clients may ask for, and the processes that do it. Each is the same as `proofmill solve`.
 
 Promises: the resolved config, the problems and the owner of a run are stored before it starts, beside its output; a run
-is a process of its own, so a gateway that dies takes no run's rows with it, and the same request again (same `run.id`)
-resumes. A client sees and stops its own runs only. What a client can choose is `CLIENT_KEYS`; every path passes
-`confinement`, the output is the service's, and no code, address or engine argument comes from a client.
-Does not: queue; beyond `runs.max_running` the answer is 429.
+is a process of its own, so a keeper that dies takes no run's rows with it: its successor on the same node finds the
+process again, and the same request (same `run.id`) resumes. A client sees and stops its own runs only. What a client
+can choose is `CLIENT_KEYS`; every path passes `confinement`, the output is the service's, and no code, address or
+engine argument comes from a client. One keeper serves all gateways (deploy.py): state, limits and stops are one.
+Does not: queue; beyond `runs.max_running` the answer is 429. Find the process of a run on another node: where the
+keeper had to move, such a run reads `stopped` until it has ended.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, Literal
 
-import fastapi
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pydantic
 
@@ -28,8 +29,9 @@ from jobs.package import CODE_ROOT
 from jobs.problems.faults import BadRow
 from jobs.service import faults
 from jobs.service.confinement import confined
-from jobs.service.schemas import Model, ProblemBody, bad_row, body_schema, read_body
-from jobs.service.settings import Runs, Token
+from jobs.service.processes import Processes
+from jobs.service.schemas import Model, ProblemBody, bad_row
+from jobs.service.settings import Runs
 from verifiers.types import Json
 from workers.storage import Storage, StorageError, open_storage
 
@@ -42,7 +44,8 @@ CLIENT_KEYS: dict[str, tuple[str, ...] | None] = {
     "budget": None,
 }
 """Sections and keys of a run's config that clients may set; None: all of the section."""
-MAX_PAGE = 1000
+REQUEST, OUTCOME = "request/request.json", "request/outcome.json"
+"""Beside the run's output: what was asked for; how its last process ended (run_process.py)."""
 
 
 class RunRequest(Model):
@@ -54,32 +57,42 @@ class RunRequest(Model):
 
 class RunBody(pydantic.BaseModel):
     id: str
-    state: Literal["running", "complete", "stopped"]
+    state: Literal["running", "complete", "stopped", "failed"]
+    """stopped: interrupted or killed; the same request resumes it. failed: see `error`."""
     output: str
+    exit_code: int | None = None
+    """Of `proofmill solve`, once it has ended: 0 done, 2 config, 3 errors, 130 interrupted."""
+    error: str = ""
     summary: dict[str, Any] | None = None
 
 
 class RunKeeper:
-    """The runs of this service. One gateway keeps them; with more, a run is seen by all and stopped by its own."""
+    """The runs of this service. Methods act for one client (`owner`), raise Fault, and may be called from threads."""
 
     def __init__(self, settings: Runs, ray_address: str = "") -> None:
         self.settings = settings
         self.ray_address = ray_address
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+        self._processes: Processes | None = None
 
     def start(self, owner: str, request: RunRequest) -> RunBody:
-        """Raises Fault."""
+        """Starts a run, or resumes the one of the same id and config."""
         if not self.settings.output_uri:
             raise faults.Fault(501, "no-runs", "batch runs are switched off: [runs] output_uri is not set")
         config = self.checked_config(owner, request)
-        storage = self.storage(config.run.id)
-        if config.run.id in self.running():
-            raise faults.Fault(409, "already-running", "this run is under way")
-        if len(self.running()) >= self.settings.max_running:
-            raise faults.Fault(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
-        self.write(storage, owner, config, request)
-        self._processes[config.run.id] = launch(config)
-        return self.describe(config.run.id)
+        run_id = config.run.id
+        with self._lock:  # two equal requests at once must not start two processes
+            processes = self.processes()
+            running = processes.running()
+            if run_id in running:
+                raise faults.Fault(409, "already-running", "this run is under way")
+            if len(running) >= self.settings.max_running:
+                raise faults.Fault(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
+            storage = run_storage(self.settings.output_uri, run_id)
+            self.write(storage, owner, config, request)
+            storage.delete(OUTCOME)
+            processes.add(run_id, launch(config))
+        return self.describe(run_id)
 
     def checked_config(self, owner: str, request: RunRequest) -> SolveConfig:
         """The whole config of the run. Raises Fault 403 and 422."""
@@ -109,7 +122,7 @@ class RunKeeper:
         if request.problems:
             if len(request.problems) > self.settings.max_inline_problems:
                 raise faults.Fault(413, "too-large", f"at most {self.settings.max_inline_problems:,} inline problems")
-            problems["files"] = [f"{self.storage(table['run']['id'] or '-').uri}/request/problems.jsonl"]
+            problems["files"] = [f"{self.uri(table['run']['id'] or '-')}/request/problems.jsonl"]
             problems["layout"] = "canonical"
         try:
             config = check_config(table, "config")
@@ -137,7 +150,7 @@ class RunKeeper:
                 raise faults.Fault(422, "invalid-request", "a problem can not be used", errors=listed) from None
         same = storage.create("request/problems.jsonl", ("\n".join(lines) + "\n").encode()) if lines else True
         record = {"owner": owner, "config": config.resolved()}
-        if not storage.create("request/request.json", json.dumps(record, sort_keys=True).encode()) or not same:
+        if not storage.create(REQUEST, json.dumps(record, sort_keys=True).encode()) or not same:
             raise faults.Fault(409, "id-taken", "a run of this id exists with another config; choose another run.id")
 
     def owned(self, owner: str, run_id: str) -> str:
@@ -147,111 +160,85 @@ class RunKeeper:
         if not self.settings.output_uri or "/" in full or ".." in full or len(full) > 200:
             raise missing
         try:
-            data = self.storage(full).read("request/request.json")
+            data = run_storage(self.settings.output_uri, full).read(REQUEST)
         except (StorageError, ValueError):
             raise missing from None
         if data is None or json.loads(data)["owner"] != owner:
             raise missing
         return full
 
+    def status(self, owner: str, run_id: str) -> RunBody:
+        return self.describe(self.owned(owner, run_id))
+
     def describe(self, run_id: str) -> RunBody:
-        storage = self.storage(run_id)
+        """`run_id` in full."""
+        with self._lock:
+            running = run_id in self.processes().running()
+        storage = run_storage(self.settings.output_uri, run_id)
         record = json.loads(storage.read("run.json") or b"{}")
-        state: Literal["running", "complete", "stopped"] = "stopped"
-        if run_id in self.running():
+        outcome = json.loads(storage.read(OUTCOME) or b"{}")
+        code = outcome.get("exit_code")
+        state: Literal["running", "complete", "stopped", "failed"] = "stopped"
+        if running:
             state = "running"
         elif record.get("complete"):
             state = "complete"
-        return RunBody(id=run_id, state=state, output=storage.uri, summary=record.get("summary"))
+        elif code not in (None, 130):
+            state = "failed"
+        return RunBody(
+            id=run_id,
+            state=state,
+            output=self.uri(run_id),
+            exit_code=None if running else code,
+            error="" if running else outcome.get("error", ""),
+            summary=record.get("summary"),
+        )
 
-    def problems(self, run_id: str, offset: int, limit: int) -> list[dict[str, Json]]:
-        """Rows of the run's problems table. Raises Fault 404 before it is written."""
-        data = self.storage(run_id).read("problems.parquet")
+    def problems(self, owner: str, run_id: str, offset: int, limit: int) -> list[dict[str, Json]]:
+        """Rows of the run's problems table. Fault 404 before it is written."""
+        data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read("problems.parquet")
         if data is None:
             raise faults.Fault(404, "not-yet", "the run has not written its problems table yet")
-        import pyarrow as pa
-
         rows: list[dict[str, Json]] = pq.read_table(pa.BufferReader(data)).slice(offset, limit).to_pylist()
         return rows
 
-    def report(self, run_id: str) -> bytes:
-        data = self.storage(run_id).read("report.html")
+    def report(self, owner: str, run_id: str) -> bytes:
+        data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read("report.html")
         if data is None:
             raise faults.Fault(404, "not-yet", "the run has not written its report yet")
         return data
 
-    def stop(self, run_id: str) -> None:
+    def stop(self, owner: str, run_id: str) -> RunBody:
         """Interrupts it; finished samples are kept, the same request resumes."""
-        if process := self._processes.get(run_id):
-            process.send_signal(signal.SIGINT)
+        full = self.owned(owner, run_id)
+        with self._lock:
+            self.processes().interrupt(full)
+        return self.describe(full)
 
-    def running(self) -> set[str]:
-        return {run_id for run_id, process in self._processes.items() if process.poll() is None}
+    def processes(self) -> Processes:
+        if self._processes is None:
+            self._processes = Processes(open_storage(self.settings.output_uri))
+        return self._processes
 
-    def storage(self, run_id: str) -> Storage:
-        return open_storage(f"{self.settings.output_uri.rstrip('/')}/runs/{run_id}")
+    def uri(self, run_id: str) -> str:
+        return f"{self.settings.output_uri.rstrip('/')}/runs/{run_id}"
+
+
+def run_storage(output_uri: str, run_id: str) -> Storage:
+    return open_storage(f"{output_uri.rstrip('/')}/runs/{run_id}")
 
 
 def launch(config: SolveConfig) -> subprocess.Popen[bytes]:
-    """`proofmill solve` in a process of its own; its log goes beside other temporary files."""
-    folder = Path(tempfile.mkdtemp(prefix="proofmill-run-"))
-    (folder / "config.json").write_text(json.dumps(config.resolved()))
-    code = "import json, sys; from jobs.config import check_config; from jobs.solve import solve;"
-    code += "sys.exit(solve(check_config(json.load(open(sys.argv[1])), 'config')))"
+    """The run's process (run_process.py); its log goes beside other temporary files of the keeper's node."""
+    # What Ray sets for the keeper's own worker is not meant for a run: a run plans its CPUs and GPUs itself.
     environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT)}
-    with (folder / "solve.log").open("wb") as log:
-        words = [sys.executable, "-c", code, str(folder / "config.json")]
+    environment.pop("OMP_NUM_THREADS", None)
+    if not environment.get("CUDA_VISIBLE_DEVICES"):
+        environment.pop("CUDA_VISIBLE_DEVICES", None)
+    # What a shell starts in the background ignores SIGINT, and so do all its children: a DELETE soon after the POST,
+    # while the solver does not listen yet, would be lost.
+    words = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.service.run_process"]
+    words += [config.output.uri, config.run.id]
+    descriptor, _ = tempfile.mkstemp(prefix=f"proofmill-{config.run.id}-", suffix=".log")
+    with os.fdopen(descriptor, "wb") as log:
         return subprocess.Popen(words, stdout=log, stderr=log, cwd=Path.cwd(), env=environment, start_new_session=True)
-
-
-def run_routes(keeper: RunKeeper, admit: Any) -> fastapi.APIRouter:
-    router = fastapi.APIRouter()
-    errors = faults.responses(401, 404, 422, 429)
-
-    @router.post(
-        "/v1/runs",
-        status_code=202,
-        response_model=RunBody,
-        responses=faults.responses(400, 401, 403, 409, 413, 415, 422, 429, 501),
-        openapi_extra=body_schema(RunRequest),
-    )
-    async def start(request: fastapi.Request, client: Token = admit) -> RunBody:
-        """Starts a batch run, or resumes the one of the same id and config."""
-        body = await read_body(request, RunRequest)
-        return await asyncio.to_thread(keeper.start, client.name, body)
-
-    @router.get("/v1/runs/{run_id}", responses=errors)
-    async def status(run_id: str, client: Token = admit) -> RunBody:
-        full = await asyncio.to_thread(keeper.owned, client.name, run_id)
-        return await asyncio.to_thread(keeper.describe, full)
-
-    @router.get("/v1/runs/{run_id}/problems", responses=errors)
-    async def problems(
-        run_id: str,
-        offset: int = fastapi.Query(0, ge=0, le=2**31),
-        limit: int = fastapi.Query(100, ge=1, le=MAX_PAGE),
-        client: Token = admit,
-    ) -> list[dict[str, Any]]:
-        full = await asyncio.to_thread(keeper.owned, client.name, run_id)
-        return await asyncio.to_thread(keeper.problems, full, offset, limit)
-
-    @router.get(
-        "/v1/runs/{run_id}/report",
-        response_class=fastapi.responses.HTMLResponse,
-        responses=errors,
-    )
-    async def report(run_id: str, client: Token = admit) -> fastapi.Response:
-        full = await asyncio.to_thread(keeper.owned, client.name, run_id)
-        page = await asyncio.to_thread(keeper.report, full)
-        # The page holds what models wrote; nothing in it may run with this origin's rights.
-        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
-        return fastapi.responses.HTMLResponse(page, headers=headers)
-
-    @router.delete("/v1/runs/{run_id}", status_code=202, responses=errors)
-    async def stop(run_id: str, client: Token = admit) -> RunBody:
-        """Stops a run in good order; its rows stay."""
-        full = await asyncio.to_thread(keeper.owned, client.name, run_id)
-        await asyncio.to_thread(keeper.stop, full)
-        return await asyncio.to_thread(keeper.describe, full)
-
-    return router

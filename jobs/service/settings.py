@@ -120,6 +120,10 @@ def check_service_config(table: Mapping[str, Json], where: str) -> ServiceConfig
     names = [token.name for token in config.tokens]
     if len(set(names)) < len(names):
         raise ConfigError(f"{where}: tokens: two have the same name")
+    for name in names:
+        if inside := next((other for other in names if other.startswith(f"{name}.")), None):
+            # Runs are named <token>.<run id>: `a` could take the ids of `a.b`.
+            raise ConfigError(f"{where}: tokens: {inside} begins with {name} and a dot; choose another name")
     if not config.tokens and not is_loopback(config.server.host):
         raise ConfigError(
             f"{where}: server.host {config.server.host} can be reached from other machines, and no [[tokens]] are set; "

@@ -88,6 +88,18 @@ class ChatRequest(pydantic.BaseModel):
     proofmill: ChatProblem
 
 
+class ModelCard(pydantic.BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "proofmill"
+
+
+class ModelList(pydantic.BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
 BODIES: list[type[pydantic.BaseModel]] = [SolveRequest, ChatRequest]
 
 
@@ -147,6 +159,11 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
         if body.stream:
             return StreamingResponse(sse(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         return json_response(await last(events))
+
+    @router.get("/v1/models", responses=faults.responses(401, 429))
+    async def models(client: Token = admit) -> ModelList:
+        """OpenAI's list of models, which many clients ask for first."""
+        return ModelList(data=[ModelCard(id=gateway.model)] if gateway.model else [])
 
     @router.post("/v1/chat/completions", responses=errors, openapi_extra=body_schema(ChatRequest))
     async def chat(request: fastapi.Request, client: Token = admit) -> fastapi.Response:

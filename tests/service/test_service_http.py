@@ -354,6 +354,8 @@ def test_settings_refuse_an_open_door_and_bad_tokens() -> None:
         check_service_config({"server": {"host": "0.0.0.0"}}, "s.toml")
     with pytest.raises(ConfigError, match="same name"):
         check_service_config({"tokens": [{"name": "a", "sha256": "0" * 64}] * 2}, "s.toml")
+    with pytest.raises(ConfigError, match=r"a\.b begins with a and a dot"):
+        check_service_config({"tokens": [{"name": name, "sha256": "0" * 64} for name in ("a.b", "a")]}, "s.toml")
     with pytest.raises(ConfigError, match=r"s\.toml: server\.prt: unknown key"):
         check_service_config({"server": {"prt": 1}}, "s.toml")
     token, lines = new_token("a")

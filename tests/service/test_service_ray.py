@@ -21,6 +21,7 @@ import pytest
 from jobs.service.settings import new_token
 
 pytestmark = [pytest.mark.ray, pytest.mark.anyio]
+MODELS = Path(__file__).parents[2] / "models"
 TOKEN, TOKEN_LINES = new_token("trainer")
 
 
@@ -42,7 +43,9 @@ class Service:
         (folder / "known.jsonl").write_text(json.dumps(known) + "\n")
         (folder / "service.toml").write_text(
             f"server.port = {port}\nserver.max_body_mb = 4\nproblems.files = ['{folder}/known.jsonl']\n"
-            "ray.num_cpus = 2\nverify.actors = 2\nverify.workers_per_actor = 1\nverify.attempts = 5\n" + TOKEN_LINES
+            f"server.gateways = 2\nruns = {{ output_uri = '{folder}/api', roots = ['{folder}', '{MODELS}'] }}\n"
+            "ray.num_cpus = 2\nresources.cpus_per_gateway = 0.1\nverify.actors = 2\nverify.workers_per_actor = 1\n"
+            "verify.attempts = 5\n" + TOKEN_LINES
         )
         self.log = folder / "service.log"
         environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
@@ -64,12 +67,12 @@ class Service:
             time.sleep(0.5)
         pytest.fail(f"the service did not start:\n{self.log.read_text()[-5000:]}")
 
-    def verifier_processes(self) -> list[psutil.Process]:
+    def replicas(self, deployment: str) -> list[psutil.Process]:
         found = []
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 words = process.cmdline()
-                if words and "ServeReplica:proofmill:verifier" in words[0]:
+                if words and f"ServeReplica:proofmill:{deployment}" in words[0]:
                     found.append(process)
         return found
 
@@ -153,7 +156,7 @@ async def test_a_verifier_killed_under_load_loses_and_crosses_nothing(service: S
                 before = answered
                 while answered < before + 200:
                     await asyncio.sleep(0.02)
-                victims = await asyncio.to_thread(service.verifier_processes)
+                victims = await asyncio.to_thread(service.replicas, "verifier")
                 if victims:
                     killed.append(victims[0].pid)
                     victims[0].kill()
@@ -163,3 +166,59 @@ async def test_a_verifier_killed_under_load_loses_and_crosses_nothing(service: S
         killer.cancel()
     assert killed, "no verifier was killed, so nothing was tested"
     assert answered == 8 * 12 * 20
+
+
+async def test_all_gateways_see_one_run_and_so_does_a_new_keeper(service: Service) -> None:
+    """Each gateway used to keep its own runs: half of all requests saw a running one as stopped."""
+    assert len(service.replicas("gateway")) == 2
+    config = {
+        "run": {"id": "shared"},
+        "problems": {"files": [f"{service.log.parent}/known.jsonl"]},
+        "model": {"path": f"{MODELS}/tiny_reasoner", "dtype": "float32", "max_model_len": 512},
+    }
+
+    async with client_of(service) as client:
+
+        async def states(number: int) -> set[str]:
+            answers = await asyncio.gather(*(client.get("/v1/runs/shared") for _ in range(number)))
+            return {str(answer.json().get("state", answer.status_code)) for answer in answers}
+
+        started = await client.post("/v1/runs", json={"config": config})
+        assert started.status_code == 202, started.text
+        assert await states(16) == {"running"}
+        again = await client.post("/v1/runs", json={"config": config})
+        assert again.json()["type"].endswith(":already-running")
+        (keeper,) = service.replicas("runs")
+        keeper.kill()
+        deadline = time.monotonic() + 60
+        while (found := await states(1)) == {"503"} and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+        assert found == {"running"}, "the new keeper does not know the process of the old one"
+        assert (await client.delete("/v1/runs/shared")).status_code == 202
+        while (found := await states(1)) == {"running"} and time.monotonic() < deadline + 60:
+            await asyncio.sleep(0.5)
+        assert found == {"stopped"}
+
+
+async def test_what_the_dashboard_plots_is_exported(service: Service) -> None:
+    """Gauges too, though nothing happens any more: Ray forgets a gauge that is not set again."""
+    (port_file,) = Path("/tmp/ray").glob(f"session_*_{service.process.pid}/metrics_export_port_*")
+    wanted = {
+        "verdicts_total",
+        "verdict_seconds_bucket",
+        "requests_total",
+        "request_seconds_bucket",
+        "verifiers_lost_total",
+    }
+    wanted = {f"ray_proofmill_{name}" for name in wanted | {"pending_items", "occupancy"}}
+    panels = json.loads((MODELS.parent / "docs/grafana/proofmill.json").read_text())["panels"]
+    assert all(any(name in target["expr"] for panel in panels for target in panel["targets"]) for name in wanted)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        text = (
+            await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port_file.read_text()}/metrics", timeout=30)
+        ).text
+        if all(f"\n{name}{{" in text for name in wanted):
+            return
+        await asyncio.sleep(1)
+    pytest.fail(f"not exported: {[name for name in wanted if name not in text]}")

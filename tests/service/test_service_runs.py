@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -15,7 +18,7 @@ from jobs.service import runs
 from jobs.service.app import Gateway, build_app
 from jobs.service.confinement import confined
 from jobs.service.faults import Fault
-from jobs.service.settings import check_service_config, token_digest
+from jobs.service.settings import Runs, check_service_config, token_digest
 from workers.storage import open_storage
 
 pytestmark = pytest.mark.anyio
@@ -108,6 +111,8 @@ async def test_a_run_starts_once_is_seen_by_its_owner_only_and_stops(root: Path,
         "id": "ann.r1",
         "state": "running",
         "output": f"{root.parent}/out/runs/ann.r1",
+        "exit_code": None,
+        "error": "",
         "summary": None,
     }
     config = started[0][0]
@@ -158,3 +163,70 @@ async def test_inline_problems_and_results(root: Path, started) -> None:
     storage.replace("report.html", b"<script>alert(1)</script>")
     page = await ann.get("/v1/runs/r2/report")
     assert "sandbox" in page.headers["content-security-policy"]
+
+
+def keeper_of(root: Path) -> runs.RunKeeper:
+    return runs.RunKeeper(Runs(output_uri=str(root.parent / "out"), roots=[str(root)], max_running=1))
+
+
+def test_a_new_keeper_finds_the_process_of_the_old_one_and_stops_it(root: Path, started) -> None:
+    request = runs.RunRequest.model_validate({"config": CONFIG})
+    assert keeper_of(root).start("ann", request).state == "running"
+    successor = keeper_of(root)
+    assert successor.status("ann", "r1").state == "running"
+    with pytest.raises(Fault, match="under way"):
+        successor.start("ann", request)
+    with pytest.raises(Fault, match="as many runs"):
+        successor.start("bob", request)
+    successor.stop("ann", "r1")
+    assert started[0][1].wait(20) == -signal.SIGINT
+    assert successor.status("ann", "r1").state == "stopped"
+    assert successor.start("bob", request).state == "running"
+
+
+def test_a_process_number_given_out_again_is_neither_running_nor_interrupted(root: Path, started) -> None:
+    """The attack: a number in an old record that names somebody else's process by now."""
+    keeper_of(root).start("ann", runs.RunRequest.model_validate({"config": CONFIG}))
+    storage = open_storage(str(root.parent / "out"))
+    (key,) = storage.keys("service/processes/")
+    record = json.loads(storage.read(key))
+    storage.replace(key, json.dumps({**record, "started": record["started"] - 1}).encode())
+    successor = keeper_of(root)
+    successor.stop("ann", "r1")
+    assert successor.status("ann", "r1").state == "stopped" and started[0][1].poll() is None
+    assert storage.keys("service/processes/") == []
+
+
+def test_a_fault_crosses_processes_whole() -> None:
+    fault = pickle.loads(pickle.dumps(Fault(429, "busy", "why", errors=[{"pointer": "/x"}], retry_after_s=7)))
+    assert fault.body()["errors"] == [{"pointer": "/x"}] and fault.headers == {"Retry-After": "7"}
+
+
+def test_how_a_run_failed_is_told_to_its_owner(root: Path) -> None:
+    """The real process, with a problem file that can not be used: the solver's own words, through the keeper."""
+    keeper = keeper_of(root)
+    keeper.start("ann", runs.RunRequest.model_validate({"config": CONFIG}))
+    deadline = time.monotonic() + 120
+    while (found := keeper.status("ann", "r1")).state == "running" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert found.state == "failed" and found.exit_code == 2
+    assert "set.jsonl" in found.error and keeper.processes().running() == set()
+
+
+def test_an_interrupt_before_the_solver_listens_ends_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service started in a shell's background ignores SIGINT, and its children inherit that: DELETE would be lost."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        os.mkfifo(root / "slow.jsonl")  # reading it waits for a writer, long before the solver listens for signals
+        config = {**CONFIG, "problems": {"files": ["root/slow.jsonl"]}}
+        keeper = keeper_of(root)
+        keeper.start("ann", runs.RunRequest.model_validate({"config": config}))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    storage = runs.run_storage(str(root.parent / "out"), "ann.r1")
+    deadline = time.monotonic() + 120
+    while keeper.status("ann", "r1").state == "running" and time.monotonic() < deadline:
+        keeper.stop("ann", "r1")  # again and again: the process needs a moment until it handles signals at all
+        time.sleep(0.5)
+    assert keeper.status("ann", "r1").state == "stopped"
+    assert json.loads(storage.read(runs.OUTCOME) or b"{}").get("exit_code") in (None, 130)

@@ -151,6 +151,7 @@ async def test_the_openai_client_works_unchanged(verifiers) -> None:
     stream = await client.chat.completions.create(model="tiny", messages=MESSAGES, stream=True, extra_body=EXTRA)
     text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
     assert text == "\\boxed{5}"
+    assert [model.id async for model in await client.models.list()] == ["tiny"]
 
 
 async def test_the_openai_client_sees_refusals_and_errors(verifiers) -> None:

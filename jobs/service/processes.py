@@ -1,0 +1,73 @@
+"""The live processes of batch runs on this node, found again after their keeper died.
+
+    <output>/service/processes/<run id>.json    process number, its start, node; deleted once it is seen to have ended
+
+Promises: a process counts as running only while its number, its start and the boot of the node all agree, so a number
+that was given out again is never interrupted.
+Does not: see processes of other nodes; their records stay for a keeper there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+
+import psutil
+
+from workers.claim import boot_id, is_running
+from workers.storage import Storage
+
+FOLDER = "service/processes/"
+
+
+class Processes:
+    """Run id → process. Not for several threads at once; the keeper holds a lock."""
+
+    def __init__(self, storage: Storage) -> None:
+        """`storage`: the folder that holds `runs/`."""
+        self._storage = storage
+        self._own: dict[str, subprocess.Popen[bytes]] = {}
+        self._found: dict[str, tuple[int, float]] | None = None
+
+    def add(self, run_id: str, process: subprocess.Popen[bytes]) -> None:
+        self._own[run_id] = process
+        try:
+            started = psutil.Process(process.pid).create_time()
+        except psutil.NoSuchProcess:  # it ended already; poll() will say so
+            return
+        record = {"pid": process.pid, "started": started, "boot": boot_id(), "host": socket.gethostname()}
+        self._storage.replace(f"{FOLDER}{run_id}.json", json.dumps(record).encode())
+
+    def running(self) -> set[str]:
+        """Run ids. Forgets what has ended. Raises StorageError."""
+        found = self._earlier()
+        own = {run_id for run_id, process in self._own.items() if process.poll() is None}
+        earlier = {run_id for run_id, (pid, started) in found.items() if is_running(pid, started)}
+        for run_id in (set(self._own) - own) | (set(found) - earlier):
+            self._own.pop(run_id, None)
+            found.pop(run_id, None)
+            if run_id not in own | earlier:
+                self._storage.delete(f"{FOLDER}{run_id}.json")
+        return own | earlier
+
+    def interrupt(self, run_id: str) -> None:
+        """SIGINT, if it runs."""
+        if process := self._own.get(run_id):
+            process.send_signal(signal.SIGINT)
+        elif (found := self._earlier().get(run_id)) and is_running(*found):
+            os.kill(found[0], signal.SIGINT)
+
+    def _earlier(self) -> dict[str, tuple[int, float]]:
+        """Those of an earlier keeper on this node, read once."""
+        if self._found is None:
+            self._found = {}
+            here = (boot_id(), socket.gethostname())
+            for key in self._storage.keys(FOLDER):
+                record = json.loads(self._storage.read(key) or b"{}")
+                if (record.get("boot"), record.get("host")) == here:
+                    run_id = key.removeprefix(FOLDER).removesuffix(".json")
+                    self._found[run_id] = (record["pid"], record["started"])
+        return self._found

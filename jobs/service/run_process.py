@@ -1,0 +1,73 @@
+"""The process of one batch run by API: `python -m jobs.service.run_process OUTPUT_URI RUN_ID`.
+
+Promises: runs what `request/request.json` of the run holds, as `proofmill solve` does, and leaves how it ended beside
+it (`request/outcome.json`: exit code, and the error's text for the client), so that whoever keeps the runs by then can
+tell.
+Fails: killed, or interrupted before it has read its config, it leaves no outcome; the run then reads `stopped`, and the
+same request resumes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import sys
+
+from jobs.service.runs import OUTCOME, REQUEST, run_storage
+
+MAX_ERROR_CHARS = 2000
+log = logging.getLogger("proofmill.service")
+
+
+class Tee(io.TextIOBase):
+    """Standard error that also keeps the lines meant for the user."""
+
+    def __init__(self) -> None:
+        self.kept = ""
+
+    def write(self, text: str) -> int:
+        self.kept = (self.kept + text)[-4 * MAX_ERROR_CHARS :]
+        return sys.__stderr__.write(text) if sys.__stderr__ else len(text)
+
+    def flush(self) -> None:
+        if sys.__stderr__:
+            sys.__stderr__.flush()
+
+    def told(self) -> str:
+        lines = [line.removeprefix("proofmill: ") for line in self.kept.splitlines() if line.startswith("proofmill: ")]
+        return "\n".join(lines)
+
+
+def main(output_uri: str, run_id: str) -> int:
+    from cluster.connect import ClusterError
+    from jobs.config import ConfigError, check_config
+    from jobs.problems.faults import ProblemFileError
+    from jobs.solve import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED, solve
+    from workers.storage import StorageError
+
+    storage = run_storage(output_uri, run_id)
+    tee = Tee()
+    error = ""
+    try:
+        with contextlib.redirect_stderr(tee):
+            code = solve(check_config(json.loads(storage.read(REQUEST) or b"{}")["config"], "config"))
+    except (ConfigError, ProblemFileError) as fault:
+        code, error = EXIT_CONFIG, str(fault)
+    except (ClusterError, StorageError) as fault:
+        code, error = EXIT_ERRORS, str(fault)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except Exception:
+        log.exception("run %s", run_id)
+        code, error = EXIT_ERRORS, "an unexpected fault; the service's log of this run tells it"
+    outcome = {"exit_code": code, "error": (error or tee.told())[:MAX_ERROR_CHARS]}
+    storage.replace(OUTCOME, json.dumps(outcome).encode())
+    if error:
+        print(f"proofmill: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
