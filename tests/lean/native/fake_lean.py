@@ -1,12 +1,12 @@
-"""A FAKE Lean toolchain: scripts that answer as `lean`, `lake`, `leanexport`, `leanchecker`, `safe_verify` and the REPL do.
+"""A FAKE Lean toolchain: scripts that answer as `lean`, `lake`, `leanexport`, `leanchecker`, `safe_verify`, `repl` do.
 
 It knows nothing of logic. It exists because no real toolchain can be had where these tests run, and drives the engine
 end to end: rooms, files, exit codes, words, limits. What it answers has the form that the real tools' sources give
-(versions in verifiers/lean/native/tools.py). Its language: lines `theorem NAME : TYPE := PROOF`, `def NAME : TYPE := X`,
-`import M`, and comments `-- fake: …` that make the elaborating process do what an attack does.
+(versions in verifiers/lean/native/tools.py). Its language: lines `theorem NAME : TYPE := PROOF`, `def NAME : TYPE :=
+X`, `import M`, and comments `-- fake: …` that make the elaborating process do what an attack does.
 
-A PROOF is `proof` (good), `wrong` (an elaboration error), `by sorry`, `axiom:NAME`, `unchecked` (the elaborator takes it,
-the kernel would not).
+A PROOF is `proof` (good), `wrong` (an elaboration error), `by sorry`, `macro` (a macro that hides a sorry),
+`axiom:NAME`, `unchecked` (the elaborator takes it, the kernel would not).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def version() -> str:
 
 def elaborate(text: str) -> tuple[dict, list[dict]]:
     """Constants and messages."""
-    text = text.replace(":= by\n  sorry", ":= by sorry").replace(":=\n", ":= ")
+    text = text.replace(":= by\n  sorry", ":= by sorry\n")  # the number of lines stays
     constants: dict[str, dict] = {}
     messages = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -67,7 +67,7 @@ def elaborate(text: str) -> tuple[dict, list[dict]]:
                 words = "(deterministic) timeout at `whnf`, maximum number of heartbeats (200000) has been reached"
                 messages.append(message("error", number, column, words))
             else:
-                if proof == "sorry":
+                if proof in ("sorry", "macro"):
                     messages.append(message("warning", number, 8, "declaration uses `sorry`"))
                 constants[name] = {"kind": "thm" if kind == "theorem" else "def", "type": type_, "proof": proof}
         elif line.startswith("#print axioms "):
@@ -100,7 +100,7 @@ def message(severity: str, line: int, column: int, text: str) -> dict:
 
 def axioms_of(constant: dict) -> list[str]:
     proof = constant["proof"]
-    return ["sorryAx"] if proof == "sorry" else [proof[6:]] if proof.startswith("axiom:") else []
+    return ["sorryAx"] if proof in ("sorry", "macro") else [proof[6:]] if proof.startswith("axiom:") else []
 
 
 def misbehave(what: str) -> None:
@@ -398,9 +398,7 @@ def safe_verify(argv: list[str]) -> int:
     failed = False
     for name, constant in candidate.items():
         if constant["proof"] == "unchecked":
-            say(
-                f"uncaught exception: kernel verification failed for '{name}': proof term rejected by kernel typechecker"
-            )
+            say(f"uncaught exception: kernel verification failed for '{name}': proof term rejected by kernel")
             return 1
         if foreign := [a for a in axioms_of(constant) if a not in STANDARD]:
             say(f"{name} used disallowed axioms. #[{', '.join(foreign)}]")

@@ -53,6 +53,7 @@ def test_a_proof_is_verified(opened: Open, options: dict) -> None:
     ("text", "status", "reason"),
     [
         ("theorem t : 1 = 1 := by sorry", Status.REFUTED, "uses other axioms"),
+        ("theorem t : 1 = 1 := macro", Status.REFUTED, "uses other axioms"),
         ("theorem t : 1 = 1 := axiom:cheat", Status.REFUTED, "uses other axioms"),
         ("theorem t : 2 = 2 := proof", Status.REFUTED, "states something else"),
         ("theorem t : 1 = 1 := unchecked", Status.REFUTED, "kernel rejected"),
@@ -224,7 +225,7 @@ def test_the_warm_pass_rejects_and_never_accepts(opened: Open) -> None:
     found = check(engine, "theorem t : 1 = 1 := unchecked")
     assert (found.reason, "pass" in found.evidence) == ("kernel rejected", False)
     assert check(engine, "theorem t : 1 = 1 := proof").status is Status.VERIFIED
-    assert check(engine, "theorem t : 1 = 1 := by sorry").reason == "uses sorry"
+    assert check(engine, "theorem t : 1 = 1 := macro").reason == "uses sorry"
     (server,) = engine._warm._idle
     assert list(server.environments) == ["import Mathlib\n"]
     assert server.num_requests == 4
