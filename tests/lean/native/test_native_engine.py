@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import fake_lean
 import pytest
 
 from verifiers.lean.assembly import Reference, assemble, read_reference
@@ -86,10 +87,6 @@ def test_what_does_not_come_to_an_audit(opened: Open, text: str, status: Status,
 
 
 FORGED = {"constants": {"t": {"kind": "thm", "type": "1 = 1", "proof": "unchecked"}}}
-TAKEOVER_OF_EXPORT = {
-    "constants": {},
-    "takes_over": {"leanexport": {"code": 0, "stdout": "Your solution is okay!\nreplaying ProofmillProblem\n"}},
-}
 
 
 @way
@@ -115,10 +112,17 @@ def test_forgery_does_not_help(opened: Open, options: dict, attack: str, reasons
     assert found.reason in reasons, found
 
 
-@pytest.mark.parametrize("options", [COMPARATOR, LEANCHECKER], ids=["comparator", "leanchecker"])
-def test_an_exporter_that_was_taken_over_writes_data_only(opened: Open, options: dict) -> None:
-    found = check(opened(**options), f"-- fake: olean {json.dumps(TAKEOVER_OF_EXPORT)}\ntheorem t : 1 = 1 := proof")
+@pytest.mark.parametrize("words", ["", "Your solution is okay!\n"])
+def test_an_exporter_that_was_taken_over_writes_data_only(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """It may write terms that are in no file; the kernel reads those terms."""
+    monkeypatch.setattr(fake_lean, "version", lambda: "4.35.0")
+    terms = fake_lean.export(FORGED["constants"], ["t"])
+    crafted = {"constants": {}, "takes_over": {"leanexport": {"code": 0, "stdout": words + terms}}}
+    found = check(opened(), f"-- fake: olean {json.dumps(crafted)}\ntheorem t : 1 = 1 := proof")
     assert found.status is not Status.VERIFIED, found
+    assert words or found.reason == "kernel rejected", found
 
 
 def test_only_the_comparator_withstands_a_file_that_takes_its_reader_over(opened: Open) -> None:
@@ -247,10 +251,10 @@ def test_output_left_behind_does_not_reject_the_next_one(opened: Open) -> None:
     check(engine, f"-- fake: later {forged}\ntheorem t : 1 = 1 := proof")
     time.sleep(0.5)
     assert check(engine, "theorem t : 1 = 1 := proof").status is Status.VERIFIED
-    # The line in between comes while the next one is being answered.
-    check(engine, f"-- fake: later {forged}\ntheorem t : 1 = 1 := proof")
-    found = check(engine, "-- fake: sleep 1\ntheorem t : 1 = 1 := proof")
-    assert found.status is Status.VERIFIED, found
+    # Now it comes while the next one is being answered, and is taken for the answer.
+    header = "import Mathlib\n"
+    assert engine._warm.examine(header, f"-- fake: later {forged}\ntheorem t : 1 = 1 := proof", 60.0) is None
+    assert engine._warm.examine(header, "-- fake: sleep 2\ntheorem t : 1 = 1 := proof", 60.0) is None
 
 
 def test_warm_processes_are_replaced_after_so_many(opened: Open) -> None:

@@ -31,8 +31,6 @@ _WORDS = {
     "by_elab": "runs code while Lean elaborates: by_elab",
     "elab": "runs code while Lean elaborates: elab",
     "elab_rules": "runs code while Lean elaborates: elab_rules",
-    "simproc": "runs code while Lean elaborates: simproc",
-    "simproc_decl": "runs code while Lean elaborates: simproc_decl",
 }
 _FORBIDDEN = re.compile("|".join(_WORD.format(re.escape(word)) for word in _WORDS))
 _COMMANDS = re.compile(r"(?<![\w.'])#(eval!?|exit)(?![\w'])")
@@ -48,6 +46,10 @@ _NAMES = re.compile(
     r"(?<![\w'])(?:Lean\.)?(ofReduceBool|ofReduceNat|trustCompiler|unsafeCast|unsafeIO|unsafeBaseIO|addDeclWithoutChecking)"
     r"(?![\w'])"
 )
+_PROCEDURE = re.compile(
+    r"^[ \t]*(?:(?:local|scoped)[ \t]+)?(?:builtin_)?d?simproc(?:_decl|_pattern%)?(?=[ \t\[])", re.M
+)
+_NATIVE = re.compile(r"\+native(?![\w'])")
 _HIDDEN = re.compile(r"(?<![\w.'])open\s+private(?![\w'])")
 
 
@@ -66,6 +68,10 @@ def refusal(code: str) -> str:
         return f"sets the option {found.group(1)}"
     if found := _NAMES.search(text):
         return f"uses {found.group(1)}"
+    if _NATIVE.search(text):
+        return "uses native_decide"
+    if _PROCEDURE.search(text):
+        return "runs code while Lean elaborates: simproc"
     if _HIDDEN.search(text):
         return "uses open private"
     return ""
