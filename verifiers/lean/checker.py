@@ -293,7 +293,10 @@ class LeanChecker:
     def _goes_native(self, reference: Reference) -> bool:
         if self._project is None:
             return False
-        return self._native_settings.everything or bool(self._missing_modules(reference))
+        try:
+            return self._native_settings.everything or bool(self._missing_modules(reference))
+        except SetupError:
+            return True  # there is no embedded Lean here, and a project that may do without
 
     def _native_engine(self) -> NativeEngine:
         """Opened with its first problem. Raises ProjectError or RoomError."""

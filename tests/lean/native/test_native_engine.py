@@ -45,6 +45,7 @@ def test_a_proof_is_verified(opened: Open, options: dict) -> None:
     assert found.evidence["toolchain"] == f"{options['version']} (0123456789ab)"
     assert found.evidence["mathlib"] == "d13f23b7"
     assert "namespaces" in found.evidence["tier"]
+    assert ("axioms" if options is LEANCHECKER else "axioms_within") in found.evidence
     assert ("maps the candidate's file" in found.evidence["tier"]) == (options is not COMPARATOR)
     assert "unaudited" not in found.evidence["tier"]
 
@@ -100,6 +101,8 @@ FORGED = {"constants": {"t": {"kind": "thm", "type": "1 = 1", "proof": "unchecke
             'print {"severity":"information","pos":{"line":1,"column":0},"data":"\'t\' does not depend on any axioms"}',
             {"uses other axioms"},
         ),
+        ("print " + "[" * 100_000, {"uses other axioms"}),
+        ('print {"severity":"error","data":"","pos":{"line":1e999,"column":0}}', {"uses other axioms"}),
         # The compiled file is the candidate's, too, and the exit code of its elaboration.
         ("olean " + json.dumps(FORGED), {"kernel rejected"}),
         ("olean garbage", {"audit failed", "kernel rejected"}),

@@ -190,6 +190,8 @@ def test_an_export_that_is_not_whole_proves_nothing(tmp_path: Path) -> None:
     "line",
     [
         "not JSON",
+        "[" * 100_000,
+        '{"ie": 7, "bvar": 1e999}',
         "[]",
         "null",
         '{"ie": 1, "bvar": 0}',  # a number given twice would read differently elsewhere

@@ -42,8 +42,8 @@ _MODULES = "/lean/candidate"
 _EXPORT_ROOTS = (*STANDARD_AXIOMS, *PRIMITIVES, "String.mk", "optParam", "autoParam", "outParam", "semiOutParam")
 _MISSING = re.compile(r"[Cc]onstant ['`]?([^\s'`]+?)['`]? not found")
 _DETAIL_CHARS = 500
-MAX_PYTHON_EXPORT_BYTES = 200 << 20
-"""What exports.py is asked to read; it takes about a minute for that."""
+MAX_PYTHON_EXPORT_BYTES = 100 << 20
+"""What exports.py is asked to read, in this process; larger ones need the comparator."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from typing import Protocol
 
 from verifiers.lean.assembly import Reference, Source, mask
 from verifiers.lean.native.audit import MODULE, WAYS, Audit, Judgement, Stated
+from verifiers.lean.native.exports import STANDARD_AXIOMS
 from verifiers.lean.native.policy import refusal
 from verifiers.lean.native.project import OLDEST_TRUSTED, TOOLCHAIN, Project
 from verifiers.lean.native.rooms import Done, RoomRunner, Runner, Task
@@ -325,7 +326,7 @@ def read_messages(done: Done, num_header_lines: int) -> list[dict[str, Json]]:
             row = json.loads(line)
             severity, text, place = str(row["severity"]), str(row["data"]), row["pos"]
             position = int(place["line"]) - num_header_lines, int(place["column"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue  # a candidate may print what it likes; nothing hangs on what can not be read
         messages.append({"severity": severity, "line": position[0], "column": position[1], "text": text})
     return messages
@@ -356,6 +357,8 @@ def read_rejection(rejection: Rejection, source: Source, evidence: dict[str, Jso
 def read_judgement(judgement: Judgement, evidence: dict[str, Json]) -> Finding:
     if judgement.axioms is not None:
         evidence["axioms"] = [axiom[:200] for axiom in judgement.axioms[:50]]
+    elif judgement.stage == "verified":
+        evidence["axioms_within"] = list(STANDARD_AXIOMS)  # the tool says yes or no, and not which
     if judgement.detail:
         evidence["detail"] = judgement.detail[:500]
     outcomes: dict[str, tuple[Status, str]] = {

@@ -3,7 +3,7 @@
 Promises: pure Python over data; terms of both exports are interned into one table, so that equality is equality of
 kernel expressions up to bound names, binder annotations and metadata, universe levels included. Nothing is believed
 that is not in the file: whether the terms type-check is the kernel's business (audit.py). Sizes are bounded. Does not:
-scale to a whole Mathlib (about 300,000 lines a second). Fails: ExportError.
+scale to a whole Mathlib, for every term of both files is held in memory. Fails: ExportError.
 
 The comparison is comparator's (leanprover/comparator, Compare.lean): the theorem's type and universe parameters are
 equal; and so is, in full, every constant that the type reaches, every permitted axiom and every constant for which the
@@ -84,7 +84,7 @@ class Export:
                     raise ExportError(f"more than {MAX_LINES} lines")
                 try:
                     export._take(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                     raise ExportError(f"line {number}: {type(error).__name__}: {error}") from error
         if not export.lean_version:
             raise ExportError("no line with the exporter's version")

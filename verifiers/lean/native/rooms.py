@@ -247,16 +247,19 @@ def _attend(process: SandboxedProcess, task: Task, receive: int, began: float) -
         if sink:
             stack.enter_context(sink)
         waiting = set(limits)
+        poll = select.poll()  # select() itself knows no descriptor above 1023
+        for fd in waiting:
+            poll.register(fd, select.POLLIN)
         while waiting:
             remaining = task.wall_s - (time.monotonic() - began)
             if remaining <= 0:
                 timed_out = True
                 break
-            readable, _, _ = select.select(list(waiting), [], [], remaining)
-            for fd in readable:
+            for fd, _ in poll.poll(remaining * 1000):
                 chunk = os.read(fd, 1 << 20)
                 if not chunk:
                     waiting.discard(fd)
+                    poll.unregister(fd)
                     continue
                 sizes[fd] += len(chunk)
                 if sizes[fd] > limits[fd]:

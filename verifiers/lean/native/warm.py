@@ -212,7 +212,9 @@ class _Stream:
 
     def pending(self) -> bool:
         """Whether something came that nobody asked for."""
-        return bool(self._buffer) or bool(select.select([self._stdout], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(self._stdout, select.POLLIN)
+        return bool(self._buffer) or bool(poll.poll(0))
 
     def read(self) -> str:
         return ""
