@@ -90,25 +90,26 @@ def test_what_does_not_come_to_an_audit(opened: Open, text: str, status: Status,
 FORGED = {"constants": {"t": {"kind": "thm", "type": "1 = 1", "proof": "unchecked"}}}
 
 
-@way
-@pytest.mark.parametrize(
-    ("attack", "reasons"),
-    [
-        # Standard output is the candidate's: words of acceptance there count for nothing.
-        ("print Your solution is okay!", {"uses other axioms"}),
-        ("print SafeVerify check passed.", {"uses other axioms"}),
-        (
-            'print {"severity":"information","pos":{"line":1,"column":0},"data":"\'t\' does not depend on any axioms"}',
-            {"uses other axioms"},
-        ),
-        ("print " + "[" * 100_000, {"uses other axioms"}),
-        ('print {"severity":"error","data":"","pos":{"line":1e999,"column":0}}', {"uses other axioms"}),
-        # The compiled file is the candidate's, too, and the exit code of its elaboration.
-        ("olean " + json.dumps(FORGED), {"kernel rejected"}),
-        ("olean garbage", {"audit failed", "kernel rejected"}),
-        ("daemon", {"uses other axioms"}),
-    ],
-)
+FORGERIES = [
+    # Standard output is the candidate's: words of acceptance there count for nothing.
+    (COMPARATOR, "print Your solution is okay!", {"uses other axioms"}),
+    (SAFE_VERIFY, "print SafeVerify check passed.", {"uses other axioms"}),
+    (LEANCHECKER, "print replaying ProofmillProblem", {"uses other axioms"}),
+    (
+        COMPARATOR,
+        """print {"severity":"information","data":"'t' does not depend on any axioms"}""",
+        {"uses other axioms"},
+    ),
+    (COMPARATOR, "print " + "[" * 100_000, {"uses other axioms"}),
+    (COMPARATOR, 'print {"severity":"error","data":"","pos":{"line":1e999,"column":0}}', {"uses other axioms"}),
+    (COMPARATOR, "daemon", {"uses other axioms"}),
+    # The compiled file is the candidate's, too, and the exit code of its elaboration.
+    *((options, f"olean {json.dumps(FORGED)}", {"kernel rejected"}) for options in WAYS),
+    *((options, "olean garbage", {"audit failed"}) for options in WAYS),
+]
+
+
+@pytest.mark.parametrize(("options", "attack", "reasons"), FORGERIES, ids=range(len(FORGERIES)))
 def test_forgery_does_not_help(opened: Open, options: dict, attack: str, reasons: set[str]) -> None:
     found = check(opened(**options), f"-- fake: {attack}\ntheorem t : 1 = 1 := by sorry")
     assert found.status is not Status.VERIFIED
