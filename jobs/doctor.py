@@ -18,12 +18,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cluster.inventory import gib, local_gpus, memory_limit
-from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.config import ConfigError, Json, SolveConfig, load_config
 from jobs.problems.faults import ProblemFileError
+from verifiers.checker import SettingsError
 
 PROBE_S = 300.0
 """Importing torch and vLLM takes 10 s, on a loaded machine with a cold disk far more."""
@@ -222,7 +223,8 @@ def lean() -> Iterator[Finding]:
 
     native = [name for name in ("elan", "lake", "lean") if shutil.which(name)]
     if native:
-        yield Finding("ok", "Lean", f"native tools on PATH: {', '.join(native)}")
+        advice = "for Mathlib: set verify.lean.project to a built Lake project and run doctor with that config"
+        yield Finding("ok", "Lean", f"native tools on PATH: {', '.join(native)}", advice)
     try:
         node = find_node()
     except SetupError as error:
@@ -250,10 +252,14 @@ def examine_config(path: str, overrides: list[str]) -> int:
         "plan": examine_plan,
     }
     code = EXIT_DONE
+    for finding in native_lean(config.verify.lean):
+        if finding.state == "wrong":
+            code = EXIT_CONFIG
+        print(finding, flush=True)
     for topic, examine in steps.items():
         try:
             finding = Finding("ok", topic, examine(config))
-        except (ConfigError, ProblemFileError) as error:
+        except (ConfigError, ProblemFileError, SettingsError) as error:
             finding = Finding("wrong", topic, str(error))
         except (
             Exception
@@ -265,13 +271,64 @@ def examine_config(path: str, overrides: list[str]) -> int:
     return code
 
 
+def native_lean(table: Mapping[str, Json]) -> Iterator[Finding]:
+    """The Lake project that the config names: its Lean, and each tool of the native engine. Runs `lake env` there."""
+    from verifiers.lean.checker import LeanChecker
+    from verifiers.lean.native.project import Project
+    from verifiers.lean.native.settings import NativeSettings
+    from verifiers.lean.native.tools import find_tools
+    from verifiers.sandbox.room import detect
+
+    try:
+        LeanChecker.check_settings(table)
+        if not table.get("project"):
+            return
+        settings = NativeSettings.read(table.get("native", {}))
+        project = Project.open(table["project"], settings)
+        tools = find_tools(project, settings)
+        audit = tools.choose(settings)
+    except SettingsError as error:
+        yield Finding("wrong", "Lean", str(error))
+        return
+    if project.version.trusted:
+        yield Finding("ok", "Lean", f"native {project.describe()} in {project.folder}")
+    else:
+        text = f"native {project.describe()} in {project.folder}: older than 4.34.1, its kernel has known bugs"
+        yield Finding("note", "Lean", text, "move the project to Lean 4.34.1 or later")
+    if project.has_module("Mathlib"):
+        yield Finding("ok", "Mathlib", project.mathlib or "built; its revision is not in lake-manifest.json")
+    else:
+        yield Finding("note", "Mathlib", "not built in the project", "there: lake exe cache get, then lake build")
+    if audit:
+        yield Finding("ok", "audit", f"{audit}; there: {', '.join(tools.audits())}")
+    elif settings.accept_unaudited:
+        yield Finding("note", "audit", "none: proofs are accepted UNAUDITED (native.accept_unaudited)")
+    else:
+        advice = "Lean 4.35.0 or later brings one; or build SafeVerify and set verify.lean.native.safe_verify"
+        yield Finding("wrong", "audit", "none: no native proof can be accepted", advice)
+    for name, path, use in (
+        ("comparator", tools.comparator, "lake comparator, from Lean 4.35.0"),
+        ("exporter", tools.exporter, "leanexport, or lean4export"),
+        ("checker", tools.checker, "leanchecker, from Lean 4.28.0, or lean4checker"),
+        ("SafeVerify", tools.safe_verify, "needed where there is no comparator"),
+        ("REPL", tools.repl, "rejects most failures in milliseconds; without it each costs a cold start"),
+    ):
+        yield Finding("ok" if path else "note", name, f"{path}" if path else f"not found ({use})")
+    for note in tools.notes:
+        yield Finding("note", "Lean", note)
+    if detect().boundary != "namespaces":
+        yield Finding("wrong", "Lean", f"the native engine needs a sandbox with namespaces; here: {detect()}")
+
+
 def examine_problems(config: SolveConfig) -> str:
     """The whole set; its references are read by the checkers that would judge the samples."""
     from jobs.problems.load import check_problems
-    from verifiers.checker import Checkers
+    from verifiers.checker import Checkers, check_settings
     from verifiers.types import Kind
 
-    checkers = Checkers(1, {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind})
+    settings = {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind}
+    check_settings(settings)
+    checkers = Checkers(1, settings)
     try:
         return check_problems(config.problems, checkers.check_problem).describe()
     finally:

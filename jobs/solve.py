@@ -34,7 +34,7 @@ from jobs.problems.load import ProblemSetSummary, check_problems, stream_problem
 from jobs.progress import Display, open_display
 from jobs.run_record import check_resume, new_record, now, read_record, run_uri, write_record
 from jobs.settings import coordinator_settings
-from verifiers.checker import Checkers
+from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.types import Json, Kind
 from workers.coordinator import Coordinator
 from workers.flight import ProblemEntry
@@ -132,12 +132,22 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
 
 
 def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
-    """The whole set, references included, before any GPU is touched. Raises ProblemFileError."""
-    checkers = Checkers(1, checker_settings(config))
+    """The whole set, references included, before any GPU is touched. Raises ProblemFileError or ConfigError."""
+    checkers = open_checkers(config)
     try:
         return check_problems(config.problems, checkers.check_problem)
     finally:
         checkers.close()
+
+
+def open_checkers(config: SolveConfig) -> Checkers:
+    """Checkers as the config wants them; none is started yet. Raises ConfigError for a table that can not be used."""
+    settings = checker_settings(config)
+    try:
+        check_settings(settings)
+    except SettingsError as error:
+        raise ConfigError(str(error)) from error
+    return Checkers(1, settings)
 
 
 def checker_settings(config: SolveConfig) -> dict[str, dict[str, Json]]:

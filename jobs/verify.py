@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from jobs.config import ConfigError, Problems
 from jobs.problems.faults import ProblemFileError
 from jobs.problems.load import check_problems, read_solutions, stream_problems
-from verifiers.checker import Checkers
+from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.types import Json, Kind, Problem, Status, Verdict
 from workers.bundles import problem_of
 from workers.parts import read_parts
@@ -65,14 +65,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         if bool(args.run_uri) == bool(args.problems and args.solutions):
             raise ConfigError("give either --problems and --solutions, or --run")
-        checkers = Checkers(args.workers, parse_settings(args.settings))
+        settings = parse_settings(args.settings)
+        check_settings(settings)
+        checkers = Checkers(args.workers, settings)
         tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)
         try:
             with open_out(args.out) as out:
                 return check_all(tasks, checkers, args.workers, out)
         finally:
             checkers.close()
-    except (ConfigError, ProblemFileError, StorageError) as error:
+    except (ConfigError, SettingsError, ProblemFileError, StorageError) as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return 2
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import inspect
 import threading
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from verifiers.types import Json, Kind, Limits, Problem, Verdict
 
@@ -38,10 +39,14 @@ class Checker(Protocol):
         ...
 
 
+class SettingsError(ValueError):
+    """A `[verify.<kind>]` table that can not be used; the text names the key and says what would be right."""
+
+
 class Checkers:
     """Checkers by kind, each started on first use. Thread-safe.
 
-    `settings` are the config's `[verify.<kind>]` tables; an unknown key raises TypeError naming it.
+    `settings` are the config's `[verify.<kind>]` tables; what can not be used raises SettingsError on first use.
     """
 
     def __init__(self, num_workers: int = 1, settings: Mapping[str, Mapping[str, Json]] | None = None) -> None:
@@ -79,10 +84,29 @@ _CHECKERS = {
 
 
 def open_checker(kind: Kind, num_workers: int, settings: Mapping[str, Json]) -> Checker:
-    """Imports and starts the checker of `kind`."""
+    """Imports and starts the checker of `kind`. Raises SettingsError."""
     module, name = _CHECKERS[kind]
-    checker: Checker = getattr(importlib.import_module(module), name)(num_workers=num_workers, **settings)
+    make = getattr(importlib.import_module(module), name)
+    _check_keys(kind, make, settings)
+    checker: Checker = make(num_workers=num_workers, **settings)
     return checker
+
+
+def check_settings(settings: Mapping[str, Mapping[str, Json]]) -> None:
+    """Checks the tables that hold anything, and starts nothing. Raises SettingsError."""
+    for kind in Kind:
+        if table := settings.get(str(kind)):
+            module, name = _CHECKERS[kind]
+            make = getattr(importlib.import_module(module), name)
+            _check_keys(kind, make, table)
+            if check := getattr(make, "check_settings", None):
+                check(table)
+
+
+def _check_keys(kind: Kind, make: Any, settings: Mapping[str, Json]) -> None:
+    known = [key for key in inspect.signature(make).parameters if key != "num_workers"]
+    if unknown := [key for key in settings if key not in known]:
+        raise SettingsError(f"verify.{kind}.{unknown[0]}: unknown key; known here: {', '.join(known) or 'none'}")
 
 
 _shared: Checkers | None = None

@@ -13,6 +13,8 @@ import pydantic
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.problems.faults import ProblemFileError
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
+from verifiers.checker import SettingsError, check_settings
+from verifiers.types import Kind
 
 EXIT_DONE, EXIT_USAGE, EXIT_ERRORS = 0, 2, 3
 
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
             config = check_service_config(merge_overrides({}, args.overrides), "--set")
         return serve_until_stopped(config)
-    except (ConfigError, ProblemFileError) as error:
+    except (ConfigError, ProblemFileError, SettingsError) as error:
         print(f"proofmill serve: {error}", file=sys.stderr)
         return EXIT_USAGE
 
@@ -54,6 +56,8 @@ def print_token(name: str) -> int:
 
 
 def serve_until_stopped(config: ServiceConfig) -> int:
+    check_settings({str(kind): getattr(config.verify, str(kind)) for kind in Kind})
+
     import ray
     from ray import serve
 

@@ -1,7 +1,8 @@
 """Checks Lean proofs: `verified` means that this statement, as the problem gives it, is proved from propext, Quot.sound
 and Classical.choice only, and that Lean's kernel agreed in an environment the candidate never touched.
 
-Limits first. The embedded engine has Lean's core library and no Mathlib (`undecided` where a header asks for it). Its
+Limits first. The embedded engine has Lean's core library and no Mathlib: a header that asks for more goes to the native
+engine (native/engine.py) where a project is configured, and is `undecided` elsewhere. The embedded engine's
 library files leave proofs out, so axioms are traced to the library's edge and the library is trusted; and it is Lean
 4.28.0-pre, older than the kernel fixes of 4.34.1. Axioms that the problem's own header declares are allowed and
 reported (`header_axioms`), a statement whose hypotheses contradict each other is reported (`vacuous`).
@@ -19,9 +20,14 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 
 from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
 from verifiers.lean.engine import EngineError, Outcome, Pool
+from verifiers.lean.native.engine import NativeEngine
+from verifiers.lean.native.project import check_folder, toolchain_of
+from verifiers.lean.native.rooms import RoomError
+from verifiers.lean.native.settings import NativeSettings, ProjectError
 from verifiers.lean.prepared import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
 from verifiers.lean.process import OutOfMemory, ProcessError, Settings, Timeout
 from verifiers.types import Json, Limits, Problem, Status, Verdict
@@ -47,6 +53,9 @@ class LeanChecker:
 
     `policy` False switches the syntax layer off (the audit alone decides; for tests). `num_spares` warm processes wait
     for one to fail, at about 550 MB each. On a machine without any sandbox nothing runs unless `allow_unprotected`.
+
+    `project` is the folder of a built Lake project: problems whose header needs modules that the embedded library has
+    not are judged with its Lean; `native` are that engine's settings (NativeSettings). Raises ProjectError.
     """
 
     name = "lean"
@@ -61,8 +70,16 @@ class LeanChecker:
         wall_s: float = 30.0,
         memory_mb: int = 2500,
         allow_unprotected: bool = False,
+        project: str = "",
+        native: Mapping[str, Json] | None = None,
     ) -> None:
         self.version = f"{VERSION}+lean{LEAN_VERSION}+wasm{PACKAGE_VERSION}r{REVISION}"
+        self.check_settings({"project": project, "native": native or {}})
+        self._project = check_folder(project) if project else None
+        self._native_settings = NativeSettings.read(native or {})
+        if self._project:
+            self.version += f"+native:{toolchain_of(self._project)}"
+        self._native: NativeEngine | None = None
         self.default_limits = Limits(wall_s=wall_s, cpu_s=wall_s * 2, memory_mb=memory_mb)
         self._num_workers = num_workers
         self._num_spares = num_spares
@@ -76,6 +93,18 @@ class LeanChecker:
         self._vacuous: OrderedDict[Reference, bool] = OrderedDict()
         self._closed = False
 
+    @staticmethod
+    def check_settings(settings: Mapping[str, Json]) -> None:
+        """Raises ProjectError for a project or native settings that can not be used. Starts nothing."""
+        project, native = settings.get("project", ""), settings.get("native", {})
+        if not isinstance(project, str) or not isinstance(native, Mapping):
+            raise ProjectError("verify.lean: `project` is a path, `native` a table")
+        NativeSettings.read(native)
+        if project:
+            check_folder(project)
+        elif native:
+            raise ProjectError("verify.lean.native is set and verify.lean.project is not: give the project's folder")
+
     # The Checker protocol
 
     def check_problem(self, problem: Problem) -> str | None:
@@ -83,10 +112,13 @@ class LeanChecker:
         if isinstance(reference, str):
             return reference
         try:
+            if self._goes_native(reference):
+                engine = self._native_engine()
+                return None if engine.missing_modules(reference) else engine.check_problem(reference)
             if self._missing_modules(reference):
                 return None  # a good problem, for a checker that has its library
             return self._pool(reference.imports).state(reference).error or None
-        except (SetupError, EngineError, ProcessError) as error:
+        except (SetupError, EngineError, ProcessError, ProjectError, RoomError) as error:
             return f"could not be checked: {error}"
 
     def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
@@ -109,8 +141,11 @@ class LeanChecker:
             self._closed = True
             pools = list(self._pools.values())
             self._pools.clear()
+            native, self._native = self._native, None
         for pool in pools:
             pool.close()
+        if native:
+            native.close()
 
     # Duplicates
 
@@ -150,6 +185,8 @@ class LeanChecker:
         if isinstance(reference, str):
             return _Finding(Status.UNDECIDED, "unusable problem", {"detail": reference})
         try:
+            if self._goes_native(reference):
+                return self._find_natively(reference, text, limits)
             missing = self._missing_modules(reference)
             if missing:
                 library = missing[0].split(".")[0]
@@ -163,19 +200,38 @@ class LeanChecker:
             stated = pool.state(reference)
             if stated.error:
                 return _Finding(Status.UNDECIDED, "unusable problem", {"detail": stated.error})
-            return self._judge(pool, reference, sources, limits)
+            return self._judge(sources, lambda source: self._try(pool, reference, source, limits))
         except Timeout:
             return _Finding(Status.UNDECIDED, "timeout", {"detail": "the problem's own statement took too long"})
-        except (SetupError, EngineError) as error:
+        except (SetupError, EngineError, ProjectError, RoomError) as error:
             return _Finding(Status.ERROR, "no Lean", {"detail": str(error)[:_MAX_EVIDENCE_CHARS]})
         except ProcessError as error:
             return _Finding(Status.ERROR, "Lean died", {"detail": str(error)[:_MAX_EVIDENCE_CHARS]})
 
-    def _judge(self, pool: Pool, reference: Reference, sources: list[Source], limits: Limits) -> _Finding:
+    def _find_natively(self, reference: Reference, text: str, limits: Limits) -> _Finding:
+        engine = self._native_engine()
+        if missing := engine.missing_modules(reference):
+            library = missing[0].split(".")[0]
+            return _Finding(
+                Status.UNDECIDED, f"needs {library}: not built in the native project", {"imports": missing[:20]}
+            )
+        sources = assemble(reference, text, self._native_settings.max_heartbeats)
+        if isinstance(sources, Unreadable):
+            return _Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
+        if limits == self.default_limits:  # nobody asked for others, and the embedded engine's do not fit
+            limits = dataclasses.replace(engine.default_limits, text_chars=limits.text_chars)
+
+        def check(source: Source) -> _Finding:
+            found = engine.check(reference, source, limits)
+            return _Finding(found.status, found.reason, found.evidence)
+
+        return self._judge(sources, check)
+
+    def _judge(self, sources: list[Source], check: Callable[[Source], _Finding]) -> _Finding:
         """The first reading that is verified, else the finding of the first one."""
         findings = []
         for source in sources:
-            finding = self._try(pool, reference, source, limits)
+            finding = check(source)
             if finding.status is Status.VERIFIED:
                 return finding
             findings.append(finding)
@@ -233,6 +289,26 @@ class LeanChecker:
             if self._prepared is None:
                 self._prepared = prepare()
             return self._prepared
+
+    def _goes_native(self, reference: Reference) -> bool:
+        if self._project is None:
+            return False
+        try:
+            return self._native_settings.everything or bool(self._missing_modules(reference))
+        except SetupError:
+            return True  # there is no embedded Lean here, and a project that may do without
+
+    def _native_engine(self) -> NativeEngine:
+        """Opened with its first problem. Raises ProjectError or RoomError."""
+        assert self._project is not None
+        with self._lock:
+            if self._closed:
+                raise EngineError("the Lean checker is closed")
+            if self._native is None:
+                self._native = NativeEngine.open(
+                    self._project, self._native_settings, num_workers=self._num_workers, policy=self._policy
+                )
+            return self._native
 
     def _missing_modules(self, reference: Reference) -> list[str]:
         if "Mathlib" in {m.split(".")[0] for m in reference.imports}:

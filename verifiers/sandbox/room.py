@@ -178,6 +178,11 @@ class SandboxedProcess:
             version, memory, pids = reply["cgroup"]
             self.cgroup = (version, memory, pids)
 
+    @property
+    def pid(self) -> int:
+        """Of the launcher, whose only descendants are the sandboxed processes (for measuring, not for signals)."""
+        return self._launcher.pid
+
     def poll(self) -> int | None:
         """The wait status if the process has ended, else None."""
         if self._status is None and self._launcher.poll() is not None:
