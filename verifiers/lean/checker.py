@@ -114,8 +114,8 @@ class LeanChecker:
             pool.close()
 
     def open_tactics(self, problem: Problem, step_s: float = 10.0) -> EmbeddedTactics:
-        """The problem, tactic by tactic; `step_s` bounds one step. Raises EngineError or SetupError, and ValueError for a
-        problem that the embedded engine can not state.
+        """The problem, tactic by tactic; `step_s` bounds one step. Raises EngineError, SetupError, and ValueError for
+        a problem that the embedded engine can not state.
         """
         reference = read_reference(dict(problem.reference))
         if isinstance(reference, str):

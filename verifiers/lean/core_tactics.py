@@ -23,7 +23,14 @@ _CLOSERS = (
     ("contradiction", 3.0),
     ("grind", 5.0),
 )
+_INDUCTIONS = {
+    "Nat": "induction {0} with\n| zero => ?_\n| succ n ih => ?_",
+    "List": "induction {0} with\n| nil => ?_\n| cons x xs ih => ?_",
+}
+"""With names for what comes, so that later tactics can speak of it."""
 _MAX_HYPOTHESES = 24
+_MAX_FOREIGN_NAMES = 3
+_KEYWORDS = frozenset({"fun", "if", "then", "else", "match", "with", "let", "have", "do", "at", "in"})
 _NAME = re.compile(r"[A-Za-z_α-ωΑ-Ω][\w'₀-₉]*")
 _HYPOTHESIS = re.compile(r"((?:[^\s:✝]+ )+): (.*)", re.S)
 _RECURSIVE = re.compile(r"(Nat|List|Option|Bool|Int|Array)\b")
@@ -58,12 +65,18 @@ def _weighted(goal: str) -> Iterator[tuple[str, float]]:
         yield "funext x", 1.0
     if "if " in target or "match " in target:
         yield "split", 5.0
+    for name in _foreign_names(target, names):
+        # Definitions of the problem's header, for all that the goal shows.
+        yield f"simp [{name}]", 3.0
+        yield f"simp_all [{name}]", 2.0
+        yield f"grind [{name}]", 3.0
+        yield f"unfold {name}", 1.0
     if target.startswith("∃"):
         yield "exists 0", 1.0
         yield "refine ⟨_, rfl⟩", 1.0
     for name, kind in hypotheses[-_MAX_HYPOTHESES:]:
         if _RECURSIVE.match(kind):
-            yield f"induction {name}", 3.0
+            yield _INDUCTIONS.get(kind.split(" ")[0], "induction {0}").format(name), 3.0
             yield f"cases {name}", 2.0
         if kind.startswith("∃") or any(_has(kind, mark) for mark in ("∧", "∨", "↔")):
             yield f"cases {name}", 5.0
@@ -92,6 +105,13 @@ def read_goal(goal: str) -> tuple[list[tuple[str, str]], str]:
             kind = found.group(2).split(" := ")[0]
             hypotheses += [(name, kind) for name in found.group(1).split() if _NAME.fullmatch(name)]
     return hypotheses, " ".join(target.split())
+
+
+def _foreign_names(target: str, known: set[str]) -> list[str]:
+    """Identifiers of the target that are neither hypotheses nor types, each once, in order."""
+    found = dict.fromkeys(re.findall(r"(?<![\w.✝])[a-z][\w']*(?:\.[\w']+)*(?![\w✝'])", target))
+    names = [name for name in found if name.split(".")[0] not in known and name not in _KEYWORDS]
+    return names[:_MAX_FOREIGN_NAMES]
 
 
 def _has(proposition: str, mark: str) -> bool:

@@ -238,10 +238,8 @@ class Pool:
             stage, {**judged, "messages": answer.get("messages", [])}, elaboration_s, float(judged["seconds"])
         )
 
-    def run_tactics(
-        self, reference: Reference, tactics: Sequence[str], policy: bool, wall_s: float
-    ) -> dict[str, Json]:
-        """The goals that `tactics` leave of the statement, by an elaborator's word. Raises ProcessError, EngineError."""
+    def run_tactics(self, reference: Reference, tactics: Sequence[str], policy: bool, wall_s: float) -> dict[str, Json]:
+        """The goals that `tactics` leave, by an elaborator's word. Raises ProcessError, EngineError."""
         request = {
             "op": "tactic",
             "header": reference.header,

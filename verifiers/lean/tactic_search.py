@@ -34,7 +34,7 @@ class TacticState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TacticFailure:
-    """Why there is no new state. `reason` is a short stable word: `error`, `policy`, `timeout`, `resources`, `crash`."""
+    """Why there is no new state. `reason` is one of `error`, `policy`, `timeout`, `resources`, `crash`."""
 
     reason: str
     message: str
