@@ -55,8 +55,8 @@ def read_problems(traced: Any, skipped: Skipped) -> Iterator[Problem]:
 
 
 def _problem(theorem: Any) -> Problem | str:
-    name = theorem.theorem.full_name
-    if not isinstance(name, str):
+    full_name, declared = theorem.theorem.full_name, theorem.ast.name
+    if not (isinstance(full_name, str) and isinstance(declared, str)):
         return "no single name"
     if theorem.is_private:
         return "private"
@@ -79,10 +79,10 @@ def _problem(theorem: Any) -> Problem | str:
         return f"more than {MAX_HEADER_CHARS} characters before it"
     repository = theorem.repo
     return Problem(
-        id=f"{repository.name}@{repository.commit[:12]}:{theorem.file_path}:{name}",
+        id=f"{repository.name}@{repository.commit[:12]}:{theorem.file_path}:{full_name}",
         kind=Kind.LEAN,
         prompt=_prompt(header, statement),
-        reference={"header": header, "name": name, "statement": statement},
+        reference={"header": header, "name": declared, "statement": statement},
         domain="lean",
         source=f"{repository.url}@{repository.commit}",
         meta={
@@ -91,7 +91,7 @@ def _problem(theorem: Any) -> Problem | str:
                 "commit": repository.commit,
                 "lean_version": repository.lean_version,
                 "file": str(theorem.file_path),
-                "theorem": name,
+                "theorem": full_name,
                 "line": theorem.start.line_nb,
             },
             "premises": _premises(theorem),

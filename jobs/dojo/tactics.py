@@ -86,11 +86,12 @@ class DojoTactics:
         return None
 
     def _run(self, state: Any, tactic: str) -> Any:
+        running = self._running
         try:
-            return self._running.run_tac(state, tactic)
+            return running.run_tac(state, tactic)
         except self._dojo.DojoTacticTimeoutError:
             self.close()  # its answer may still come, to the wrong question
-            return TacticFailure("timeout", f"{getattr(self._running, 'timeout', '')} s".strip())
+            return TacticFailure("timeout", f"{running.timeout} s")
         except self._dojo.DojoCrashError as error:
             self.close()
             reason = "resources" if error.is_out_of_memory else "crash"
