@@ -17,8 +17,11 @@ import collections
 import concurrent.futures
 import contextlib
 import json
+import math
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +150,13 @@ def _search_all(
 ) -> int:
     """Side by side, written in order. Raises EngineGoneError."""
     counts: collections.Counter[Outcome] = collections.Counter()
+    stop = threading.Event()
+
+    def clock() -> float:
+        return math.inf if stop.is_set() else time.monotonic()  # ends running searches at their next step
+
     with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
-        futures = [pool.submit(_search_one, args, problem, checkers, proposer) for problem in problems]
+        futures = [pool.submit(_search_one, args, problem, checkers, proposer, clock) for problem in problems]
         try:
             for number, future in enumerate(futures, 1):
                 solution = future.result()
@@ -160,6 +168,7 @@ def _search_all(
                     log.write(line)
                 _show(solution, number, len(problems))
         except BaseException:
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]) or "no problems"
@@ -176,7 +185,13 @@ def _show(solution: Solution, number: int, total: int) -> None:
     )
 
 
-def _search_one(args: argparse.Namespace, problem: Problem, checkers: Checkers, proposer: Proposer) -> Solution:
+def _search_one(
+    args: argparse.Namespace,
+    problem: Problem,
+    checkers: Checkers,
+    proposer: Proposer,
+    clock: Callable[[], float],
+) -> Solution:
     budget = SearchBudget(
         expansions=args.expansions,
         applications=args.applications,
@@ -186,7 +201,7 @@ def _search_one(args: argparse.Namespace, problem: Problem, checkers: Checkers, 
     )
     try:
         with _backend(args, problem, checkers) as backend:
-            return find_solution(problem, backend, proposer, checkers.verify, budget, args.length_penalty)
+            return find_solution(problem, backend, proposer, checkers.verify, budget, args.length_penalty, clock)
     except (EngineError, SetupError, ValueError) as error:
         return Solution(problem, SearchResult(Outcome.NO_START, detail=str(error)))
 

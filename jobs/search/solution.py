@@ -7,6 +7,7 @@ any other candidate. Does not: trust the search, or the backend that says that n
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 
 from verifiers.lean.embedded_tactics import compose
@@ -43,7 +44,8 @@ def find_solution(
     proposer: Proposer,
     verify: Verify,
     budget: SearchBudget,
-    length_penalty: float,
+    length_penalty: float = 0.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Solution:
     """Searches a proof of `problem`, whose statement `backend` runs tactics on."""
     statement = str(problem.reference["statement"])
@@ -58,7 +60,7 @@ def find_solution(
                 return True
         return False
 
-    result = search(backend, proposer, accept, budget, length_penalty)
+    result = search(backend, proposer, accept, budget, length_penalty, clock)
     if not found:
         return Solution(problem, result)
     text, verdict = found[-1]
