@@ -73,6 +73,18 @@ COMMANDS = {
         "add_stop_arguments",
         "run_stop",
     ),
+    "search": Command(
+        "jobs.search.command",
+        "prove Lean problems by best-first search over tactics",
+        "proofmill search --problems set.jsonl --out solutions.jsonl --log searches.jsonl\n"
+        "proofmill search --problems set.jsonl --out solutions.jsonl --model models/tiny_reasoner --prompt theorem",
+    ),
+    "problems": Command(
+        "jobs.dojo.command",
+        "make a problem set of a Lean repository's theorems",
+        "proofmill problems from-repo https://github.com/yangky11/lean4-example main --out problems.jsonl\n"
+        "proofmill problems from-repo ~/my_project HEAD --out problems.jsonl",
+    ),
     "lean": Command("jobs.lean_setup", "set the embedded Lean up", "proofmill lean setup"),
     "doctor": Command(
         "jobs.doctor",

@@ -81,10 +81,26 @@ def test_problems_are_checked_before_they_are_used(lean: LeanChecker) -> None:
 
 def test_duplicates_are_checked_once(lean: LeanChecker) -> None:
     text = "by\n  -- many samples say the same\n  omega"
+    lean.verify(problem(), "by omega")
+    before = num_elaborations(lean)
     with ThreadPoolExecutor(8) as threads:
         verdicts = list(threads.map(lambda _: lean.verify(problem(), text), range(8)))
     assert {v.status for v in verdicts} == {Status.VERIFIED}
     assert sum("shared" not in v.evidence for v in verdicts) == 1
+    assert num_elaborations(lean) == before + 1
+
+
+def test_equal_texts_for_different_statements_are_not_shared(lean: LeanChecker) -> None:
+    text = "by\n  -- the same words\n  omega"
+    assert lean.verify(problem(), text).status is Status.VERIFIED
+    other = lean.verify(problem("theorem t (a b : Nat) : a + b = a"), text)
+    assert other.status is Status.REFUTED and "shared" not in other.evidence
+    same = lean.verify(problem(), text)
+    assert same.status is Status.VERIFIED and same.evidence["shared"] is True
+
+
+def num_elaborations(lean: LeanChecker) -> int:
+    return sum(process.num_requests for pool in lean._pools.values() for process in pool._idle)
 
 
 def test_a_stuck_proof_costs_one_verdict(lean: LeanChecker) -> None:

@@ -23,6 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
+from verifiers.lean.embedded_tactics import EmbeddedTactics
 from verifiers.lean.engine import EngineError, Outcome, Pool
 from verifiers.lean.native.engine import NativeEngine
 from verifiers.lean.native.project import check_folder, toolchain_of
@@ -146,6 +147,17 @@ class LeanChecker:
             pool.close()
         if native:
             native.close()
+
+    def open_tactics(self, problem: Problem, step_s: float = 10.0) -> EmbeddedTactics:
+        """The problem, tactic by tactic; `step_s` bounds one step. Raises EngineError, SetupError, and ValueError for
+        a problem that the embedded engine can not state.
+        """
+        reference = read_reference(dict(problem.reference))
+        if isinstance(reference, str):
+            raise ValueError(reference)
+        if missing := self._missing_modules(reference):
+            raise ValueError(f"needs {missing[0].split('.')[0]}: the embedded engine has the core library only")
+        return EmbeddedTactics(self._pool(reference.imports), reference, policy=self._policy, wall_s=step_s)
 
     # Duplicates
 

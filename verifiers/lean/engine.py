@@ -18,7 +18,7 @@ import dataclasses
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from verifiers.lean.assembly import Reference, Source
 from verifiers.lean.process import LeanProcess, OutOfMemory, ProcessError, Settings, Timeout
@@ -237,6 +237,19 @@ class Pool:
         return Outcome(
             stage, {**judged, "messages": answer.get("messages", [])}, elaboration_s, float(judged["seconds"])
         )
+
+    def run_tactics(self, reference: Reference, tactics: Sequence[str], policy: bool, wall_s: float) -> dict[str, Json]:
+        """The goals that `tactics` leave, by an elaborator's word. Raises ProcessError, EngineError."""
+        request = {
+            "op": "tactic",
+            "header": reference.header,
+            "statement": reference.statement,
+            "tactics": list(tactics),
+            "policy": policy,
+        }
+        with self._elaborator() as elaborator:
+            answer, _ = elaborator.ask(request, time.monotonic() + wall_s)
+        return answer
 
     def close(self) -> None:
         with self._changed:

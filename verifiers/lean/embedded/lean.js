@@ -43,7 +43,7 @@ exports.open = async ({ moduleDir, libraryDir, imports, maxHeartbeats }) => {
   const noMessages = lean.persist(inc(lean.global('l_Lean_MessageLog_empty')));
   const bare = call('l_Lean_Elab_Command_mkState', environment, noMessages, options);
 
-  function readMessages(log, into, phase) {
+  function readMessages(log, into, phase, maxChars) {
     const items = call('l_Lean_MessageLog_toList', inc(log));
     for (const m of list(items)) {
       if (into.length >= MAX_MESSAGES) break;
@@ -56,7 +56,7 @@ exports.open = async ({ moduleDir, libraryDir, imports, maxHeartbeats }) => {
         line: lean.unbox(field(position, 0)),
         column: lean.unbox(field(position, 1)),
         phase,
-        text: full.slice(0, MAX_MESSAGE_CHARS),
+        text: full.slice(0, maxChars),
       });
     }
     dec(items);
@@ -68,10 +68,10 @@ exports.open = async ({ moduleDir, libraryDir, imports, maxHeartbeats }) => {
   /**
    * Elaborates `source` command by command from `start` (borrowed). `inspect(command, kind)` sees each parse tree first:
    * it returns null to go on, {skip: true} to leave the command out, or {veto: reason} to stop. `mayEndOuter(state)` says
-   * whether scopes that `start` had open may be closed by now; our own never.
+   * whether scopes that `start` had open may be closed by now; our own never. A message's text is cut at `maxChars`.
    * Result: {state (owned), messages, veto}.
    */
-  function elaborate(source, start, inspect, mayEndOuter) {
+  function elaborate(source, start, inspect, mayEndOuter, maxChars = MAX_MESSAGE_CHARS) {
     const s = mkString(source);
     const end = box(Buffer.byteLength(source));
     const input = call('l_Lean_Parser_mkInputContext___redArg', s, mkString('c'), box(1), end);
@@ -89,7 +89,7 @@ exports.open = async ({ moduleDir, libraryDir, imports, maxHeartbeats }) => {
       const command = inc(field(parsed, 0));
       const rest = field(parsed, 1);
       parser = inc(field(rest, 0));
-      readMessages(field(rest, 1), messages, 'parse');
+      readMessages(field(rest, 1), messages, 'parse', maxChars);
       dec(parsed);
       const kind = lean.tag(command) === 1 ? name(field(command, 1)).join('.') : '';
       const atEnd = kind === 'Lean.Parser.Command.eoi' || kind === 'Lean.Parser.Command.exit';
@@ -109,7 +109,7 @@ exports.open = async ({ moduleDir, libraryDir, imports, maxHeartbeats }) => {
       state = inc(field(frontend, 0));
       dec(frontend);
       dec(ref);
-      readMessages(field(state, 1), messages, 'elaboration');
+      readMessages(field(state, 1), messages, 'elaboration', maxChars);
       if (atEnd) break;
       const open = depth(state);
       if (open < ownScopes || (open < depth(start) && mayEndOuter && !mayEndOuter(state))) {

@@ -4,6 +4,7 @@
 //   {op: "reference", id, header, statement, name}      → {ok, target} or {ok: false, reason, message}
 //   {op: "vacuous", id}                                 → {ok, vacuous}
 //   {op: "elaborate", header, source, target, policy}   → {ok, messages, veto, found, payload}
+//   {op: "tactic", header, statement, tactics, policy}  → {ok, goals, commands} or {ok: false, reason, message}
 //   {op: "audit", id, payload}                          → audit.js's answer
 //
 // The supervisor gives a process one role: one that has elaborated a candidate never answers for a reference or an audit.
@@ -11,6 +12,7 @@
 'use strict';
 
 const fs = require('fs');
+const { randomUUID } = require('crypto');
 const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');
 const { open, key } = require('./lean.js');
 const { exporter, KINDS } = require('./export.js');
@@ -23,6 +25,7 @@ const STACK_MB = 512;
 const SCRIPT_HEAP_MB = 1024;
 const MAX_HEADERS = 64; // their states are immortal; the supervisor recycles us above this
 const MAX_REFERENCES = 4096;
+const MAX_GOAL_CHARS = 16000; // of all goals of a state together
 const THEOREM = 2; // tag of ConstantInfo.thmInfo
 const VACUITY_HEARTBEATS = 2000;
 const VACUITY_PROOF = 'by\n  exfalso\n  first | contradiction | omega | simp_all | grind';
@@ -144,6 +147,34 @@ async function main() {
     }
   }
 
+  /**
+   * The goals that are left after `tactics`, in order, ran on the statement's own goal. A state is the tactics that lead
+   * to it: nothing is kept here, so nothing of one request reaches the next, and a state outlives the process.
+   * A failing tactic of ours at the end, whose message nobody can know before, tells the goals.
+   */
+  function tactic({ header, statement, tactics, policy }) {
+    const before = headerState(header);
+    if (before.errors.length) return { ok: false, reason: 'header', message: before.errors[0].text };
+    const probe = randomUUID();
+    // Parentheses close what a tactic leaves open; its lines keep their columns relative to each other.
+    const block = tactics.map((t) => `  (\n    ${t.replace(/\n/g, '\n    ')}\n  )\n`).join('');
+    const inspect = inspector(lean, { enabled: policy, maxHeartbeats: settings.maxHeartbeats });
+    let commands = 0;
+    const counting = (command, kind) => {
+      commands += 1;
+      return inspect(command, kind);
+    };
+    const source = `${statement} := by\n${block}  fail "${probe}"\n`;
+    const { state, messages, veto } = elaborate(source, before.state, counting, null, MAX_GOAL_CHARS);
+    lean.dec(state);
+    if (veto) return { ok: false, reason: 'policy', message: veto };
+    const first = messages.find(isError);
+    if (!first) return { ok: false, reason: 'error', message: 'the goals can not be seen after it' };
+    if (!first.text.startsWith(probe)) return { ok: false, reason: 'error', message: first.text };
+    if (first.text.length >= MAX_GOAL_CHARS) return { ok: false, reason: 'error', message: 'the goals are too long' };
+    return { ok: true, goals: first.text.slice(probe.length).trim(), commands };
+  }
+
   function judge({ id }, payload) {
     const known = references.get(id);
     if (!known) return { ok: false, reason: 'unknown reference' };
@@ -170,6 +201,7 @@ async function main() {
       case 'reference': answer = reference(request); break;
       case 'vacuous': answer = vacuous(request); break;
       case 'elaborate': [answer, exported] = attempt(request); break;
+      case 'tactic': answer = tactic(request); break;
       case 'audit': answer = judge(request, payload); break;
       default: answer = { ok: false, reason: `unknown op ${request.op}` };
     }

@@ -1,0 +1,123 @@
+"""lean-dojo's `Dojo` as a tactic backend: the same search drives it and the embedded engine.
+
+Limits first. Dojo runs tactics in a Lean of the user's, without a sandbox and without our syntax policy: a tactic can
+read files and start programs. So it wants `--set lean.allow_unprotected=true`. Proofs it claims are audited like any
+other. Promises: a tactic that hangs or kills Lean costs one failure; the process is started anew and states stay
+usable, because a state knows the tactics that lead to it. Does not: run here without elan, lake and a repository that
+lean-dojo has traced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jobs.dojo.extra import import_lean_dojo
+from verifiers.lean.tactic_search import TacticFailure, TacticState
+from verifiers.types import Problem
+
+_MAX_MESSAGE_CHARS = 2000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Handle:
+    tactics: tuple[str, ...]
+    state: Any
+    """lean-dojo's TacticState, of process number `process`."""
+    process: int
+
+
+class DojoTactics:
+    """The `TacticBackend` of one theorem. `open_process` makes a Dojo, for one Lean process. Not thread-safe."""
+
+    def __init__(self, open_process: Callable[[], Any]) -> None:
+        self._dojo = import_lean_dojo()
+        self._open_process = open_process
+        self._stack = contextlib.ExitStack()
+        self._running: Any = None
+        self._initial: Any = None
+        self._process = 0
+
+    def start(self) -> TacticState | TacticFailure:
+        failure = self._ensure()
+        return failure or self._state((), self._initial)
+
+    def apply(self, state: TacticState, tactic: str) -> TacticState | TacticFailure:
+        handle: _Handle = state.handle
+        if failure := self._ensure():
+            return failure
+        current = handle.state
+        if handle.process != self._process:
+            # Its process is gone; the same tactics lead to the same state in the new one.
+            current = self._initial
+            for earlier in handle.tactics:
+                reached = self._run(current, earlier)
+                if not isinstance(reached, self._dojo.TacticState):
+                    return TacticFailure("crash", "the state can not be reached again after a restart")
+                current = reached
+        reached = self._run(current, tactic)
+        if isinstance(reached, TacticFailure):
+            return reached
+        if isinstance(reached, self._dojo.TacticState):
+            return self._state((*handle.tactics, tactic), reached)
+        if isinstance(reached, self._dojo.ProofFinished):
+            return TacticState((), _Handle((*handle.tactics, tactic), reached, self._process))
+        if isinstance(reached, self._dojo.ProofGivenUp):
+            return TacticFailure("policy", "uses sorry")
+        return TacticFailure("error", str(reached.error)[:_MAX_MESSAGE_CHARS])
+
+    def close(self) -> None:
+        self._running = None
+        with contextlib.suppress(Exception):  # the process may be dead already
+            self._stack.close()
+
+    def _ensure(self) -> TacticFailure | None:
+        if self._running is not None:
+            return None
+        self._process += 1
+        self._stack = contextlib.ExitStack()
+        try:
+            self._running, self._initial = self._stack.enter_context(self._open_process())
+        except (self._dojo.DojoInitError, self._dojo.DojoCrashError, OSError, AssertionError) as error:
+            self.close()
+            return TacticFailure("crash", f"Dojo does not start: {type(error).__name__}: {error}"[:_MAX_MESSAGE_CHARS])
+        return None
+
+    def _run(self, state: Any, tactic: str) -> Any:
+        running = self._running
+        try:
+            return running.run_tac(state, tactic)
+        except self._dojo.DojoTacticTimeoutError:
+            self.close()  # its answer may still come, to the wrong question
+            return TacticFailure("timeout", f"{running.timeout} s")
+        except self._dojo.DojoCrashError as error:
+            self.close()
+            reason = "resources" if error.is_out_of_memory else "crash"
+            return TacticFailure(reason, str(error)[:_MAX_MESSAGE_CHARS])
+
+    def _state(self, tactics: tuple[str, ...], state: Any) -> TacticState:
+        goals = tuple(goal for goal in state.pp.split("\n\n") if goal.strip())
+        return TacticState(goals, _Handle(tactics, state, self._process))
+
+
+@contextlib.contextmanager
+def open_dojo(problem: Problem, step_s: float) -> Iterator[DojoTactics]:
+    """The backend of a problem that `proofmill problems from-repo` made. Raises ConfigError without the extra, and
+    ValueError for a problem from elsewhere or a repository that is not there.
+    """
+    dojo = import_lean_dojo()
+    place = problem.meta.get("repository")
+    if not isinstance(place, dict) or not {"url", "commit", "file", "theorem"} <= place.keys():
+        raise ValueError("no meta.repository: Dojo runs problems that `proofmill problems from-repo` made")
+    try:
+        repository = dojo.LeanGitRepo(place["url"], place["commit"])
+        theorem = dojo.Theorem(repository, place["file"], place["theorem"])
+    except Exception as error:  # whatever git, GitHub or a path say
+        raise ValueError(f"{place['url']} at {place['commit']} can not be read: {error}") from error
+    backend = DojoTactics(lambda: dojo.Dojo(theorem, timeout=max(1, round(step_s))))
+    try:
+        yield backend
+    finally:
+        backend.close()
