@@ -1,0 +1,237 @@
+"""The parts of the expert iteration: its problems, the control's choice, the estimates, the chart, the settings."""
+
+from __future__ import annotations
+
+import json
+import random
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from examples.expert_iteration import chart, measurement
+from examples.expert_iteration.control import write_control
+from examples.expert_iteration.flywheel import Flywheel
+from examples.expert_iteration.problem_files import Fresh, held_out_items, round_items, write_problems
+from examples.expert_iteration.settings import Settings, load_settings
+from jobs.config import ConfigError, load_config
+from models.tiny_reasoner.problems.draw import DOMAINS
+from workers.estimates import Estimate, Stopped, clopper_pearson
+from workers.parts import append_part, encode_part
+from workers.records import SAMPLE_SCHEMA
+from workers.sampling.plan import EXHAUSTED, SOLVED, Plan
+from workers.storage import open_storage
+
+HERE = Path(__file__).resolve().parents[2] / "examples" / "expert_iteration"
+PLAN = Plan(num_samples=16, num_verified=2)
+
+
+def shipped(*overrides: str) -> Settings:
+    return load_settings(HERE / "flywheel.toml", list(overrides))
+
+
+# Problems.
+
+
+def test_no_question_is_on_both_sides_or_in_two_rounds() -> None:
+    settings = shipped("problems.held_out_per_domain=10", "problems.per_round=300")
+    held_out = held_out_items(settings)
+    rounds = list(round_items(settings))
+    assert len(rounds) == settings.rounds and all(len(items) == 300 for items in rounds)
+    assert Counter(item.domain for item in held_out) == dict.fromkeys(DOMAINS, 10)
+    everything = [*held_out, *(item for items in rounds for item in items)]
+    for texts in ([i.key for i in everything], [i.prompt for i in everything], [i.problem().id for i in everything]):
+        assert len(set(texts)) == len(everything)
+    assert {i.problem().split for i in held_out} == {"held_out"}
+    assert {i.problem().split for items in rounds for i in items} == {"train"}
+
+
+def test_the_same_settings_give_the_same_problems_and_another_seed_others() -> None:
+    small = shipped("problems.per_round=40")
+    again, other = shipped("problems.per_round=40"), shipped("problems.per_round=40", "seed=2")
+    assert list(round_items(small)) == list(round_items(again)) != list(round_items(other))
+
+
+def test_a_supply_that_runs_out_is_an_error_and_no_endless_search() -> None:
+    item = held_out_items(shipped("problems.held_out_per_domain=1"))[0]
+    fresh = Fresh()
+    assert fresh.first([item]) is item
+    with pytest.raises(ValueError, match="no further one"):
+        fresh.first(item for _ in iter(int, 1))
+
+
+def test_problem_files_are_read_by_the_product(tmp_path: Path) -> None:
+    from jobs.config import Problems
+    from jobs.problems.load import stream_problems
+
+    items = held_out_items(shipped("problems.held_out_per_domain=1"))
+    write_problems(items, tmp_path / "held_out.jsonl")
+    chosen = Problems(files=[str(tmp_path / "held_out.jsonl")])
+    assert list(stream_problems(chosen, ())) == [item.problem() for item in items]
+
+
+# Settings.
+
+
+def test_shipped_configs() -> None:
+    settings = shipped()
+    sampling = load_config(HERE / "solve.toml").sampling
+    assert settings.rounds >= 3
+    assert sampling.num_samples >= max(measurement.KS) and sampling.estimates == "unbiased"
+    assert sampling.temperature == 1.0 and sampling.num_verified >= settings.training.per_problem
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [("rounds=0", "rounds"), ("training.peek=1", "training.peek: unknown key"), ('problems.domains=["x"]', "known: ")],
+)
+def test_a_wrong_setting_is_named(override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        shipped(override)
+
+
+def test_a_folder_begun_with_other_settings_is_refused(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"weights")
+
+    def flywheel(*overrides: str) -> Flywheel:
+        return Flywheel(shipped(*overrides), model, HERE / "solve.toml", [], tmp_path / "out")
+
+    flywheel().check_folder()
+    flywheel().check_folder()
+    with pytest.raises(ConfigError, match="begun with other settings;"):
+        flywheel("seed=5").check_folder()
+    (model / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(ConfigError, match="begun with other start;"):
+        flywheel().check_folder()
+
+
+def test_more_training_samples_than_are_always_drawn_is_refused(tmp_path: Path) -> None:
+    flywheel = Flywheel(shipped("training.per_problem=3"), tmp_path, HERE / "solve.toml", [], tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"training\.per_problem"):
+        flywheel.check_folder()
+
+
+# The control.
+
+
+def sample_row(problem_id: str, index: int, status: str | None) -> dict[str, Any]:
+    row: dict[str, Any] = {field.name: None for field in SAMPLE_SCHEMA}
+    for field in SAMPLE_SCHEMA:
+        if not field.nullable:
+            row[field.name] = "" if pa.types.is_string(field.type) else 0
+    text = None if status is None else f"{problem_id} {index} {status}"
+    messages = json.dumps([{"role": "user", "content": problem_id}])
+    return row | {
+        "problem_id": problem_id,
+        "sample_index": index,
+        "status": status,
+        "text": text,
+        "messages": messages,
+        "completion_tokens": 5,
+    }
+
+
+def write_rows(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    random.Random(0).shuffle(rows)
+    for part in range(2):
+        table = pa.Table.from_pylist(rows[part::2], SAMPLE_SCHEMA)
+        append_part(open_storage(str(folder)), "e0001-w00", part, encode_part(table))
+    return folder
+
+
+def test_the_control_takes_as_many_samples_whatever_their_verdict(tmp_path: Path) -> None:
+    """400 problems stopped by the second verified sample: the control's share of right ones is the model's own pass
+    rate, not the higher one among all the samples that were drawn."""
+    rng = random.Random(1)
+    rows, num_drawn, num_verified = [], 0, 0
+    for number in range(400):
+        verified = index = 0
+        while verified < 2 and index < 16:
+            right = rng.random() < 0.3
+            verified += right
+            rows.append(sample_row(f"p{number}", index, "verified" if right else "refuted"))
+            index += 1
+        num_drawn, num_verified = num_drawn + index, num_verified + verified
+    counts = Counter({f"p{number}": 1 + number % 2 for number in range(400)})
+    write_control(write_rows(tmp_path / "run", rows), counts, tmp_path / "control.jsonl")
+    written = [json.loads(line) for line in (tmp_path / "control.jsonl").read_text().splitlines()]
+    assert Counter(row["problem_id"] for row in written) == counts
+    share = sum(row["status"] == "verified" for row in written) / len(written)
+    low, high = clopper_pearson(0.3 * len(written), len(written), 0.999)
+    assert low < share < high
+    for row in written:
+        assert [m["role"] for m in row["messages"]] == ["user", "assistant"]
+        assert row["messages"][-1]["content"].startswith(row["problem_id"] + " ")
+
+
+def test_a_run_without_a_needed_sample_is_an_error(tmp_path: Path) -> None:
+    run = write_rows(tmp_path / "run", [sample_row("p", 0, "verified"), sample_row("p", 1, None)])
+    with pytest.raises(ValueError, match="no text of p, sample 1"):
+        write_control(run, Counter({"p": 2}), tmp_path / "control.jsonl")
+    assert not (tmp_path / "control.jsonl").exists()
+
+
+# Estimates.
+
+
+def stopped(solutions: int, failures: int) -> Stopped:
+    return Stopped(PLAN, solutions, failures, solutions, SOLVED if solutions == 2 else EXHAUSTED)
+
+
+def test_pass_rates_of_stopped_problems() -> None:
+    rates = measurement.pass_rates({"a": stopped(2, 0), "b": stopped(2, 3), "c": stopped(0, 16), "d": stopped(1, 15)})
+    assert rates[1].value == pytest.approx((1 + 1 / 4 + 0 + 1 / 16) / 4)
+    assert rates[16].value == pytest.approx(3 / 4)
+    assert all(e.low < e.value < e.high for e in rates.values())
+
+
+def test_pass_16_is_left_out_where_fewer_samples_were_drawn() -> None:
+    plan = Plan(num_samples=4, num_verified=2)
+    assert list(measurement.pass_rates({"a": Stopped(plan, 2, 1, 2, SOLVED)})) == [1]
+
+
+def test_a_difference_is_paired() -> None:
+    """Every problem gains a quarter: certain, however far apart the problems are from each other."""
+    before = {f"{k}": stopped(0, 16) if k % 2 else stopped(2, 1) for k in range(40)}
+    after = {f"{k}": stopped(2, 3) if k % 2 else stopped(2, 0) for k in range(40)}
+    gain = measurement.difference(before, after, 1)
+    assert gain.value == pytest.approx((1 / 4 + 1 / 2) / 2)
+    assert gain.low > 0.3 and gain.high < 0.45
+    nothing = measurement.difference(before, before, 1)
+    assert (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
+    with pytest.raises(ValueError, match="different problems"):
+        measurement.difference(before, {"0": stopped(2, 0)}, 1)
+
+
+# The chart.
+
+
+def test_the_chart_shows_every_estimate_in_its_place() -> None:
+    up = [Estimate(0.5, 0.45, 0.55), Estimate(0.6, 0.55, 0.65), Estimate(0.7, 0.65, 0.75)]
+    flat = [Estimate(0.5, 0.45, 0.55), Estimate(0.5, 0.4, 0.6), Estimate(0.45, 0.35, 0.55)]
+    text = chart.svg({"pass@1": {"verified": up, "control": flat}, "pass@16 <&>": {"verified": up, "control": flat}})
+    root = ElementTree.fromstring(text)
+    space = "{http://www.w3.org/2000/svg}"
+    panels = root.findall(f"{space}g")
+    assert len(panels) == 2
+    dots = panels[0].findall(f"{space}circle")
+    assert len(dots) == 6
+    heights = [float(dot.attrib["cy"]) for dot in dots]
+    # Higher rates stand higher, equal steps are equally far apart, and both arms start at the same height.
+    assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2], abs=0.11) and heights[0] > heights[2]
+    assert heights[3] == heights[4] == heights[0] < heights[5]
+    assert dots[2][0].text == "verified, round 2: 70.0% [65.0%, 75.0%]"
+    view = [float(number) for number in root.attrib["viewBox"].split()]
+    assert all(
+        0 < float(dot.attrib["cx"]) < view[2] / 2 and 0 < height < view[3]
+        for dot, height in zip(dots, heights, strict=True)
+    )
+
+
+def test_a_chart_of_certain_estimates_has_a_scale() -> None:
+    ElementTree.fromstring(chart.svg({"pass@1": {"a": [Estimate(1, 1, 1)]}}))
