@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import xml.etree.ElementTree as ElementTree
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from examples.expert_iteration import chart, measurement
-from examples.expert_iteration.control import write_control
+from examples.expert_iteration.control import verified_counts, write_control
 from examples.expert_iteration.flywheel import Flywheel
 from examples.expert_iteration.problem_files import Fresh, held_out_items, round_items, write_problems
 from examples.expert_iteration.settings import Settings, load_settings
@@ -206,6 +208,77 @@ def test_a_difference_is_paired() -> None:
     assert (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
     with pytest.raises(ValueError, match="different problems"):
         measurement.difference(before, {"0": stopped(2, 0)}, 1)
+
+
+# The results.
+
+
+def made_up_runs(flywheel: Flywheel, solved_by_round: dict[str, int]) -> None:
+    """Runs over ten held-out problems, the first so many of them solved at once and the others never; each also holds
+    training-side problems, all solved, that a measurement must not count."""
+    rule = json.dumps({**PLAN.to_json(), "estimates": "unbiased"})
+    for run_id, solved in solved_by_round.items():
+        rows = []
+        for number in range(10):
+            statuses = ["verified"] * 2 if number < solved else ["refuted"] * 16
+            for index, status in enumerate(statuses):
+                row = sample_row(f"p{number}", index, status)
+                rows.append(row | {"split": "held_out", "domain": "algebra", "stopping_rule": rule})
+        for number in range(30):
+            for index in range(2):
+                row = sample_row(f"t{number}", index, "verified")
+                rows.append(row | {"split": "train", "domain": "algebra", "stopping_rule": rule})
+        write_rows(flywheel.run_folder(run_id), rows)
+
+
+def test_what_is_published(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"weights")
+    out = tmp_path / "out"
+    flywheel = Flywheel(shipped("rounds=1"), model, HERE / "solve.toml", [], out)
+    flywheel.check_folder()
+    made_up_runs(flywheel, {"start": 4, "verified-1": 7, "control-1": 5})
+    data = out / "data" / "verified-1" / "data"
+    data.mkdir(parents=True)
+    pq.write_table(pa.table({"problem_id": ["t0", "t1"], "tokens": [5, 6]}), data / "train.parquet")
+    write_control(
+        flywheel.run_folder("start"), verified_counts(data.parent), out / "data" / "control-1" / "train.jsonl"
+    )
+    (out / "stages.jsonl").write_text('{"stage": "solve start", "seconds": 1.5}\n')
+
+    results = flywheel.publish()
+    assert json.loads((out / "results.json").read_text()) == results
+    assert results["held_out_problems"] == 10
+    values = {what: e["value"] for what, e in results["differences"]["pass@1"].items()}
+    assert values == {"verified - start": 0.3, "control - start": 0.1, "verified - control": 0.2}
+    assert results["training"][0] == {
+        "arm": "verified",
+        "round": 1,
+        "rows": 2,
+        "completion_tokens": 11,
+        "verified": 1.0,
+    }
+    assert results["training"][1]["rows"] == 2
+    with (out / "pass_rates.csv").open() as file:
+        rows = {(r["arm"], r["round"], r["domain"], r["k"]): r for r in csv.DictReader(file)}
+    assert float(rows["verified", "1", "all", "16"]["pass_rate"]) == 0.7
+    assert float(rows["control", "1", "algebra", "1"]["pass_rate"]) == 0.5
+    assert rows["verified", "0", "all", "1"]["low"] == rows["control", "0", "all", "1"]["low"]
+    ElementTree.parse(out / "pass_rates.svg")
+    # Of this machine, only what everybody may read.
+    assert str(tmp_path) not in (out / "results.json").read_text()
+
+
+def test_an_incomplete_measurement_is_refused(tmp_path: Path) -> None:
+    rule = json.dumps({**PLAN.to_json(), "estimates": "unbiased"})
+    rows = [sample_row("p", 0, "refuted") | {"split": "held_out", "stopping_rule": rule}]
+    with pytest.raises(ValueError, match="not sampled to its plan's end"):
+        measurement.held_out_stops(write_rows(tmp_path / "run", rows))
+    with pytest.raises(ValueError, match="no held-out problem"):
+        measurement.held_out_stops(
+            write_rows(tmp_path / "other", [sample_row("p", 0, "verified") | {"split": "train", "stopping_rule": rule}])
+        )
 
 
 # The chart.
