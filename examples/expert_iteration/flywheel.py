@@ -6,9 +6,9 @@
     model ──► proofmill solve ──► proofmill export sft ──► finetune ──► model          arm `verified`
                  held-out problems: measured, never exported
                  the round's problems: sampled and verified
-                     └──► first samples, verdicts ignored ──► finetune ──► model       arm `control`
+                     └──► second samples, verdicts ignored ──► finetune ──► model      arm `control`
 
-Both arms start from the same model, see the same problems in each round, train on as many samples of each problem with
+Both arms start from the same model, see the same problems in each round, train on one sample each of the same ones with
 the same recipe, and each samples from its own latest model. One run of `solve` a model does both jobs.
 
 Promises: every stage's output appears whole or not at all and is not made again, so the same command goes on where it
@@ -33,10 +33,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from examples.expert_iteration import chart, measurement
-from examples.expert_iteration.control import verified_counts, write_control
+from examples.expert_iteration import chart, measurement, selection
 from examples.expert_iteration.problem_files import held_out_items, round_items, write_problems, write_whole
 from examples.expert_iteration.settings import Settings, load_settings
 from jobs.config import ConfigError, load_config
@@ -77,9 +74,8 @@ class Flywheel:
                 write_problems(items, self.out / "problems" / f"round_{number}.jsonl")
         self.sample(START, self.start, 1)
         for number in range(1, self.settings.rounds + 1):
-            for arm in (VERIFIED, CONTROL):  # in this order: the control takes its counts from the verified data
-                data = self.export(number) if arm == VERIFIED else self.choose_unverified(number)
-                model = self.train(arm, number, data)
+            for arm in (VERIFIED, CONTROL):
+                model = self.train(arm, number, self.choose(arm, number))
                 self.sample(name(arm, number), model, number + 1)
         return self.publish()
 
@@ -88,10 +84,10 @@ class Flywheel:
     def check_folder(self) -> None:
         """Raises ConfigError if the folder was begun with something else, or the two configs do not fit together."""
         solve = load_config(self.solve_config, self.overrides)
-        if self.settings.training.per_problem > solve.sampling.num_verified:
+        if solve.sampling.policy != "fixed" and solve.sampling.num_verified <= selection.CONTROL_INDEX:
             raise ConfigError(
-                f"training.per_problem is {self.settings.training.per_problem}, above the sampling.num_verified = "
-                f"{solve.sampling.num_verified} of {self.solve_config}: the control would lack samples"
+                f"{self.solve_config}: sampling.num_verified: is {solve.sampling.num_verified} and should be at least "
+                f"{selection.CONTROL_INDEX + 1}: a problem may end before the sample that the control takes"
             )
         described = {
             "settings": self.settings.model_dump(mode="json"),
@@ -127,23 +123,29 @@ class Flywheel:
         flags = [part for text in [*self.overrides, *chosen] for part in ("--set", text)]
         self.command(f"solve {run_id}", "-m", "jobs.cli", "solve", str(self.solve_config), *flags)
 
-    def export(self, number: int) -> Path:
-        """The round's verified samples; returns the folder of its files."""
-        folder = self.out / "data" / name(VERIFIED, number)
+    def choose(self, arm: str, number: int) -> Path:
+        """What an arm is trained on in a round: JSONL of conversations. The control follows the verified arm."""
+        path = self.out / "data" / f"{name(arm, number)}.jsonl"
+        if not path.exists():
+            run = self.run_folder(self.previous(arm, number))
+            if arm == VERIFIED:
+                export = self.export(number, run)
+                rows = selection.verified_rows(export, run, self.settings.training.hard_only)
+            else:
+                problem_ids = [row["problem_id"] for row in selection.read_rows(self.choose(VERIFIED, number))]
+                rows = selection.control_rows(run, problem_ids)
+            selection.write_rows(rows, path)
+        return path
+
+    def export(self, number: int, run: Path) -> Path:
+        """The round's verified samples, one a problem, as `proofmill export` chooses them."""
+        folder = self.out / "exports" / f"round-{number}"
         if not folder.exists():
-            run = self.run_folder(self.previous(VERIFIED, number))
-            flags = ["--layout", "messages", "--select", "first", "--set", 'select.splits=["train"]']
-            flags += ["--per-problem", str(self.settings.training.per_problem), "--decontaminate", str(self.held_out)]
+            flags = ["--layout", "messages", "--select", "first", "--per-problem", "1"]
+            flags += ["--set", 'select.splits=["train"]', "--decontaminate", str(self.held_out)]
             where = ["--run", str(run), "--out", str(folder)]
             self.command(f"export {folder.name}", "-m", "jobs.cli", "export", "sft", *where, *flags)
-        return folder / "data"
-
-    def choose_unverified(self, number: int) -> Path:
-        path = self.out / "data" / name(CONTROL, number) / "train.jsonl"
-        if not path.exists():
-            counts = verified_counts(self.out / "data" / name(VERIFIED, number))
-            write_control(self.run_folder(self.previous(CONTROL, number)), counts, path)
-        return path
+        return folder
 
     def train(self, arm: str, number: int, data: Path) -> Path:
         """Goes on from the arm's last model; returns the new one's folder."""
@@ -214,16 +216,10 @@ class Flywheel:
 
     def describe_data(self, arm: str, number: int) -> dict[str, Any]:
         """How much an arm was trained on in one round, and how much of it was right."""
-        folder = self.out / "data" / name(arm, number)
-        if arm == VERIFIED:
-            tokens = pq.read_table(folder / "data", columns=["tokens"])["tokens"].to_pylist()
-            num_right = len(tokens)
-        else:
-            rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
-            tokens = [row["tokens"] for row in rows]
-            num_right = sum(row["status"] == "verified" for row in rows)
-        share = round(num_right / max(len(tokens), 1), 4)
-        return {"arm": arm, "round": number, "rows": len(tokens), "completion_tokens": sum(tokens), "verified": share}
+        rows = selection.read_rows(self.choose(arm, number))
+        tokens = sum(row["tokens"] for row in rows)
+        share = round(sum(row["status"] == "verified" for row in rows) / max(len(rows), 1), 4)
+        return {"arm": arm, "round": number, "rows": len(rows), "completion_tokens": tokens, "verified": share}
 
     def previous(self, arm: str, number: int) -> str:
         """The run that sampled for this round."""

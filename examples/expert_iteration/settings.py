@@ -27,9 +27,9 @@ class Problems(Section):
 
 
 class Training(Section):
-    per_problem: Positive
-    """Verified samples of one problem that are trained on, at most. Not above `sampling.num_verified` of solve.toml:
-    the control takes a problem's first samples, and only up to there are they always drawn to their end."""
+    hard_only: bool
+    """Train only on problems whose first sample failed. Of the others the model makes the right text already: they add
+    steps and next to no gradient."""
     epochs: Positive
     batch_size: Positive
     peak: PositiveFloat

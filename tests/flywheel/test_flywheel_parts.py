@@ -6,7 +6,7 @@ import csv
 import json
 import random
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from examples.expert_iteration import chart, measurement
-from examples.expert_iteration.control import verified_counts, write_control
+from examples.expert_iteration import chart, measurement, selection
 from examples.expert_iteration.flywheel import Flywheel
 from examples.expert_iteration.problem_files import Fresh, held_out_items, round_items, write_problems
 from examples.expert_iteration.settings import Settings, load_settings
@@ -83,7 +82,7 @@ def test_shipped_configs() -> None:
     sampling = load_config(HERE / "solve.toml").sampling
     assert settings.rounds >= 3
     assert sampling.num_samples >= max(measurement.KS) and sampling.estimates == "unbiased"
-    assert sampling.temperature == 1.0 and sampling.num_verified >= settings.training.per_problem
+    assert sampling.temperature == 1.0 and sampling.num_verified > selection.CONTROL_INDEX
 
 
 @pytest.mark.parametrize(
@@ -112,9 +111,9 @@ def test_a_folder_begun_with_other_settings_is_refused(tmp_path: Path) -> None:
         flywheel().check_folder()
 
 
-def test_more_training_samples_than_are_always_drawn_is_refused(tmp_path: Path) -> None:
-    flywheel = Flywheel(shipped("training.per_problem=3"), tmp_path, HERE / "solve.toml", [], tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"training\.per_problem"):
+def test_a_rule_that_may_stop_before_the_control_s_sample_is_refused(tmp_path: Path) -> None:
+    flywheel = Flywheel(shipped(), tmp_path, HERE / "solve.toml", ["sampling.num_verified=1"], tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"sampling\.num_verified: is 1 and should be at least 2"):
         flywheel.check_folder()
 
 
@@ -138,7 +137,7 @@ def sample_row(problem_id: str, index: int, status: str | None) -> dict[str, Any
     }
 
 
-def write_rows(folder: Path, rows: list[dict[str, Any]]) -> Path:
+def write_samples(folder: Path, rows: list[dict[str, Any]]) -> Path:
     random.Random(0).shuffle(rows)
     for part in range(2):
         table = pa.Table.from_pylist(rows[part::2], SAMPLE_SCHEMA)
@@ -146,36 +145,56 @@ def write_rows(folder: Path, rows: list[dict[str, Any]]) -> Path:
     return folder
 
 
-def test_the_control_takes_as_many_samples_whatever_their_verdict(tmp_path: Path) -> None:
-    """400 problems stopped by the second verified sample: the control's share of right ones is the model's own pass
-    rate, not the higher one among all the samples that were drawn."""
+def test_the_control_s_samples_are_plain_draws(tmp_path: Path) -> None:
+    """1,000 problems stopped by their second verified sample: the share of right ones among the control's is the
+    model's own rate, also of the problems whose first sample failed, and not the higher one of a random choice."""
     rng = random.Random(1)
-    rows, num_drawn, num_verified = [], 0, 0
-    for number in range(400):
+    rows, hard = [], []
+    for number in range(1000):
         verified = index = 0
         while verified < 2 and index < 16:
             right = rng.random() < 0.3
             verified += right
             rows.append(sample_row(f"p{number}", index, "verified" if right else "refuted"))
+            hard += [f"p{number}"] if index == 0 and not right else []
             index += 1
-        num_drawn, num_verified = num_drawn + index, num_verified + verified
-    counts = Counter({f"p{number}": 1 + number % 2 for number in range(400)})
-    write_control(write_rows(tmp_path / "run", rows), counts, tmp_path / "control.jsonl")
-    written = [json.loads(line) for line in (tmp_path / "control.jsonl").read_text().splitlines()]
-    assert Counter(row["problem_id"] for row in written) == counts
-    share = sum(row["status"] == "verified" for row in written) / len(written)
-    low, high = clopper_pearson(0.3 * len(written), len(written), 0.999)
-    assert low < share < high
+    run = write_samples(tmp_path / "run", rows)
+    for chosen in ([f"p{number}" for number in range(1000)], hard):
+        written = selection.control_rows(run, chosen)
+        assert [row["problem_id"] for row in written] == chosen
+        share = sum(row["status"] == "verified" for row in written) / len(written)
+        low, high = clopper_pearson(0.3 * len(written), len(written), 0.999)
+        assert low < share < high
+    by_problem: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        by_problem[row["problem_id"]].append(row["status"] == "verified")
+    at_random = sum(sum(right) / len(right) for right in by_problem.values()) / len(by_problem)
+    assert at_random > high, "the test would not see a choice among all samples of a problem"
     for row in written:
         assert [m["role"] for m in row["messages"]] == ["user", "assistant"]
-        assert row["messages"][-1]["content"].startswith(row["problem_id"] + " ")
+        assert row["messages"][-1]["content"].startswith(row["problem_id"] + " 1 ")
 
 
 def test_a_run_without_a_needed_sample_is_an_error(tmp_path: Path) -> None:
-    run = write_rows(tmp_path / "run", [sample_row("p", 0, "verified"), sample_row("p", 1, None)])
+    run = write_samples(tmp_path / "run", [sample_row("p", 0, "verified"), sample_row("p", 1, None)])
     with pytest.raises(ValueError, match="no text of p, sample 1"):
-        write_control(run, Counter({"p": 2}), tmp_path / "control.jsonl")
-    assert not (tmp_path / "control.jsonl").exists()
+        selection.control_rows(run, ["p"])
+
+
+def test_only_problems_that_the_first_sample_did_not_solve(tmp_path: Path) -> None:
+    statuses = {"easy": ["verified", "verified"], "hard": ["refuted", "verified"], "odd": ["malformed", "verified"]}
+    rows = [sample_row(name, index, status) for name, column in statuses.items() for index, status in enumerate(column)]
+    run = write_samples(tmp_path / "run", rows)
+    export = write_export(tmp_path / "export", list(statuses))
+    assert [row["problem_id"] for row in selection.verified_rows(export, run, hard_only=True)] == ["hard", "odd"]
+    assert len(selection.verified_rows(export, run, hard_only=False)) == 3
+
+
+def write_export(folder: Path, problem_ids: list[str]) -> Path:
+    rows = [{"problem_id": name, "tokens": 5, "messages": [{"role": "user", "content": name}]} for name in problem_ids]
+    (folder / "data").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "data" / "train.parquet")
+    return folder
 
 
 # Estimates.
@@ -228,7 +247,7 @@ def made_up_runs(flywheel: Flywheel, solved_by_round: dict[str, int]) -> None:
             for index in range(2):
                 row = sample_row(f"t{number}", index, "verified")
                 rows.append(row | {"split": "train", "domain": "algebra", "stopping_rule": rule})
-        write_rows(flywheel.run_folder(run_id), rows)
+        write_samples(flywheel.run_folder(run_id), rows)
 
 
 def test_what_is_published(tmp_path: Path) -> None:
@@ -239,12 +258,8 @@ def test_what_is_published(tmp_path: Path) -> None:
     flywheel = Flywheel(shipped("rounds=1"), model, HERE / "solve.toml", [], out)
     flywheel.check_folder()
     made_up_runs(flywheel, {"start": 4, "verified-1": 7, "control-1": 5})
-    data = out / "data" / "verified-1" / "data"
-    data.mkdir(parents=True)
-    pq.write_table(pa.table({"problem_id": ["t0", "t1"], "tokens": [5, 6]}), data / "train.parquet")
-    write_control(
-        flywheel.run_folder("start"), verified_counts(data.parent), out / "data" / "control-1" / "train.jsonl"
-    )
+    right = [selection.training_row(name, "verified", tokens, []) for name, tokens in (("t0", 5), ("t1", 6))]
+    selection.write_rows(right, out / "data" / "verified-1.jsonl")
     (out / "stages.jsonl").write_text('{"stage": "solve start", "seconds": 1.5}\n')
 
     results = flywheel.publish()
@@ -274,10 +289,12 @@ def test_an_incomplete_measurement_is_refused(tmp_path: Path) -> None:
     rule = json.dumps({**PLAN.to_json(), "estimates": "unbiased"})
     rows = [sample_row("p", 0, "refuted") | {"split": "held_out", "stopping_rule": rule}]
     with pytest.raises(ValueError, match="not sampled to its plan's end"):
-        measurement.held_out_stops(write_rows(tmp_path / "run", rows))
+        measurement.held_out_stops(write_samples(tmp_path / "run", rows))
     with pytest.raises(ValueError, match="no held-out problem"):
         measurement.held_out_stops(
-            write_rows(tmp_path / "other", [sample_row("p", 0, "verified") | {"split": "train", "stopping_rule": rule}])
+            write_samples(
+                tmp_path / "other", [sample_row("p", 0, "verified") | {"split": "train", "stopping_rule": rule}]
+            )
         )
 
 

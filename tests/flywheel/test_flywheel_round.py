@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
+from examples.expert_iteration import selection
 from examples.expert_iteration.flywheel import Flywheel, StageError
 from examples.expert_iteration.problem_files import held_out_items, round_items, write_problems
 from examples.expert_iteration.settings import load_settings
@@ -24,6 +23,7 @@ def test_one_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         [
             "rounds=1",
             "training.epochs=1",
+            "training.hard_only=false",
             "problems.per_round=24",
             "problems.held_out_per_domain=2",
             'problems.domains=["linear_equations", "polynomials"]',
@@ -36,15 +36,14 @@ def test_one_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_problems(items, tmp_path / "problems" / "round_1.jsonl")
 
     flywheel.sample("start", MODEL, 1)
-    data = flywheel.export(1)
-    control = flywheel.choose_unverified(1)
+    data, control = (flywheel.choose(arm, 1) for arm in ("verified", "control"))
     models = [flywheel.train("verified", 1, data), flywheel.train("control", 1, control)]
 
-    rows = pq.read_table(data).to_pylist()
+    rows = selection.read_rows(data)
     asked = {item.problem().id for item in items}
     assert rows and {row["problem_id"] for row in rows} <= asked, "held-out problems must not be trained on"
-    unverified = [json.loads(line) for line in control.read_text().splitlines()]
-    assert sorted(row["problem_id"] for row in unverified) == sorted(row["problem_id"] for row in rows)
+    unverified = selection.read_rows(control)
+    assert [row["problem_id"] for row in unverified] == [row["problem_id"] for row in rows]
     assert any(row["status"] != "verified" for row in unverified), "a control of right samples only is no control"
     weights = [(folder / "model.safetensors").read_bytes() for folder in (MODEL, *models)]
     assert len(set(weights)) == 3
@@ -55,5 +54,5 @@ def test_one_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(flywheel, "command", refuse)
     flywheel.sample("start", MODEL, 1)
-    assert flywheel.export(1) == data and flywheel.choose_unverified(1) == control
+    assert [flywheel.choose(arm, 1) for arm in ("verified", "control")] == [data, control]
     assert [flywheel.train("verified", 1, data), flywheel.train("control", 1, control)] == models
