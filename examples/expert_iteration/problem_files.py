@@ -7,12 +7,13 @@ Does not promise: that the bundled model never saw a training-side question, sin
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from examples.expert_iteration.settings import Settings
+from examples.expert_iteration.settings import PLACE, Settings
 from models.tiny_reasoner.problems.draw import draw_item, draw_items
 from models.tiny_reasoner.problems.item import Item
 
@@ -27,7 +28,13 @@ def held_out_items(settings: Settings) -> list[Item]:
 
     fresh = Fresh()
     turns = range(settings.problems.held_out_per_domain)
-    return [fresh.first(stream(domain)) for _ in turns for domain in settings.problems.domains]
+    items = [fresh.first(stream(domain)) for _ in turns for domain in settings.problems.domains]
+    return [worded(item, settings.problems.wording) for item in items]
+
+
+def worded(item: Item, wording: str) -> Item:
+    """The item with its statement put into `wording`. Its key, and with it its side of the split, stays."""
+    return dataclasses.replace(item, prompt=wording.replace(PLACE, item.prompt))
 
 
 def round_items(settings: Settings) -> Iterator[list[Item]]:
@@ -35,7 +42,7 @@ def round_items(settings: Settings) -> Iterator[list[Item]]:
     stream = draw_items(f"flywheel {settings.seed}", held_out=False, domains=settings.problems.domains)
     fresh = Fresh()
     for _ in range(settings.rounds):
-        yield [fresh.first(stream) for _ in range(settings.problems.per_round)]
+        yield [worded(fresh.first(stream), settings.problems.wording) for _ in range(settings.problems.per_round)]
 
 
 class Fresh:

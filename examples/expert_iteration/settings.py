@@ -19,10 +19,15 @@ def _known(name: str) -> str:
     return name
 
 
+PLACE = "{prompt}"
+
+
 class Problems(Section):
     held_out_per_domain: Positive
     per_round: Positive
     """Training-side problems of one round, no two alike over all rounds, in the model's own training mixture."""
+    wording: Annotated[str, pydantic.Field(pattern=r"\{prompt\}")] = PLACE
+    """What the model is asked, held out or not, with the problem's own statement in the place of {prompt}."""
     domains: Annotated[tuple[Domain, ...], pydantic.Field(min_length=1)] = DOMAINS
 
 

@@ -56,6 +56,17 @@ def test_the_same_settings_give_the_same_problems_and_another_seed_others() -> N
     assert list(round_items(small)) == list(round_items(again)) != list(round_items(other))
 
 
+def test_every_problem_is_put_into_the_wording() -> None:
+    plain = shipped("problems.wording={prompt}", "problems.per_round=20", "problems.held_out_per_domain=1")
+    asked = shipped("problems.wording=Now: {prompt}!", "problems.per_round=20", "problems.held_out_per_domain=1")
+    for before, after in [
+        *zip(held_out_items(plain), held_out_items(asked), strict=True),
+        *zip(next(round_items(plain)), next(round_items(asked)), strict=True),
+    ]:
+        assert after.problem().prompt == f"Now: {before.prompt}!"
+        assert (after.key, after.reference, after.held_out) == (before.key, before.reference, before.held_out)
+
+
 def test_a_supply_that_runs_out_is_an_error_and_no_endless_search() -> None:
     item = held_out_items(shipped("problems.held_out_per_domain=1"))[0]
     fresh = Fresh()
@@ -87,7 +98,12 @@ def test_shipped_configs() -> None:
 
 @pytest.mark.parametrize(
     ("override", "said"),
-    [("rounds=0", "rounds"), ("training.peek=1", "training.peek: unknown key"), ('problems.domains=["x"]', "known: ")],
+    [
+        ("rounds=0", "rounds"),
+        ("problems.wording=x", "problems.wording: .*prompt"),
+        ("training.peek=1", "training.peek: unknown key"),
+        ('problems.domains=["x"]', "known: "),
+    ],
 )
 def test_a_wrong_setting_is_named(override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
