@@ -35,3 +35,7 @@ test: lean
 
 demo: lean
 	$(BIN)/proofmill solve configs/solve/demo.toml
+
+# Sample, verify, export, fine-tune, measure: three rounds, and a control without the verification. Resumable.
+flywheel: lean
+	$(BIN)/python -m examples.expert_iteration.flywheel examples/expert_iteration/flywheel.toml
