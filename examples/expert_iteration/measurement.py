@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-
 from jobs.problems_summary import chance
+
 from jobs.report.problems_table import iter_problems
 from workers.estimates import Estimate, Stopped, mean_estimate
 from workers.storage import open_storage
