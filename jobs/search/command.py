@@ -30,7 +30,7 @@ from jobs.problems.faults import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
 from jobs.search.solution import Solution, find_solution
 from jobs.verify import open_out, parse_settings
-from verifiers.checker import Checkers
+from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.lean.checker import LeanChecker
 from verifiers.lean.core_tactics import CoreTactics
 from verifiers.lean.engine import EngineError
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """The command."""
     try:
         settings = parse_settings(args.settings)
+        check_settings(settings)
         if args.engine == "dojo" and not settings.get("lean", {}).get("allow_unprotected"):
             raise ConfigError(
                 "--engine dojo runs tactics on this machine without a sandbox: "
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
             problems = _lean_problems(args, checkers)
             with _proposer(args) as proposer, open_out(args.out) as out, _open_log(args.log) as log:
                 return _search_all(args, problems, checkers, proposer, out, log)
-    except (ConfigError, ProblemFileError, StorageError, EngineStartError) as error:
+    except (ConfigError, SettingsError, ProblemFileError, StorageError, EngineStartError) as error:
         print(f"proofmill search: {error}", file=sys.stderr)
         return 2
     except EngineGoneError as error:

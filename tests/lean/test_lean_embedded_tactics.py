@@ -15,7 +15,6 @@ from verifiers.types import Kind, Problem, Status
 pytestmark = pytest.mark.lean
 
 AND = "theorem t (p q : Prop) (h : p ∧ q) : q ∧ p"
-SUM = "def sum : Nat → Nat\n  | 0 => 0\n  | n + 1 => (n + 1) + sum n"
 
 
 def problem(statement: str = AND, header: str = "") -> Problem:
@@ -135,7 +134,6 @@ SEARCHES = [
     ("", "theorem t (n : Nat) : 0 + n = n"),
     ("", "theorem t (p q : Prop) : p ∧ q ∨ q ∧ p → p ∧ q ∧ (q ∨ ¬ p)"),
     ("", "theorem t (xs ys : List Nat) : (xs ++ ys).length = ys.length + xs.length"),
-    (SUM, "theorem t (n : Nat) : 2 * sum n = n * (n + 1)"),
     ("namespace A\nvariable (f : Nat → Nat)", "theorem t (h : ∀ x, f x = x) : f (f 2) = 2"),
 ]
 

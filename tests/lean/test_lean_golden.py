@@ -51,8 +51,8 @@ def _cases(lines: list[str]) -> Iterator[Case]:
 
 def test_there_are_enough_of_them() -> None:
     problems = {(c.problem.reference["header"], c.problem.reference["statement"]) for f in FILES for c in read(f)}
-    assert len(problems) >= 90
-    assert sum(len(read(f)) for f in FILES) >= 250
+    assert len(problems) >= 130
+    assert sum(len(read(f)) for f in FILES) >= 370
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)

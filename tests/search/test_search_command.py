@@ -70,6 +70,8 @@ def test_other_kinds_and_missing_files_are_usage_errors(tmp_path: Path, capsys: 
     assert main(["search", "--problems", str(problems), "--out", str(tmp_path / "s.jsonl")]) == 2
     assert "search takes lean problems" in capsys.readouterr().err
     assert main(["search", "--problems", str(tmp_path / "none.jsonl"), "--out", str(tmp_path / "s.jsonl")]) == 2
+    assert main(["search", "--problems", "p", "--out", str(tmp_path / "s.jsonl"), "--set", "lean.speed=9"]) == 2
+    assert "verify.lean.speed: unknown key" in capsys.readouterr().err
     assert not (tmp_path / "s.jsonl").exists()
 
 

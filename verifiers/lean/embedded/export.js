@@ -153,7 +153,7 @@ exports.exporter = (lean, byKey) => {
   };
   /** Constructors, recursors and mutual types stand for the first type of their block. */
   function owner(info) {
-    if (tag(info) === CONSTRUCTOR) return find(field(field(info, 0), 1));
+    if (tag(info) === CONSTRUCTOR) return owner(find(field(field(info, 0), 1)));
     if (tag(info) === RECURSOR) return find(list(field(field(info, 0), 1))[0]);
     if (tag(info) === INDUCTIVE) return find(list(field(field(info, 0), 3))[0]);
     return info;
