@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from jobs.problems_summary import chance
 
 from jobs.report.problems_table import iter_problems
-from workers.estimates import Estimate, Stopped, mean_estimate
+from workers.estimates import Estimate, Stopped, mean_estimate, pass_at_k, pass_rate
 from workers.storage import open_storage
 
 KS = (1, 16)
@@ -50,7 +49,7 @@ def held_out_stops(run: Path) -> dict[str, dict[str, Stopped]]:
 def pass_rates(stops: Stops) -> dict[int, Estimate]:
     """Pass@k for each k of KS that the plans reach, with 95 % intervals over the population of problems."""
     counted = Counter(stops.values())
-    found = {k: mean_estimate(counted, functools.partial(chance, k)) for k in KS}
+    found = {k: mean_estimate(counted, functools.partial(_chance, k)) for k in KS}
     return {k: estimate for k, estimate in found.items() if estimate is not None}
 
 
@@ -64,8 +63,13 @@ def difference(before: Stops, after: Stops, k: int, seed: int = 0) -> Estimate:
     return Estimate(float(gaps.mean()), float(low), float(high))
 
 
+def _chance(k: int, stopped: Stopped) -> float | None:
+    """Of one problem; None beyond its plan's reach."""
+    return pass_rate(stopped).value if k == 1 else pass_at_k(stopped, k)
+
+
 def _value(stopped: Stopped, k: int) -> float:
-    value = chance(k, stopped)
+    value = _chance(k, stopped)
     if value is None:
         raise ValueError(f"pass@{k} is out of the plan's reach")
     return value
