@@ -69,8 +69,8 @@ def measure(args: argparse.Namespace, policy: str) -> dict[str, Any]:
                 settings, verifier=dataclasses.replace(settings.verifier, checkers_class=Coin)
             )
         outcome = drive(config, settings, Silent())
-        if outcome.summary is None:
-            raise RuntimeError(outcome.error)
+        if outcome.summary is None or not outcome.summary["complete"]:
+            raise RuntimeError(outcome.error or outcome.interrupted or "the run did not complete")
         summary = outcome.summary
         solved = {
             row["problem_id"]

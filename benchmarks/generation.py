@@ -149,8 +149,7 @@ def ray_data_llm(config: SolveConfig, concurrency: int) -> dict[str, float]:
         for problem in stream_problems(config.problems)
         for index in range(config.sampling.num_samples)
     ]
-    with connect("", num_cpus=4):
-        done = processor(ray.data.from_items(rows, override_num_blocks=max(1, len(rows) // 64))).take_all()
+    done = processor(ray.data.from_items(rows, override_num_blocks=max(1, len(rows) // 64))).take_all()
     tokens = sum(row["tokens"] for row in done)
     seconds = max(row["ended"] for row in done) - min(row["ended"] - row["took"] for row in done)
     return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
@@ -210,7 +209,8 @@ def main() -> None:
         print("SIDE " + json.dumps(asyncio.run(bare(config_of(args, "."), use_gpu, args.concurrency))))
         return
     if args.side == "ray-data":
-        print("SIDE " + json.dumps(ray_data_llm(config_of(args, "."), args.concurrency)))
+        with connect("", num_cpus=4):  # before the processor is built, which would start a Ray of its own
+            print("SIDE " + json.dumps(ray_data_llm(config_of(args, "."), args.concurrency)))
         return
     ratios: dict[str, list[float]] = {name: [] for name in args.checkers}
     for number in range(args.rounds):

@@ -44,7 +44,8 @@ def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: P
     state: dict[str, Any] = {"removed": False}
 
     def take_away(status: Any) -> None:
-        if status.get("samples", 0) >= 60 and not state["removed"]:
+        # An actor that is still starting on the node would be started elsewhere by Ray itself, and nothing be lost.
+        if status.get("samples", 0) >= 60 and status["replicas"] == 4 and not state["removed"]:
             state["removed"] = True
             state["actors"] = ray.get(jobs.solve.current_coordinator().actors.remote())
             cluster.remove_node(spot, allow_graceful=False)
