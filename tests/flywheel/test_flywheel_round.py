@@ -26,7 +26,7 @@ def test_one_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "training.hard_only=false",
             "problems.per_round=24",
             "problems.held_out_per_domain=2",
-            'problems.domains=["linear_equations", "polynomials"]',
+            'problems.domains=["modular_arithmetic", "polynomials"]',
         ],
     )
     solve = ["sampling.num_samples=8", "sampling.max_tokens=128", "model.max_num_seqs=32"]
