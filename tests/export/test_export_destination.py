@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +15,12 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, write_run
-from moto.server import ThreadedMotoServer
 
 from jobs.config import ConfigError
 from jobs.export import destination
 from jobs.export.pipeline import export
 from jobs.export.settings import ExportSettings, load_settings
 from jobs.export.source import open_filesystem
-
-
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    name = "b" + str(abs(hash(request.node.name)))
-    boto3.client("s3").create_bucket(Bucket=name)
-    return name
 
 
 def keys(bucket: str) -> set[str]:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -17,7 +16,6 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, write_run
-from moto.server import ThreadedMotoServer
 
 from jobs.config import ConfigError
 from jobs.export.pipeline import export
@@ -57,26 +55,6 @@ setattr(*patches[point])
 settings = load_settings("sft", None, ["work.processes=1", f"work.directory='{scratch}'"])
 pipeline.export(settings, [run], out)
 """
-
-
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    name = "killed-" + request.node.callspec.params["point"].replace("_", "-")
-    boto3.client("s3").create_bucket(Bucket=name)
-    return name
 
 
 def settings(scratch: Path) -> ExportSettings:
