@@ -1,4 +1,4 @@
-"""Hundreds of mixed candidates through one elaborator: verdicts as from a fresh process, memory flat."""
+"""Thousands of mixed candidates through one elaborator: verdicts as from a fresh process, memory flat."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CANDIDATES = [
     (AND, "theorem t : True := trivial", Status.REFUTED),
     (ADD, "instance (priority := high) : Add Nat := ⟨fun _ _ => 5⟩\n" + ADD + " := rfl", Status.REFUTED),
 ]
-COUNT = 400
+COUNT = 3000
 WARM = 100
 
 
-def test_hundreds_of_candidates_in_one_process() -> None:
+def test_thousands_of_candidates_in_one_process() -> None:
     checker = LeanChecker(num_spares=0)
     heaps = []
     try:
