@@ -37,7 +37,7 @@ def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: P
     batch = Batch(
         tmp_path,
         # Texts so long that bundles go by reference, and some of them with the node.
-        [{"answer": str(i), "p": 0.5, "tokens": 20, "token_s": 0.04, "pad": "x" * 30_000} for i in range(60)],
+        [{"answer": str(i), "p": 0.5, "tokens": 20, "token_s": 0.2, "pad": "x" * 30_000} for i in range(60)],
         resources={"replicas": 4, "cpus_per_replica": 0.25, "cpus_per_verifier": 0.25, "max_restarts": 50},
         verify={"actors": 2},
     )
@@ -58,4 +58,6 @@ def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: P
     counts = collections.Counter((row["problem_id"], row["sample_index"]) for row in batch.rows())
     assert counts == {(f"p{i:04d}", j): 1 for i in range(60) for j in range(8)}
     lost = {event["what"].split()[0] for event in outcome.summary["restarts"]}
-    assert lost & {"generator", "verifier"}, "nothing ran on the node that was taken away"
+    # Ray joins the driver to any node of this machine; where it is that one, the coordinator beside it went along.
+    coordinator_lost = any("the coordinator died" in text for text in batch.display.said)
+    assert coordinator_lost or lost & {"generator", "verifier"}, "nothing ran on the node that was taken away"
