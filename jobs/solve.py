@@ -80,6 +80,9 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps(config.resolved(), indent=2))
             return EXIT_DONE
         return solve(config, dry_run=args.dry_run, command=resume_command(args))
+    except KeyboardInterrupt:  # before the run began, or while its report was being written
+        print(f"Stopped. To resume: {resume_command(args)}")
+        return EXIT_INTERRUPTED
     except (ConfigError, ProblemFileError, ClusterError) as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return EXIT_CONFIG

@@ -164,7 +164,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
 def test_to_object_storage_with_an_interrupt(tmp_path: Path, s3: str) -> None:
     import datasets
 
-    problems = 24
+    problems = 100
     write_problems(tmp_path / "problems.jsonl", problems)
     config = write_config(tmp_path, s3)
     uri = f"{s3}/runs/r"
