@@ -209,7 +209,8 @@ def main() -> None:
         print("SIDE " + json.dumps(asyncio.run(bare(config_of(args, "."), use_gpu, args.concurrency))))
         return
     if args.side == "ray-data":
-        with connect("", num_cpus=4):  # before the processor is built, which would start a Ray of its own
+        # Before the processor is built, which would start a Ray of its own; four stages hold a processor each.
+        with connect("", num_cpus=8):
             print("SIDE " + json.dumps(ray_data_llm(config_of(args, "."), args.concurrency)))
         return
     ratios: dict[str, list[float]] = {name: [] for name in args.checkers}
