@@ -110,7 +110,7 @@ class Limits:
         return Limits, bounds
 
     def to_json(self) -> dict[str, Json]:
-        return dataclasses.asdict(self)
+        return {field: getattr(self, field) for field in self.__slots__}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

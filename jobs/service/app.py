@@ -84,12 +84,12 @@ class Gateway:
     async def checked(self, checks: list[Check]) -> AsyncGenerator[list[Checked], None]:
         """Verdicts in order, counted."""
         chunks = check_all(self.verifiers, checks, attempts=self.config.verify.attempts, on_lost=self.metrics.lost)
-        index = 0
+        kinds = (str(check.problem.kind) for check in checks)
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
-                for checked in chunk:
-                    self.metrics.verdict(str(checks[index].problem.kind), checked.status, checked.seconds)
-                    index += 1
+                # The chunk first: zip would else take one kind too many.
+                pairs = zip(chunk, kinds, strict=False)
+                self.metrics.verdicts([(kind, each.status, each.seconds) for each, kind in pairs])
                 yield chunk
 
 
