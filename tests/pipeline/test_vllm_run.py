@@ -110,7 +110,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     import duckdb
     import pandas as pd
 
-    problems = 30
+    problems = 80
     write_problems(tmp_path / "problems.jsonl", problems)
     config = write_config(tmp_path, str(tmp_path / "out"))
     uri = f"{tmp_path}/out/runs/r"
