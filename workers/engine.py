@@ -230,6 +230,11 @@ class Engine:
             self._llm = None
 
 
+def gpu_is_here() -> bool:
+    """Whether a driver shows this process a GPU; asks no library, so that none is loaded for it."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
+
+
 def set_environment(settings: EngineSettings) -> None:
     """What vLLM reads from the environment. Must run before its first import."""
     if Path(settings.path).is_dir():

@@ -25,12 +25,11 @@ from jobs.export.bucket import Bucket
 from jobs.export.contamination import ContaminationIndex
 from jobs.export.settings import ExportSettings
 from jobs.export.spill import read_bucket
-from workers.engine import EngineSettings, context_of, set_environment
+from workers.engine import EngineSettings, context_of, gpu_is_here, set_environment
 
 BATCH = 256
 """Texts given to the engine at a time."""
 
-GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
 
 Identity = tuple[str, str, int]
 
@@ -49,7 +48,7 @@ class VllmStudent:
     """A student behind an offline vLLM engine."""
 
     def __init__(self, model: str) -> None:
-        settings = EngineSettings(path=model, use_gpu=any(Path(device).exists() for device in GPU_DEVICES))
+        settings = EngineSettings(path=model, use_gpu=gpu_is_here())
         set_environment(settings)
         # Slow, and needed for this strategy only.
         from vllm import LLM

@@ -22,7 +22,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from jobs.config import ConfigError, Problems
@@ -43,11 +42,9 @@ from verifiers.lean.tactic_search import (
     TacticBackend,
 )
 from verifiers.types import Kind, Problem
-from workers.engine import EngineGoneError, EngineSettings, EngineStartError
+from workers.engine import EngineGoneError, EngineSettings, EngineStartError, gpu_is_here
 from workers.records import SamplingParameters
 from workers.storage import StorageError
-
-GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +126,7 @@ def _proposer(args: argparse.Namespace) -> Iterator[Proposer]:
     from jobs.search.model_proposer import ModelProposer  # brings vLLM, which the core tactics do not need
 
     proposer = ModelProposer(
-        EngineSettings(path=args.model, use_gpu=any(Path(device).exists() for device in GPU_DEVICES)),
+        EngineSettings(path=args.model, use_gpu=gpu_is_here()),
         SamplingParameters(temperature=args.temperature, max_tokens=args.max_tokens),
         num_samples=args.samples,
         prompt=args.prompt,

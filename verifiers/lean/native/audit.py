@@ -178,9 +178,14 @@ def read_comparator(done: Done) -> Judgement:
         for stage, words in _COMPARATOR_WORDS:
             if found := re.search(words, text):
                 axioms = (found.group(1),) if stage == "axioms" else None
-                line = text[text.rfind("\n", 0, found.start()) + 1 :].split("\n", 1)[0]
-                return Judgement(stage, line[:_DETAIL_CHARS], axioms, done.seconds)
+                return Judgement(stage, _line_of(found), axioms, done.seconds)
     return Judgement("failed", _said(done, "comparator"), seconds=done.seconds)
+
+
+def _line_of(found: re.Match[str]) -> str:
+    """The whole line in which a match begins, cut."""
+    text = found.string
+    return text[text.rfind("\n", 0, found.start()) + 1 :].split("\n", 1)[0][:_DETAIL_CHARS]
 
 
 _COMPARATOR_WORDS = (
@@ -228,8 +233,7 @@ def read_safe_verify(done: Done) -> Judgement:
             if stage == "axioms" and found.lastindex:
                 foreign = (name.strip() for name in found.group(1).split(","))
                 axioms = tuple(name for name in foreign if name and name not in STANDARD_AXIOMS)
-            line = text[text.rfind("\n", 0, found.start()) + 1 :].split("\n", 1)[0]
-            return Judgement(stage, line[:_DETAIL_CHARS], axioms, done.seconds)
+            return Judgement(stage, _line_of(found), axioms, done.seconds)
     return Judgement("failed", _said(done, "SafeVerify"), seconds=done.seconds)
 
 
