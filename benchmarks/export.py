@@ -157,7 +157,9 @@ def problem_row(problem: int, samples: int, verified: int) -> dict[str, Any]:
     texts = {"run_id": "bench", "problem_id": f"p{problem:07}", "kind": "math", "domain": DOMAINS[problem % 4]}
     return {
         **texts,
-        **{"source": "made-up", "split": "train", "stopping_rule": "{}", "settled": "exhausted"},
+        **{"source": "made-up", "split": "train", "settled": "exhausted", "settled_at_index": samples - 1},
+        **{"settled_verified": verified, "settled_first_try": verified},
+        **{"stopping_rule": json.dumps({"policy": "fixed", "estimates": "unbiased", "num_samples": samples})},
         **numbers,
         **{"num_samples": samples, "num_verified": verified, "solved": verified > 0, "estimator": "hypergeometric"},
         **{"pass_rate": rate, "pass_rate_low": max(0.0, rate - 0.2), "pass_rate_high": min(1.0, rate + 0.2)},

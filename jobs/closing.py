@@ -36,7 +36,7 @@ def pass_rates(total: Group) -> PassRates:
     """What may be claimed of the whole set: the exact points of its curve, if every problem has an estimate."""
     if total.missing or not total.problems:
         return PassRates({}, f"no unbiased estimate: {total.missing:,} problems were not sampled to their plan's end")
-    return PassRates({point.k: point.estimate for point in total.curve() if point.exact})
+    return PassRates({point.k: point.estimate for point in total.passes.points() if point.exact})
 
 
 def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) -> dict[str, Any]:

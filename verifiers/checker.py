@@ -61,6 +61,12 @@ class Checkers:
                 self._open[kind] = open_checker(kind, self._num_workers, self._settings.get(str(kind), {}))
             return self._open[kind]
 
+    def warm(self, kind: Kind) -> None:
+        """Opens the checker of `kind` and waits until its first check would not wait: seconds, for Lean."""
+        checker = self.of(kind)
+        if warm := getattr(checker, "warm", None):
+            warm()
+
     def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
         return self.of(problem.kind).verify(problem, text, limits)
 

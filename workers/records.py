@@ -16,7 +16,9 @@ import pyarrow as pa
 
 from verifiers.types import Json, Problem
 
-SCHEMA_VERSION = 1
+SAMPLE_SCHEMA_VERSION = 1
+PROBLEM_SCHEMA_VERSION = 2
+"""2 added settled_verified and settled_first_try."""
 
 SAMPLE_SCHEMA = pa.schema(
     [
@@ -67,7 +69,7 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("epoch", pa.int32(), nullable=False),  # which start of the run wrote the row
         pa.field("finished_at", pa.timestamp("us", tz="UTC"), nullable=False),
     ],
-    metadata={"proofmill.schema_version": str(SCHEMA_VERSION)},
+    metadata={"proofmill.schema_version": str(SAMPLE_SCHEMA_VERSION)},
 )
 
 PROBLEM_SCHEMA = pa.schema(
@@ -89,6 +91,10 @@ PROBLEM_SCHEMA = pa.schema(
         pa.field("stopping_rule", pa.string(), nullable=False),  # JSON: policy and its parameters for this problem
         pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | budget | open
         pa.field("settled_at_index", pa.int32()),  # samples above it may have been aborted
+        # What pass@k follows from (workers.estimates.Stopped): of the attempts up to settled_at_index, those verified,
+        # and of these the ones that needed no repair round. Null where no unbiased estimate exists.
+        pa.field("settled_verified", pa.int32()),
+        pa.field("settled_first_try", pa.int32()),
         pa.field("pass_rate", pa.float64()),  # null where no unbiased estimate exists
         pa.field("pass_rate_low", pa.float64()),
         pa.field("pass_rate_high", pa.float64()),
@@ -99,7 +105,7 @@ PROBLEM_SCHEMA = pa.schema(
         pa.field("generation_s", pa.float64(), nullable=False),
         pa.field("verify_s", pa.float64(), nullable=False),
     ],
-    metadata={"proofmill.schema_version": str(SCHEMA_VERSION)},
+    metadata={"proofmill.schema_version": str(PROBLEM_SCHEMA_VERSION)},
 )
 
 

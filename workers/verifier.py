@@ -63,10 +63,10 @@ class Verifier:
         self._woken = False
 
     async def start(self, kinds: list[str]) -> None:
-        """Warms the checkers of `kinds`, so that the first samples do not wait for them."""
+        """Warms the checkers of `kinds` while the engines load, so that the first samples do not wait for them."""
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
-            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.of, Kind(kind)) for kind in kinds))
+            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, Kind(kind)) for kind in kinds))
 
     async def add(self, items: list[CheckItem]) -> None:
         """Begins to check rows."""

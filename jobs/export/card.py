@@ -5,21 +5,25 @@ Promises: every number is of this export; the funnel adds up to the rows read.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import yaml
+
+from workers.estimates import Stopped
+from workers.pass_curve import PassCurve, Point
+from workers.sampling.plan import Plan
 
 if TYPE_CHECKING:
     from jobs.export.pipeline import Summary
 
 Json = Any
 
-PASS_KS = (1, 2, 4, 8, 16, 32, 64)
 SIZE_CATEGORIES = (
     (10**3, "n<1K"),
     (10**4, "1K<n<10K"),
@@ -68,39 +72,50 @@ EXPLAINED = {
 }
 
 
-class PassAtK:
-    """Mean unbiased pass@k by domain, over problems sampled a fixed number of times."""
+class DomainPasses:
+    """Pass@k of the sampled problems by domain, from rows of problems.parquet."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, Counter[tuple[int, int]]] = {}
+        self.curves: dict[str, PassCurve] = {}
+        self.missing: Counter[str] = Counter()
+        """Problems of a domain without an unbiased estimate."""
 
     def add(self, batch: pa.RecordBatch) -> None:
-        fixed = batch.filter(pc.equal(batch.column("estimator"), "hypergeometric"))
-        for domain, samples, verified in zip(
-            *(fixed.column(name).to_pylist() for name in ("domain", "num_samples", "num_verified")), strict=True
-        ):
-            self._counts.setdefault(domain, Counter())[samples, verified] += 1
-
-    def by_domain(self) -> dict[str, dict[int, tuple[float, int]]]:
-        result: dict[str, dict[int, tuple[float, int]]] = {}
-        for domain, counts in sorted(self._counts.items()):
-            for k in PASS_KS:
-                able = {key: number for key, number in counts.items() if key[0] >= k}
-                if problems := sum(able.values()):
-                    total = sum(pass_at_k(n, c, k) * number for (n, c), number in able.items())
-                    result.setdefault(domain, {})[k] = (total / problems, problems)
-        return result
+        for row in batch.select(PASS_COLUMNS).to_pylist():
+            if stopped := where_stopped(row):
+                self.curves.setdefault(row["domain"], PassCurve()).add(stopped)
+            else:
+                self.missing[row["domain"]] += 1
 
 
-def pass_at_k(n: int, c: int, k: int) -> float:
-    """1 − C(n−c, k) / C(n, k), unbiased for k samples out of n with c right (Chen et al., 2021).
+PASS_COLUMNS = [
+    "domain",
+    "num_samples",
+    "num_verified",
+    "stopping_rule",
+    "settled",
+    "settled_at_index",
+    "settled_verified",
+    "settled_first_try",
+]
 
-    >>> round(pass_at_k(4, 1, 2), 3)
-    0.5
-    """
-    if n - c < k:
-        return 1.0
-    return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
+
+def where_stopped(row: Mapping[str, Json]) -> Stopped | None:
+    """Where the plan of a problem stopped; None where nothing unbiased follows from its samples."""
+    if row["settled_at_index"] is None:
+        return None
+    total = row["settled_at_index"] + 1
+    verified, first_try = row["settled_verified"], row["settled_first_try"]
+    if verified is None:  # schema version 1; the plain counts are those of the plan if nothing lies above its stop
+        if row["num_samples"] != total:
+            return None
+        verified = first_try = row["num_verified"]
+    return Stopped(read_plan(row["stopping_rule"]), verified, total - verified, first_try, row["settled"])
+
+
+@lru_cache(maxsize=65536)
+def read_plan(stopping_rule: str) -> Plan:
+    return Plan.from_json(json.loads(stopping_rule))
 
 
 def add_figures(summary: Summary, table: pa.Table) -> None:
@@ -154,8 +169,8 @@ def dataset_card(summary: Summary, out: str) -> str:
             f"{summary.hits} hits reported in `contamination.jsonl` with the matching text."
         )
     parts += ["## Domains", domain_table(summary)]
-    if summary.pass_at:
-        parts += ["## pass@k of the sampled problems", pass_table(summary.pass_at)]
+    if summary.passes.curves:
+        parts += ["## pass@k of the sampled problems", PASS_EXPLAINED, pass_table(summary.passes)]
     if summary.lengths:
         bars = [(f"{2**power}–{2 ** (power + 1) - 1}", summary.lengths[power]) for power in span(summary.lengths)]
         parts += ["## Completion tokens", histogram(bars)]
@@ -233,13 +248,27 @@ def domain_table(summary: Summary) -> str:
     return table(["domain", "rows", "verified texts a problem", "clusters a problem"], rows)
 
 
-def pass_table(pass_at: Mapping[str, Mapping[int, tuple[float, int]]]) -> str:
-    ks = sorted({k for values in pass_at.values() for k in values})
+PASS_EXPLAINED = (
+    "Mean unbiased estimate, 95 % interval over problems like these; ≥ marks a lower bound, where some problems were "
+    "given up before k samples. *no estimate* counts the problems that were not sampled to their plan's end."
+)
+
+
+def pass_table(passes: DomainPasses) -> str:
+    shown = sorted(passes.curves.items())[:MAX_DOMAINS]
+    ks = sorted({point.k for _, curve in shown for point in curve.points()})
     rows = []
-    for domain, values in list(pass_at.items())[:MAX_DOMAINS]:
-        problems = max(number for _, number in values.values())
-        rows.append([domain or "(none)", f"{problems:,}", *(f"{values[k][0]:.3f}" if k in values else "" for k in ks)])
-    return table(["domain", "problems", *(f"pass@{k}" for k in ks)], rows)
+    for domain, curve in shown:
+        points = {point.k: point for point in curve.points()}
+        cells = [pass_cell(points[k]) if k in points else "" for k in ks]
+        rows.append([domain or "(none)", f"{curve.problems:,}", f"{passes.missing[domain]:,}", *cells])
+    return table(["domain", "problems", "no estimate", *(f"pass@{k}" for k in ks)], rows)
+
+
+def pass_cell(point: Point) -> str:
+    estimate = point.estimate
+    bound = "" if point.exact else "≥ "
+    return f"{bound}{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
 
 
 def histogram(bars: list[tuple[str, int]]) -> str:

@@ -54,14 +54,13 @@ CONTAMINATION = "contamination.jsonl"
 RATE_COLUMNS = [
     "run_id",
     "problem_id",
-    "domain",
     "num_samples",
     "num_verified",
     "pass_rate",
     "pass_rate_low",
     "pass_rate_high",
-    "estimator",
 ]
+"""What a bucket of an `rl` pool needs of a problem."""
 OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_problems", EARLIER: "exported_earlier"}
 
 
@@ -83,8 +82,7 @@ class Summary:
     pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
     """Exported problems of an `rl` pool, by tenth."""
     clusters: dict[str, list[int]] = dataclasses.field(default_factory=dict)
-    pass_at: dict[str, dict[int, tuple[float, int]]] = dataclasses.field(default_factory=dict)
-    """Domain → k → (mean unbiased pass@k, problems with at least k samples)."""
+    passes: card.DomainPasses = dataclasses.field(default_factory=card.DomainPasses)
     seconds: float = 0.0
 
 
@@ -162,15 +160,14 @@ class Exporter:
             items = evaluation.read_items(decontaminate.files)
             number = build_index(items, self._index, decontaminate.ngram, decontaminate.answer_chars)
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
-        passes = card.PassAtK()
         self._rates.mkdir()
+        columns = list(dict.fromkeys([*card.PASS_COLUMNS, *RATE_COLUMNS]))
         with RateFiles(self._rates, self._num_buckets) as rates:
             for source in self._sources:
-                for batch in read_problems(source, RATE_COLUMNS):
-                    passes.add(batch)
+                for batch in read_problems(source, columns):
+                    summary.passes.add(batch)
                     if self._settings.format == "rl":
-                        rates.add(batch)
-        summary.pass_at = passes.by_domain()
+                        rates.add(batch.select(RATE_COLUMNS))
 
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)

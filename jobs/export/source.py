@@ -19,28 +19,38 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
-from workers.records import PROBLEM_SCHEMA, SAMPLE_SCHEMA, SCHEMA_VERSION
+from workers.records import PROBLEM_SCHEMA, SAMPLE_SCHEMA
 
 BATCH_ROWS = 16_384
 """Rows read at a time. Texts of 100 kB make that 1.6 GB, so row groups of long texts are read in smaller steps."""
 
 BATCH_BYTES = 64 << 20
 
-UPGRADES: dict[str, str | int | None] = {
-    "meta": "{}",
-    "split": "",
-    "source": "",
-    "domain": "",
-    "round": 0,
-    "parent_sample_index": None,
-    "mean_logprob": None,
-    "evidence": None,
-    "tier": None,
-    "checker_version": None,
-    "model_revision": "",
-    "code_revision": "",
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Added:
+    """A column that files written before schema version `version` may lack, and the value it is then read as."""
+
+    version: int
+    value: str | int | None
+
+
+UPGRADES = {
+    "meta": Added(1, "{}"),
+    "split": Added(1, ""),
+    "source": Added(1, ""),
+    "domain": Added(1, ""),
+    "round": Added(1, 0),
+    "parent_sample_index": Added(1, None),
+    "mean_logprob": Added(1, None),
+    "evidence": Added(1, None),
+    "tier": Added(1, None),
+    "checker_version": Added(1, None),
+    "model_revision": Added(1, ""),
+    "code_revision": Added(1, ""),
+    "settled_verified": Added(2, None),
+    "settled_first_try": Added(2, None),
 }
-"""Columns that files written before schema version 1 may lack, and the value that they are read as."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,19 +138,22 @@ def split_file(filesystem: pa.fs.FileSystem, path: str, uri: str, pieces: int) -
 
 def check_schema(schema: pa.Schema, wanted: pa.Schema, uri: str) -> None:
     """Raises ConfigError naming the file, the column, what it is and what it should be."""
-    version = (schema.metadata or {}).get(b"proofmill.schema_version", b"0").decode()
-    if not version.isdecimal() or int(version) > SCHEMA_VERSION:
-        raise ConfigError(
-            f"{uri}: written with schema version {version}; this proofmill reads versions up to {SCHEMA_VERSION}"
-        )
-    old = int(version) < SCHEMA_VERSION
+    version, newest = version_of(schema), version_of(wanted)
+    if not version.isdecimal() or int(version) > int(newest):
+        raise ConfigError(f"{uri}: written with schema version {version}; this proofmill reads versions up to {newest}")
     for field in wanted:
         at = schema.get_field_index(field.name)
         if at < 0:
-            if not (old and field.name in UPGRADES):
+            added = UPGRADES.get(field.name)
+            if not added or int(version) >= added.version:
                 raise ConfigError(f"{uri}: no column {field.name!r}; expected one of type {field.type}")
         elif not readable_as(schema.field(at).type, field.type):
             raise ConfigError(f"{uri}: column {field.name!r} has type {schema.field(at).type}, expected {field.type}")
+
+
+def version_of(schema: pa.Schema) -> str:
+    """ "0" for files written before there were versions."""
+    return (schema.metadata or {}).get(b"proofmill.schema_version", b"0").decode()
 
 
 def readable_as(found: pa.DataType, wanted: pa.DataType) -> bool:
@@ -176,7 +189,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, uri: str) -> pa.RecordBatc
     for field in schema:
         at = batch.schema.get_field_index(field.name)
         if at < 0:
-            columns.append(pa.repeat(pa.scalar(UPGRADES[field.name], field.type), batch.num_rows))
+            columns.append(pa.repeat(pa.scalar(UPGRADES[field.name].value, field.type), batch.num_rows))
             continue
         column = batch.column(at)
         try:
@@ -202,5 +215,6 @@ def read_problems(run: RunSource, columns: Sequence[str]) -> Iterator[pa.RecordB
         except pa.ArrowInvalid as error:
             raise ConfigError(f"{run.problems_uri}: not a whole Parquet file: {error}")
         check_schema(parquet.schema_arrow, PROBLEM_SCHEMA, run.problems_uri)
-        for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
+        present = [name for name in columns if name in parquet.schema_arrow.names]
+        for batch in parquet.iter_batches(BATCH_ROWS, columns=present, use_threads=False):
             yield conform(batch, schema, run.problems_uri)

@@ -154,7 +154,7 @@ def render_comparison(c: Comparison) -> str:
     """The page as text."""
     first, second = c.first, c.second
     curves = [("first", first), ("second", second)]
-    lines = [line(colour, colour, s.total.curve()) for colour, s in curves if s.total.estimated]
+    lines = [line(colour, colour, s.total.passes.points()) for colour, s in curves if s.total.estimated]
     shared = min(common_k(first.total), common_k(second.total))
     names = sorted({*first.domains, *second.domains})
     levels = sorted({*first.difficulties, *second.difficulties})
@@ -211,7 +211,7 @@ def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]
         return count / of if of else None
 
     def point(group: Group, at: int) -> float | None:
-        found = group.pass_at(at)
+        found = group.passes.at(at)
         return found.estimate.value if found else None
 
     def per_hour(s: RunStatistics) -> float | None:

@@ -22,8 +22,9 @@ from markupsafe import Markup
 from jobs.report import formats
 from jobs.report.charts import Column, Dot, Line, column_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
-from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, Point, RunStatistics, gather
+from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, RunStatistics, gather
 from workers import estimates
+from workers.pass_curve import Point
 from workers.storage import open_storage
 
 REPORT = "report.html"
@@ -57,7 +58,7 @@ def environment() -> jinja2.Environment:
 def render_report(s: RunStatistics) -> str:
     """The page as text."""
     total = s.total
-    points = total.curve()
+    points = total.passes.points()
     domains = sorted(s.domains.items())
     by_cost = sorted(domains, key=lambda item: item[1].tokens_per_verified or float("inf"))
     reasons = [item for item in s.reasons.most_common() if item[0][1] != "verified"]
@@ -138,7 +139,7 @@ def estimate_note(total: Group) -> str:
             f"No unbiased claim: {left:,} problems were not sampled to their plan's end. The curve shows the other "
             f"{total.estimated:,}, which are no random choice of the set: problems that settle soon tend to be easy."
         )
-    methods = {stopped.method for stopped in total.stops}
+    methods = {stopped.method for stopped in total.passes.stops}
     how = "path counting under each problem's stopping rule" if estimates.PATH_COUNTING in methods else "fixed samples"
     return f"Unbiased ({how}), mean over {total.estimated:,} problems; band: 95 % interval."
 
@@ -152,7 +153,7 @@ def interval_note(total: Group) -> str:
 def common_k(total: Group) -> int:
     """The k of the tables' second pass@k: a power of two within reach, at most 16."""
     k = 1
-    while 2 * k <= min(total.reach, 16):
+    while 2 * k <= min(total.passes.reach, 16):
         k *= 2
     return k
 

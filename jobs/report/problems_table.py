@@ -254,6 +254,8 @@ def _result(first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ende
         "stopping_rule": first["stopping_rule"],
         "settled": settled or ended,
         "settled_at_index": stopped.num_samples - 1 if stopped else None,
+        "settled_verified": stopped.solutions if stopped else None,
+        "settled_first_try": stopped.first_try if stopped else None,
         "pass_rate": estimate.value if estimate else None,
         "pass_rate_low": estimate.low if estimate else None,
         "pass_rate_high": estimate.high if estimate else None,

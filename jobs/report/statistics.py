@@ -20,8 +20,7 @@ import pyarrow.parquet as pq
 
 from jobs.report.problems_table import ProblemResult, iter_problems
 from jobs.report.rows import RunError, read_batches, read_run_json
-from workers import estimates
-from workers.estimates import Estimate, Stopped
+from workers.pass_curve import PassCurve
 from workers.storage import Storage, open_storage
 
 STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
@@ -51,7 +50,7 @@ class Group:
     aborted_tokens: int = 0
     generation_s: float = 0.0
     verify_s: float = 0.0
-    stops: Counter[Stopped] = dataclasses.field(default_factory=Counter)
+    passes: PassCurve = dataclasses.field(default_factory=PassCurve)
 
     def add(self, result: ProblemResult) -> None:
         row = result.row
@@ -67,7 +66,7 @@ class Group:
         self.generation_s += row["generation_s"]
         self.verify_s += row["verify_s"]
         if result.stopped:
-            self.stops[result.stopped] += 1
+            self.passes.add(result.stopped)
 
     @property
     def samples(self) -> int:
@@ -77,7 +76,7 @@ class Group:
     @property
     def estimated(self) -> int:
         """Problems with an unbiased estimate."""
-        return sum(self.stops.values())
+        return self.passes.problems
 
     @property
     def tokens_per_verified(self) -> float | None:
@@ -85,46 +84,9 @@ class Group:
         return self.completion_tokens / verified if verified else None
 
     @property
-    def reach(self) -> int:
-        """The largest k for which every estimated problem allows pass@k."""
-        return min((estimates.reach(stopped.plan) for stopped in self.stops), default=0)
-
-    @property
     def missing(self) -> int:
         """Problems without an unbiased estimate: what is said of the others is then no claim about the set."""
         return self.problems - self.estimated
-
-    @property
-    def span(self) -> int:
-        """The largest number of samples a plan allows."""
-        return max((stopped.plan.num_samples for stopped in self.stops), default=0)
-
-    def pass_at(self, k: int) -> Point | None:
-        """pass@k over the estimated problems."""
-        if not self.stops or k > self.span:
-            return None
-        exact = k <= self.reach
-        rate = estimates.first_pass if k == 1 else lambda stopped: estimates.pass_at_most(stopped, k)
-        estimate = estimates.mean_estimate(self.stops, rate)
-        return Point(k, estimate, exact) if estimate else None
-
-    def curve(self) -> list[Point]:
-        """pass@1, 2, 4, … and the last possible k."""
-        ks = [1]
-        while ks[-1] * 2 <= self.span:
-            ks.append(ks[-1] * 2)
-        if self.span > ks[-1]:
-            ks.append(self.span)
-        return [point for k in ks if (point := self.pass_at(k))]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Point:
-    """pass@k. Not `exact`: some plans give up before k samples, so it is a lower bound."""
-
-    k: int
-    estimate: Estimate
-    exact: bool
 
 
 @dataclasses.dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workers.parts import part_key
 from workers.records import PROBLEM_SCHEMA, SAMPLE_SCHEMA
 
 WORDS = [
@@ -130,9 +131,11 @@ def problem(samples: list[dict[str, Any]], **over: Any) -> dict[str, Any]:
         "solved": counts["verified"] > 0,
         "num_samples": decided,
         "num_aborted": counts[None],
-        "stopping_rule": "{}",
+        "stopping_rule": json.dumps({"policy": "fixed", "estimates": "unbiased", "num_samples": max(decided, 1)}),
         "settled": "exhausted",
-        "settled_at_index": None,
+        "settled_at_index": decided - 1 if decided else None,
+        "settled_verified": counts["verified"] if decided else None,
+        "settled_first_try": counts["verified"] if decided else None,
         "pass_rate": rate,
         "pass_rate_low": None if rate is None else max(0.0, rate - 0.2),
         "pass_rate_high": None if rate is None else min(1.0, rate + 0.2),
@@ -155,7 +158,7 @@ def write_run(
         rows = samples[part::parts]
         pq.write_table(
             pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA),
-            folder / "samples" / f"part-{part}.parquet",
+            folder / part_key("e0001-w00", part),
             row_group_size=50,
         )
     if problems is None:

@@ -14,6 +14,7 @@ from made_up_runs import mixed_samples, sample, write_run
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
 from jobs.export.steps import lean_steps
+from jobs.report.problems_table import write_problems_table
 
 
 def run_export(
@@ -238,6 +239,53 @@ def test_card_and_manifest(tmp_path: Path) -> None:
     assert "status_undecided" in card and "geometry" in card and "pass@1" in card and "█" in card
     manifest = json.loads((tmp_path / "out" / "export.json").read_text())
     assert manifest["rows"] == len(rows) and manifest["funnel"] == dict(summary.funnel)
+
+
+def early_stopped_samples() -> list[dict[str, Any]]:
+    """Stopped at the first verified sample, eight at most; a fourth sample of `a` had been under way."""
+    rule = json.dumps({"policy": "until_verified", "estimates": "unbiased", "num_samples": 8, "num_verified": 1})
+    statuses = {"a": "rrvv", "b": "v", "c": "rrrrrrrr"}
+    return [
+        sample(name, at, stopping_rule=rule, status={"v": "verified", "r": "refuted"}[letter])
+        for name, letters in statuses.items()
+        for at, letter in enumerate(letters)
+    ]
+
+
+def test_card_of_an_early_stopped_run(tmp_path: Path) -> None:
+    samples = early_stopped_samples()
+    run = write_run(tmp_path / "run", samples)
+    write_problems_table(run)
+    export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
+    assert card_pass_rates(tmp_path / "out") == {
+        "problems": "3",
+        "no estimate": "0",
+        1: 0.333,
+        2: 0.333,
+        4: 0.667,
+        8: 0.667,
+    }
+
+
+def test_card_of_a_run_of_the_first_problem_schema(tmp_path: Path) -> None:
+    """The plain counts serve, except where samples above the stop are among them."""
+    run = write_run(tmp_path / "run", early_stopped_samples())
+    write_problems_table(run)
+    path = tmp_path / "run" / "problems.parquet"
+    old = pq.read_table(path).drop(["settled_verified", "settled_first_try"])
+    pq.write_table(old.replace_schema_metadata({"proofmill.schema_version": "1"}), path)
+    export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
+    assert card_pass_rates(tmp_path / "out") == {"problems": "2", "no estimate": "1", 1: 0.5, 2: 0.5, 4: 0.5, 8: 0.5}
+
+
+def card_pass_rates(out: Path) -> dict[Any, Any]:
+    """The card's pass@k table of its one domain."""
+    section = (out / "README.md").read_text().split("## pass@k")[1].split("##")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    heads, cells = ([cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], lines[2]))
+    assert len(lines) == 3
+    rates = {int(head[5:]): float(cell.split(" (")[0]) for head, cell in zip(heads, cells, strict=True) if "@" in head}
+    return {head: cell for head, cell in zip(heads, cells, strict=True) if head in ("problems", "no estimate")} | rates
 
 
 def test_card_names_every_gate_and_the_licence_of_each_source(tmp_path: Path) -> None:

@@ -63,6 +63,27 @@ def test_evidence_of_a_failure_points_into_the_text(lean: LeanChecker) -> None:
     assert goals["goals"] == ["⊢ q"]
 
 
+def test_a_warm_checker_starts_nothing_for_its_first_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    checker = LeanChecker(num_spares=0)
+    checker.warm()
+    monkeypatch.setattr("verifiers.lean.engine.Pool._spawn", lambda pool: pytest.fail("a process was started"))
+    assert checker.verify(problem("theorem t : 1 = 1"), "by rfl").status is Status.VERIFIED
+    checker.warm()
+    checker.close()
+
+
+def test_warming_leaves_it_to_the_first_check_to_say_why_lean_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr("verifiers.lean.engine.LeanProcess", broken)
+    checker = LeanChecker()
+    checker.warm()
+    verdict = checker.verify(problem("theorem t : 1 = 1"), "by rfl")
+    assert verdict.status is Status.ERROR and "no room" in str(verdict.evidence)
+    checker.close()
+
+
 def test_mathlib_needs_a_native_project() -> None:
     checker = LeanChecker()  # starts nothing for this
     verdict = checker.verify(problem(header="import Mathlib\nopen Nat"), "by norm_num")

@@ -120,7 +120,7 @@ def test_the_figures_are_those_of_the_rows(tmp_path: Path) -> None:
     assert sum(checker.samples for checker in statistics.checkers.values()) == total.samples
     assert sum(int(histogram.sum()) for histogram in statistics.lengths.values()) == total.samples
     assert sum(statistics.reasons.values()) == total.samples
-    point = total.pass_at(1)
+    point = total.passes.at(1)
     assert point and percent(point.estimate.value) in shown.text
     assert f"{total.solved:,} of 150" in shown.text
     assert f"{total.tokens_per_verified:,.0f}" in shown.text
@@ -156,7 +156,7 @@ def test_a_problem_given_up_early_makes_the_curve_a_lower_bound(tmp_path: Path) 
     rows = [sample_row("hard", index, "refuted", hopeless) for index in range(3)]
     rows += [sample_row("easy", 0, "verified", rule)]
     statistics = gather(write_run(str(tmp_path), rows))
-    assert [(point.k, point.exact) for point in statistics.total.curve()] == [
+    assert [(point.k, point.exact) for point in statistics.total.passes.points()] == [
         (1, True),
         (2, True),
         (4, False),

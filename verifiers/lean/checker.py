@@ -15,6 +15,7 @@ threads.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import threading
@@ -107,6 +108,12 @@ class LeanChecker:
             raise ProjectError("verify.lean.native is set and verify.lean.project is not: give the project's folder")
 
     # The Checker protocol
+
+    def warm(self) -> None:
+        """Starts Lean on its core library. Does nothing beside a project, whose problems may never ask for it."""
+        if self._project is None:
+            with contextlib.suppress(SetupError, EngineError):
+                self._pool(()).warm()
 
     def check_problem(self, problem: Problem) -> str | None:
         reference = read_reference(dict(problem.reference))

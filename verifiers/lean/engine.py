@@ -175,6 +175,14 @@ class Pool:
         with self._changed:
             self._want(max(self._num_spares, 1))
 
+    def warm(self) -> None:
+        """Waits for the first elaborator and the auditor to start, which the first check would wait for otherwise.
+        Returns early where they do not start: that check will say why."""
+        with self._changed:
+            while not (self._closed or self._auditor or self._failures >= _SPAWN_ATTEMPTS or len(self._fresh) > 1):
+                self._want(2)
+                self._changed.wait()
+
     # Work
 
     def state(self, reference: Reference) -> Stated:
