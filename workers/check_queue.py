@@ -1,7 +1,8 @@
 """Finished rows that wait for a verifier: which kind comes next, and what goes alone.
 
-Promises: a row leaves once for each time it was added, and only while it still waits; a row suspected of killing its
-verifier is handed out alone, to an idle one.
+Promises: a row leaves once for each time it was added, and only while it still waits; kinds that wait share the
+verifiers' time equally, so slow checks neither hold up fast ones nor starve; a row suspected of killing its verifier is
+handed out alone, to an idle one.
 Does not: know verifiers or keep rows that are being checked (workers.ledger does).
 """
 
@@ -23,38 +24,43 @@ class CheckQueue:
         """By kind; without empty queues."""
         self._suspects: collections.deque[Flight] = collections.deque()
         self._seconds: dict[str, float] = {}
+        self._served: dict[str, float] = {}
+        """Seconds of work handed out by kind. A kind that begins to wait again starts level with the others."""
+        self._level = 0.0
 
     def add(self, flight: Flight) -> None:
         """`flight` has to be in stage FINISHED."""
         if flight.suspect:
             self._suspects.append(flight)
         else:
-            self._waiting.setdefault(flight.problem.entry.kind, collections.deque()).append(flight)
+            kind = flight.problem.entry.kind
+            if kind not in self._waiting:
+                self._waiting[kind] = collections.deque()
+                self._served[kind] = max(self._served.get(kind, 0.0), self._level)
+            self._waiting[kind].append(flight)
 
-    def take(self, room: int, idle: bool) -> list[Flight]:
-        """Up to `room` rows, or a single suspect for a verifier that is idle."""
+    def take(self, at_least: int, at_most: int, seconds: float, idle: bool) -> list[Flight]:
+        """Rows worth about `seconds` of work, between `at_least` and `at_most` of them where so many wait; or a single
+        suspect for a verifier that is idle."""
         while idle and self._suspects:
             flight = self._suspects.popleft()
             if flight.stage is Stage.FINISHED:
                 return [flight]
         chosen: list[Flight] = []
-        given: collections.Counter[str] = collections.Counter()
-        while len(chosen) < room and self._waiting:
-            kind = self._next_kind(given)
+        while self._waiting and len(chosen) < at_most and (seconds > 0 or len(chosen) < at_least):
+            # The kind that had least, by time: fair queueing with equal weights (Demers, Keshav and Shenker 1989).
+            kind = min(self._waiting, key=lambda kind: self._served[kind])
             queue = self._waiting[kind]
             flight = queue.popleft()
             if not queue:
                 del self._waiting[kind]
             if flight.stage is Stage.FINISHED:
                 chosen.append(flight)
-                given[kind] += 1
+                cost = self.seconds(kind)
+                seconds -= cost
+                self._level = self._served[kind]
+                self._served[kind] += cost
         return chosen
-
-    def _next_kind(self, given: collections.Counter[str]) -> str:
-        if len(self._waiting) == 1:
-            return next(iter(self._waiting))
-        # Seconds of work waiting per slot given in this round: many fast checks do not starve a few slow ones.
-        return max(self._waiting, key=lambda kind: len(self._waiting[kind]) * self.seconds(kind) / (1 + given[kind]))
 
     def note_seconds(self, kind: str, seconds: float) -> None:
         """A check of this kind took so long."""
@@ -66,13 +72,6 @@ class CheckQueue:
     def backlog_s(self) -> float:
         """Seconds of checking that wait, for one checker working alone."""
         return sum(len(queue) * self.seconds(kind) for kind, queue in self._waiting.items())
-
-    def mean_seconds(self) -> float:
-        """Of a check, over the rows that wait now; over all kinds known where none waits."""
-        waiting = sum(len(queue) for queue in self._waiting.values())
-        if waiting:
-            return self.backlog_s() / waiting
-        return sum(self._seconds.values()) / len(self._seconds) if self._seconds else CHECK_SECONDS_FIRST
 
     def num_waiting(self) -> dict[str, int]:
         """Unchecked rows by kind."""

@@ -44,9 +44,9 @@ class VerifierCrew:
             seat.polled = True
             data, num_rows = await seat.actor.results.remote(items)
             seat.polled = False
-            seat.outstanding -= num_rows
             if not num_rows:
                 continue
+            seat.answered(num_rows)
             report: VerifierReport = unpack(data)
             aborts = state.ledger.checked(seat.worker, report.checked, report.verdicts, time.monotonic())
             self._generators.abort(aborts, report.since)

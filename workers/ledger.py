@@ -276,21 +276,21 @@ class Ledger:
 
     # Checks.
 
-    def next_checks(self, worker: int, room: int, idle: bool, now: float = 0.0) -> list[CheckItem]:
-        """Rows for one verifier, from the kinds with the most work waiting. A suspect goes alone to an idle one."""
+    def next_checks(
+        self, worker: int, at_least: int, at_most: int, seconds: float, idle: bool, now: float = 0.0
+    ) -> tuple[list[CheckItem], float]:
+        """Rows for one verifier and the seconds that checking them will take (see CheckQueue.take)."""
         by_bundle: dict[Bundle, CheckItem] = {}
-        for flight in self.checks.take(room, idle):
+        work_s = 0.0
+        for flight in self.checks.take(at_least, at_most, seconds, idle):
             self._move(flight, Stage.CHECKING, now)
             flight.worker = worker
+            work_s += self.checks.seconds(flight.problem.entry.kind)
             item = by_bundle.get(flight.bundle)
             if item is None:
                 item = by_bundle[flight.bundle] = CheckItem(flight.bundle, [])
             item.rows.append((flight.key, flight.bundle_row))
-        return list(by_bundle.values())
-
-    def mean_check_seconds(self) -> float:
-        """Over the rows that wait now."""
-        return self.checks.mean_seconds()
+        return list(by_bundle.values()), work_s
 
     def backlog_s(self) -> float:
         """Seconds of checking that wait, for one checker working alone."""

@@ -13,12 +13,13 @@ import time
 
 from workers.flight import Stage
 from workers.messages import Lease, Orders, pack
-from workers.run_state import GeneratorSeat, RunState, VerifierSeat
+from workers.run_state import GeneratorSeat, RunState
 from workers.writing import WriterCrew
 
 CHECK_AHEAD_S = 0.25
+"""Seconds of work that each thread of a verifier may hold, so that fast checks do not wait for messages and slow ones
+stay with the coordinator, which can still give them to somebody else."""
 CHECK_AHEAD_ROWS = 512
-CHECK_SECONDS_LEAST = 1e-4
 REPORTS_PER_S = 250
 """Messages to and from all generators together, at most about: one costs the coordinator a millisecond or two."""
 ROUND_MAX_S = 0.25
@@ -114,32 +115,34 @@ class Pump:
     def hand_out_checks(self) -> None:
         """Fills verifiers up, the emptiest first."""
         ledger = self._state.ledger
+        ahead_s = CHECK_AHEAD_S * self._state.settings.verifier.num_threads
         waiting = True
         while waiting:
             waiting = False
             for seat in sorted(self._state.verifiers, key=lambda seat: seat.outstanding):
-                bound = self._check_bound(seat)
-                room = bound - seat.outstanding
-                if not seat.ready or room <= 0 or (seat.polled and room < bound // 2):
+                room_s = ahead_s - seat.outstanding_s
+                room = CHECK_AHEAD_ROWS - seat.outstanding
+                least = seat.capacity - seat.outstanding
+                if not seat.ready or (least <= 0 and min(room, room_s) <= 0):
                     continue
-                # Half a round at a time, so that a few rows spread over all verifiers.
-                share = max(1, room // 2) if len(self._state.verifiers) > 1 else room
-                items = ledger.next_checks(seat.worker, share, idle=not seat.outstanding, now=time.monotonic())
+                # A message of its own only to one that would otherwise run dry.
+                if seat.polled and 2 * least < seat.capacity and (2 * room_s < ahead_s or 2 * room < CHECK_AHEAD_ROWS):
+                    continue
+                if len(self._state.verifiers) > 1:
+                    # Half a round at a time, so that a few rows spread over all verifiers.
+                    least, room, room_s = -(-least // 2), max(1, room // 2), room_s / 2
+                items, seconds = ledger.next_checks(
+                    seat.worker, least, room, room_s, idle=not seat.outstanding, now=time.monotonic()
+                )
                 if not items:
                     continue
                 seat.outstanding += sum(len(item.rows) for item in items)
+                seat.outstanding_s += seconds
                 if seat.polled:
                     seat.actor.add.remote(items)
                 else:
                     seat.items += items
                 waiting = True
-
-    def _check_bound(self, seat: VerifierSeat) -> int:
-        """Rows a verifier may hold: a quarter second of work, so that fast checks do not wait for messages and slow
-        ones stay with the coordinator, which can still give them to somebody else."""
-        seconds = max(CHECK_SECONDS_LEAST, self._state.ledger.mean_check_seconds())
-        rows = int(CHECK_AHEAD_S * self._state.settings.verifier.num_threads / seconds)
-        return max(seat.capacity, min(rows, CHECK_AHEAD_ROWS))
 
     # Parts.
 

@@ -102,9 +102,17 @@ class VerifierSeat(Seat):
         """Forgets the occupant."""
         self.outstanding = 0
         """Rows given and not answered."""
+        self.outstanding_s = 0.0
+        """Seconds of work in them."""
         self.polled = False
         self.items: list[CheckItem] = []
         """To be told with the next `results` call."""
+
+    def answered(self, num_rows: int) -> None:
+        """Of the outstanding rows; each is taken to have been as much work as the others."""
+        left = self.outstanding - num_rows
+        self.outstanding_s *= left / self.outstanding if left > 0 else 0.0
+        self.outstanding = left
 
 
 class WriterSeat(Seat):

@@ -51,7 +51,7 @@ class Bench:
         self.ledger.finished(worker, rows, bundle)
 
     def take_checks(self, worker: int = 50, room: int = 1000, idle: bool = True) -> list[Any]:
-        items = self.ledger.next_checks(worker, room, idle)
+        items, _ = self.ledger.next_checks(worker, 1, room, 1e9, idle)
         return [key for item in items for key, _ in item.rows]
 
     def check(self, keys: list[Any], status: str = "refuted", worker: int = 50) -> list[Any]:
