@@ -13,11 +13,13 @@ setup: $(STAMP)
 
 # Everything is pinned in the lock, so pip resolves nothing (--no-deps). Where the package index has no CPU build of
 # torch, its ordinary build needs the CUDA libraries it names: they are added then.
-$(STAMP): locks/$(ENGINE).txt pyproject.toml
+$(STAMP): locks/$(ENGINE).txt locks/trainers.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps -r locks/$(ENGINE).txt
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	rm -rf $(VENV)/trainers
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/trainers -r locks/trainers.txt
 	touch $@
 
 lint: setup

@@ -1,14 +1,16 @@
-"""Exports held against what each consumer's data preparation reads, where its package can not be installed beside ours.
+"""Exports read by other trainers: by their own loaders where a package can be had, else held against what they read.
 
-The names are those of verl 0.9.1 (`RLHFDataset`, `default_compute_score`), open-instruct of 2026-08
-(`dataset_transformation`, `ground_truth_utils`), NeMo-RL 0.6.0 (`ResponseDataset`, `PreferenceDataset`) and the
-ShareGPT rows of OpenThoughts. All but verl tokenize by the chat template of the model's tokenizer, as done here. With
-verl installed its own loader and scorer read the pool.
+verl 0.9.1 and LLaMA-Factory 0.9.5 (for the ShareGPT rows of OpenThoughts) are installed apart from our own packages
+(locks/trainers.txt). open-instruct and NeMo-RL are on no package index: their names are those of open-instruct of
+2026-08 (`dataset_transformation`, `ground_truth_utils`) and NeMo-RL 0.6.0 (`ResponseDataset`, `PreferenceDataset`).
+Both tokenize by the chat template of the model's tokenizer, as done here.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,25 +100,27 @@ def test_verl(tmp_path: Path, files: str) -> None:
     assert truth == {"inputs": ["1 2\n"], "outputs": ["3\n"]}
 
 
-def test_verl_by_its_own_loader_and_scorer(tmp_path: Path, tokenizer: Any) -> None:
-    pytest.importorskip("verl", reason="verl pins other versions of transformers and tensordict")
-    from omegaconf import OmegaConf
-    from verl.utils.dataset.rl_dataset import RLHFDataset
-    from verl.utils.reward_score import default_compute_score
+def read_by(trainer: str, source: Path, scratch: Path) -> list[dict[str, Any]]:
+    """What foreign_loaders.py prints."""
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("foreign_loaders.py")),
+        trainer,
+        str(source),
+        MODEL,
+        str(scratch),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return list(json.loads(done.stdout.splitlines()[-1]))
 
+
+def test_verl_by_its_own_loader_and_scorer(tmp_path: Path) -> None:
     exported(tmp_path, "rl", "verl", "parquet", one_of_each())
-    options = OmegaConf.create({"cache_dir": str(tmp_path / "verl"), "filter_overlong_prompts": True})
-    data = RLHFDataset(str(tmp_path / "out" / "data" / "train.parquet"), tokenizer, options)
-    assert len(data) == 4
-    for row in data:
-        if row["ability"] in ("math", "choice"):
-            truth = row["reward_model"]["ground_truth"]
-            scores = [
-                default_compute_score(row["data_source"], f"So \\boxed{{{answer}}}.", truth, row["extra_info"])
-                for answer in (truth, truth + "0")
-            ]
-            right, wrong = (score["score"] if isinstance(score, dict) else score for score in scores)
-            assert right == 1.0 and wrong < right
+    rows = read_by("verl", tmp_path / "out" / "data" / "train.parquet", tmp_path / "scratch")
+    assert sorted(row["id"] for row in rows) == ["c", "f", "m", "s"]
+    scored = [row for row in rows if "right" in row]
+    assert len(scored) == 2 and all(row["right"] == 1.0 > row["wrong"] for row in scored)
 
 
 @FILES
@@ -168,8 +172,26 @@ def test_nemo_rl_preference(tmp_path: Path, tokenizer: Any, files: str) -> None:
 
 @FILES
 def test_openthoughts(tmp_path: Path, files: str) -> None:
-    """Rows for LLaMA-Factory's ShareGPT reader: a system text, then user and assistant in turn."""
+    """A system text, then user and assistant in turn."""
     for row in exported(tmp_path, "sft", "openthoughts", files):
         assert isinstance(row["system"], str)
         assert [turn["from"] for turn in row["conversations"]] == ["user", "assistant"]
         assert all(set(turn) == {"from", "value"} and turn["value"] for turn in row["conversations"])
+
+
+@FILES
+def test_openthoughts_by_llama_factorys_own_loader(tmp_path: Path, files: str) -> None:
+    rows = exported(tmp_path, "sft", "openthoughts", files)
+    # What its documentation has one write for a new set of this kind.
+    entry = {
+        "file_name": f"data/train.{files}",
+        "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "system": "system"},
+        "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "user", "assistant_tag": "assistant"},
+    }
+    (tmp_path / "out" / "dataset_info.json").write_text(json.dumps({"ours": entry}))
+    read = read_by("llamafactory", tmp_path / "out", tmp_path / "scratch")
+    for row, seen in zip(rows, read, strict=True):
+        asked, answer = (turn["value"] for turn in row["conversations"])
+        assert asked in seen["input"]
+        assert seen["learnt"].strip() == answer.strip()
