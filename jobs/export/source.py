@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ BATCH_ROWS = 16_384
 """Rows read at a time. Texts of 100 kB make that 1.6 GB, so row groups of long texts are read in smaller steps."""
 
 BATCH_BYTES = 64 << 20
+
+FOOTERS_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,9 +110,10 @@ def find_run(uri: str, pieces: int = 1) -> RunSource:
         raise ConfigError(f"{uri}: samples/ has no .parquet file: the run has no finished sample yet")
     prefix = "s3://" if uri.startswith("s3://") else ""
     groups_per_file = max(1, -(-pieces // len(paths)))
-    files: list[SampleFile] = []
-    for path in paths:
-        files += split_file(filesystem, path, prefix + path, groups_per_file)
+    # A run has thousands of parts, and on object storage each footer is a few round trips.
+    with ThreadPoolExecutor(FOOTERS_AT_ONCE) as threads:
+        split = threads.map(lambda path: split_file(filesystem, path, prefix + path, groups_per_file), paths)
+        files = [file for ranges in split for file in ranges]
     problems = f"{root}/problems.parquet"
     has_problems = filesystem.get_file_info(problems).type == pyarrow.fs.FileType.File
     return RunSource(uri, tuple(files), prefix + problems if has_problems else None)
