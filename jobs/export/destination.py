@@ -159,11 +159,12 @@ class S3Folder:
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def _abort_uploads(self) -> None:
+        """Clears the invisible parts that a killed export left, where the server and our rights allow it."""
         pages = self._client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self._bucket, Prefix=self._prefix + "/"
         )
-        for page in pages:
-            for upload in page.get("Uploads", []):
+        with contextlib.suppress(self._errors.ClientError):
+            for upload in [upload for page in pages for upload in page.get("Uploads", [])]:
                 with contextlib.suppress(self._errors.ClientError):
                     self._client.abort_multipart_upload(
                         Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]

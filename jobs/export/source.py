@@ -126,6 +126,8 @@ def split_file(filesystem: pa.fs.FileSystem, path: str, uri: str, pieces: int) -
             check_schema(metadata.schema.to_arrow_schema(), SAMPLE_SCHEMA, uri)
     except pa.ArrowInvalid as error:
         raise ConfigError(f"{uri}: not a whole Parquet file: {error}")
+    except OSError as error:
+        raise ConfigError(f"{uri}: can not be read: {error}")
     groups = range(metadata.num_row_groups)
     size = max(1, -(-len(groups) // pieces))
     ranges = [tuple(groups[at : at + size]) for at in range(0, len(groups), size)]
