@@ -84,7 +84,7 @@ class Comparison:
 def compare_runs(first_uri: str, second_uri: str, out: str = "") -> str:
     """Writes `compare.html` to the folder `out` (the second run's, if empty) and returns its URI."""
     storage = open_storage(out or second_uri)
-    storage.replace(COMPARISON, render_comparison(compare(first_uri, second_uri)).encode())
+    storage.replace(COMPARISON, render_comparison(compare(first_uri, second_uri)).encode(errors="replace"))
     return f"{storage.uri.rstrip('/')}/{COMPARISON}"
 
 

@@ -43,7 +43,7 @@ def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
     table = ProblemsTable(storage)
     statistics = gather(run_uri, ended, on_problem=table.add)
     table.write()
-    storage.replace(REPORT, render_report(statistics).encode())
+    storage.replace(REPORT, render_report(statistics).encode(errors="replace"))
     return f"{storage.uri.rstrip('/')}/{REPORT}", statistics
 
 

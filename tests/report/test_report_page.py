@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import jinja2
@@ -20,6 +20,7 @@ import pytest
 from made_up_run import made_up_run, sample_row, write_run
 
 from jobs.cli import main
+from jobs.config import SolveConfig
 from jobs.report import page
 from jobs.report.compare import compare, compare_runs, render_comparison
 from jobs.report.formats import excerpt, percent, short
@@ -28,6 +29,8 @@ from jobs.report.problems_table import write_problems_table
 from jobs.report.rows import RunError
 from jobs.report.statistics import REST, gather
 from jobs.run_record import with_earlier_starts
+from jobs.solve import Outcome, finish
+from workers.storage import open_storage
 
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
 ATTACK = "</pre></style><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7919 * 7907 }}\"' onload='alert(3)"
@@ -201,6 +204,11 @@ def test_the_price_of_a_resumed_run_is_that_of_all_its_starts_or_none(tmp_path: 
     assert (both["usd"], both["gpu_s"], both["saved_tokens"], both["starts"]) == (3.0, 200.0, 140, 2)
     assert both["retries"] == [{"what": "sample", "why": "replica died", "count": 5}]
     assert "$1.50" in text("both", both), "3 dollars for 2 verified samples"
+    # `finish` is what puts a start's summary into the record.
+    record: dict[str, Any] = {}
+    for summary in (first, second):
+        finish(cast(SolveConfig, None), open_storage(str(tmp_path)), record, Outcome(summary, interrupted="^C"), "")
+    assert record["summary"]["usd"] == 3.0
     # The first start was killed: its time is in no account, its samples are in the run.
     killed = text("killed", with_earlier_starts(second, None))
     assert "$" not in killed and "GPU-hour" not in killed and "Only 1 of the run's 2 starts" in killed
@@ -273,6 +281,12 @@ def test_many_domains_are_drawn_in_part_and_sorted_as_people_do(tmp_path: Path) 
     other = write_run(str(tmp_path / "other"), [sample_row("q", n, "verified", FIXED, domain=pooled) for n in (0, 1)])
     compared = Page(render_comparison(compare(statistics.uri, other))).text
     assert "not told apart" in compared, "the first run has this domain, in the pool of the rest"
+
+
+def test_half_a_surrogate_in_run_json_does_not_stop_the_report(tmp_path: Path) -> None:
+    rows = [sample_row("p", index, "verified", FIXED) for index in range(2)]
+    report, _ = write_report(write_run(str(tmp_path), rows, {"code_revision": "\ud800"}))
+    assert "code revision" in Path(report).read_text()
 
 
 def test_figures_are_short_at_every_size() -> None:
