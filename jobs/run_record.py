@@ -83,13 +83,13 @@ def with_earlier_starts(summary: dict[str, Json], earlier: dict[str, Json] | Non
     if not earlier:
         return {**summary, "starts": 1}
     retries: dict[tuple[str, str], int] = {}
-    for row in [*earlier["retries"], *summary["retries"]]:
+    for row in [*earlier.get("retries", []), *summary["retries"]]:
         retries[row["what"], row["why"]] = retries.get((row["what"], row["why"]), 0) + row["count"]
     return {
         **summary,
-        **{name: earlier[name] + summary[name] for name in SPENT},
+        **{name: earlier.get(name, 0) + summary[name] for name in SPENT},
         "retries": [{"what": what, "why": why, "count": count} for (what, why), count in retries.items()],
-        "restarts": [*earlier["restarts"], *summary["restarts"]],
+        "restarts": [*earlier.get("restarts", []), *summary["restarts"]],
         "starts": earlier.get("starts", 1) + 1,
     }
 
