@@ -85,7 +85,7 @@ def pass_curve(lines: Sequence[Line]) -> Markup:
 
 
 def occupancy_chart(points: Sequence[tuple[float, float, float]]) -> Markup:
-    """Running samples over time (seconds, running, capacity), thinned to what a screen can show."""
+    """Samples in engines over time (seconds, running, capacity), thinned to what a screen can show."""
     if len(points) < 2:
         return Markup("")
     step = max(1, len(points) // 400)
@@ -108,7 +108,7 @@ def occupancy_chart(points: Sequence[tuple[float, float, float]]) -> Markup:
     parts.append(f'<polygon class="band first" points="{_points(area)}"/>')
     parts.append(f'<polyline class="curve first thin" points="{_points([(x(t), y(r)) for t, r, _ in points])}"/>')
     parts.append(f'<polyline class="limit" points="{_points([(x(t), y(c)) for t, _, c in points])}"/>')
-    return _svg(parts, "samples running in the engines over time, with their capacity")
+    return _svg(parts, "samples in the engines over time, and how many these run at once")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -214,10 +214,10 @@ def read_occupancy(value: Json) -> list[tuple[float, float, float]]:
 
 
 def mean_occupancy(points: Sequence[tuple[float, float, float]]) -> float | None:
-    """Time-weighted share of the capacity in use."""
+    """Time-weighted share of the capacity in use; an engine may hold more samples than it can run at once."""
     used = offered = 0.0
     for (start, running, capacity), (end, _, _) in pairwise(points):
-        used += running * (end - start)
+        used += min(running, capacity) * (end - start)
         offered += capacity * (end - start)
     return used / offered if offered else None
 

@@ -24,7 +24,7 @@ from jobs.config import SolveConfig
 from jobs.report import page
 from jobs.report.compare import compare, compare_runs, render_comparison
 from jobs.report.formats import excerpt, percent, short
-from jobs.report.page import by_name, length_chart, render_report, write_report
+from jobs.report.page import by_name, length_chart, mean_occupancy, render_report, write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.rows import RunError
 from jobs.report.statistics import REST, gather
@@ -281,6 +281,10 @@ def test_many_domains_are_drawn_in_part_and_sorted_as_people_do(tmp_path: Path) 
     other = write_run(str(tmp_path / "other"), [sample_row("q", n, "verified", FIXED, domain=pooled) for n in (0, 1)])
     compared = Page(render_comparison(compare(statistics.uri, other))).text
     assert "not told apart" in compared, "the first run has this domain, in the pool of the rest"
+
+
+def test_waiting_samples_do_not_make_an_engine_fuller_than_full() -> None:
+    assert mean_occupancy([(0, 300, 256), (10, 128, 256), (20, 0, 256)]) == 0.75
 
 
 def test_half_a_surrogate_in_run_json_does_not_stop_the_report(tmp_path: Path) -> None:
