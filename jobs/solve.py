@@ -32,7 +32,7 @@ from jobs.plan import describe_plan, plan_run
 from jobs.problems.faults import Fault, ProblemFileError
 from jobs.problems.load import ProblemSetSummary, check_problems, stream_problems
 from jobs.progress import Display, open_display
-from jobs.run_record import check_resume, new_record, now, read_record, run_uri, write_record
+from jobs.run_record import check_resume, new_record, now, read_record, run_uri, with_earlier_starts, write_record
 from jobs.settings import coordinator_settings
 from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.types import Json, Kind
@@ -269,7 +269,7 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     from jobs.closing import close_run, print_summary
 
     if outcome.summary is not None:
-        record["summary"] = outcome.summary
+        record["summary"] = with_earlier_starts(outcome.summary, record.get("summary"))
         write_record(storage, record)
     if outcome.error:
         print(f"proofmill: {outcome.error}", file=sys.stderr)

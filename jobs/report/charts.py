@@ -20,6 +20,10 @@ LEFT, RIGHT, TOP, BOTTOM = 42, 12, 12, 44
 
 NOTE_WIDTH = 32
 """Room for `100%` above a column."""
+LABEL_WIDTH = 9
+"""Of a digit below a column, in the larger letters of a phone."""
+MAX_COLUMNS = (WIDTH - LEFT - RIGHT) // NOTE_WIDTH
+"""With more there is no room for their notes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def pass_curve(lines: Sequence[Line]) -> Markup:
             dashed = "" if after.exact else " dashed"
             points = _points([(x(before.x), y(before.y)), (x(after.x), y(after.y))])
             parts.append(f'<polyline class="curve {line.colour}{dashed}" points="{points}"/>')
+        if len(line.dots) == 1:  # a band has no width here
+            parts.append(f'<polyline class="curve thin {line.colour}" points="{_points([*upper, *lower])}"/>')
         for dot in line.dots:
             title = f"pass@{dot.x:g} {'' if dot.exact else '≥ '}{dot.y:.1%} [{dot.low:.1%}, {dot.high:.1%}]"
             label = html.escape(f"{line.name}: {title}" if line.name else title)
@@ -79,7 +85,7 @@ def pass_curve(lines: Sequence[Line]) -> Markup:
 
 
 def occupancy_chart(points: Sequence[tuple[float, float, float]]) -> Markup:
-    """Running samples over time (seconds, running, capacity), thinned to what a screen can show."""
+    """Samples in engines over time (seconds, running, capacity), thinned to what a screen can show."""
     if len(points) < 2:
         return Markup("")
     step = max(1, len(points) // 400)
@@ -94,7 +100,7 @@ def occupancy_chart(points: Sequence[tuple[float, float, float]]) -> Markup:
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - count / top)
 
     unit, size = next((u for u in (("h", 3600), ("min", 60)) if end - start >= 3 * u[1]), ("s", 1))
-    parts = [_grid_line(y(count), f"{count:,.0f}") for count in _ticks(top)]
+    parts = [_grid_line(y(count), _short(count)) for count in _ticks(top)]
     for tick in _ticks((end - start) / size):
         parts.append(_text(x(start + tick * size), HEIGHT - 25, f"{tick:g}", "tick", "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, unit, "axis", "middle"))
@@ -102,7 +108,7 @@ def occupancy_chart(points: Sequence[tuple[float, float, float]]) -> Markup:
     parts.append(f'<polygon class="band first" points="{_points(area)}"/>')
     parts.append(f'<polyline class="curve first thin" points="{_points([(x(t), y(r)) for t, r, _ in points])}"/>')
     parts.append(f'<polyline class="limit" points="{_points([(x(t), y(c)) for t, _, c in points])}"/>')
-    return _svg(parts, "samples running in the engines over time, with their capacity")
+    return _svg(parts, "samples in the engines over time, and how many these run at once")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def column_chart(columns: Sequence[Column], axis: str) -> Markup:
         return TOP + 8 + (HEIGHT - TOP - 8 - BOTTOM) * (1 - count / top)
 
     parts = [_grid_line(y(count), _short(count)) for count in _ticks(top)]
-    every = math.ceil(40 / slot)
+    every = math.ceil(max(8 + LABEL_WIDTH * len(column.label) for column in columns) / slot)
     for number, column in enumerate(columns):
         left = LEFT + slot * number + slot * 0.12
         base = 0

@@ -14,7 +14,8 @@ from workers.storage import StorageError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--run", metavar="URI", dest="run_uri", help="a run's folder: writes its report.html anew")
+    which.add_argument("folder", nargs="?", metavar="RUN", help="a run's folder: writes its report.html anew")
+    which.add_argument("--run", metavar="URI", dest="run_uri", help="the same")
     which.add_argument("--compare", nargs=2, metavar=("RUN_A", "RUN_B"), help="two runs: writes compare.html")
     parser.add_argument("--out", metavar="URI", default="", help="folder for compare.html (default: that of RUN_B)")
 
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
             first, second = args.compare
             print(compare_runs(first, second, args.out))
         else:
-            print(write_report(args.run_uri)[0])
+            print(write_report(args.run_uri or args.folder)[0])
     except (RunError, StorageError) as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return 2

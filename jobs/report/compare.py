@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,8 @@ from jobs.report import formats
 from jobs.report.charts import pass_curve
 from jobs.report.page import common_k, environment, estimate_note, headline, length_chart, line, saved_tokens
 from jobs.report.problems_table import iter_problems
-from jobs.report.statistics import STATUSES, Group, RunStatistics, gather
+from jobs.report.rows import open_part
+from jobs.report.statistics import REST, STATUSES, Group, RunStatistics, gather, name_order
 from workers import estimates
 from workers.estimates import Estimate
 from workers.parts import list_parts
@@ -75,11 +76,15 @@ class Comparison:
     def significant(self) -> bool:
         return self.difference is not None and not self.difference.low <= 0 <= self.difference.high
 
+    @property
+    def same_problems(self) -> bool:
+        return self.common == self.first.total.problems == self.second.total.problems
+
 
 def compare_runs(first_uri: str, second_uri: str, out: str = "") -> str:
     """Writes `compare.html` to the folder `out` (the second run's, if empty) and returns its URI."""
     storage = open_storage(out or second_uri)
-    storage.replace(COMPARISON, render_comparison(compare(first_uri, second_uri)).encode())
+    storage.replace(COMPARISON, render_comparison(compare(first_uri, second_uri)).encode(errors="replace"))
     return f"{storage.uri.rstrip('/')}/{COMPARISON}"
 
 
@@ -127,23 +132,26 @@ def _list(listed: list[OneSided], problem: OneSided) -> None:
 
 
 def _paired(number: float, total: float, squares: float) -> Estimate | None:
-    """Student's interval of a mean of differences."""
+    """Student's interval of a mean of differences. Where all are equal, a few of them would leave it no width: then it
+    allows for the share of unlike problems that so many equal ones can not exclude."""
     if number < 2:
         return None
     mean = total / number
     variance = max(0.0, (squares - number * mean * mean) / (number - 1))
+    if variance < 1e-12:
+        alike, _ = estimates.clopper_pearson(number, number)
+        return Estimate(mean, alike * mean - (1 - alike), alike * mean + (1 - alike))
     half = float(t.isf((1 - estimates.CONFIDENCE) / 2, number - 1)) * math.sqrt(variance / number)
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate(mean, max(-1.0, mean - half), min(1.0, mean + half))
 
 
 def _read_prompts(storage: Storage, listed: Sequence[OneSided]) -> None:
     wanted = {problem.problem_id: problem for problem in listed}
-    system, root = storage.arrow()
     for name in list_parts(storage) if wanted else []:
         missing = [problem_id for problem_id, problem in wanted.items() if not problem.prompt]
         if not missing:
             return
-        with system.open_input_file(f"{root}/{name.key}") as source:
+        with open_part(storage, name.key) as source:
             chosen = pc.field("problem_id").isin(missing)
             table = pq.read_table(source, columns=["problem_id", "prompt"], filters=chosen)
         for row in table.to_pylist():
@@ -153,37 +161,47 @@ def _read_prompts(storage: Storage, listed: Sequence[OneSided]) -> None:
 def render_comparison(c: Comparison) -> str:
     """The page as text."""
     first, second = c.first, c.second
+    pools = [(colour, s, (REST, "") in s.checkers) for colour, s in (("first", first), ("second", second))]
     curves = [("first", first), ("second", second)]
     lines = [line(colour, colour, s.total.passes.points()) for colour, s in curves if s.total.estimated]
     shared = min(common_k(first.total), common_k(second.total))
-    names = sorted({*first.domains, *second.domains})
-    levels = sorted({*first.difficulties, *second.difficulties})
     return (
         environment()
         .get_template("compare.html")
         .render(
             c=c,
             runs=[
-                ("first", first, headline(first), estimate_note(first.total)),
-                ("second", second, headline(second), estimate_note(second.total)),
+                ("first", first, headline(first), estimate_note(first)),
+                ("second", second, headline(second), estimate_note(second)),
             ],
             curve=pass_curve(lines) if lines else Markup(""),
             common_k=shared,
-            figures=figures(first, second, shared),
-            domains=[(name, first.domains.get(name), second.domains.get(name)) for name in names],
-            difficulties=[(level, first.difficulties.get(level), second.difficulties.get(level)) for level in levels],
+            figures=figures(c, shared),
+            domains=_pairs(first.domains, second.domains),
+            difficulties=_pairs(first.difficulties, second.difficulties),
             reasons=reasons(first, second),
             lengths=[
-                (colour, length_chart(s.lengths), [name for name in STATUSES if name in s.lengths])
-                for colour, s in curves
+                (colour, length_chart(s.lengths, other.lengths), [name for name in STATUSES if name in s.lengths])
+                for (colour, s), (_, other) in zip(curves, reversed(curves), strict=True)
             ],
             checkers=[
-                (name, version, [(colour, s.checkers.get((name, version))) for colour, s in curves])
+                (name, version, [(colour, s.checkers.get((name, version)), pooled) for colour, s, pooled in pools])
                 for name, version in sorted({*first.checkers, *second.checkers})
             ],
             confidence=formats.percent(estimates.CONFIDENCE, 0),
         )
     )
+
+
+def _pairs(
+    first: Mapping[str, Group], second: Mapping[str, Group]
+) -> list[tuple[str, list[tuple[str, Group | None, bool]]]]:
+    """By name, each run's group and whether one that is not there may be in the pool of the rest."""
+    both = (("first", first), ("second", second))
+    return [
+        (name, [(colour, groups.get(name), REST in groups) for colour, groups in both])
+        for name in sorted({*first, *second}, key=name_order)
+    ]
 
 
 class Figure(NamedTuple):
@@ -196,14 +214,16 @@ class Figure(NamedTuple):
     better: str
 
 
-def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]:
-    """Headline figures side by side."""
+def figures(c: Comparison, k: int) -> list[Figure]:
+    """Headline figures side by side. What tokens, time and money bought is called better or worse where both runs had
+    the same problems; rates differ by chance too, and are not."""
+    first, second = c.first, c.second
 
     def row(label: str, show: Any, a: float | None, b: float | None, up: bool | None) -> Figure:
         change, better = "", ""
         if a and b is not None:
             change = f"{(b - a) / a:+.0%}"
-            if up is not None and round(b / a, 3) != 1:
+            if up is not None and c.same_problems and round(b / a, 3) != 1:
                 better = "better" if (b > a) == up else "worse"
         return Figure(label, show(a), show(b), change, better)
 
@@ -216,7 +236,9 @@ def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]
 
     def per_hour(s: RunStatistics) -> float | None:
         gpu_s = s.summary.get("gpu_s")
-        return ratio(s.total.statuses["verified"] * 3600, gpu_s) if isinstance(gpu_s, int | float) else None
+        if not s.is_accounted or not isinstance(gpu_s, int | float):
+            return None
+        return ratio(s.total.statuses["verified"] * 3600, gpu_s)
 
     def per_dollar(s: RunStatistics) -> float | None:
         usd = s.price()
@@ -225,9 +247,9 @@ def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]
     a, b = first.total, second.total
     rows = [
         row("problems", formats.number, a.problems, b.problems, None),
-        row("problems solved", formats.percent, a.solved / a.problems, b.solved / b.problems, True),
-        row("pass@1", formats.percent, point(a, 1), point(b, 1), True),
-        row(f"pass@{k}", formats.percent, point(a, k), point(b, k), True) if k > 1 else None,
+        row("problems solved", formats.percent, a.solved / a.problems, b.solved / b.problems, None),
+        row("pass@1", formats.percent, point(a, 1), point(b, 1), None),
+        row(f"pass@{k}", formats.percent, point(a, k), point(b, k), None) if k > 1 else None,
         row("verified solutions", formats.number, a.statuses["verified"], b.statuses["verified"], None),
         row("samples", formats.number, a.samples, b.samples, None),
         row("generated tokens", formats.short, a.completion_tokens, b.completion_tokens, None),
@@ -239,7 +261,7 @@ def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]
             ratio(b.completion_tokens, b.solved),
             False,
         ),
-        row("tokens saved by stopping early", formats.short, saved_tokens(first), saved_tokens(second), None),
+        row("tokens saved by aborts (estimate)", formats.short, saved_tokens(first), saved_tokens(second), None),
         row("verified solutions per GPU-hour", formats.number, per_hour(first), per_hour(second), True),
         row("cost per verified solution", formats.dollars, per_dollar(first), per_dollar(second), False),
         row(
@@ -247,14 +269,14 @@ def figures(first: RunStatistics, second: RunStatistics, k: int) -> list[Figure]
             formats.percent,
             ratio(a.statuses["malformed"], a.samples),
             ratio(b.statuses["malformed"], b.samples),
-            False,
+            None,
         ),
         row(
             "undecided and errors",
             formats.percent,
             ratio(a.statuses["undecided"] + a.statuses["error"], a.samples),
             ratio(b.statuses["undecided"] + b.statuses["error"], b.samples),
-            False,
+            None,
         ),
     ]
     return [each for each in rows if each and (each.first, each.second) != (formats.DASH, formats.DASH)]
@@ -265,5 +287,5 @@ def reasons(first: RunStatistics, second: RunStatistics) -> list[tuple[tuple[str
     sizes = max(1, first.total.samples), max(1, second.total.samples)
     keys: Iterable[tuple[str, str, str]] = {*first.reasons, *second.reasons}
     shares = [(key, first.reasons[key] / sizes[0], second.reasons[key] / sizes[1]) for key in keys]
-    shares = [row for row in shares if row[0][1] != "verified"]
+    shares = [row for row in shares if row[0][1] != "verified" and row[1] != row[2]]
     return sorted(shares, key=lambda row: (-abs(row[2] - row[1]), row[0]))[:MAX_REASONS]

@@ -13,20 +13,20 @@ def number(value: float | None) -> str:
 
 def short(value: float | None) -> str:
     """
-    >>> short(1234567), short(950)
-    ('1.23 M', '950')
+    >>> short(1234567), short(950), short(999_700)
+    ('1.23 M', '950', '1 M')
     """
     if value is None:
         return DASH
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
-            size = 1e3 if unit == "k" else size
+    for least, size, unit in ((999.5e9, 1e12, "T"), (999.5e6, 1e9, "G"), (999.5e3, 1e6, "M"), (1e4, 1e3, "k")):
+        if value >= least:
             return f"{value / size:.3g} {unit}"
     return f"{value:,.0f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    return DASH if value is None else f"{100 * value:.{digits}f} %"
+    """With a space that does not break, so that no line begins with the sign."""
+    return DASH if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def dollars(value: float | None) -> str:
@@ -58,6 +58,15 @@ def significant(value: float) -> str:
     ('0.042', '6', '123')
     """
     return f"{value:.2g}" if value < 99.5 else f"{value:,.0f}"
+
+
+def clipped(text: str, limit: int) -> str:
+    """The beginning of a long text.
+
+    >>> clipped("time limit", 20), clipped("time limit", 5)
+    ('time limit', 'time…')
+    """
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def excerpt(text: str, limit: int = EXCERPT_CHARS) -> str:

@@ -20,16 +20,17 @@ import numpy as np
 from markupsafe import Markup
 
 from jobs.report import formats
-from jobs.report.charts import Column, Dot, Line, column_chart, occupancy_chart, pass_curve
+from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
-from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, RunStatistics, gather
+from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, RunStatistics, gather, name_order
 from workers import estimates
 from workers.pass_curve import Point
 from workers.storage import open_storage
 
 REPORT = "report.html"
 MAX_REASONS = 12
-MAX_COLUMNS = 14
+MAX_BARS = 16
+"""Domains drawn as bars; the table holds them all."""
 MAX_POINTS = 100_000
 
 Json = Any
@@ -42,7 +43,7 @@ def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
     table = ProblemsTable(storage)
     statistics = gather(run_uri, ended, on_problem=table.add)
     table.write()
-    storage.replace(REPORT, render_report(statistics).encode())
+    storage.replace(REPORT, render_report(statistics).encode(errors="replace"))
     return f"{storage.uri.rstrip('/')}/{REPORT}", statistics
 
 
@@ -50,7 +51,8 @@ def environment() -> jinja2.Environment:
     """The templates with their filters."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     result = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    for filter_ in (formats.number, formats.short, formats.percent, formats.dollars, formats.seconds, formats.excerpt):
+    shown = (formats.number, formats.short, formats.percent, formats.dollars, formats.seconds)
+    for filter_ in (*shown, formats.clipped, formats.excerpt):
         result.filters[filter_.__name__] = filter_
     return result
 
@@ -59,8 +61,9 @@ def render_report(s: RunStatistics) -> str:
     """The page as text."""
     total = s.total
     points = total.passes.points()
-    domains = sorted(s.domains.items())
-    by_cost = sorted(domains, key=lambda item: item[1].tokens_per_verified or float("inf"))
+    domains = by_name(s.domains)
+    drawn = by_name(dict(sorted(domains, key=lambda item: -item[1].problems)[:MAX_BARS]))
+    by_cost = sorted(drawn, key=lambda item: item[1].tokens_per_verified or float("inf"))
     reasons = [item for item in s.reasons.most_common() if item[0][1] != "verified"]
     usd, verified = s.price(), total.statuses["verified"]
     occupancy = read_occupancy(s.summary.get("occupancy"))
@@ -78,25 +81,28 @@ def render_report(s: RunStatistics) -> str:
             verified=verified,
             curve=pass_curve([line("", "first", points)]) if points else Markup(""),
             has_bounds=any(not point.exact for point in points),
-            estimate_note=estimate_note(total),
+            estimate_note=estimate_note(s),
             interval_note=interval_note(total),
             domains=domains,
+            drawn_domains=drawn,
             domains_by_cost=by_cost,
-            worst_tokens=max((group.tokens_per_verified or 0 for _, group in domains), default=0) or 1,
-            difficulties=sorted(s.difficulties.items()),
+            worst_tokens=max((group.tokens_per_verified or 0 for _, group in drawn), default=0) or 1,
+            difficulties=by_name(s.difficulties),
+            num_unlabelled=total.problems - sum(group.problems for group in s.difficulties.values()),
             common_k=common_k(total),
             shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],
             lengths=length_chart(s.lengths),
             length_statuses=[status for status in STATUSES if status in s.lengths],
-            truncated=s.finish_reasons["length"] / max(1, total.samples),
-            unparsed=total.statuses["malformed"] / max(1, total.samples),
+            truncated=s.finish_reasons["length"] / total.samples if total.samples else None,
+            unparsed=total.statuses["malformed"] / total.samples if total.samples else None,
             reasons=reasons[:MAX_REASONS],
             hidden_reasons=max(0, len(reasons) - MAX_REASONS),
             checkers=sorted(s.checkers.items()),
             positions=[
                 (letter, position, *estimates.clopper_pearson(position.verified, position.samples))
-                for letter, position in sorted(s.positions.items())
                 if position.samples
+                else (letter, position, None, None)
+                for letter, position in sorted(s.positions.items())
             ],
             occupancy=occupancy_chart(occupancy) if len(occupancy) > 1 else Markup(""),
             mean_occupancy=mean_occupancy(occupancy),
@@ -110,13 +116,17 @@ def render_report(s: RunStatistics) -> str:
     )
 
 
+def by_name(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
+    return sorted(groups.items(), key=lambda item: name_order(item[0]))
+
+
 def line(name: str, colour: str, points: Sequence[Point]) -> Line:
     dots = [Dot(p.k, p.estimate.value, p.estimate.low, p.estimate.high, p.exact) for p in points]
     return Line(name, colour, dots)
 
 
 def headline(s: RunStatistics) -> str:
-    """Model, policy and time in a line."""
+    """Model, policy, time and what is missing in a line."""
     config = s.run.get("config") if isinstance(s.run.get("config"), dict) else {}
     sampling = section(config, "sampling")
     parts = [str(section(config, "model").get("path", "")), str(sampling.get("policy", "")).replace("_", " ")]
@@ -124,11 +134,19 @@ def headline(s: RunStatistics) -> str:
         parts.append(f"up to {sampling['num_samples']} samples a problem")
     if isinstance(wall := s.summary.get("wall_s"), int | float):
         parts.append(formats.seconds(wall))
+    if s.run.get("starts") and not s.summary.get("complete"):
+        stopped = s.summary.get("stopped")
+        parts.append(f"stopped early: {stopped}" if stopped else "in progress or cut off")
     return " · ".join(part for part in parts if part)
 
 
-def estimate_note(total: Group) -> str:
+def estimate_note(s: RunStatistics) -> str:
     """What the curve rests on, and what it does not cover."""
+    unstarted = f" {counted(s.num_unstarted)} never started; nothing is said of them." if s.num_unstarted else ""
+    return _estimate_note(s.total) + unstarted
+
+
+def _estimate_note(total: Group) -> str:
     if not total.estimated:
         return (
             "No unbiased estimate: samples were aborted whatever their index (estimates = fast), "
@@ -136,7 +154,7 @@ def estimate_note(total: Group) -> str:
         )
     if left := total.missing:
         return (
-            f"No unbiased claim: {left:,} problems were not sampled to their plan's end. The curve shows the other "
+            f"No unbiased claim: {counted(left)} not sampled to the plan's end. The curve shows the other "
             f"{total.estimated:,}, which are no random choice of the set: problems that settle soon tend to be easy."
         )
     methods = {stopped.method for stopped in total.passes.stops}
@@ -144,7 +162,13 @@ def estimate_note(total: Group) -> str:
     return f"Unbiased ({how}), mean over {total.estimated:,} problems; band: 95 % interval."
 
 
+def counted(problems: int) -> str:
+    return f"{problems:,} problem was" if problems == 1 else f"{problems:,} problems were"
+
+
 def interval_note(total: Group) -> str:
+    if not total.estimated:
+        return "No problem has an unbiased estimate of pass@k."
     if total.estimated < total.problems:
         return "pass@k over the problems sampled to their plan's end only, without a claim for the others."
     return "pass@k without bias under early stopping, with 95 % intervals over problems."
@@ -158,17 +182,21 @@ def common_k(total: Group) -> int:
     return k
 
 
-def length_chart(lengths: Mapping[str, np.ndarray]) -> Markup:
-    """Samples by tokens, in octaves or half octaves, whichever fits the page."""
+def length_chart(lengths: Mapping[str, np.ndarray], beside: Mapping[str, np.ndarray] | None = None) -> Markup:
+    """Samples by tokens, in half octaves, octaves or pairs of them, whichever leaves room above the columns. A chart to
+    be read `beside` another has the columns of both."""
     if not lengths:
         return Markup("")
-    together = np.sum(list(lengths.values()), axis=0)
+    together = np.sum([*lengths.values(), *(beside or {}).values()], axis=0)
     used = np.flatnonzero(together)
     first, last = int(used[0]), int(used[-1])
-    step = 1 if last - first < MAX_COLUMNS else 2
+    # Bin 1 begins at LENGTH_EDGES[0], so wider columns begin at powers of two.
+    layouts = [range(first - (first - 1) % step, last + 1, step) for step in (1, 2, 4)]
+    starts = next(layout for layout in layouts if len(layout) <= MAX_COLUMNS)
     columns = []
-    for start in range(first - first % step, last + 1, step):
-        stack = [(status, int(lengths[status][start : start + step].sum())) for status in STATUSES if status in lengths]
+    for begin in starts:
+        start, end = max(0, begin), begin + starts.step
+        stack = [(status, int(lengths[status][start:end].sum())) for status in STATUSES if status in lengths]
         total = sum(count for _, count in stack)
         verified = dict(stack).get("verified", 0)
         edge = int(LENGTH_EDGES[start - 1]) if start else 0
@@ -186,10 +214,10 @@ def read_occupancy(value: Json) -> list[tuple[float, float, float]]:
 
 
 def mean_occupancy(points: Sequence[tuple[float, float, float]]) -> float | None:
-    """Time-weighted share of the capacity in use."""
+    """Time-weighted share of the capacity in use; an engine may hold more samples than it can run at once."""
     used = offered = 0.0
     for (start, running, capacity), (end, _, _) in pairwise(points):
-        used += running * (end - start)
+        used += min(running, capacity) * (end - start)
         offered += capacity * (end - start)
     return used / offered if offered else None
 
@@ -216,7 +244,7 @@ def read_restarts(value: Json) -> list[tuple[str, str, int]]:
 
 def saved_tokens(s: RunStatistics) -> float | None:
     value = s.summary.get("saved_tokens")
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    return float(value) if s.is_accounted and isinstance(value, int | float) and value > 0 else None
 
 
 def costs(s: RunStatistics) -> list[tuple[str, str]]:
@@ -229,14 +257,15 @@ def costs(s: RunStatistics) -> list[tuple[str, str]]:
         ("prompt tokens", formats.number(total.prompt_tokens)),
     ]
     if saved := saved_tokens(s):
-        rows.append(("tokens saved by stopping early (estimate)", formats.number(saved)))
+        rows.append(("tokens saved by aborts (estimate)", formats.number(saved)))
     rows.append(
         ("tokens per solved problem", formats.number(total.completion_tokens / total.solved if total.solved else None))
     )
+    some = "" if s.is_accounted else f", {s.accounted_starts} of {s.all_starts} starts"
     for key, label in (("gpu_s", "GPU time"), ("cpu_s", "CPU time"), ("wall_s", "wall-clock time")):
         if isinstance(value := summary.get(key), int | float) and value:
-            rows.append((label, formats.seconds(value)))
-            if verified and (key == "gpu_s" or (key == "cpu_s" and not summary.get("gpu_s"))):
+            rows.append((label + some, formats.seconds(value)))
+            if verified and s.is_accounted and (key == "gpu_s" or (key == "cpu_s" and not summary.get("gpu_s"))):
                 unit = label.partition(" ")[0]
                 rows.append((f"verified solutions per {unit}-hour", formats.number(verified * 3600 / value)))
     rows.append(("verification, summed over workers", formats.seconds(total.verify_s)))

@@ -7,6 +7,7 @@ Fails with RunError, whose text is for the user, or with workers.storage.Storage
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,27 +25,34 @@ class RunError(Exception):
     """The run can not be reported on; the text says why and what would help."""
 
 
+@contextlib.contextmanager
+def open_part(storage: Storage, key: str) -> Iterator[Any]:
+    """A part as a file for pyarrow; what it says of one that is gone or broken becomes a RunError."""
+    system, root = storage.arrow()
+    try:
+        with system.open_input_file(f"{root}/{key}") as source:
+            yield source
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"{storage.uri}/{key}: not a readable Parquet file: {error}") from error
+
+
 def read_batches(storage: Storage, columns: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
     """(part key, rows) over all parts; strings that repeat come dictionary-encoded."""
-    system, root = storage.arrow()
     for name in list_parts(storage):
-        with system.open_input_file(f"{root}/{name.key}") as source:
-            try:
-                metadata = pq.read_metadata(source)
-                known = metadata.schema.to_arrow_schema().names
-                missing = [column for column in columns if column not in known]
-                if missing:
-                    raise RunError(
-                        f"{storage.uri}/{name.key}: no column {', '.join(missing)}; "
-                        "the run was written by another version, or the file is not one of its parts"
-                    )
-                repeating = [column for column in columns if column in REPEATING]
-                file = pq.ParquetFile(source, metadata=metadata, read_dictionary=repeating)
-                for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
-                    if batch.num_rows:
-                        yield name.key, batch
-            except pa.ArrowInvalid as error:
-                raise RunError(f"{storage.uri}/{name.key}: not a readable Parquet file: {error}") from error
+        with open_part(storage, name.key) as source:
+            metadata = pq.read_metadata(source)
+            known = metadata.schema.to_arrow_schema().names
+            missing = [column for column in columns if column not in known]
+            if missing:
+                raise RunError(
+                    f"{storage.uri}/{name.key}: no column {', '.join(missing)}; "
+                    "the run was written by another version, or the file is not one of its parts"
+                )
+            repeating = [column for column in columns if column in REPEATING]
+            file = pq.ParquetFile(source, metadata=metadata, read_dictionary=repeating)
+            for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
+                if batch.num_rows:
+                    yield name.key, batch
 
 
 REPEATING = frozenset(
@@ -55,10 +63,9 @@ REPEATING = frozenset(
 
 def num_rows(storage: Storage) -> int:
     """Committed rows, from the parts' footers."""
-    system, root = storage.arrow()
     total = 0
     for name in list_parts(storage):
-        with system.open_input_file(f"{root}/{name.key}") as source:
+        with open_part(storage, name.key) as source:
             total += pq.ParquetFile(source).metadata.num_rows
     return total
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -18,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from jobs.report.formats import clipped
 from jobs.report.problems_table import ProblemResult, iter_problems
-from jobs.report.rows import RunError, read_batches, read_run_json
+from jobs.report.rows import RunError, open_part, read_batches, read_run_json
+from workers.parts import list_parts
 from workers.pass_curve import PassCurve
 from workers.storage import Storage, open_storage
 
@@ -30,6 +33,7 @@ MAX_GROUPS = 200
 """Domains, difficulties or checkers kept apart; a problem set with a domain of its own for every problem is pooled."""
 MAX_REASONS = 5000
 """Distinct verdict reasons counted; checkers are asked for short stable phrases, and this is for one that is not."""
+REASON_CHARS = 200
 REST = "(others)"
 EXAMPLES_PER_CLASS = 2
 MAX_POSITIONS = 26
@@ -107,10 +111,14 @@ class CheckerStatistics:
         return (self.samples - self.statuses["undecided"] - self.statuses["error"]) / max(1, self.samples)
 
     def quantile(self, share: float) -> float:
-        """Seconds; the upper edge of the eighth of a decade in which the quantile lies."""
+        """Seconds, interpolated in the eighth of a decade in which the quantile lies."""
         cumulated = np.cumsum(self.seconds)
-        place = int(np.searchsorted(cumulated, share * cumulated[-1]))
-        return float(SECONDS_EDGES[min(place, len(SECONDS_EDGES) - 1)])
+        wanted = share * cumulated[-1]
+        place = int(np.searchsorted(cumulated, wanted))
+        if not 0 < place < len(SECONDS_EDGES):
+            return float(SECONDS_EDGES[0] if not place else SECONDS_EDGES[-1])
+        low, high = SECONDS_EDGES[place - 1 : place + 1]
+        return float(low * (high / low) ** ((wanted - cumulated[place - 1]) / self.seconds[place]))
 
 
 @dataclasses.dataclass(slots=True)
@@ -146,6 +154,8 @@ class RunStatistics:
     uri: str
     run: dict[str, Any]
     run_id: str = ""
+    num_starts: int = 0
+    """Starts of the run that wrote something."""
     total: Group = dataclasses.field(default_factory=Group)
     domains: dict[str, Group] = dataclasses.field(default_factory=dict)
     difficulties: dict[str, Group] = dataclasses.field(default_factory=dict)
@@ -164,10 +174,26 @@ class RunStatistics:
         summary = self.run.get("summary")
         return summary if isinstance(summary, dict) else {}
 
+    @property
+    def accounted_starts(self) -> int:
+        """Starts whose time and price are in `summary`; one that runs or was killed is in none."""
+        counted = self.summary.get("starts", 1)
+        return counted if self.summary and isinstance(counted, int) else 0
+
+    @property
+    def all_starts(self) -> int:
+        epoch = self.summary.get("epoch")
+        return max(self.num_starts, epoch if isinstance(epoch, int) else 0)
+
+    @property
+    def is_accounted(self) -> bool:
+        """Whether time and price are those of all samples."""
+        return self.accounted_starts >= self.all_starts
+
     def price(self) -> float | None:
-        """Dollars of the run; None if no price was configured."""
+        """Dollars of the whole run; None if no price was configured, or a start left no account of it."""
         usd = self.summary.get("usd")
-        return float(usd) if isinstance(usd, int | float) and usd > 0 else None
+        return float(usd) if self.is_accounted and isinstance(usd, int | float) and usd > 0 else None
 
     @property
     def num_unstarted(self) -> int:
@@ -188,6 +214,7 @@ def gather(
     storage = open_storage(run_uri)
     run = read_run_json(storage)
     statistics = RunStatistics(storage.uri, run)
+    statistics.num_starts = max((part.epoch for part in list_parts(storage)), default=0)
     ended = ended or ended_by(run)
     for result in iter_problems(storage, ended):
         statistics.run_id = result.row["run_id"]
@@ -208,8 +235,10 @@ def gather(
 
 
 def ended_by(run: dict[str, Any]) -> str:
+    """`budget` where a ceiling ended the run; a run that was interrupted is open."""
     summary = run.get("summary")
-    return "budget" if isinstance(summary, dict) and summary.get("stopped") else "open"
+    stopped = summary.get("stopped") if isinstance(summary, dict) else ""
+    return "budget" if str(stopped or "").startswith("budget.") else "open"
 
 
 _COLUMNS = [
@@ -224,6 +253,12 @@ def _group(groups: dict[str, Group], name: str) -> Group:
             name = REST
         groups.setdefault(name, Group())
     return groups[name]
+
+
+def name_order(name: str) -> tuple[bool, list[str | float]]:
+    """Sorts names as people do: level 2 before level 10, and the pool of the rest last."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)
+    return name == REST, [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _groups(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[tuple[tuple[str | None, ...], np.ndarray]]:
@@ -250,7 +285,7 @@ def _add_batch(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
         if status is None:
             continue
         statistics.statuses_by_kind[kind or ""][status] += count
-        key = (kind or "", status, (reason or "")[:200])
+        key = (kind or "", status, clipped(reason or "", REASON_CHARS))
         if key not in statistics.reasons and len(statistics.reasons) >= MAX_REASONS:
             key = (kind or "", status, REST)
         statistics.reasons[key] += count
@@ -341,13 +376,12 @@ class _Chosen:
         for entries in self._best.values():
             for _, part, problem_id, index in entries:
                 wanted[part].add((problem_id, index))
-        system, root = storage.arrow()
         examples = []
         for part, keys in wanted.items():
             ids = pc.field("problem_id").isin([problem_id for problem_id, _ in keys])
             indices = pc.field("sample_index").isin([index for _, index in keys])
             columns = [field.name for field in dataclasses.fields(Example)]
-            with system.open_input_file(f"{root}/{part}") as source:
+            with open_part(storage, part) as source:
                 table = pq.read_table(source, columns=columns, filters=ids & indices)
             examples += _examples_of(table.to_pylist(), keys)
         order = {status: place for place, status in enumerate(STATUSES)}

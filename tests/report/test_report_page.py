@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import jinja2
@@ -20,13 +20,17 @@ import pytest
 from made_up_run import made_up_run, sample_row, write_run
 
 from jobs.cli import main
+from jobs.config import SolveConfig
 from jobs.report import page
 from jobs.report.compare import compare, compare_runs, render_comparison
-from jobs.report.formats import excerpt, percent
-from jobs.report.page import render_report, write_report
+from jobs.report.formats import excerpt, percent, short
+from jobs.report.page import by_name, length_chart, mean_occupancy, render_report, write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.rows import RunError
-from jobs.report.statistics import gather
+from jobs.report.statistics import REST, gather
+from jobs.run_record import with_earlier_starts
+from jobs.solve import Outcome, finish
+from workers.storage import open_storage
 
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
 ATTACK = "</pre></style><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7919 * 7907 }}\"' onload='alert(3)"
@@ -138,8 +142,8 @@ def test_the_figures_are_those_of_the_rows(tmp_path: Path) -> None:
     [
         (("verified", None), {**FIXED, "estimates": "fast"}, "No unbiased estimate"),
         ((None, None), FIXED, "No unbiased estimate"),
-        (("refuted", "refuted"), FIXED, "0.0 %"),
-        (("error", "undecided"), FIXED, "0.0 %"),
+        (("refuted", "refuted"), FIXED, "0.0\N{NO-BREAK SPACE}%"),
+        (("error", "undecided"), FIXED, "0.0\N{NO-BREAK SPACE}%"),
     ],
 )
 def test_a_bare_run_gives_a_bare_report(tmp_path: Path, statuses: tuple[Any, ...], rule: dict, says: str) -> None:
@@ -171,8 +175,43 @@ def test_open_problems_end_the_claim_and_are_named(tmp_path: Path) -> None:
     run = {"summary": {"stopped": "budget.tokens = 9 is used up"}, "problems": {"num_problems": 5}}
     uri = write_run(str(tmp_path), rows, run)
     text = Page(render_report(gather(uri))).text
-    assert "No unbiased claim: 1 problems" in text and "budget 1" in text and "Unbiased (" not in text
+    assert "No unbiased claim: 1 problem was" in text and "budget 1" in text and "Unbiased (" not in text
     assert "3 problems of the set" in text and "budget.tokens = 9" in text
+    assert "2 of 2 started; 3 were not" in text, "the headline does not speak for the whole set"
+    assert "pass@1 of the 1 settled problems" in text
+    assert "3 problems were never started; nothing is said of them" in text
+
+
+def test_a_run_that_was_interrupted_is_open_and_says_so(tmp_path: Path) -> None:
+    rows = [sample_row("cut", 0, "verified", FIXED)]
+    run = {"starts": [{}], "summary": {"stopped": "interrupted", "complete": False}}
+    text = Page(render_report(gather(write_run(str(tmp_path), rows, run)))).text
+    assert "stopped early: interrupted" in text and "open 1" in text and "budget 1" not in text
+    text = Page(render_report(gather(write_run(str(tmp_path / "b"), rows, {"starts": [{}]})))).text
+    assert "in progress or cut off" in text
+
+
+def test_the_price_of_a_resumed_run_is_that_of_all_its_starts_or_none(tmp_path: Path) -> None:
+    spent = {"wall_s": 50.0, "gpu_s": 100.0, "cpu_s": 0.0, "usd": 1.5, "saved_tokens": 70, "restarts": []}
+    first = {**spent, "epoch": 1, "retries": [{"what": "sample", "why": "replica died", "count": 2}]}
+    second = {**spent, "epoch": 2, "retries": [{"what": "sample", "why": "replica died", "count": 3}]}
+    rows = [sample_row("p", index, "verified", FIXED) for index in range(2)]
+
+    def text(name: str, summary: dict[str, Any]) -> str:
+        return Page(render_report(gather(write_run(str(tmp_path / name), rows, {"summary": summary})))).text
+
+    both = with_earlier_starts(second, with_earlier_starts(first, None))
+    assert (both["usd"], both["gpu_s"], both["saved_tokens"], both["starts"]) == (3.0, 200.0, 140, 2)
+    assert both["retries"] == [{"what": "sample", "why": "replica died", "count": 5}]
+    assert "$1.50" in text("both", both), "3 dollars for 2 verified samples"
+    # `finish` is what puts a start's summary into the record.
+    record: dict[str, Any] = {}
+    for summary in (first, second):
+        finish(cast(SolveConfig, None), open_storage(str(tmp_path)), record, Outcome(summary, interrupted="^C"), "")
+    assert record["summary"]["usd"] == 3.0
+    # The first start was killed: its time is in no account, its samples are in the run.
+    killed = text("killed", with_earlier_starts(second, None))
+    assert "$" not in killed and "GPU-hour" not in killed and "Only 1 of the run's 2 starts" in killed
 
 
 def test_a_folder_without_a_run_is_refused_with_advice(tmp_path: Path) -> None:
@@ -187,6 +226,8 @@ def test_the_command_writes_pages_and_explains_what_is_missing(
     assert main(["report", "--run", uri]) == 0
     assert capsys.readouterr().out.strip() == f"{uri}/report.html"
     assert (tmp_path / "run" / "problems.parquet").exists()
+    assert main(["report", uri]) == 0
+    assert capsys.readouterr().out.strip() == f"{uri}/report.html"
     assert main(["report", "--compare", uri, uri, "--out", str(tmp_path)]) == 0
     assert (tmp_path / "compare.html").exists()
     assert main(["report", "--run", str(tmp_path / "nothing")]) == 2
@@ -194,7 +235,77 @@ def test_the_command_writes_pages_and_explains_what_is_missing(
     assert not (tmp_path / "nothing").exists()
 
 
-def test_long_texts_show_both_ends() -> None:
+def test_a_part_that_can_not_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = made_up_run(str(tmp_path), 20)
+    part = next((tmp_path / "samples").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-100])
+    assert main(["report", "--run", uri]) == 2
+    assert f"{part.name}: not a readable Parquet file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("longest", [12, 14, 19])
+def test_every_column_of_lengths_says_its_share_verified(tmp_path: Path, longest: int) -> None:
+    rule = {**FIXED, "num_samples": 2 * longest}
+    rows = [sample_row("p", n, "verified", rule, completion_tokens=int(2 ** (n / 2))) for n in range(2 * longest)]
+    chart = length_chart(gather(write_run(str(tmp_path), rows)).lengths)
+    assert chart.count("<rect") == chart.count(">100%<")
+    edges = [int(label.replace(",", "")) for label in re.findall(r"<rect[^>]*><title>([\d,]+): ", chart)]
+    assert all(edge == 0 or edge.bit_count() == 1 for edge in edges)
+
+
+def test_one_sample_a_problem_has_one_pass_rate(tmp_path: Path) -> None:
+    rows = [sample_row("p", 0, "verified", {**FIXED, "num_samples": 1})]
+    text = Page(render_report(gather(write_run(str(tmp_path), rows)))).text
+    assert re.findall(r"pass@\d+", text.split("By domain")[1]) == ["pass@1"]
+
+
+def test_a_letter_that_is_never_right_but_answered_is_listed(tmp_path: Path) -> None:
+    row = {"kind": "choice", "reference": json.dumps({"answer": "A"}), "evidence": json.dumps({"answer": "E"})}
+    rows = [sample_row("p", index, "refuted", FIXED, **row) for index in range(2)]
+    text = Page(render_report(gather(write_run(str(tmp_path), rows)))).text
+    assert re.search(r"E\s*0\s*–\s*–\s*2", text)
+
+
+def test_many_domains_are_drawn_in_part_and_sorted_as_people_do(tmp_path: Path) -> None:
+    rows = [
+        sample_row(f"p{number}", index, "verified", FIXED, domain=f"domain {number}", meta=json.dumps(meta))
+        for number in range(300)
+        for index, meta in enumerate([{"difficulty": number % 12} if number else {}] * 2)
+    ]
+    statistics = gather(write_run(str(tmp_path / "many"), rows))
+    text = Page(render_report(statistics)).text
+    assert "The 16 largest of 201 domains" in text and "1 of 300 problems have no label" in text
+    assert [name for name, _ in by_name(statistics.difficulties)] == [str(level) for level in range(12)]
+    assert by_name(statistics.domains)[-1][0] == REST
+    pooled = next(name for number in range(300) if (name := f"domain {number}") not in statistics.domains)
+    other = write_run(str(tmp_path / "other"), [sample_row("q", n, "verified", FIXED, domain=pooled) for n in (0, 1)])
+    compared = Page(render_comparison(compare(statistics.uri, other))).text
+    assert "not told apart" in compared, "the first run has this domain, in the pool of the rest"
+
+
+def test_waiting_samples_do_not_make_an_engine_fuller_than_full() -> None:
+    assert mean_occupancy([(0, 300, 256), (10, 128, 256), (20, 0, 256)]) == 0.75
+
+
+def test_half_a_surrogate_in_run_json_does_not_stop_the_report(tmp_path: Path) -> None:
+    rows = [sample_row("p", index, "verified", FIXED) for index in range(2)]
+    report, _ = write_report(write_run(str(tmp_path), rows, {"code_revision": "\ud800"}))
+    assert "code revision" in Path(report).read_text()
+
+
+def test_figures_are_short_at_every_size() -> None:
+    assert [short(value) for value in (9_999, 10_000, 999_499, 999_500, 999_950_000)] == [
+        "9,999",
+        "10 k",
+        "999 k",
+        "1 M",
+        "1 G",
+    ]
+
+
+def test_long_texts_show_both_ends(tmp_path: Path) -> None:
+    rows = [sample_row("p", index, "refuted", FIXED, reason="r" * 5000) for index in range(2)]
+    assert "r" * 201 not in render_report(gather(write_run(str(tmp_path), rows)))
     shown = excerpt("a" * 9000 + "the answer", 300)
     assert len(shown) < 400 and shown.endswith("the answer") and "characters left out" in shown
 
@@ -220,7 +331,7 @@ def test_two_runs_are_compared_problem_by_problem(tmp_path: Path) -> None:
     written = compare_runs(first, second, out=str(tmp_path / "out"))
     text = Page(Path(written).read_text()).text
     assert "one → two" in text and "verified solutions per GPU-hour" in text
-    assert "tokens saved by stopping early" in text and "Reliability of the checkers" in text
+    assert "tokens saved by aborts" in text and "Reliability of the checkers" in text
     assert text.count("Length and correctness") == 2
 
 
@@ -229,6 +340,40 @@ def test_a_better_model_shows_as_better(tmp_path: Path) -> None:
     second = made_up_run(str(tmp_path / "b"), 200, seed=2, skill=2.5)
     comparison = compare(first, second)
     assert comparison.significant and comparison.difference and comparison.difference.value > 0
+
+
+def test_a_few_equal_differences_are_no_clear_difference(tmp_path: Path) -> None:
+    def run(name: str, status: str, problems: int) -> str:
+        names = [f"p{number}" for number in range(problems)]
+        rows = [sample_row(problem, index, status, FIXED) for problem in names for index in range(2)]
+        return write_run(str(tmp_path / f"{name}{problems}"), rows)
+
+    two = compare(run("bad", "refuted", 2), run("good", "verified", 2))
+    assert two.difference and two.difference.value == 1 and not two.significant
+    assert compare(run("bad", "refuted", 20), run("good", "verified", 20)).significant
+
+
+def test_runs_without_a_common_problem_are_not_called_better_or_worse(tmp_path: Path) -> None:
+    def run(name: str, statuses: str) -> str:
+        words = {"v": "verified", "r": "refuted"}
+        rows = [sample_row(name, index, words[letter], FIXED) for index, letter in enumerate(statuses)]
+        return write_run(str(tmp_path / name), rows)
+
+    first, second = run("one", "vr"), run("two", "vv")
+    text = render_comparison(compare(first, second))
+    assert 'class="better"' not in text and 'class="worse"' not in text
+    assert "of which 0 are in both" in text and "0 common problems have an estimate" in text
+    # The same run twice: nothing changed.
+    assert "None changed" in render_comparison(compare(first, first))
+
+
+def test_problems_left_open_take_the_claim_from_a_comparison(tmp_path: Path) -> None:
+    def run(name: str, status: str) -> str:
+        rows = [sample_row(f"p{number}", index, status, FIXED) for number in range(20) for index in range(2)]
+        return write_run(str(tmp_path / name), [*rows, sample_row("cut", 0, status, FIXED)])
+
+    text = render_comparison(compare(run("bad", "refuted"), run("good", "verified")))
+    assert "settled in both runs, without a claim for the other 1" in text and '<b class="better">' not in text
 
 
 @pytest.fixture
