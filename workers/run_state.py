@@ -136,6 +136,9 @@ class RunState:
         self.claim: Claim | None = None
         self.opened_ledger: Ledger | None = None
         self.budget = Budget.of(settings.budget, settings.cost)
+        self.starts = 1
+        """Starts whose spending is in `budget`, this one included."""
+        self.earlier_wall_s = 0.0
         self.chunks: dict[int, list[Reference]] = {}
         """[reference to a packed list of Problem] by number, while a problem of it is open."""
         self.fed_all = False
@@ -167,6 +170,16 @@ class RunState:
     @property
     def seats(self) -> list[Seat]:
         return [*self.generators, *self.verifiers, *self.writers]
+
+    def take_over(self, claim: Claim, durable_tokens: int) -> None:
+        """Goes on from what earlier starts of the run spent."""
+        self.budget.restore(claim.earlier, durable_tokens)
+        self.starts = int(claim.earlier.get("starts", 0)) + 1
+        self.earlier_wall_s = self.budget.spent_wall_s
+
+    def spent(self) -> dict[str, Json]:
+        """Of all starts so far, for the next one."""
+        return {**self.budget.to_json(), "starts": self.starts}
 
     def room(self) -> int:
         """Further problems that are wanted now."""

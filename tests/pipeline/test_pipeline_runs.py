@@ -97,10 +97,18 @@ def test_repair_rounds_answer_their_parent(make_batch: Any) -> None:
 def test_a_token_budget_is_a_hard_ceiling_and_can_be_raised(make_batch: Any) -> None:
     batch = make_batch(easy(50), budget={"tokens": 1500})
     outcome = batch.run()
+    assert outcome.summary, outcome.error
     assert "budget.tokens" in outcome.summary["stopped"] and not outcome.summary["complete"]
     assert 1000 < sum(row["completion_tokens"] for row in batch.rows()) <= 1500
     # An aborted row would use its index up for good.
     assert all(row["status"] for row in batch.rows())
+    drawn = len(batch.rows())
+    again = batch.run()
+    assert "budget.tokens" in again.summary["stopped"] and len(batch.rows()) == drawn, (
+        "a ceiling of all starts together"
+    )
+    assert (again.summary["starts"], again.summary["epoch"]) == (2, 2)
+    assert again.summary["wall_s"] > outcome.summary["wall_s"]
     outcome = batch.run(budget={**batch.settings().budget, "tokens": 0})
     assert outcome.summary["complete"] and sum(keys_of(batch.rows()).values()) == 400
 

@@ -118,6 +118,24 @@ def test_a_dead_owner_of_this_machine_is_taken_over_at_once(tmp_path: Path) -> N
     assert time.monotonic() - started < 60
 
 
+def test_what_was_spent_is_handed_on_by_starts_that_ended_and_by_those_that_were_killed(storage: Storage) -> None:
+    def die() -> None:
+        lease = json.loads(storage.read("lease.json") or b"")
+        storage.replace("lease.json", json.dumps({**lease, "owner": None}).encode())
+
+    first = claim_run(storage, 1, 0.2)
+    assert first.earlier == {}
+    release(storage, first, {"gpu_s": 5.0})
+    second = claim_run(storage, 1, 0.2)
+    assert second.earlier == {"gpu_s": 5.0}
+    die()  # before its first heartbeat
+    third = claim_run(storage, 1, 0.2)
+    assert third.earlier == {"gpu_s": 5.0}
+    beat(storage, third, 1, {"gpu_s": 7.0})
+    die()
+    assert claim_run(storage, 1, 0.2).earlier == {"gpu_s": 7.0}
+
+
 def test_an_owner_elsewhere_is_taken_over_only_when_its_heartbeat_stands_still(storage: Storage) -> None:
     claim = claim_run(storage, 1, 0.2)
     lease = json.loads(storage.read("lease.json") or b"")

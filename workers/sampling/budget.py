@@ -45,6 +45,11 @@ class Budget:
         gpu = self.spent_gpu_s * self.usd_per_gpu_hour
         return (gpu + self.spent_cpu_s * self.usd_per_cpu_hour) / SECONDS_PER_HOUR
 
+    def restore(self, earlier: Mapping[str, Any], durable_tokens: int = 0) -> None:
+        """Charges what earlier starts of the run spent: what `to_json` said, at least the tokens that are stored."""
+        spent = {name: earlier.get(name, 0) for name in ("gpu_s", "cpu_s", "wall_s")}
+        self.charge(tokens=max(earlier.get("tokens", 0), durable_tokens), **spent)
+
     def charge(self, *, tokens: int = 0, gpu_s: float = 0.0, cpu_s: float = 0.0, wall_s: float = 0.0) -> None:
         """Adds what was used since the last call."""
         self.spent_tokens += tokens
