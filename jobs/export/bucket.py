@@ -30,9 +30,6 @@ Json = Any
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-MAX_HITS_KEPT = 1000
-"""Contamination hits reported by one bucket; all are counted."""
-
 
 @dataclasses.dataclass(slots=True)
 class Problem:
@@ -176,10 +173,9 @@ class Bucket:
         return names
 
     def report(self, row: int, hit: Hit, sample: bool) -> None:
-        if len(self.hits) < MAX_HITS_KEPT:
-            index = self.table["sample_index"][row].as_py() if sample else None
-            where = {"problem_id": self.table["problem_id"][row].as_py(), "run_id": self.table["run_id"][row].as_py()}
-            self.hits.append({**where, "sample_index": index, **dataclasses.asdict(hit)})
+        index = self.table["sample_index"][row].as_py() if sample else None
+        where = {"problem_id": self.table["problem_id"][row].as_py(), "run_id": self.table["run_id"][row].as_py()}
+        self.hits.append({**where, "sample_index": index, **dataclasses.asdict(hit)})
 
     def candidates(self) -> Candidates:
         """Applies the gates that need the texts. Rows that pass stay alive."""

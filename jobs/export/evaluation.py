@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from jobs.config import ConfigError, Problems
 from jobs.export.contamination import EvaluationItem
 from jobs.problems.faults import ProblemFileError
+from jobs.problems.layouts import TASKS
 from jobs.problems.load import stream_problems
+from verifiers.types import Kind, Problem
 
 
 def read_items(files: Sequence[str]) -> Iterator[EvaluationItem]:
@@ -21,9 +23,23 @@ def read_items(files: Sequence[str]) -> Iterator[EvaluationItem]:
                 yield EvaluationItem(
                     file,
                     problem.id,
-                    problem.prompt,
+                    statement_of(problem),
                     answer if isinstance(answer, str) else "",
                     solution if isinstance(solution, str) else "",
                 )
         except ProblemFileError as error:
             raise ConfigError(f"decontaminate.files: {error}")
+
+
+def statement_of(problem: Problem) -> str:
+    """What the item itself says. The task around it and a Lean file's header are the same in every problem of the
+    layout, and each of them is longer than the overlap that counts: training problems would all be hits."""
+    text = problem.prompt
+    for task in TASKS:
+        text = text.replace(task, " ")
+    if problem.kind is not Kind.LEAN:
+        return text
+    header = {line.strip() for line in problem.reference["header"].splitlines()}
+    text = "\n".join(line for line in text.splitlines() if line.strip() not in header)
+    statement: str = problem.reference["statement"]
+    return text if statement in text else f"{text}\n{statement}"

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
 
-from jobs.config import ConfigError
+from jobs.config import ConfigError, Problems
 from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
@@ -319,6 +320,97 @@ def test_many_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rl_pools_two_runs(tmp_path: Path) -> None:
     halves = []
+def test_short_solutions_are_in_every_text(tmp_path: Path) -> None:
+    items = [
+        EvaluationItem("f", "e", EVALUATION, "42", "So the answer is 42."),
+        EvaluationItem("f", "g", "", "", EVALUATION),
+    ]
+    build_index(items, tmp_path / "index", 10, 12)
+    index = ContaminationIndex(tmp_path / "index")
+    found = index.find(pa.array(["Six by seven, so the answer is 42 indeed.", "Hear: " + EVALUATION]), "text")
+    assert list(found) == [1]
+
+
+TEN_WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Over ℝ and ℂ, with 𝐀 in ℤ: " + TEN_WORDS,
+        TEN_WORDS.replace("beta", "be\u00adta").replace("eta theta", "e\u200bta\u00a0the\u2060ta"),
+        "\ufeff" + TEN_WORDS.upper().replace(" ", " — "),
+        TEN_WORDS.replace(" ", "\r\n").replace("kappa", "\uff4bappa"),
+        TEN_WORDS.replace("beta", "𝒃eta").replace(" ", "\0"),
+    ],
+)
+def test_normalisation_of_unicode(tmp_path: Path, text: str) -> None:
+    build_index([EvaluationItem("f", "e", f"Over {TEN_WORDS} once")], tmp_path / "index", 10, 12)
+    hits = ContaminationIndex(tmp_path / "index").find(pa.array([text + " and ℝ more words that follow"]), "text")
+    assert hits[0].matching == TEN_WORDS
+
+
+HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 400000\n\nopen BigOperators Real Nat Topology Rat"
+LAYOUTS: dict[str, tuple[dict[str, Any], str]] = {
+    "humaneval": (
+        {"task_id": "H/0", "prompt": "def add(a, b):", "entry_point": "add", "test": "def check(f): pass"},
+        "def prime(n): ...",
+    ),
+    "mbpp": (
+        {"task_id": 7, "text": "Add them.", "test_list": ["assert f(1) == 1, 'the first of all'"]},
+        "def prime(n): ...",
+    ),
+    "livecodebench": (
+        {
+            "question_content": "Print it twice.",
+            "public_test_cases": json.dumps([{"input": "1", "output": "11", "testtype": "stdin"}]),
+            "private_test_cases": "",
+        },
+        "Print it thrice.",
+    ),
+    "minif2f": (
+        {
+            "name": "odd",
+            "header": HEADER,
+            "informal_prefix": "/-- Three is odd.-/",
+            "formal_statement": "theorem odd : 3 % 2 = 1 := by",
+        },
+        "theorem square (x : ℝ) : 0 ≤ x ^ 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_words_that_a_layout_puts_around_every_problem_are_no_overlap(tmp_path: Path, layout: str) -> None:
+    item, other = LAYOUTS[layout]
+    path = tmp_path / "evaluation.jsonl"
+    path.write_text(json.dumps(item) + "\n")
+    (problem,) = stream_problems(Problems(files=[str(path)]))
+    own = {"question_content": "Print it twice.", "prompt": "def add(a, b):", "text": "Add them."}
+    said = next((text for key, text in own.items() if key in item), "theorem odd : 3 % 2 = 1")
+    prompt = problem.prompt.replace(said, other).replace("the first of all", "").replace("Three is odd.", "")
+    text = reasoning(5, "1234567") + f"\n```\n{HEADER}\n{other}\n```"
+    flag = f"decontaminate.files={json.dumps([str(path)])}"
+    kept, _ = exported(tmp_path, [sample("p", 0, prompt=prompt, text=text)], flag)
+    assert kept == [text]
+
+
+def test_an_evaluation_theorem_is_found_in_a_proof(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.jsonl"
+    statement = "theorem four (a b c d : ℕ) (h : a < b) (g : b < c) (k : c < d) : a < d"
+    reference = {"header": HEADER, "name": "four", "statement": statement}
+    path.write_text(json.dumps({"id": "e", "kind": "lean", "prompt": "Prove it.", "reference": reference}) + "\n")
+    row = sample("p", 0, text=reasoning(5, "1") + f"\n```lean4\n{statement} := by omega\n```")
+    kept, summary = exported(tmp_path, [row], f"decontaminate.files={json.dumps([str(path)])}")
+    assert kept == [] and summary.funnel["contaminated_text"] == 1
+
+
+def test_every_hit_is_reported(tmp_path: Path) -> None:
+    rows = [sample("p", at, text=f"{reasoning(at, '1234567')} {EVALUATION}") for at in range(1100)]
+    _, summary = exported(tmp_path, rows, evaluation_file(tmp_path, (EVALUATION, "5")))
+    assert len(hits(tmp_path)) == summary.hits == summary.funnel["contaminated_text"] == 1100
+
+
     for name, right in (("run-a", 2), ("run-b", 4)):
         rows = [sample("p", at, run_id=name, status="verified" if at < right else "refuted") for at in range(8)]
         halves.append(write_run(tmp_path / name, rows, problems=[problem(rows)]))
