@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.config import ConfigError
 from jobs.export import gates, shingles
 from jobs.export.contamination import ContaminationIndex, Hit
 from jobs.export.settings import ExportSettings
@@ -231,7 +232,6 @@ class Bucket:
             start = stop
 
     def _without_exact_duplicates(self, found: Candidates) -> Candidates:
-        alive = self.alive[found.at]
         hashes = found.exact_hashes()
         self.exact = hashes
         order = np.lexsort((found.at, hashes, self.problem_of[found.at], ~alive))
@@ -245,6 +245,8 @@ class Bucket:
         )
         rows = np.zeros(len(self.table), bool)
         rows[at[1:][same]] = True
+        self.drop(self._contradictory(found.at, hashes), "contradictory")
+        alive = self.alive[found.at]
         self.drop(rows, "duplicate")
         return found
 
@@ -252,13 +254,32 @@ class Bucket:
 def in_order(table: pa.Table) -> tuple[pa.Table, Ints]:
     """Rows by problem, run and sample index, and the number of each row's problem.
 
-    A problem is an id with its kind, prompt and reference: two runs may have used the same id for different things.
+    A problem is an id with its kind, prompt and reference: two runs may have used the same id for different things. The
+    order of a multiple-choice item's options does not make another one of it (`sampling.shuffle_choices`).
     """
-    keys = [ranks(table[name]) for name in ("problem_id", "kind", "prompt", "reference")]
+    columns = [table["problem_id"], table["kind"], *unshuffled(table)]
+    keys = [ranks(column) for column in columns]
     index = table["sample_index"].to_numpy()
     order = np.lexsort((index, ranks(table["run_id"]), *reversed(keys)))
     new = np.zeros(len(order), bool)
     for key in keys:
+    def _contradictory(self, at: Ints, hashes: npt.NDArray[np.uint64]) -> Bools:
+        """Rows whose text was verified once and refuted once for the very same messages, by other versions of a checker
+        or another tolerance: neither verdict is taught."""
+        rows = np.zeros(len(self.table), bool)
+        texts = np.flatnonzero(self.alive[at])
+        messages = ranks(self.table["messages"])[at] if len(texts) else np.zeros(0, np.int64)
+        order = texts[np.lexsort((hashes[texts], messages[texts], self.problem_of[at[texts]]))]
+        starts = np.ones(len(order), bool)
+        keys = (self.problem_of[at[order]], messages[order], hashes[order])
+        starts[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+        verified = self.status[at[order]] == "verified"
+        group = np.cumsum(starts) - 1
+        counts = np.bincount(group)
+        good = np.bincount(group, weights=verified)
+        rows[at[order[((good > 0) & (good < counts))[group]]]] = True
+        return rows
+
         new[1:] |= np.diff(key[order]) != 0
     return table.take(pa.array(order)).combine_chunks(), np.cumsum(new)
 
@@ -273,8 +294,52 @@ def ranks(column: pa.ChunkedArray) -> Ints:
 
 
 def repeated_identities(table: pa.Table, problem_of: Ints) -> Bools:
-    """Rows whose (run, problem, sample index) is that of the row before: the same run given twice."""
+    """Rows whose (run, problem, sample index) is that of the row before: the same run given twice. Raises ConfigError
+    where they are other samples: an id tells runs apart, and one of them would be lost without a word."""
+def unshuffled(table: pa.Table) -> list[pa.ChunkedArray]:
+    """`prompt` and `reference`, those of multiple-choice items in a form that is the same for all orders of options."""
+    choice = pc.equal(table["kind"], "choice").combine_chunks()
+    columns = [table["prompt"], table["reference"]]
+    if not pc.any(choice).as_py():
+        return columns
+    # The letters of a prompt whose options change places stay the same.
+    plain = [lambda prompt: "".join(sorted(prompt)), reference_without_order]
+    return [
+        pa.chunked_array(
+            [pc.replace_with_mask(column.combine_chunks(), choice, map_texts(column.filter(choice), form))]
+        )
+        for column, form in zip(columns, plain, strict=True)
+    ]
+
+
+def map_texts(column: pa.ChunkedArray, form: Callable[[str], str]) -> pa.Array:
+    """`form` of each text; every distinct one is formed once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return pa.array([form(text) for text in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
+
+
+def reference_without_order(text: str) -> str:
+    reference = json.loads(text)
+    options, answer = reference.get("options"), reference.get("answer")
+    if not isinstance(options, list) or not isinstance(answer, str) or len(answer) != 1:
+        return text
+    right = options[ord(answer) - ord("A") : ord(answer) - ord("A") + 1]
+    return json.dumps({**reference, "options": sorted(map(str, options)), "answer": right}, sort_keys=True)
+
+
     index, run = table["sample_index"].to_numpy(), ranks(table["run_id"])
     repeated = np.zeros(len(table), bool)
     repeated[1:] = (np.diff(problem_of) == 0) & (np.diff(index) == 0) & (np.diff(run) == 0)
     return repeated
+    at = np.flatnonzero(repeated)
+    for name in ("completion_tokens", "messages", "text"):
+        if name in table.column_names and len(at):
+            values = table[name].combine_chunks()
+            differ = pc.not_equal(values.take(pa.array(at)), values.take(pa.array(at - 1))).fill_null(False)
+            if pc.any(differ).as_py():
+                row = int(at[differ.index(True).as_py()])
+                run_id, problem, sample = (table[key][row].as_py() for key in ("run_id", "problem_id", "sample_index"))
+                raise ConfigError(
+                    f"two different runs have the id {run_id} (problem {problem}, sample {sample} is not the same in "
+                    "both); export them one by one, the second with --against the first"
+                )

@@ -58,6 +58,7 @@ EXPLAINED = {
     "language_mixing": "letters of a script foreign to text and prompt",
     "answer_without_work": "an answer and nothing else",
     "luck": "guessable answer, no rationale, no second sample that agrees",
+    "contradictory": "same messages and text, verified once and refuted once",
     "duplicate": "same text for the same problem",
     "near_duplicate": "nearly the same text for the same problem",
     "duplicate_across_problems": "same prompt and text under another problem id",
@@ -171,6 +172,9 @@ def dataset_card(summary: Summary, out: str) -> str:
     parts += ["## Domains", domain_table(summary)]
     if summary.passes.curves:
         parts += ["## pass@k of the sampled problems", PASS_EXPLAINED, pass_table(summary.passes)]
+        if summary.unfinished:
+            left_out = ", ".join(f"`{run}`" for run in summary.unfinished)
+            parts.append(f"Without the problems of runs that are not finished: {left_out}.")
     if summary.lengths:
         bars = [(f"{2**power}–{2 ** (power + 1) - 1}", summary.lengths[power]) for power in span(summary.lengths)]
         parts += ["## Completion tokens", histogram(bars)]
@@ -188,7 +192,12 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     if not rows:
         return ""
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+    return "\n".join(lines + ["| " + " | ".join(map(plain_cell, row)) + " |" for row in rows])
+
+
+def plain_cell(text: str) -> str:
+    """Names come from problem files and may hold anything."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def funnel_table(funnel: Mapping[str, int], unit: str) -> str:

@@ -241,11 +241,15 @@ def preference_pairs(bucket: Bucket, found: Candidates) -> BucketResult:
 
 
 def sample_fingerprints(bucket: Bucket, found: Candidates, at: Ints) -> npt.NDArray[np.void]:
-    """Of prompt and text together: the same words are another example under another prompt."""
-    prompts = bucket.table["prompt"].combine_chunks().take(pa.array(found.at[at]))
-    exact, signatures = prompt_features(prompts)
+    """Of prompt, text and label: the same words are another example under another prompt, and the opposite one where
+    they are given as wrong."""
+    rows = found.at[at]
+    exact, of_prompts = prompt_features(bucket.table["prompt"].combine_chunks().take(pa.array(rows)))
+    of_texts = found.signatures[at]
     # The signature of a union of sets is the minimum of their signatures.
-    return fingerprints(shingles.mix(exact ^ bucket.exact[at]), np.minimum(signatures, found.signatures[at]))
+    joined = np.minimum(of_prompts, of_texts).astype(np.uint64) << np.uint64(32) | of_texts
+    label = (bucket.status[rows] != "verified").astype(np.uint64)
+    return fingerprints(shingles.mix(exact ^ bucket.exact[at] ^ label), shingles.mix(joined ^ label[:, None]))
 
 
 def prompt_features(prompts: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:

@@ -71,6 +71,8 @@ class Summary:
     settings: ExportSettings
     runs: list[str]
     facts: ScanFacts
+    unfinished: list[str] = dataclasses.field(default_factory=list)
+    """Runs without a problems.parquet."""
     funnel: Counter[str] = dataclasses.field(default_factory=Counter)
     num_rows: int = 0
     num_bytes: int = 0
@@ -166,12 +168,20 @@ class Exporter:
             for source in self._sources:
                 for batch in read_problems(source, columns):
                     summary.passes.add(batch)
+        known: set[str] = set()
                     if self._settings.format == "rl":
                         rates.add(batch.select(RATE_COLUMNS))
+                if source.problems_uri is None:
+                    summary.unfinished.append(source.uri)
+                here: set[str] = set()
 
+                    here |= set(batch.column("run_id").unique().to_pylist())
+                    if here & known:
+                        break  # the same run given twice
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)
         rows = sum(file.num_rows for file in self._files)
+                known |= here
         self._progress(f"reading {rows} rows of {len(self._files)} pieces into {self._num_buckets} buckets")
         tasks = [
             (share, folder, self._settings.format, self._num_buckets)

@@ -153,6 +153,67 @@ def test_against_an_earlier_export(tmp_path: Path) -> None:
 
 
 def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
+def test_texts_differ_however_long_their_prompt(tmp_path: Path) -> None:
+    prompt = " ".join(f"word{number}" for number in range(900))
+    rows = [sample("p", at, prompt=prompt) for at in range(3)]
+    assert len(exported(tmp_path, rows)[0]) == 3
+
+
+def test_a_right_and_a_wrong_text_are_no_duplicates(tmp_path: Path) -> None:
+    text = reasoning(1, "5", 80)
+    rows = [sample("p", 0, text=text), sample("p", 1, text=text + " Or 6.", status="refuted")]
+    assert len(exported(tmp_path, rows, format="kto")[0]) == 2
+
+
+@pytest.mark.parametrize("format", ["preference", "kto"])
+def test_a_text_with_two_verdicts_is_not_used(tmp_path: Path, format: str) -> None:
+    """Two runs of the same problem, checked by different versions of a checker."""
+    text = reasoning(3, "1234567")
+    rows = [
+        sample("p", 0, text=text),
+        sample("p", 0, text=text, run_id="run-b", status="refuted"),
+        *(sample("q", at, status=status) for at, status in enumerate(["verified", "refuted"])),
+    ]
+    run = write_run(tmp_path / "run", rows)
+    summary = export(load_settings(format, None, ["work.processes=1"]), [run], str(tmp_path / "out"))
+    assert summary.funnel == {"contradictory": 2, "exported": 2}
+
+
+def shuffled_choices(listed: bool) -> list[dict[str, Any]]:
+    """One multiple-choice problem, its options in another order for each sample, as `sampling.shuffle_choices` does."""
+    question, options = "Which letter of the Greek alphabet comes third in it?", ["alpha", "beta", "gamma", "delta"]
+    rows = []
+    for at, order in enumerate(itertools.islice(itertools.permutations(options), 12)):
+        answer = "ABCD"[order.index("gamma")]
+        lines = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", order, strict=True))
+        rows.append(
+            sample(
+                "c",
+                at,
+                kind="choice",
+                prompt=f"{question}\n{lines}" if listed else question,
+                reference=json.dumps({"options": order, "answer": answer}),
+                messages=json.dumps([{"role": "user", "content": f"{question}\n{lines}"}]),
+                status="verified" if at % 2 else "refuted",
+                text=reasoning(at * 31 + 7, answer),
+            )
+        )
+    return rows
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_shuffled_options_are_one_problem(tmp_path: Path, listed: bool) -> None:
+    run = write_run(tmp_path / "run", shuffled_choices(listed))
+    chosen = export(
+        load_settings("sft", None, ["work.processes=1", "select.per_problem=2"]), [run], str(tmp_path / "sft")
+    )
+    assert chosen.num_rows == 2
+    pool = export(load_settings("rl", None, ["work.processes=1"]), [run], str(tmp_path / "rl"))
+    assert pool.funnel == {"exported": 1}
+    (row,) = pq.read_table(tmp_path / "rl" / "data" / "train.parquet").to_pylist()
+    assert row["num_verified"] == len(row["verified_lengths"]) == 6
+
+
     run = write_run(tmp_path / "run", mixed_samples())
     settings = load_settings("sft", None, ["work.processes=1"])
     once = export(settings, [run], str(tmp_path / "once"))
@@ -162,6 +223,23 @@ def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
 
 
 EVALUATION = (
+def test_nearly_exported_earlier_where_problems_may_repeat(tmp_path: Path) -> None:
+    text = reasoning(1, "5", 80)
+    exported(tmp_path, [sample("p", 0, text=text)])
+    earlier = f"dedup.against={json.dumps([str(tmp_path / 'out-0')])}"
+    prompt = sample("p")["prompt"]
+    rows = [sample(name, 0, text=text + " Done.", prompt=prompt) for name in ("q", "r")]
+    new = sample("s", 0)
+    kept, summary = exported(tmp_path, [*rows, new], earlier, "dedup.across_problems=false")
+    assert kept == [new["text"]] and summary.funnel["exported_earlier"] == 3
+
+
+def test_two_runs_of_one_id_are_not_mixed_up(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, [sample("p", 0, text=reasoning(seed, "1"))]) for seed, name in enumerate("ab")]
+    with pytest.raises(ConfigError, match=r"two different runs have the id run-a .*--against"):
+        export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
+
+
     "A train leaves the old station at noon and reaches the harbour after three hours of steady travel at sea level."
 )
 
@@ -169,6 +247,8 @@ EVALUATION = (
 def evaluation_file(tmp_path: Path, *items: tuple[str, str]) -> str:
     path = tmp_path / "evaluation.jsonl"
     rows = [
+    cards = [(tmp_path / name / "README.md").read_text().split("## pass@k")[1] for name in ("once", "twice")]
+    assert cards[0] == cards[1]
         {"id": f"e{at}", "kind": "math", "prompt": prompt, "reference": {"answer": answer}}
         for at, (prompt, answer) in enumerate(items)
     ]
