@@ -52,6 +52,8 @@ class Candidates:
         self.texts: pa.Array = table["text"].combine_chunks().take(pa.array(rows))
         count = len(rows)
         self.num_tokens = np.zeros(count, np.int64)
+        self.work = np.zeros(count, np.int64)
+        """Tokens without those that show no work."""
         self.repeated = np.zeros(count)
         self.signatures = np.zeros((count, shingles.NUM_HASHES), np.uint32)
         self.hits: dict[int, Hit] = {}
@@ -66,6 +68,11 @@ class Candidates:
             if index is not None:
                 for text, hit in index.find_in_chunk(normalised, tokens.words(), "text"):
                     self.hits.setdefault(start + text, hit)
+        self.work[:] = self.num_tokens
+        short = np.flatnonzero(self.num_tokens < gates.LONG_TEXT)
+        for start, chunk in shingles.chunks(gates.without_answers(self.texts.take(pa.array(short)))):
+            tokens = shingles.tokenize(shingles.normalise(chunk))
+            self.work[short[start : start + len(chunk)]] = tokens.counts()
 
     def exact_hashes(self) -> npt.NDArray[np.uint64]:
         return text_hashes(self.texts)
@@ -142,8 +149,11 @@ class Bucket:
             self.drop(self.tokens < select.min_tokens, "too_short")
         if select.max_tokens:
             self.drop(self.tokens > select.max_tokens, "too_long")
-        if self.settings.gates.truncated:
-            self.drop(self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop", "truncated")
+        self.drop((self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop") & self.cut_off(), "truncated")
+
+    def cut_off(self) -> Bools:
+        """Rows that `truncated` drops if they were cut off: off, it still drops those that would be given as wrong."""
+        return (self.status != "verified") | self.settings.gates.truncated
 
     def drop_contaminated_prompts(self) -> dict[int, str]:
         """Drops them, and returns under which name by the problem's first row."""
@@ -194,12 +204,11 @@ class Bucket:
         for at in sorted(found.hits):
             self.report(int(found.at[at]), found.hits[at], sample=True)
         drop("contaminated_text")
-        if settings.truncated:
-            thinking = pc.match_substring(found.texts, "<think>").to_numpy(zero_copy_only=False)
-            mask[:] = False
-            for at in np.flatnonzero(thinking):
-                mask[at] = gates.is_truncated(found.texts[int(at)].as_py(), "stop")
-            drop("truncated")
+        thinking = pc.match_substring(found.texts, "<think>").to_numpy(zero_copy_only=False)
+        mask[:] = False
+        for at in np.flatnonzero(thinking & self.cut_off()[found.at]):
+            mask[at] = gates.is_truncated(found.texts[int(at)].as_py(), "stop")
+        drop("truncated")
         mask = gates.is_loop(found.repeated, found.num_tokens, settings)
         drop("loop")
         mask = np.zeros(len(found.at), bool)
@@ -209,7 +218,7 @@ class Bucket:
                 mask[at] = gates.is_mixed(found.texts[int(at)].as_py(), prompt, settings.foreign_share)
         drop("language_mixing")
         for problem, members in self.members(found):
-            tokens = found.num_tokens[members]
+            tokens = found.work[members]
             verified = self.status[found.at[members]] == "verified"
             mask[members] = verified & gates.is_answer_only(problem.kind, tokens, settings)
         drop("answer_without_work")
@@ -217,7 +226,7 @@ class Bucket:
         for problem, members in self.members(found):
             if problem.num_verified < settings.luck_agreement:
                 guessable = gates.is_guessable(problem.kind, problem.reference, settings)
-                luck = gates.is_luck(guessable, problem.num_verified, found.num_tokens[members], settings)
+                luck = gates.is_luck(guessable, problem.num_verified, found.work[members], settings)
                 mask[members] = luck & (self.status[found.at[members]] == "verified")
         drop("luck")
         return self._without_exact_duplicates(found)

@@ -222,7 +222,7 @@ def gate_table(summary: Summary) -> str:
     gates = summary.settings.gates
     switch = {True: "on", False: "off"}
     lines = [
-        ("truncated", switch[gates.truncated]),
+        ("truncated", "on" if gates.truncated else "samples that would be given as wrong"),
         ("vacuous", switch[gates.vacuous]),
         (
             "loop",

@@ -11,11 +11,16 @@ import re
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.export.settings import Gates
 from verifiers.types import Kind
 
 Bools = npt.NDArray[np.bool_]
+
+LONG_TEXT = 512
+"""Tokens from which on a text is taken to be more than its answer."""
 
 _SCRIPTS = {
     "latin": r"A-Za-z\u00c0-\u024f",
@@ -30,8 +35,13 @@ _SCRIPTS = {
 }
 _RUNS = {name: re.compile(f"[{letters}]+") for name, letters in _SCRIPTS.items()}
 _INTEGER = re.compile(r"\s*[-+]?\d{1,9}\s*\Z")
+_BOXED = r"\\(boxed|fbox)\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 # Japanese is written in both.
 _TOGETHER = {"kana": "han"}
+
+
+# LaTeX commands, tags, programs and variables are Latin in every language.
+_NOTATION = re.compile(r"```.*?```|\\[A-Za-z]+|</?[a-z]+>|(?<![A-Za-z])[A-Za-z](?![A-Za-z])", re.DOTALL)
 
 
 def script_counts(text: str) -> dict[str, int]:
@@ -48,7 +58,7 @@ def is_mixed(text: str, prompt: str, foreign_share: float) -> bool:
     """More than `foreign_share` of the letters are neither of the text's main script nor of one in the prompt."""
     if text.isascii():
         return False
-    counts = script_counts(text)
+    counts = script_counts(_NOTATION.sub(" ", text))
     if len(counts) < 2:
         return False
     expected = {max(counts, key=lambda name: counts[name]), *script_counts(prompt)}
@@ -65,6 +75,13 @@ def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64]
     return (repeated > gates.loop_share) & (num_tokens >= gates.loop_min_tokens)
 
 
+def without_answers(texts: pa.Array) -> pa.Array:
+    """Without the tags around thinking, and with one letter for what is boxed: neither an empty thought nor an answer
+    of many signs is work."""
+    texts = pc.replace_substring_regex(texts, pattern=r"</?think>", replacement=" ")
+    return pc.replace_substring_regex(texts, pattern=_BOXED, replacement=r"\\\1{x}")
+
+
 def is_answer_only(kind: str, num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
     """Programs and proofs are their own work."""
     if kind in (Kind.CODE, Kind.LEAN):
@@ -79,7 +96,7 @@ def is_guessable(kind: str, reference: str, gates: Gates) -> bool:
     if kind != Kind.MATH:
         return False
     answer = json.loads(reference).get("answer")
-    text = str(answer) if isinstance(answer, (str, int)) else ""
+    text = str(answer).strip(" $") if isinstance(answer, (str, int)) else ""
     return bool(_INTEGER.match(text)) and abs(int(text)) <= gates.luck_integer
 
 

@@ -48,11 +48,18 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("answer_without_work", {"text": "It is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
     (
         "luck",
+    ("answer_without_work", {"text": "<think>\n\n</think>\n\nIt is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
+    ("answer_without_work", {"text": "$$\\boxed{\\frac{355}{113} + \\sqrt{7} - 2}$$"}, "gates.min_work_tokens=0"),
         {"text": "We look at it and take \\boxed{4} at once.", "reference": json.dumps({"answer": "4"})},
         "gates.luck_agreement=0",
     ),
     (
         "luck",
+    (
+        "luck",
+        {"text": "We look at it and take \\boxed{4} at once.", "reference": json.dumps({"answer": "$4$"})},
+        "gates.luck_agreement=0",
+    ),
         {
             "text": "Of the four it must be \\boxed{C}, surely.",
             "kind": "choice",
@@ -78,6 +85,7 @@ GOOD = [
     {"text": CYRILLIC, "prompt": "Решите уравнение и объясните каждый шаг решения, пожалуйста."},
     {"text": "Let α and β be the angles; then α + β = 90 and \\boxed{1234567} follows from the sum."},
     {"text": reasoning(5, "4"), "reference": json.dumps({"answer": "4"})},
+    {"text": CYRILLIC + " $\\frac{x}{2} + \\sqrt{y} = \\boxed{1234567}$", "prompt": "Решите уравнение, пожалуйста."},
     {"text": "def gcd(a, b): return a", "kind": "code", "reference": json.dumps({"mode": "stdin", "tests": []})},
     {"text": "1 + 1 = 2\n" * 5 + "\\boxed{1234567}"},
 ]

@@ -106,10 +106,17 @@ def test_only_refuted_is_ever_rejected(tmp_path: Path, status: str | None) -> No
     assert [pair["rejected"][0]["content"] for pair in pairs] == [rows[2]["text"]]
 
 
-def test_truncated_text_is_never_rejected(tmp_path: Path) -> None:
-    rows = [sample("p", 0), sample("p", 1, status="refuted", finish_reason="length"), sample("p", 2, status="refuted")]
-    _, pairs = run_export(tmp_path, "preference", samples=rows)
-    assert [pair["rejected_index"] for pair in pairs] == [2]
+@pytest.mark.parametrize("gate", ["true", "false"])
+def test_truncated_text_is_never_rejected(tmp_path: Path, gate: str) -> None:
+    rows = [
+        sample("p", 0),
+        sample("p", 1, status="refuted", finish_reason="length"),
+        sample("p", 2, status="refuted"),
+        sample("q", 0),
+        sample("q", 1, status="refuted", text="<think>" + sample("q", 1)["text"]),
+    ]
+    _, pairs = run_export(tmp_path, "preference", f"gates.truncated={gate}", samples=rows)
+    assert [(pair["problem_id"], pair["rejected_index"]) for pair in pairs] == [("p", 2)]
 
 
 def test_pairs_share_their_prompt(tmp_path: Path) -> None:
