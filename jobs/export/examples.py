@@ -223,16 +223,22 @@ def preference_pairs(bucket: Bucket, found: Candidates) -> BucketResult:
         good, matrix = spread(bucket, found, range_, "verified")
         count_clusters(bucket, problem, len(good), matrix)
         bad, _ = spread(bucket, found, range_, "refuted")
-        left = settings.select.per_problem
+        wanted = settings.select.per_problem
+        paired: list[tuple[int, int]] = []
         # Both answers of a pair were given to the very same messages.
         for prompt in np.unique(prompts[found.at[bad]]):
             g, b = good[prompts[found.at[good]] == prompt], bad[prompts[found.at[bad]] == prompt]
             chosen = selection.pairs(
-                tokens[found.at[g]], tokens[found.at[b]], logprobs[found.at[b]], left, settings.preference.length_ratio
+                tokens[found.at[g]],
+                tokens[found.at[b]],
+                logprobs[found.at[b]],
+                wanted,
+                settings.preference.length_ratio,
             )
-            left -= len(chosen)
-            good_at += [int(g[first]) for first, _ in chosen]
-            bad_at += [int(b[second]) for _, second in chosen]
+            paired += [(int(g[first]), int(b[second])) for first, second in chosen]
+        hardest = selection.by_score(logprobs[found.at[[second for _, second in paired]]], wanted) if paired else []
+        good_at += [paired[at][0] for at in hardest]
+        bad_at += [paired[at][1] for at in hardest]
     goods, bads = np.array(good_at, np.int64), np.array(bad_at, np.int64)
     leave(bucket, found.at[np.concatenate([goods, bads])], "unpaired")
     chosen_rows, rejected_rows = (bucket.table.take(pa.array(found.at[at])) for at in (goods, bads))
@@ -334,11 +340,8 @@ def pooled_rate(estimates: list[Mapping[str, Json]]) -> dict[str, Json] | None:
 
 def step_labels(bucket: Bucket, found: Candidates) -> BucketResult:
     """`prm`: samples whose evidence says step by step what is right."""
-    rows: list[int] = []
-    at: list[int] = []
-    steps: list[tuple[list[str], list[bool]]] = []
+    steps: dict[int, tuple[list[str], list[bool]]] = {}
     missing = np.zeros(len(bucket.table), bool)
-    taken: Counter[int] = Counter()
     for position, row in enumerate(found.at.tolist()):
         if not bucket.alive[row]:
             continue
@@ -346,15 +349,21 @@ def step_labels(bucket: Bucket, found: Candidates) -> BucketResult:
         labelled = steps_of.read_steps(evidence) or steps_of.lean_steps(found.texts[position].as_py(), evidence)
         if labelled is None:
             missing[row] = True
-        elif taken[int(bucket.problem_of[row])] < bucket.settings.select.per_problem:
-            taken[int(bucket.problem_of[row])] += 1
-            rows.append(row)
-            at.append(position)
-            steps.append(labelled)
+        else:
+            steps[position] = labelled
     bucket.drop(missing, "no_step_evidence")
-    leave(bucket, np.array(rows, np.int64), "not_chosen")
-    table = formats.prm_table(bucket.table.take(pa.array(rows, pa.int64())), steps)
-    return result(bucket, table, sample_fingerprints(bucket, found, np.array(at, np.int64)), 1)
+    picked = [np.zeros(0, np.int64)]
+    for _, members in bucket.members(found):
+        range_ = np.arange(members.start, members.stop)
+        # A right and a wrong text that are nearly the same teach where they part.
+        either = [spread(bucket, found, range_, status)[0] for status in ("verified", "refuted")]
+        chosen = np.sort(np.concatenate(either))
+        picked.append(choose(bucket, found, chosen, selection.similarities(found.signatures[chosen]), None))
+    at = np.sort(np.concatenate(picked))
+    rows = found.at[at]
+    leave(bucket, rows, "not_chosen")
+    table = formats.prm_table(bucket.table.take(pa.array(rows)), [steps[position] for position in at.tolist()])
+    return result(bucket, table, sample_fingerprints(bucket, found, at), 1)
 
 
 def result(bucket: Bucket, table: pa.Table, prints: npt.NDArray[np.void], rows_each: int) -> BucketResult:

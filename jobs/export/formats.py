@@ -222,7 +222,6 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
     `problem` has kind, messages, reference (JSON text), source, split, and the RL_FACTS.
     """
     reference = json.loads(problem["reference"])
-    kind = Kind(problem["kind"])
     chat = parse_chat(problem["messages"])
     facts = {name: problem[name] for name in RL_FACTS.names}
     truth: str | None
@@ -232,6 +231,9 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
         return {"prompt": chat, "ground_truth": truth, "reference": problem["reference"], **facts}
     if layout == "open_instruct":
         if kind is Kind.LEAN and not data_source:
+    if problem["kind"] not in set(Kind):
+        return None
+    kind = Kind(problem["kind"])
             return None
         truth = ground_truth(kind, reference, open_instruct=True, known_scorer=not data_source)
         if truth is None:

@@ -184,6 +184,13 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
         faults.append("select.low_quantile: must be below select.high_quantile")
     if settings.select.strategy == "learning_potential" and not settings.select.student:
         faults.append("select.student: strategy learning_potential needs a student model, for instance --student PATH")
+    if settings.select.strategy != "diverse" and settings.format in ("preference", "rl"):
+        chosen_by = "hard negatives" if settings.format == "preference" else "pass rate"
+        faults.append(f"select.strategy: {settings.format} chooses by {chosen_by}; leave it out")
+    if settings.select.strategy == "learning_potential" and settings.format == "prm":
+        faults.append("select.strategy: learning_potential ranks verified samples only, prm takes refuted ones too")
+    if settings.format == "rl" and (settings.select.tiers or settings.select.audits):
+        faults.append("select.tiers, select.audits: a pass rate counts every verified sample; rl can not restrict them")
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return settings

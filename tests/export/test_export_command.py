@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up_runs import mixed_samples, write_run
@@ -46,7 +47,7 @@ def test_export_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_flags_reach_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--tier", "a", "--tier", "b", "--data-source", "mine", "--decontaminate", "x.jsonl", "--skip-bad"]
-    assert call("rl", "--run", "r", "--out", "o", *flags, "--print-config") == 0
+    assert call("sft", "--run", "r", "--out", "o", *flags, "--print-config") == 0
     settings = json.loads(capsys.readouterr().out)
     assert settings["select"]["tiers"] == ["a", "b"]
     assert settings["rl"]["data_source"] == "mine"
@@ -82,6 +83,21 @@ def test_faults_are_listed_together(tmp_path: Path) -> None:
 def test_settings_that_contradict_each_other(override: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         load_settings("sft", None, [override])
+
+
+@pytest.mark.parametrize(
+    ("format", "overrides"),
+    [
+        ("rl", ["select.tiers=['strict']"]),
+        ("rl", ["select.audits=['kernel replay']"]),
+        ("rl", ["select.strategy=shortest"]),
+        ("preference", ["select.strategy=shortest"]),
+        ("prm", ["select.strategy=learning_potential", "select.student=x"]),
+    ],
+)
+def test_settings_without_effect_are_refused(format: Any, overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=overrides[0].partition("=")[0].replace(".", r"\.")):
+        load_settings(format, None, overrides)
 
 
 def test_unknown_scheme_and_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

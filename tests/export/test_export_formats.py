@@ -137,6 +137,18 @@ def test_hard_negatives_come_first(tmp_path: Path) -> None:
     assert [pair["rejected_index"] for pair in pairs] == [1]
 
 
+def test_hard_negatives_come_first_whatever_was_asked(tmp_path: Path) -> None:
+    other = json.dumps([{"role": "user", "content": "Another way to ask."}])
+    rows = [
+        sample("p", 0),
+        sample("p", 1, status="refuted", mean_logprob=-0.1),
+        sample("p", 2, messages=other),
+        sample("p", 3, status="refuted", messages=other, mean_logprob=-5.0),
+    ]
+    _, pairs = run_export(tmp_path, "preference", "select.per_problem=1", samples=rows)
+    assert [pair["rejected_index"] for pair in pairs] == [1]
+
+
 def test_kto(tmp_path: Path) -> None:
     _, rows = run_export(tmp_path, "kto")
     status = {s["text"]: s["status"] for s in mixed_samples()}
@@ -195,6 +207,13 @@ def test_rl_without_an_unbiased_estimate(tmp_path: Path) -> None:
     assert "p5" not in {row["problem_id"] for row in read(tmp_path / "out")}
 
 
+def test_rl_of_a_kind_that_this_version_does_not_know(tmp_path: Path) -> None:
+    summary, rows = run_export(
+        tmp_path, "rl", samples=[{**row, "kind": "proof"} for row in rl_samples()[:20]] + rl_samples()[20:]
+    )
+    assert summary.funnel["no_scorer"] == 1 and {row["kind"] for row in rows} == {"math"}
+
+
 @pytest.mark.parametrize("layout", ["verl", "open_instruct", "trl"])
 def test_rl_ground_truth(tmp_path: Path, layout: str) -> None:
     _, rows = run_export(tmp_path, "rl", f"output.layout={layout}", samples=rl_samples())
@@ -216,6 +235,20 @@ def test_prm(tmp_path: Path) -> None:
     assert row["completions"] == ["3x = 15", "x = 6"]
     assert row["labels"] == [True, False]
     assert summary.funnel == {"exported": 1, "no_step_evidence": 1}
+
+
+def test_prm_drops_near_duplicates_and_follows_the_strategy(tmp_path: Path) -> None:
+    evidence = json.dumps({"steps": [{"text": "3x = 15", "ok": True}]})
+    text = sample("p", 0)["text"] + " " + " ".join(f"word{at}" for at in range(100))
+    rows = [
+        sample("p", 0, text=text, evidence=evidence),
+        sample("p", 1, text=text + " Done.", evidence=evidence),
+        sample("p", 2, completion_tokens=5, evidence=evidence),
+        sample("p", 3, evidence='{"steps": [{"text": "half a character: \\ud835", "ok": true}]}'),
+    ]
+    summary, labelled = run_export(tmp_path, "prm", "select.per_problem=1", "select.strategy=shortest", samples=rows)
+    assert [row["id"] for row in labelled] == ["run-a/p/2"]
+    assert summary.funnel == {"exported": 1, "near_duplicate": 1, "not_chosen": 1, "no_step_evidence": 1}
 
 
 PROOF = "We use simp.\n```lean4\ntheorem t : p := by\n  intro h\n  simp at h\n  exact g\n```\nDone."
