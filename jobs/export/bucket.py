@@ -109,10 +109,12 @@ class Bucket:
             self.alive &= ~leaving
 
     def _problems(self) -> Iterator[Problem]:
+        if not len(self.table):
+            return
         starts = np.flatnonzero(np.diff(self.problem_of, prepend=-1))
         stops = np.append(starts[1:], len(self.problem_of))
         facts = self.table.select(["kind", "domain", "reference"]).take(pa.array(starts)).to_pydict()
-        verified: Any = np.add.reduceat((self.status == "verified") & self.alive, starts) if len(starts) else []
+        verified: Any = np.add.reduceat((self.status == "verified") & self.alive, starts)
         for at, (first, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
             yield Problem(
                 first, stop, facts["kind"][at], facts["domain"][at], facts["reference"][at], int(verified[at])
@@ -243,6 +245,8 @@ class Bucket:
     def _without_exact_duplicates(self, found: Candidates) -> Candidates:
         hashes = found.exact_hashes()
         self.exact = hashes
+        self.drop(self._contradictory(found.at, hashes), "contradictory")
+        alive = self.alive[found.at]
         order = np.lexsort((found.at, hashes, self.problem_of[found.at], ~alive))
         at = found.at[order]
         same = (
@@ -254,24 +258,9 @@ class Bucket:
         )
         rows = np.zeros(len(self.table), bool)
         rows[at[1:][same]] = True
-        self.drop(self._contradictory(found.at, hashes), "contradictory")
-        alive = self.alive[found.at]
         self.drop(rows, "duplicate")
         return found
 
-
-def in_order(table: pa.Table) -> tuple[pa.Table, Ints]:
-    """Rows by problem, run and sample index, and the number of each row's problem.
-
-    A problem is an id with its kind, prompt and reference: two runs may have used the same id for different things. The
-    order of a multiple-choice item's options does not make another one of it (`sampling.shuffle_choices`).
-    """
-    columns = [table["problem_id"], table["kind"], *unshuffled(table)]
-    keys = [ranks(column) for column in columns]
-    index = table["sample_index"].to_numpy()
-    order = np.lexsort((index, ranks(table["run_id"]), *reversed(keys)))
-    new = np.zeros(len(order), bool)
-    for key in keys:
     def _contradictory(self, at: Ints, hashes: npt.NDArray[np.uint64]) -> Bools:
         """Rows whose text was verified once and refuted once for the very same messages, by other versions of a checker
         or another tolerance: neither verdict is taught."""
@@ -289,22 +278,23 @@ def in_order(table: pa.Table) -> tuple[pa.Table, Ints]:
         rows[at[order[((good > 0) & (good < counts))[group]]]] = True
         return rows
 
+
+def in_order(table: pa.Table) -> tuple[pa.Table, Ints]:
+    """Rows by problem, run and sample index, and the number of each row's problem.
+
+    A problem is an id with its kind, prompt and reference: two runs may have used the same id for different things. The
+    order of a multiple-choice item's options does not make another one of it (`sampling.shuffle_choices`).
+    """
+    columns = [table["problem_id"], table["kind"], *unshuffled(table)]
+    keys = [ranks(column) for column in columns]
+    index = table["sample_index"].to_numpy()
+    order = np.lexsort((index, ranks(table["run_id"]), *reversed(keys)))
+    new = np.zeros(len(order), bool)
+    for key in keys:
         new[1:] |= np.diff(key[order]) != 0
     return table.take(pa.array(order)).combine_chunks(), np.cumsum(new)
 
 
-def ranks(column: pa.ChunkedArray) -> Ints:
-    """The rank of each value among the distinct values."""
-    encoded = column.combine_chunks().dictionary_encode()
-    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[encoded.indices.to_numpy(zero_copy_only=False)]
-
-
-def repeated_identities(table: pa.Table, problem_of: Ints) -> Bools:
-    """Rows whose (run, problem, sample index) is that of the row before: the same run given twice. Raises ConfigError
-    where they are other samples: an id tells runs apart, and one of them would be lost without a word."""
 def unshuffled(table: pa.Table) -> list[pa.ChunkedArray]:
     """`prompt` and `reference`, those of multiple-choice items in a form that is the same for all orders of options."""
     choice = pc.equal(table["kind"], "choice").combine_chunks()
@@ -336,10 +326,21 @@ def reference_without_order(text: str) -> str:
     return json.dumps({**reference, "options": sorted(map(str, options)), "answer": right}, sort_keys=True)
 
 
+def ranks(column: pa.ChunkedArray) -> Ints:
+    """The rank of each value among the distinct values."""
+    encoded = column.combine_chunks().dictionary_encode()
+    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def repeated_identities(table: pa.Table, problem_of: Ints) -> Bools:
+    """Rows whose (run, problem, sample index) is that of the row before: the same run given twice. Raises ConfigError
+    where they are other samples: an id tells runs apart, and one of them would be lost without a word."""
     index, run = table["sample_index"].to_numpy(), ranks(table["run_id"])
     repeated = np.zeros(len(table), bool)
     repeated[1:] = (np.diff(problem_of) == 0) & (np.diff(index) == 0) & (np.diff(run) == 0)
-    return repeated
     at = np.flatnonzero(repeated)
     for name in ("completion_tokens", "messages", "text"):
         if name in table.column_names and len(at):
@@ -352,3 +353,4 @@ def reference_without_order(text: str) -> str:
                     f"two different runs have the id {run_id} (problem {problem}, sample {sample} is not the same in "
                     "both); export them one by one, the second with --against the first"
                 )
+    return repeated

@@ -91,15 +91,20 @@ def without_bad_rows(table: pa.Table, settings: ExportSettings, funnel: Counter[
                 bad.append(code)
         good &= ~np.isin(encoded.indices.to_numpy(zero_copy_only=False), bad)
     if not good.all():
-        funnel["bad_row"] += int((~good).sum())
+        gone = table.filter(pa.array(~good))
         table = table.filter(pa.array(good))
+        if settings.format == "rl":  # counts problems: those with no row left
+            funnel["bad_row"] += len(set(gone["problem_id"].to_pylist()) - set(table["problem_id"].to_pylist()))
+        else:
+            funnel["bad_row"] += len(gone)
     return table
 
 
 def parse_reference(text: str) -> dict[str, Json]:
     try:
         reference = json.loads(text)
-    except ValueError:
+        str(reference.get("answer")).encode()  # fails for half a surrogate pair, which JSON can name
+    except (ValueError, AttributeError, RecursionError):
         reference = None
     if not isinstance(reference, dict):
         raise formats.BadRow(f"reference: expected a JSON object, got {text[:200]!r}")

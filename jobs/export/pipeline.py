@@ -151,7 +151,9 @@ class Exporter:
                 for at, bucket in enumerate(self._buckets(pool)):
                     self._take(bucket, seen, summary, output)
                     self._progress(f"bucket {at + 1} of {self._num_buckets}: {summary.num_rows} rows exported")
-                output.finish(self._settings)
+                if not summary.num_rows:
+                    raise ConfigError(nothing_left(summary.funnel))
+                output.finish()
         summary.num_bytes = output.num_bytes
         return summary
 
@@ -164,24 +166,24 @@ class Exporter:
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
         self._rates.mkdir()
         columns = list(dict.fromkeys([*card.PASS_COLUMNS, *RATE_COLUMNS]))
+        known: set[str] = set()
         with RateFiles(self._rates, self._num_buckets) as rates:
             for source in self._sources:
-                for batch in read_problems(source, columns):
-                    summary.passes.add(batch)
-        known: set[str] = set()
-                    if self._settings.format == "rl":
-                        rates.add(batch.select(RATE_COLUMNS))
                 if source.problems_uri is None:
                     summary.unfinished.append(source.uri)
                 here: set[str] = set()
-
+                for batch in read_problems(source, columns):
                     here |= set(batch.column("run_id").unique().to_pylist())
                     if here & known:
                         break  # the same run given twice
+                    summary.passes.add(batch)
+                    if self._settings.format == "rl":
+                        rates.add(batch.select(RATE_COLUMNS))
+                known |= here
+
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)
         rows = sum(file.num_rows for file in self._files)
-                known |= here
         self._progress(f"reading {rows} rows of {len(self._files)} pieces into {self._num_buckets} buckets")
         tasks = [
             (share, folder, self._settings.format, self._num_buckets)
@@ -219,6 +221,11 @@ class Exporter:
         summary.num_rows += len(table)
         card.add_figures(summary, table)
         output.add(table, prints)
+
+
+def nothing_left(funnel: Counter[str]) -> str:
+    stopped = ", ".join(f"{name} {number:,}" for name, number in funnel.most_common() if number) or "no rows at all"
+    return f"nothing to export: no row passed the filters ({stopped}); `--set` or a TOML file loosens them"
 
 
 def in_order(
@@ -392,9 +399,7 @@ class Output:
             assert self._hits is not None
             self._hits.write(json.dumps(hit, ensure_ascii=False).encode() + b"\n")
 
-    def finish(self, settings: ExportSettings) -> None:
-        if not self._num_rows:
-            raise ConfigError("nothing to export: no row passed the filters; `--set` or a TOML file loosens them")
+    def finish(self) -> None:
         if self._parquet:
             self._parquet.close()
         if self._hits:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
@@ -16,6 +17,7 @@ from jobs.config import ConfigError, Problems
 from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
+from jobs.problems.load import stream_problems
 from workers.records import SAMPLE_SCHEMA
 
 
@@ -46,20 +48,20 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("loop", {"text": LOOP}, "gates.loop_share=1.0"),
     ("language_mixing", {"text": MIXED}, "gates.foreign_share=1.0"),
     ("answer_without_work", {"text": "It is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
-    (
-        "luck",
     ("answer_without_work", {"text": "<think>\n\n</think>\n\nIt is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
     ("answer_without_work", {"text": "$$\\boxed{\\frac{355}{113} + \\sqrt{7} - 2}$$"}, "gates.min_work_tokens=0"),
+    (
+        "luck",
         {"text": "We look at it and take \\boxed{4} at once.", "reference": json.dumps({"answer": "4"})},
         "gates.luck_agreement=0",
     ),
     (
         "luck",
-    (
-        "luck",
         {"text": "We look at it and take \\boxed{4} at once.", "reference": json.dumps({"answer": "$4$"})},
         "gates.luck_agreement=0",
     ),
+    (
+        "luck",
         {
             "text": "Of the four it must be \\boxed{C}, surely.",
             "kind": "choice",
@@ -83,9 +85,9 @@ def test_gate(tmp_path: Path, name: str, over: dict[str, Any], off: str) -> None
 GOOD = [
     {"text": "<think> first this, then that </think> so we put it together and have \\boxed{1234567}."},
     {"text": CYRILLIC, "prompt": "Решите уравнение и объясните каждый шаг решения, пожалуйста."},
+    {"text": CYRILLIC + " $\\frac{x}{2} + \\sqrt{y} = \\boxed{1234567}$", "prompt": "Решите уравнение, пожалуйста."},
     {"text": "Let α and β be the angles; then α + β = 90 and \\boxed{1234567} follows from the sum."},
     {"text": reasoning(5, "4"), "reference": json.dumps({"answer": "4"})},
-    {"text": CYRILLIC + " $\\frac{x}{2} + \\sqrt{y} = \\boxed{1234567}$", "prompt": "Решите уравнение, пожалуйста."},
     {"text": "def gcd(a, b): return a", "kind": "code", "reference": json.dumps({"mode": "stdin", "tests": []})},
     {"text": "1 + 1 = 2\n" * 5 + "\\boxed{1234567}"},
 ]
@@ -151,16 +153,6 @@ def test_same_text_under_another_prompt_is_another_example(tmp_path: Path) -> No
     assert len(exported(tmp_path, [one, two])[0]) == 2
 
 
-def test_against_an_earlier_export(tmp_path: Path) -> None:
-    one, two = sample("p", 0), sample("p", 1)
-    exported(tmp_path, [one])
-    earlier = json.dumps([str(tmp_path / "out-0")])
-    kept, summary = exported(tmp_path, [one, two], f"dedup.against={earlier}")
-    assert kept == [two["text"]]
-    assert summary.funnel["exported_earlier"] == 2  # with the sample that both runs end with
-
-
-def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
 def test_texts_differ_however_long_their_prompt(tmp_path: Path) -> None:
     prompt = " ".join(f"word{number}" for number in range(900))
     rows = [sample("p", at, prompt=prompt) for at in range(3)]
@@ -222,15 +214,15 @@ def test_shuffled_options_are_one_problem(tmp_path: Path, listed: bool) -> None:
     assert row["num_verified"] == len(row["verified_lengths"]) == 6
 
 
-    run = write_run(tmp_path / "run", mixed_samples())
-    settings = load_settings("sft", None, ["work.processes=1"])
-    once = export(settings, [run], str(tmp_path / "once"))
-    twice = export(settings, [run, run], str(tmp_path / "twice"))
-    assert once.num_rows == twice.num_rows
-    assert twice.funnel["repeated_identity"] == len(mixed_samples())
+def test_against_an_earlier_export(tmp_path: Path) -> None:
+    one, two = sample("p", 0), sample("p", 1)
+    exported(tmp_path, [one])
+    earlier = json.dumps([str(tmp_path / "out-0")])
+    kept, summary = exported(tmp_path, [one, two], f"dedup.against={earlier}")
+    assert kept == [two["text"]]
+    assert summary.funnel["exported_earlier"] == 2  # with the sample that both runs end with
 
 
-EVALUATION = (
 def test_nearly_exported_earlier_where_problems_may_repeat(tmp_path: Path) -> None:
     text = reasoning(1, "5", 80)
     exported(tmp_path, [sample("p", 0, text=text)])
@@ -248,6 +240,18 @@ def test_two_runs_of_one_id_are_not_mixed_up(tmp_path: Path) -> None:
         export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
 
 
+def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    settings = load_settings("sft", None, ["work.processes=1"])
+    once = export(settings, [run], str(tmp_path / "once"))
+    twice = export(settings, [run, run], str(tmp_path / "twice"))
+    assert once.num_rows == twice.num_rows
+    assert twice.funnel["repeated_identity"] == len(mixed_samples())
+    cards = [(tmp_path / name / "README.md").read_text().split("## pass@k")[1] for name in ("once", "twice")]
+    assert cards[0] == cards[1]
+
+
+EVALUATION = (
     "A train leaves the old station at noon and reaches the harbour after three hours of steady travel at sea level."
 )
 
@@ -255,8 +259,6 @@ def test_two_runs_of_one_id_are_not_mixed_up(tmp_path: Path) -> None:
 def evaluation_file(tmp_path: Path, *items: tuple[str, str]) -> str:
     path = tmp_path / "evaluation.jsonl"
     rows = [
-    cards = [(tmp_path / name / "README.md").read_text().split("## pass@k")[1] for name in ("once", "twice")]
-    assert cards[0] == cards[1]
         {"id": f"e{at}", "kind": "math", "prompt": prompt, "reference": {"answer": answer}}
         for at, (prompt, answer) in enumerate(items)
     ]
@@ -318,96 +320,6 @@ def test_short_statements(tmp_path: Path) -> None:
     assert {at: hit.item for at, hit in found.items()} == {0: "six", 2: "two"}
 
 
-def test_a_collision_of_hashes_is_not_a_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.export.shingles.mix", lambda values: values & 7)
-    build_index([EvaluationItem("f", "e", EVALUATION)], tmp_path / "index", 10, 12)
-    index = ContaminationIndex(tmp_path / "index")
-    assert index.find(pa.array([" ".join(str(n) for n in range(200))]), "text") == {}
-    assert index.find(pa.array(["so " + EVALUATION]), "text")
-
-
-def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", mixed_samples())
-    for files in (["missing.jsonl"], [str(tmp_path / "run" / "problems.parquet")]):
-        settings = load_settings("sft", None, ["work.processes=1", f"decontaminate.files={json.dumps(files)}"])
-        with pytest.raises(ConfigError, match=r"decontaminate\.files"):
-            export(settings, [run], str(tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
-
-
-def write_table(tmp_path: Path, table: pa.Table) -> str:
-    folder = tmp_path / "odd"
-    (folder / "samples").mkdir(parents=True)
-    pq.write_table(table, folder / "samples" / "part.parquet")
-    return str(folder)
-
-
-def message(tmp_path: Path, run: str) -> str:
-    with pytest.raises(ConfigError) as caught:
-        export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
-    return str(caught.value)
-
-
-GOOD_TABLE = pa.Table.from_pylist([sample("p", at) for at in range(4)], schema=SAMPLE_SCHEMA)
-
-
-def test_source_errors_name_file_and_column(tmp_path: Path) -> None:
-    assert "no samples/ folder" in message(tmp_path, str(tmp_path))
-    assert "'text'" in message(tmp_path, write_table(tmp_path / "a", GOOD_TABLE.drop(["text"])))
-    at = GOOD_TABLE.column_names.index("text")
-    typed = GOOD_TABLE.set_column(at, "text", pa.array([1.5] * 4))
-    assert "type double, expected string" in message(tmp_path, write_table(tmp_path / "b", typed))
-    newer = GOOD_TABLE.replace_schema_metadata({"proofmill.schema_version": "99"})
-    assert "schema version 99" in message(tmp_path, write_table(tmp_path / "c", newer))
-    run = write_table(tmp_path / "d", GOOD_TABLE)
-    path = Path(run) / "samples" / "part.parquet"
-    path.write_bytes(path.read_bytes()[:-50])
-    assert "not a whole Parquet file" in message(tmp_path, run)
-
-
-def test_older_schema_is_upgraded(tmp_path: Path) -> None:
-    old = GOOD_TABLE.drop(["tier", "round", "meta", "mean_logprob"]).replace_schema_metadata(None)
-    summary = export(
-        load_settings("sft", None, ["work.processes=1"]), [write_table(tmp_path, old)], str(tmp_path / "out")
-    )
-    assert summary.num_rows == 4
-
-
-@pytest.mark.parametrize(("column", "value"), [("messages", "not JSON"), ("messages", "[]"), ("reference", "[1]")])
-def test_bad_rows(tmp_path: Path, column: str, value: str) -> None:
-    run = write_run(tmp_path / "run", [sample("p", 0), sample("p", 1, **{column: value}), sample("q", 0)])
-    text = message(tmp_path, run)
-    assert "problem p, sample 1" in text and column in text and "--skip-bad" in text
-    settings = load_settings("sft", None, ["work.processes=1", "work.skip_bad=true"])
-    summary = export(settings, [run], str(tmp_path / "out"))
-    assert summary.num_rows == 2 and summary.funnel["bad_row"] == 1
-
-
-def test_processes_and_buckets_do_not_change_the_rows(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", mixed_samples(40), parts=5)
-    sets = []
-    for number, overrides in enumerate([["work.processes=1"], ["work.processes=2"]]):
-        out = tmp_path / f"out-{number}"
-        export(load_settings("preference", None, overrides), [run], str(out))
-        sets.append(pq.read_table(out / "data" / "train.parquet"))
-    assert sets[0].equals(sets[1])
-
-
-def test_many_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = mixed_samples(40)
-    run = write_run(tmp_path / "run", rows, parts=3)
-    one = export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "one"))
-    monkeypatch.setattr("jobs.export.pipeline.MEGABYTE", 1 << 7)
-    many = export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "many"))
-    assert one.funnel == many.funnel and sum(many.funnel.values()) == len(rows)
-    ids = [set(pq.read_table(tmp_path / name / "data" / "train.parquet")["id"].to_pylist()) for name in ("one", "many")]
-    # Which of two duplicates under different problems stays depends on the order of the buckets.
-    assert len(ids[0] ^ ids[1]) <= 2 * one.funnel["near_duplicate_across_problems"]
-
-
-def test_rl_pools_two_runs(tmp_path: Path) -> None:
-    halves = []
 def test_short_solutions_are_in_every_text(tmp_path: Path) -> None:
     items = [
         EvaluationItem("f", "e", EVALUATION, "42", "So the answer is 42."),
@@ -499,6 +411,120 @@ def test_every_hit_is_reported(tmp_path: Path) -> None:
     assert len(hits(tmp_path)) == summary.hits == summary.funnel["contaminated_text"] == 1100
 
 
+def test_a_collision_of_hashes_is_not_a_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.export.shingles.mix", lambda values: values & 7)
+    build_index([EvaluationItem("f", "e", EVALUATION)], tmp_path / "index", 10, 12)
+    index = ContaminationIndex(tmp_path / "index")
+    assert index.find(pa.array([" ".join(str(n) for n in range(200))]), "text") == {}
+    assert index.find(pa.array(["so " + EVALUATION]), "text")
+
+
+def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    for files in (["missing.jsonl"], [str(tmp_path / "run" / "problems.parquet")]):
+        settings = load_settings("sft", None, ["work.processes=1", f"decontaminate.files={json.dumps(files)}"])
+        with pytest.raises(ConfigError, match=r"decontaminate\.files"):
+            export(settings, [run], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def write_table(tmp_path: Path, table: pa.Table) -> str:
+    folder = tmp_path / "odd"
+    (folder / "samples").mkdir(parents=True)
+    pq.write_table(table, folder / "samples" / "part.parquet")
+    return str(folder)
+
+
+def message(tmp_path: Path, run: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    return str(caught.value)
+
+
+GOOD_TABLE = pa.Table.from_pylist([sample("p", at) for at in range(4)], schema=SAMPLE_SCHEMA)
+
+
+def test_source_errors_name_file_and_column(tmp_path: Path) -> None:
+    assert "no samples/ folder" in message(tmp_path, str(tmp_path))
+    assert "'text'" in message(tmp_path, write_table(tmp_path / "a", GOOD_TABLE.drop(["text"])))
+    at = GOOD_TABLE.column_names.index("text")
+    typed = GOOD_TABLE.set_column(at, "text", pa.array([1.5] * 4))
+    assert "type double, expected string" in message(tmp_path, write_table(tmp_path / "b", typed))
+    newer = GOOD_TABLE.replace_schema_metadata({"proofmill.schema_version": "99"})
+    assert "schema version 99" in message(tmp_path, write_table(tmp_path / "c", newer))
+    run = write_table(tmp_path / "d", GOOD_TABLE)
+    path = Path(run) / "samples" / "part.parquet"
+    path.write_bytes(path.read_bytes()[:-50])
+    assert "not a whole Parquet file" in message(tmp_path, run)
+
+
+def test_damage_inside_a_file_is_named(tmp_path: Path) -> None:
+    run = write_table(tmp_path / "a", GOOD_TABLE)
+    path = Path(run) / "samples" / "part.parquet"
+    data = bytearray(path.read_bytes())
+    data[100 : len(data) // 2] = bytes(len(data) // 2 - 100)
+    path.write_bytes(bytes(data))
+    assert f"{path}: can not be read" in message(tmp_path, run)
+    offsets, text = np.array([0, 2, 4, 6, 8], np.int32), b"ok\xff\xfeokok"
+    foreign = pa.Array.from_buffers(pa.string(), 4, [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(text)])
+    at = GOOD_TABLE.column_names.index("text")
+    run = write_table(tmp_path / "b", GOOD_TABLE.set_column(at, "text", foreign))
+    assert "column 'text'" in message(tmp_path, run) and "UTF8" in message(tmp_path, run)
+
+
+def test_older_schema_is_upgraded(tmp_path: Path) -> None:
+    old = GOOD_TABLE.drop(["tier", "round", "meta", "mean_logprob"]).replace_schema_metadata(None)
+    summary = export(
+        load_settings("sft", None, ["work.processes=1"]), [write_table(tmp_path, old)], str(tmp_path / "out")
+    )
+    assert summary.num_rows == 4
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("messages", "not JSON"),
+        ("messages", "[]"),
+        ("messages", '[{"role": "user", "content": "half a character: \\ud835"}]'),
+        ("messages", "[" * 100_000),
+        ("reference", "[1]"),
+        ("reference", '{"answer": "\\ud835"}'),
+    ],
+)
+def test_bad_rows(tmp_path: Path, column: str, value: str) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0), sample("p", 1, **{column: value}), sample("q", 0)])
+    text = message(tmp_path, run)
+    assert "problem p, sample 1" in text and column in text and "--skip-bad" in text
+    settings = load_settings("sft", None, ["work.processes=1", "work.skip_bad=true"])
+    summary = export(settings, [run], str(tmp_path / "out"))
+    assert summary.num_rows == 2 and summary.funnel["bad_row"] == 1
+
+
+def test_processes_and_buckets_do_not_change_the_rows(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples(40), parts=5)
+    sets = []
+    for number, overrides in enumerate([["work.processes=1"], ["work.processes=2"]]):
+        out = tmp_path / f"out-{number}"
+        export(load_settings("preference", None, overrides), [run], str(out))
+        sets.append(pq.read_table(out / "data" / "train.parquet"))
+    assert sets[0].equals(sets[1])
+
+
+def test_many_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = mixed_samples(40)
+    run = write_run(tmp_path / "run", rows, parts=3)
+    one = export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "one"))
+    monkeypatch.setattr("jobs.export.pipeline.MEGABYTE", 1 << 7)
+    many = export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "many"))
+    assert one.funnel == many.funnel and sum(many.funnel.values()) == len(rows)
+    ids = [set(pq.read_table(tmp_path / name / "data" / "train.parquet")["id"].to_pylist()) for name in ("one", "many")]
+    # Which of two duplicates under different problems stays depends on the order of the buckets.
+    assert len(ids[0] ^ ids[1]) <= 2 * one.funnel["near_duplicate_across_problems"]
+
+
+def test_rl_pools_two_runs(tmp_path: Path) -> None:
+    halves = []
     for name, right in (("run-a", 2), ("run-b", 4)):
         rows = [sample("p", at, run_id=name, status="verified" if at < right else "refuted") for at in range(8)]
         halves.append(write_run(tmp_path / name, rows, problems=[problem(rows)]))
@@ -510,4 +536,21 @@ def test_every_hit_is_reported(tmp_path: Path) -> None:
 
 def test_nothing_to_export(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [sample("p", 0, status="refuted")])
-    assert "nothing to export" in message(tmp_path, run)
+    assert "nothing to export" in (text := message(tmp_path, run)) and "status_refuted 1" in text
+
+
+@pytest.mark.parametrize("format", ["sft", "preference", "kto", "rl", "prm"])
+def test_nothing_but_bad_rows(tmp_path: Path, format: Any) -> None:
+    run = write_run(tmp_path / "run", [sample("p", at, messages="?") for at in range(3)])
+    settings = load_settings(format, None, ["work.processes=1", "work.skip_bad=true"])
+    with pytest.raises(ConfigError, match=rf"nothing to export.*bad_row {1 if format == 'rl' else 3}"):
+        export(settings, [run], str(tmp_path / "out"))
+
+
+def test_bad_rows_of_a_pool_of_problems_are_counted_as_problems(tmp_path: Path) -> None:
+    rows = [sample(name, at, status=["verified", "refuted"][at % 2]) for name in "pq" for at in range(4)]
+    for row in rows[4:] + rows[:1]:
+        row["messages"] = "?"
+    run = write_run(tmp_path / "run", rows)
+    settings = load_settings("rl", None, ["work.processes=1", "work.skip_bad=true"])
+    assert export(settings, [run], str(tmp_path / "out")).funnel == {"bad_row": 1, "exported": 1}

@@ -281,6 +281,19 @@ def test_card_and_manifest(tmp_path: Path) -> None:
     assert manifest["rows"] == len(rows) and manifest["funnel"] == dict(summary.funnel)
 
 
+def test_card_names_runs_whose_problems_are_not_in_it(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, [sample(name, 0, run_id=name)]) for name in ("done", "running")]
+    (tmp_path / "running" / "problems.parquet").unlink()
+    export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
+    section = (tmp_path / "out" / "README.md").read_text().split("## pass@k")[1].split("##")[0]
+    assert f"not finished: `{runs[1]}`." in section
+
+
+def test_card_keeps_its_tables_whatever_a_domain_is_called(tmp_path: Path) -> None:
+    run_export(tmp_path, "sft", samples=[sample("p", 0, domain="a|b\r\n# c")])
+    assert "| a\\|b # c | 1 |" in (tmp_path / "out" / "README.md").read_text()
+
+
 def early_stopped_samples() -> list[dict[str, Any]]:
     """Stopped at the first verified sample, eight at most; a fourth sample of `a` had been under way."""
     rule = json.dumps({"policy": "until_verified", "estimates": "unbiased", "num_samples": 8, "num_verified": 1})
@@ -321,19 +334,6 @@ def test_card_of_a_run_of_the_first_problem_schema(tmp_path: Path) -> None:
 def card_pass_rates(out: Path) -> dict[Any, Any]:
     """The card's pass@k table of its one domain."""
     section = (out / "README.md").read_text().split("## pass@k")[1].split("##")[0]
-def test_card_names_runs_whose_problems_are_not_in_it(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / name, [sample(name, 0, run_id=name)]) for name in ("done", "running")]
-    (tmp_path / "running" / "problems.parquet").unlink()
-    export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
-    section = (tmp_path / "out" / "README.md").read_text().split("## pass@k")[1].split("##")[0]
-    assert f"not finished: `{runs[1]}`." in section
-
-
-def test_card_keeps_its_tables_whatever_a_domain_is_called(tmp_path: Path) -> None:
-    run_export(tmp_path, "sft", samples=[sample("p", 0, domain="a|b\r\n# c")])
-    assert "| a\\|b # c | 1 |" in (tmp_path / "out" / "README.md").read_text()
-
-
     lines = [line for line in section.splitlines() if line.startswith("|")]
     heads, cells = ([cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], lines[2]))
     assert len(lines) == 3
