@@ -9,26 +9,30 @@ from jobs.export.contamination import EvaluationItem
 from jobs.problems.faults import ProblemFileError
 from jobs.problems.layouts import TASKS
 from jobs.problems.load import stream_problems
+from jobs.problems.sources import find_sources
 from verifiers.types import Kind, Problem
+
+OTHER_LAYOUTS = ". An export takes no columns mapping: write such a set as canonical JSONL (docs/problem_files.md)"
 
 
 def read_items(files: Sequence[str]) -> Iterator[EvaluationItem]:
     """The items of all files. Raises ConfigError for a file that can not be read: an export that silently skipped an
     evaluation set would be worse than none."""
-    for file in files:
-        try:
-            for problem in stream_problems(Problems(files=[file])):
+    try:
+        # One by one: two sets may use the same ids, and a hit names its file.
+        for source in find_sources(files):
+            for problem in stream_problems(Problems(files=[source.uri])):
                 answer = problem.reference.get("answer")
                 solution = problem.meta.get("solution")
                 yield EvaluationItem(
-                    file,
+                    source.uri,
                     problem.id,
                     statement_of(problem),
                     answer if isinstance(answer, str) else "",
                     solution if isinstance(solution, str) else "",
                 )
-        except ProblemFileError as error:
-            raise ConfigError(f"decontaminate.files: {error}")
+    except ProblemFileError as error:
+        raise ConfigError(f"decontaminate.files: {error}{OTHER_LAYOUTS if 'unknown layout' in str(error) else ''}")
 
 
 def statement_of(problem: Problem) -> str:

@@ -77,6 +77,7 @@ class Summary:
     num_rows: int = 0
     num_bytes: int = 0
     hits: int = 0
+    first_hit: dict[str, Json] | None = None
     domains: Counter[str] = dataclasses.field(default_factory=Counter)
     sources: Counter[str] = dataclasses.field(default_factory=Counter)
     lengths: Counter[int] = dataclasses.field(default_factory=Counter)
@@ -152,7 +153,7 @@ class Exporter:
                     self._take(bucket, seen, summary, output)
                     self._progress(f"bucket {at + 1} of {self._num_buckets}: {summary.num_rows} rows exported")
                 if not summary.num_rows:
-                    raise ConfigError(nothing_left(summary.funnel))
+                    raise ConfigError(nothing_left(summary))
                 output.finish()
         summary.num_bytes = output.num_bytes
         return summary
@@ -206,6 +207,7 @@ class Exporter:
             summary.clusters[domain] = [one + other for one, other in zip(known, counts, strict=True)]
         output.add_hits(bucket.hits)
         summary.hits += len(bucket.hits)
+        summary.first_hit = summary.first_hit or next(iter(bucket.hits), None)
         table, prints = bucket.table, bucket.fingerprints
         if table is None or not len(table):
             return
@@ -223,9 +225,14 @@ class Exporter:
         output.add(table, prints)
 
 
-def nothing_left(funnel: Counter[str]) -> str:
-    stopped = ", ".join(f"{name} {number:,}" for name, number in funnel.most_common() if number) or "no rows at all"
-    return f"nothing to export: no row passed the filters ({stopped}); `--set` or a TOML file loosens them"
+def nothing_left(summary: Summary) -> str:
+    stopped = ", ".join(f"{name} {number:,}" for name, number in summary.funnel.most_common() if number)
+    first = summary.first_hit
+    overlap = f"; the first overlap is with {first['item']} of {first['file']}: {first['matching']!r}" if first else ""
+    return (
+        f"nothing to export: no row passed the filters ({stopped or 'no rows at all'}{overlap}); "
+        "`--set` or a TOML file loosens them"
+    )
 
 
 def in_order(

@@ -419,11 +419,32 @@ def test_a_collision_of_hashes_is_not_a_hit(tmp_path: Path, monkeypatch: pytest.
     assert index.find(pa.array(["so " + EVALUATION]), "text")
 
 
+def test_a_hit_names_its_file_and_sets_may_share_ids(tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+    for name, prompt in (("a", "Something altogether different."), ("b", EVALUATION)):
+        row = {"id": "1", "kind": "math", "prompt": prompt, "reference": {"answer": "5"}}
+        (tmp_path / "sets" / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    for files in ("sets", "sets/*.jsonl"):
+        flag = f"decontaminate.files={json.dumps([str(tmp_path / files)])}"
+        exported(tmp_path, [sample("p", 0, prompt=EVALUATION)], flag)
+        (hit,) = hits(tmp_path)
+        assert hit["file"] == str(tmp_path / "sets" / "b.jsonl")
+
+
+def test_nothing_left_by_the_decontamination_says_why(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0, prompt=EVALUATION)])
+    settings = load_settings("sft", None, ["work.processes=1", evaluation_file(tmp_path, (EVALUATION, "5"))])
+    with pytest.raises(ConfigError, match=r"contaminated_prompt 1; the first overlap is with e0 of .*'a train leaves"):
+        export(settings, [run], str(tmp_path / "out"))
+
+
 def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", mixed_samples())
     for files in (["missing.jsonl"], [str(tmp_path / "run" / "problems.parquet")]):
         settings = load_settings("sft", None, ["work.processes=1", f"decontaminate.files={json.dumps(files)}"])
-        with pytest.raises(ConfigError, match=r"decontaminate\.files"):
+        with pytest.raises(
+            ConfigError, match=r"decontaminate\.files.*(no such file|write such a set as canonical JSONL)"
+        ):
             export(settings, [run], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

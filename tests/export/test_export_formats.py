@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_up_runs import mixed_samples, sample, write_run
+from made_up_runs import mixed_samples, problem, sample, write_run
 
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
 from jobs.export.steps import lean_steps
 from jobs.report.problems_table import write_problems_table
+from workers.records import PROBLEM_SCHEMA
 
 
 def run_export(
@@ -292,6 +294,25 @@ def test_card_names_runs_whose_problems_are_not_in_it(tmp_path: Path) -> None:
 def test_card_keeps_its_tables_whatever_a_domain_is_called(tmp_path: Path) -> None:
     run_export(tmp_path, "sft", samples=[sample("p", 0, domain="a|b\r\n# c")])
     assert "| a\\|b # c | 1 |" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_card_says_what_its_tables_leave_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.export.card.MAX_DOMAINS", 2)
+    rows = [sample(f"{domain}{at}", 0, domain=domain) for domain in "abcd" for at in range(ord(domain) - 96)]
+    run = write_run(tmp_path / "run", rows)
+    problems = [problem([row], **({} if row["domain"] != "d" else NO_ESTIMATE)) for row in rows]
+    table = pa.Table.from_pylist(problems, schema=PROBLEM_SCHEMA)
+    pq.write_table(table, tmp_path / "run" / "problems.parquet")
+    overrides = ["work.processes=1", "gates.foreign_share=0.005"]
+    export(load_settings("sft", None, overrides), [run], str(tmp_path / "out"))
+    card = (tmp_path / "out" / "README.md").read_text()
+    section = card.split("## pass@k")[1].split("##")[0]
+    assert "| c | 3 | 0 | 1.000" in section and "| d | 0 | 4 |" in section and "| a |" not in section
+    assert card.count("The 2 largest of 4 domains.") == 2
+    assert "more than 0.5% foreign letters" in card
+
+
+NO_ESTIMATE = {"settled_at_index": None, "settled_verified": None, "pass_rate": None}
 
 
 def early_stopped_samples() -> list[dict[str, Any]]:
