@@ -19,7 +19,7 @@ from verifiers.types import Kind
 
 Bools = npt.NDArray[np.bool_]
 
-LONG_TEXT = 512
+LONG_TEXT = 128
 """Tokens from which on a text is taken to be more than its answer."""
 
 _SCRIPTS = {
