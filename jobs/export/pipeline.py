@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -26,15 +27,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
 from jobs.export import card, evaluation, formats
+from jobs.export.bucket import text_hashes
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import Destination, open_destination, scratch
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
@@ -104,8 +108,10 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
             summary.seconds = time.monotonic() - started
             write(destination, "README.md", card.dataset_card(summary, out).encode())
             destination.commit(manifest(summary))
-        except BaseException:
+        except BaseException as error:
             destination.abort()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ConfigError(f"{error}; scratch space ({folder}) takes about the size of the runs: --work-dir")
             raise
     return summary
 
@@ -167,20 +173,23 @@ class Exporter:
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
         self._rates.mkdir()
         columns = list(dict.fromkeys([*card.PASS_COLUMNS, *RATE_COLUMNS]))
-        known: set[str] = set()
+        known = np.zeros(0, np.uint64)
         with RateFiles(self._rates, self._num_buckets) as rates:
             for source in self._sources:
                 if source.problems_uri is None:
                     summary.unfinished.append(source.uri)
-                here: set[str] = set()
+                here = [known]
                 for batch in read_problems(source, columns):
-                    here |= set(batch.column("run_id").unique().to_pylist())
-                    if here & known:
-                        break  # the same run given twice
+                    if len(self._sources) > 1:  # the same run may be given twice
+                        names = pc.binary_join_element_wise(batch.column("run_id"), batch.column("problem_id"), "\0")
+                        keys = text_hashes(names)
+                        new = ~np.isin(keys, known)
+                        here.append(keys[new])
+                        batch = batch.filter(pa.array(new))
                     summary.passes.add(batch)
                     if self._settings.format == "rl":
                         rates.add(batch.select(RATE_COLUMNS))
-                known |= here
+                known = np.concatenate(here)
 
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)
@@ -251,6 +260,11 @@ def in_order(
             pending.append(pool.submit(function, *task))
         while pending:
             yield pending.popleft().result()
+    except BrokenProcessPool:
+        raise ConfigError(
+            "a worker process was killed, most likely for want of memory; fewer --processes or a smaller "
+            "`work.bucket_mb` need less"
+        )
     finally:
         for future in pending:
             future.cancel()

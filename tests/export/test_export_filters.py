@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
 
 from jobs.config import ConfigError, Problems
+from jobs.export import pipeline
 from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
@@ -240,6 +243,16 @@ def test_two_runs_of_one_id_are_not_mixed_up(tmp_path: Path) -> None:
         export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
 
 
+def test_runs_of_one_id_may_hold_different_problems(tmp_path: Path) -> None:
+    rows = [[sample(name, at, status=["verified", "refuted"][at % 2]) for at in range(4)] for name in ("one", "other")]
+    for number, prompt in enumerate(["What is the sum of all odd primes below ten?", "How many roads lead to Rome?"]):
+        rows[number] = [{**row, "prompt": prompt} for row in rows[number]]
+    runs = [write_run(tmp_path / name, samples) for name, samples in zip("ab", rows, strict=True)]
+    pool = export(load_settings("rl", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
+    assert pool.funnel == {"exported": 2}
+    assert "| algebra | 2 | 0 |" in (tmp_path / "out" / "README.md").read_text().split("## pass@k")[1]
+
+
 def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", mixed_samples())
     settings = load_settings("sft", None, ["work.processes=1"])
@@ -447,6 +460,18 @@ def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
         ):
             export(settings, [run], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_worker_and_a_full_disk_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pipeline.worker_pool(2) as pool, pytest.raises(ConfigError, match="want of memory"):
+        list(pipeline.in_order(pool, os._exit, [(1,)], 1))
+
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jobs.export.pipeline.scan", full)
+    run = write_run(tmp_path / "run", [sample("p", 0)])
+    assert "--work-dir" in message(tmp_path, run)
 
 
 def write_table(tmp_path: Path, table: pa.Table) -> str:
