@@ -58,10 +58,12 @@ def is_mixed(text: str, prompt: str, foreign_share: float) -> bool:
     """More than `foreign_share` of the letters are neither of the text's main script nor of one in the prompt."""
     if text.isascii():
         return False
-    counts = script_counts(_NOTATION.sub(" ", text))
+    counts = script_counts(text)
     if len(counts) < 2:
         return False
     expected = {max(counts, key=lambda name: counts[name]), *script_counts(prompt)}
+    if "latin" in counts and "latin" not in expected:
+        counts["latin"] = script_counts(_NOTATION.sub(" ", text)).get("latin", 0)
     foreign = sum(number for name, number in counts.items() if name not in expected)
     return foreign > foreign_share * sum(counts.values())
 

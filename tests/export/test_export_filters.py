@@ -50,6 +50,15 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("truncated", {"text": "<think> " + reasoning(4, "1")}, "gates.truncated=false"),
     ("loop", {"text": LOOP}, "gates.loop_share=1.0"),
     ("language_mixing", {"text": MIXED}, "gates.foreign_share=1.0"),
+    (
+        "language_mixing",
+        {
+            "text": "```python\nfrom math import gcd\n# 先读入两个整数\nprint(gcd(*map(int, input().split())))\n```",
+            "kind": "code",
+            "reference": json.dumps({"mode": "stdin", "tests": []}),
+        },
+        "gates.foreign_share=1.0",
+    ),
     ("answer_without_work", {"text": "It is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
     ("answer_without_work", {"text": "<think>\n\n</think>\n\nIt is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
     ("answer_without_work", {"text": "$$\\boxed{\\frac{355}{113} + \\sqrt{7} - 2}$$"}, "gates.min_work_tokens=0"),
