@@ -23,15 +23,17 @@ LONG_TEXT = 128
 """Tokens from which on a text is taken to be more than its answer."""
 
 _SCRIPTS = {
-    "latin": r"A-Za-z\u00c0-\u024f",
+    "latin": r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff",  # without × and ÷
     "cyrillic": r"\u0400-\u052f",
-    "han": r"\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff",
+    "han": r"\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f",
     "kana": r"\u3040-\u30ff",
     "hangul": r"\u1100-\u11ff\uac00-\ud7af",
     "arabic": r"\u0600-\u06ff",
     "hebrew": r"\u0590-\u05ff",
     "devanagari": r"\u0900-\u097f",
     "thai": r"\u0e00-\u0e7f",
+    # Armenian, the other scripts of India, Lao, Tibetan, Burmese, Georgian, Ethiopic and Khmer: one pass for all.
+    "other": r"\u0530-\u058f\u0980-\u0dff\u0e80-\u10ff\u1200-\u137f\u1780-\u17ff",
 }
 _RUNS = {name: re.compile(f"[{letters}]+") for name, letters in _SCRIPTS.items()}
 _INTEGER = re.compile(r"\s*[-+]?\d{1,9}\s*\Z")

@@ -59,6 +59,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         },
         "gates.foreign_share=1.0",
     ),
+    ("language_mixing", {"text": reasoning(5, "1234567") + " এখন আমরা সমীকরণটি সমাধান করি"}, "gates.foreign_share=1.0"),
     ("answer_without_work", {"text": "It is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
     ("answer_without_work", {"text": "<think>\n\n</think>\n\nIt is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
     ("answer_without_work", {"text": "$$\\boxed{\\frac{355}{113} + \\sqrt{7} - 2}$$"}, "gates.min_work_tokens=0"),
@@ -97,6 +98,7 @@ def test_gate(tmp_path: Path, name: str, over: dict[str, Any], off: str) -> None
 GOOD = [
     {"text": "<think> first this, then that </think> so we put it together and have \\boxed{1234567}."},
     {"text": CYRILLIC, "prompt": "Решите уравнение и объясните каждый шаг решения, пожалуйста."},
+    {"text": "先算三乘四：3×4÷2×5÷3×6÷4×8÷5 = 48。再加上剩下的苹果，一共是1234567个。", "prompt": "一共有多少个苹果？"},
     {"text": CYRILLIC + " $\\frac{x}{2} + \\sqrt{y} = \\boxed{1234567}$", "prompt": "Решите уравнение, пожалуйста."},
     {"text": "Let α and β be the angles; then α + β = 90 and \\boxed{1234567} follows from the sum."},
     {"text": reasoning(5, "4"), "reference": json.dumps({"answer": "4"})},
