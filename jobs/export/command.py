@@ -71,7 +71,11 @@ def run(args: argparse.Namespace) -> int:
             return 0
         from jobs.export.pipeline import export
 
-        summary = export(settings, args.run, args.out, Progress())
+        progress = Progress()
+        try:
+            summary = export(settings, args.run, args.out, progress)
+        finally:
+            progress.close()
     except ConfigError as error:
         print(f"proofmill export: {error}", file=sys.stderr)
         return 2
@@ -97,3 +101,8 @@ class Progress:
             print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
         else:
             print(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Clears the line for what is said last."""
+        if self._terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_runs import mixed_samples, write_run
+from made_up_runs import mixed_samples, sample, write_run
 
 from jobs.config import ConfigError
 from jobs.export import command
@@ -43,6 +43,15 @@ def test_export_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "holds a data set already" in capsys.readouterr().err
     assert call("sft", *flags, "--overwrite", "--set", "select.per_problem=2") == 0
     assert "24 rows in" in capsys.readouterr().out
+
+
+def test_the_last_word_has_a_line_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0, status="refuted")])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert call("sft", "--run", run, "--out", str(tmp_path / "out"), "--processes", "1") == 2
+    assert "\r\033[Kproofmill export: nothing to export" in capsys.readouterr().err
 
 
 def test_flags_reach_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
