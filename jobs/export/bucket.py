@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.config import ConfigError
 from jobs.export import gates, shingles
 from jobs.export.contamination import ContaminationIndex, Hit
 from jobs.export.settings import ExportSettings
@@ -29,9 +30,6 @@ from jobs.export.spill import TEXT_STATUSES
 Json = Any
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-
-MAX_HITS_KEPT = 1000
-"""Contamination hits reported by one bucket; all are counted."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,6 +52,8 @@ class Candidates:
         self.texts: pa.Array = table["text"].combine_chunks().take(pa.array(rows))
         count = len(rows)
         self.num_tokens = np.zeros(count, np.int64)
+        self.work = np.zeros(count, np.int64)
+        """Tokens without those that show no work."""
         self.repeated = np.zeros(count)
         self.signatures = np.zeros((count, shingles.NUM_HASHES), np.uint32)
         self.hits: dict[int, Hit] = {}
@@ -68,6 +68,11 @@ class Candidates:
             if index is not None:
                 for text, hit in index.find_in_chunk(normalised, tokens.words(), "text"):
                     self.hits.setdefault(start + text, hit)
+        self.work[:] = self.num_tokens
+        short = np.flatnonzero(self.num_tokens < gates.LONG_TEXT)
+        for start, chunk in shingles.chunks(gates.without_answers(self.texts.take(pa.array(short)))):
+            tokens = shingles.tokenize(shingles.normalise(chunk))
+            self.work[short[start : start + len(chunk)]] = tokens.counts()
 
     def exact_hashes(self) -> npt.NDArray[np.uint64]:
         return text_hashes(self.texts)
@@ -104,10 +109,12 @@ class Bucket:
             self.alive &= ~leaving
 
     def _problems(self) -> Iterator[Problem]:
+        if not len(self.table):
+            return
         starts = np.flatnonzero(np.diff(self.problem_of, prepend=-1))
         stops = np.append(starts[1:], len(self.problem_of))
         facts = self.table.select(["kind", "domain", "reference"]).take(pa.array(starts)).to_pydict()
-        verified: Any = np.add.reduceat((self.status == "verified") & self.alive, starts) if len(starts) else []
+        verified: Any = np.add.reduceat((self.status == "verified") & self.alive, starts)
         for at, (first, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
             yield Problem(
                 first, stop, facts["kind"][at], facts["domain"][at], facts["reference"][at], int(verified[at])
@@ -144,8 +151,11 @@ class Bucket:
             self.drop(self.tokens < select.min_tokens, "too_short")
         if select.max_tokens:
             self.drop(self.tokens > select.max_tokens, "too_long")
-        if self.settings.gates.truncated:
-            self.drop(self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop", "truncated")
+        self.drop((self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop") & self.cut_off(), "truncated")
+
+    def cut_off(self) -> Bools:
+        """Rows that `truncated` drops if they were cut off: off, it still drops those that would be given as wrong."""
+        return (self.status != "verified") | self.settings.gates.truncated
 
     def drop_contaminated_prompts(self) -> dict[int, str]:
         """Drops them, and returns under which name by the problem's first row."""
@@ -176,10 +186,9 @@ class Bucket:
         return names
 
     def report(self, row: int, hit: Hit, sample: bool) -> None:
-        if len(self.hits) < MAX_HITS_KEPT:
-            index = self.table["sample_index"][row].as_py() if sample else None
-            where = {"problem_id": self.table["problem_id"][row].as_py(), "run_id": self.table["run_id"][row].as_py()}
-            self.hits.append({**where, "sample_index": index, **dataclasses.asdict(hit)})
+        index = self.table["sample_index"][row].as_py() if sample else None
+        where = {"problem_id": self.table["problem_id"][row].as_py(), "run_id": self.table["run_id"][row].as_py()}
+        self.hits.append({**where, "sample_index": index, **dataclasses.asdict(hit)})
 
     def candidates(self) -> Candidates:
         """Applies the gates that need the texts. Rows that pass stay alive."""
@@ -197,12 +206,11 @@ class Bucket:
         for at in sorted(found.hits):
             self.report(int(found.at[at]), found.hits[at], sample=True)
         drop("contaminated_text")
-        if settings.truncated:
-            thinking = pc.match_substring(found.texts, "<think>").to_numpy(zero_copy_only=False)
-            mask[:] = False
-            for at in np.flatnonzero(thinking):
-                mask[at] = gates.is_truncated(found.texts[int(at)].as_py(), "stop")
-            drop("truncated")
+        thinking = pc.match_substring(found.texts, "<think>").to_numpy(zero_copy_only=False)
+        mask[:] = False
+        for at in np.flatnonzero(thinking & self.cut_off()[found.at]):
+            mask[at] = gates.is_truncated(found.texts[int(at)].as_py(), "stop")
+        drop("truncated")
         mask = gates.is_loop(found.repeated, found.num_tokens, settings)
         drop("loop")
         mask = np.zeros(len(found.at), bool)
@@ -212,7 +220,7 @@ class Bucket:
                 mask[at] = gates.is_mixed(found.texts[int(at)].as_py(), prompt, settings.foreign_share)
         drop("language_mixing")
         for problem, members in self.members(found):
-            tokens = found.num_tokens[members]
+            tokens = found.work[members]
             verified = self.status[found.at[members]] == "verified"
             mask[members] = verified & gates.is_answer_only(problem.kind, tokens, settings)
         drop("answer_without_work")
@@ -220,7 +228,7 @@ class Bucket:
         for problem, members in self.members(found):
             if problem.num_verified < settings.luck_agreement:
                 guessable = gates.is_guessable(problem.kind, problem.reference, settings)
-                luck = gates.is_luck(guessable, problem.num_verified, found.num_tokens[members], settings)
+                luck = gates.is_luck(guessable, problem.num_verified, found.work[members], settings)
                 mask[members] = luck & (self.status[found.at[members]] == "verified")
         drop("luck")
         return self._without_exact_duplicates(found)
@@ -235,9 +243,10 @@ class Bucket:
             start = stop
 
     def _without_exact_duplicates(self, found: Candidates) -> Candidates:
-        alive = self.alive[found.at]
         hashes = found.exact_hashes()
         self.exact = hashes
+        self.drop(self._contradictory(found.at, hashes), "contradictory")
+        alive = self.alive[found.at]
         order = np.lexsort((found.at, hashes, self.problem_of[found.at], ~alive))
         at = found.at[order]
         same = (
@@ -252,19 +261,69 @@ class Bucket:
         self.drop(rows, "duplicate")
         return found
 
+    def _contradictory(self, at: Ints, hashes: npt.NDArray[np.uint64]) -> Bools:
+        """Rows whose text was verified once and refuted once for the very same messages, by other versions of a checker
+        or another tolerance: neither verdict is taught."""
+        rows = np.zeros(len(self.table), bool)
+        texts = np.flatnonzero(self.alive[at])
+        messages = ranks(self.table["messages"])[at] if len(texts) else np.zeros(0, np.int64)
+        order = texts[np.lexsort((hashes[texts], messages[texts], self.problem_of[at[texts]]))]
+        starts = np.ones(len(order), bool)
+        keys = (self.problem_of[at[order]], messages[order], hashes[order])
+        starts[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+        verified = self.status[at[order]] == "verified"
+        group = np.cumsum(starts) - 1
+        counts = np.bincount(group)
+        good = np.bincount(group, weights=verified)
+        rows[at[order[((good > 0) & (good < counts))[group]]]] = True
+        return rows
+
 
 def in_order(table: pa.Table) -> tuple[pa.Table, Ints]:
     """Rows by problem, run and sample index, and the number of each row's problem.
 
-    A problem is an id with its kind, prompt and reference: two runs may have used the same id for different things.
+    A problem is an id with its kind, prompt and reference: two runs may have used the same id for different things. The
+    order of a multiple-choice item's options does not make another one of it (`sampling.shuffle_choices`).
     """
-    keys = [ranks(table[name]) for name in ("problem_id", "kind", "prompt", "reference")]
+    columns = [table["problem_id"], table["kind"], *unshuffled(table)]
+    keys = [ranks(column) for column in columns]
     index = table["sample_index"].to_numpy()
     order = np.lexsort((index, ranks(table["run_id"]), *reversed(keys)))
     new = np.zeros(len(order), bool)
     for key in keys:
         new[1:] |= np.diff(key[order]) != 0
     return table.take(pa.array(order)).combine_chunks(), np.cumsum(new)
+
+
+def unshuffled(table: pa.Table) -> list[pa.ChunkedArray]:
+    """`prompt` and `reference`, those of multiple-choice items in a form that is the same for all orders of options."""
+    choice = pc.equal(table["kind"], "choice").combine_chunks()
+    columns = [table["prompt"], table["reference"]]
+    if not pc.any(choice).as_py():
+        return columns
+    # The letters of a prompt whose options change places stay the same.
+    plain = [lambda prompt: "".join(sorted(prompt)), reference_without_order]
+    return [
+        pa.chunked_array(
+            [pc.replace_with_mask(column.combine_chunks(), choice, map_texts(column.filter(choice), form))]
+        )
+        for column, form in zip(columns, plain, strict=True)
+    ]
+
+
+def map_texts(column: pa.ChunkedArray, form: Callable[[str], str]) -> pa.Array:
+    """`form` of each text; every distinct one is formed once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return pa.array([form(text) for text in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
+
+
+def reference_without_order(text: str) -> str:
+    reference = json.loads(text)
+    options, answer = reference.get("options"), reference.get("answer")
+    if not isinstance(options, list) or not isinstance(answer, str) or len(answer) != 1:
+        return text
+    right = options[ord(answer) - ord("A") : ord(answer) - ord("A") + 1]
+    return json.dumps({**reference, "options": sorted(map(str, options)), "answer": right}, sort_keys=True)
 
 
 def ranks(column: pa.ChunkedArray) -> Ints:
@@ -277,8 +336,21 @@ def ranks(column: pa.ChunkedArray) -> Ints:
 
 
 def repeated_identities(table: pa.Table, problem_of: Ints) -> Bools:
-    """Rows whose (run, problem, sample index) is that of the row before: the same run given twice."""
+    """Rows whose (run, problem, sample index) is that of the row before: the same run given twice. Raises ConfigError
+    where they are other samples: an id tells runs apart, and one of them would be lost without a word."""
     index, run = table["sample_index"].to_numpy(), ranks(table["run_id"])
     repeated = np.zeros(len(table), bool)
     repeated[1:] = (np.diff(problem_of) == 0) & (np.diff(index) == 0) & (np.diff(run) == 0)
+    at = np.flatnonzero(repeated)
+    for name in ("completion_tokens", "messages", "text"):
+        if name in table.column_names and len(at):
+            values = table[name].combine_chunks()
+            differ = pc.not_equal(values.take(pa.array(at)), values.take(pa.array(at - 1))).fill_null(False)
+            if pc.any(differ).as_py():
+                row = int(at[differ.index(True).as_py()])
+                run_id, problem, sample = (table[key][row].as_py() for key in ("run_id", "problem_id", "sample_index"))
+                raise ConfigError(
+                    f"two different runs have the id {run_id} (problem {problem}, sample {sample} is not the same in "
+                    "both); export them one by one, the second with --against the first"
+                )
     return repeated

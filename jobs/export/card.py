@@ -58,6 +58,7 @@ EXPLAINED = {
     "language_mixing": "letters of a script foreign to text and prompt",
     "answer_without_work": "an answer and nothing else",
     "luck": "guessable answer, no rationale, no second sample that agrees",
+    "contradictory": "same messages and text, verified once and refuted once",
     "duplicate": "same text for the same problem",
     "near_duplicate": "nearly the same text for the same problem",
     "duplicate_across_problems": "same prompt and text under another problem id",
@@ -169,8 +170,11 @@ def dataset_card(summary: Summary, out: str) -> str:
             f"{summary.hits} hits reported in `contamination.jsonl` with the matching text."
         )
     parts += ["## Domains", domain_table(summary)]
-    if summary.passes.curves:
+    if summary.passes.curves or summary.passes.missing:
         parts += ["## pass@k of the sampled problems", PASS_EXPLAINED, pass_table(summary.passes)]
+        if summary.unfinished:
+            left_out = ", ".join(f"`{run}`" for run in summary.unfinished)
+            parts.append(f"Without the problems of runs that are not finished: {left_out}.")
     if summary.lengths:
         bars = [(f"{2**power}–{2 ** (power + 1) - 1}", summary.lengths[power]) for power in span(summary.lengths)]
         parts += ["## Completion tokens", histogram(bars)]
@@ -188,7 +192,12 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     if not rows:
         return ""
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+    return "\n".join(lines + ["| " + " | ".join(map(plain_cell, row)) + " |" for row in rows])
+
+
+def plain_cell(text: str) -> str:
+    """Names come from problem files and may hold anything."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def funnel_table(funnel: Mapping[str, int], unit: str) -> str:
@@ -205,7 +214,11 @@ def source_table(summary: Summary) -> str:
         [f"`{source or '(none)'}`", f"{number:,}", output.licences.get(source, "not stated")]
         for source, number in summary.sources.most_common(MAX_SOURCES)
     ]
-    return table(["problem source", "rows", "licence"], rows)
+    return table(["problem source", "rows", "licence"], rows) + left_off("sources", len(summary.sources), MAX_SOURCES)
+
+
+def left_off(what: str, number: int, shown: int) -> str:
+    return f"\n\nThe {shown} largest of {number:,} {what}." if number > shown else ""
 
 
 def gate_table(summary: Summary) -> str:
@@ -213,17 +226,17 @@ def gate_table(summary: Summary) -> str:
     gates = summary.settings.gates
     switch = {True: "on", False: "off"}
     lines = [
-        ("truncated", switch[gates.truncated]),
+        ("truncated", "on" if gates.truncated else "samples that would be given as wrong"),
         ("vacuous", switch[gates.vacuous]),
         (
             "loop",
-            f"more than {gates.loop_share:.0%} repeated 5-grams, from {gates.loop_min_tokens} tokens on"
+            f"more than {100 * gates.loop_share:g}% repeated 5-grams, from {gates.loop_min_tokens} tokens on"
             if gates.loop_share < 1
             else "off",
         ),
         (
             "language_mixing",
-            f"more than {gates.foreign_share:.0%} foreign letters" if gates.foreign_share < 1 else "off",
+            f"more than {100 * gates.foreign_share:g}% foreign letters" if gates.foreign_share < 1 else "off",
         ),
         ("answer_without_work", f"fewer than {gates.min_work_tokens} tokens" if gates.min_work_tokens else "off"),
         (
@@ -245,7 +258,8 @@ def domain_table(summary: Summary) -> str:
         problems, verified, clusters = summary.clusters.get(domain, [0, 0, 0])
         spread = [f"{verified / problems:.2f}", f"{clusters / problems:.2f}"] if problems else ["", ""]
         rows.append([domain or "(none)", f"{number:,}", *spread])
-    return table(["domain", "rows", "verified texts a problem", "clusters a problem"], rows)
+    heads = ["domain", "rows", "verified texts a problem", "clusters a problem"]
+    return table(heads, rows) + left_off("domains", len(summary.domains), MAX_DOMAINS)
 
 
 PASS_EXPLAINED = (
@@ -255,14 +269,16 @@ PASS_EXPLAINED = (
 
 
 def pass_table(passes: DomainPasses) -> str:
-    shown = sorted(passes.curves.items())[:MAX_DOMAINS]
+    problems = Counter({domain: curve.problems for domain, curve in passes.curves.items()}) + passes.missing
+    shown = [(domain, passes.curves.get(domain, PassCurve())) for domain, _ in problems.most_common(MAX_DOMAINS)]
     ks = sorted({point.k for _, curve in shown for point in curve.points()})
     rows = []
-    for domain, curve in shown:
+    for domain, curve in sorted(shown, key=lambda row: row[0]):
         points = {point.k: point for point in curve.points()}
         cells = [pass_cell(points[k]) if k in points else "" for k in ks]
         rows.append([domain or "(none)", f"{curve.problems:,}", f"{passes.missing[domain]:,}", *cells])
-    return table(["domain", "problems", "no estimate", *(f"pass@{k}" for k in ks)], rows)
+    heads = ["domain", "problems", "no estimate", *(f"pass@{k}" for k in ks)]
+    return table(heads, rows) + left_off("domains", len(problems), MAX_DOMAINS)
 
 
 def pass_cell(point: Point) -> str:

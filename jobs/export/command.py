@@ -71,10 +71,18 @@ def run(args: argparse.Namespace) -> int:
             return 0
         from jobs.export.pipeline import export
 
-        summary = export(settings, args.run, args.out, Progress())
+        progress = Progress()
+        try:
+            summary = export(settings, args.run, args.out, progress)
+        finally:
+            progress.close()
     except ConfigError as error:
         print(f"proofmill export: {error}", file=sys.stderr)
         return 2
+    except storage_errors() as error:
+        print(f"proofmill export: {error}", file=sys.stderr)
+        print("Nothing is visible at --out; the same command starts afresh.", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print(
             "\nproofmill export: interrupted; nothing was left at --out, the same command starts afresh",
@@ -84,6 +92,13 @@ def run(args: argparse.Namespace) -> int:
     read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
     print(f"{summary.num_rows} rows in {args.out}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f}/s)")
     return 0
+
+
+def storage_errors() -> tuple[type[Exception], ...]:
+    """What a disk or an object store that fails in the middle raises."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return OSError, BotoCoreError, ClientError
 
 
 class Progress:
@@ -97,3 +112,8 @@ class Progress:
             print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
         else:
             print(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Clears the line for what is said last."""
+        if self._terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

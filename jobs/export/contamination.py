@@ -75,12 +75,16 @@ def build_index(items: Iterable[EvaluationItem], folder: Path, n: int, answer_ch
                 tokens = tokenize(normalised).words()
                 grams = ngrams(tokens, n)
                 counts = tokens.counts()
-                filled = np.flatnonzero(counts)
-                # Texts without a word get no place.
+                is_statement = np.arange(start, start + len(counts)) % 2 == 0
+                # Only statements count when shorter than n words: `so the answer is 42` is in every solution.
+                kept = (counts > 0) & (is_statement | (counts >= n))
+                filled = np.flatnonzero(kept)
+                # The others get no place.
                 place = np.zeros(len(counts), np.uint32)
                 place[filled] = np.arange(len(names), len(names) + len(filled), dtype=np.uint32)
-                hashes.append(grams.hashes)
-                places.append(place[grams.text])
+                of_kept = kept[grams.text]
+                hashes.append(grams.hashes[of_kept])
+                places.append(place[grams.text[of_kept]])
                 lengths.update(np.minimum(counts[filled], n).tolist())
                 for at in filled.tolist():
                     item = batch[(start + at) // 2]

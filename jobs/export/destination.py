@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import io
 import os
@@ -34,6 +35,19 @@ PARTIAL = ".partial"
 PART_BYTES = 16 << 20
 PARTS_PER_STEP = 1000
 """S3 takes 10,000 parts an object: the part size grows by PART_BYTES every so many parts, for 880 GB in all."""
+
+
+DATA_FILES = ("data/train.parquet", "data/train.jsonl")
+SIDE_FILES = (MANIFEST, "README.md", "fingerprints.npy", "contamination.jsonl")
+
+
+def is_ours(name: str) -> bool:
+    """Whether an export writes a file of this name. What it replaces or clears away holds no other."""
+    return name in DATA_FILES or name in SIDE_FILES
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
 
 
 class Destination(Protocol):
@@ -57,7 +71,11 @@ def open_destination(uri: str, overwrite: bool) -> Destination:
         return S3Folder(parts.netloc, parts.path.strip("/"), overwrite)
     if parts.scheme not in ("", "file"):
         raise ConfigError(f"{uri}: expected a local path or s3://bucket/prefix, got the scheme {parts.scheme!r}")
-    return LocalFolder(Path(parts.path if parts.scheme else uri).absolute(), overwrite)
+    try:
+        # Of a link the place it leads to: a rename would replace the link.
+        return LocalFolder(Path(parts.path if parts.scheme else uri).resolve(), overwrite)
+    except OSError as error:
+        raise ConfigError(f"{uri}: can not be written: {error}")
 
 
 class LocalFolder:
@@ -71,6 +89,8 @@ class LocalFolder:
                 raise ConfigError(f"{path}: is a file; --out is a folder")
             if any(path.iterdir()) and not (path / MANIFEST).exists():
                 raise ConfigError(f"{path}: holds other files and no {MANIFEST}; give an empty or a new folder")
+            if other := [str(name) for name in files_of(path) if not is_ours(name.as_posix())]:
+                raise ConfigError(f"{path}: holds other files too ({other[0]}); give an empty or a new folder")
             if any(path.iterdir()) and not overwrite:
                 raise ConfigError(f"{path}: holds a data set already; give another folder or --overwrite")
         self._staging = path.parent / f".{path.name}.staging-{uuid.uuid4().hex[:12]}"
@@ -79,7 +99,7 @@ class LocalFolder:
     def _remove_leftovers(self) -> None:
         # The caller holds the lock of this place (`exclusive`), so whoever made these is dead.
         for kind in ("staging", "replaced"):
-            for left in self._path.parent.glob(f".{self._path.name}.{kind}-*"):
+            for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.{kind}-*"):
                 if kind == "replaced" and not self._path.exists():
                     left.rename(self._path)  # killed between the two renames of an overwrite
                 else:
@@ -142,6 +162,11 @@ class S3Folder:
             if other := [key for key in existing if not self._ours(key)]:
                 raise ConfigError(f"s3://{bucket}/{prefix}: holds other objects ({other[0]}); give an empty prefix")
             if f"{prefix}/{MANIFEST}" not in existing:
+                if existing and not any(f"{prefix}/{name}" in existing for name in DATA_FILES):
+                    # What was completed first is not there: no export left this.
+                    raise ConfigError(
+                        f"s3://{bucket}/{prefix}: holds other objects ({existing[0]}); give an empty prefix"
+                    )
                 for key in existing:  # whole data files of an export that died before its manifest
                     self._client.delete_object(Bucket=bucket, Key=key)
             self._abort_uploads()
@@ -151,12 +176,12 @@ class S3Folder:
             raise ConfigError(f"s3://{bucket}/{prefix}: {error}")
 
     def _ours(self, key: str) -> bool:
-        name = key.removeprefix(self._prefix + "/")
-        return name.startswith("data/") or name in (MANIFEST, "README.md", "fingerprints.npy", "contamination.jsonl")
+        return is_ours(key.removeprefix(self._prefix + "/"))
 
     def _keys(self) -> list[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + "/")
-        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return [key for key in keys if not key.endswith("/")]  # consoles make such objects as folders
 
     def _abort_uploads(self) -> None:
         """Clears the invisible parts that a killed export left, where the server and our rights allow it."""
@@ -164,7 +189,8 @@ class S3Folder:
             Bucket=self._bucket, Prefix=self._prefix + "/"
         )
         with contextlib.suppress(self._errors.ClientError):
-            for upload in [upload for page in pages for upload in page.get("Uploads", [])]:
+            uploads = [upload for page in pages for upload in page.get("Uploads", [])]
+            for upload in [upload for upload in uploads if self._ours(upload["Key"])]:
                 with contextlib.suppress(self._errors.ClientError):
                     self._client.abort_multipart_upload(
                         Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
@@ -188,7 +214,7 @@ class S3Folder:
                 upload.complete(replace=self._overwrite)
             if self._overwrite:
                 written = {upload.key for upload in self._uploads}
-                for stale in [other for other in self._keys() if other not in written]:
+                for stale in [key for key in self._keys() if key not in written and self._ours(key)]:
                     self._client.delete_object(Bucket=self._bucket, Key=stale)
             self._client.put_object(Bucket=self._bucket, Key=key, Body=manifest, IfNoneMatch="*")
         except self._errors.ClientError as error:
@@ -263,10 +289,13 @@ def scratch(out: str, directory: str) -> Iterator[Path]:
 
     What a killed export left in it is removed. Raises ConfigError if a live export to `out` holds it.
     """
-    identity = out if out.startswith("s3://") else str(Path(out).absolute())
+    identity = out.rstrip("/") if out.startswith("s3://") else str(Path(out).resolve())
     name = f"proofmill-export-{hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()}"
     root = Path(directory or os.environ.get("TMPDIR") or "/tmp") / f"{name}-{os.getuid()}"
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(f"{root}: no scratch space; give another folder with --work-dir: {error}")
     if root.stat().st_uid != os.getuid():
         raise ConfigError(f"{root}: belongs to another user; give a scratch folder with --work-dir")
     with (root / "lock").open("w") as lock:

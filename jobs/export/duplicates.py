@@ -1,7 +1,9 @@
 """Samples seen so far, across problems, buckets and earlier exports: exact and near duplicates in bounded memory.
 
-A sample's fingerprint is 72 bytes: a 64-bit hash of prompt and text, and a MinHash signature of 32 16-bit values over
-the shingles of both (b-bit minwise hashing, Li and König, 2010). Near duplicates are found by bands of four values and
+A sample's fingerprint is 72 bytes: a 64-bit hash of prompt and text, and 32 16-bit values of MinHash signatures (b-bit
+minwise hashing, Li and König, 2010), each of which is the same in two samples where it is so for the shingles of the
+text alone and for those of prompt and text together. So neither a long prompt that two samples share nor a long text
+makes up for the difference of the rest. Near duplicates are found by bands of four values and
 confirmed on the whole signature; bands are kept in sorted runs that are merged as they grow (a log-structured merge),
 so a million samples take about 170 MB.
 
@@ -18,7 +20,7 @@ from jobs.export.shingles import NUM_HASHES, mix, similarity
 U64 = npt.NDArray[np.uint64]
 Signatures16 = npt.NDArray[np.uint16]
 
-FINGERPRINT = np.dtype([("exact", np.uint64), ("signature", np.uint16, (NUM_HASHES,))])
+FINGERPRINT = np.dtype([("exact", np.uint64), ("signatures", np.uint16, (NUM_HASHES,))])
 BANDS = NUM_HASHES // 4
 """At similarity 0.9, 0.8 and 0.7 a pair shares a band with probability 0.9998, 0.985 and 0.89."""
 MAX_PER_KEY = 16
@@ -81,12 +83,13 @@ class SeenSamples:
         exact = np.ascontiguousarray(fingerprints["exact"])
         positions, earlier = self._exact.find(exact)
         outcome[positions] = np.where(earlier < self._num_earlier, EARLIER, EXACT)
-        _, first = np.unique(exact, return_index=True)
+        _, first, group = np.unique(exact, return_index=True, return_inverse=True)
         again = np.ones(len(exact), bool)
         again[first] = False
         outcome[again & (outcome == NEW)] = EXACT
         if self._near:
-            self._mark_near(fingerprints["signature"], outcome)
+            self._mark_near(fingerprints["signatures"], outcome)
+        outcome[again & (outcome[first[group]] == EARLIER)] = EARLIER
         self._store(fingerprints[outcome == NEW])
         return outcome
 
@@ -96,7 +99,9 @@ class SeenSamples:
         at, earlier = self._bands.find(keys)
         samples = fresh[owners[at]]
         alike = similarity(signatures[samples], self._signatures[earlier]) >= self._near
-        outcome[samples[alike]] = np.where(earlier[alike] < self._num_earlier, EARLIER, NEAR)
+        outcome[samples[alike]] = NEAR
+        # Of several neighbours one of an earlier export decides: without `across_problems` only those count.
+        outcome[samples[alike & (earlier < self._num_earlier)]] = EARLIER
         # Within the batch: samples that share a band value are neighbours once sorted.
         order = np.argsort(keys, kind="stable")
         keys, owners = keys[order], fresh[owners[order]]
@@ -123,8 +128,8 @@ class SeenSamples:
                 grown = np.zeros((max(end, 2 * len(self._signatures)), NUM_HASHES), np.uint16)
                 grown[: self._size] = self._signatures[: self._size]
                 self._signatures = grown
-            self._signatures[self._size : end] = fingerprints["signature"]
-            keys, owners = band_keys(fingerprints["signature"])
+            self._signatures[self._size : end] = fingerprints["signatures"]
+            keys, owners = band_keys(fingerprints["signatures"])
             self._bands.add(keys, ids[owners])
         self._size = end
 
@@ -136,8 +141,8 @@ def band_keys(signatures: Signatures16) -> tuple[U64, npt.NDArray[np.int64]]:
     return keys.reshape(-1), np.repeat(np.arange(len(signatures)), BANDS)
 
 
-def fingerprints(exact: U64, signatures: npt.NDArray[np.uint32]) -> npt.NDArray[np.void]:
+def fingerprints(exact: U64, signatures: npt.NDArray[np.uint32 | np.uint64]) -> npt.NDArray[np.void]:
     result = np.zeros(len(exact), FINGERPRINT)
     result["exact"] = exact
-    result["signature"] = signatures.astype(np.uint16)  # the low bits of each minimum
+    result["signatures"] = signatures.astype(np.uint16)  # the low bits of each minimum
     return result

@@ -7,23 +7,43 @@ from collections.abc import Iterator, Sequence
 from jobs.config import ConfigError, Problems
 from jobs.export.contamination import EvaluationItem
 from jobs.problems.faults import ProblemFileError
+from jobs.problems.layouts import TASKS
 from jobs.problems.load import stream_problems
+from jobs.problems.sources import find_sources
+from verifiers.types import Kind, Problem
+
+OTHER_LAYOUTS = ". An export takes no columns mapping: write such a set as canonical JSONL (docs/problem_files.md)"
 
 
 def read_items(files: Sequence[str]) -> Iterator[EvaluationItem]:
     """The items of all files. Raises ConfigError for a file that can not be read: an export that silently skipped an
     evaluation set would be worse than none."""
-    for file in files:
-        try:
-            for problem in stream_problems(Problems(files=[file])):
+    try:
+        # One by one: two sets may use the same ids, and a hit names its file.
+        for source in find_sources(files):
+            for problem in stream_problems(Problems(files=[source.uri])):
                 answer = problem.reference.get("answer")
                 solution = problem.meta.get("solution")
                 yield EvaluationItem(
-                    file,
+                    source.uri,
                     problem.id,
-                    problem.prompt,
+                    statement_of(problem),
                     answer if isinstance(answer, str) else "",
                     solution if isinstance(solution, str) else "",
                 )
-        except ProblemFileError as error:
-            raise ConfigError(f"decontaminate.files: {error}")
+    except ProblemFileError as error:
+        raise ConfigError(f"decontaminate.files: {error}{OTHER_LAYOUTS if 'unknown layout' in str(error) else ''}")
+
+
+def statement_of(problem: Problem) -> str:
+    """What the item itself says. The task around it and a Lean file's header are the same in every problem of the
+    layout, and each of them is longer than the overlap that counts: training problems would all be hits."""
+    text = problem.prompt
+    for task in TASKS:
+        text = text.replace(task, " ")
+    if problem.kind is not Kind.LEAN:
+        return text
+    header = {line.strip() for line in problem.reference["header"].splitlines()}
+    text = "\n".join(line for line in text.splitlines() if line.strip() not in header)
+    statement: str = problem.reference["statement"]
+    return text if statement in text else f"{text}\n{statement}"

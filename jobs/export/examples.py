@@ -91,15 +91,20 @@ def without_bad_rows(table: pa.Table, settings: ExportSettings, funnel: Counter[
                 bad.append(code)
         good &= ~np.isin(encoded.indices.to_numpy(zero_copy_only=False), bad)
     if not good.all():
-        funnel["bad_row"] += int((~good).sum())
+        gone = table.filter(pa.array(~good))
         table = table.filter(pa.array(good))
+        if settings.format == "rl":  # counts problems: those with no row left
+            funnel["bad_row"] += len(set(gone["problem_id"].to_pylist()) - set(table["problem_id"].to_pylist()))
+        else:
+            funnel["bad_row"] += len(gone)
     return table
 
 
 def parse_reference(text: str) -> dict[str, Json]:
     try:
         reference = json.loads(text)
-    except ValueError:
+        str(reference.get("answer")).encode()  # fails for half a surrogate pair, which JSON can name
+    except (ValueError, AttributeError, RecursionError):
         reference = None
     if not isinstance(reference, dict):
         raise formats.BadRow(f"reference: expected a JSON object, got {text[:200]!r}")
@@ -223,16 +228,22 @@ def preference_pairs(bucket: Bucket, found: Candidates) -> BucketResult:
         good, matrix = spread(bucket, found, range_, "verified")
         count_clusters(bucket, problem, len(good), matrix)
         bad, _ = spread(bucket, found, range_, "refuted")
-        left = settings.select.per_problem
+        wanted = settings.select.per_problem
+        paired: list[tuple[int, int]] = []
         # Both answers of a pair were given to the very same messages.
         for prompt in np.unique(prompts[found.at[bad]]):
             g, b = good[prompts[found.at[good]] == prompt], bad[prompts[found.at[bad]] == prompt]
             chosen = selection.pairs(
-                tokens[found.at[g]], tokens[found.at[b]], logprobs[found.at[b]], left, settings.preference.length_ratio
+                tokens[found.at[g]],
+                tokens[found.at[b]],
+                logprobs[found.at[b]],
+                wanted,
+                settings.preference.length_ratio,
             )
-            left -= len(chosen)
-            good_at += [int(g[first]) for first, _ in chosen]
-            bad_at += [int(b[second]) for _, second in chosen]
+            paired += [(int(g[first]), int(b[second])) for first, second in chosen]
+        hardest = selection.by_score(logprobs[found.at[[second for _, second in paired]]], wanted) if paired else []
+        good_at += [paired[at][0] for at in hardest]
+        bad_at += [paired[at][1] for at in hardest]
     goods, bads = np.array(good_at, np.int64), np.array(bad_at, np.int64)
     leave(bucket, found.at[np.concatenate([goods, bads])], "unpaired")
     chosen_rows, rejected_rows = (bucket.table.take(pa.array(found.at[at])) for at in (goods, bads))
@@ -241,11 +252,15 @@ def preference_pairs(bucket: Bucket, found: Candidates) -> BucketResult:
 
 
 def sample_fingerprints(bucket: Bucket, found: Candidates, at: Ints) -> npt.NDArray[np.void]:
-    """Of prompt and text together: the same words are another example under another prompt."""
-    prompts = bucket.table["prompt"].combine_chunks().take(pa.array(found.at[at]))
-    exact, signatures = prompt_features(prompts)
+    """Of prompt, text and label: the same words are another example under another prompt, and the opposite one where
+    they are given as wrong."""
+    rows = found.at[at]
+    exact, of_prompts = prompt_features(bucket.table["prompt"].combine_chunks().take(pa.array(rows)))
+    of_texts = found.signatures[at]
     # The signature of a union of sets is the minimum of their signatures.
-    return fingerprints(shingles.mix(exact ^ bucket.exact[at]), np.minimum(signatures, found.signatures[at]))
+    joined = np.minimum(of_prompts, of_texts).astype(np.uint64) << np.uint64(32) | of_texts
+    label = (bucket.status[rows] != "verified").astype(np.uint64)
+    return fingerprints(shingles.mix(exact ^ bucket.exact[at] ^ label), shingles.mix(joined ^ label[:, None]))
 
 
 def prompt_features(prompts: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
@@ -330,11 +345,8 @@ def pooled_rate(estimates: list[Mapping[str, Json]]) -> dict[str, Json] | None:
 
 def step_labels(bucket: Bucket, found: Candidates) -> BucketResult:
     """`prm`: samples whose evidence says step by step what is right."""
-    rows: list[int] = []
-    at: list[int] = []
-    steps: list[tuple[list[str], list[bool]]] = []
+    steps: dict[int, tuple[list[str], list[bool]]] = {}
     missing = np.zeros(len(bucket.table), bool)
-    taken: Counter[int] = Counter()
     for position, row in enumerate(found.at.tolist()):
         if not bucket.alive[row]:
             continue
@@ -342,15 +354,21 @@ def step_labels(bucket: Bucket, found: Candidates) -> BucketResult:
         labelled = steps_of.read_steps(evidence) or steps_of.lean_steps(found.texts[position].as_py(), evidence)
         if labelled is None:
             missing[row] = True
-        elif taken[int(bucket.problem_of[row])] < bucket.settings.select.per_problem:
-            taken[int(bucket.problem_of[row])] += 1
-            rows.append(row)
-            at.append(position)
-            steps.append(labelled)
+        else:
+            steps[position] = labelled
     bucket.drop(missing, "no_step_evidence")
-    leave(bucket, np.array(rows, np.int64), "not_chosen")
-    table = formats.prm_table(bucket.table.take(pa.array(rows, pa.int64())), steps)
-    return result(bucket, table, sample_fingerprints(bucket, found, np.array(at, np.int64)), 1)
+    picked = [np.zeros(0, np.int64)]
+    for _, members in bucket.members(found):
+        range_ = np.arange(members.start, members.stop)
+        # A right and a wrong text that are nearly the same teach where they part.
+        either = [spread(bucket, found, range_, status)[0] for status in ("verified", "refuted")]
+        chosen = np.sort(np.concatenate(either))
+        picked.append(choose(bucket, found, chosen, selection.similarities(found.signatures[chosen]), None))
+    at = np.sort(np.concatenate(picked))
+    rows = found.at[at]
+    leave(bucket, rows, "not_chosen")
+    table = formats.prm_table(bucket.table.take(pa.array(rows)), [steps[position] for position in at.tolist()])
+    return result(bucket, table, sample_fingerprints(bucket, found, at), 1)
 
 
 def result(bucket: Bucket, table: pa.Table, prints: npt.NDArray[np.void], rows_each: int) -> BucketResult:

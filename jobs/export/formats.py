@@ -68,7 +68,9 @@ def parse_chat(text: str) -> list[dict[str, str]]:
     try:
         turns = json.loads(text)
         chat = [{"role": turn["role"], "content": turn["content"]} for turn in turns]
-    except (ValueError, TypeError, KeyError):
+        if "\\u" in text:  # JSON can name half a surrogate pair
+            json.dumps(chat, ensure_ascii=False).encode()
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise BadRow(f"messages: expected a JSON list of {{role, content}}, got {text[:200]!r}")
     if not chat or not all(isinstance(turn["content"], str) and isinstance(turn["role"], str) for turn in chat):
         raise BadRow(f"messages: expected at least one turn with a text, got {text[:200]!r}")
@@ -222,7 +224,6 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
     `problem` has kind, messages, reference (JSON text), source, split, and the RL_FACTS.
     """
     reference = json.loads(problem["reference"])
-    kind = Kind(problem["kind"])
     chat = parse_chat(problem["messages"])
     facts = {name: problem[name] for name in RL_FACTS.names}
     truth: str | None
@@ -230,6 +231,9 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
         answer = reference.get("answer")
         truth = answer if isinstance(answer, str) else json.dumps(answer if answer is not None else reference)
         return {"prompt": chat, "ground_truth": truth, "reference": problem["reference"], **facts}
+    if problem["kind"] not in set(Kind):
+        return None
+    kind = Kind(problem["kind"])
     if layout == "open_instruct":
         if kind is Kind.LEAN and not data_source:
             return None
@@ -266,10 +270,10 @@ def ground_truth(kind: Kind, reference: Mapping[str, Json], open_instruct: bool,
         answer = reference.get("answer")
         return str(answer) if isinstance(answer, (str, int, float)) and not isinstance(answer, bool) else None
     if not known_scorer:
-        return json.dumps(reference, ensure_ascii=False)
+        return json.dumps(reference)
     if kind is Kind.CODE and reference.get("mode") == "assert" and open_instruct:
         tests = reference.get("tests")
-        return json.dumps(tests if isinstance(tests, list) else [tests], ensure_ascii=False)
+        return json.dumps(tests if isinstance(tests, list) else [tests])
     if kind is Kind.CODE and reference.get("mode") in ("stdin", "function") and not open_instruct:
         tests = [test for test in reference.get("tests", []) if isinstance(test, dict)]
         if not tests or len(tests) != len(reference["tests"]):
@@ -277,7 +281,7 @@ def ground_truth(kind: Kind, reference: Mapping[str, Json], open_instruct: bool,
         table = {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
         if reference["mode"] == "function":
             table["fn_name"] = reference["entry_point"]
-        return json.dumps(table, ensure_ascii=False)
+        return json.dumps(table)
     return None
 
 

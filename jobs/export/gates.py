@@ -11,27 +11,39 @@ import re
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.export.settings import Gates
 from verifiers.types import Kind
 
 Bools = npt.NDArray[np.bool_]
 
+LONG_TEXT = 128
+"""Tokens from which on a text is taken to be more than its answer."""
+
 _SCRIPTS = {
-    "latin": r"A-Za-z\u00c0-\u024f",
+    "latin": r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff",  # without × and ÷
     "cyrillic": r"\u0400-\u052f",
-    "han": r"\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff",
+    "han": r"\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f",
     "kana": r"\u3040-\u30ff",
     "hangul": r"\u1100-\u11ff\uac00-\ud7af",
     "arabic": r"\u0600-\u06ff",
     "hebrew": r"\u0590-\u05ff",
     "devanagari": r"\u0900-\u097f",
     "thai": r"\u0e00-\u0e7f",
+    # Armenian, the other scripts of India, Lao, Tibetan, Burmese, Georgian, Ethiopic and Khmer: one pass for all.
+    "other": r"\u0530-\u058f\u0980-\u0dff\u0e80-\u10ff\u1200-\u137f\u1780-\u17ff",
 }
 _RUNS = {name: re.compile(f"[{letters}]+") for name, letters in _SCRIPTS.items()}
 _INTEGER = re.compile(r"\s*[-+]?\d{1,9}\s*\Z")
+_BOXED = r"\\(boxed|fbox)\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 # Japanese is written in both.
 _TOGETHER = {"kana": "han"}
+
+
+# LaTeX commands, tags, programs and variables are Latin in every language.
+_NOTATION = re.compile(r"```.*?```|\\[A-Za-z]+|</?[a-z]+>|(?<![A-Za-z])[A-Za-z](?![A-Za-z])", re.DOTALL)
 
 
 def script_counts(text: str) -> dict[str, int]:
@@ -52,6 +64,8 @@ def is_mixed(text: str, prompt: str, foreign_share: float) -> bool:
     if len(counts) < 2:
         return False
     expected = {max(counts, key=lambda name: counts[name]), *script_counts(prompt)}
+    if "latin" in counts and "latin" not in expected:
+        counts["latin"] = script_counts(_NOTATION.sub(" ", text)).get("latin", 0)
     foreign = sum(number for name, number in counts.items() if name not in expected)
     return foreign > foreign_share * sum(counts.values())
 
@@ -63,6 +77,13 @@ def is_truncated(text: str, finish_reason: str) -> bool:
 
 def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
     return (repeated > gates.loop_share) & (num_tokens >= gates.loop_min_tokens)
+
+
+def without_answers(texts: pa.Array) -> pa.Array:
+    """Without the tags around thinking, and with one letter for what is boxed: neither an empty thought nor an answer
+    of many signs is work."""
+    texts = pc.replace_substring_regex(texts, pattern=r"</?think>", replacement=" ")
+    return pc.replace_substring_regex(texts, pattern=_BOXED, replacement=r"\\\1{x}")
 
 
 def is_answer_only(kind: str, num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
@@ -79,7 +100,7 @@ def is_guessable(kind: str, reference: str, gates: Gates) -> bool:
     if kind != Kind.MATH:
         return False
     answer = json.loads(reference).get("answer")
-    text = str(answer) if isinstance(answer, (str, int)) else ""
+    text = str(answer).strip(" $") if isinstance(answer, (str, int)) else ""
     return bool(_INTEGER.match(text)) and abs(int(text)) <= gates.luck_integer
 
 

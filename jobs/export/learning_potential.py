@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from jobs.config import ConfigError
 from jobs.export import formats
 from jobs.export.bucket import Bucket
 from jobs.export.contamination import ContaminationIndex
+from jobs.export.examples import without_bad_rows
 from jobs.export.settings import ExportSettings
 from jobs.export.spill import read_bucket
 from workers.engine import EngineSettings, context_of, gpu_is_here, set_environment
@@ -102,7 +104,10 @@ def score_buckets(
     index: Path | None = None,
 ) -> None:
     """Writes the learning potential of every usable sample within the cuts to `folder`, a file a bucket."""
-    student = VllmStudent(settings.select.student)
+    try:
+        student = VllmStudent(settings.select.student)
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigError(f"select.student: {settings.select.student} can not be loaded: {error}")
     folder.mkdir()
     groups: dict[tuple[str, int], list[float]] = defaultdict(list)
     try:
@@ -139,6 +144,10 @@ def scored(
     table = read_bucket(spills, bucket)
     if table is None:
         return
+    try:
+        table = without_bad_rows(table, settings, Counter())
+    except formats.BadRow as fault:
+        raise ConfigError(str(fault))
     state = Bucket(table, settings, ContaminationIndex(index) if index else None)
     state.keep_only()
     state.drop_unusable()

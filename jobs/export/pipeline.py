@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -26,15 +27,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
 from jobs.export import card, evaluation, formats
+from jobs.export.bucket import text_hashes
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import Destination, open_destination, scratch
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
@@ -71,10 +75,13 @@ class Summary:
     settings: ExportSettings
     runs: list[str]
     facts: ScanFacts
+    unfinished: list[str] = dataclasses.field(default_factory=list)
+    """Runs without a problems.parquet."""
     funnel: Counter[str] = dataclasses.field(default_factory=Counter)
     num_rows: int = 0
     num_bytes: int = 0
     hits: int = 0
+    first_hit: dict[str, Json] | None = None
     domains: Counter[str] = dataclasses.field(default_factory=Counter)
     sources: Counter[str] = dataclasses.field(default_factory=Counter)
     lengths: Counter[int] = dataclasses.field(default_factory=Counter)
@@ -101,8 +108,10 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
             summary.seconds = time.monotonic() - started
             write(destination, "README.md", card.dataset_card(summary, out).encode())
             destination.commit(manifest(summary))
-        except BaseException:
+        except BaseException as error:
             destination.abort()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ConfigError(f"{error}; scratch space ({folder}) takes about the size of the runs: --work-dir")
             raise
     return summary
 
@@ -149,7 +158,9 @@ class Exporter:
                 for at, bucket in enumerate(self._buckets(pool)):
                     self._take(bucket, seen, summary, output)
                     self._progress(f"bucket {at + 1} of {self._num_buckets}: {summary.num_rows} rows exported")
-                output.finish(self._settings)
+                if not summary.num_rows:
+                    raise ConfigError(nothing_left(summary))
+                output.finish()
         summary.num_bytes = output.num_bytes
         return summary
 
@@ -162,12 +173,23 @@ class Exporter:
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
         self._rates.mkdir()
         columns = list(dict.fromkeys([*card.PASS_COLUMNS, *RATE_COLUMNS]))
+        known = np.zeros(0, np.uint64)
         with RateFiles(self._rates, self._num_buckets) as rates:
             for source in self._sources:
+                if source.problems_uri is None:
+                    summary.unfinished.append(source.uri)
+                here = [known]
                 for batch in read_problems(source, columns):
+                    if len(self._sources) > 1:  # the same run may be given twice
+                        names = pc.binary_join_element_wise(batch.column("run_id"), batch.column("problem_id"), "\0")
+                        keys = text_hashes(names)
+                        new = ~np.isin(keys, known)
+                        here.append(keys[new])
+                        batch = batch.filter(pa.array(new))
                     summary.passes.add(batch)
                     if self._settings.format == "rl":
                         rates.add(batch.select(RATE_COLUMNS))
+                known = np.concatenate(here)
 
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)
@@ -194,6 +216,7 @@ class Exporter:
             summary.clusters[domain] = [one + other for one, other in zip(known, counts, strict=True)]
         output.add_hits(bucket.hits)
         summary.hits += len(bucket.hits)
+        summary.first_hit = summary.first_hit or next(iter(bucket.hits), None)
         table, prints = bucket.table, bucket.fingerprints
         if table is None or not len(table):
             return
@@ -209,6 +232,16 @@ class Exporter:
         summary.num_rows += len(table)
         card.add_figures(summary, table)
         output.add(table, prints)
+
+
+def nothing_left(summary: Summary) -> str:
+    stopped = ", ".join(f"{name} {number:,}" for name, number in summary.funnel.most_common() if number)
+    first = summary.first_hit
+    overlap = f"; the first overlap is with {first['item']} of {first['file']}: {first['matching']!r}" if first else ""
+    return (
+        f"nothing to export: no row passed the filters ({stopped or 'no rows at all'}{overlap}); "
+        "`--set` or a TOML file loosens them"
+    )
 
 
 def in_order(
@@ -227,6 +260,11 @@ def in_order(
             pending.append(pool.submit(function, *task))
         while pending:
             yield pending.popleft().result()
+    except BrokenProcessPool:
+        raise ConfigError(
+            "a worker process was killed, most likely for want of memory; fewer --processes or a smaller "
+            "`work.bucket_mb` need less"
+        )
     finally:
         for future in pending:
             future.cancel()
@@ -382,9 +420,7 @@ class Output:
             assert self._hits is not None
             self._hits.write(json.dumps(hit, ensure_ascii=False).encode() + b"\n")
 
-    def finish(self, settings: ExportSettings) -> None:
-        if not self._num_rows:
-            raise ConfigError("nothing to export: no row passed the filters; `--set` or a TOML file loosens them")
+    def finish(self) -> None:
         if self._parquet:
             self._parquet.close()
         if self._hits:

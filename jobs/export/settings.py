@@ -78,7 +78,8 @@ class Decontaminate(Section):
 
 class Gates(Section):
     truncated: bool = True
-    """Drop samples stopped by the token limit or with an open <think>."""
+    """Drop samples stopped by the token limit or with an open <think>. Off, such samples can be given as right; as
+    wrong they never are."""
     vacuous: bool = True
     """Drop proofs of statements that the checker found to hold vacuously."""
     loop_share: Share = 0.3
@@ -89,7 +90,8 @@ class Gates(Section):
     """Drop texts in which more than this share of letters is of a script other than the text's main one and the
     prompt's; 1 = off. Greek is mathematics and never counts."""
     min_work_tokens: NotNegative = 12
-    """Drop math and choice texts with fewer tokens (words, numbers, signs): an answer without work. 0 = off."""
+    """Drop math and choice texts with fewer tokens (words, numbers, signs): an answer without work. What is boxed
+    counts as one token, the tags around thinking as none. 0 = off."""
     luck_agreement: NotNegative = 2
     """Multiple choice and small integers can be right by luck: without a rationale, so many verified samples of the
     problem must agree. 0 = off."""
@@ -182,6 +184,13 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
         faults.append("select.low_quantile: must be below select.high_quantile")
     if settings.select.strategy == "learning_potential" and not settings.select.student:
         faults.append("select.student: strategy learning_potential needs a student model, for instance --student PATH")
+    if settings.select.strategy != "diverse" and settings.format in ("preference", "rl"):
+        chosen_by = "hard negatives" if settings.format == "preference" else "pass rate"
+        faults.append(f"select.strategy: {settings.format} chooses by {chosen_by}; leave it out")
+    if settings.select.strategy == "learning_potential" and settings.format == "prm":
+        faults.append("select.strategy: learning_potential ranks verified samples only, prm takes refuted ones too")
+    if settings.format == "rl" and (settings.select.tiers or settings.select.audits):
+        faults.append("select.tiers, select.audits: a pass rate counts every verified sample; rl can not restrict them")
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return settings

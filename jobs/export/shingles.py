@@ -1,8 +1,9 @@
 """Texts as token hashes: the one pass over the characters that duplicates, loops and decontamination share.
 
 A token is a run of letters and digits, or one other visible character; each Han, Kana or Hangul character is a token
-of its own. Texts are lower-cased and, where not ASCII, NFKC-normalised. Everything is numpy on the Arrow buffers, in
-chunks that stay in the cache: about 20 ns a byte, where a Python loop over words takes ten times that.
+of its own. Texts are lower-cased and, where not ASCII, NFKC-normalised and without invisible characters. Everything is
+numpy on the Arrow buffers, in chunks that stay in the cache: about 20 ns a byte, where a Python loop over words takes
+ten times that.
 
 Promises: equal token sequences give equal hashes on every machine; unequal ones collide with probability 2⁻⁶⁴ a pair,
 if nobody tries (the hash is not cryptographic: decisions that a collision could spoil are confirmed on the text).
@@ -73,7 +74,10 @@ def normalise(texts: pa.Array) -> pa.Array:
     ascii_only = pc.string_is_ascii(lowered)
     if not pc.all(ascii_only).as_py():
         other = pc.invert(ascii_only)
-        rich = pc.utf8_normalize(lowered.filter(other), form="NFKC")
+        # NFKC makes capitals of its own (ℝ → R), so the lower case is taken again.
+        rich = pc.utf8_lower(pc.utf8_normalize(lowered.filter(other), form="NFKC"))
+        # Soft hyphens and zero-width characters stand inside words and are not seen.
+        rich = pc.replace_substring_regex(rich, pattern=r"\p{Cf}", replacement="")
         rich = pc.replace_substring_regex(
             rich, pattern=r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}])", replacement=r" \1 "
         )

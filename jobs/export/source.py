@@ -180,14 +180,17 @@ def read_samples(file: SampleFile, columns: Sequence[str]) -> Iterator[pa.Record
     schema = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
     filesystem, path = open_filesystem(file.uri)
     # One buffered read a column chunk: on object storage a request costs more than the bytes it saves.
-    with filesystem.open_input_file(path) as stream:
-        parquet = pq.ParquetFile(stream, pre_buffer=file.uri.startswith("s3://"))
-        present = [name for name in columns if name in parquet.schema_arrow.names]
-        row_bytes = max(1, file.num_bytes // max(1, file.num_rows))
-        rows = max(64, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
-        for group in file.row_groups:
-            for batch in parquet.iter_batches(rows, row_groups=[group], columns=present, use_threads=False):
-                yield conform(batch, schema, file.uri)
+    try:
+        with filesystem.open_input_file(path) as stream:
+            parquet = pq.ParquetFile(stream, pre_buffer=file.uri.startswith("s3://"))
+            present = [name for name in columns if name in parquet.schema_arrow.names]
+            row_bytes = max(1, file.num_bytes // max(1, file.num_rows))
+            rows = max(64, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+            for group in file.row_groups:
+                for batch in parquet.iter_batches(rows, row_groups=[group], columns=present, use_threads=False):
+                    yield conform(batch, schema, file.uri)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ConfigError(f"{file.uri}: can not be read, the file is damaged or gone: {error}")
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema, uri: str) -> pa.RecordBatch:
@@ -200,6 +203,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, uri: str) -> pa.RecordBatc
         column = batch.column(at)
         try:
             column = column if column.type == field.type else column.cast(field.type)
+            column.validate(full=True)  # Parquet's reader lets text through that is not UTF-8
         except pa.ArrowInvalid as error:
             raise ConfigError(f"{uri}: column {field.name!r}: {error}")
         if not field.nullable and column.null_count:

@@ -13,7 +13,8 @@ def read_steps(evidence: str | None) -> tuple[list[str], list[bool]] | None:
     try:
         steps = json.loads(evidence or "null")["steps"]
         texts, labels = [step["text"] for step in steps], [step["ok"] for step in steps]
-    except (ValueError, TypeError, KeyError):
+        "".join(texts).encode()  # fails for half a surrogate pair, which JSON can name
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     good = all(isinstance(text, str) for text in texts) and all(isinstance(label, bool) for label in labels)
     return (texts, labels) if steps and good else None
@@ -31,7 +32,7 @@ def lean_steps(text: str, evidence: str | None) -> tuple[list[str], list[bool]] 
         usable = proved or (table["phase"] == "elaboration" and not fault["message"].startswith("unsolved goals"))
         lines = text.split("\n")
         wrong = len(lines) if proved else int(fault["line"]) - 1
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     if not usable or not 0 <= wrong <= len(lines):
         return None

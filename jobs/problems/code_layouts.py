@@ -16,6 +16,13 @@ from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
 
+HUMANEVAL_TASK = "Complete this Python function. Give the whole program in one ```python block."
+MBPP_TASK = "Your code should pass these tests:"
+STDIN_TASK = (
+    "Read the input from standard input and write the answer to standard output. "
+    "Give the whole program in one ```python block."
+)
+STARTER_TASK = "Use this starting code. Give the whole program in one ```python block."
 MAX_TESTS_BYTES = 512 * 2**20
 """LiveCodeBench's largest private tests are some 100 MB unpacked; a zlib bomb unpacks to far more."""
 
@@ -23,11 +30,10 @@ MAX_TESTS_BYTES = 512 * 2**20
 def read_humaneval(row: Row, context: RowContext) -> Problem:
     """openai/human-eval: `prompt` is the head of a function, `test` a program that defines `check(candidate)`."""
     prompt, entry_point = string(row, "prompt"), string(row, "entry_point")
-    task = "Complete this Python function. Give the whole program in one ```python block."
     return Problem(
         id=identity(row, "task_id", context),
         kind=Kind.CODE,
-        prompt=f"{task}\n\n```python\n{prompt.strip()}\n```",
+        prompt=f"{HUMANEVAL_TASK}\n\n```python\n{prompt.strip()}\n```",
         reference={"mode": "assert", "entry_point": entry_point, "prompt": prompt, "test": string(row, "test")},
         source="humaneval",
     )
@@ -51,7 +57,7 @@ def read_mbpp(row: Row, context: RowContext) -> Problem:
         id=f"mbpp-{identity(row, 'task_id', context)}",
         kind=Kind.CODE,
         # MBPP's own protocol: the asserts tell the function's name and signature.
-        prompt=f"{task}\nYour code should pass these tests:\n\n```python\n" + "\n".join(tests) + "\n```",
+        prompt=f"{task}\n{MBPP_TASK}\n\n```python\n" + "\n".join(tests) + "\n```",
         reference=reference,
         source="mbpp",
     )
@@ -74,7 +80,7 @@ def read_livecodebench(row: Row, context: RowContext) -> Problem:
     starter = optional_string(row, "starter_code")
     reference: dict[str, Json]
     if kinds == {"stdin"}:
-        how = "Read the input from standard input and write the answer to standard output."
+        how = STDIN_TASK
         pairs = [{"input": test["input"], "output": test["output"]} for test in tests]
         reference = {"mode": "stdin", "tests": pairs}
     else:
@@ -84,7 +90,7 @@ def read_livecodebench(row: Row, context: RowContext) -> Problem:
             raise BadRow(
                 "metadata", f"no func_name: {excerpt(row.get('metadata'))}", '{"func_name": "…"} for functional tests'
             )
-        how = "Use this starting code."
+        how = STARTER_TASK
         pairs = [functional_test(test) for test in tests]
         # The publisher's own check compares after JSON, where a tuple is a list.
         reference = {"mode": "function", "entry_point": f"Solution.{name}", "compare": "json", "tests": pairs}
@@ -93,7 +99,7 @@ def read_livecodebench(row: Row, context: RowContext) -> Problem:
     return Problem(
         id=f"{optional_string(row, 'platform') or 'lcb'}-{identity(row, 'question_id', context)}",
         kind=Kind.CODE,
-        prompt=f"{question}\n\n{how} Give the whole program in one ```python block.{code}",
+        prompt=f"{question}\n\n{how}{code}",
         reference=reference,
         domain=optional_string(row, "difficulty"),
         source="livecodebench",

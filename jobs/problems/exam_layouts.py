@@ -17,6 +17,7 @@ MATH_PROMPTS = ("problem", "Problem")
 MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer")
 MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id")
 MATH_DOMAINS = ("subject", "problem_type", "question_type", "type", "Category")
+LEAN_TASK = "Complete this Lean 4 theorem: replace `sorry` by a proof and give the whole file in one ```lean4 block."
 LEAN_TAIL = re.compile(r":=\s*(by\b\s*)?(sorry\s*)?$")
 LEAN_DECLARATION = re.compile(r"(?:^|\s)(?:theorem|lemma|example|def|abbrev)\s+(\S+)")
 
@@ -137,11 +138,10 @@ def read_minif2f(row: Row, context: RowContext) -> Problem:
     header = optional_string(row, "header").strip()
     words = re.sub(r"^\s*/--?|-/\s*$", "", optional_string(row, "informal_prefix")).strip()
     theorem = f"{header}\n\n{statement} := by\n  sorry".strip()
-    task = "Complete this Lean 4 theorem: replace `sorry` by a proof and give the whole file in one ```lean4 block."
     return Problem(
         id=name,
         kind=Kind.LEAN,
-        prompt=f"{task}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{theorem}\n```",
+        prompt=f"{LEAN_TASK}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{theorem}\n```",
         reference={"header": header, "name": declared_name, "statement": statement},
         domain="lean",
         split=optional_string(row, "split"),

@@ -60,6 +60,16 @@ LAYOUTS = {
 }
 
 
+TASKS = (
+    code_layouts.HUMANEVAL_TASK,
+    code_layouts.MBPP_TASK,
+    code_layouts.STDIN_TASK,
+    code_layouts.STARTER_TASK,
+    exam_layouts.LEAN_TASK,
+)
+"""What layouts put around every problem of theirs: the same words in all of them, and no part of any."""
+
+
 def recognise(row: Row) -> Layout | None:
     return next((layout for layout in LAYOUTS.values() if layout.fits(row)), None)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from made_up_runs import mixed_samples, write_run
+from made_up_runs import mixed_samples, sample, write_run
 
 from jobs.config import ConfigError
 from jobs.export import command
@@ -44,9 +45,18 @@ def test_export_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "24 rows in" in capsys.readouterr().out
 
 
+def test_the_last_word_has_a_line_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0, status="refuted")])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert call("sft", "--run", run, "--out", str(tmp_path / "out"), "--processes", "1") == 2
+    assert "\r\033[Kproofmill export: nothing to export" in capsys.readouterr().err
+
+
 def test_flags_reach_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--tier", "a", "--tier", "b", "--data-source", "mine", "--decontaminate", "x.jsonl", "--skip-bad"]
-    assert call("rl", "--run", "r", "--out", "o", *flags, "--print-config") == 0
+    assert call("sft", "--run", "r", "--out", "o", *flags, "--print-config") == 0
     settings = json.loads(capsys.readouterr().out)
     assert settings["select"]["tiers"] == ["a", "b"]
     assert settings["rl"]["data_source"] == "mine"
@@ -84,8 +94,35 @@ def test_settings_that_contradict_each_other(override: str, expected: str) -> No
         load_settings("sft", None, [override])
 
 
+@pytest.mark.parametrize(
+    ("format", "overrides"),
+    [
+        ("rl", ["select.tiers=['strict']"]),
+        ("rl", ["select.audits=['kernel replay']"]),
+        ("rl", ["select.strategy=shortest"]),
+        ("preference", ["select.strategy=shortest"]),
+        ("prm", ["select.strategy=learning_potential", "select.student=x"]),
+    ],
+)
+def test_settings_without_effect_are_refused(format: Any, overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match=overrides[0].partition("=")[0].replace(".", r"\.")):
+        load_settings(format, None, overrides)
+
+
 def test_unknown_scheme_and_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("sft", "--run", "gs://x/y", "--out", str(tmp_path / "o")) == 2
     assert "expected a local path or s3://" in capsys.readouterr().err
     assert call("sft", "--run", str(tmp_path / "none"), "--out", str(tmp_path / "o")) == 2
     assert "no samples/ folder" in capsys.readouterr().err
+
+
+def test_storage_that_fails_in_the_middle(
+    tmp_path: Path, proxy: Any, s3: str, bucket: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    proxy.faults = ["expired"] * 100
+    assert call("sft", "--run", run, "--out", f"s3://{bucket}/out", "--processes", "1") == 3
+    said = capsys.readouterr().err
+    assert "ExpiredToken" in said and "the same command starts afresh" in said and "Traceback" not in said
+    proxy.faults = []
+    assert call("sft", "--run", run, "--out", f"s3://{bucket}/out", "--processes", "1") == 0

@@ -125,6 +125,62 @@ def test_foreign_files_are_never_touched(tmp_path: Path, bucket: str) -> None:
     assert (tmp_path / "out" / "thesis.tex").exists() and "out/thesis.tex" in keys(bucket)
 
 
+@pytest.mark.parametrize("name", ["data/raw.csv", "README.md"])
+def test_foreign_objects_where_ours_would_be_are_not_cleared_away(tmp_path: Path, bucket: str, name: str) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    boto3.client("s3").put_object(Bucket=bucket, Key=f"out/{name}", Body=b"years of work")
+    with pytest.raises(ConfigError, match="holds other objects"):
+        export(settings("output.overwrite=true"), [run], f"s3://{bucket}/out")
+    assert keys(bucket) == {f"out/{name}"}
+
+
+def test_overwriting_takes_nothing_else_with_it(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    export(settings(), [run], str(tmp_path / "out"))
+    (tmp_path / "out" / "data" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"holds other files too \(data/thesis.tex\)"):
+        export(settings("output.overwrite=true"), [run], str(tmp_path / "out"))
+    assert (tmp_path / "out" / "data" / "thesis.tex").exists()
+
+
+def test_a_folder_made_by_a_console_is_empty(tmp_path: Path, bucket: str) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    boto3.client("s3").put_object(Bucket=bucket, Key="out/", Body=b"")
+    export(settings(), [run], f"s3://{bucket}/out/")
+    assert "out/export.json" in keys(bucket)
+
+
+def test_uploads_of_an_export_further_down_go_on(bucket: str) -> None:
+    below = destination.open_destination(f"s3://{bucket}/sets/one", overwrite=False)
+    with below.create("data/train.parquet") as stream:
+        stream.write(b"rows")
+    destination.open_destination(f"s3://{bucket}/sets", overwrite=False)
+    below.commit(b"{}")
+    assert "sets/one/data/train.parquet" in keys(bucket)
+
+
+def test_places_that_can_not_be_written(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file/out: can not be written"):
+        export(settings(), [run], str(tmp_path / "file" / "out"))
+    with pytest.raises(ConfigError, match="no scratch space"):
+        export(settings(f"work.directory='{tmp_path}/file'"), [run], str(tmp_path / "out"))
+
+
+def test_odd_names_of_the_output_folder(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", mixed_samples())
+    left, other = tmp_path / ".set[1].staging-0123", tmp_path / ".set1.staging-0123"
+    left.mkdir()
+    other.mkdir()
+    export(settings(), [run], str(tmp_path / "set[1]"))
+    assert not left.exists() and other.exists()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    export(settings(), [run], str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "elsewhere" / "export.json").exists()
+
+
 def test_the_later_of_two_exports_to_one_place_fails(bucket: str) -> None:
     first, second = (destination.open_destination(f"s3://{bucket}/out", overwrite=False) for _ in range(2))
     for folder, content in ((first, b"first"), (second, b"second")):

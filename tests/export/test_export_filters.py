@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
 
-from jobs.config import ConfigError
+from jobs.config import ConfigError, Problems
+from jobs.export import pipeline
 from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
+from jobs.problems.load import stream_problems
 from workers.records import SAMPLE_SCHEMA
 
 
@@ -44,10 +50,27 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("truncated", {"text": "<think> " + reasoning(4, "1")}, "gates.truncated=false"),
     ("loop", {"text": LOOP}, "gates.loop_share=1.0"),
     ("language_mixing", {"text": MIXED}, "gates.foreign_share=1.0"),
+    (
+        "language_mixing",
+        {
+            "text": "```python\nfrom math import gcd\n# 先读入两个整数\nprint(gcd(*map(int, input().split())))\n```",
+            "kind": "code",
+            "reference": json.dumps({"mode": "stdin", "tests": []}),
+        },
+        "gates.foreign_share=1.0",
+    ),
+    ("language_mixing", {"text": reasoning(5, "1234567") + " এখন আমরা সমীকরণটি সমাধান করি"}, "gates.foreign_share=1.0"),
     ("answer_without_work", {"text": "It is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
+    ("answer_without_work", {"text": "<think>\n\n</think>\n\nIt is \\boxed{1234567}."}, "gates.min_work_tokens=0"),
+    ("answer_without_work", {"text": "$$\\boxed{\\frac{355}{113} + \\sqrt{7} - 2}$$"}, "gates.min_work_tokens=0"),
     (
         "luck",
         {"text": "We look at it and take \\boxed{4} at once.", "reference": json.dumps({"answer": "4"})},
+        "gates.luck_agreement=0",
+    ),
+    (
+        "luck",
+        {"text": "We look at it and take \\boxed{4} at once.", "reference": json.dumps({"answer": "$4$"})},
         "gates.luck_agreement=0",
     ),
     (
@@ -75,6 +98,8 @@ def test_gate(tmp_path: Path, name: str, over: dict[str, Any], off: str) -> None
 GOOD = [
     {"text": "<think> first this, then that </think> so we put it together and have \\boxed{1234567}."},
     {"text": CYRILLIC, "prompt": "Решите уравнение и объясните каждый шаг решения, пожалуйста."},
+    {"text": "先算三乘四：3×4÷2×5÷3×6÷4×8÷5 = 48。再加上剩下的苹果，一共是1234567个。", "prompt": "一共有多少个苹果？"},
+    {"text": CYRILLIC + " $\\frac{x}{2} + \\sqrt{y} = \\boxed{1234567}$", "prompt": "Решите уравнение, пожалуйста."},
     {"text": "Let α and β be the angles; then α + β = 90 and \\boxed{1234567} follows from the sum."},
     {"text": reasoning(5, "4"), "reference": json.dumps({"answer": "4"})},
     {"text": "def gcd(a, b): return a", "kind": "code", "reference": json.dumps({"mode": "stdin", "tests": []})},
@@ -142,6 +167,67 @@ def test_same_text_under_another_prompt_is_another_example(tmp_path: Path) -> No
     assert len(exported(tmp_path, [one, two])[0]) == 2
 
 
+def test_texts_differ_however_long_their_prompt(tmp_path: Path) -> None:
+    prompt = " ".join(f"word{number}" for number in range(900))
+    rows = [sample("p", at, prompt=prompt) for at in range(3)]
+    assert len(exported(tmp_path, rows)[0]) == 3
+
+
+def test_a_right_and_a_wrong_text_are_no_duplicates(tmp_path: Path) -> None:
+    text = reasoning(1, "5", 80)
+    rows = [sample("p", 0, text=text), sample("p", 1, text=text + " Or 6.", status="refuted")]
+    assert len(exported(tmp_path, rows, format="kto")[0]) == 2
+
+
+@pytest.mark.parametrize("format", ["preference", "kto"])
+def test_a_text_with_two_verdicts_is_not_used(tmp_path: Path, format: str) -> None:
+    """Two runs of the same problem, checked by different versions of a checker."""
+    text = reasoning(3, "1234567")
+    rows = [
+        sample("p", 0, text=text),
+        sample("p", 0, text=text, run_id="run-b", status="refuted"),
+        *(sample("q", at, status=status) for at, status in enumerate(["verified", "refuted"])),
+    ]
+    run = write_run(tmp_path / "run", rows)
+    summary = export(load_settings(format, None, ["work.processes=1"]), [run], str(tmp_path / "out"))
+    assert summary.funnel == {"contradictory": 2, "exported": 2}
+
+
+def shuffled_choices(listed: bool) -> list[dict[str, Any]]:
+    """One multiple-choice problem, its options in another order for each sample, as `sampling.shuffle_choices` does."""
+    question, options = "Which letter of the Greek alphabet comes third in it?", ["alpha", "beta", "gamma", "delta"]
+    rows = []
+    for at, order in enumerate(itertools.islice(itertools.permutations(options), 12)):
+        answer = "ABCD"[order.index("gamma")]
+        lines = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", order, strict=True))
+        rows.append(
+            sample(
+                "c",
+                at,
+                kind="choice",
+                prompt=f"{question}\n{lines}" if listed else question,
+                reference=json.dumps({"options": order, "answer": answer}),
+                messages=json.dumps([{"role": "user", "content": f"{question}\n{lines}"}]),
+                status="verified" if at % 2 else "refuted",
+                text=reasoning(at * 31 + 7, answer),
+            )
+        )
+    return rows
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_shuffled_options_are_one_problem(tmp_path: Path, listed: bool) -> None:
+    run = write_run(tmp_path / "run", shuffled_choices(listed))
+    chosen = export(
+        load_settings("sft", None, ["work.processes=1", "select.per_problem=2"]), [run], str(tmp_path / "sft")
+    )
+    assert chosen.num_rows == 2
+    pool = export(load_settings("rl", None, ["work.processes=1"]), [run], str(tmp_path / "rl"))
+    assert pool.funnel == {"exported": 1}
+    (row,) = pq.read_table(tmp_path / "rl" / "data" / "train.parquet").to_pylist()
+    assert row["num_verified"] == len(row["verified_lengths"]) == 6
+
+
 def test_against_an_earlier_export(tmp_path: Path) -> None:
     one, two = sample("p", 0), sample("p", 1)
     exported(tmp_path, [one])
@@ -151,6 +237,33 @@ def test_against_an_earlier_export(tmp_path: Path) -> None:
     assert summary.funnel["exported_earlier"] == 2  # with the sample that both runs end with
 
 
+def test_nearly_exported_earlier_where_problems_may_repeat(tmp_path: Path) -> None:
+    text = reasoning(1, "5", 80)
+    exported(tmp_path, [sample("p", 0, text=text)])
+    earlier = f"dedup.against={json.dumps([str(tmp_path / 'out-0')])}"
+    prompt = sample("p")["prompt"]
+    rows = [sample(name, 0, text=text + " Done.", prompt=prompt) for name in ("q", "r")]
+    new = sample("s", 0)
+    kept, summary = exported(tmp_path, [*rows, new], earlier, "dedup.across_problems=false")
+    assert kept == [new["text"]] and summary.funnel["exported_earlier"] == 3
+
+
+def test_two_runs_of_one_id_are_not_mixed_up(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, [sample("p", 0, text=reasoning(seed, "1"))]) for seed, name in enumerate("ab")]
+    with pytest.raises(ConfigError, match=r"two different runs have the id run-a .*--against"):
+        export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
+
+
+def test_runs_of_one_id_may_hold_different_problems(tmp_path: Path) -> None:
+    rows = [[sample(name, at, status=["verified", "refuted"][at % 2]) for at in range(4)] for name in ("one", "other")]
+    for number, prompt in enumerate(["What is the sum of all odd primes below ten?", "How many roads lead to Rome?"]):
+        rows[number] = [{**row, "prompt": prompt} for row in rows[number]]
+    runs = [write_run(tmp_path / name, samples) for name, samples in zip("ab", rows, strict=True)]
+    pool = export(load_settings("rl", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
+    assert pool.funnel == {"exported": 2}
+    assert "| algebra | 2 | 0 |" in (tmp_path / "out" / "README.md").read_text().split("## pass@k")[1]
+
+
 def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", mixed_samples())
     settings = load_settings("sft", None, ["work.processes=1"])
@@ -158,6 +271,8 @@ def test_the_same_run_twice_gives_nothing_new(tmp_path: Path) -> None:
     twice = export(settings, [run, run], str(tmp_path / "twice"))
     assert once.num_rows == twice.num_rows
     assert twice.funnel["repeated_identity"] == len(mixed_samples())
+    cards = [(tmp_path / name / "README.md").read_text().split("## pass@k")[1] for name in ("once", "twice")]
+    assert cards[0] == cards[1]
 
 
 EVALUATION = (
@@ -229,6 +344,97 @@ def test_short_statements(tmp_path: Path) -> None:
     assert {at: hit.item for at, hit in found.items()} == {0: "six", 2: "two"}
 
 
+def test_short_solutions_are_in_every_text(tmp_path: Path) -> None:
+    items = [
+        EvaluationItem("f", "e", EVALUATION, "42", "So the answer is 42."),
+        EvaluationItem("f", "g", "", "", EVALUATION),
+    ]
+    build_index(items, tmp_path / "index", 10, 12)
+    index = ContaminationIndex(tmp_path / "index")
+    found = index.find(pa.array(["Six by seven, so the answer is 42 indeed.", "Hear: " + EVALUATION]), "text")
+    assert list(found) == [1]
+
+
+TEN_WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Over ℝ and ℂ, with 𝐀 in ℤ: " + TEN_WORDS,
+        TEN_WORDS.replace("beta", "be\u00adta").replace("eta theta", "e\u200bta\u00a0the\u2060ta"),
+        "\ufeff" + TEN_WORDS.upper().replace(" ", " — "),
+        TEN_WORDS.replace(" ", "\r\n").replace("kappa", "\uff4bappa"),
+        TEN_WORDS.replace("beta", "𝒃eta").replace(" ", "\0"),
+    ],
+)
+def test_normalisation_of_unicode(tmp_path: Path, text: str) -> None:
+    build_index([EvaluationItem("f", "e", f"Over {TEN_WORDS} once")], tmp_path / "index", 10, 12)
+    hits = ContaminationIndex(tmp_path / "index").find(pa.array([text + " and ℝ more words that follow"]), "text")
+    assert hits[0].matching == TEN_WORDS
+
+
+HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 400000\n\nopen BigOperators Real Nat Topology Rat"
+LAYOUTS: dict[str, tuple[dict[str, Any], str]] = {
+    "humaneval": (
+        {"task_id": "H/0", "prompt": "def add(a, b):", "entry_point": "add", "test": "def check(f): pass"},
+        "def prime(n): ...",
+    ),
+    "mbpp": (
+        {"task_id": 7, "text": "Add them.", "test_list": ["assert f(1) == 1, 'the first of all'"]},
+        "def prime(n): ...",
+    ),
+    "livecodebench": (
+        {
+            "question_content": "Print it twice.",
+            "public_test_cases": json.dumps([{"input": "1", "output": "11", "testtype": "stdin"}]),
+            "private_test_cases": "",
+        },
+        "Print it thrice.",
+    ),
+    "minif2f": (
+        {
+            "name": "odd",
+            "header": HEADER,
+            "informal_prefix": "/-- Three is odd.-/",
+            "formal_statement": "theorem odd : 3 % 2 = 1 := by",
+        },
+        "theorem square (x : ℝ) : 0 ≤ x ^ 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_words_that_a_layout_puts_around_every_problem_are_no_overlap(tmp_path: Path, layout: str) -> None:
+    item, other = LAYOUTS[layout]
+    path = tmp_path / "evaluation.jsonl"
+    path.write_text(json.dumps(item) + "\n")
+    (problem,) = stream_problems(Problems(files=[str(path)]))
+    own = {"question_content": "Print it twice.", "prompt": "def add(a, b):", "text": "Add them."}
+    said = next((text for key, text in own.items() if key in item), "theorem odd : 3 % 2 = 1")
+    prompt = problem.prompt.replace(said, other).replace("the first of all", "").replace("Three is odd.", "")
+    text = reasoning(5, "1234567") + f"\n```\n{HEADER}\n{other}\n```"
+    flag = f"decontaminate.files={json.dumps([str(path)])}"
+    kept, _ = exported(tmp_path, [sample("p", 0, prompt=prompt, text=text)], flag)
+    assert kept == [text]
+
+
+def test_an_evaluation_theorem_is_found_in_a_proof(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.jsonl"
+    statement = "theorem four (a b c d : ℕ) (h : a < b) (g : b < c) (k : c < d) : a < d"
+    reference = {"header": HEADER, "name": "four", "statement": statement}
+    path.write_text(json.dumps({"id": "e", "kind": "lean", "prompt": "Prove it.", "reference": reference}) + "\n")
+    row = sample("p", 0, text=reasoning(5, "1") + f"\n```lean4\n{statement} := by omega\n```")
+    kept, summary = exported(tmp_path, [row], f"decontaminate.files={json.dumps([str(path)])}")
+    assert kept == [] and summary.funnel["contaminated_text"] == 1
+
+
+def test_every_hit_is_reported(tmp_path: Path) -> None:
+    rows = [sample("p", at, text=f"{reasoning(at, '1234567')} {EVALUATION}") for at in range(1100)]
+    _, summary = exported(tmp_path, rows, evaluation_file(tmp_path, (EVALUATION, "5")))
+    assert len(hits(tmp_path)) == summary.hits == summary.funnel["contaminated_text"] == 1100
+
+
 def test_a_collision_of_hashes_is_not_a_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.export.shingles.mix", lambda values: values & 7)
     build_index([EvaluationItem("f", "e", EVALUATION)], tmp_path / "index", 10, 12)
@@ -237,13 +443,46 @@ def test_a_collision_of_hashes_is_not_a_hit(tmp_path: Path, monkeypatch: pytest.
     assert index.find(pa.array(["so " + EVALUATION]), "text")
 
 
+def test_a_hit_names_its_file_and_sets_may_share_ids(tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+    for name, prompt in (("a", "Something altogether different."), ("b", EVALUATION)):
+        row = {"id": "1", "kind": "math", "prompt": prompt, "reference": {"answer": "5"}}
+        (tmp_path / "sets" / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    for files in ("sets", "sets/*.jsonl"):
+        flag = f"decontaminate.files={json.dumps([str(tmp_path / files)])}"
+        exported(tmp_path, [sample("p", 0, prompt=EVALUATION)], flag)
+        (hit,) = hits(tmp_path)
+        assert hit["file"] == str(tmp_path / "sets" / "b.jsonl")
+
+
+def test_nothing_left_by_the_decontamination_says_why(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0, prompt=EVALUATION)])
+    settings = load_settings("sft", None, ["work.processes=1", evaluation_file(tmp_path, (EVALUATION, "5"))])
+    with pytest.raises(ConfigError, match=r"contaminated_prompt 1; the first overlap is with e0 of .*'a train leaves"):
+        export(settings, [run], str(tmp_path / "out"))
+
+
 def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", mixed_samples())
     for files in (["missing.jsonl"], [str(tmp_path / "run" / "problems.parquet")]):
         settings = load_settings("sft", None, ["work.processes=1", f"decontaminate.files={json.dumps(files)}"])
-        with pytest.raises(ConfigError, match=r"decontaminate\.files"):
+        with pytest.raises(
+            ConfigError, match=r"decontaminate\.files.*(no such file|write such a set as canonical JSONL)"
+        ):
             export(settings, [run], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_worker_and_a_full_disk_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pipeline.worker_pool(2) as pool, pytest.raises(ConfigError, match="want of memory"):
+        list(pipeline.in_order(pool, os._exit, [(1,)], 1))
+
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jobs.export.pipeline.scan", full)
+    run = write_run(tmp_path / "run", [sample("p", 0)])
+    assert "--work-dir" in message(tmp_path, run)
 
 
 def write_table(tmp_path: Path, table: pa.Table) -> str:
@@ -277,6 +516,20 @@ def test_source_errors_name_file_and_column(tmp_path: Path) -> None:
     assert "not a whole Parquet file" in message(tmp_path, run)
 
 
+def test_damage_inside_a_file_is_named(tmp_path: Path) -> None:
+    run = write_table(tmp_path / "a", GOOD_TABLE)
+    path = Path(run) / "samples" / "part.parquet"
+    data = bytearray(path.read_bytes())
+    data[100 : len(data) // 2] = bytes(len(data) // 2 - 100)
+    path.write_bytes(bytes(data))
+    assert f"{path}: can not be read" in message(tmp_path, run)
+    offsets, text = np.array([0, 2, 4, 6, 8], np.int32), b"ok\xff\xfeokok"
+    foreign = pa.Array.from_buffers(pa.string(), 4, [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(text)])
+    at = GOOD_TABLE.column_names.index("text")
+    run = write_table(tmp_path / "b", GOOD_TABLE.set_column(at, "text", foreign))
+    assert "column 'text'" in message(tmp_path, run) and "UTF8" in message(tmp_path, run)
+
+
 def test_older_schema_is_upgraded(tmp_path: Path) -> None:
     old = GOOD_TABLE.drop(["tier", "round", "meta", "mean_logprob"]).replace_schema_metadata(None)
     summary = export(
@@ -285,7 +538,17 @@ def test_older_schema_is_upgraded(tmp_path: Path) -> None:
     assert summary.num_rows == 4
 
 
-@pytest.mark.parametrize(("column", "value"), [("messages", "not JSON"), ("messages", "[]"), ("reference", "[1]")])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("messages", "not JSON"),
+        ("messages", "[]"),
+        ("messages", '[{"role": "user", "content": "half a character: \\ud835"}]'),
+        ("messages", "[" * 100_000),
+        ("reference", "[1]"),
+        ("reference", '{"answer": "\\ud835"}'),
+    ],
+)
 def test_bad_rows(tmp_path: Path, column: str, value: str) -> None:
     run = write_run(tmp_path / "run", [sample("p", 0), sample("p", 1, **{column: value}), sample("q", 0)])
     text = message(tmp_path, run)
@@ -330,4 +593,21 @@ def test_rl_pools_two_runs(tmp_path: Path) -> None:
 
 def test_nothing_to_export(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [sample("p", 0, status="refuted")])
-    assert "nothing to export" in message(tmp_path, run)
+    assert "nothing to export" in (text := message(tmp_path, run)) and "status_refuted 1" in text
+
+
+@pytest.mark.parametrize("format", ["sft", "preference", "kto", "rl", "prm"])
+def test_nothing_but_bad_rows(tmp_path: Path, format: Any) -> None:
+    run = write_run(tmp_path / "run", [sample("p", at, messages="?") for at in range(3)])
+    settings = load_settings(format, None, ["work.processes=1", "work.skip_bad=true"])
+    with pytest.raises(ConfigError, match=rf"nothing to export.*bad_row {1 if format == 'rl' else 3}"):
+        export(settings, [run], str(tmp_path / "out"))
+
+
+def test_bad_rows_of_a_pool_of_problems_are_counted_as_problems(tmp_path: Path) -> None:
+    rows = [sample(name, at, status=["verified", "refuted"][at % 2]) for name in "pq" for at in range(4)]
+    for row in rows[4:] + rows[:1]:
+        row["messages"] = "?"
+    run = write_run(tmp_path / "run", rows)
+    settings = load_settings("rl", None, ["work.processes=1", "work.skip_bad=true"])
+    assert export(settings, [run], str(tmp_path / "out")).funnel == {"bad_row": 1, "exported": 1}

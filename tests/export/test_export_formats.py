@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_up_runs import mixed_samples, sample, write_run
+from made_up_runs import mixed_samples, problem, sample, write_run
 
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
 from jobs.export.steps import lean_steps
 from jobs.report.problems_table import write_problems_table
+from workers.records import PROBLEM_SCHEMA
 
 
 def run_export(
@@ -106,10 +108,17 @@ def test_only_refuted_is_ever_rejected(tmp_path: Path, status: str | None) -> No
     assert [pair["rejected"][0]["content"] for pair in pairs] == [rows[2]["text"]]
 
 
-def test_truncated_text_is_never_rejected(tmp_path: Path) -> None:
-    rows = [sample("p", 0), sample("p", 1, status="refuted", finish_reason="length"), sample("p", 2, status="refuted")]
-    _, pairs = run_export(tmp_path, "preference", samples=rows)
-    assert [pair["rejected_index"] for pair in pairs] == [2]
+@pytest.mark.parametrize("gate", ["true", "false"])
+def test_truncated_text_is_never_rejected(tmp_path: Path, gate: str) -> None:
+    rows = [
+        sample("p", 0),
+        sample("p", 1, status="refuted", finish_reason="length"),
+        sample("p", 2, status="refuted"),
+        sample("q", 0),
+        sample("q", 1, status="refuted", text="<think>" + sample("q", 1)["text"]),
+    ]
+    _, pairs = run_export(tmp_path, "preference", f"gates.truncated={gate}", samples=rows)
+    assert [(pair["problem_id"], pair["rejected_index"]) for pair in pairs] == [("p", 2)]
 
 
 def test_pairs_share_their_prompt(tmp_path: Path) -> None:
@@ -127,6 +136,18 @@ def test_pairs_share_their_prompt(tmp_path: Path) -> None:
 def test_hard_negatives_come_first(tmp_path: Path) -> None:
     negatives = [sample("p", at, status="refuted", mean_logprob=value) for at, value in enumerate([-2.0, -0.1, -1.0])]
     _, pairs = run_export(tmp_path, "preference", samples=[*negatives, sample("p", 7)])
+    assert [pair["rejected_index"] for pair in pairs] == [1]
+
+
+def test_hard_negatives_come_first_whatever_was_asked(tmp_path: Path) -> None:
+    other = json.dumps([{"role": "user", "content": "Another way to ask."}])
+    rows = [
+        sample("p", 0),
+        sample("p", 1, status="refuted", mean_logprob=-0.1),
+        sample("p", 2, messages=other),
+        sample("p", 3, status="refuted", messages=other, mean_logprob=-5.0),
+    ]
+    _, pairs = run_export(tmp_path, "preference", "select.per_problem=1", samples=rows)
     assert [pair["rejected_index"] for pair in pairs] == [1]
 
 
@@ -188,6 +209,13 @@ def test_rl_without_an_unbiased_estimate(tmp_path: Path) -> None:
     assert "p5" not in {row["problem_id"] for row in read(tmp_path / "out")}
 
 
+def test_rl_of_a_kind_that_this_version_does_not_know(tmp_path: Path) -> None:
+    summary, rows = run_export(
+        tmp_path, "rl", samples=[{**row, "kind": "proof"} for row in rl_samples()[:20]] + rl_samples()[20:]
+    )
+    assert summary.funnel["no_scorer"] == 1 and {row["kind"] for row in rows} == {"math"}
+
+
 @pytest.mark.parametrize("layout", ["verl", "open_instruct", "trl"])
 def test_rl_ground_truth(tmp_path: Path, layout: str) -> None:
     _, rows = run_export(tmp_path, "rl", f"output.layout={layout}", samples=rl_samples())
@@ -209,6 +237,20 @@ def test_prm(tmp_path: Path) -> None:
     assert row["completions"] == ["3x = 15", "x = 6"]
     assert row["labels"] == [True, False]
     assert summary.funnel == {"exported": 1, "no_step_evidence": 1}
+
+
+def test_prm_drops_near_duplicates_and_follows_the_strategy(tmp_path: Path) -> None:
+    evidence = json.dumps({"steps": [{"text": "3x = 15", "ok": True}]})
+    text = sample("p", 0)["text"] + " " + " ".join(f"word{at}" for at in range(100))
+    rows = [
+        sample("p", 0, text=text, evidence=evidence),
+        sample("p", 1, text=text + " Done.", evidence=evidence),
+        sample("p", 2, completion_tokens=5, evidence=evidence),
+        sample("p", 3, evidence='{"steps": [{"text": "half a character: \\ud835", "ok": true}]}'),
+    ]
+    summary, labelled = run_export(tmp_path, "prm", "select.per_problem=1", "select.strategy=shortest", samples=rows)
+    assert [row["id"] for row in labelled] == ["run-a/p/2"]
+    assert summary.funnel == {"exported": 1, "near_duplicate": 1, "not_chosen": 1, "no_step_evidence": 1}
 
 
 PROOF = "We use simp.\n```lean4\ntheorem t : p := by\n  intro h\n  simp at h\n  exact g\n```\nDone."
@@ -239,6 +281,38 @@ def test_card_and_manifest(tmp_path: Path) -> None:
     assert "status_undecided" in card and "geometry" in card and "pass@1" in card and "█" in card
     manifest = json.loads((tmp_path / "out" / "export.json").read_text())
     assert manifest["rows"] == len(rows) and manifest["funnel"] == dict(summary.funnel)
+
+
+def test_card_names_runs_whose_problems_are_not_in_it(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, [sample(name, 0, run_id=name)]) for name in ("done", "running")]
+    (tmp_path / "running" / "problems.parquet").unlink()
+    export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
+    section = (tmp_path / "out" / "README.md").read_text().split("## pass@k")[1].split("##")[0]
+    assert f"not finished: `{runs[1]}`." in section
+
+
+def test_card_keeps_its_tables_whatever_a_domain_is_called(tmp_path: Path) -> None:
+    run_export(tmp_path, "sft", samples=[sample("p", 0, domain="a|b\r\n# c")])
+    assert "| a\\|b # c | 1 |" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_card_says_what_its_tables_leave_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.export.card.MAX_DOMAINS", 2)
+    rows = [sample(f"{domain}{at}", 0, domain=domain) for domain in "abcd" for at in range(ord(domain) - 96)]
+    run = write_run(tmp_path / "run", rows)
+    problems = [problem([row], **({} if row["domain"] != "d" else NO_ESTIMATE)) for row in rows]
+    table = pa.Table.from_pylist(problems, schema=PROBLEM_SCHEMA)
+    pq.write_table(table, tmp_path / "run" / "problems.parquet")
+    overrides = ["work.processes=1", "gates.foreign_share=0.005"]
+    export(load_settings("sft", None, overrides), [run], str(tmp_path / "out"))
+    card = (tmp_path / "out" / "README.md").read_text()
+    section = card.split("## pass@k")[1].split("##")[0]
+    assert "| c | 3 | 0 | 1.000" in section and "| d | 0 | 4 |" in section and "| a |" not in section
+    assert card.count("The 2 largest of 4 domains.") == 2
+    assert "more than 0.5% foreign letters" in card
+
+
+NO_ESTIMATE = {"settled_at_index": None, "settled_verified": None, "pass_rate": None}
 
 
 def early_stopped_samples() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_up_runs import reasoning, sample, write_run
 
+from jobs.config import ConfigError
 from jobs.export import learning_potential
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
@@ -67,6 +68,28 @@ def test_cuts_are_taken_within_domain_and_length(tmp_path: Path, monkeypatch: py
     cuts = ["select.low_quantile=0.5", "select.high_quantile=1.0", "select.student=x"]
     export(load_settings("sft", None, [*OVERRIDES, *cuts]), [run], str(tmp_path / "out"))
     assert set(chosen(tmp_path / "out")) == {f"g{group}-{i}" for group in range(3) for i in range(4, 9)}
+
+
+def test_bad_rows_are_named_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_potential, "VllmStudent", CountingStudent)
+    rows = [sample(name, 0, text=reasoning(at * 11, "5", 60) + " surprise 1") for at, name in enumerate("pqr")]
+    rows[1]["messages"], rows[2]["reference"] = "?", "[1]"
+    run = write_run(tmp_path / "run", rows)
+    flags = [*OVERRIDES, "select.student=x"]
+    with pytest.raises(ConfigError, match="problem q, sample 0"):
+        export(load_settings("sft", None, flags), [run], str(tmp_path / "out"))
+    summary = export(load_settings("sft", None, [*flags, "work.skip_bad=true"]), [run], str(tmp_path / "out"))
+    assert summary.funnel == {"exported": 1, "bad_row": 2}
+
+
+def test_a_student_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(model: str) -> None:
+        raise OSError(f"{model} is not a local folder")
+
+    monkeypatch.setattr(learning_potential, "VllmStudent", missing)
+    run = write_run(tmp_path / "run", [sample("p", 0)])
+    with pytest.raises(ConfigError, match=r"select\.student: no/such can not be loaded"):
+        export(load_settings("sft", None, [*OVERRIDES, "select.student=no/such"]), [run], str(tmp_path / "out"))
 
 
 def reference_potential(prompt: list[dict[str, str]], text: str) -> float:
