@@ -108,6 +108,25 @@ def test_tolerance_only_where_declared(tolerance, answer, status):
 
 
 @pytest.mark.parametrize(
+    ("gold", "answer", "status"),
+    [
+        ("5 cm", "5.009 cm", "verified"),
+        ("5 cm", "5.9 cm", "refuted"),
+        ("5 km", "5.005 km", "verified"),
+        ("1 hour", "60.5 minutes", "verified"),
+        ("1 hour", "61 minutes", "refuted"),
+        ("60", "60^\\circ", "verified"),
+        ("60", "61^\\circ", "refuted"),
+        ("\\{1\\}", "\\{1, 1.005\\}", "refuted"),
+        ("(-\\infty, 1.41]", "(-\\infty, 1.414]", "undecided"),
+    ],
+)
+def test_tolerance_is_meant_in_the_unit_of_the_reference(gold, answer, status):
+    reference = {"answer": gold, "tolerance": {"abs": 0.01}}
+    assert work({"reference": reference, "text": f"\\boxed{{{answer}}}"})["status"] == status
+
+
+@pytest.mark.parametrize(
     "reference",
     [
         {"answer": ""},

@@ -79,7 +79,11 @@ class _Comparer:
         if "qty" in kinds or "percent" in kinds:
             return self.quantities(gold, answer)
         if self.are_real_sets(gold, answer):
-            return sets.same_set(sets.real_set(gold), sets.real_set(answer))
+            if sets.same_set(sets.real_set(gold), sets.real_set(answer)):
+                return True
+            if self.tolerance is not None:
+                raise UndecidedError("a tolerance on a set")
+            return False
         if "rel" in kinds:
             return self.relations(gold, answer)
         if gold_kind == answer_kind:
@@ -115,11 +119,17 @@ class _Comparer:
 
     def scalars(self, gold: Node, answer: Node) -> bool:
         if self.tolerance is not None and not gold.symbols() and not answer.symbols():
+            if answer.op == "deg" and gold.op != "deg" and decide.as_rational(gold) is not None:
+                answer = answer.args[0]  # as below
             return decide.within(gold, answer, self.tolerance.abs, self.tolerance.rel)
         if decide.equal(gold, relations.rename_constant(gold, answer)):
             return True
         if answer.op == "deg" and gold.op != "deg" and decide.as_rational(gold) is not None:
             return decide.equal(gold, answer.args[0])  # the degree sign is a unit that the reference leaves out
+        if gold.symbols() and answer.symbols():
+            left, right = units.as_product(gold), units.as_product(answer)
+            if left is not None and right is not None and self.quantities(left, right):
+                raise UndecidedError("letters that could be units")
         if not answer.symbols():
             product = units.as_product(gold) if gold.symbols() else gold
             if product is not None and product.op in ("deg", "qty") and decide.equal(product.args[0], answer):
@@ -177,7 +187,7 @@ class _Comparer:
     def distinct(self, items: list[Node]) -> list[Node]:
         kept: list[Node] = []
         for item in items:
-            if not any(self.same(other, item) for other in kept):
+            if not any(_Comparer(None).same(other, item) for other in kept):
                 kept.append(item)
         return kept
 
@@ -214,6 +224,10 @@ class _Comparer:
         gold, answer = units.joined(gold), units.joined(answer)
         if gold.op == "list" or answer.op == "list":
             return self.one_against_many(gold, answer)
+        if (units.may_change(gold) or units.may_change(answer)) and not (
+            gold.op == answer.op and gold.value == answer.value
+        ):
+            raise UndecidedError("words that may change the number before them")
         if gold.op == "percent" or answer.op == "percent":
             return self.percentages(gold, answer)
         if gold.op != "qty":
@@ -243,8 +257,12 @@ class _Comparer:
             raise UndecidedError("different nouns behind the number")
         (left, left_unit), (right, right_unit) = units.measure(gold), units.measure(answer)
         if left_unit != right_unit:
+            if units.could_agree(left_unit, right_unit):
+                raise UndecidedError("units whose conversion is not fixed")
             return False
-        return self.scalars(left, right)
+        # In the unit of the reference, since a tolerance is meant in it.
+        ratio = Node("num", value=right.args[1].value / left.args[1].value)
+        return self.scalars(gold.args[0], Node("mul", (answer.args[0], ratio)))
 
     def not_a_number(self, node: Node) -> bool:
         if node.op in ("group", "matrix", "named", "union", "time", "date", "ratio", "empty"):
@@ -370,6 +388,8 @@ class _Comparer:
         if len(gold.args) != len(answer.args):
             return False
         first_gold, first_answer = gold.args[0], answer.args[0]
+        if self.tolerance is not None:
+            raise UndecidedError("a tolerance on a ratio")
         return all_of(
             [
                 _later(decide.equal, Node("mul", (a, first_answer)), Node("mul", (b, first_gold)))

@@ -15,7 +15,7 @@ from verifiers.math.notations import read_notation
 from verifiers.math.spelled import read_words, spelled_number, with_words
 from verifiers.math.tokens import Token, tokenize
 from verifiers.math.tree import MAX_DEPTH, Node, UnreadableError
-from verifiers.math.words import CASED_UNITS, SCALE_WORDS, UNITS
+from verifiers.math.words import CASED_UNITS, SCALE_WORDS, unit_name
 
 MAX_EXPONENT_DIGITS = 5
 """Of a literal in scientific notation: 1e99999 still fits every exact step, 1e9999999 does not."""
@@ -328,8 +328,7 @@ class _Reader:
                     raise UnreadableError("a unit with an odd exponent")
                 power = int(exponent.value)
                 plain = False
-            name = CASED_UNITS.get(word) if len(word) == 1 else word.lower()
-            factors.append((name or "", power * sign))
+            factors.append((unit_name(word), power * sign))
             if self.is_op("/") and self.tokens[self.at + 1].kind == "word":
                 self.take()
                 sign, plain = -1, False
@@ -346,7 +345,7 @@ class _Reader:
                 plain = False
         if plain:
             return with_words(node, words)
-        if any(name not in UNITS for name, _ in factors):
+        if not all(name for name, _ in factors):
             raise UnreadableError("an unknown unit")
         return Node("qty", (node,), (tuple(factors), ""))
 
