@@ -262,6 +262,15 @@ class _Reader:
 
     def read_implied(self, left: Node) -> Node:
         here, before = self.here, self.tokens[self.at - 1]
+        if here.apart and here.kind in ("num", "sym", "const", "fn"):
+            raise UnreadableError("parts that are set apart")
+        behind = self.tokens[self.at + 1]
+        if (
+            here.kind == "open"
+            and behind.kind == "word"
+            and behind.text.lower() not in ("negative", "minus", "dollars_prefix")
+        ):
+            raise UnreadableError("words in brackets")  # "5 (five)"
         if left.op == "num" and here.kind == "num":
             # 3 1/2
             if (
@@ -915,7 +924,7 @@ class _Reader:
             node = Node("neg", (self.read_bare_argument(),))
         else:
             node = self.read_power()
-            while self.starts_factor() and self.here.kind != "fn" and self.here.kind != "num":
+            while self.starts_factor() and self.here.kind not in ("fn", "num") and not self.here.apart:
                 node = Node("mul", (node, self.read_power()))
         self.depth -= 1
         return node
