@@ -488,12 +488,13 @@ class _Reader:
     def read_script(self) -> Node:
         """An exponent or subscript: a group, a signed number, or one primary; powers associate to the right."""
         self.enter()
+        braces = False
         if self.is_op("-", "+"):
             sign = self.take().text
             node = self.read_script()
             node = Node("neg", (node,)) if sign == "-" else node
         else:
-            if self.here.kind == "open" and self.here.text == "{":
+            if braces := self.here.kind == "open" and self.here.text == "{":
                 self.take()
                 outer, self.bars = self.bars, 0
                 if self.is_op("+", "-", "*") and self.tokens[self.at + 1].text == "}":
@@ -512,6 +513,8 @@ class _Reader:
                 self.take()
                 node = Node("pow", (node, self.read_script()))
             elif self.is_op("!"):
+                if braces:
+                    raise UnreadableError("a factorial of a power or of its exponent")
                 self.take()
                 node = Node("fn", (node,), "factorial")
         self.depth -= 1
@@ -872,9 +875,9 @@ class _Reader:
             else:
                 base = self.read_script()
         if name in ("sqrt", "cbrt"):
-            argument = (
-                self.read_argument() if self.here.kind != "open" or self.here.text == "{" else self.read_primary()
-            )
+            # A bare number is taken whole: the root of 10 in \sqrt10, which TeX would draw over the 1 only.
+            braces = self.here.kind == "open" and self.here.text == "{"
+            argument = self.read_argument() if braces else self.read_primary()
             index = base or Node("num", value=Fraction(3 if name == "cbrt" else 2))
             return Node("fn", (argument, index), "root")
         if self.here.kind == "open" and self.here.text in ("(", "[", "{"):

@@ -103,6 +103,8 @@ def assignment(node: Node) -> tuple[str, Node] | None:
     left, right = node.args
     if not is_name(left):
         return None
+    if left.op == "call" and left.symbols() and right.symbols() and not left.symbols() & right.symbols():
+        return None  # f(y) = x^2 is no name for x^2
     name = left.args[0].value if left.op == "mul" else left.value
     return None if name in right.symbols() else (name, right)
 
@@ -118,6 +120,15 @@ def rename_constant(gold: Node, answer: Node) -> Node:
         (old,), (new,) = only_answer, only_gold
         return _rename(answer, old, new)
     return answer
+
+
+_CONSTANTS = frozenset({"A", "B", "C", "C_1", "C_2", "C_3", "c_1", "c_2", "c_3"})
+
+
+def num_constants(node: Node) -> int:
+    """How many constants of integration a function of other symbols may hold."""
+    symbols = node.symbols()
+    return len(symbols & _CONSTANTS) if symbols - _CONSTANTS else 0
 
 
 def _rename(node: Node, old: str, new: str) -> Node:
@@ -138,6 +149,9 @@ def expand_signs(node: Node) -> Node:
         return Node(node.op, tuple(items), node.value)
     if node.op == "rel":
         return Node("rel", tuple(expand_signs(arg) for arg in node.args), node.value)
+    signs = [n.value for n in node.walk() if n.op == "pm"]
+    if len(signs) > 1 and len(set(signs)) == 1:
+        raise UndecidedError("several signs that move together or apart")
     return Node("list", (_signed(node, 1), _signed(node, -1)), "or")
 
 
