@@ -13,6 +13,7 @@ from fractions import Fraction
 from verifiers.math import decide, families, relations, sets, units
 from verifiers.math.ball import UndefinedError, UnsupportedError
 from verifiers.math.decide import UndecidedError, all_of, match
+from verifiers.math.field import FinerExponentError
 from verifiers.math.grammar import letters_of
 from verifiers.math.tree import SCALARS, Node
 from verifiers.types import Status
@@ -45,9 +46,11 @@ def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Com
         return Comparison(Status.REFUTED, "differs from the reference")
     except ContradictionError as error:
         return Comparison(Status.MALFORMED, str(error))
-    except (UndecidedError, UnsupportedError) as error:
+    except (UndecidedError, UnsupportedError, FinerExponentError) as error:
         if gold == answer:
             return Comparison(Status.VERIFIED, "written as the reference is")
+        if isinstance(error, FinerExponentError):
+            return Comparison(Status.UNDECIDED, "exponents that were not brought to one denominator")
         return Comparison(Status.UNDECIDED, str(error))
     except UndefinedError as error:
         return Comparison(Status.UNDECIDED, f"a value that does not exist: {error}")
@@ -132,6 +135,8 @@ class _Comparer:
             return decide.within(gold, answer, self.tolerance.abs, self.tolerance.rel)
         if decide.equal(gold, relations.rename_constant(gold, answer)):
             return True
+        if answer.op == "mul" and answer.args[1].op == "sym" and answer.args[1].value in "kKM" and not gold.symbols():
+            raise UndecidedError("a letter that could mean thousands or millions")
         if relations.num_constants(gold) > 1 and relations.num_constants(answer) > 1:
             raise UndecidedError("several constants that may have other names")
         if answer.op == "deg" and gold.op != "deg" and decide.as_rational(gold) is not None:
@@ -164,7 +169,7 @@ class _Comparer:
         if relations.is_name(sides[0]):
             sides = sides[1:]
         for side in sides[:-1]:
-            if side.symbols() - last.symbols() or kind(side) != kind(last):
+            if side.symbols() - last.symbols() or (kind(side) != kind(last) and (side.symbols() or side.op == "based")):
                 if side is answer.args[0] and not relations.names_a_value(side):
                     raise UndecidedError("an equation where the reference is a value")
                 continue
@@ -350,7 +355,7 @@ class _Comparer:
             return False  # a half-open interval
         named = [relations.assignment(arg) for arg in listed.args]
         if all(part is not None for part in named):
-            pairs = sorted(part for part in named if part is not None)
+            pairs = sorted((part for part in named if part is not None), key=lambda part: part[0])
             if len({name for name, _ in pairs}) == len(pairs):
                 return self.in_order(Node("group", tuple(value for _, value in pairs)), group)
         if listed.args and all(arg.op == "group" for arg in listed.args):

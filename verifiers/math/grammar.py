@@ -29,6 +29,10 @@ _SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
 _ENVIRONMENTS = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"])
 
 
+_FUNCTION_LETTERS = frozenset(["f", "g", "h", "f^-1", "g^-1", "h^-1", "Gamma", "zeta"])
+"""What brackets behind are applied to; behind another letter they are a factor."""
+
+
 def read(text: str) -> Node:
     """The tree of one answer. Raises UnreadableError."""
     special = read_notation(text)
@@ -632,7 +636,7 @@ class _Reader:
             self.at += 5
             return Node("fn", tuple(Node("num", value=Fraction(ahead[place].text)) for place in (1, 3)), "binom")
         defined = kinds[:3] == ["open", "sym", "close"] and self.texts(4)[3:] == ["="]
-        applied = name.rstrip("'") in ("f", "g", "h", "f^-1", "g^-1", "h^-1") and not self.here.space
+        applied = name.rstrip("'") in _FUNCTION_LETTERS and not self.here.space
         if (defined or applied) and (self.here.kind, self.here.text) == ("open", "("):
             self.take()
             inner = self.read_list()
@@ -715,7 +719,7 @@ class _Reader:
             self.bars = outer
             self.expect("close", "}")
             return node
-        if self.here.kind == "num" and len(self.here.text) > 1:
+        if self.here.kind == "num" and len(self.here.text) > 1 and self.here.text[0] != ".":
             token = self.here
             self.tokens[self.at] = Token("num", token.text[1:])
             return Node("num", value=Fraction(token.text[0]))

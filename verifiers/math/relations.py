@@ -66,7 +66,8 @@ def _matrix_arithmetic(node: Node) -> Node:
         left, right = node.args
         if left.op in ("matrix", "group") and right.op in SCALARS:
             return _map_cells(left, lambda cell: Node(node.op, (cell, right)))
-        if right.op in ("matrix", "group") and left.op in SCALARS and node.op == "mul":
+        named = left.op == "sym" and left.value[:1].isupper() and right.op == "group"  # the point P(3,4), C(n,2)
+        if right.op in ("matrix", "group") and left.op in SCALARS and node.op == "mul" and not named:
             return _map_cells(right, lambda cell: Node("mul", (left, cell)))
     return node
 
