@@ -255,23 +255,32 @@ def strip_markup(span: str) -> str:
     return span
 
 
-_OTHER_VALUE = re.compile(
-    r"\d|[<>≤≥≠≈+*/=^]|[-−](?!\w)|\b(?:not|never|nothing|neither|nor|no|anything|unlikely|wrong|incorrect|impossible|false|"
-    r"different|other|except|but|half|twice|double|triple|thrice|times|less|more|fewer|greater|larger|smaller|bigger|higher|"
-    r"lower|least|most|between|above|below|under|over|beyond|up|within|around|near|about|roughly|approximately|almost|square|"
-    r"squared|cube|cubed|root|power|factorial|logarithm|reciprocal|inverse|opposite|negative|minus|plus|sum|product|"
-    r"difference|quotient|ratio|divided|multiplied|multiple|modulo|mod|base|percent|percentage|per|hundred|thousand|"
-    r"million|billion|trillion|dozen|hundreds|thousands|millions|or|wait|sorry|mean|rather|instead|oops|unless|together|"
-    r"along|also|then|otherwise)\b|n't\b",
+_PLAIN_WORDS = re.compile(
+    r"[\s,:*_]*(?:(?:the|an?|thus|therefore|then|hence|so|simply|just|clearly|exactly|precisely|indeed|now|all|only|unique|"
+    r"equal\s+to|equals|given\s+by|total|total\s+of|final|correct|desired|required|smallest|largest|minimum|maximum|minimal|"
+    r"maximal|greatest|least|possible|common|real|complex|rational|positive|prime|ordered|number|integer|fraction|values?|"
+    r"probability|area|volume|perimeter|length|width|height|distance|angle|slope|polynomial|expression|formula|equation|"
+    r"function|line|curve|points?|vertex|vector|matrix|set|interval|pairs?|tuple|triple|solutions?|ratio)\b[\s,:*_]*)*",
     re.IGNORECASE,
 )
-"""Words and signs beside a formula with which the sentence may state something else than the formula."""
+"""What may stand between `the answer is` and the formula that is the answer."""
+_OTHER_VALUE = re.compile(
+    r"^\s*(?:is|are|was|does|do|has|fails?|away|short|before|after|until|cents?|to)\b|"
+    r"\d|[<>≤≥≠≈+*/=^]|[-−](?!\w)|\b(?:not|never|nothing|neither|nor|no|anything|unlikely|wrong|incorrect|impossible|false|"
+    r"different|other|except|but|half|twice|double|triple|thrice|times|less|more|fewer|greater|larger|smaller|bigger|higher|"
+    r"lower|least|most|between|above|below|under|over|beyond|up|square|squared|cube|cubed|root|power|factorial|negative|"
+    r"minus|plus|divided|multiplied|modulo|mod|base|percent|percentage|per|hundred|thousand|million|billion|trillion|dozen|"
+    r"hundreds|thousands|millions|or|wait|sorry|mean|rather|instead|oops|unless|together|along|also|then|otherwise|fails?)\b|"
+    r"n't\b",
+    re.IGNORECASE,
+)
+"""Behind a formula: words and signs with which the sentence may state something else."""
 _REASON = re.compile(r"(.+?)(?:,?\s+(because|since|as|so|which|where|when|and then|for)\b|,\s+(?=[a-z]{3,}))")
 
 
 def readings(span: str) -> list[str]:
     """A stated span, and what may be the answer in it: its only formula, its bold part, what precedes words. Words that
-    make the sentence say something else (`not`, `half of`, `at least`) leave the whole span only."""
+    may make the sentence say something else (`not`, `half of`, `at least`) leave the whole span only."""
     made = [span]
     formulas = list(re.finditer(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", span, re.DOTALL))
     if len(formulas) == 1 and _is_all_that_is_said(span, formulas[0]):
@@ -293,4 +302,4 @@ def readings(span: str) -> list[str]:
 def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
     before, behind = span[: match.start()], span[match.end() :]
     behind = re.split(r",?\s+(?:because|since|so|where)\b", behind, maxsplit=1)[0]
-    return not _OTHER_VALUE.search(before) and not _OTHER_VALUE.search(behind)
+    return _PLAIN_WORDS.fullmatch(before) is not None and not _OTHER_VALUE.search(behind)
