@@ -137,6 +137,10 @@ class _Comparer:
             return True
         if answer.op == "mul" and answer.args[1].op == "sym" and answer.args[1].value in "kKM" and not gold.symbols():
             raise UndecidedError("a letter that could mean thousands or millions")
+        if answer.symbols() and not gold.symbols():
+            product = units.as_product(answer)
+            if product is not None and self.same(gold, product.args[0]):
+                raise UndecidedError("a letter that could be a unit")
         if relations.num_constants(gold) > 1 and relations.num_constants(answer) > 1:
             raise UndecidedError("several constants that may have other names")
         if answer.op == "deg" and gold.op != "deg" and decide.as_rational(gold) is not None:

@@ -48,7 +48,7 @@ _DENIED = re.compile(
 _TAKEN_BACK = re.compile(
     r"^[\s.,;:$*)\]\\]*(?:(?:which|but\s+(?:this|that|it)|this|that|it)\s+)?(?:is|was|are)\s+(?:\w+\s+){0,2}?"
     r"(?:wrong|incorrect|mistaken|impossible|false|not\s+(?:the|right|correct|possible|valid|it)|n't\s+(?:the|right|correct))\b|"
-    r"\b(?:wait|oops|scratch\s+that|actually,?\s+no|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|a\s+mistake)|"
+    r"\b(?:wait(?!\s+(?:for|until|to)\b)|oops|scratch\s+that|actually,?\s+no|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|a\s+mistake)|"
     r"i\s+made\s+(?:a|an|some)\s+(?:\w+\s+)?(?:mistake|error))\b",
     re.IGNORECASE,
 )
@@ -294,7 +294,8 @@ def readings(span: str) -> list[str]:
         condition = match[2] in ("for", "where", "when") and not re.search(
             r",|\b(?:and|or|otherwise|but|while)\b", rest
         )
-        if reason or condition or not _OTHER_VALUE.search(rest):
+        contrast = match[2] is None and re.match(r"not\s+[$\-\d]", rest)  # "5, not 6"
+        if reason or condition or contrast or not _OTHER_VALUE.search(rest):
             made.append(strip_markup(match[1]))
     return list(dict.fromkeys(made))
 

@@ -63,6 +63,8 @@ def _refuse_prose(node: Node) -> None:
             raise UnreadableError("words inside a formula")
         if inner.op == "rel" and any(arg.op == "text" for arg in inner.args[:1]):
             raise UnreadableError("words on the left of a relation")
+        if inner.op == "qty" and inner.value[1].startswith(("because", "since ", "so ", "which ")):
+            raise UnreadableError("a sentence")
         if inner.op == "qty" and inner.value[1] and (inner.symbols() or inner.value[1].count(" ") > 5):
             raise UnreadableError("a sentence")
 
