@@ -67,7 +67,35 @@ ANSWERS = [
     ("Answer: `C`", "C"),
     ("The answer is D", "D"),
     ("A is wrong, B is wrong, D is wrong. The answer is C", "C"),
+    ("Answer: C because A is red", "C"),
+    ("C is right. If option A is correct, then 1 = 2. Answer: C", "C"),
+    ("The correct answer is: C. If option A is correct, then 1 = 2.", "C"),
+    ("Answer: C. D is wrong because it is yellow.", "C"),
+    ("\\boxed{C}\n\nOption A is incorrect.", "C"),
     # Nothing that can be counted
+    ("option C is correct? No.", None),
+    ("It is not true that option C is correct.", None),
+    ("If option C is correct, then 1 = 2.", None),
+    ("Suppose the answer is C. Then 1 = 2.", None),
+    ("The wrong answer is C.", None),
+    ("The least likely answer is C", None),
+    ("The worst choice is C", None),
+    ("Should I choose C", None),
+    ("You may think I pick C. In fact it is D.", None),
+    ("not \\boxed{C}", None),
+    ("The answer is \\boxed{C}? No, D.", None),
+    ("\\boxed{C}. Wait, that's wrong, it is D.", None),
+    ("\\boxed{C} is wrong.", None),
+    ("Answer: C. Wait, no.", None),
+    ("The answer is C; D is also right", None),
+    ("Answer: C, though I would say D", None),
+    ("the answer is (C), no wait (D)", None),
+    ("Answer: C (red)", None),
+    ("C. The colour is red", None),
+    ("Answer: C.5", None),
+    ("C) red D) blue", None),
+    ("A) red\nB) green\nC) blue", None),
+    ("A\nB\nC", None),
     ("", None),
     ("Because the sky is blue in the day", None),
     ("Because", None),
@@ -143,6 +171,11 @@ def test_formulas(checker, text, letter):
 )
 def test_the_pronoun_is_not_option_i(checker, text, letter):
     assert checker.verify(NINE, text).evidence.get("answer") == letter
+
+
+@pytest.mark.parametrize("text", ["Answer: " * 100_000, "final " * 100_000 + "answer", "answer is C? " * 10_000])
+def test_repetition_takes_no_time(checker, text):
+    assert checker.verify(COLOURS, text).seconds < ChoiceChecker.default_limits.wall_s
 
 
 def test_too_long_is_malformed(checker):

@@ -26,6 +26,9 @@ MAX_OPTIONS = len(string.ascii_uppercase)
 MAX_FINAL_CHARS = 20_000
 """Only the end of a text is searched: a model that argues for longer after its answer did not end on it."""
 
+MAX_SPAN_CHARS = 2_000
+"""Of one statement."""
+
 # Letters that look like Latin ones on the page: Cyrillic and Greek.
 _LOOK_ALIKES = str.maketrans("АВСЕНІЈКМОРТХавсеіјорхуΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABCEHIJKMOPTXabceijopxyABEZHIKMNOPTYX")
 
@@ -34,7 +37,7 @@ class ChoiceChecker:
     """Checks texts against `reference` `{"options": [...], "answer": "C"}`."""
 
     name = "choice"
-    version = "1"
+    version = "2"
     default_limits = Limits(wall_s=1.0, cpu_s=1.0)
 
     def __init__(self, num_workers: int = 1) -> None:
@@ -89,19 +92,27 @@ def choose(text: str, options: list[str]) -> tuple[str, str]:
         if len(set(found)) > 1:
             raise NoAnswerError("several boxes with different options")
         letter = found[0]
-        later = [s for s in _statements(text, letters) if s[0] > text.rfind("\\boxed")]
-        if later and (after := _try(later[-1][1], options, letters)) and after != letter:
-            raise NoAnswerError("the box and a later statement differ")
+        last_box = text.rfind("\\boxed")
+        if later := _last_statement(text, last_box):
+            after = _try(later[1], options, letters)
+            if after and after != letter:
+                raise NoAnswerError("the box and a later statement differ")
+        if extract.is_taken_back(text, last_box, text.index(spans[-1], last_box) + len(spans[-1]) + 1, boxed=True):
+            raise NoAnswerError("the answer is taken back")
         return letter, "boxed"
-    statements = _statements(text, letters)
-    if statements:
-        return _settle(statements[-1][1], options, letters), "stated"
+    if statement := _last_statement(text):
+        start, span, end = statement
+        if extract.is_taken_back(text, start, end, boxed=False):
+            raise NoAnswerError("the answer is taken back")
+        return _settle(span, options, letters), "stated"
     lines = [line for line in text.strip().splitlines() if line.strip()]
     if not lines:
         raise NoAnswerError("empty")
     letter_or_none = _try(lines[-1], options, letters)
     if letter_or_none is None:
         raise NoAnswerError("no final answer")
+    if len(lines) > 1 and _try(lines[-2], options, letters) not in (None, letter_or_none):
+        raise NoAnswerError("a list of options")
     return letter_or_none, "last line"
 
 
@@ -142,27 +153,44 @@ def extract_invisible(text: str) -> str:
 
 
 _STATEMENT = re.compile(
-    r"(?:\b(?:final\s+|correct\s+|best\s+|right\s+)*(?:answer|choice|option)\b(?:\s+(?:choice|option|letter))?"
+    r"(?:\b(?:(?:final|correct|best|right)\s+){0,3}(?:answer|choice|option)\b(?:\s+(?:choice|option|letter))?"
     r"(?:\s+(?:here|to\s+this\s+question|to\s+the\s+question))?[\s*_]*(?:is|are|:|=|would\s+be|should\s+be|must\s+be)[\s:]*|"
     r"\b(?:i|we)\s+(?:choose|pick|select|go\s+with|answer)\s+(?:option\s+|answer\s+|choice\s+)?|"
     r"\b(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\s+)",
     re.IGNORECASE,
 )
-_OPTION_IS_RIGHT = (
+_OPTION_IS_RIGHT = re.compile(
     r"(?:^|(?<=[\s(*]))(?:option|choice|answer)\s+\(?([A-Za-z])\)?\s+"
-    r"(?:is|seems|must\s+be)\s+(?:the\s+)?(?:correct|right|best|true)\b"
+    r"(?:is|seems|must\s+be)\s+(?:the\s+)?(?:correct|right|best|true)\b",
+    re.IGNORECASE,
 )
 
 
-def _statements(text: str, letters: str) -> list[tuple[int, str]]:
-    """Explicit statements: where each begins and the span that says the answer."""
-    found: list[tuple[int, str]] = []
-    for match in _STATEMENT.finditer(text):
+_UNSAID_BEFORE = re.compile(
+    r"\b(?:least(?:\s+\w+)?|worst|other|second|third|alternative|eliminated|rejected|your|student(?:'s)?|not(?:\s+the)?|"
+    r"think|should|might|may|could)\s*$",
+    re.IGNORECASE,
+)
+"""`the worst choice is A`, `should I choose A`: whatever is stated, it is not the answer."""
+
+
+def _last_statement(text: str, after: int = -1) -> tuple[int, str, int] | None:
+    """The last explicit statement that begins behind `after`: its start, the span that says the answer, and its end."""
+    matches = [*_STATEMENT.finditer(text), *_OPTION_IS_RIGHT.finditer(text)]
+    for match in sorted(matches, key=lambda match: match.start(), reverse=True):
+        if match.start() <= after:
+            return None
+        if extract.is_supposed(text, match.start()) or _UNSAID_BEFORE.search(text[: match.start()][-40:]):
+            continue
+        if match.re is _OPTION_IS_RIGHT:
+            if not re.match(r"[^.!\n]{0,80}\?", text[match.end() : match.end() + 81]):
+                return match.start(), match[1], match.end()
+            continue
         start = match.end()
         while start < len(text) and text[start] in " \t\n*_:":
             start += 1
         end = start
-        while end < len(text) and text[end] != "\n":
+        while end < min(len(text), start + MAX_SPAN_CHARS) and text[end] != "\n":
             # "D. text" is one span; a full stop behind more than a letter ends the sentence.
             if (
                 text[end] in ".!?"
@@ -171,15 +199,12 @@ def _statements(text: str, letters: str) -> list[tuple[int, str]]:
             ):
                 break
             end += 1
-        if text[end : end + 1] == "?" or text[start:end].rstrip().endswith("?"):
+        span = text[start:end]
+        if text[end : end + 1] == "?" or span.rstrip().endswith("?") or re.match(r"not\b", span, re.IGNORECASE):
             continue
-        if re.match(r"not\b", text[start:end], re.IGNORECASE):
-            continue
-        if text[start:end].strip():
-            found.append((match.start(), text[start:end]))
-    for match in re.finditer(_OPTION_IS_RIGHT, text, re.IGNORECASE):
-        found.append((match.start(), match[1]))
-    return sorted(found)
+        if span.strip():
+            return match.start(), span, end
+    return None
 
 
 def _boxed(text: str) -> list[str]:
@@ -235,8 +260,10 @@ def _try(span: str, options: list[str], letters: str) -> str | None:
     bracketed = span[:1] in "([{" or bool(re.match(r"^[A-Za-z]\s*[)\]}]", span))
     if rest.strip(" .!*)]}:,;") == "":
         return letter
-    if rest[:1].isalnum() or rest[:1] in "'’_^\\=+<>":
+    if rest[:1].isalnum() or rest[:1] in "'’_^\\=+<>" or re.match(r"\.\d", rest):
         return None  # the start of a word or of a formula
+    if "?" in rest or extract.is_taken_back(rest, 0, 0, boxed=False):
+        return None
     own = _plain(options[letters.index(letter)])
     rest_plain = _plain(rest.lstrip(" .):,;-–—"))
     if rest_plain == own:
@@ -244,7 +271,7 @@ def _try(span: str, options: list[str], letters: str) -> str | None:
     if _names_another(rest, letter, letters):
         return None
     others = [_plain(option) for place, option in enumerate(options) if letters[place] != letter]
-    if rest_plain in others:
+    if rest_plain in others or _describes_another(rest_plain, own, others):
         return None  # the letter of one option with the text of another
     if bracketed or rest[:1] in ".):,;*":
         return letter
@@ -256,8 +283,28 @@ def _try(span: str, options: list[str], letters: str) -> str | None:
     return None
 
 
+_OTHER_LETTER = re.compile(r"(?<![A-Za-z0-9])(?:([A-Z])\)|([A-Z])(?![A-Za-z0-9'’]))")
+_HEDGE = re.compile(
+    r"\b(?:also|wait|actually|though|rather|instead|hence|thus|therefore|alternatively)\b", re.IGNORECASE
+)
+_REASON = re.compile(r"\b(?:because|since|as|not|nor|wrong|incorrect|unlike|than|over)\b")
+
+
+def _describes_another(rest: str, own: str, others: list[str]) -> bool:
+    """`C, that is red` where red is another option: its text as words of their own, without a word like `because`."""
+    if re.search(rf"(?<!\w){re.escape(own)}(?!\w)", rest) or _REASON.search(rest):
+        return False
+    return any(
+        (len(other) > 1 or other.isdigit()) and re.search(rf"(?<!\w){re.escape(other)}(?!\w)", rest) for other in others
+    )
+
+
 def _names_another(rest: str, letter: str, letters: str) -> bool:
-    """`B or C`, `A, B, C and D`, `B/C`, `B and (C)`: another letter offered beside the first."""
+    """`B or C`, `A, B, C and D`, `B/C`, `B and (C)`, `B, but D also works`: another letter beside the first."""
+    for match in _OTHER_LETTER.finditer(rest):
+        other = match[1] or match[2]
+        if other in letters and other != letter and (match[1] or _HEDGE.search(rest)):
+            return True
     for match in re.finditer(
         r"(?:\bor\b|\band\b|/|,|&|\bnot\b)\s*(?:option\s+|answer\s+)?[(\[]?([A-Za-z])(?![A-Za-z0-9'’])[)\]]?", rest
     ):

@@ -81,6 +81,50 @@ OUTPUTS = [
     ("5", "The answer is?", "malformed"),
     ("5", "The answer is 5?", "malformed"),
     ("5", "\\boxed{\\text{the answer}}", "malformed"),
+    # What the sentence says of a formula, and what is taken back
+    ("5", "The answer is not $5$.", "malformed"),
+    ("5", "The answer is less than $5$.", "malformed"),
+    ("5", "The answer is between 4 and **5**.", "malformed"),
+    ("10", "The answer is half of $10$.", "malformed"),
+    ("5", "The answer is anything but $5$", "malformed"),
+    ("5", "The answer is a third of $5$", "malformed"),
+    ("5", "The answer is given in Table $5$", "malformed"),
+    ("5", "The answer is obtained at $x=5$", "malformed"),
+    ("5", "The answer is the number of divisors of $5$", "malformed"),
+    ("5", "The answer is that $5$ fails", "malformed"),
+    ("5", "The answer is equal to $5$.", "verified"),
+    ("5", "The answer is given by $x = 5$.", "verified"),
+    ("5", "The answer is indeed **5** apples.", "verified"),
+    ("5", "The answer is 6, not $5$", "refuted"),
+    ("5", "The answer is $5$, wait no, 6", "malformed"),
+    ("5", "Answer: > $5$", "malformed"),
+    ("5", "The answer is 5, and also 7.", "malformed"),
+    ("5,7", "The answer is 5, and also 7.", "malformed"),
+    ("5", "The answer is 5, which is wrong.", "malformed"),
+    ("5", "The answer is 5 for n=1 and 7 for n=2.", "malformed"),
+    ("5", "The answer is 5 so far, plus 2.", "malformed"),
+    ("2^n", "The answer is $2^n$ for $n \\ge 1$.", "verified"),
+    ("5", "The answer is therefore $5$.", "verified"),
+    ("(1,2)", "The answer is the point $(1,2)$.", "verified"),
+    ("5", "The answer is 5, not 6.", "verified"),
+    ("5", "The answer is 5 because 3 + 2 = 5.", "verified"),
+    ("5", "The answer is 5.\n\nI wait for the next question.", "verified"),
+    ("5", "If the answer is 5, then 2 = 3.", "malformed"),
+    ("5", "Suppose the answer is 5. Then 2 = 3.", "malformed"),
+    ("5", "A common wrong answer is 5.", "malformed"),
+    ("5", "I do not think the answer is 5.", "malformed"),
+    ("5", "The answer is not \\boxed{5}.", "malformed"),
+    ("5", "\\boxed{5} is wrong.", "malformed"),
+    ("5", "Is it \\boxed{5}? No.", "malformed"),
+    ("5", "\\boxed{5}. Wait, I made a mistake; 6 is right.", "malformed"),
+    ("5", "The answer is 5. Wait, that is wrong.", "malformed"),
+    ("5", "\\boxed{5}. There are no other solutions.", "verified"),
+    ("5", "#### 5. Verify the result\nSo we get 12.", "malformed"),
+    ("12", "#### 2. Solve\nSo we get 12.", "malformed"),
+    ("5", "#### 1. Setup\nWe count.\n#### 2. Solve\nThe answer is 5.", "verified"),
+    ("5", "\\boxed{x = 3 \\quad y = 5}", "malformed"),
+    ("5", "x = 3\ny = 5", "malformed"),
+    ("25", "\\boxed{5 \\text{ (five)}}", "malformed"),
 ]
 
 
@@ -104,6 +148,25 @@ def test_output(gold, output, status):
 )
 def test_tolerance_only_where_declared(tolerance, answer, status):
     reference = {"answer": "\\pi"} | ({"tolerance": tolerance} if tolerance else {})
+    assert work({"reference": reference, "text": f"\\boxed{{{answer}}}"})["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "status"),
+    [
+        ("5 cm", "5.009 cm", "verified"),
+        ("5 cm", "5.9 cm", "refuted"),
+        ("5 km", "5.005 km", "verified"),
+        ("1 hour", "60.5 minutes", "verified"),
+        ("1 hour", "61 minutes", "refuted"),
+        ("60", "60^\\circ", "verified"),
+        ("60", "61^\\circ", "refuted"),
+        ("\\{1\\}", "\\{1, 1.005\\}", "refuted"),
+        ("(-\\infty, 1.41]", "(-\\infty, 1.414]", "undecided"),
+    ],
+)
+def test_tolerance_is_meant_in_the_unit_of_the_reference(gold, answer, status):
+    reference = {"answer": gold, "tolerance": {"abs": 0.01}}
     assert work({"reference": reference, "text": f"\\boxed{{{answer}}}"})["status"] == status
 
 

@@ -13,6 +13,7 @@ from fractions import Fraction
 from verifiers.math import decide, families, relations, sets, units
 from verifiers.math.ball import UndefinedError, UnsupportedError
 from verifiers.math.decide import UndecidedError, all_of, match
+from verifiers.math.field import FinerExponentError
 from verifiers.math.grammar import letters_of
 from verifiers.math.tree import SCALARS, Node
 from verifiers.types import Status
@@ -45,9 +46,11 @@ def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Com
         return Comparison(Status.REFUTED, "differs from the reference")
     except ContradictionError as error:
         return Comparison(Status.MALFORMED, str(error))
-    except (UndecidedError, UnsupportedError) as error:
+    except (UndecidedError, UnsupportedError, FinerExponentError) as error:
         if gold == answer:
             return Comparison(Status.VERIFIED, "written as the reference is")
+        if isinstance(error, FinerExponentError):
+            return Comparison(Status.UNDECIDED, "exponents that were not brought to one denominator")
         return Comparison(Status.UNDECIDED, str(error))
     except UndefinedError as error:
         return Comparison(Status.UNDECIDED, f"a value that does not exist: {error}")
@@ -64,10 +67,12 @@ class _Comparer:
         self.tolerance = tolerance
 
     def same(self, gold: Node, answer: Node) -> bool:
-        if gold.op in SCALARS and answer.op in SCALARS:
+        if gold.op in SCALARS and answer.op in SCALARS and not (_holds_vectors(gold) or _holds_vectors(answer)):
             return self.scalars(gold, answer)
         if answer.op == "rel" and gold.op != "rel":
             answer = self.last_side(gold, answer)
+        if gold != answer and (_holds_vectors(gold) or _holds_vectors(answer)):
+            raise UndecidedError("arithmetic with vectors or matrices")
         gold_kind, answer_kind = kind(gold), kind(answer)
         kinds = {gold_kind, answer_kind}
         if kinds == {"scalar"}:
@@ -79,9 +84,17 @@ class _Comparer:
         if "qty" in kinds or "percent" in kinds:
             return self.quantities(gold, answer)
         if self.are_real_sets(gold, answer):
-            return sets.same_set(sets.real_set(gold), sets.real_set(answer))
+            if sets.same_set(sets.real_set(gold), sets.real_set(answer)):
+                return True
+            if self.tolerance is not None:
+                raise UndecidedError("a tolerance on a set")
+            return False
         if "rel" in kinds:
             return self.relations(gold, answer)
+        if gold_kind == answer_kind == "list" and _names_values(gold) and not _names_values(answer):
+            if not self.one_against_many(Node("list", _values(gold)), answer):
+                return False
+            raise UndecidedError("values without the names that the reference gives them")
         if gold_kind == answer_kind:
             method: Callable[[Node, Node], bool] | None = getattr(self, f"same_{gold_kind}", None)
             if method is not None:
@@ -89,6 +102,8 @@ class _Comparer:
         if kinds <= {"group", "matrix"}:
             return self.vectors(gold, answer)
         if kinds <= {"list", "scalar", "set", "empty"}:
+            if _names_values(gold) and answer.op in ("list", "set"):
+                raise UndecidedError("values without the names that the reference gives them")
             return self.one_against_many(gold, answer)
         if kinds == {"list", "group"}:
             return self.list_against_group(gold, answer)
@@ -115,11 +130,25 @@ class _Comparer:
 
     def scalars(self, gold: Node, answer: Node) -> bool:
         if self.tolerance is not None and not gold.symbols() and not answer.symbols():
+            if answer.op == "deg" and gold.op != "deg" and decide.as_rational(gold) is not None:
+                answer = answer.args[0]  # as below
             return decide.within(gold, answer, self.tolerance.abs, self.tolerance.rel)
         if decide.equal(gold, relations.rename_constant(gold, answer)):
             return True
+        if answer.op == "mul" and answer.args[1].op == "sym" and answer.args[1].value in "kKM" and not gold.symbols():
+            raise UndecidedError("a letter that could mean thousands or millions")
+        if answer.symbols() and not gold.symbols():
+            product = units.as_product(answer)
+            if product is not None and self.same(gold, product.args[0]):
+                raise UndecidedError("a letter that could be a unit")
+        if relations.num_constants(gold) > 1 and relations.num_constants(answer) > 1:
+            raise UndecidedError("several constants that may have other names")
         if answer.op == "deg" and gold.op != "deg" and decide.as_rational(gold) is not None:
             return decide.equal(gold, answer.args[0])  # the degree sign is a unit that the reference leaves out
+        if gold.symbols() and answer.symbols():
+            left, right = units.as_product(gold), units.as_product(answer)
+            if left is not None and right is not None and self.quantities(left, right):
+                raise UndecidedError("letters that could be units")
         if not answer.symbols():
             product = units.as_product(gold) if gold.symbols() else gold
             if product is not None and product.op in ("deg", "qty") and decide.equal(product.args[0], answer):
@@ -144,7 +173,7 @@ class _Comparer:
         if relations.is_name(sides[0]):
             sides = sides[1:]
         for side in sides[:-1]:
-            if side.symbols() - last.symbols() or kind(side) != kind(last):
+            if side.symbols() - last.symbols() or (kind(side) != kind(last) and (side.symbols() or side.op == "based")):
                 if side is answer.args[0] and not relations.names_a_value(side):
                     raise UndecidedError("an equation where the reference is a value")
                 continue
@@ -167,17 +196,23 @@ class _Comparer:
                 return rounded
         return exact
 
+    def member(self, gold: Node, answer: Node) -> bool:
+        """Inside a set, {2} is another element than 2."""
+        if "set" in (gold.op, answer.op) and gold.op != answer.op:
+            return False
+        return self.same(gold, answer)
+
     def one_against_many(self, gold: Node, answer: Node) -> bool:
         left = list(gold.args) if gold.op in ("set", "list", "empty") else [gold]
         right = list(answer.args) if answer.op in ("set", "list", "empty") else [answer]
         if "set" in (gold.op, answer.op):
             left, right = self.distinct(left), self.distinct(right)
-        return match(left, right, self.same)
+        return match(left, right, self.member if gold.op == answer.op == "set" else self.same)
 
     def distinct(self, items: list[Node]) -> list[Node]:
         kept: list[Node] = []
         for item in items:
-            if not any(self.same(other, item) for other in kept):
+            if not any(_Comparer(None).same(other, item) for other in kept):
                 kept.append(item)
         return kept
 
@@ -214,6 +249,10 @@ class _Comparer:
         gold, answer = units.joined(gold), units.joined(answer)
         if gold.op == "list" or answer.op == "list":
             return self.one_against_many(gold, answer)
+        if (units.may_change(gold) or units.may_change(answer)) and not (
+            gold.op == answer.op and gold.value == answer.value
+        ):
+            raise UndecidedError("words that may change the number before them")
         if gold.op == "percent" or answer.op == "percent":
             return self.percentages(gold, answer)
         if gold.op != "qty":
@@ -243,8 +282,12 @@ class _Comparer:
             raise UndecidedError("different nouns behind the number")
         (left, left_unit), (right, right_unit) = units.measure(gold), units.measure(answer)
         if left_unit != right_unit:
+            if units.could_agree(left_unit, right_unit):
+                raise UndecidedError("units whose conversion is not fixed")
             return False
-        return self.scalars(left, right)
+        # In the unit of the reference, since a tolerance is meant in it.
+        ratio = Node("num", value=right.args[1].value / left.args[1].value)
+        return self.scalars(gold.args[0], Node("mul", (answer.args[0], ratio)))
 
     def not_a_number(self, node: Node) -> bool:
         if node.op in ("group", "matrix", "named", "union", "time", "date", "ratio", "empty"):
@@ -316,7 +359,7 @@ class _Comparer:
             return False  # a half-open interval
         named = [relations.assignment(arg) for arg in listed.args]
         if all(part is not None for part in named):
-            pairs = sorted(part for part in named if part is not None)
+            pairs = sorted((part for part in named if part is not None), key=lambda part: part[0])
             if len({name for name, _ in pairs}) == len(pairs):
                 return self.in_order(Node("group", tuple(value for _, value in pairs)), group)
         if listed.args and all(arg.op == "group" for arg in listed.args):
@@ -347,7 +390,8 @@ class _Comparer:
         return self.one_against_many(gold, answer)
 
     def same_list(self, gold: Node, answer: Node) -> bool:
-        if {gold.value, answer.value} == {"and", "or"}:
+        joints = {gold.value, answer.value}
+        if "or" in joints and (joints == {"and", "or"} or (len(joints) > 1 and _names_values(gold))):
             raise UndecidedError("'and' against 'or'")
         return match(list(gold.args), list(answer.args), self.same)
 
@@ -370,6 +414,8 @@ class _Comparer:
         if len(gold.args) != len(answer.args):
             return False
         first_gold, first_answer = gold.args[0], answer.args[0]
+        if self.tolerance is not None:
+            raise UndecidedError("a tolerance on a ratio")
         return all_of(
             [
                 _later(decide.equal, Node("mul", (a, first_answer)), Node("mul", (b, first_gold)))
@@ -443,6 +489,23 @@ _ALL_REALS = frozenset(
 
 def kind(node: Node) -> str:
     return "scalar" if node.op in SCALARS else node.op
+
+
+def _names_values(node: Node) -> bool:
+    """x = 1, y = 2: values that only their names tell apart."""
+    if node.op != "list":
+        return False
+    named = [relations.assignment(arg) for arg in node.args]
+    return len({part[0] for part in named if part is not None}) > 1 and None not in named
+
+
+def _values(node: Node) -> tuple[Node, ...]:
+    return tuple(arg.args[1] for arg in node.args)
+
+
+def _holds_vectors(node: Node) -> bool:
+    """(1,2) + t(3,4), A^T: arithmetic with tuples or matrices that is not worked out here."""
+    return node.op in SCALARS and any(inner.op in ("group", "matrix") for inner in node.walk())
 
 
 def _is_to_solve(node: Node) -> bool:

@@ -36,6 +36,26 @@ _ANSWER_WORDS = re.compile(
 )
 
 
+_UNSAID_BEFORE = re.compile(
+    r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|imagine|doubt|wrong|incorrect|false|naive|tempting)\b|"
+    r"(?:\bnot|n't)\s+(?:the\s+case|true|think|believe|clear|mean|say))[^.?!,;:\n]*$",
+    re.IGNORECASE,
+)
+"""Before `the answer is 5`: then nobody says that it is."""
+_DENIED = re.compile(
+    r"(?:\bnot|n't|\bnever|\bcannot be)\b(?:\s+(?:the|equal|to|be|in|fact))*[\s:$*(\[\\]*$", re.IGNORECASE
+)
+_TAKEN_BACK = re.compile(
+    r"^[\s.,;:$*)\]\\]*(?:(?:which|but\s+(?:this|that|it)|this|that|it)\s+)?(?:is|was|are)\s+(?:\w+\s+){0,2}?"
+    r"(?:wrong|incorrect|mistaken|impossible|false|not\s+(?:the|right|correct|possible|valid|it)|n't\s+(?:the|right|correct))\b|"
+    r"\b(?:wait(?!\s+(?:for|until|to)\b)|oops|scratch\s+that|actually,?\s+no|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|a\s+mistake)|"
+    r"i\s+made\s+(?:a|an|some)\s+(?:\w+\s+)?(?:mistake|error))\b",
+    re.IGNORECASE,
+)
+"""Behind the last answer: it is withdrawn and nothing is put in its place."""
+_HEADING = re.compile(r"[ \t]*\d+[.)][ \t]+\S")
+"""What follows the #### of a numbered heading."""
+
 _JOINT = re.compile(r"[\s$]*(,?\s*(?:and|or)|,|;)[\s$]*(?:[a-z](?:_\d)?\s*=\s*)?", re.IGNORECASE)
 
 
@@ -80,7 +100,23 @@ def candidates(text: str) -> list[Candidate]:
             kept = []
             continue
         kept.append(candidate)
+    last = kept[-1]
+    if is_taken_back(text, last.start, last.end, boxed=last.how == "boxed"):
+        raise NoAnswerError("the answer is taken back")
     return kept
+
+
+def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
+    """Whether what stands behind the last answer withdraws it, or what stands before a box denies it."""
+    behind = text[end:]
+    if boxed and (behind.lstrip("$ )*").startswith("?") or _DENIED.search(text[max(0, start - 40) : start])):
+        return True
+    return _TAKEN_BACK.search(behind) is not None
+
+
+def is_supposed(text: str, start: int) -> bool:
+    """Whether the statement that begins at `start` is a supposition, or of a wrong answer."""
+    return _UNSAID_BEFORE.search(text[max(0, start - 80) : start]) is not None
 
 
 def after_thinking(text: str) -> str:
@@ -143,6 +179,10 @@ def _statements(text: str) -> list[Candidate]:
     found: list[Candidate] = []
     for match in _STATEMENT.finditer(text):
         start = match.end()
+        if match[0] == "####" and _HEADING.match(text, start):
+            continue
+        if is_supposed(text, match.start()):
+            continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
         while start < len(text) and text[start] in " \t\n*:_":
             start += 1
@@ -215,17 +255,52 @@ def strip_markup(span: str) -> str:
     return span
 
 
+_PLAIN_WORDS = re.compile(
+    r"[\s,:*_]*(?:(?:the|an?|thus|therefore|then|hence|so|simply|just|clearly|exactly|precisely|indeed|now|all|only|unique|"
+    r"equal\s+to|equals|given\s+by|total|total\s+of|final|correct|desired|required|smallest|largest|minimum|maximum|minimal|"
+    r"maximal|greatest|least|possible|common|real|complex|rational|positive|prime|ordered|number|integer|fraction|values?|"
+    r"probability|area|volume|perimeter|length|width|height|distance|angle|slope|polynomial|expression|formula|equation|"
+    r"function|line|curve|points?|vertex|vector|matrix|set|interval|pairs?|tuple|triple|solutions?|ratio)\b[\s,:*_]*)*",
+    re.IGNORECASE,
+)
+"""What may stand between `the answer is` and the formula that is the answer."""
+_OTHER_VALUE = re.compile(
+    r"^\s*(?:is|are|was|does|do|has|fails?|away|short|before|after|until|cents?|to)\b|"
+    r"\d|[<>≤≥≠≈+*/=^]|[-−](?!\w)|\b(?:not|never|nothing|neither|nor|no|anything|unlikely|wrong|incorrect|impossible|false|"
+    r"different|other|except|but|half|twice|double|triple|thrice|times|less|more|fewer|greater|larger|smaller|bigger|higher|"
+    r"lower|least|most|between|above|below|under|over|beyond|up|square|squared|cube|cubed|root|power|factorial|negative|"
+    r"minus|plus|divided|multiplied|modulo|mod|base|percent|percentage|per|hundred|thousand|million|billion|trillion|dozen|"
+    r"hundreds|thousands|millions|or|wait|sorry|mean|rather|instead|oops|unless|together|along|also|then|otherwise|fails?)\b|"
+    r"n't\b",
+    re.IGNORECASE,
+)
+"""Behind a formula: words and signs with which the sentence may state something else."""
+_REASON = re.compile(r"(.+?)(?:,?\s+(because|since|as|so|which|where|when|and then|for)\b|,\s+(?=[a-z]{3,}))")
+
+
 def readings(span: str) -> list[str]:
-    """A stated span, and what may be the answer in it: its only formula, its bold part, what precedes words."""
+    """A stated span, and what may be the answer in it: its only formula, its bold part, what precedes words. Words that
+    may make the sentence say something else (`not`, `half of`, `at least`) leave the whole span only."""
     made = [span]
-    formulas = re.findall(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", span, re.DOTALL)
-    if len(formulas) == 1:
-        made.append("".join(formulas[0]))
-    bold = re.findall(r"\*\*(.+?)\*\*", span, re.DOTALL)
-    if len(bold) == 1:
-        made.append(strip_markup(bold[0]))
-    if match := re.match(
-        r"(.+?)(?:,?\s+(?:because|since|as|so|which|where|when|and then|for)\b|,\s+(?=[a-z]{3,}))", span
-    ):
-        made.append(strip_markup(match[1]))
+    formulas = list(re.finditer(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", span, re.DOTALL))
+    if len(formulas) == 1 and _is_all_that_is_said(span, formulas[0]):
+        made.append("".join(part or "" for part in formulas[0].groups()))
+    bold = list(re.finditer(r"\*\*(.+?)\*\*", span, re.DOTALL))
+    if len(bold) == 1 and _is_all_that_is_said(span, bold[0]):
+        made.append(strip_markup(bold[0][1]))
+    if match := _REASON.match(span):
+        rest = span[match.end() :]
+        reason = match[2] in ("because", "since") or (match[2] == "so" and not re.match(r"\s+far\b", rest))
+        condition = match[2] in ("for", "where", "when") and not re.search(
+            r",|\b(?:and|or|otherwise|but|while)\b", rest
+        )
+        contrast = match[2] is None and re.match(r"not\s+[$\-\d]", rest)  # "5, not 6"
+        if reason or condition or contrast or not _OTHER_VALUE.search(rest):
+            made.append(strip_markup(match[1]))
     return list(dict.fromkeys(made))
+
+
+def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
+    before, behind = span[: match.start()], span[match.end() :]
+    behind = re.split(r",?\s+(?:because|since|so|where)\b", behind, maxsplit=1)[0]
+    return _PLAIN_WORDS.fullmatch(before) is not None and not _OTHER_VALUE.search(behind)

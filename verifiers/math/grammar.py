@@ -15,7 +15,7 @@ from verifiers.math.notations import read_notation
 from verifiers.math.spelled import read_words, spelled_number, with_words
 from verifiers.math.tokens import Token, tokenize
 from verifiers.math.tree import MAX_DEPTH, Node, UnreadableError
-from verifiers.math.words import CASED_UNITS, SCALE_WORDS, UNITS
+from verifiers.math.words import CASED_UNITS, SCALE_WORDS, unit_name
 
 MAX_EXPONENT_DIGITS = 5
 """Of a literal in scientific notation: 1e99999 still fits every exact step, 1e9999999 does not."""
@@ -27,6 +27,10 @@ _RELATIONS = {
 }  # fmt: skip
 _SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
 _ENVIRONMENTS = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"])
+
+
+_FUNCTION_LETTERS = frozenset(["f", "g", "h", "f^-1", "g^-1", "h^-1", "Gamma", "zeta"])
+"""What brackets behind are applied to; behind another letter they are a factor."""
 
 
 def read(text: str) -> Node:
@@ -59,6 +63,8 @@ def _refuse_prose(node: Node) -> None:
             raise UnreadableError("words inside a formula")
         if inner.op == "rel" and any(arg.op == "text" for arg in inner.args[:1]):
             raise UnreadableError("words on the left of a relation")
+        if inner.op == "qty" and inner.value[1].startswith(("because", "since ", "so ", "which ")):
+            raise UnreadableError("a sentence")
         if inner.op == "qty" and inner.value[1] and (inner.symbols() or inner.value[1].count(" ") > 5):
             raise UnreadableError("a sentence")
 
@@ -262,6 +268,15 @@ class _Reader:
 
     def read_implied(self, left: Node) -> Node:
         here, before = self.here, self.tokens[self.at - 1]
+        if here.apart and here.kind in ("num", "sym", "const", "fn"):
+            raise UnreadableError("parts that are set apart")
+        behind = self.tokens[self.at + 1]
+        if (
+            here.kind == "open"
+            and behind.kind == "word"
+            and behind.text.lower() not in ("negative", "minus", "dollars_prefix")
+        ):
+            raise UnreadableError("words in brackets")  # "5 (five)"
         if left.op == "num" and here.kind == "num":
             # 3 1/2
             if (
@@ -328,8 +343,7 @@ class _Reader:
                     raise UnreadableError("a unit with an odd exponent")
                 power = int(exponent.value)
                 plain = False
-            name = CASED_UNITS.get(word) if len(word) == 1 else word.lower()
-            factors.append((name or "", power * sign))
+            factors.append((unit_name(word), power * sign))
             if self.is_op("/") and self.tokens[self.at + 1].kind == "word":
                 self.take()
                 sign, plain = -1, False
@@ -346,7 +360,7 @@ class _Reader:
                 plain = False
         if plain:
             return with_words(node, words)
-        if any(name not in UNITS for name, _ in factors):
+        if not all(name for name, _ in factors):
             raise UnreadableError("an unknown unit")
         return Node("qty", (node,), (tuple(factors), ""))
 
@@ -480,12 +494,13 @@ class _Reader:
     def read_script(self) -> Node:
         """An exponent or subscript: a group, a signed number, or one primary; powers associate to the right."""
         self.enter()
+        braces = False
         if self.is_op("-", "+"):
             sign = self.take().text
             node = self.read_script()
             node = Node("neg", (node,)) if sign == "-" else node
         else:
-            if self.here.kind == "open" and self.here.text == "{":
+            if braces := self.here.kind == "open" and self.here.text == "{":
                 self.take()
                 outer, self.bars = self.bars, 0
                 if self.is_op("+", "-", "*") and self.tokens[self.at + 1].text == "}":
@@ -504,6 +519,8 @@ class _Reader:
                 self.take()
                 node = Node("pow", (node, self.read_script()))
             elif self.is_op("!"):
+                if braces:
+                    raise UnreadableError("a factorial of a power or of its exponent")
                 self.take()
                 node = Node("fn", (node,), "factorial")
         self.depth -= 1
@@ -621,7 +638,7 @@ class _Reader:
             self.at += 5
             return Node("fn", tuple(Node("num", value=Fraction(ahead[place].text)) for place in (1, 3)), "binom")
         defined = kinds[:3] == ["open", "sym", "close"] and self.texts(4)[3:] == ["="]
-        applied = name.rstrip("'") in ("f", "g", "h", "f^-1", "g^-1", "h^-1") and not self.here.space
+        applied = name.rstrip("'") in _FUNCTION_LETTERS and not self.here.space
         if (defined or applied) and (self.here.kind, self.here.text) == ("open", "("):
             self.take()
             inner = self.read_list()
@@ -704,7 +721,7 @@ class _Reader:
             self.bars = outer
             self.expect("close", "}")
             return node
-        if self.here.kind == "num" and len(self.here.text) > 1:
+        if self.here.kind == "num" and len(self.here.text) > 1 and self.here.text[0] != ".":
             token = self.here
             self.tokens[self.at] = Token("num", token.text[1:])
             return Node("num", value=Fraction(token.text[0]))
@@ -864,9 +881,9 @@ class _Reader:
             else:
                 base = self.read_script()
         if name in ("sqrt", "cbrt"):
-            argument = (
-                self.read_argument() if self.here.kind != "open" or self.here.text == "{" else self.read_primary()
-            )
+            # A bare number is taken whole: the root of 10 in \sqrt10, which TeX would draw over the 1 only.
+            braces = self.here.kind == "open" and self.here.text == "{"
+            argument = self.read_argument() if braces else self.read_primary()
             index = base or Node("num", value=Fraction(3 if name == "cbrt" else 2))
             return Node("fn", (argument, index), "root")
         if self.here.kind == "open" and self.here.text in ("(", "[", "{"):
@@ -916,7 +933,7 @@ class _Reader:
             node = Node("neg", (self.read_bare_argument(),))
         else:
             node = self.read_power()
-            while self.starts_factor() and self.here.kind != "fn" and self.here.kind != "num":
+            while self.starts_factor() and self.here.kind not in ("fn", "num") and not self.here.apart:
                 node = Node("mul", (node, self.read_power()))
         self.depth -= 1
         return node

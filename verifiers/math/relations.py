@@ -66,7 +66,8 @@ def _matrix_arithmetic(node: Node) -> Node:
         left, right = node.args
         if left.op in ("matrix", "group") and right.op in SCALARS:
             return _map_cells(left, lambda cell: Node(node.op, (cell, right)))
-        if right.op in ("matrix", "group") and left.op in SCALARS and node.op == "mul":
+        named = left.op == "sym" and left.value[:1].isupper() and right.op == "group"  # the point P(3,4), C(n,2)
+        if right.op in ("matrix", "group") and left.op in SCALARS and node.op == "mul" and not named:
             return _map_cells(right, lambda cell: Node("mul", (left, cell)))
     return node
 
@@ -103,6 +104,8 @@ def assignment(node: Node) -> tuple[str, Node] | None:
     left, right = node.args
     if not is_name(left):
         return None
+    if left.op == "call" and left.symbols() and right.symbols() and not left.symbols() & right.symbols():
+        return None  # f(y) = x^2 is no name for x^2
     name = left.args[0].value if left.op == "mul" else left.value
     return None if name in right.symbols() else (name, right)
 
@@ -118,6 +121,15 @@ def rename_constant(gold: Node, answer: Node) -> Node:
         (old,), (new,) = only_answer, only_gold
         return _rename(answer, old, new)
     return answer
+
+
+_CONSTANTS = frozenset({"A", "B", "C", "C_1", "C_2", "C_3", "c_1", "c_2", "c_3"})
+
+
+def num_constants(node: Node) -> int:
+    """How many constants of integration a function of other symbols may hold."""
+    symbols = node.symbols()
+    return len(symbols & _CONSTANTS) if symbols - _CONSTANTS else 0
 
 
 def _rename(node: Node, old: str, new: str) -> Node:
@@ -138,6 +150,9 @@ def expand_signs(node: Node) -> Node:
         return Node(node.op, tuple(items), node.value)
     if node.op == "rel":
         return Node("rel", tuple(expand_signs(arg) for arg in node.args), node.value)
+    signs = [n.value for n in node.walk() if n.op == "pm"]
+    if len(signs) > 1 and len(set(signs)) == 1:
+        raise UndecidedError("several signs that move together or apart")
     return Node("list", (_signed(node, 1), _signed(node, -1)), "or")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verifiers.math.tree import Node
-from verifiers.math.words import CASED_UNITS, FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, UNITS
+from verifiers.math.words import CHANGING_WORDS, FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, unit_name
 
 
 def read_words(words: list[str]) -> Node:
@@ -26,15 +26,20 @@ def spelled_number(words: list[str]) -> Node | None:
         sign, words = -1, words[1:]
     total, current, used = 0, 0, 0
     for index, word in enumerate(words):
+        before = words[index - 1] if index else ""
         if word in NUMBER_WORDS:
+            # `twenty one` and `hundred one` are one number, `one two` and `nineteen eighty` are two.
+            digit_behind_ten = 0 < NUMBER_WORDS[word] < 10 and NUMBER_WORDS.get(before, 0) >= 20
+            if index and not digit_behind_ten and before not in SCALE_WORDS and before != "and":
+                break
             current += NUMBER_WORDS[word]
-        elif word in SCALE_WORDS and used:
+        elif word in SCALE_WORDS and current and (word != "hundred" or current < 100):
             if word == "hundred":
                 current *= 100
             else:
                 total += current * SCALE_WORDS[word]
                 current = 0
-        elif word == "and" and used and index + 1 < len(words) and words[index + 1] in NUMBER_WORDS:
+        elif word == "and" and before in SCALE_WORDS and index + 1 < len(words) and words[index + 1] in NUMBER_WORDS:
             pass
         else:
             break
@@ -50,7 +55,8 @@ def spelled_number(words: list[str]) -> Node | None:
         return None
     value = Fraction(sign * (total + current))
     rest = words[used:]
-    if rest and rest[0] in FRACTION_WORDS:
+    # `twenty thirds` and `one third`; a singular behind another number is an ordinal (`twenty-third`).
+    if rest and rest[0] in FRACTION_WORDS and used == 1 and (value == 1 or rest[0].endswith("s")):
         value /= FRACTION_WORDS[rest[0]]
         rest = rest[1:]
     node = Node("num", value=value)
@@ -64,10 +70,10 @@ def with_words(node: Node, words: list[str]) -> Node:
         return Node("deg", (node,))
     if lowered[0] in ("degrees", "degree") and lowered[1:] in (["celsius"], ["fahrenheit"], ["c"], ["f"]):
         return Node("qty", (node,), ((({"c": "celsius", "f": "fahrenheit"}.get(lowered[1], lowered[1]), 1),), ""))
-    if lowered[0] in ("percent", "percents") and len(words) == 1:
+    if lowered[:2] == ["per", "cent"]:
+        lowered = ["percent", *lowered[2:]]
+    if lowered[0] in ("percent", "percents") and not CHANGING_WORDS.intersection(lowered[1:]):
         return Node("percent", (node,))
-    if len(words) == 1 and words[0] in CASED_UNITS:
-        return Node("qty", (node,), (((CASED_UNITS[words[0]], 1),), ""))
     if lowered[0] in SCALE_WORDS:
         node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[lowered[0]]))))
         return with_words(node, words[1:]) if len(words) > 1 else node
@@ -77,18 +83,26 @@ def with_words(node: Node, words: list[str]) -> Node:
         return with_words(node, words[1:]) if len(words) > 1 else node
     if lowered[0] == "of" and len(words) > 1:
         return with_words(node, words[1:])
-    power = 1
-    if lowered[0] in ("square", "sq", "cubic") and len(words) >= 2:
-        power = 3 if lowered[0] == "cubic" else 2
-        lowered = lowered[1:]
-    if lowered[0] in UNITS and len(lowered) > 1 and lowered[1] in ("squared", "cubed"):
-        power = 2 if lowered[1] == "squared" else 3
-        lowered = [lowered[0], *lowered[2:]]
     if lowered in (["mph"], ["kph"], ["kmh"], ["kmph"]):
         length = "mile" if lowered == ["mph"] else "km"
         return Node("qty", (node,), (((length, 1), ("hour", -1)), ""))
-    if len(lowered) == 3 and lowered[1] == "per" and lowered[0] in UNITS and (lowered[2] in UNITS):
-        return Node("qty", (node,), (((lowered[0], 1), (lowered[2], -1)), ""))
-    if lowered[0] in UNITS and not (len(lowered[0]) == 1 and words[0] not in CASED_UNITS):
-        return Node("qty", (node,), (((lowered[0], power),), ""))
+    top, rest = _unit(words)
+    if top is not None:
+        if len(rest) > 1 and rest[0].lower() == "per":
+            bottom, behind = _unit(rest[1:])
+            if bottom is not None and not behind:
+                return Node("qty", (node,), ((top, (bottom[0], -bottom[1])), ""))
+        elif not any(word.lower() in CHANGING_WORDS or unit_name(word) for word in rest):
+            return Node("qty", (node,), ((top,), ""))
     return Node("qty", (node,), ((), " ".join(lowered)))
+
+
+def _unit(words: list[str]) -> tuple[tuple[str, int] | None, list[str]]:
+    """The unit that words begin with, its power, and the words behind it: `square meters`, `second squared`."""
+    power = 1
+    if words[0].lower() in ("square", "sq", "cubic") and len(words) > 1:
+        power, words = 3 if words[0].lower() == "cubic" else 2, words[1:]
+    name, rest = unit_name(words[0]), words[1:]
+    if power == 1 and rest and rest[0].lower() in ("squared", "cubed"):
+        power, rest = 2 if rest[0].lower() == "squared" else 3, rest[1:]
+    return ((name, power) if name else None), rest

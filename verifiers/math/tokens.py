@@ -23,6 +23,8 @@ class Token:
     text: str
     space: bool = False
     """White space stood before it."""
+    apart: bool = False
+    """A line break or a \\quad stood before it."""
     run: bool = False
     """A letter that continues a run of letters."""
 
@@ -155,6 +157,7 @@ class _Scanner:
         self.at = 0
         self.tokens: list[Token] = []
         self.space = False
+        self.apart = False
 
     def scan(self) -> list[Token]:
         text, size = self.text, len(self.text)
@@ -162,6 +165,7 @@ class _Scanner:
             if match := _SPACE.match(text, self.at):
                 self.at = match.end()
                 self.space = True
+                self.apart = self.apart or "\n" in match[0] or "quad" in match[0]
                 continue
             char = text[self.at]
             if char.isdigit() or (char == "." and _NUMBER.match(text, self.at)):
@@ -209,8 +213,8 @@ class _Scanner:
     def _add(self, kind: str, text: str, run: bool = False) -> None:
         if len(self.tokens) >= MAX_TOKENS:
             raise UnreadableError(f"more than {MAX_TOKENS} tokens")
-        self.tokens.append(Token(kind, text, self.space, run))
-        self.space = False
+        self.tokens.append(Token(kind, text, self.space, self.apart, run))
+        self.space = self.apart = False
 
     def _operator(self, char: str) -> None:
         for long, token in (

@@ -5,9 +5,27 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verifiers.math.tree import Node
-from verifiers.math.words import CASED_UNITS, UNITS
+from verifiers.math.words import CASED_UNITS, CHANGING_WORDS, UNITS
 
 Dimensions = tuple[tuple[str, int], ...]
+_DERIVED: dict[str, Dimensions] = {
+    "volume": (("length", 3),),
+    "frequency": (("time", -1),),
+    "force": (("mass", 1), ("length", 1), ("time", -2)),
+    "energy": (("mass", 1), ("length", 2), ("time", -2)),
+    "power": (("mass", 1), ("length", 2), ("time", -3)),
+    "pressure": (("mass", 1), ("length", -1), ("time", -2)),
+    "voltage": (("mass", 1), ("length", 2), ("time", -3), ("current", -1)),
+    "resistance": (("mass", 1), ("length", 2), ("time", -3), ("current", -2)),
+}
+_LOOSE: dict[str, Dimensions] = {
+    "month": (("time", 1),),
+    "pound": (("mass", 1),),
+    "electronvolt": _DERIVED["energy"],
+    "calorie": _DERIVED["energy"],
+    "angle": (),
+}
+"""What dimensions of their own may still mean: a year in days, pounds of weight, the radians in rad/s."""
 _CURRENCIES = frozenset({"dollar", "euro", "pound", "yen", "rupee"})
 
 
@@ -15,6 +33,11 @@ def noun(node: Node) -> str:
     """What stands behind the number if it is no unit: apples."""
     name: str = node.value[1]
     return name
+
+
+def may_change(node: Node) -> bool:
+    """Whether the words behind the number may make it another number."""
+    return node.op == "qty" and not CHANGING_WORDS.isdisjoint(noun(node).split())
 
 
 def same_noun(a: Node, b: Node) -> bool:
@@ -52,14 +75,23 @@ def measure(node: Node) -> tuple[Node, Dimensions]:
     scale, dimensions = Fraction(1), dict[str, int]()
     for unit, power in node.value[0]:
         dimension, size = UNITS[unit]
-        if dimension == "volume":
-            dimension, power = "length", 3 * power
-            scale *= size ** (power // 3)
-        else:
-            scale *= size**power
-        dimensions[dimension] = dimensions.get(dimension, 0) + power
+        scale *= size**power
+        for base, exponent in _DERIVED.get(dimension, ((dimension, 1),)):
+            dimensions[base] = dimensions.get(base, 0) + exponent * power
     value = Node("mul", (node.args[0], Node("num", value=scale)))
     return value, tuple(sorted((name, power) for name, power in dimensions.items() if power))
+
+
+def could_agree(a: Dimensions, b: Dimensions) -> bool:
+    """Whether different dimensions measure one thing by a conversion that is not fixed here."""
+    loose = []
+    for dimensions in (a, b):
+        powers = dict[str, int]()
+        for dimension, power in dimensions:
+            for base, exponent in _LOOSE.get(dimension, ((dimension, 1),)):
+                powers[base] = powers.get(base, 0) + exponent * power
+        loose.append({base: power for base, power in powers.items() if power})
+    return loose[0] == loose[1]
 
 
 def joined(node: Node) -> Node:

@@ -82,6 +82,23 @@ FRACTION_WORDS = {
     "tenth": 10, "tenths": 10, "twelfth": 12, "twelfths": 12, "hundredth": 100, "hundredths": 100,
 }  # fmt: skip
 
+CHANGING_WORDS = (
+    frozenset(NUMBER_WORDS)
+    | frozenset(SCALE_WORDS)
+    | frozenset(f"{word}s" for word in SCALE_WORDS)
+    | frozenset(FRACTION_WORDS)
+    | frozenset(
+        words_of(
+            """
+    and point plus minus negative times over divided multiplied by to power squared cubed factorial half tens first thousandth
+    thousandths millionth millionths quadrillion quintillion lakh lakhs crore crores score gross grand dozen recurring
+    repeating repeated less below most least not wrong incorrect false percent percents cent noon midnight
+            """
+        )
+    )
+)
+"""Words behind a number that may make it another one: `two and a half`, `5 squared`, `0.3 recurring`, `3 fourths`."""
+
 # unit → (dimension, size in the dimension's first unit). Exact by definition; temperature scales are dimensions of their own.
 _F = Fraction
 _TABLE: dict[str, dict[str, Fraction | int]] = {
@@ -133,6 +150,12 @@ UNITS: dict[str, tuple[str, Fraction]] = {
     unit: (dimension, Fraction(size)) for dimension, sizes in _TABLE.items() for unit, size in sizes.items()
 }
 UNITS |= {f"{unit}s": value for unit, value in UNITS.items() if len(unit) > 2}
+UNITS |= {f"{unit}s": UNITS[unit] for unit in ("lb", "kg", "hr", "yr", "km", "cm", "ml")}
+# A milliwatt is no megawatt: of these only the spelling for which the table holds the size is the unit.
+_CASED_SYMBOLS = {
+    "mw": ("MW",), "mv": ("mV",), "ma": ("mA",), "gb": ("GB",), "mb": ("MB",), "kb": ("kB", "KB"), "mev": ("MeV",), "nm": ("nm",),
+    "mhz": ("MHz",), "cal": ("cal",), "mg": ("mg",), "mm": ("mm",), "ms": ("ms",), "ml": ("ml", "mL"), "kn": ("kN",),
+}  # fmt: skip
 # One-letter units only count behind a number in text mode, and then by their own case: m is a metre, M is not.
 CASED_UNITS = {
     "m": "m",
@@ -148,3 +171,11 @@ CASED_UNITS = {
     "A": "a",
     "K": "k",
 }
+
+
+def unit_name(word: str) -> str:
+    """The entry of `UNITS` that a word is, or an empty string."""
+    if len(word) == 1:
+        return CASED_UNITS.get(word, word if word in UNITS and not word.isalpha() else "")
+    name = word.lower()
+    return name if name in UNITS and word in _CASED_SYMBOLS.get(name, (word,)) else ""
