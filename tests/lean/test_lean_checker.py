@@ -157,6 +157,11 @@ def test_a_matcher_in_the_statement_may_have_another_name(lean: LeanChecker) -> 
     assert verdict.status is Status.VERIFIED, verdict
 
 
+def test_a_byte_order_mark_is_a_character(lean: LeanChecker) -> None:
+    verdict = lean.verify(problem('theorem t : "\\uFEFFa".length = 2'), "rfl")
+    assert verdict.status is Status.VERIFIED, verdict
+
+
 def test_a_theorem_of_the_header_is_not_taken_for_the_problem(lean: LeanChecker) -> None:
     stated = problem("theorem t : 1 = 1", "theorem A.t : True := trivial\nnamespace Longer")
     assert lean.verify(stated, "rfl").status is Status.VERIFIED

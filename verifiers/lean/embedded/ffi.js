@@ -12,7 +12,7 @@
 
 const path = require('path');
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true }); // a byte order mark is a character like any other here
 const encoder = new TextEncoder();
 const MALLOC_SCRATCH = 4096;
 const MAX_CTOR_FIELDS = 255;
