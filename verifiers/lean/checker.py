@@ -34,7 +34,7 @@ from verifiers.lean.prepared import LEAN_VERSION, PACKAGE_VERSION, REVISION, Pre
 from verifiers.lean.process import OutOfMemory, ProcessError, Settings, Timeout
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
-VERSION = "1"
+VERSION = "2"
 _MAX_SHARED = 20_000  # verdicts kept for duplicates; sampling repeats itself a lot
 _MAX_LIBRARIES = 2  # sets of imports with warm processes at once
 _MAX_EVIDENCE_CHARS = 2000
@@ -424,6 +424,9 @@ def _read(outcome: Outcome, source: Source, evidence: dict[str, Json]) -> _Findi
         case "resources":
             evidence["detail"] = str(answer.get("detail", ""))[:500]
             return _Finding(Status.UNDECIDED, "kernel replay ran out of resources", evidence)
+        case "unsupported":
+            evidence["detail"] = str(answer.get("detail", ""))[:500]
+            return _Finding(Status.UNDECIDED, "inductive type out of the ordinary", evidence)
         case "kernel":
             evidence["detail"] = str(answer.get("detail", ""))[:500]
             return _Finding(Status.REFUTED, "kernel rejected", evidence)

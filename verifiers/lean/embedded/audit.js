@@ -22,6 +22,7 @@ const KERNEL_ERRORS = [
 const RESOURCE_ERRORS = new Set(['deterministic timeout', 'excessive memory', 'deep recursion', 'interrupted']);
 const SAFE = 1;
 const STORED_AS_AXIOM = 0; // tag of ConstantInfo.axiomInfo
+const INDUCTIVE = 5; // tag of ConstantInfo.inductInfo
 const AXIOM_KIND = 2; // ConstantKind.axiom
 
 /** An auditor over a session (lean.js). `audit(reference, candidate)` → {ok, …} or {ok: false, reason, …}. */
@@ -29,7 +30,7 @@ exports.auditor = (session) => {
   const { lean, libraryKernel } = session;
   const { raw, call, inc, dec, box, field, tag, isScalar, mkCtor, mkName, mkNat, mkString, mkList, unbox } = lean;
 
-  const kinds = new Map(); // library constant's key → 'absent' | 'axiom' | 'other'
+  const kinds = new Map(); // library constant's key → 'absent' | 'axiom' | 'inductive' | 'other'
   /** What a library constant is. Its files store theorems and hidden definitions as axioms and record what they were. */
   function libraryKind(components) {
     const k = components.map((c) => (typeof c === 'string' ? JSON.stringify(c) : c.n)).join('.');
@@ -37,7 +38,7 @@ exports.auditor = (session) => {
       const found = raw('lean_environment_find')(inc(libraryKernel), mkName(components)) >>> 0;
       let kind = 'absent';
       if (!isScalar(found)) {
-        kind = 'other';
+        kind = tag(field(found, 0)) === INDUCTIVE ? 'inductive' : 'other';
         if (tag(field(found, 0)) === STORED_AS_AXIOM) {
           const original = call('l_Lean_getOriginalConstKind_x3f', inc(field(session.root, 0)), mkName(components));
           // An axiom unless the library's record says otherwise.
@@ -56,6 +57,64 @@ exports.auditor = (session) => {
     for (let i = index; i; i = names[i][0]) parts.push(names[i][1]);
     return parts.reverse();
   };
+
+  /**
+   * What is out of the ordinary about an inductive declaration, or null. This kernel can be led to False by types whose
+   * sort or recursive fields show only after reduction, and by a sort that is Prop but not written so; people write all
+   * of it plainly. `definitions` has the bodies of the constants that may stand for a type (name → expression).
+   */
+  function oddity({ names, levels, exprs, declarations }, d, definitions) {
+    const positive = [], variable = []; // by level: never zero; parameters and their maxima only
+    for (const [kind, a, b] of levels) {
+      positive.push(kind === 's' || (kind === 'm' && (positive[a] || positive[b])) || (kind === 'i' && positive[b]));
+      variable.push(kind === 'p' || (kind === 'm' && variable[a] && variable[b]));
+    }
+    const hasPlainSort = (i) => {
+      // Through the bodies of definitions only what no argument can change counts: the sort at their end.
+      for (let unfolded = false; ; ) {
+        const [kind, x, y, z] = exprs[i];
+        if (kind === 's') return levels[x][0] === '0' || positive[x] || (variable[x] && !unfolded);
+        if (kind === 'p' || (kind === 'l' && unfolded)) i = z;
+        else if (kind === 'a') i = x;
+        else if (kind === 'c' && definitions.has(x)) [i, unfolded] = [definitions.get(x), true];
+        else return false;
+      }
+    };
+    const declared = new Set(declarations.flatMap((e) => (e.types || []).map((t) => t.n)));
+    const block = new Set(d.types.map((t) => t.n));
+    const recursive = []; // by expression: whether it uses a type of the block
+    for (const [kind, x, y, z, v] of exprs) {
+      switch (kind) {
+        case 'c': recursive.push(block.has(x)); break;
+        case 'a': recursive.push(recursive[x] || recursive[y]); break;
+        case 'l': case 'p': recursive.push(recursive[y] || recursive[z]); break;
+        case 't': recursive.push(recursive[y] || recursive[z] || recursive[v]); break;
+        case 'j': recursive.push(recursive[z]); break;
+        default: recursive.push(false);
+      }
+    }
+    /** Whether each use of the block is as an argument of inductive types, or behind arrows. */
+    const isPlain = (type) => {
+      const seen = new Set();
+      const stack = [type];
+      while (stack.length) {
+        let i = stack.pop();
+        if (!recursive[i] || seen.has(i)) continue;
+        seen.add(i);
+        if (exprs[i][0] === 'p' || exprs[i][0] === 'l') {
+          stack.push(exprs[i][2], exprs[i][3]);
+          continue;
+        }
+        for (; exprs[i][0] === 'a'; i = exprs[i][1]) stack.push(exprs[i][2]);
+        const [kind, n] = exprs[i];
+        if (kind !== 'c' || !(declared.has(n) || libraryKind(componentsOf(names, n)) === 'inductive')) return false;
+      }
+      return true;
+    };
+    if (!d.types.every((t) => hasPlainSort(t.t))) return 'a sort that has to be worked out';
+    if (!d.types.every((t) => t.c.every((c) => isPlain(c.t)))) return 'a recursive field that has to be worked out';
+    return null;
+  }
 
   function audit(reference, candidate, maxHeartbeats) {
     const compared = comparison(reference, candidate);
@@ -97,11 +156,13 @@ exports.auditor = (session) => {
     };
     let environment = inc(libraryKernel);
     try {
+      const listed = new Set(candidate.names.map((row) => row && `${row[0]} ${keyOf(row[1])}`));
+      if (listed.size !== candidate.names.length) throw new Malformed('a name is listed twice');
       const names = table(candidate.names, (row, t) =>
         row === null
           ? box(0)
           : typeof row[1] === 'string'
-            ? raw('lean_name_mk_string')(at(t, row[0]), mkString(row[1])) >>> 0
+            ? raw('lean_name_mk_string')(at(t, row[0]), mkString(wellFormed(row[1]))) >>> 0
             : raw('lean_name_mk_numeral')(at(t, row[0]), mkNat(digits(row[1].n))) >>> 0,
       );
       const levels = table(candidate.levels, (row, t) => {
@@ -155,19 +216,47 @@ exports.auditor = (session) => {
         if (!Number.isInteger(h)) return box(0);
         return mkCtor(2, [], [h & 255, (h >> 8) & 255, (h >> 16) & 255, (h >> 24) & 255]);
       };
-      for (const d of candidate.declarations) {
-        const object = declaration(d);
-        const result = raw('lean_add_decl')(environment, maxHeartbeats, object, box(0)) >>> 0;
+      /** Adds a declaration (owned) to an environment (owned): the new one, or 0 and `refusal` has the reason. */
+      let refusal = null;
+      const added = (base, object, d) => {
+        const result = raw('lean_add_decl')(base, maxHeartbeats, object, box(0)) >>> 0;
         dec(object);
-        environment = 0; // consumed by the call
-        if (tag(result) === 0) {
+        const grown = tag(result) === 0 ? 0 : inc(field(result, 0));
+        if (!grown) {
           const error = field(result, 0);
           const what = KERNEL_ERRORS[isScalar(error) ? unbox(error) : tag(error)] || 'kernel exception';
-          dec(result);
-          return { ok: false, reason: RESOURCE_ERRORS.has(what) ? 'resources' : 'kernel', detail: `${what} at ${display(d.n)}` };
+          const reason = RESOURCE_ERRORS.has(what) ? 'resources' : 'kernel';
+          refusal = { ok: false, reason, detail: `${what} at ${display(d.n)}` };
         }
-        environment = inc(field(result, 0));
         dec(result);
+        return grown;
+      };
+      /** `∀ _ : type, True`, as a definition: checked for its type's sake. */
+      const use = (d, c) => {
+        const name = () => raw('lean_name_mk_numeral')(at(names, c.n), mkNat('0')) >>> 0;
+        const prop = raw('lean_expr_mk_sort')(raw('lean_level_mk_zero')(box(0)) >>> 0) >>> 0;
+        const body = raw('lean_expr_mk_const')(mkName(['True']), box(0)) >>> 0;
+        const value = raw('lean_expr_mk_forall')(box(0), at(exprs, c.t), body, 0) >>> 0;
+        const header = mkCtor(0, [name(), parameters(d.l), prop]);
+        return mkCtor(1, [mkCtor(0, [header, value, box(1), mkList([name()])], [SAFE])]);
+      };
+      const definitions = new Map();
+      for (const d of candidate.declarations) {
+        const object = declaration(d);
+        const odd = d.k === 'inductive' ? oddity(candidate, d, definitions) : null;
+        if (odd) {
+          dec(object);
+          return { ok: false, reason: 'unsupported', detail: `${odd} at ${display(d.n)}` };
+        }
+        environment = added(environment, object, d);
+        if (!environment) return refusal;
+        if (d.k === 'definition') definitions.set(d.n, d.v);
+        // This kernel leaves arguments of nested occurrences unchecked, so every constructor's type is checked once more.
+        for (const c of d.k === 'inductive' ? d.types.flatMap((t) => t.c) : []) {
+          const checked = added(inc(environment), use(d, c), d);
+          if (!checked) return refusal;
+          dec(checked);
+        }
       }
     } catch (error) {
       if (error instanceof Malformed) return { ok: false, reason: 'kernel', detail: error.message };
@@ -188,7 +277,14 @@ exports.auditor = (session) => {
 
 class Malformed extends Error {}
 
+const keyOf = (component) => (typeof component === 'string' ? JSON.stringify(component) : component.n);
+
+function wellFormed(s) {
+  if (!s.isWellFormed()) throw new Malformed('a name is not Unicode');
+  return s;
+}
+
 function digits(s) {
-  if (typeof s !== 'string' || !/^[0-9]{1,100000}$/.test(s)) throw new Malformed('a number is not written in digits');
+  if (typeof s !== 'string' || !/^(0|[1-9][0-9]{0,99999})$/.test(s)) throw new Malformed('a number is not written in digits');
   return s;
 }
