@@ -157,6 +157,13 @@ def test_a_matcher_in_the_statement_may_have_another_name(lean: LeanChecker) -> 
     assert verdict.status is Status.VERIFIED, verdict
 
 
+def test_a_proof_in_the_statement_may_have_another_name(lean: LeanChecker) -> None:
+    stated = problem("theorem t : (⟨3, by omega⟩ : Fin 5).val = 3")
+    full = f"theorem helper : (⟨3, by omega⟩ : Fin 5).val = 3 := rfl\n{stated.reference['statement']} := helper"
+    verdict = lean.verify(stated, full)
+    assert verdict.status is Status.VERIFIED, verdict
+
+
 def test_a_byte_order_mark_is_a_character(lean: LeanChecker) -> None:
     verdict = lean.verify(problem('theorem t : "\\uFEFFa".length = 2'), "rfl")
     assert verdict.status is Status.VERIFIED, verdict

@@ -1,9 +1,12 @@
 // Compares two exported statements as kernel expressions. Pure data in, a sentence or null out.
 //
 // Equal means: the same term up to names of bound variables, binder annotations and names of universe parameters, where
-// a constant that is not in the library must be declared alike on both sides, and so on down. Definitions may differ in
-// name (Lean names a `match` after the theorem it first occurs in); types, constructors, axioms and opaques may not.
+// a constant that is not in the library must be declared alike on both sides, and so on down. Definitions and theorems may
+// differ in name (Lean names a `match`, or a proof inside a term, after the theorem it first occurs in), theorems in
+// their proofs, too; types, constructors, axioms and opaques may not.
 'use strict';
+
+const MAY_BE_RENAMED = new Set(['definition', 'theorem']);
 
 /**
  * A comparison of two exports: `difference()` is null if the candidate's theorem states what the reference's target
@@ -87,7 +90,7 @@ exports.comparison = (reference, candidate) => {
       // the name decides, and the type they belong to occurs in every use of them.
       return !left && !right && sameName && alikeParents(a, b);
     }
-    if (left.role !== right.role || (left.role !== 'definition' && !sameName)) return false;
+    if (left.role !== right.role || !(sameName || MAY_BE_RENAMED.has(left.role))) return false;
     const id = `${a} ${b}`;
     if (!settled.has(id)) {
       settled.set(id, true);
