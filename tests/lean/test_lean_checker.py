@@ -100,6 +100,14 @@ def test_problems_are_checked_before_they_are_used(lean: LeanChecker) -> None:
     assert "header does not elaborate" in (lean.check_problem(problem(header="open Nonsense")) or "")
 
 
+def test_an_error_counts_after_any_number_of_messages(lean: LeanChecker) -> None:
+    noise = "".join(f'theorem h{i} : True := by\n  trace "so far"\n  trivial\n' for i in range(60))
+    verdict = lean.verify(problem(), f"{noise}{STATEMENT} := by rfl")
+    assert (verdict.status, verdict.reason) == (Status.REFUTED, "Lean error"), verdict
+    broken = problem(header=f"{noise}theorem wrong : False := trivial")
+    assert "header does not elaborate" in (lean.check_problem(broken) or "")
+
+
 def test_duplicates_are_checked_once(lean: LeanChecker) -> None:
     text = "by\n  -- many samples say the same\n  omega"
     lean.verify(problem(), "by omega")

@@ -9,7 +9,7 @@ const { load } = require('./ffi.js');
 
 const WASM_STACK_MB = 64; // room for deep tactic and kernel recursion
 const SEVERITIES = ['info', 'warning', 'error'];
-const MAX_MESSAGES = 50;
+const MAX_MESSAGES = 50; // and the first error, for whether there is one decides
 const MAX_MESSAGE_CHARS = 4000;
 
 // Our own scope around every source: no code generation for definitions, no linters, a fixed budget of heartbeats.
@@ -46,13 +46,15 @@ exports.open = async ({ moduleDir, libraryDir, imports, maxHeartbeats }) => {
   function readMessages(log, into, phase, maxChars) {
     const items = call('l_Lean_MessageLog_toList', inc(log));
     for (const m of list(items)) {
-      if (into.length >= MAX_MESSAGES) break;
+      const severity = SEVERITIES[lean.scalar8(m, 1)];
+      const isFirstError = severity === 'error' && !into.some((other) => other.severity === 'error');
+      if (into.length >= MAX_MESSAGES && !isFirstError) continue;
       const position = field(m, 1);
       const s = call('l_Lean_MessageData_toString', inc(field(m, 4)), box(0));
       const full = text(s);
       dec(s);
       into.push({
-        severity: SEVERITIES[lean.scalar8(m, 1)],
+        severity,
         line: lean.unbox(field(position, 0)),
         column: lean.unbox(field(position, 1)),
         phase,
