@@ -26,6 +26,8 @@ def sources(text: str, reference: Reference = PLAIN) -> list[Source]:
         ("by\n  omega", ["by"]),
         (":= by omega", ["definition"]),
         ("| a, b => rfl", ["alternatives"]),
+        ("set_option maxRecDepth 2000 in\nomega", ["tactics", "term"]),
+        ("open Nat in open List in exact add_comm a b", ["tactics", "term"]),
         (STATEMENT + " := by omega", ["file"]),
         ("-- first a remark\nby omega", ["by"]),
         ("lemma h : 1 = 1 := rfl\n" + STATEMENT + " := by omega", ["file"]),
@@ -62,6 +64,8 @@ def test_an_unfinished_fence_is_read_to_the_end() -> None:
         ("/- theorem t : 1 = 1 -/\ntheorem other : 1 = 1 := rfl", "theorem not found"),
         ('def s := "theorem t : 1"', "theorem not found"),
         ("#eval 1", "theorem not found"),
+        ("open Nat in\ntheorem other : 1 = 1 := rfl", "theorem not found"),
+        ("open Nat\nintro x", "theorem not found"),
     ],
 )
 def test_unreadable_texts(text: str, reason: str) -> None:

@@ -7,7 +7,8 @@ Rules, in order:
    refused: a different library may change what the statement means.
 3. Text that declares the theorem by name is a file: it continues after the problem's header, or, where it repeats
    the header or fails after it, stands alone on the imports. Either way the audit compares what the theorem states.
-4. Otherwise, text that starts with a declaration or another command is a file without the theorem: malformed.
+4. Otherwise, text that starts with a declaration or another command is a file without the theorem: malformed; `open …
+   in` and `set_option … in` are judged by what follows.
 5. Otherwise it is the proof alone: `:= …`, `by …`, `| pattern => …` alternatives, or a bare tactic block or term (both
    are tried, tactics first unless it looks like a term).
 
@@ -72,6 +73,9 @@ _COMMAND = re.compile(
     r"attribute|notation|infixl?|infixr|prefix|postfix|macro|macro_rules|syntax|elab|elab_rules|initialize|run_cmd|import|#\w+)"
     r"(?![\w'.])"
 )
+_SCOPED = re.compile(
+    r"(?:(?:open|set_option)(?![\w'.])[^\n]*?(?<![\w'.])in(?![\w'.])\s*)+"
+)  # also starts a tactic or term
 _MODIFIERS = r"(?:theorem|lemma|def|abbrev|instance|opaque|axiom|structure|inductive|class|constant)"
 _TERM_START = re.compile(r"(?:fun\b|λ|⟨|@|\(|\.|nofun\b|[A-Za-z_][\w']*\.[\w'.]+|congrArg\b|absurd\b|trivial$)")
 _HEARTBEATS = re.compile(r"(set_option\s+(?:synthInstance\.)?maxHeartbeats\s+)(\d[\d_]*)")
@@ -191,7 +195,8 @@ def assemble(reference: Reference, text: str, max_heartbeats: int) -> list[Sourc
     body_at = len(masked) - len(masked.lstrip())
     if not masked.strip():
         return Unreadable("there is nothing but comments")
-    if _COMMAND.match(masked, body_at):
+    scoped = _SCOPED.match(masked, body_at)
+    if _COMMAND.match(masked, scoped.end() if scoped else body_at):
         return Unreadable("theorem not found")
     first_line = line + code.count("\n", 0, body_at)
     return _proofs(reference, code[code.rfind("\n", 0, body_at) + 1 :], masked[body_at:], first_line)
