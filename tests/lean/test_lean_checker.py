@@ -98,6 +98,7 @@ def test_problems_are_checked_before_they_are_used(lean: LeanChecker) -> None:
     assert "does not elaborate" in (lean.check_problem(problem("theorem t : 1 + true = 2")) or "")
     assert "no theorem named u" in (lean.check_problem(problem(name="u")) or "")
     assert "header does not elaborate" in (lean.check_problem(problem(header="open Nonsense")) or "")
+    assert "did not open" in (lean.check_problem(problem(header="end\ndef left_out := 1")) or "")
 
 
 def test_an_error_counts_after_any_number_of_messages(lean: LeanChecker) -> None:

@@ -64,9 +64,11 @@ async function main() {
 
   function headerState(header) {
     if (!headers.has(header)) {
-      const { state, messages } = elaborate(header, root, null, null);
+      const { state, messages, veto } = elaborate(header, root, null, null);
       const { kernel, byKey } = constants(state);
-      headers.set(header, { state: lean.persist(state), errors: messages.filter(isError), known: new Set(byKey.keys()) });
+      const errors = messages.filter(isError);
+      if (veto) errors.push({ severity: 'error', line: 1, column: 0, text: veto });
+      headers.set(header, { state: lean.persist(state), errors, known: new Set(byKey.keys()) });
       lean.dec(kernel);
     }
     return headers.get(header);
