@@ -182,6 +182,11 @@ def recursion_under_a_second_name(export: Export) -> None:
             row[1] = len(export["names"]) - 1
 
 
+def name_of_the_kernels_own(export: Export) -> None:
+    w = Writer(export)
+    w.define("_nested.List_1", w.prop, w.constant("True"))
+
+
 def nested(export: Export, flag: str) -> None:
     """`E (b : Bool)` with a field of `L (E b) flag`, where `L` keeps neither argument."""
     w = Writer(export)
@@ -223,6 +228,7 @@ def test_honest_exports_pass(lean: LeanChecker) -> None:
         (TRUE, "Nat.add_comm a b", recursion_by_reduction, "unsupported"),
         (TRUE, "Nat.add_comm a b", recursion_by_reduction_in_a_parameter, "unsupported"),
         (TRUE, "Nat.add_comm a b", recursion_under_a_second_name, "kernel"),
+        (TRUE, "Nat.add_comm a b", name_of_the_kernels_own, "unsupported"),
         (TRUE, "Nat.add_comm a b", nested_with_a_field_of_no_structure, "kernel"),
     ],
 )

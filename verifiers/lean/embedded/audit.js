@@ -158,6 +158,9 @@ exports.auditor = (session) => {
     try {
       const listed = new Set(candidate.names.map((row) => row && `${row[0]} ${keyOf(row[1])}`));
       if (listed.size !== candidate.names.length) throw new Malformed('a name is listed twice');
+      // This kernel names types so while it adds an inductive type, and takes another's for its own.
+      if (candidate.names.some((row) => row && row[0] === 0 && row[1] === '_nested'))
+        return { ok: false, reason: 'unsupported', detail: 'a name that begins with _nested' };
       const names = table(candidate.names, (row, t) =>
         row === null
           ? box(0)
