@@ -98,6 +98,9 @@ def test_problems_are_checked_before_they_are_used(lean: LeanChecker) -> None:
     assert "does not elaborate" in (lean.check_problem(problem("theorem t : 1 + true = 2")) or "")
     assert "no theorem named u" in (lean.check_problem(problem(name="u")) or "")
     assert "header does not elaborate" in (lean.check_problem(problem(header="open Nonsense")) or "")
+    unfinished = problem("theorem t : f = f", "def f : Nat := sorry")
+    assert "depends on sorry" in (lean.check_problem(unfinished) or "")
+    assert lean.verify(unfinished, "rfl").status is Status.UNDECIDED
     assert "did not open" in (lean.check_problem(problem(header="end\ndef left_out := 1")) or "")
 
 

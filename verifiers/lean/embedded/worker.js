@@ -96,6 +96,8 @@ async function main() {
       const out = exporter(lean, byKey);
       for (const [k, info] of byKey) if (lean.tag(info) === 0) out.add(k, false);
       const exported = out.add(stated[0].k, true);
+      if (exported.names.some((row) => row && row[0] === 0 && row[1] === 'sorryAx'))
+        return { ok: false, reason: 'statement', message: { line: 1, text: 'what it states depends on sorry' } };
       if (references.size >= MAX_REFERENCES) references.delete(references.keys().next().value);
       references.set(id, { exported, header, statement });
       return { ok: true, target: stated[0].components };
