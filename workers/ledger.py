@@ -91,6 +91,7 @@ class Ledger:
             self.totals.durable += 1
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, Outcome] = {}
+        tokens: dict[int, int] = {}
         keys: dict[int, int] = {}
         state = problem.state
         for base, chain in chains.items():
@@ -99,13 +100,14 @@ class Ledger:
             if last.round and outcome is Outcome.VERIFIED:
                 outcome = Outcome.REPAIRED
             keys[base] = last.solution_key
+            tokens[base] = sum(row.completion_tokens for row in chain)
             if self._wants_repair(problem, last.round, outcome):
                 problem.parts = problem.parts or {}
                 problem.parts[last.sample_index] = last.part
                 continue
             outcomes[base] = outcome
         state.next_index = max(chains) + 1
-        self.policy.restore(state, outcomes, sum(row.completion_tokens for row in rows), keys)
+        self.policy.restore(state, outcomes, tokens, keys)
         if state.settled:
             self._count_settled(problem)
             return

@@ -235,6 +235,16 @@ def test_a_resume_asks_for_what_is_missing_and_nothing_else() -> None:
     assert bench.ledger.totals.samples == 6 and bench.ledger.totals.problems_closed == 1
 
 
+def test_a_resumed_adaptive_run_learns_from_what_is_durable_as_it_did_before() -> None:
+    rule = json.dumps({"num_samples": 8, "num_verified": 1})
+    statuses = [(i, "verified" if i == 5 else "refuted") for i in range(6)]
+    chain = [DurableRow(i, 0, status, rule, 5, 7, 0.1, 0.01, "part", 0) for i, status in statuses]
+    bench = Bench(60, durable={f"p{n}": chain for n in range(50)}, policy="adaptive", num_samples=8, wave=4)
+    policy = bench.ledger.policy
+    assert policy.refits == 1 and policy.seen.tokens_per_sample("d") == 7.0
+    assert len(bench.lease()) == 40
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("policy", ["fixed", "until_verified", "adaptive"])
 def test_random_faults_lose_and_double_nothing(policy: str, seed: int) -> None:
