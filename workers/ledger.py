@@ -490,14 +490,6 @@ class Ledger:
                 self._requeue_check(flight, now)
         return aborts
 
-    def overdue_checks(self, worker: int, before: float) -> list[SampleKey]:
-        """Rows that a verifier has had since before `before`."""
-        return [
-            f.key
-            for f in self._flights.values()
-            if f.stage is Stage.CHECKING and f.worker == worker and f.since < before
-        ]
-
     # Bookkeeping.
 
     def _open_flight(self, problem: OpenProblem, index: int, base: int) -> Flight:
