@@ -205,7 +205,11 @@ def attend(
 ) -> Outcome:
     """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies, and
     RayTaskError for what it raises itself."""
-    claim = ray.get(coordinator.claim.remote())
+    claiming = coordinator.claim.remote()
+    while not ray.wait([claiming], timeout=POLL_S)[0]:
+        if signals:
+            return Outcome(None, interrupted=signals[0])  # it waits for an owner's heartbeat, or reads what is durable
+    claim = ray.get(claiming)
     if claim["durable_rows"]:
         screen.say(f"resuming: {claim['durable_rows']:,} samples of {claim['durable_problems']:,} problems are durable")
     result = coordinator.run.remote()

@@ -166,6 +166,7 @@ class Coordinator:
             "generating_s": time.monotonic() - self._state.generating_since if self._state.generating_since else 0.0,
             "problems_opened": totals.problems_opened,
             "problems_settled": totals.problems_settled,
+            "problems_resumed": totals.problems_resumed,
             "problems_solved": totals.problems_solved,
             "problems_closed": totals.problems_closed,
             "samples": totals.samples,

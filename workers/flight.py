@@ -122,6 +122,8 @@ class Totals:
     problems_closed: int = 0
     problems_solved: int = 0
     problems_settled: int = 0
+    problems_resumed: int = 0
+    """Settled by what earlier starts made durable."""
     samples: int = 0
     """Rows with a verdict."""
     aborted: int = 0

@@ -110,6 +110,7 @@ class Ledger:
         self.policy.restore(state, outcomes, tokens, keys)
         if state.settled:
             self._count_settled(problem)
+            self.totals.problems_resumed += 1
             return
         for base in self.policy.missing(state):
             chain = chains.get(base, [])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jobs.progress import eta_s
 from verifiers.types import Limits, Status, Verdict
 from workers.bundles import pack_verdicts, unpack_verdicts
 from workers.flight import LedgerSettings, ProblemEntry, Stage
@@ -342,6 +343,13 @@ def test_a_resume_asks_for_what_is_missing_and_nothing_else() -> None:
     keys = sorted(lease.key for lease in bench.lease())
     assert keys == [(1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]
     assert bench.ledger.totals.samples == 6 and bench.ledger.totals.problems_closed == 1
+    assert bench.ledger.totals.problems_resumed == 1
+
+
+def test_what_is_left_takes_as_long_as_this_start_shows() -> None:
+    status = {"problems_settled": 910, "problems_resumed": 900, "generating_s": 60.0}
+    assert eta_s(status, 1000) == 540.0
+    assert eta_s({**status, "problems_settled": 900}, 1000) is None
 
 
 def test_a_resumed_adaptive_run_learns_from_what_is_durable_as_it_did_before() -> None:
