@@ -210,7 +210,7 @@ class Ledger:
     def is_backed_up(self) -> bool:
         """True while verifiers or writers are so far behind that nothing more should be drawn."""
         unchecked = self._num_stage[Stage.FINISHED] + self._num_stage[Stage.CHECKING]
-        unwritten = self._num_stage[Stage.CHECKED] + self._num_stage[Stage.WRITING]
+        unwritten = len(self._ready) + self._num_stage[Stage.WRITING]
         limit = self.settings.max_unchecked
         too_many = unchecked >= limit or unwritten >= 4 * limit
         return too_many or self._pending_bytes >= self.settings.max_pending_bytes

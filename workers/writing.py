@@ -65,6 +65,8 @@ class WriterCrew:
     async def write(self, seat: WriterSeat) -> None:
         """Cuts one part and has it written."""
         state, settings, ledger = self._state, self._state.settings, self._state.ledger
+        if not seat.ready:
+            return  # it died meanwhile
         actor, failure = seat.actor, seat.failure
         flights = ledger.cut(settings.part_rows, settings.part_mb << 20, time.monotonic())
         if not flights:

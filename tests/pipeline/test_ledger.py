@@ -203,6 +203,16 @@ def test_back_pressure_stops_leasing() -> None:
     assert len(bench.lease()) > 0
 
 
+def test_rows_that_no_writer_may_have_yet_are_no_back_pressure() -> None:
+    bench = Bench(2, policy="until_verified", num_samples=8, wave=8, max_unchecked=1)
+    leases = bench.lease(8)
+    bench.finish(leases[2:3])
+    bench.check(bench.take_checks(), "verified")
+    bench.finish(leases[3:], aborted=True)
+    bench.write()
+    assert bench.ledger.num(Stage.CHECKED) == 5 and len(bench.lease()) == 8
+
+
 def test_the_token_budget_bounds_what_is_in_flight() -> None:
     budget = Budget(tokens=45)
     bench = Bench(3, budget=budget)

@@ -317,6 +317,15 @@ def test_a_stop_does_not_wait_for_rows_that_are_held_back(tmp_path: Path) -> Non
     assert time.monotonic() - started < 2.0
 
 
+def test_a_writer_that_died_before_it_was_told_takes_no_rows() -> None:
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    bench.check(bench.take_checks())
+    state: Any = SimpleNamespace(settings=SimpleNamespace(part_rows=10, part_mb=1), ledger=bench.ledger)
+    asyncio.run(WriterCrew(state).write(WriterSeat(0)))
+    assert bench.ledger.num_ready()[0] == 4
+
+
 def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
