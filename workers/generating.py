@@ -134,7 +134,8 @@ class GeneratorCrew:
         if not by_worker:
             return
         for seat in self._state.generators:
-            if seat.actor is not None and seat.worker in by_worker:
-                if orders := self._pump.orders(seat):
-                    seat.actor.add.remote(orders)  # else it might be told to abort what it has not heard of
-                seat.actor.abort.remote(by_worker[seat.worker], since or time.time())
+            if seat.actor is not None and (keys := by_worker.get(seat.worker)):
+                untold = not {lease.key for lease in seat.leases}.isdisjoint(keys)
+                if untold and (orders := self._pump.orders(seat)):
+                    seat.actor.add.remote(orders)  # or the abort would come before what it means
+                seat.actor.abort.remote(keys, since or time.time())
