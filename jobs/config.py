@@ -80,13 +80,25 @@ class Model(Section):
     engine_args: dict[str, Json] = {}
     """Further arguments of vLLM's AsyncEngineArgs, as they are."""
 
+    @pydantic.field_validator("engine_args")
+    @classmethod
+    def _further_ones_only(cls, arguments: dict[str, Json]) -> dict[str, Json]:
+        """What the plan and the room for samples are computed from is told in one place."""
+        for name in arguments:
+            key = "path" if name == "model" else name
+            if key in cls.model_fields and key != "engine_args":
+                raise ValueError(f"{name} has a key of its own, model.{key}")
+        if arguments.get("pipeline_parallel_size", 1) != 1:
+            raise ValueError("pipeline_parallel_size is not planned for; set model.tensor_parallel_size")
+        return arguments
+
 
 class Prompt(Section):
     system: str = ""
     suffix: str = ""
     """Appended to every problem's prompt."""
-    suffix_by_kind: dict[str, str] = {}
-    """Overrides `suffix` for a kind: math, code, lean, choice."""
+    suffix_by_kind: dict[Literal["math", "code", "lean", "choice"], str] = {}
+    """Overrides `suffix` for a kind."""
 
 
 class Repair(Section):
@@ -113,7 +125,7 @@ class Sampling(Section):
     top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
     min_p: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
     max_tokens: Positive = 1024
-    stop: list[str] = []
+    stop: list[Annotated[str, pydantic.Field(min_length=1)]] = []
     shuffle_choices: bool = False
     """Shuffle a multiple-choice item's options per sample with a recorded seed."""
     repair: Repair = Repair()

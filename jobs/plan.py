@@ -19,7 +19,7 @@ PROMPT_TOKENS = 1024
 def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> Plan:
     """The plan on `nodes` (of `ray.nodes()`), or on this machine. Raises ConfigError with what would fit."""
     try:
-        inventory = ray_inventory(nodes) if nodes is not None else local_inventory()
+        inventory = ray_inventory(nodes) if nodes is not None else local_inventory(config.ray.num_cpus)
     except InventoryError as error:
         raise ConfigError(f"no plan can be made: {error}")
     model = config.model

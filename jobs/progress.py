@@ -41,9 +41,10 @@ class Rates:
 
 
 def eta_s(status: Status, num_problems: int) -> float | None:
-    """Seconds left at the average rate of settled problems, or until a budget's ceiling if that is nearer."""
+    """Seconds left at this start's average rate of settled problems, or until a budget's ceiling if that is nearer."""
     settled, elapsed = status.get("problems_settled", 0), status.get("generating_s", 0.0)
-    own = elapsed * (num_problems - settled) / settled if settled and elapsed else None
+    here = settled - status.get("problems_resumed", 0)
+    own = elapsed * (num_problems - settled) / here if here > 0 and elapsed else None
     ceiling = status.get("budget_eta_s")
     known = [value for value in (own, ceiling) if value is not None]
     return min(known, default=None)

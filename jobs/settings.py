@@ -54,7 +54,12 @@ def generator_settings(config: SolveConfig, run_uri: str, use_gpu: bool) -> Gene
             max_tokens=sampling.max_tokens,
             stop=tuple(sampling.stop),
         ),
-        style=PromptStyle(prompt.system, prompt.suffix, prompt.suffix_by_kind, sampling.shuffle_choices),
+        style=PromptStyle(
+            prompt.system,
+            prompt.suffix,
+            {str(kind): suffix for kind, suffix in prompt.suffix_by_kind.items()},
+            sampling.shuffle_choices,
+        ),
         storage_uri=run_uri,
         with_solution_keys=sampling.distinct,
     )
@@ -74,6 +79,7 @@ def coordinator_settings(
     config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool
 ) -> CoordinatorSettings:
     sampling, resources = config.sampling, config.resources
+    ranks = config.model.tensor_parallel_size * int(config.model.engine_args.get("data_parallel_size", 1))
     return CoordinatorSettings(
         run_uri=run_uri,
         kinds=kinds,
@@ -92,7 +98,7 @@ def coordinator_settings(
         generator=generator_settings(config, run_uri, use_gpu),
         verifier=verifier_settings(config),
         replicas=resources.replicas,
-        gpus_per_replica=config.model.tensor_parallel_size if use_gpu else 0,
+        gpus_per_replica=ranks if use_gpu else 0,
         cpus_per_replica=resources.cpus_per_replica,
         cores=0 if use_gpu or config.ray.address else os.cpu_count() or 1,
         verifiers=config.verify.actors,

@@ -179,6 +179,9 @@ def drive(
             _current.append(coordinator)
             try:
                 return attend(coordinator, config, skipped, signals, screen)
+            except ray.exceptions.RayTaskError as error:
+                # It lives and says why it can not go on: another one would say the same.
+                return Outcome(None, str(getattr(error, "cause", error)))
             except ray.exceptions.RayActorError as error:
                 if start == COORDINATOR_STARTS:
                     return Outcome(None, f"the coordinator died {start} times; the last time: {error}")
@@ -200,11 +203,13 @@ def current_coordinator() -> Any:
 def attend(
     coordinator: Any, config: SolveConfig, skipped: tuple[Fault, ...], signals: list[str], screen: Display
 ) -> Outcome:
-    """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies."""
-    try:
-        claim = ray.get(coordinator.claim.remote())
-    except ray.exceptions.RayTaskError as error:
-        return Outcome(None, str(getattr(error, "cause", error)))
+    """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies, and
+    RayTaskError for what it raises itself."""
+    claiming = coordinator.claim.remote()
+    while not ray.wait([claiming], timeout=POLL_S)[0]:
+        if signals:
+            return Outcome(None, interrupted=signals[0])  # it waits for an owner's heartbeat, or reads what is durable
+    claim = ray.get(claiming)
     if claim["durable_rows"]:
         screen.say(f"resuming: {claim['durable_rows']:,} samples of {claim['durable_problems']:,} problems are durable")
     result = coordinator.run.remote()
@@ -235,11 +240,7 @@ def attend(
             screen.update(ray.get(coordinator.status.remote()))
         ready, _ = ray.wait([result], timeout=POLL_S if fed_all or stopping else 0)
         if ready:
-            try:
-                summary = ray.get(result)
-            except ray.exceptions.RayTaskError as error:
-                return Outcome(None, str(getattr(error, "cause", error)))
-            return Outcome(summary, interrupted=signals[0] if signals else "")
+            return Outcome(ray.get(result), interrupted=signals[0] if signals else "")
 
 
 def chunks_of(problems: Iterator[Any]) -> Iterator[list[Any]]:

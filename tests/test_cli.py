@@ -40,6 +40,10 @@ def test_a_missing_config_names_file_and_remedy(capsys: pytest.CaptureFixture[st
         ('sampling.num_samples = "many"', "sampling.num_samples: Input should be a valid integer"),
         ("sampling.temperature = -1", "sampling.temperature: Input should be greater than or equal to 0"),
         ("sampling.temperature = ", "not valid TOML"),
+        ('sampling.stop = [""]', "sampling.stop.0: String should have at least 1 character"),
+        ('prompt.suffix_by_kind.maths = "x"', "prompt.suffix_by_kind.maths"),
+        ("model.engine_args.max_num_seqs = 8", "max_num_seqs has a key of its own, model.max_num_seqs"),
+        ("model.engine_args.pipeline_parallel_size = 2", "not planned for; set model.tensor_parallel_size"),
     ],
 )
 def test_a_bad_config_names_file_key_and_remedy(

@@ -13,9 +13,7 @@ from workers.run_state import RunState, VerifierSeat
 from workers.verifier import Verifier
 
 HANG_S = 120.0
-"""A row that a verifier has had for so long beyond every limit means that the checker itself hangs."""
-WALL_S = 10.0
-"""Limit of a check whose kind sets none."""
+"""A row that a verifier has been at for so long beyond every limit means that the checker itself hangs."""
 
 
 class VerifierCrew:
@@ -34,9 +32,10 @@ class VerifierCrew:
             "scheduling_strategy": "SPREAD",
         }
         seat.actor = ray.remote(Verifier).options(**options).remote(settings.verifier)
-        await seat.actor.start.remote(list(settings.kinds))
+        check_s = await seat.actor.start.remote(list(settings.kinds))
         seat.capacity = 2 * settings.verifier.num_threads
         seat.vacate()
+        seat.check_s = check_s
         seat.ready = True
         while True:
             self._pump.hand_out_checks()
@@ -46,9 +45,10 @@ class VerifierCrew:
             seat.polled = False
             if not num_rows:
                 continue
-            seat.answered(num_rows)
             report: VerifierReport = unpack(data)
-            aborts = state.ledger.checked(seat.worker, report.checked, report.verdicts, time.monotonic())
+            now = time.monotonic()
+            seat.answered([row.key for row in report.checked], now)
+            aborts = state.ledger.checked(seat.worker, report.checked, report.verdicts, now)
             self._generators.abort(aborts, report.since)
             state.forget_chunks()
             state.pump_needed.set()
@@ -58,10 +58,9 @@ class VerifierCrew:
         seat.vacate()
 
     def kill_hung(self, now: float) -> None:
-        """Ends verifiers that have had a row for far longer than any limit; the row is to blame."""
-        limits = [float(limit.get("wall_s") or 0.0) for limit in self._state.settings.verifier.limits.values()]
-        before = now - HANG_S - 2 * max([WALL_S, *limits])
+        """Ends verifiers that have been at a row for far longer than any limit; the row is to blame."""
         for seat in self._state.verifiers:
-            if seat.ready and (hung := self._state.ledger.overdue_checks(seat.worker, before)):
+            if seat.ready and (hung := seat.overdue(now - HANG_S - 2 * seat.check_s)):
+                seat.ready = False  # or it would be given more until its death is known
                 self._generators.abort(self._state.ledger.lost_verifier(seat.worker, hung, now))
                 ray.kill(seat.actor)

@@ -100,7 +100,7 @@ def describe_owner(token: str) -> dict[str, Json]:
         "host": socket.gethostname(),
         "boot": boot_id(),
         "pid": os.getpid(),
-        "started": psutil.Process().create_time(),
+        "started": started_at(os.getpid()),
     }
 
 
@@ -113,10 +113,18 @@ def boot_id() -> str:
 
 def is_running(pid: int, started: float) -> bool:
     try:
-        process = psutil.Process(pid)
-        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
+        return started_at(pid) == started and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def started_at(pid: int) -> float:
+    """When a process was started; in ticks since boot where Linux tells them, since a clock that is set moves the time
+    of day that psutil computes from them. Raises psutil.NoSuchProcess."""
+    try:
+        return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return psutil.Process(pid).create_time()
 
 
 def refuse_if_alive(storage: Storage, lease_s: float) -> None:

@@ -55,7 +55,8 @@ class Clocks:
             self._charge(now - last)
             last = now
             reason = state.budget.exhausted()
-            if not reason and state.budget.stranded(state.settings.ledger.max_tokens):
+            stranded = state.budget.stranded(state.settings.ledger.max_tokens)
+            if not reason and stranded and state.ledger.wants_samples():
                 reason = f"budget.tokens = {state.budget.tokens} leaves no room for one more sample"
             if reason and not state.stop_reason:
                 state.stop_reason = reason

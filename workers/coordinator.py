@@ -65,6 +65,8 @@ class Coordinator:
         state, settings = self._state, self._state.settings
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
+        # From here on: reading millions of rows takes longer than a lease.
+        state.spawn(self._clocks.heartbeat())
         distinct = bool(settings.sampling.get("distinct"))
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
         state.take_over(state.claim, durable.completion_tokens)
@@ -124,7 +126,6 @@ class Coordinator:
         state = self._state
         return [
             self._pump.run(),
-            self._clocks.heartbeat(),
             self._clocks.watch(),
             *(keep_filled(state, seat, self._generators) for seat in state.generators),
             *(keep_filled(state, seat, self._verifiers) for seat in state.verifiers),
@@ -141,9 +142,11 @@ class Coordinator:
             if seat.actor is not None:
                 seat.actor.stop.remote()
         deadline = time.monotonic() + grace_s
+        ledger = self._state.ledger
         while time.monotonic() < deadline:
-            checking = self._state.ledger.num(Stage.FINISHED) + self._state.ledger.num(Stage.CHECKING)
-            if not checking and not self._state.ledger.num(Stage.CHECKED) and not self._state.ledger.num(Stage.WRITING):
+            # What is held back until the rest of its problem is durable (CHECKED, but not ready) will not be written.
+            left = ledger.num(Stage.FINISHED), ledger.num(Stage.CHECKING), ledger.num_ready()[0]
+            if not any(left) and not ledger.num(Stage.WRITING):
                 break
             self._state.pump_needed.set()
             await asyncio.sleep(0.05)
@@ -163,6 +166,7 @@ class Coordinator:
             "generating_s": time.monotonic() - self._state.generating_since if self._state.generating_since else 0.0,
             "problems_opened": totals.problems_opened,
             "problems_settled": totals.problems_settled,
+            "problems_resumed": totals.problems_resumed,
             "problems_solved": totals.problems_solved,
             "problems_closed": totals.problems_closed,
             "samples": totals.samples,

@@ -45,7 +45,7 @@ class LedgerSettings:
 class OpenProblem:
     """A problem with samples still to draw, check or write."""
 
-    __slots__ = ("chunk", "entry", "held", "num_rows", "parts", "row", "rule", "state")
+    __slots__ = ("chunk", "entry", "held", "num_rows", "row", "rule", "state")
 
     def __init__(self, entry: ProblemEntry, chunk: int, row: int, state: ProblemState, rule: str) -> None:
         self.entry = entry
@@ -57,8 +57,6 @@ class OpenProblem:
         """Samples in flight or held."""
         self.held: list[Flight] | None = None
         """Aborted samples that wait for the others to be durable."""
-        self.parts: dict[int, str] | None = None
-        """Durable attempts a repair round may answer: sample index → part key."""
 
 
 class Flight:
@@ -77,6 +75,7 @@ class Flight:
         "parent",
         "parent_index",
         "problem",
+        "repaired",
         "round",
         "since",
         "stage",
@@ -94,6 +93,8 @@ class Flight:
         self.round = 0
         self.parent_index: int | None = None
         self.parent: Parent | None = None
+        self.repaired = False
+        """Has a follow-up turn already, in flight or durable."""
         self.attempt = 1
         self.stage = Stage.QUEUED
         self.worker = -1
@@ -121,6 +122,8 @@ class Totals:
     problems_closed: int = 0
     problems_solved: int = 0
     problems_settled: int = 0
+    problems_resumed: int = 0
+    """Settled by what earlier starts made durable."""
     samples: int = 0
     """Rows with a verdict."""
     aborted: int = 0

@@ -30,7 +30,8 @@ class GeneratorCrew:
         self._pump = pump
         self.abort_latency: collections.deque[float] = collections.deque(maxlen=1000)
         """Seconds from the verdict to the last output of a sample that it made superfluous."""
-        self._aborting: set[SampleKey] = set()
+        self._aborting: set[tuple[int, SampleKey]] = set()
+        """(worker, key): told to abort, and not reported."""
 
     async def serve(self, seat: GeneratorSeat) -> None:
         state, settings = self._state, self._state.settings
@@ -78,7 +79,7 @@ class GeneratorCrew:
             seat.polled = False
             now = time.monotonic()
             if report.finished:
-                self._note_aborts(report)
+                self._note_aborts(seat, report)
                 state.generated_at = now
                 state.ledger.finished(seat.worker, report.finished, report.bundle or bundle_ref, now)
             # Leases still on their way count against the room that was reported.
@@ -90,11 +91,11 @@ class GeneratorCrew:
             if self._may_release(seat):
                 await self._rest(seat)
 
-    def _note_aborts(self, report: GeneratorReport) -> None:
+    def _note_aborts(self, seat: GeneratorSeat, report: GeneratorReport) -> None:
         if not self._aborting:
             return
         for row in report.finished:
-            self._aborting.discard(row.key)
+            self._aborting.discard((seat.worker, row.key))
             if row.aborted and row.abort_s >= 0:
                 self.abort_latency.append(row.abort_s)
 
@@ -119,6 +120,7 @@ class GeneratorCrew:
 
     def give_back(self, seat: GeneratorSeat) -> None:
         self._state.ledger.lost_generator(seat.worker)
+        self._aborting = {(worker, key) for worker, key in self._aborting if worker != seat.worker}
         seat.vacate()
 
     def abort(self, aborts: Iterable[tuple[int, SampleKey]], since: float = 0.0) -> None:
@@ -126,11 +128,14 @@ class GeneratorCrew:
         (seconds since the epoch); 0 = now."""
         by_worker: dict[int, list[SampleKey]] = {}
         for worker, key in aborts:
-            if key not in self._aborting:
-                self._aborting.add(key)
+            if (worker, key) not in self._aborting:
+                self._aborting.add((worker, key))
                 by_worker.setdefault(worker, []).append(key)
         if not by_worker:
             return
         for seat in self._state.generators:
-            if seat.actor is not None and seat.worker in by_worker:
-                seat.actor.abort.remote(by_worker[seat.worker], since or time.time())
+            if seat.actor is not None and (keys := by_worker.get(seat.worker)):
+                untold = not {lease.key for lease in seat.leases}.isdisjoint(keys)
+                if untold and (orders := self._pump.orders(seat)):
+                    seat.actor.add.remote(orders)  # or the abort would come before what it means
+                seat.actor.abort.remote(keys, since or time.time())

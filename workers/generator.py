@@ -318,15 +318,22 @@ class Generator:
         return make_sample(lease, messages, await self.engine.generate(engine_id, messages, lease.seed))
 
     async def _repair_messages(self, lease: Lease, parent: Parent) -> Messages:
-        if parent.bundle is not None:
-            data = parent.bundle if isinstance(parent.bundle, bytes) else await parent.bundle
-            row = row_of_bundle(unpack_bundle(data), parent.row)
-        else:
-            storage = open_storage(self.settings.storage_uri)
-            row = await asyncio.to_thread(read_row, storage, parent.part, lease.problem_id, lease.parent_index or 0)
+        row = await self._attempt(lease, parent)
         before = tuple((turn["role"], turn["content"]) for turn in json.loads(row["messages"]))
         evidence = parent.evidence or row.get("evidence") or ""
         return (*before, *repair_turns(row["text"] or "", evidence))
+
+    async def _attempt(self, lease: Lease, parent: Parent) -> dict[str, Any]:
+        """The row that a repair round answers."""
+        if parent.bundle is not None:
+            try:
+                data = parent.bundle if isinstance(parent.bundle, bytes) else await parent.bundle
+                return row_of_bundle(unpack_bundle(data), parent.row)
+            except Exception:
+                if not parent.part:
+                    raise  # lost with its node before it was durable
+        storage = open_storage(self.settings.storage_uri)
+        return await asyncio.to_thread(read_row, storage, parent.part, lease.problem_id, lease.parent_index or 0)
 
 
 def make_sample(lease: Lease, messages: Messages, completion: Completion) -> Sample:

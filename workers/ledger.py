@@ -53,6 +53,8 @@ class Ledger:
         self.checks = CheckQueue()
         self._ready: collections.deque[Flight] = collections.deque()
         self._ready_bytes = 0
+        self._with_suspect: set[int] = set()
+        """Verifiers that check a suspect, which must be alone."""
         self._chunk_uses: dict[int, int] = {}
         self._rules: dict[str, str] = {}
         """Every stopping rule once: problems of one plan share the text."""
@@ -91,6 +93,7 @@ class Ledger:
             self.totals.durable += 1
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, Outcome] = {}
+        tokens: dict[int, int] = {}
         keys: dict[int, int] = {}
         state = problem.state
         for base, chain in chains.items():
@@ -99,23 +102,25 @@ class Ledger:
             if last.round and outcome is Outcome.VERIFIED:
                 outcome = Outcome.REPAIRED
             keys[base] = last.solution_key
+            tokens[base] = sum(row.completion_tokens for row in chain)
             if self._wants_repair(problem, last.round, outcome):
-                problem.parts = problem.parts or {}
-                problem.parts[last.sample_index] = last.part
                 continue
             outcomes[base] = outcome
         state.next_index = max(chains) + 1
-        self.policy.restore(state, outcomes, sum(row.completion_tokens for row in rows), keys)
+        self.policy.restore(state, outcomes, tokens, keys)
         if state.settled:
             self._count_settled(problem)
+            self.totals.problems_resumed += 1
             return
         for base in self.policy.missing(state):
             chain = chains.get(base, [])
-            flight = self._open_flight(problem, base + self.settings.num_samples * len(chain), base)
-            if chain:
-                last = max(chain, key=lambda row: row.round)
-                flight.round, flight.parent_index = last.round + 1, last.sample_index
-                flight.parent = Parent(None, 0, last.part, "")
+            # Of a chain, not every earlier round need be durable: a process died between two writers' parts.
+            parent = max(chain, key=lambda row: row.round, default=None)
+            round_ = parent.round + 1 if parent else 0
+            flight = self._open_flight(problem, base + self.settings.num_samples * round_, base)
+            if parent:
+                flight.round, flight.parent_index = round_, parent.sample_index
+                flight.parent = Parent(None, 0, parent.part, "")
             self._queued.append(flight)
 
     def _close_if_done(self, problem: OpenProblem) -> bool:
@@ -128,7 +133,7 @@ class Ledger:
         if held:
             problem.held = None
             for flight in held:
-                self._make_ready(flight)
+                self._make_ready(flight, flight.since)
             return False
         del self._problems[problem.state.number]
         self.totals.problems_closed += 1
@@ -148,6 +153,8 @@ class Ledger:
         for problem in list(self._problems.values()):
             aborts += self._end(problem)
             self._close_if_done(problem)
+        for flight in [flight for flight in self._queued if self._waits(flight)]:
+            self._give_up(flight)  # of problems that were settled before
         return aborts
 
     def _end(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
@@ -167,7 +174,7 @@ class Ledger:
         leases: list[Lease] = []
         while self._queued and len(leases) < room:
             flight = self._queued.popleft()
-            if self._flights.get(flight.key) is flight and flight.stage is Stage.QUEUED:
+            if self._waits(flight):
                 leases.append(self._lease(flight, worker, now))
         for state, index in self._agenda.take(room - len(leases)):
             flight = self._open_flight(self._problems[state.number], index, index)
@@ -203,14 +210,14 @@ class Ledger:
     def is_backed_up(self) -> bool:
         """True while verifiers or writers are so far behind that nothing more should be drawn."""
         unchecked = self._num_stage[Stage.FINISHED] + self._num_stage[Stage.CHECKING]
-        unwritten = self._num_stage[Stage.CHECKED] + self._num_stage[Stage.WRITING]
+        unwritten = len(self._ready) + self._num_stage[Stage.WRITING]
         limit = self.settings.max_unchecked
         too_many = unchecked >= limit or unwritten >= 4 * limit
         return too_many or self._pending_bytes >= self.settings.max_pending_bytes
 
     def wants_samples(self) -> bool:
         """True if `lease` would hand out something, back-pressure aside."""
-        return bool(len(self._agenda) or any(f.stage is Stage.QUEUED for f in self._queued))
+        return self._agenda.wants() or any(self._waits(flight) for flight in self._queued)
 
     def num_wanting(self) -> int:
         """Problems and repairs that may want samples now: at least so many leases are to be had, dead entries aside."""
@@ -251,7 +258,7 @@ class Ledger:
             elif row.error:
                 self._move(flight, Stage.CHECKING, now)
                 verdict = packed_error("the engine could not draw this sample", {"error": row.error})
-                self._settle_verdict(flight, Status.ERROR, 0.0, verdict)
+                self._settle_verdict(flight, Status.ERROR, 0.0, verdict, now)
             else:
                 self._move(flight, Stage.FINISHED, now)
                 self.checks.add(flight)
@@ -280,9 +287,13 @@ class Ledger:
         self, worker: int, at_least: int, at_most: int, seconds: float, idle: bool, now: float = 0.0
     ) -> tuple[list[CheckItem], float]:
         """Rows for one verifier and the seconds that checking them will take (see CheckQueue.take)."""
+        if worker in self._with_suspect:
+            return [], 0.0
         by_bundle: dict[Bundle, CheckItem] = {}
         work_s = 0.0
         for flight in self.checks.take(at_least, at_most, seconds, idle):
+            if flight.suspect:
+                self._with_suspect.add(worker)
             self._move(flight, Stage.CHECKING, now)
             flight.worker = worker
             work_s += self.checks.seconds(flight.problem.entry.kind)
@@ -301,6 +312,7 @@ class Ledger:
     ) -> list[tuple[int, SampleKey]]:
         """Takes in verdicts; returns samples to abort in the engines: (replica, key)."""
         aborts: list[tuple[int, SampleKey]] = []
+        self._with_suspect.discard(worker)
         for key, status, seconds, row in rows:
             flight = self._flights.get(key)
             if flight is None or flight.stage is not Stage.CHECKING or flight.worker != worker:
@@ -316,18 +328,18 @@ class Ledger:
                 self._requeue_check(flight, now)
                 continue
             self.checks.note_seconds(flight.problem.entry.kind, seconds)
-            aborts += self._settle_verdict(flight, status, seconds, verdict)
+            aborts += self._settle_verdict(flight, status, seconds, verdict, now)
         return aborts
 
     def _settle_verdict(
-        self, flight: Flight, status: Status, seconds: float, verdict: VerdictRow
+        self, flight: Flight, status: Status, seconds: float, verdict: VerdictRow, now: float
     ) -> list[tuple[int, SampleKey]]:
         """Records a final verdict, makes the row ready, and asks the policy what follows."""
         flight.status, flight.verdict = status, verdict
         row = flight.finished
         assert row is not None
         self._count(str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
-        self._make_ready(flight)
+        self._make_ready(flight, now)
         problem, state = flight.problem, flight.problem.state
         outcome = OUTCOME_OF_STATUS[status]
         if flight.round and outcome is Outcome.VERIFIED:
@@ -335,10 +347,12 @@ class Ledger:
         if not state.settled and self._wants_repair(problem, flight.round, outcome):
             self._repair(flight, verdict)
             return []
-        solved = state.solved
+        settled, solved = state.settled, state.solved
         self.policy.observe(state, flight.base, outcome, row.completion_tokens, row.generation_s, key=row.solution_key)
         aborts: list[tuple[int, SampleKey]] = []
-        if self.policy.settle(state):
+        if settled:
+            self.totals.problems_solved += state.solved - solved
+        elif self.policy.settle(state):
             self._count_settled(problem)
             aborts = self._withdraw(problem)
         else:
@@ -354,15 +368,20 @@ class Ledger:
         return outcome in (Outcome.REFUTED, Outcome.MALFORMED, Outcome.UNDECIDED)
 
     def _repair(self, parent: Flight, verdict: VerdictRow) -> None:
-        """Queues the follow-up turn of an unverified attempt."""
+        """Queues the follow-up turn of an unverified attempt; if that has one and was drawn again, tells it so."""
         index = parent.key[1] + self.settings.num_samples
-        flight = self._open_flight(parent.problem, index, parent.base)
-        flight.round = parent.round + 1
-        flight.parent_index = parent.key[1]
+        flight = self._flights.get((parent.key[0], index))
+        if flight is None:
+            if parent.repaired:
+                return
+            flight = self._open_flight(parent.problem, index, parent.base)
+            flight.round = parent.round + 1
+            flight.parent_index = parent.key[1]
+            parent.repaired = True
+            self._queued.append(flight)
         reason, found = reason_and_evidence(verdict)
         evidence = f"{reason}\n{json.dumps(json.loads(found), ensure_ascii=False, indent=1)}"
         flight.parent = Parent(parent.bundle, parent.bundle_row, "", evidence[: self.settings.evidence_chars])
-        self._queued.append(flight)
 
     def _withdraw(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
         """Takes back what the policy no longer needs: queued samples at once, running ones by an abort."""
@@ -421,7 +440,7 @@ class Ledger:
         """The writer died before the part was visible: the rows wait for the next part."""
         for flight in flights:
             if self._flights.get(flight.key) is flight and flight.stage is Stage.WRITING:
-                self._make_ready(flight)
+                self._make_ready(flight, flight.since)
                 self._count_retry("part written again")
 
     def bundle_gone(self, flights: Iterable[Flight]) -> None:
@@ -445,14 +464,7 @@ class Ledger:
         lost = [f for f in self._flights.values() if f.stage is Stage.LEASED and f.worker == worker]
         for flight in lost:
             self.budget.release(self.settings.max_tokens)
-            problem = flight.problem
-            needed = not problem.state.settled or flight.base not in self.policy.abortable(problem.state)
-            if needed:
-                self._retry(flight, "replica died")
-            else:
-                self.policy.observe(problem.state, flight.base, Outcome.ABORTED)
-                self._drop(flight)
-                self._close_if_done(problem)
+            self._retry(flight, "replica died")
         return len(lost)
 
     def lost_verifier(
@@ -466,6 +478,7 @@ class Ledger:
         hands = [f for f in self._flights.values() if f.stage is Stage.CHECKING and f.worker == worker]
         blamed = set(culprits) or ({hands[0].key} if len(hands) == 1 else set())
         aborts: list[tuple[int, SampleKey]] = []
+        self._with_suspect.discard(worker)
         for flight in hands:
             self._count_retry("verifier died")
             if flight.key in blamed:
@@ -473,18 +486,10 @@ class Ledger:
             flight.suspect = flight.suspect or not blamed or flight.key in blamed
             if flight.check_attempts >= self.settings.check_attempts:
                 verdict = packed_error("the checker died of this sample", {"attempts": flight.check_attempts})
-                aborts += self._settle_verdict(flight, Status.ERROR, 0.0, verdict)
+                aborts += self._settle_verdict(flight, Status.ERROR, 0.0, verdict, now)
             else:
                 self._requeue_check(flight, now)
         return aborts
-
-    def overdue_checks(self, worker: int, before: float) -> list[SampleKey]:
-        """Rows that a verifier has had since before `before`."""
-        return [
-            f.key
-            for f in self._flights.values()
-            if f.stage is Stage.CHECKING and f.worker == worker and f.since < before
-        ]
 
     # Bookkeeping.
 
@@ -507,8 +512,8 @@ class Ledger:
         flight.problem.num_rows -= 1
         flight.bundle = flight.verdict = None
 
-    def _make_ready(self, flight: Flight) -> None:
-        self._move(flight, Stage.CHECKED, flight.since)
+    def _make_ready(self, flight: Flight, since: float) -> None:
+        self._move(flight, Stage.CHECKED, since)
         self._ready.append(flight)
         self._ready_bytes += flight.num_bytes
 
@@ -517,13 +522,33 @@ class Ledger:
         self.checks.add(flight)
 
     def _retry(self, flight: Flight, why: str) -> None:
-        """Back to the queue, to be drawn again with the same seed."""
+        """Back to the queue, to be drawn again with the same seed, if it is still needed and anything is drawn."""
+        if self._budget_reason or flight.base in self.policy.abortable(flight.problem.state):
+            self._give_up(flight)
+            return
         self._count_retry(why)
         self._move(flight, Stage.QUEUED, 0.0)
         flight.attempt += 1
         flight.worker = -1
         flight.status = flight.verdict = flight.finished = flight.bundle = None
         self._queued.append(flight)
+
+    def _give_up(self, flight: Flight) -> None:
+        """Forgets a sample that has no bundle and will not be drawn again in this start."""
+        problem = flight.problem
+        if problem.state.outcome(flight.base):
+            # Its row was to be evidence for what is held: without it a resume must not find that.
+            for held in problem.held or []:
+                self._forget_bundle(held)
+                self._drop(held)
+            problem.held = None
+        self.policy.observe(problem.state, flight.base, Outcome.ABORTED)
+        self._drop(flight)
+        self._close_if_done(problem)
+
+    def _waits(self, flight: Flight) -> bool:
+        """Of an entry of the queue: still to be drawn."""
+        return self._flights.get(flight.key) is flight and flight.stage is Stage.QUEUED
 
     def _forget_bundle(self, flight: Flight) -> None:
         self._pending_bytes -= flight.num_bytes

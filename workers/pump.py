@@ -116,6 +116,7 @@ class Pump:
         """Fills verifiers up, the emptiest first."""
         ledger = self._state.ledger
         ahead_s = CHECK_AHEAD_S * self._state.settings.verifier.num_threads
+        now = time.monotonic()
         waiting = True
         while waiting:
             waiting = False
@@ -132,12 +133,11 @@ class Pump:
                     # Half a round at a time, so that a few rows spread over all verifiers.
                     least, room, room_s = -(-least // 2), max(1, room // 2), room_s / 2
                 items, seconds = ledger.next_checks(
-                    seat.worker, least, room, room_s, idle=not seat.outstanding, now=time.monotonic()
+                    seat.worker, least, room, room_s, idle=not seat.outstanding, now=now
                 )
                 if not items:
                     continue
-                seat.outstanding += sum(len(item.rows) for item in items)
-                seat.outstanding_s += seconds
+                seat.given(items, seconds, now)
                 if seat.polled:
                     seat.actor.add.remote(items)
                 else:

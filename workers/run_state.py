@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import itertools
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from verifiers.types import Json
@@ -18,7 +19,7 @@ from workers.claim import Claim
 from workers.flight import Flight, LedgerSettings
 from workers.generator import GeneratorSettings
 from workers.ledger import Ledger
-from workers.messages import CheckItem, Lease, Reference
+from workers.messages import CheckItem, Lease, Reference, SampleKey
 from workers.sampling.budget import Budget
 from workers.storage import open_storage
 from workers.verifier import VerifierSettings
@@ -96,23 +97,48 @@ class VerifierSeat(Seat):
     def __init__(self, index: int) -> None:
         super().__init__("verifier", index)
         self.capacity = 0
+        """Twice its threads."""
         self.vacate()
 
     def vacate(self) -> None:
         """Forgets the occupant."""
-        self.outstanding = 0
-        """Rows given and not answered."""
+        self.check_s = 0.0
+        """One check takes no longer, by its limits."""
+        self.hands: dict[SampleKey, float | None] = {}
+        """Rows given and not answered, in the order in which it begins them; since when it has had a thread for one
+        (monotonic seconds), None while that may still wait."""
         self.outstanding_s = 0.0
         """Seconds of work in them."""
         self.polled = False
         self.items: list[CheckItem] = []
         """To be told with the next `results` call."""
 
-    def answered(self, num_rows: int) -> None:
-        """Of the outstanding rows; each is taken to have been as much work as the others."""
-        left = self.outstanding - num_rows
-        self.outstanding_s *= left / self.outstanding if left > 0 else 0.0
-        self.outstanding = left
+    @property
+    def outstanding(self) -> int:
+        return len(self.hands)
+
+    def given(self, items: Iterable[CheckItem], seconds: float, now: float) -> None:
+        """Rows worth so many seconds of work."""
+        self.hands |= {key: None for item in items for key, _ in item.rows}
+        self.outstanding_s += seconds
+        self._begin(now)
+
+    def answered(self, keys: Iterable[SampleKey], now: float) -> None:
+        """Each row is taken to have been as much work as the others."""
+        before = len(self.hands)
+        for key in keys:
+            self.hands.pop(key, None)
+        self.outstanding_s *= len(self.hands) / before if before else 0.0
+        self._begin(now)
+
+    def overdue(self, before: float) -> list[SampleKey]:
+        """Rows that it has been at since before `before`."""
+        return [key for key, since in self.hands.items() if since is not None and since < before]
+
+    def _begin(self, now: float) -> None:
+        for key in itertools.islice(self.hands, self.capacity // 2):
+            if self.hands[key] is None:
+                self.hands[key] = now
 
 
 class WriterSeat(Seat):
@@ -179,6 +205,8 @@ class RunState:
 
     def spent(self) -> dict[str, Json]:
         """Of all starts so far, for the next one."""
+        if self.opened_ledger is None and self.claim is not None:
+            return dict(self.claim.earlier)
         return {**self.budget.to_json(), "starts": self.starts}
 
     def room(self) -> int:

@@ -62,11 +62,13 @@ class Verifier:
         self._wake = asyncio.Event()
         self._woken = False
 
-    async def start(self, kinds: list[str]) -> None:
-        """Warms the checkers of `kinds` while the engines load, so that the first samples do not wait for them."""
+    async def start(self, kinds: list[str]) -> float:
+        """Warms the checkers of `kinds` while the engines load, so that the first samples do not wait for them. Returns
+        the seconds that a check may take, by the longest limit."""
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
             await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, Kind(kind)) for kind in kinds))
+        return max(((self._limits(kind) or self._default_limits(kind)).wall_s for kind in kinds), default=0.0)
 
     async def add(self, items: list[CheckItem]) -> None:
         """Begins to check rows."""
@@ -138,10 +140,10 @@ class Verifier:
 
     def _limits(self, kind: str) -> Limits | None:
         override = self.settings.limits.get(kind)
-        if not override:
-            return None
-        defaults = self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
-        return dataclasses.replace(defaults, **override)
+        return dataclasses.replace(self._default_limits(kind), **override) if override else None
+
+    def _default_limits(self, kind: str) -> Limits:
+        return self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
 
 
 def error_verdict(reason: str, evidence: Mapping[str, Json], seconds: float = 0.0) -> Verdict:

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
+from workers.claim import is_superseded
 from workers.flight import Flight
 from workers.messages import PartRows, WriteReply
 from workers.parts import FencedError
@@ -31,6 +32,9 @@ class WriterCrew:
         options = {"num_cpus": 0, "max_concurrency": 10}
         actor = seat.actor = ray.remote(Writer).options(**options).remote(state.storage.uri, stream)
         seen = {(problem, index): part for problem, index, part in await actor.take_over.remote(seat.next_slot)}
+        if await asyncio.to_thread(is_superseded, state.storage, state.claim):
+            # The next owner's fence lies below this writer's own, and would not stop it.
+            raise FencedError(f"{state.storage.uri} has been taken over by another job")
         self._reconcile(seat, seen)
         seat.failure = asyncio.get_running_loop().create_future()
         seat.busy = False
@@ -61,6 +65,8 @@ class WriterCrew:
     async def write(self, seat: WriterSeat) -> None:
         """Cuts one part and has it written."""
         state, settings, ledger = self._state, self._state.settings, self._state.ledger
+        if not seat.ready:
+            return  # it died meanwhile
         actor, failure = seat.actor, seat.failure
         flights = ledger.cut(settings.part_rows, settings.part_mb << 20, time.monotonic())
         if not flights:

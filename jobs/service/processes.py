@@ -17,7 +17,7 @@ import subprocess
 
 import psutil
 
-from workers.claim import boot_id, is_running
+from workers.claim import boot_id, is_running, started_at
 from workers.storage import Storage
 
 FOLDER = "service/processes/"
@@ -35,7 +35,7 @@ class Processes:
     def add(self, run_id: str, process: subprocess.Popen[bytes]) -> None:
         self._own[run_id] = process
         try:
-            started = psutil.Process(process.pid).create_time()
+            started = started_at(process.pid)
         except psutil.NoSuchProcess:  # it ended already; poll() will say so
             return
         record = {"pid": process.pid, "started": started, "boot": boot_id(), "host": socket.gethostname()}

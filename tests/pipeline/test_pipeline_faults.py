@@ -124,6 +124,15 @@ def test_a_poison_sample_becomes_an_error_and_harms_no_other(make_batch: Any) ->
     assert {row["reason"] for row in poisoned} == {"the checker died of this sample"}
 
 
+def test_a_poison_sample_is_found_while_other_checks_keep_coming(make_batch: Any) -> None:
+    tasks = [{"answer": "x", "p": 1, "fault": "checker dies"}, *easy(400, check_s=0.02)]
+    outcome = make_batch(tasks, sampling={"num_samples": 1}, verify={"attempts": 2}).run()
+    assert outcome.summary and outcome.summary["complete"], outcome.error
+    assert outcome.summary["statuses"]["error"] == 1
+    deaths = [event for event in outcome.summary["restarts"] if event["what"] == "verifier 0"]
+    assert len(deaths) <= 3, "in company, then alone twice"
+
+
 def test_a_checker_that_raises_is_tried_again_then_an_error(make_batch: Any) -> None:
     batch = make_batch([*easy(4), {"answer": "x", "p": 1, "fault": "checker raises"}], sampling={"num_samples": 2})
     outcome = batch.run()

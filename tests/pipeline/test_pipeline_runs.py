@@ -44,6 +44,20 @@ def test_a_second_start_redoes_nothing(make_batch: Any) -> None:
     assert any("resuming" in line for line in batch.display.said)
 
 
+def test_a_row_that_is_there_twice_is_told_and_nothing_more_is_written(make_batch: Any) -> None:
+    from pathlib import Path
+
+    batch = make_batch(easy(3))
+    batch.run()
+    parts = sorted((Path(batch.uri) / "samples").glob("*.parquet"))
+    largest = max(parts, key=lambda part: part.stat().st_size)
+    (largest.parent / "e0001-w09-000000.parquet").write_bytes(largest.read_bytes())
+    before = len(batch.rows())
+    outcome = batch.run()
+    assert outcome.summary is None and "committed twice" in outcome.error
+    assert len(batch.rows()) == before
+
+
 def test_a_sample_is_the_same_when_it_is_drawn_again(make_batch: Any, tmp_path: Any) -> None:
     from batches import Batch
 

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from batches import Batch
 from stand_ins import StandInCheckers, StandInEngine
 from test_ledger import Bench
 
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 from workers.bundles import pack_verdicts, unpack_bundle
+from workers.checking import HANG_S, VerifierCrew
+from workers.claim import claim_run
+from workers.clocks import Clocks
+from workers.coordinator import Coordinator
 from workers.engine import EngineSettings
+from workers.flight import Stage
+from workers.generating import GeneratorCrew
 from workers.generator import Generator, GeneratorSettings
-from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, PartRows, pack, unpack
-from workers.parts import read_part
+from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows, pack, unpack
+from workers.parts import FencedError, read_part
 from workers.prompts import PromptStyle
 from workers.pump import Pump, shares_of
 from workers.records import SamplingParameters
-from workers.run_state import GeneratorSeat
+from workers.run_state import GeneratorSeat, VerifierSeat, WriterSeat
+from workers.sampling.budget import Budget
 from workers.storage import open_storage
 from workers.verifier import Verifier, VerifierSettings
 from workers.writer import Writer
@@ -164,9 +174,12 @@ class Told:
     def __init__(self) -> None:
         self.orders: list[Orders] = []
         self.add = self
+        self.told: list[str] = []
+        self.abort = SimpleNamespace(remote=lambda keys, since: self.told.append(f"abort {keys}"))
 
     def remote(self, orders: Orders) -> None:
         self.orders.append(orders)
+        self.told.append("add")
 
 
 def test_a_generator_that_has_enough_to_do_is_told_with_its_next_report() -> None:
@@ -186,3 +199,153 @@ def test_a_generator_that_has_enough_to_do_is_told_with_its_next_report() -> Non
     assert waiting.chunks == {}, "it has the reference already"
     assert pump.orders(seat) is None
     assert (seat.given, seat.running, seat.credit) == (6, 6, 0)
+
+
+def test_an_abort_does_not_overtake_its_lease_and_holds_for_one_replica() -> None:
+    seat = GeneratorSeat(0)
+    seat.actor, seat.ready, seat.worker, seat.capacity, seat.credit = Told(), True, 1, 4, 4
+    ledger = Bench(4).ledger
+    state: Any = SimpleNamespace(ledger=ledger, generators=[seat], stopping=False, chunks={0: ["reference"]})
+    pump = Pump(state, WriterCrew(state))
+    crew = GeneratorCrew(state, pump)
+    pump.lease_to(seat)
+    assert seat.actor.told == [] and len(seat.leases) == 4, "to be told with the next call"
+    key = seat.leases[0].key
+    crew.abort([(1, key)])
+    crew.abort([(1, key)])
+    assert seat.actor.told == ["add", f"abort {[key]}"]
+    crew.give_back(seat)
+    seat.worker = 2
+    crew.abort([(2, key)])
+    assert seat.actor.told == ["add", f"abort {[key]}", f"abort {[key]}"]
+
+
+def item(*indices: int) -> CheckItem:
+    return CheckItem(b"", [((0, index), index) for index in indices])
+
+
+def test_rows_that_wait_at_a_verifier_do_not_hang() -> None:
+    seat = VerifierSeat(0)
+    seat.capacity = 4
+    seat.given([item(0, 1, 2), item(3)], 4.0, now=10.0)
+    assert seat.overdue(11.0) == [(0, 0), (0, 1)], "two threads"
+    seat.answered([(0, 1)], now=20.0)
+    assert (seat.outstanding, seat.outstanding_s) == (3, 3.0)
+    assert seat.overdue(11.0) == [(0, 0)] and seat.overdue(21.0) == [(0, 0), (0, 2)]
+
+
+def test_a_verifier_that_hangs_gets_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.checking.ray", SimpleNamespace(kill=lambda actor: None))
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    seat = VerifierSeat(0)
+    seat.worker, seat.capacity, seat.check_s, seat.ready = 50, 2, 300.0, True
+    items, seconds = bench.ledger.next_checks(50, 1, 2, 0.0, idle=True)
+    seat.given(items, seconds, now=0.0)
+    state: Any = SimpleNamespace(ledger=bench.ledger, verifiers=[seat], generators=[])
+    crew = VerifierCrew(state, Pump(state, WriterCrew(state)), GeneratorCrew(state, Pump(state, WriterCrew(state))))
+    crew.kill_hung(HANG_S + 600.0)
+    assert seat.ready, "a check of five minutes is within its limit"
+    crew.kill_hung(HANG_S + 601.0)
+    assert not seat.ready and bench.ledger.num(Stage.FINISHED) == 4
+
+
+def test_a_verifier_tells_its_longest_limit() -> None:
+    verifier = Verifier(VerifierSettings(1, {"math": {"wall_s": 7.0}}))
+    try:
+        assert asyncio.run(verifier.start(["math", "choice"])) == 7.0
+    finally:
+        asyncio.run(verifier.stop())
+
+
+class Gone:
+    """Stands for a reference whose node is lost."""
+
+    def __await__(self) -> Any:
+        raise RuntimeError("lost")
+        yield
+
+
+def test_a_repair_reads_its_parent_from_its_part_if_the_bundle_is_lost(tmp_path: Path) -> None:
+    async def drawn() -> GeneratorReport:
+        made = await generator()
+        report, _ = await draw(made, Orders(pack(leases(1)), {0: [Stored(pack(problems(1)))]}, [], {}))
+        writer = Writer(str(tmp_path), "e0001-w00")
+        await writer.take_over(0)
+        verdict = Verdict(Status.REFUTED, "no", {}, "test", "1", 0.1, Limits())
+        reply = await writer.write([PartRows(report.bundle, [0], [(pack_verdicts([verdict]), 0)])])
+        made.settings = dataclasses.replace(made.settings, storage_uri=str(tmp_path))
+        repair = Lease((0, 4), "p0", 0, 0, 1, 1, "{}", round=1, parent_index=0)
+        report, _ = await draw(made, Orders(pack([repair]), {}, [], {(0, 4): Parent(Gone(), 0, reply.key, "no")}))
+        return report
+
+    assert asyncio.run(drawn()).finished[0].error == ""
+
+
+def test_a_budget_that_is_just_enough_ends_no_run() -> None:
+    async def watched(num_leases: int, spent: int) -> str:
+        bench = Bench(1, budget=Budget(tokens=45))
+        bench.finish(bench.lease(num_leases))  # 7 of at most 10 tokens each
+        state: Any = SimpleNamespace(
+            **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": []},
+            settings=SimpleNamespace(gpus_per_replica=0, cores=0, cpus_per_replica=1, ledger=bench.ledger.settings),
+            **{"stop_reason": "", "started": 0.0, "pump_needed": asyncio.Event()},
+        )
+        state.budget.charge(tokens=spent)
+        crew: Any = SimpleNamespace(abort=len)
+        task = asyncio.create_task(Clocks(state, crew, crew).watch())
+        await asyncio.wait_for(state.pump_needed.wait(), 5)
+        task.cancel()
+        return str(state.stop_reason)
+
+    assert asyncio.run(watched(4, spent=10)) == "", "all samples are drawn; what is left is to check them"
+    assert "no room for one more" in asyncio.run(watched(3, spent=20))
+
+
+def test_a_stop_does_not_wait_for_rows_that_are_held_back(tmp_path: Path) -> None:
+    bench = Bench(1, policy="until_verified", num_samples=4, wave=4)
+    leases_ = bench.lease()
+    bench.finish(leases_[1:2])
+    bench.check(bench.take_checks(), "verified")
+    bench.finish(leases_[2:], aborted=True)
+    bench.write()
+    assert bench.ledger.num(Stage.CHECKED) == 2
+    coordinator = Coordinator(Batch(tmp_path, []).settings())
+    coordinator._state.opened_ledger = bench.ledger
+    started = time.monotonic()
+    asyncio.run(coordinator.stop("asked", 5.0))
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_writer_that_died_before_it_was_told_takes_no_rows() -> None:
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    bench.check(bench.take_checks())
+    state: Any = SimpleNamespace(settings=SimpleNamespace(part_rows=10, part_mb=1), ledger=bench.ledger)
+    asyncio.run(WriterCrew(state).write(WriterSeat(0)))
+    assert bench.ledger.num_ready()[0] == 4
+
+
+def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(str(tmp_path))
+    ours = claim_run(storage, 1, 0.1)
+    (tmp_path / "lease.json").unlink()  # as if we had been silent for long
+    claim_run(storage, 1, 0.1)
+
+    class Local(Writer):
+        @classmethod
+        def options(cls, **_: Any) -> Any:
+            return SimpleNamespace(
+                remote=lambda *arguments: SimpleNamespace(
+                    take_over=SimpleNamespace(remote=Writer(*arguments).take_over)
+                )
+            )
+
+    monkeypatch.setattr("workers.writing.ray", SimpleNamespace(remote=lambda _: Local))
+    state: Any = SimpleNamespace(storage=storage, claim=ours)
+    seat = WriterSeat(0)
+    with pytest.raises(FencedError):
+        asyncio.run(WriterCrew(state).serve(seat))
+    assert not seat.ready

@@ -155,8 +155,8 @@ def test_an_index_lost_below_the_settling_index_costs_the_claim_not_the_run() ->
 def test_a_resume_asks_only_for_what_is_missing(name: str) -> None:
     policy = make_policy({"policy": name, "num_samples": 8, "wave": 4, "num_verified": 1})
     state = policy.open(0, "")
-    policy.restore(state, {0: R, 2: R}, tokens=20)
-    assert policy.missing(state) == [1]
+    policy.restore(state, {0: R, 2: R}, {0: 15, 2: 5})
+    assert policy.missing(state) == [1] and state.tokens == 20
     policy.observe(state, 1, R)
     assert policy.next_samples(state, 1) == 1
     assert policy.issue(state, 1) == range(3, 4)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -104,6 +105,16 @@ def test_globbing_readers_see_committed_rows_only(storage: Storage) -> None:
 def test_a_live_owner_is_respected(storage: Storage) -> None:
     claim_run(storage, 1, 5.0)
     with pytest.raises(RunHeldError, match=r"process \d+ on .* is working on this run"):
+        claim_run(storage, 1, 5.0)
+
+
+def test_a_live_owner_is_known_by_its_start_even_if_the_clock_was_set(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim_run(storage, 1, 5.0)
+    before = psutil.Process().create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: before + 3600.0)
+    with pytest.raises(RunHeldError):
         claim_run(storage, 1, 5.0)
 
 

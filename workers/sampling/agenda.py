@@ -32,6 +32,17 @@ class Agenda:
         """Problems queued."""
         return self._live
 
+    def wants(self) -> bool:
+        """True if some problem wants a sample now; lets go of those in front that want none."""
+        while self._heap:
+            key, _, state = self._heap[0]
+            if state.queued == key:
+                if self._policy.next_samples(state, 1):
+                    return True
+                self._drop(state)
+            heapq.heappop(self._heap)
+        return False
+
     def push(self, state: ProblemState) -> None:
         """Queues a problem, or moves it up if its priority rose. Cheap, and harmless for one that wants nothing."""
         if not self._policy.next_samples(state, 1):

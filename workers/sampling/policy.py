@@ -142,17 +142,16 @@ class Policy:
         self,
         state: ProblemState,
         outcomes: Mapping[int, Outcome],
-        tokens: int = 0,
+        tokens: Mapping[int, int] | None = None,
         keys: Mapping[int, int] | None = None,
     ) -> None:
-        """Replays durable outcomes (index → outcome, with `distinct` also index → solution key) and settles.
+        """Replays durable outcomes (index → outcome, tokens, with `distinct` also solution key) and settles.
 
         Indices below the highest durable one that have no row were lost with the process that ran them: they are
         `missing` and must be issued again under their own index before new ones.
         """
         for index, outcome in outcomes.items():
-            self.observe(state, index, outcome, key=(keys or {}).get(index, 0))
-        state.tokens += tokens
+            self.observe(state, index, outcome, (tokens or {}).get(index, 0), key=(keys or {}).get(index, 0))
         self.settle(state)
 
     def missing(self, state: ProblemState) -> list[int]:
