@@ -1,6 +1,7 @@
 """Extraction, references, values and comparison: the parts that need no sandbox."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -118,11 +119,48 @@ def test_entry_point_under_another_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no idea", "```python\ndef add(:\n```", "```python\nx = 1\n```", "42", "</think>"]
+    "text",
+    [
+        "",
+        "no idea",
+        "```python\ndef add(:\n```",
+        "```python\nx = 1\n```",
+        "42",
+        "</think>",
+        f"<think>\n```python\n{ADD}\n```\nBut is it",
+    ],
 )
 def test_malformed(text: str) -> None:
     with pytest.raises(extraction.MalformedError):
         extraction.extract(text, entry_point="add")
+
+
+@pytest.mark.parametrize("shown", ["-1", "{1: 2}", "1 < 2", "{1}"])
+def test_shown_output_is_no_program(shown: str) -> None:
+    text = f"```\nprint(-1)\n```\nprints\n```\n{shown}\n```"
+    assert extraction.extract(text).source == "print(-1)"
+
+
+_IMPORTS = "import " + ",".join(f"name{i}" for i in range(400))
+
+
+@pytest.mark.parametrize("language", ["python", "cpp"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + " " * 300_000 + "!",
+        "```" + " " * 300_000 + "`",
+        "\n" * 300_000 + "!",
+        "\n".join(["Hello there!", *[_IMPORTS] * 300, "= = bad", *["zz yy"] * 100]),
+    ],
+    ids=["blanks", "fence", "lines", "tries"],
+)
+def test_extraction_takes_seconds_at_most(text: str, language: str) -> None:
+    began = time.monotonic()
+    for prompt in ("", "def f(x):\n"):
+        with pytest.raises(extraction.MalformedError):
+            extraction.extract(text, language, "f" if prompt else "", prompt)
+    assert time.monotonic() - began < 30
 
 
 PROMPT = 'import math\n\n\ndef helper(x):\n    return x\n\n\ndef area(r):\n    """Area."""\n'
