@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from verifiers.code import languages
 from verifiers.code.checker import CodeChecker
 from verifiers.sandbox.room import SandboxError, Tier
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
@@ -69,6 +70,29 @@ def test_limits_are_undecided(checker: CodeChecker) -> None:
     ]:
         verdict = check(checker, SUM, text, short)
         assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "reason"),
+    [
+        ("import numpy\nnumpy.ones(1 << 30)", "python", "memory limit"),
+        ("import threading\nthreading.stack_size(1 << 30)\nthreading.Thread().start()", "python", "thread limit"),
+        ("#include <vector>\nint main() { std::vector<long> v(1L << 28, 1); }", "cpp", "memory limit"),
+    ],
+)
+def test_the_last_words_tell_of_a_limit(checker: CodeChecker, text: str, language: str, reason: str) -> None:
+    if not languages.available(language):
+        pytest.skip(f"no {language} on this machine")
+    reference = problem(mode="stdin", language=language, tests=[{"input": "", "output": "1"}])
+    verdict = check(checker, reference, text)
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
+def test_bytes_that_are_no_text(checker: CodeChecker) -> None:
+    reference = problem(mode="stdin", tests=[{"input": "", "output": "\\xff"}])
+    assert check(checker, reference, "print('\\\\xff')").status is Status.VERIFIED
+    raw = "import sys\nsys.stdout.buffer.write(bytes([255]))"
+    assert check(checker, reference, raw).status is Status.REFUTED
 
 
 def test_cpu_limit(checker: CodeChecker) -> None:

@@ -1,6 +1,7 @@
 """Extraction, references, values and comparison: the parts that need no sandbox."""
 
 import json
+import sys
 import time
 from typing import Any
 
@@ -46,6 +47,13 @@ def test_exact_types_differ(a: Any, b: Any) -> None:
     assert not values.same(b, a)
 
 
+def test_decimals_that_are_no_numbers() -> None:
+    quiet, signalling, one = (values.decode(f'{{"$decimal": "{text}"}}') for text in ("NaN", "sNaN", "1"))
+    assert values.same(quiet, quiet)
+    assert not values.same(one, signalling)
+    assert not values.same(signalling, quiet)
+
+
 def test_tolerance_and_json_comparison() -> None:
     assert values.same(0.3, 0.1 + 0.2, rel=1e-9)
     assert not values.same(0.3, 0.1 + 0.2)
@@ -65,6 +73,9 @@ def test_tolerance_and_json_comparison() -> None:
         '{"$int": "x"}',
         '{"$fraction": [1, 0]}',
         "",
+        pytest.param(json.dumps({"$fraction": [{"$int": "f" * 2_000_000}, {"$int": "7" * 1_999_999}]}), id="gcd"),
+        pytest.param(json.dumps({"$set": [i * sys.hash_info.modulus for i in range(200_000)]}), id="set"),
+        pytest.param(json.dumps({"$dict": [[i * sys.hash_info.modulus, 0] for i in range(200_000)]}), id="dict"),
     ],
 )
 def test_decode_refuses(text: str) -> None:
@@ -228,6 +239,9 @@ def test_output_tolerance() -> None:
     assert not streams.same_output("x 0.3", "y 0.3", loose)
     assert not streams.same_output("0.3", "nan", loose)
     assert not streams.same_output("0.3 1", "0.3", loose)
+    assert not streams.same_output("1" * 350, "2" * 350, loose)
+    assert not streams.same_output("1.0", "\uff11", loose)
+    assert streams.same_output("inf", "Infinity", loose)
 
 
 @pytest.mark.parametrize(

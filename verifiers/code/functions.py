@@ -16,7 +16,7 @@ from verifiers.code import extraction, values
 from verifiers.code.evidence import Outcome, describe_exit, limit, show, show_value
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference, Test
-from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits
+from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.slots import Slot
 from verifiers.types import Limits, Status
 
@@ -144,9 +144,9 @@ def _problem_of(answer: Any, wanted: str) -> str:
 def _refuted_or_limit(problem: str, answer: Any, evidence: dict[str, Any], failed: dict[str, Any]) -> Outcome:
     failed["got"] = problem[:700]
     shown = {**evidence, "first_failure": failed}
-    if type(answer) is dict and answer.get("raised") == "MemoryError":
-        return limit(Stop.MEMORY, shown)
     if type(answer) is dict and "raised" in answer:
+        if (stop := stop_of_error(f"{show(answer['raised'])}: {show(answer.get('message', ''))}")) is not Stop.NONE:
+            return limit(stop, shown)
         return Outcome(Status.REFUTED, "runtime error", shown)
     return Outcome(Status.REFUTED, "no plain answer", shown)
 

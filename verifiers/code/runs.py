@@ -12,6 +12,7 @@ import dataclasses
 import fcntl
 import math
 import os
+import re
 import select
 import signal
 import time
@@ -39,6 +40,7 @@ class Stop(StrEnum):
     CPU = "cpu limit"
     MEMORY = "memory limit"
     OUTPUT = "output limit"
+    THREADS = "thread limit"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,6 +147,15 @@ def _stop_of(exit_: Exit, cpu_s: float) -> Stop:
         return Stop.MEMORY
     if exit_.signal in (signal.SIGKILL, signal.SIGXCPU) and exit_.cpu_s >= cpu_s * 0.8:
         return Stop.CPU
+    return Stop.NONE
+
+
+def stop_of_error(line: str) -> Stop:
+    """The limit that a program's last words tell of: the end of a traceback or of what a C++ runtime says."""
+    if re.match(r"(numpy\.\S+)?MemoryError\b|\s*what\(\):\s+std::bad_alloc$", line):
+        return Stop.MEMORY
+    if line.startswith("RuntimeError: can't start new thread"):  # too many, or stacks beyond the memory limit
+        return Stop.THREADS
     return Stop.NONE
 
 
