@@ -77,19 +77,21 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
     }
     left, right = socket.socketpair()
     with left, right:
+        # The test's cell first: a program that starts as many processes as it may shall not leave it without one.
+        tester = Conversation(slot, test_job, limits, (right.fileno(),))
+        right.close()
         candidate = Conversation(slot, candidate_job, limits, (left.fileno(),))
         left.close()
         with candidate:
-            try:
-                loaded = candidate.ask(None, deadline)
-            except CellGoneError as gone:
-                return _ended(gone, evidence, "while it was loaded")
-            except ValueError as error:
-                return Outcome(Status.REFUTED, "no plain answer", {**evidence, "detail": cut(str(error))})
-            if type(loaded) is not dict or "loaded" not in loaded:
-                return _not_loaded(loaded, evidence)
-            with Conversation(slot, test_job, limits, (right.fileno(),)) as tester:
-                right.close()
+            with tester:
+                try:
+                    loaded = candidate.ask(None, deadline)
+                except CellGoneError as gone:
+                    return _ended(gone, evidence, "while it was loaded")
+                except ValueError as error:
+                    return Outcome(Status.REFUTED, "no plain answer", {**evidence, "detail": cut(str(error))})
+                if type(loaded) is not dict or "loaded" not in loaded:
+                    return _not_loaded(loaded, evidence)
                 try:
                     report = tester.ask(None, deadline)
                 except CellGoneError as gone:

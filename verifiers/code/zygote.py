@@ -215,7 +215,8 @@ class Zygote:
                 except EOFError:
                     return
             elif not self.ready:
-                self.ready = self.prepare()
+                with contextlib.suppress(OSError):  # a running cell may hold all processes there may be
+                    self.ready = self.prepare()
 
 
 def main() -> None:
