@@ -168,6 +168,80 @@ def test_objects_of_the_candidate_can_not_decide(checker: CodeChecker) -> None:
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
 
 
+VECTOR = """
+class V:
+    def __init__(self, x): self.x = x
+    def __add__(self, other): return V(self.x + other.x)
+    def __lt__(self, other): return self.x < other.x
+    @staticmethod
+    def zero(): return V(0)
+def year(date): return date.year
+def day(year):
+    import datetime
+    return datetime.date(year, 1, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert (V(1) + V(2)).x == 3",
+        "assert V(1) < V(2)",
+        "assert isinstance(V(1), V)",
+        "assert V.zero().x == 0",
+        "class W(V): pass\nassert W(1).x == 1",
+        "import datetime\nassert year(datetime.date(2020, 1, 1)) == 2020",
+        "import datetime\nassert day(2020) == datetime.date(2020, 1, 1)",
+    ],
+)
+def test_what_can_not_cross_is_not_the_candidates_fault(checker: CodeChecker, test: str) -> None:
+    verdict = check(checker, problem(mode="assert", test_list=[test]), VECTOR)
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
+
+
+def test_a_test_builds_a_tree_of_the_candidates_nodes(checker: CodeChecker) -> None:
+    setup = "root = Node(1)\nroot.left = Node(2)\nroot.left.left = Node(3)"
+    reference = problem(
+        mode="assert", test_setup=setup, test_list=["assert height(root) == 3", "assert root.data == 1"]
+    )
+    code = "class Node:\n    def __init__(self, data):\n        self.data, self.left = data, None\n"
+    right = code + "def height(node): return 1 + height(node.left) if node else 0"
+    assert check(checker, reference, right).status is Status.VERIFIED
+    assert check(checker, reference, code + "def height(node): return 2").status is Status.REFUTED
+
+
+def test_builtin_types_are_arguments(checker: CodeChecker) -> None:
+    reference = problem(mode="assert", test_list=["assert without((4, 7.5, 'a', True), int) == [7.5, 'a']"])
+    right = "def without(xs, kind): return [x for x in xs if not isinstance(x, kind)]"
+    assert check(checker, reference, right).status is Status.VERIFIED
+    assert check(checker, reference, right.replace("not ", "")).status is Status.REFUTED
+
+
+def test_a_function_with_the_name_of_a_builtin(checker: CodeChecker) -> None:
+    """It is tested itself, and it is never what a test computes an expected value with."""
+    named = problem(mode="assert", test_list=["assert sum(10, 15) == 6", "assert sum(4, 8) == 7"])
+    right = "def sum(a, b): return len([]) + max([0] + [0]) + (6 if a == 10 else 7)"
+    assert check(checker, named, right).status is Status.VERIFIED
+    assert check(checker, named, "def sum(a, b): return 6").status is Status.REFUTED
+    several = problem(mode="assert", test_list=["assert set(sum([1, 2])) == set([3])"])
+    assert check(checker, several, "def set(x): return 1\ndef sum(x): return x").status is Status.UNDECIDED
+    test = "def check(candidate):\n    assert candidate([1, 2]) == sum([1, 2])"
+    entry = problem(mode="assert", entry_point="sum", test=test)
+    assert (
+        check(checker, entry, "def sum(xs):\n    for x in xs: last = x\n    return 1 + last").status is Status.VERIFIED
+    )
+    assert check(checker, entry, "def sum(xs): return 7").status is Status.REFUTED
+
+
+def test_a_method_is_the_entry_point_of_a_test(checker: CodeChecker) -> None:
+    test = "def check(candidate):\n    assert candidate(1, b=2) == 3"
+    reference = problem(mode="assert", entry_point="Solution.add", test=test)
+    method = "class Solution:\n    def add(self, a, b): return a + b"
+    assert check(checker, reference, method).status is Status.VERIFIED
+    assert check(checker, reference, "def add(a, b): return a + b").status is Status.VERIFIED
+    assert check(checker, reference, method.replace("+", "-")).status is Status.REFUTED
+
+
 def test_time_limit_of_the_problem(checker: CodeChecker) -> None:
     slow = problem(mode="stdin", tests=[{"input": "", "output": ""}], time_limit_s=0.3)
     verdict = check(checker, slow, "import time\ntime.sleep(30)")

@@ -4,9 +4,10 @@ The candidate never holds the test's code or an expected value, and the comparis
 process that it has no access to. Passing needs the test program's own report that it ran to its end, with at least one
 assert evaluated and at least one call across the channel; the report travels over a socket of the test's cell.
 
-What can not be split this way is `undecided`, never guessed: a test that compares two objects of the candidate's own
-class. Running test and candidate in one process, with a secret token as evidence of completion, was tried on paper and
-left out: a program that shares the process can read the token, replace the comparison, or compare equal to everything.
+What can not be split this way is `undecided`, never guessed: a test that compares objects of the candidate's own class,
+computes with them or looks into the class itself. Running test and candidate in one process, with a secret token as
+evidence of completion, was tried on paper and left out: a program that shares the process can read the token, replace
+the comparison, or compare equal to everything.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import socket
 import sys
 from typing import Any
 
-from verifiers.code import extraction
+from verifiers.code import extraction, references
 from verifiers.code.evidence import Outcome, cut, describe_exit, limit, show
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference
@@ -43,9 +44,13 @@ def _free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
     return sorted(extraction.used_names(test) - known - set(dir(builtins)) - {"__name__"})
 
 
+def _called(test: ast.Module) -> set[str]:
+    return {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+
+
 def _modules(names: list[str], test: ast.Module, entry_point: str) -> list[str]:
     """Standard modules that the test uses without importing them, as graders let it; a name it calls is no module."""
-    called = {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    called = _called(test)
     return [name for name in names if name in sys.stdlib_module_names and name not in called and name != entry_point]
 
 
@@ -54,6 +59,15 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
     preamble = extraction.preamble(reference.prompt, reference.entry_point)
     test = ast.parse(reference.program)
     names = _free_names(test, extraction.parse(preamble) or ast.Module([], []))
+    modules = _modules(names, test, reference.entry_point)
+    if set(names) == set(modules):
+        # The candidate's function may have a builtin's name, `sum` for instance, but only if no other could be meant:
+        # which one it is must not depend on what the candidate defines.
+        called = sorted(_called(test) & set(dir(builtins)))
+        tree = extraction.parse(program.source)
+        if len(called) != 1 or tree is None or called[0] not in extraction.defined_names(tree):
+            return Outcome(Status.UNDECIDED, "the test program calls nothing of the candidate", {})
+        names += called
     aliases = _aliases(names, reference, program)
     evidence: dict[str, Any] = {
         "extraction": program.rule,
@@ -66,7 +80,7 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         "code": reference.program,
         "preamble": preamble,
         "names": names,
-        "modules": _modules(names, test, reference.entry_point),
+        "modules": modules,
         "limits": cell_limits(limits),
     }
     candidate_job = {
@@ -104,8 +118,8 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
 
 def _aliases(names: list[str], reference: Reference, program: Program) -> dict[str, str]:
     """Names under which the program has what the test calls."""
-    if reference.entry_point and program.entry_point != reference.entry_point:
-        return {reference.entry_point: program.entry_point}
+    if reference.entry_point and program.entry_point != (name := references.test_name(reference.entry_point)):
+        return {name: program.entry_point}
     if not reference.entry_point:
         tree = extraction.parse(program.source)
         wanted = [name for name in names if tree is None or name not in extraction.defined_names(tree)]

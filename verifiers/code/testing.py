@@ -11,7 +11,6 @@ import ast
 import builtins
 import importlib
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from verifiers.code import frames, peers, programs
@@ -48,6 +47,28 @@ def _show(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
 
 
+class _StandIn:
+    """A function or class of the candidate, which the test can call and nothing else."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        self._session = session
+        self.__name__ = self.__qualname__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._session.call(self.__name__, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise peers.UnsupportedError(f"{self.__name__}.{name}")
+
+    def __instancecheck__(self, value: object) -> bool:
+        raise peers.UnsupportedError(f"isinstance(…, {self.__name__})")
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        raise peers.UnsupportedError(f"a subclass of {self.__name__}")
+
+
 class Session:
     """One test program and its view of the candidate."""
 
@@ -63,10 +84,13 @@ class Session:
     def _serve(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call back from the candidate to a function that the test has passed to it."""
         number, operation = target
+        own = self.peer.own(number)
         if operation not in ("call", "iter", "next"):
             # Attributes would lead it through a function's globals into this process.
+            if not callable(own):
+                raise peers.UnsupportedError(f"the test passes an object of type {type(own).__name__}")
             raise TypeError("what a test passes can be called or iterated over, nothing else")
-        return peers.operate(self.peer.own(number), operation, args, kwargs)
+        return peers.operate(own, operation, args, kwargs)
 
     def ask(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -77,6 +101,8 @@ class Session:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             self.gone = f"an answer outside the protocol: {error}"[:300]
             raise peers.CandidateGoneError(self.gone) from error
+        if "unsupported" in answer:
+            raise peers.UnsupportedError(_show(answer["unsupported"]))
         if "raised" in answer:
             raise self._exception(answer, stops=type(target) is list and target[1] == "next")
         if "value" not in answer:
@@ -108,21 +134,17 @@ class Session:
                     continue
         return RuntimeError(message)
 
-    def stand_in(self, name: str) -> Callable[..., Any]:
-        def candidate(*args: Any, **kwargs: Any) -> Any:
-            self.calls += 1
-            shown = ", ".join([*map(_show, args), *(f"{k}={_show(v)}" for k, v in kwargs.items())])
-            self.last_call = {"input": f"{name}({shown})"[: 2 * _SHOWN_CHARS]}
-            try:
-                result = self.ask(name, args, kwargs)
-            except Exception as error:
-                self.last_call["got"] = f"raised {type(error).__name__}: {error}"[:_SHOWN_CHARS]
-                raise
-            self.last_call["got"] = _show(result)
-            return result
-
-        candidate.__name__ = candidate.__qualname__ = name
-        return candidate
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.calls += 1
+        shown = ", ".join([*map(_show, args), *(f"{k}={_show(v)}" for k, v in kwargs.items())])
+        self.last_call = {"input": f"{name}({shown})"[: 2 * _SHOWN_CHARS]}
+        try:
+            result = self.ask(name, args, kwargs)
+        except Exception as error:
+            self.last_call["got"] = f"raised {type(error).__name__}: {error}"[:_SHOWN_CHARS]
+            raise
+        self.last_call["got"] = _show(result)
+        return result
 
     def check_equal(self, left: Any, right: Any, text: str) -> None:
         self.asserts += 1
@@ -148,7 +170,7 @@ class Session:
                 if name in modules:
                     scope[name] = importlib.import_module(name)
                 elif self.ask("?", (name,), {}):
-                    scope[name] = self.stand_in(name)
+                    scope[name] = _StandIn(self, name)
                 else:
                     scope[name] = self.ask("value", (name,), {})
             scope[_CHECK_EQUAL], scope[_CHECK_TRUE] = self.check_equal, self.check_true
@@ -225,6 +247,8 @@ def run_candidate(job: dict[str, Any], judge: socket.socket, test: socket.socket
             peer.answer()
         except EOFError:
             return 0
+        except peers.UnsupportedError as error:
+            frames.send(test, {"unsupported": str(error)})
 
 
 MODES: dict[str, programs.PairedMode] = {"test": run_test, "candidate": run_candidate}
