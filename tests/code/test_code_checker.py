@@ -168,6 +168,12 @@ def test_objects_of_the_candidate_can_not_decide(checker: CodeChecker) -> None:
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
 
 
+@pytest.mark.parametrize("test", ["x = one(1)\nassert True", "assert (one(1) == 2, 'not 2')"])
+def test_an_assert_that_always_holds_is_no_evidence(checker: CodeChecker, test: str) -> None:
+    reference = problem(mode="assert", test_list=[test])
+    assert check(checker, reference, "def one(x): return 5").status is Status.UNDECIDED
+
+
 VECTOR = """
 class V:
     def __init__(self, x): self.x = x

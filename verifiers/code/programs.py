@@ -29,6 +29,8 @@ _MAX_FRAME = 1 << 28
 _MESSAGE_CHARS = 500
 _SOURCE = "/tmp/solution.py"
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+# Importing numpy starts a thread for every core: on a big machine more than a program may have.
+_ENVIRONMENT["OMP_NUM_THREADS"] = "1"
 
 
 def _set_limits(limits: dict[str, int]) -> None:
@@ -116,7 +118,8 @@ def run_script(code: str) -> int:
         status = _exit_status(stop)
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None and not stream.closed:
+                stream.flush()
         except BaseException:
             status = status or 120  # as the interpreter does
     return status

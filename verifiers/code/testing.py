@@ -20,10 +20,15 @@ _CHECK_EQUAL, _CHECK_TRUE = "__check_equal__", "__check_true__"
 
 
 class _Rewrite(ast.NodeTransformer):
-    """`assert a == b, m` becomes `__check_equal__(a, b, "a == b")`, any other `assert x` `__check_true__(x, "x")`."""
+    """`assert a == b, m` becomes `__check_equal__(a, b, "a == b")`, any other `assert x` `__check_true__(x, "x")`.
+
+    Those that hold whatever the candidate does stay, uncounted: `assert True` and `assert (a == b, m)`.
+    """
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         test = node.test
+        if (isinstance(test, ast.Constant) and test.value) or (isinstance(test, ast.Tuple) and test.elts):
+            return node
         text = ast.Constant(ast.unparse(test)[:_SHOWN_CHARS])
         if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
             name, args = _CHECK_EQUAL, [test.left, test.comparators[0], text]
