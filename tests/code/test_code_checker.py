@@ -274,6 +274,18 @@ def test_a_broken_slot_is_replaced(checker: CodeChecker) -> None:
     assert check(checker, SUM, right).status is Status.VERIFIED
 
 
+@pytest.mark.parametrize("reference", [SUM, GCD], ids=["stdin", "function"])
+def test_a_cell_that_can_not_be_made_is_our_error(reference: Problem) -> None:
+    checker = CodeChecker(num_workers=1, tmp_mb=-1)  # no such file system
+    try:
+        if checker.tier.boundary != "namespaces":
+            pytest.skip("a cell mounts nothing here")
+        verdict = check(checker, reference, "def gcd(a, b): return 6")
+    finally:
+        checker.close()
+    assert (verdict.status, verdict.reason) == (Status.ERROR, "sandbox failure")
+
+
 def test_unprotected_needs_consent(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SandboxError, match="allow_unprotected"):
         CodeChecker(tier=Tier("none"))

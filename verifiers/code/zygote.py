@@ -114,6 +114,7 @@ class Zygote:
                 channel = socket.socket(fileno=_CHANNEL_FD)
                 channel.set_inheritable(False)
                 self._confine()
+                frames.send(channel, {"confined": True})
                 status = programs.serve(channel, testing.MODES)
             except BaseException as error:
                 with contextlib.suppress(BaseException):
