@@ -48,6 +48,11 @@ def _called(test: ast.Module) -> set[str]:
     return {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
 
 
+def _caught(test: ast.Module) -> set[str]:
+    handlers = [n.type for n in ast.walk(test) if isinstance(n, ast.ExceptHandler) and n.type]
+    return {name for handler in handlers for name in extraction.used_names(handler)}
+
+
 def _modules(names: list[str], test: ast.Module, entry_point: str) -> list[str]:
     """Standard modules that the test uses without importing them, as graders let it; a name it calls is no module."""
     called = _called(test)
@@ -68,6 +73,9 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         if len(called) != 1 or tree is None or called[0] not in extraction.defined_names(tree):
             return Outcome(Status.UNDECIDED, "the test program calls nothing of the candidate", {})
         names += called
+    if caught := sorted(_caught(test) & set(names)):
+        detail = f"the test catches the candidate's {caught[0]}"
+        return Outcome(Status.UNDECIDED, "test can not be separated", {"detail": detail})
     aliases = _aliases(names, reference, program)
     evidence: dict[str, Any] = {
         "extraction": program.rule,

@@ -57,6 +57,7 @@ class Peer:
         self._describe = describe
         self._objects: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
+        self._imported: dict[int, RemoteObject] = {}
 
     def own(self, number: int) -> Any:
         return self._objects[number]
@@ -85,7 +86,7 @@ class Peer:
         number, kind = reference
         if type(number) is not int or type(kind) is not str:
             raise ValueError("not an object reference")
-        return RemoteObject(self, number, kind)
+        return self._imported.setdefault(number, RemoteObject(self, number, kind))  # so that `is` holds for it too
 
     def _receive(self) -> Any:
         return self.decode(frames.receive_bytes(self._channel, MAX_FRAME))
