@@ -1,5 +1,7 @@
 """Verdicts of the code checker in its three modes, on programs that mean well."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +10,7 @@ import pytest
 
 from verifiers.code import languages
 from verifiers.code.checker import CodeChecker
+from verifiers.sandbox import kernel
 from verifiers.sandbox.room import SandboxError, Tier
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 
@@ -285,6 +288,44 @@ def test_a_cell_that_can_not_be_made_is_our_error(reference: Problem) -> None:
     finally:
         checker.close()
     assert (verdict.status, verdict.reason) == (Status.ERROR, "sandbox failure")
+
+
+def test_no_signal_by_way_of_a_descriptor() -> None:
+    """Without namespaces, and on a kernel whose Landlock does not look at signals."""
+    if not kernel.landlock_abi():
+        pytest.skip("no Landlock on this machine")
+    checker = CodeChecker(num_workers=1, tier=Tier("landlock", os.geteuid() == 0, None, min(kernel.landlock_abi(), 5)))
+    victim = subprocess.Popen(["sleep", "60"])
+    code = f"""
+import fcntl, os, socket, struct
+a, b = socket.socketpair()
+for call, request, argument in [
+    (fcntl.fcntl, fcntl.F_SETOWN, {victim.pid}),
+    (fcntl.fcntl, 15, struct.pack("ii", 1, {victim.pid})),
+    (fcntl.ioctl, 0x8901, struct.pack("i", {victim.pid})),
+    (fcntl.ioctl, 0x8902, struct.pack("i", {victim.pid})),
+]:
+    try:
+        call(a, request, argument)
+        print("made owner")
+    except PermissionError:
+        pass
+try:
+    fcntl.fcntl(a, fcntl.F_SETSIG, 9)
+except PermissionError:
+    pass
+fcntl.fcntl(a, fcntl.F_SETFL, fcntl.fcntl(a, fcntl.F_GETFL) | os.O_ASYNC)
+b.send(b"x")
+print("done")
+"""
+    try:
+        verdict = check(checker, problem(mode="stdin", tests=[{"input": "", "output": "done"}]), code)
+        assert verdict.status is Status.VERIFIED, verdict
+        assert victim.poll() is None
+    finally:
+        checker.close()
+        victim.kill()
+        victim.wait()
 
 
 def test_unprotected_needs_consent(capfd: pytest.CaptureFixture[str]) -> None:
