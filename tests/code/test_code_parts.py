@@ -146,6 +146,11 @@ def test_malformed(text: str) -> None:
         extraction.extract(text, entry_point="add")
 
 
+def test_a_line_explained_is_no_program() -> None:
+    text = "```cpp\n#include <cstdio>\nint main() {}\n```\nThe point is\n```cpp\nx += y;\n```"
+    assert extraction.extract(text, "cpp").source.endswith("int main() {}")
+
+
 @pytest.mark.parametrize("shown", ["-1", "{1: 2}", "1 < 2", "{1}"])
 def test_shown_output_is_no_program(shown: str) -> None:
     text = f"```\nprint(-1)\n```\nprints\n```\n{shown}\n```"

@@ -328,6 +328,7 @@ def _extract_other(text: str, language: str) -> Program:
     untagged = [block for block in blocks if not block.tag and block.source.strip()]
     if language == "cpp":
         untagged = [block for block in untagged if _LOOKS_LIKE_CPP.search(block.source)]
+        tagged = [block for block in tagged if _LOOKS_LIKE_CPP.search(block.source)] or tagged  # not a line explained
     for group in (tagged, untagged):
         if group:
             return Program(group[-1].source, "", "fenced")

@@ -28,6 +28,8 @@ _PLAIN: tuple[type, ...] = (int, float, complex, str, bytes, bytearray, list, tu
 _NUMBERS: tuple[type, ...] = (fractions.Fraction, decimal.Decimal)
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in (bool, *_PLAIN)}
 """Types that cross by their names: tests pass them as arguments."""
+_PREDICATES = {name for kind in (str, set, float) for name in dir(kind) if name.startswith(("is", "starts", "ends"))}
+"""Of plain values: `assert candidate(x).startswith("a")` must not be answered by an object that says yes to all."""
 
 
 class CandidateGoneError(BaseException):
@@ -155,6 +157,8 @@ class RemoteObject:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in _PREDICATES:
+            raise UnsupportedError(f"{name} of an object of type {self._kind}")
         return self._ask("attribute", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
