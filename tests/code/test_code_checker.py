@@ -188,6 +188,9 @@ def year(date): return date.year
 def day(year):
     import datetime
     return datetime.date(year, 1, 1)
+async def later(): return 1
+def greet(): print("hi")
+def depth(x): return 0 if not x else 1 + depth(x[0])
 """
 
 
@@ -200,6 +203,11 @@ def day(year):
         "assert V.zero().x == 0",
         "class W(V): pass\nassert W(1).x == 1",
         "try:\n    year(None)\nexcept V:\n    pass\nassert V(1).x == 1",
+        "assert len({V(1), V(2)}) == 2",
+        "import asyncio\nassert asyncio.run(later()) == 1",
+        "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as out:\n    greet()\n"
+        "assert out.getvalue() == 'hi\\n'",
+        "x = []\nfor _ in range(300): x = [x]\nassert depth(x) == 300",
         "import datetime\nassert year(datetime.date(2020, 1, 1)) == 2020",
         "import datetime\nassert day(2020) == datetime.date(2020, 1, 1)",
     ],
@@ -241,6 +249,11 @@ def test_a_function_with_the_name_of_a_builtin(checker: CodeChecker) -> None:
         check(checker, entry, "def sum(xs):\n    for x in xs: last = x\n    return 1 + last").status is Status.VERIFIED
     )
     assert check(checker, entry, "def sum(xs): return 7").status is Status.REFUTED
+
+
+def test_the_message_of_a_key_error(checker: CodeChecker) -> None:
+    test = "try:\n    look('a')\nexcept KeyError as error:\n    assert str(error) == repr('a')"
+    assert check(checker, problem(mode="assert", test=test), "def look(key): return {}[key]").status is Status.VERIFIED
 
 
 def test_a_method_is_the_entry_point_of_a_test(checker: CodeChecker) -> None:

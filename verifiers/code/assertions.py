@@ -26,6 +26,10 @@ from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cel
 from verifiers.code.slots import Slot
 from verifiers.types import Limits, Status
 
+_ONE_PROCESS = {"redirect_stdout", "redirect_stderr", "stdout", "stderr", "stdin", "patch", "getsource", "signature"}
+_ONE_PROCESS |= {"SystemExit", "KeyboardInterrupt", "BaseException"}
+"""What a test uses that expects the candidate in its own process. If it fails, that may be the reason."""
+
 
 def _free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
     """Names that the test program expects from outside."""
@@ -46,6 +50,11 @@ def _free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
 
 def _called(test: ast.Module) -> set[str]:
     return {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+
+
+def _mentioned(test: ast.Module) -> set[str]:
+    attributes = {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute)}
+    return attributes | extraction.used_names(test)
 
 
 def _caught(test: ast.Module) -> set[str]:
@@ -121,7 +130,10 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
                 except ValueError as error:
                     return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(str(error))})
             ended = candidate.ended()
-    return _verdict(report, ended, evidence)
+    outcome = _verdict(report, ended, evidence)
+    if outcome.reason == "assertion failed" and (needed := sorted(_mentioned(test) & _ONE_PROCESS)):
+        return Outcome(Status.UNDECIDED, "test can not be separated", {**outcome.evidence, "detail": needed[0]})
+    return outcome
 
 
 def _aliases(names: list[str], reference: Reference, program: Program) -> dict[str, str]:

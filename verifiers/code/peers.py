@@ -47,6 +47,8 @@ class Peer:
     """
 
     ask: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+    hashes = True
+    """Whether the other end's objects may stand in sets: not where that would tell right from wrong."""
 
     def __init__(
         self,
@@ -119,7 +121,10 @@ class Peer:
 
     def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The answer; serves the other side's calls meanwhile. Raises EOFError, OSError, ValueError."""
-        request = {"call": target, "args": [self.encode(a) for a in args], "kwargs": self.encode(kwargs)}
+        try:
+            request = {"call": target, "args": [self.encode(a) for a in args], "kwargs": self.encode(kwargs)}
+        except values.NotPlainDataError as error:
+            raise UnsupportedError(f"an argument: {error}") from None
         frames.send(self._channel, request)
         while True:
             message = self._receive()
@@ -206,6 +211,8 @@ class RemoteObject:
         raise UnsupportedError(f"the test compares an object of type {self._kind} with another object")
 
     def __hash__(self) -> int:
+        if not self._peer.hashes:
+            raise UnsupportedError(f"the hash of an object of type {self._kind}")
         return self._number
 
 

@@ -139,7 +139,9 @@ def describe(error: BaseException) -> dict[str, Any]:
     """`{"raised": type, "message", "bases"}`: enough to raise a builtin exception of that type elsewhere."""
     kind = type(error)
     try:
-        message = str(error)[:_MESSAGE_CHARS]
+        # A KeyError shows its key's repr, and would show that one's again.
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        message = (text if isinstance(text, str) else str(error))[:_MESSAGE_CHARS]
     except BaseException:
         message = ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _SOURCE]

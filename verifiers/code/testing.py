@@ -80,6 +80,7 @@ class Session:
     def __init__(self, channel: socket.socket) -> None:
         self.peer = peers.Peer(channel, self._serve, programs.describe)
         self.peer.ask = self.ask
+        self.peer.hashes = False
         self.calls = 0
         self.asserts = 0
         self.last_call: dict[str, str] = {}
@@ -149,6 +150,8 @@ class Session:
             self.last_call["got"] = f"raised {type(error).__name__}: {error}"[:_SHOWN_CHARS]
             raise
         self.last_call["got"] = _show(result)
+        if type(result) is peers.RemoteObject and result._kind in ("coroutine", "async_generator"):
+            raise peers.UnsupportedError(f"{name} is asynchronous")
         return result
 
     def check_equal(self, left: Any, right: Any, text: str) -> None:
