@@ -22,7 +22,7 @@ from verifiers.code import extraction, references
 from verifiers.code.evidence import Outcome, cut, describe_exit, limit, show
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference
-from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits
+from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.slots import Slot
 from verifiers.types import Limits, Status
 
@@ -157,9 +157,10 @@ def _ended(gone: CellGoneError, evidence: dict[str, Any], when: str) -> Outcome:
 
 def _not_loaded(answer: Any, evidence: dict[str, Any]) -> Outcome:
     raised = answer.get("raised") if type(answer) is dict else None
-    if raised == "MemoryError":
-        return limit(Stop.MEMORY, evidence)
-    got = f"raised {show(raised)}: {show(answer.get('message', ''))}" if raised else "an answer outside the protocol"
+    what = f"{show(raised)}: {show(answer.get('message', ''))}" if raised else ""
+    if (stop := stop_of_error(what)) is not Stop.NONE:
+        return limit(stop, evidence)
+    got = f"raised {what}" if raised else "an answer outside the protocol"
     return Outcome(Status.REFUTED, "runtime error", {**evidence, "first_failure": {"got": cut(got)}})
 
 

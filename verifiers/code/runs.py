@@ -15,6 +15,7 @@ import os
 import re
 import select
 import signal
+import sys
 import time
 from enum import StrEnum
 from typing import Any
@@ -41,6 +42,7 @@ class Stop(StrEnum):
     MEMORY = "memory limit"
     OUTPUT = "output limit"
     THREADS = "thread limit"
+    MODULE = "module not installed"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -151,11 +153,14 @@ def _stop_of(exit_: Exit, cpu_s: float) -> Stop:
 
 
 def stop_of_error(line: str) -> Stop:
-    """The limit that a program's last words tell of: the end of a traceback or of what a C++ runtime says."""
+    """What a program's last words say it lacked: the end of a traceback or of what a C++ runtime says."""
     if re.match(r"(numpy\.\S+)?MemoryError\b|\s*what\(\):\s+std::bad_alloc$", line):
         return Stop.MEMORY
     if line.startswith("RuntimeError: can't start new thread"):  # too many, or stacks beyond the memory limit
         return Stop.THREADS
+    missing = re.match(r"ModuleNotFoundError: No module named '(\w+)", line)
+    if missing and missing[1] not in sys.stdlib_module_names:  # elsewhere the program may have been right
+        return Stop.MODULE
     return Stop.NONE
 
 
