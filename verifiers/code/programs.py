@@ -28,7 +28,7 @@ _MAX_FDS = 4
 _MAX_FRAME = 1 << 28
 _MESSAGE_CHARS = 500
 _SOURCE = "/tmp/solution.py"
-_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C"}
 # Importing numpy starts a thread for every core: on a big machine more than a program may have.
 _ENVIRONMENT["OMP_NUM_THREADS"] = "1"
 
@@ -55,7 +55,8 @@ def _redirect(fds: list[int]) -> None:
 def fresh_streams() -> None:
     """Text layers as a new interpreter makes them: UTF-8, universal newlines, undecodable input kept as surrogates."""
     binary = io.BufferedReader(io.FileIO(0, "r", closefd=False))
-    sys.stdin = io.TextIOWrapper(binary, "utf-8", "surrogateescape")
+    # Both names, as for the others: a program that wraps `sys.stdin.buffer` anew must not lose the last reference.
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(binary, "utf-8", "surrogateescape")  # type: ignore[misc]
     for name, fd, errors in (("stdout", 1, "surrogateescape"), ("stderr", 2, "backslashreplace")):
         raw = io.BufferedWriter(io.FileIO(fd, "w", closefd=False))
         text = io.TextIOWrapper(raw, "utf-8", errors, line_buffering=fd == 2)
