@@ -213,6 +213,9 @@ def test_preamble_keeps_imports_and_finished_helpers_only() -> None:
         ("def f(x):\n    f.n = x", False),
         ("class S:\n    cache = {}\n    def f(self, x): return x", False),
         ("class S:\n    def f(self, x): return x", True),
+        ("total = " + "+".join("1" * 2000), True),
+        ("x = 1\nif x == 0:\n    y = 0\n" + "".join(f"elif x == {i}:\n    y = {i}\n" for i in range(1500)), False),
+        ("first = open('x').name", False),
     ],
 )
 def test_is_stateless(source: str, stateless: bool) -> None:

@@ -96,24 +96,22 @@ def _blocks(text: str) -> list[_Block]:
 def defined_names(tree: ast.Module) -> set[str]:
     """Names bound at the top level, inside its compound statements too, but not inside functions or classes."""
     names: set[str] = set()
-
-    def visit(statements: list[ast.stmt]) -> None:
-        for node in statements:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                names.add(node.name)
-                continue
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-            for field in ("body", "orelse", "finalbody"):
-                visit(getattr(node, field, []))
-            for handler in getattr(node, "handlers", []):
-                visit(handler.body)
-            if not isinstance(node, ast.If | ast.Try | ast.While):
-                for child in ast.walk(node):
-                    if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-                        names.add(child.id)
-
-    visit(tree.body)
+    waiting = list(tree.body)  # no recursion: a chain of `elif` can be longer than the stack is deep
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        for field in ("body", "orelse", "finalbody"):
+            waiting += getattr(node, field, [])
+        for handler in getattr(node, "handlers", []):
+            waiting += handler.body
+        if not isinstance(node, ast.If | ast.Try | ast.While):
+            for child in ast.walk(node):
+                if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                    names.add(child.id)
     return names
 
 

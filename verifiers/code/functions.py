@@ -20,15 +20,13 @@ from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cel
 from verifiers.code.slots import Slot
 from verifiers.types import Limits, Status
 
+_VALUES = (ast.Constant, ast.Name, ast.Attribute, ast.UnaryOp, ast.BinOp, ast.Tuple)
+_CONSTANT_PARTS = (*_VALUES, ast.operator, ast.unaryop, ast.expr_context)
+
 
 def _constant(node: ast.AST | None) -> bool:
-    if node is None or isinstance(node, ast.Constant | ast.Name | ast.Attribute):
-        return True
-    if isinstance(node, ast.UnaryOp):
-        return _constant(node.operand)
-    if isinstance(node, ast.BinOp):
-        return _constant(node.left) and _constant(node.right)
-    return isinstance(node, ast.Tuple) and all(map(_constant, node.elts))
+    # Walked, not recursed into: a sum can be longer than the stack is deep.
+    return node is None or all(isinstance(part, _CONSTANT_PARTS) for part in ast.walk(node))
 
 
 def is_stateless(tree: ast.Module) -> bool:
