@@ -106,6 +106,13 @@ def test_bytes_that_are_no_text(checker: CodeChecker) -> None:
     assert check(checker, reference, raw).status is Status.REFUTED
 
 
+def test_a_closed_channel_is_not_waited_for(checker: CodeChecker) -> None:
+    code = "import os, time\ndef gcd(a, b):\n    os.close(3)\n    time.sleep(60)"
+    verdict = check(checker, GCD, code, Limits(wall_s=2.0))
+    assert verdict.status is Status.REFUTED
+    assert verdict.seconds < 10
+
+
 def test_cpu_limit(checker: CodeChecker) -> None:
     verdict = check(checker, SUM, "while True: pass", Limits(wall_s=30.0, cpu_s=1.0))
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "cpu limit")

@@ -250,8 +250,8 @@ class Conversation:
     def _gone(self, stop: Stop) -> CellGoneError:
         if stop is not Stop.NONE:
             self._cell.kill()
-        exit_ = self._cell.wait(_GRACE_S)
-        if exit_ is None:  # it closed its channel and goes on
+        exit_ = self._cell.wait(_SETTLE_S)
+        if exit_ is None:  # it closed its channel and goes on; one that is about to end keeps its status
             self._cell.kill()
             exit_ = self._cell.wait(_GRACE_S)
         if exit_ is None:
