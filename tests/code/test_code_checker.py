@@ -271,6 +271,23 @@ def test_the_message_of_a_key_error(checker: CodeChecker) -> None:
     assert check(checker, problem(mode="assert", test=test), "def look(key): return {}[key]").status is Status.VERIFIED
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "assert numpy.allclose(half(3), 1.5, rtol=1e-7, atol=1e-6)",
+        "assert numpy.isclose(half(3), 1.5).all()",
+        "numpy.testing.assert_allclose(half(3), 1.5)\nassert half(0) is not None",
+        "numpy.testing.assert_array_equal(half(3), 1.5)\nassert half(0) is not None",
+    ],
+)
+def test_nothing_is_not_close_to_a_number(checker: CodeChecker, line: str) -> None:
+    reference = problem(mode="assert", test_list=["import numpy", line])
+    assert check(checker, reference, "def half(x): return x / 2").status is Status.VERIFIED
+    for nothing in ("[]", "numpy.array([])", "[[], []]"):
+        code = f"import numpy\ndef half(x): return {nothing}"
+        assert check(checker, reference, code).status is Status.REFUTED
+
+
 def test_a_method_is_the_entry_point_of_a_test(checker: CodeChecker) -> None:
     test = "def check(candidate):\n    assert candidate(1, b=2) == 3"
     reference = problem(mode="assert", entry_point="Solution.add", test=test)

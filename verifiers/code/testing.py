@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from verifiers.code import frames, peers, programs
@@ -42,6 +44,37 @@ class _Failed(AssertionError):
     def __init__(self, evidence: dict[str, str]) -> None:
         super().__init__(evidence.get("assert", ""))
         self.evidence = evidence
+
+
+_ASSERTIONS = [
+    "assert_allclose",
+    "assert_almost_equal",
+    "assert_array_almost_equal",
+    "assert_array_equal",
+    "assert_equal",
+]
+
+
+def _strict(compare: Callable[..., Any], answer: Callable[[], Any], size: Callable[[Any], int]) -> Callable[..., Any]:
+    @functools.wraps(compare)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        sizes = [size(value) for value in args[:2]]
+        return answer() if len(sizes) == 2 and 0 in sizes and any(sizes) else compare(*args, **kwargs)
+
+    return checked
+
+
+def _guard_numpy() -> None:
+    """To numpy an empty array is close to any number, so `[]` would be the right answer to every test on numbers."""
+    import numpy
+
+    def refuse() -> None:
+        raise AssertionError("nothing, where there should be something")
+
+    for name in ("allclose", "isclose"):
+        setattr(numpy, name, _strict(getattr(numpy, name), lambda: numpy.False_, numpy.size))
+    for name in _ASSERTIONS:
+        setattr(numpy.testing, name, _strict(getattr(numpy.testing, name), refuse, numpy.size))
 
 
 def _show(value: Any) -> str:
@@ -173,6 +206,8 @@ class Session:
         """Runs the test program; `{"passed"}`, `{"failed"}` or `{"unsupported"}`."""
         scope: dict[str, Any] = {"__name__": "__test__", "__builtins__": builtins}
         try:
+            if "numpy" in preamble + source:
+                _guard_numpy()
             exec(compile(preamble, "<prompt>", "exec"), scope)  # noqa: S102 (the problem set's own code, in a cell)
             for name in names:
                 if name in modules:
