@@ -29,8 +29,8 @@ _MAX_BLOCKS = 200
 _MAX_PROSE_LINES = 3000
 _MAX_TRIES = 60
 """Parses of one text without fences: enough for prose around one program."""
-_MAX_TRIED_CHARS = 10_000_000
-"""Of all these parses together, some two seconds: no limit covers them, and they hold up every other thread."""
+_MAX_TRIED_CHARS = 3_000_000
+"""Of all these parses together, a few seconds: no limit covers them, and they hold up every other thread."""
 # A text may be a megabyte of blanks: two neighbouring repeats must never match the same character.
 _FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)([^\n`]*)$")
 _TAGS = {
