@@ -51,6 +51,9 @@ PROBLEMS = {
     "assert-list": problem(
         "total", mode="assert", test_list=["x = [1, 2]\nassert total(x) == sum(x)", "assert total([]) == 0"]
     ),
+    "assert-text": problem(
+        "name", mode="assert", test_list=["assert name(1).startswith('n')", "assert name(2).isalnum()"]
+    ),
     "assert-helper": problem(
         "cipher",
         mode="assert",

@@ -1,12 +1,16 @@
 """Verdicts of the code checker in its three modes, on programs that mean well."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
+from verifiers.code import languages
 from verifiers.code.checker import CodeChecker
+from verifiers.sandbox import kernel
 from verifiers.sandbox.room import SandboxError, Tier
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 
@@ -69,6 +73,44 @@ def test_limits_are_undecided(checker: CodeChecker) -> None:
     ]:
         verdict = check(checker, SUM, text, short)
         assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "reason"),
+    [
+        ("import numpy\nnumpy.ones(1 << 30)", "python", "memory limit"),
+        ("import threading\nthreading.stack_size(1 << 30)\nthreading.Thread().start()", "python", "thread limit"),
+        ("#include <vector>\nint main() { std::vector<long> v(1L << 28, 1); }", "cpp", "memory limit"),
+    ],
+)
+def test_the_last_words_tell_of_a_limit(checker: CodeChecker, text: str, language: str, reason: str) -> None:
+    if not languages.available(language):
+        pytest.skip(f"no {language} on this machine")
+    reference = problem(mode="stdin", language=language, tests=[{"input": "", "output": "1"}])
+    verdict = check(checker, reference, text)
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, reason)
+
+
+def test_a_missing_package_decides_nothing(checker: CodeChecker) -> None:
+    code = "from sortedcontainers.sortedlist import SortedList\ndef gcd(a, b): return 6"
+    for reference in (SUM, GCD, problem(mode="assert", test_list=["assert gcd(12, 18) == 6"])):
+        verdict = check(checker, reference, code)
+        assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "module not installed")
+        assert check(checker, reference, code.replace("sortedcontainers", "os")).status is Status.REFUTED
+
+
+def test_bytes_that_are_no_text(checker: CodeChecker) -> None:
+    reference = problem(mode="stdin", tests=[{"input": "", "output": "\\xff"}])
+    assert check(checker, reference, "print('\\\\xff')").status is Status.VERIFIED
+    raw = "import sys\nsys.stdout.buffer.write(bytes([255]))"
+    assert check(checker, reference, raw).status is Status.REFUTED
+
+
+def test_a_closed_channel_is_not_waited_for(checker: CodeChecker) -> None:
+    code = "import os, time\ndef gcd(a, b):\n    os.close(3)\n    time.sleep(60)"
+    verdict = check(checker, GCD, code, Limits(wall_s=2.0))
+    assert verdict.status is Status.REFUTED
+    assert verdict.seconds < 10
 
 
 def test_cpu_limit(checker: CodeChecker) -> None:
@@ -144,6 +186,117 @@ def test_objects_of_the_candidate_can_not_decide(checker: CodeChecker) -> None:
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
 
 
+@pytest.mark.parametrize("test", ["x = one(1)\nassert True", "assert (one(1) == 2, 'not 2')"])
+def test_an_assert_that_always_holds_is_no_evidence(checker: CodeChecker, test: str) -> None:
+    reference = problem(mode="assert", test_list=[test])
+    assert check(checker, reference, "def one(x): return 5").status is Status.UNDECIDED
+
+
+VECTOR = """
+class V:
+    def __init__(self, x): self.x = x
+    def __add__(self, other): return V(self.x + other.x)
+    def __lt__(self, other): return self.x < other.x
+    @staticmethod
+    def zero(): return V(0)
+def year(date): return date.year
+def day(year):
+    import datetime
+    return datetime.date(year, 1, 1)
+async def later(): return 1
+def greet(): print("hi")
+def depth(x): return 0 if not x else 1 + depth(x[0])
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert (V(1) + V(2)).x == 3",
+        "assert V(1) < V(2)",
+        "assert isinstance(V(1), V)",
+        "assert V.zero().x == 0",
+        "class W(V): pass\nassert W(1).x == 1",
+        "try:\n    year(None)\nexcept V:\n    pass\nassert V(1).x == 1",
+        "assert len({V(1), V(2)}) == 2",
+        "import asyncio\nassert asyncio.run(later()) == 1",
+        "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as out:\n    greet()\n"
+        "assert out.getvalue() == 'hi\\n'",
+        "x = []\nfor _ in range(300): x = [x]\nassert depth(x) == 300",
+        "import datetime\nassert year(datetime.date(2020, 1, 1)) == 2020",
+        "import datetime\nassert day(2020) == datetime.date(2020, 1, 1)",
+    ],
+)
+def test_what_can_not_cross_is_not_the_candidates_fault(checker: CodeChecker, test: str) -> None:
+    verdict = check(checker, problem(mode="assert", test_list=[test]), VECTOR)
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
+
+
+def test_a_test_builds_a_tree_of_the_candidates_nodes(checker: CodeChecker) -> None:
+    setup = "root = Node(1)\nroot.left = Node(2)\nroot.left.left = Node(3)"
+    reference = problem(
+        mode="assert", test_setup=setup, test_list=["assert height(root) == 3", "assert root.left is root.left"]
+    )
+    code = "class Node:\n    def __init__(self, data):\n        self.data, self.left = data, None\n"
+    right = code + "def height(node): return 1 + height(node.left) if node else 0"
+    assert check(checker, reference, right).status is Status.VERIFIED
+    assert check(checker, reference, code + "def height(node): return 2").status is Status.REFUTED
+
+
+def test_builtin_types_are_arguments(checker: CodeChecker) -> None:
+    reference = problem(mode="assert", test_list=["assert without((4, 7.5, 'a', True), int) == [7.5, 'a']"])
+    right = "def without(xs, kind): return [x for x in xs if not isinstance(x, kind)]"
+    assert check(checker, reference, right).status is Status.VERIFIED
+    assert check(checker, reference, right.replace("not ", "")).status is Status.REFUTED
+
+
+def test_a_function_with_the_name_of_a_builtin(checker: CodeChecker) -> None:
+    """It is tested itself, and it is never what a test computes an expected value with."""
+    named = problem(mode="assert", test_list=["assert sum(10, 15) == 6", "assert sum(4, 8) == 7"])
+    right = "def sum(a, b): return len([]) + max([0] + [0]) + (6 if a == 10 else 7)"
+    assert check(checker, named, right).status is Status.VERIFIED
+    assert check(checker, named, "def sum(a, b): return 6").status is Status.REFUTED
+    several = problem(mode="assert", test_list=["assert set(sum([1, 2])) == set([3])"])
+    assert check(checker, several, "def set(x): return 1\ndef sum(x): return x").status is Status.UNDECIDED
+    test = "def check(candidate):\n    assert candidate([1, 2]) == sum([1, 2])"
+    entry = problem(mode="assert", entry_point="sum", test=test)
+    assert (
+        check(checker, entry, "def sum(xs):\n    for x in xs: last = x\n    return 1 + last").status is Status.VERIFIED
+    )
+    assert check(checker, entry, "def sum(xs): return 7").status is Status.REFUTED
+
+
+def test_the_message_of_a_key_error(checker: CodeChecker) -> None:
+    test = "try:\n    look('a')\nexcept KeyError as error:\n    assert str(error) == repr('a')"
+    assert check(checker, problem(mode="assert", test=test), "def look(key): return {}[key]").status is Status.VERIFIED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "assert numpy.allclose(half(3), 1.5, rtol=1e-7, atol=1e-6)",
+        "assert numpy.isclose(half(3), 1.5).all()",
+        "numpy.testing.assert_allclose(half(3), 1.5)\nassert half(0) is not None",
+        "numpy.testing.assert_array_equal(half(3), 1.5)\nassert half(0) is not None",
+    ],
+)
+def test_nothing_is_not_close_to_a_number(checker: CodeChecker, line: str) -> None:
+    reference = problem(mode="assert", test_list=["import numpy", line])
+    assert check(checker, reference, "def half(x): return x / 2").status is Status.VERIFIED
+    for nothing in ("[]", "numpy.array([])", "[[], []]"):
+        code = f"import numpy\ndef half(x): return {nothing}"
+        assert check(checker, reference, code).status is Status.REFUTED
+
+
+def test_a_method_is_the_entry_point_of_a_test(checker: CodeChecker) -> None:
+    test = "def check(candidate):\n    assert candidate(1, b=2) == 3"
+    reference = problem(mode="assert", entry_point="Solution.add", test=test)
+    method = "class Solution:\n    def add(self, a, b): return a + b"
+    assert check(checker, reference, method).status is Status.VERIFIED
+    assert check(checker, reference, "def add(a, b): return a + b").status is Status.VERIFIED
+    assert check(checker, reference, method.replace("+", "-")).status is Status.REFUTED
+
+
 def test_time_limit_of_the_problem(checker: CodeChecker) -> None:
     slow = problem(mode="stdin", tests=[{"input": "", "output": ""}], time_limit_s=0.3)
     verdict = check(checker, slow, "import time\ntime.sleep(30)")
@@ -168,6 +321,56 @@ def test_a_broken_slot_is_replaced(checker: CodeChecker) -> None:
     for process in psutil.Process().children():
         process.kill()
     assert check(checker, SUM, right).status is Status.VERIFIED
+
+
+@pytest.mark.parametrize("reference", [SUM, GCD], ids=["stdin", "function"])
+def test_a_cell_that_can_not_be_made_is_our_error(reference: Problem) -> None:
+    checker = CodeChecker(num_workers=1, tmp_mb=-1)  # no such file system
+    try:
+        if checker.tier.boundary != "namespaces":
+            pytest.skip("a cell mounts nothing here")
+        verdict = check(checker, reference, "def gcd(a, b): return 6")
+    finally:
+        checker.close()
+    assert (verdict.status, verdict.reason) == (Status.ERROR, "sandbox failure")
+
+
+def test_no_signal_by_way_of_a_descriptor() -> None:
+    """Without namespaces, and on a kernel whose Landlock does not look at signals."""
+    if not kernel.landlock_abi():
+        pytest.skip("no Landlock on this machine")
+    checker = CodeChecker(num_workers=1, tier=Tier("landlock", os.geteuid() == 0, None, min(kernel.landlock_abi(), 5)))
+    victim = subprocess.Popen(["sleep", "60"])
+    code = f"""
+import fcntl, os, socket, struct
+a, b = socket.socketpair()
+for call, request, argument in [
+    (fcntl.fcntl, fcntl.F_SETOWN, {victim.pid}),
+    (fcntl.fcntl, 15, struct.pack("ii", 1, {victim.pid})),
+    (fcntl.ioctl, 0x8901, struct.pack("i", {victim.pid})),
+    (fcntl.ioctl, 0x8902, struct.pack("i", {victim.pid})),
+]:
+    try:
+        call(a, request, argument)
+        print("made owner")
+    except PermissionError:
+        pass
+try:
+    fcntl.fcntl(a, fcntl.F_SETSIG, 9)
+except PermissionError:
+    pass
+fcntl.fcntl(a, fcntl.F_SETFL, fcntl.fcntl(a, fcntl.F_GETFL) | os.O_ASYNC)
+b.send(b"x")
+print("done")
+"""
+    try:
+        verdict = check(checker, problem(mode="stdin", tests=[{"input": "", "output": "done"}]), code)
+        assert verdict.status is Status.VERIFIED, verdict
+        assert victim.poll() is None
+    finally:
+        checker.close()
+        victim.kill()
+        victim.wait()
 
 
 def test_unprotected_needs_consent(capfd: pytest.CaptureFixture[str]) -> None:

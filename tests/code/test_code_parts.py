@@ -1,6 +1,8 @@
 """Extraction, references, values and comparison: the parts that need no sandbox."""
 
 import json
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -45,6 +47,13 @@ def test_exact_types_differ(a: Any, b: Any) -> None:
     assert not values.same(b, a)
 
 
+def test_decimals_that_are_no_numbers() -> None:
+    quiet, signalling, one = (values.decode(f'{{"$decimal": "{text}"}}') for text in ("NaN", "sNaN", "1"))
+    assert values.same(quiet, quiet)
+    assert not values.same(one, signalling)
+    assert not values.same(signalling, quiet)
+
+
 def test_tolerance_and_json_comparison() -> None:
     assert values.same(0.3, 0.1 + 0.2, rel=1e-9)
     assert not values.same(0.3, 0.1 + 0.2)
@@ -64,6 +73,9 @@ def test_tolerance_and_json_comparison() -> None:
         '{"$int": "x"}',
         '{"$fraction": [1, 0]}',
         "",
+        pytest.param(json.dumps({"$fraction": [{"$int": "f" * 2_000_000}, {"$int": "7" * 1_999_999}]}), id="gcd"),
+        pytest.param(json.dumps({"$set": [i * sys.hash_info.modulus for i in range(200_000)]}), id="set"),
+        pytest.param(json.dumps({"$dict": [[i * sys.hash_info.modulus, 0] for i in range(200_000)]}), id="dict"),
     ],
 )
 def test_decode_refuses(text: str) -> None:
@@ -118,11 +130,53 @@ def test_entry_point_under_another_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no idea", "```python\ndef add(:\n```", "```python\nx = 1\n```", "42", "</think>"]
+    "text",
+    [
+        "",
+        "no idea",
+        "```python\ndef add(:\n```",
+        "```python\nx = 1\n```",
+        "42",
+        "</think>",
+        f"<think>\n```python\n{ADD}\n```\nBut is it",
+    ],
 )
 def test_malformed(text: str) -> None:
     with pytest.raises(extraction.MalformedError):
         extraction.extract(text, entry_point="add")
+
+
+def test_a_line_explained_is_no_program() -> None:
+    text = "```cpp\n#include <cstdio>\nint main() {}\n```\nThe point is\n```cpp\nx += y;\n```"
+    assert extraction.extract(text, "cpp").source.endswith("int main() {}")
+
+
+@pytest.mark.parametrize("shown", ["-1", "{1: 2}", "1 < 2", "{1}"])
+def test_shown_output_is_no_program(shown: str) -> None:
+    text = f"```\nprint(-1)\n```\nprints\n```\n{shown}\n```"
+    assert extraction.extract(text).source == "print(-1)"
+
+
+_IMPORTS = "import " + ",".join(f"name{i}" for i in range(400))
+
+
+@pytest.mark.parametrize("language", ["python", "cpp"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + " " * 300_000 + "!",
+        "```" + " " * 300_000 + "`",
+        "\n" * 300_000 + "!",
+        "\n".join(["Hello there!", *[_IMPORTS] * 300, "= = bad", *["zz yy"] * 100]),
+    ],
+    ids=["blanks", "fence", "lines", "tries"],
+)
+def test_extraction_takes_seconds_at_most(text: str, language: str) -> None:
+    began = time.monotonic()
+    for prompt in ("", "def f(x):\n"):
+        with pytest.raises(extraction.MalformedError):
+            extraction.extract(text, language, "f" if prompt else "", prompt)
+    assert time.monotonic() - began < 30
 
 
 PROMPT = 'import math\n\n\ndef helper(x):\n    return x\n\n\ndef area(r):\n    """Area."""\n'
@@ -159,6 +213,9 @@ def test_preamble_keeps_imports_and_finished_helpers_only() -> None:
         ("def f(x):\n    f.n = x", False),
         ("class S:\n    cache = {}\n    def f(self, x): return x", False),
         ("class S:\n    def f(self, x): return x", True),
+        ("total = " + "+".join("1" * 2000), True),
+        ("x = 1\nif x == 0:\n    y = 0\n" + "".join(f"elif x == {i}:\n    y = {i}\n" for i in range(1500)), False),
+        ("first = open('x').name", False),
     ],
 )
 def test_is_stateless(source: str, stateless: bool) -> None:
@@ -190,6 +247,9 @@ def test_output_tolerance() -> None:
     assert not streams.same_output("x 0.3", "y 0.3", loose)
     assert not streams.same_output("0.3", "nan", loose)
     assert not streams.same_output("0.3 1", "0.3", loose)
+    assert not streams.same_output("1" * 350, "2" * 350, loose)
+    assert not streams.same_output("1.0", "\uff11", loose)
+    assert streams.same_output("inf", "Infinity", loose)
 
 
 @pytest.mark.parametrize(

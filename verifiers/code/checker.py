@@ -24,7 +24,7 @@ from verifiers.code.runs import Deadline
 from verifiers.sandbox.room import SandboxError, Tier, detect
 from verifiers.types import Limits, Problem, Status, Verdict
 
-VERSION = "1"
+VERSION = "2"
 _ATTEMPTS = 2
 """A slot that broke under one run is replaced and the run repeated once, before it counts as our error."""
 _CACHED_REFERENCES = 256

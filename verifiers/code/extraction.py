@@ -2,7 +2,7 @@
 
 The rules, in order:
 
-1. What comes before the last `</think>` is thought, not answer.
+1. What comes before the last `</think>` is thought, not answer; a text that opens with `<think>` needs that end.
 2. Fenced blocks (``` or ~~~; the last one may lack its closing fence). A block with another language's tag is no
    candidate, nor is one that does not parse. Of the rest the last that defines the entry point is taken, for `stdin`
    the last one that does anything; one with the language's own tag goes before untagged ones. Names it uses and does
@@ -29,7 +29,10 @@ _MAX_BLOCKS = 200
 _MAX_PROSE_LINES = 3000
 _MAX_TRIES = 60
 """Parses of one text without fences: enough for prose around one program."""
-_FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[ \t]*([^\n`]*)$")
+_MAX_TRIED_CHARS = 3_000_000
+"""Of all these parses together, a few seconds: no limit covers them, and they hold up every other thread."""
+# A text may be a megabyte of blanks: two neighbouring repeats must never match the same character.
+_FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)([^\n`]*)$")
 _TAGS = {
     "python": {"python", "py", "python3", "py3", "pycon", "python2", "sage"},
     "cpp": {"cpp", "c++", "cc", "cxx", "c", "cpp17", "cpp20", "c++17", "c++20"},
@@ -37,9 +40,9 @@ _TAGS = {
 }
 _CODE_START = re.compile(r"^(def |class |import |from \S+ import|@\w|async def )")
 _STATEMENT_START = re.compile(
-    r"^([A-Za-z_][\w.\[\], ]*\s*[+\-*/]?=[^=]|[A-Za-z_][\w.]*\(|for .*:|while .*:|if .*:|print\b)"
+    r"^([A-Za-z_][\w.\[\], \t]*[+\-*/]?=[^=]|[A-Za-z_][\w.]*\(|for .*:|while .*:|if .*:|print\b)"
 )
-_LOOKS_LIKE_CPP = re.compile(r"^\s*(#\s*include\b|using namespace\b|int main\b)", re.MULTILINE)
+_LOOKS_LIKE_CPP = re.compile(r"^[ \t]*(#[ \t]*include\b|using namespace\b|int main\b)", re.MULTILINE)
 
 
 class MalformedError(ValueError):
@@ -93,24 +96,22 @@ def _blocks(text: str) -> list[_Block]:
 def defined_names(tree: ast.Module) -> set[str]:
     """Names bound at the top level, inside its compound statements too, but not inside functions or classes."""
     names: set[str] = set()
-
-    def visit(statements: list[ast.stmt]) -> None:
-        for node in statements:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                names.add(node.name)
-                continue
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-            for field in ("body", "orelse", "finalbody"):
-                visit(getattr(node, field, []))
-            for handler in getattr(node, "handlers", []):
-                visit(handler.body)
-            if not isinstance(node, ast.If | ast.Try | ast.While):
-                for child in ast.walk(node):
-                    if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-                        names.add(child.id)
-
-    visit(tree.body)
+    waiting = list(tree.body)  # no recursion: a chain of `elif` can be longer than the stack is deep
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        for field in ("body", "orelse", "finalbody"):
+            waiting += getattr(node, field, [])
+        for handler in getattr(node, "handlers", []):
+            waiting += handler.body
+        if not isinstance(node, ast.If | ast.Try | ast.While):
+            for child in ast.walk(node):
+                if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                    names.add(child.id)
     return names
 
 
@@ -119,14 +120,9 @@ def used_names(tree: ast.AST) -> set[str]:
 
 
 def _does_something(tree: ast.Module) -> bool:
-    """More than literals: `5` and `"text"` are shown output, not a program."""
-    return any(
-        not (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant | ast.Tuple | ast.List | ast.Name | ast.BinOp)
-        )
-        for node in tree.body
-    )
+    """More than values: `-5`, `"text"` and `{1: 2}` are shown output, not a program."""
+    shown = ast.Constant | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Name | ast.UnaryOp | ast.BinOp | ast.Compare
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, shown)) for node in tree.body)
 
 
 def _resolve(tree: ast.Module, entry_point: str) -> str | None:
@@ -217,17 +213,18 @@ def _from_prose(text: str, entry_point: str) -> Program | None:
     starts = [i for i, line in enumerate(lines) if _CODE_START.match(line)]
     if not entry_point:
         starts = sorted({*starts, *(i for i, line in enumerate(lines) if _STATEMENT_START.match(line))})
-    tries = 0
+    tries = chars = 0
     for start in starts:
         # A run of code ends before a line at the margin that cannot follow; each end is tried once, the longest first.
         ends = [
             i for i in range(start + 1, len(lines)) if lines[i][:1].strip() and not lines[i].startswith((")", "]", "}"))
         ]
         for end in [len(lines), *reversed(ends)]:
-            tries += 1
-            if tries > _MAX_TRIES * 10:
-                return None
             source = "\n".join(lines[start:end])
+            tries += 1
+            chars += len(source)
+            if tries > _MAX_TRIES * 10 or chars > _MAX_TRIED_CHARS:
+                return None
             tree = parse(source)
             if tree is None or not _does_something(tree):
                 continue
@@ -273,8 +270,12 @@ def _from_completion(text: str, prompt: str, entry_point: str) -> Program | None
     ends = [i for i in range(1, len(lines)) if lines[i][:1].strip()]
     # What follows the body at the margin and defines nothing is babble: examples, tests, the next prompt.
     babble = [i for i in ends if not _CODE_START.match(lines[i])][:1]
+    chars = 0
     for end in [*babble, len(lines), *reversed(ends[:_MAX_TRIES])]:
         source = prompt.rstrip() + "\n" + "\n".join(lines[:end]) + "\n"
+        chars += len(source)
+        if chars > _MAX_TRIED_CHARS:
+            break
         tree = parse(source)
         if tree is not None and _resolve(tree, entry_point) is not None:
             return Program(source, entry_point, "completion")
@@ -325,6 +326,7 @@ def _extract_other(text: str, language: str) -> Program:
     untagged = [block for block in blocks if not block.tag and block.source.strip()]
     if language == "cpp":
         untagged = [block for block in untagged if _LOOKS_LIKE_CPP.search(block.source)]
+        tagged = [block for block in tagged if _LOOKS_LIKE_CPP.search(block.source)] or tagged  # not a line explained
     for group in (tagged, untagged):
         if group:
             return Program(group[-1].source, "", "fenced")
@@ -338,6 +340,8 @@ def extract(text: str, language: str = "python", entry_point: str = "", prompt: 
     _, marker, answer = text.rpartition("</think>")
     if marker:
         text = answer
+    elif text.lstrip().startswith("<think>"):
+        raise MalformedError("the thinking never ends")
     if not text.strip():
         raise MalformedError("empty answer")
     text = text.replace("\r\n", "\n")

@@ -16,19 +16,17 @@ from verifiers.code import extraction, values
 from verifiers.code.evidence import Outcome, describe_exit, limit, show, show_value
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference, Test
-from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits
+from verifiers.code.runs import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.slots import Slot
 from verifiers.types import Limits, Status
 
+_VALUES = (ast.Constant, ast.Name, ast.Attribute, ast.UnaryOp, ast.BinOp, ast.Tuple)
+_CONSTANT_PARTS = (*_VALUES, ast.operator, ast.unaryop, ast.expr_context)
+
 
 def _constant(node: ast.AST | None) -> bool:
-    if node is None or isinstance(node, ast.Constant | ast.Name | ast.Attribute):
-        return True
-    if isinstance(node, ast.UnaryOp):
-        return _constant(node.operand)
-    if isinstance(node, ast.BinOp):
-        return _constant(node.left) and _constant(node.right)
-    return isinstance(node, ast.Tuple) and all(map(_constant, node.elts))
+    # Walked, not recursed into: a sum can be longer than the stack is deep.
+    return node is None or all(isinstance(part, _CONSTANT_PARTS) for part in ast.walk(node))
 
 
 def is_stateless(tree: ast.Module) -> bool:
@@ -144,9 +142,9 @@ def _problem_of(answer: Any, wanted: str) -> str:
 def _refuted_or_limit(problem: str, answer: Any, evidence: dict[str, Any], failed: dict[str, Any]) -> Outcome:
     failed["got"] = problem[:700]
     shown = {**evidence, "first_failure": failed}
-    if type(answer) is dict and answer.get("raised") == "MemoryError":
-        return limit(Stop.MEMORY, shown)
     if type(answer) is dict and "raised" in answer:
+        if (stop := stop_of_error(f"{show(answer['raised'])}: {show(answer.get('message', ''))}")) is not Stop.NONE:
+            return limit(stop, shown)
         return Outcome(Status.REFUTED, "runtime error", shown)
     return Outcome(Status.REFUTED, "no plain answer", shown)
 

@@ -4,24 +4,32 @@ Calls into the candidate and their results cross as plain data (values.py). What
 made and crosses as a number: the candidate's objects appear to the test as `RemoteObject`, the test's functions to the
 candidate as functions that call back. A RemoteObject answers only by further plain values (attributes, items, calls):
 it has no equality, order or arithmetic of its own, so a candidate's `__eq__` or `__lt__` is never asked whether the
-candidate is right.
+candidate is right; what would need them is UnsupportedError, except that it equals no plain value.
 
-Frames: `{"call": target, "args", "kwargs"}`, answered by `{"value"}`, `{"raised", …}` or, while it runs, by a call in
-the other direction. Mutable arguments that the call has changed come back in `"changed"`.
+Frames: `{"call": target, "args", "kwargs"}`, answered by `{"value"}`, `{"raised", …}`, `{"unsupported"}` or, while it
+runs, by a call in the other direction. Mutable arguments that the call has changed come back in `"changed"`.
 """
 
 from __future__ import annotations
 
+import decimal
+import fractions
 import json
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from verifiers.code import frames, values
 
 MAX_FRAME = 1 << 26
 _MAX_OBJECTS = 100_000
 _MUTABLE = (list, dict, set, bytearray)
+_PLAIN: tuple[type, ...] = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, range)
+_NUMBERS: tuple[type, ...] = (fractions.Fraction, decimal.Decimal)
+_TYPES: dict[str, type] = {kind.__name__: kind for kind in (bool, *_PLAIN)}
+"""Types that cross by their names: tests pass them as arguments."""
+_PREDICATES = {name for kind in (str, set, float) for name in dir(kind) if name.startswith(("is", "starts", "ends"))}
+"""Of plain values: `assert candidate(x).startswith("a")` must not be answered by an object that says yes to all."""
 
 
 class CandidateGoneError(BaseException):
@@ -39,6 +47,8 @@ class Peer:
     """
 
     ask: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+    hashes = True
+    """Whether the other end's objects may stand in sets: not where that would tell right from wrong."""
 
     def __init__(
         self,
@@ -51,6 +61,7 @@ class Peer:
         self._describe = describe
         self._objects: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
+        self._imported: dict[int, RemoteObject] = {}
 
     def own(self, number: int) -> Any:
         return self._objects[number]
@@ -58,6 +69,8 @@ class Peer:
     def _export(self, value: Any) -> dict[str, Any]:
         if type(value) is RemoteObject:
             return {"$yours": value._number}
+        if type(value) is type and _TYPES.get(value.__name__) is value:
+            return {"$type": value.__name__}
         number = self._numbers.get(id(value))
         if number is None:
             if len(self._objects) >= _MAX_OBJECTS:
@@ -71,13 +84,13 @@ class Peer:
         return values.encode(value, self._export, nodes=False)
 
     def decode(self, text: bytes) -> Any:
-        return values.decode(text, {"$yours": lambda number: self._objects[number], "$object": self._import})
+        return values.decode(text, {"$yours": self._objects.__getitem__, "$object": self._import, "$type": _type})
 
     def _import(self, reference: Any) -> RemoteObject:
         number, kind = reference
         if type(number) is not int or type(kind) is not str:
             raise ValueError("not an object reference")
-        return RemoteObject(self, number, kind)
+        return self._imported.setdefault(number, RemoteObject(self, number, kind))  # so that `is` holds for it too
 
     def _receive(self) -> Any:
         return self.decode(frames.receive_bytes(self._channel, MAX_FRAME))
@@ -108,7 +121,10 @@ class Peer:
 
     def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The answer; serves the other side's calls meanwhile. Raises EOFError, OSError, ValueError."""
-        request = {"call": target, "args": [self.encode(a) for a in args], "kwargs": self.encode(kwargs)}
+        try:
+            request = {"call": target, "args": [self.encode(a) for a in args], "kwargs": self.encode(kwargs)}
+        except values.NotPlainDataError as error:
+            raise UnsupportedError(f"an argument: {error}") from None
         frames.send(self._channel, request)
         while True:
             message = self._receive()
@@ -119,15 +135,23 @@ class Peer:
             self._answer(message)
 
 
+def _type(name: Any) -> type:
+    if type(name) is not str or name not in _TYPES:
+        raise ValueError("not a builtin type")
+    return _TYPES[name]
+
+
 class RemoteObject:
     """An object of the other side. Each use of it crosses the channel and yields plain data, or another of these."""
 
     __slots__ = ("_kind", "_number", "_peer")
+    _kind: str
+    _number: int
+    _peer: Peer
 
     def __init__(self, peer: Peer, number: int, kind: str) -> None:
-        self._peer = peer
-        self._number = number
-        self._kind = kind
+        for name, value in (("_peer", peer), ("_number", number), ("_kind", kind)):
+            object.__setattr__(self, name, value)
 
     def _ask(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         return self._peer.ask([self._number, operation], args, kwargs)
@@ -138,7 +162,12 @@ class RemoteObject:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in _PREDICATES:
+            raise UnsupportedError(f"{name} of an object of type {self._kind}")
         return self._ask("attribute", name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._ask("set attribute", name, value)
 
     def __getitem__(self, key: Any) -> Any:
         return self._ask("item", key)
@@ -175,14 +204,32 @@ class RemoteObject:
         return str(self._ask("repr"))
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not RemoteObject:
+        if other is None or isinstance(other, _PLAIN + _NUMBERS):
             return False
-        if self._number == other._number:
+        if type(other) is RemoteObject and self._number == other._number:
             return True
-        raise UnsupportedError(f"the test compares two objects of the candidate's class {self._kind}")
+        raise UnsupportedError(f"the test compares an object of type {self._kind} with another object")
 
     def __hash__(self) -> int:
+        if not self._peer.hashes:
+            raise UnsupportedError(f"the hash of an object of type {self._kind}")
         return self._number
+
+
+def _unsupported(operation: str) -> Callable[..., NoReturn]:
+    def method(self: RemoteObject, *_: Any) -> NoReturn:
+        raise UnsupportedError(f"{operation} of an object of type {self._kind}")
+
+    return method
+
+
+_OPERATIONS = """
+    lt le gt ge neg pos invert abs int float complex index round instancecheck delitem reduce_ex
+    add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or
+    radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift rrshift rand rxor ror
+"""
+for _name in _OPERATIONS.split():
+    setattr(RemoteObject, f"__{_name}__", _unsupported(f"__{_name}__"))
 
 
 def operate(value: Any, operation: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -193,6 +240,9 @@ def operate(value: Any, operation: str, args: list[Any], kwargs: dict[str, Any])
         return getattr(value, *args)
     if operation == "item":
         return value[args[0]]
+    if operation == "set attribute":
+        setattr(value, *args)
+        return None
     if operation == "set item":
         value[args[0]] = args[1]
         return None

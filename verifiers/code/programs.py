@@ -28,7 +28,9 @@ _MAX_FDS = 4
 _MAX_FRAME = 1 << 28
 _MESSAGE_CHARS = 500
 _SOURCE = "/tmp/solution.py"
-_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C"}
+# Importing numpy starts a thread for every core: on a big machine more than a program may have.
+_ENVIRONMENT["OMP_NUM_THREADS"] = "1"
 
 
 def _set_limits(limits: dict[str, int]) -> None:
@@ -53,7 +55,8 @@ def _redirect(fds: list[int]) -> None:
 def fresh_streams() -> None:
     """Text layers as a new interpreter makes them: UTF-8, universal newlines, undecodable input kept as surrogates."""
     binary = io.BufferedReader(io.FileIO(0, "r", closefd=False))
-    sys.stdin = io.TextIOWrapper(binary, "utf-8", "surrogateescape")
+    # Both names, as for the others: a program that wraps `sys.stdin.buffer` anew must not lose the last reference.
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(binary, "utf-8", "surrogateescape")  # type: ignore[misc]
     for name, fd, errors in (("stdout", 1, "surrogateescape"), ("stderr", 2, "backslashreplace")):
         raw = io.BufferedWriter(io.FileIO(fd, "w", closefd=False))
         text = io.TextIOWrapper(raw, "utf-8", errors, line_buffering=fd == 2)
@@ -116,7 +119,8 @@ def run_script(code: str) -> int:
         status = _exit_status(stop)
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None and not stream.closed:
+                stream.flush()
         except BaseException:
             status = status or 120  # as the interpreter does
     return status
@@ -136,7 +140,9 @@ def describe(error: BaseException) -> dict[str, Any]:
     """`{"raised": type, "message", "bases"}`: enough to raise a builtin exception of that type elsewhere."""
     kind = type(error)
     try:
-        message = str(error)[:_MESSAGE_CHARS]
+        # A KeyError shows its key's repr, and would show that one's again.
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        message = (text if isinstance(text, str) else str(error))[:_MESSAGE_CHARS]
     except BaseException:
         message = ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _SOURCE]

@@ -6,6 +6,7 @@ Promises: `parse` raises ValueError with the key and what would be right; what i
 from __future__ import annotations
 
 import ast
+import builtins
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -117,6 +118,12 @@ def _parses(source: str, what: str) -> ast.Module:
         raise ValueError(f"{what}: not a Python program: {error}") from None
 
 
+def test_name(entry_point: str) -> str:
+    """What `check` gets it under: a name the test can not mean otherwise, where it is a method or a builtin's name."""
+    taken = "." in entry_point or entry_point in dir(builtins)
+    return "entry_point_" + entry_point.replace(".", "_") if taken else entry_point
+
+
 def _assert_program(row: Mapping[str, Json], entry_point: str) -> str:
     test, test_list = row.get("test"), row.get("test_list")
     if (test is None) == (test_list is None):
@@ -134,7 +141,7 @@ def _assert_program(row: Mapping[str, Json], entry_point: str) -> str:
     _parses(setup, "test_setup")
     defines_check = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body)
     if entry_point and defines_check:
-        program += f"\ncheck({entry_point})\n"
+        program += f"\ncheck({test_name(entry_point)})\n"
     return f"{setup}\n{program}\n"
 
 

@@ -12,8 +12,10 @@ import dataclasses
 import fcntl
 import math
 import os
+import re
 import select
 import signal
+import sys
 import time
 from enum import StrEnum
 from typing import Any
@@ -39,6 +41,8 @@ class Stop(StrEnum):
     CPU = "cpu limit"
     MEMORY = "memory limit"
     OUTPUT = "output limit"
+    THREADS = "thread limit"
+    MODULE = "module not installed"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,6 +152,18 @@ def _stop_of(exit_: Exit, cpu_s: float) -> Stop:
     return Stop.NONE
 
 
+def stop_of_error(line: str) -> Stop:
+    """What a program's last words say it lacked: the end of a traceback or of what a C++ runtime says."""
+    if re.match(r"(numpy\.\S+)?MemoryError\b|\s*what\(\):\s+std::bad_alloc$", line):
+        return Stop.MEMORY
+    if line.startswith("RuntimeError: can't start new thread"):  # too many, or stacks beyond the memory limit
+        return Stop.THREADS
+    missing = re.match(r"ModuleNotFoundError: No module named '(\w+)", line)
+    if missing and missing[1] not in sys.stdlib_module_names:  # elsewhere the program may have been right
+        return Stop.MODULE
+    return Stop.NONE
+
+
 def run_job(
     slot: Slot,
     job: dict[str, Any],
@@ -234,8 +250,8 @@ class Conversation:
     def _gone(self, stop: Stop) -> CellGoneError:
         if stop is not Stop.NONE:
             self._cell.kill()
-        exit_ = self._cell.wait(_GRACE_S)
-        if exit_ is None:  # it closed its channel and goes on
+        exit_ = self._cell.wait(_SETTLE_S)
+        if exit_ is None:  # it closed its channel and goes on; one that is about to end keeps its status
             self._cell.kill()
             exit_ = self._cell.wait(_GRACE_S)
         if exit_ is None:

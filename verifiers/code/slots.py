@@ -78,8 +78,13 @@ class Cell:
 
     def start(self, job: Mapping[str, Json], fds: tuple[int, ...] = ()) -> None:
         try:
+            self.channel.settimeout(_START_S)
+            # Said before any program is there: what goes wrong until then is not the program's fault.
+            hello = json.loads(frames.receive_bytes(self.channel, _MAX_REPORT))
+            if "confined" not in hello:
+                raise SandboxError(f"the cell could not be made: {hello}"[:500])
             frames.send(self.channel, job, fds)
-        except OSError as error:
+        except (OSError, EOFError, ValueError) as error:
             raise SandboxError(f"the cell did not take its program: {error}") from error
 
     def kill(self) -> None:

@@ -19,7 +19,7 @@ from verifiers.code import languages
 from verifiers.code.evidence import Outcome, cut, describe_exit, limit, stderr_tail
 from verifiers.code.extraction import Program
 from verifiers.code.references import Reference, Test, Tolerance
-from verifiers.code.runs import Deadline, Output, Stop, cell_limits, run_job
+from verifiers.code.runs import Deadline, Output, Stop, cell_limits, run_job, stop_of_error
 from verifiers.code.slots import Slot
 from verifiers.types import Limits, Status
 
@@ -35,12 +35,14 @@ def lines_of(text: str) -> list[str]:
 
 
 def _number(token: str) -> float | None:
-    if len(token) > _MAX_TOKEN or "_" in token:
+    if len(token) > _MAX_TOKEN or "_" in token or not token.isascii():
         return None
     try:
-        return float(token)
+        number = float(token)
     except ValueError:
         return None
+    # Digits beyond every float would all be the same infinity.
+    return None if math.isinf(number) and any(map(str.isdigit, token)) else number
 
 
 def _same_line(expected: str, got: str, tolerance: Tolerance) -> bool:
@@ -106,11 +108,12 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
             if run.stop is not Stop.NONE:
                 return limit(run.stop, {**evidence, "first_failure": failed})
             if run.exit.status != 0:
-                if run.stderr.rstrip().rpartition(b"\n")[2].startswith(b"MemoryError"):
-                    return limit(Stop.MEMORY, {**evidence, "first_failure": failed})
+                last_words = run.stderr.decode("utf-8", "replace").rstrip().rpartition("\n")[2]
+                if (stop := stop_of_error(last_words)) is not Stop.NONE:
+                    return limit(stop, {**evidence, "first_failure": failed})
                 failed["exit"] = describe_exit(run.exit)
                 return Outcome(Status.REFUTED, "runtime error", {**evidence, "first_failure": failed})
-            got = run.stdout.decode("utf-8", "backslashreplace")
+            got = run.stdout.decode("utf-8", "surrogateescape")  # what is not UTF-8 shall equal no text of a test
             if not same_output(test.output, got, reference.tolerance):
                 failed["line"] = _first_difference(test.output, got, reference.tolerance)
                 return Outcome(Status.REFUTED, "wrong output", {**evidence, "first_failure": failed})

@@ -10,6 +10,7 @@ Runs in the cells too: standard library only.
 from __future__ import annotations
 
 import base64
+import collections
 import decimal
 import fractions
 import json
@@ -22,6 +23,9 @@ MAX_DEPTH = 200
 MAX_NODES = 1_000_000
 """Elements of one value, and nodes of one linked list or tree: a cycle ends here."""
 _PLAIN_INT = 1 << 63
+# What the judge makes of a candidate's answer must not take long: nothing could stop it.
+_MAX_FRACTION_BITS = 1 << 15  # finding the common divisor takes time quadratic in these
+_MAX_SAME_HASH = 100  # and filling a set, in the elements of one hash
 
 
 class Linked:
@@ -159,6 +163,8 @@ def _fraction(parts: Any) -> fractions.Fraction:
     numerator, denominator = parts
     if type(numerator) is not int or type(denominator) is not int or denominator == 0:
         raise ValueError("$fraction takes two integers")
+    if max(numerator.bit_length(), denominator.bit_length()) > _MAX_FRACTION_BITS:
+        raise ValueError("$fraction too long")
     return fractions.Fraction(numerator, denominator)
 
 
@@ -169,6 +175,17 @@ def _decimal(text: str) -> decimal.Decimal:
         return decimal.Decimal(text)
     except decimal.InvalidOperation:
         raise ValueError("$decimal is not a number") from None
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    if items and max(collections.Counter(map(hash, items)).values()) > _MAX_SAME_HASH:
+        raise ValueError("too many elements with the same hash")
+    return items
+
+
+def _dict(pairs: list[Any]) -> dict[Any, Any]:
+    _distinct([key for key, _ in pairs])
+    return {key: value for key, value in pairs}  # noqa: C416 (must be pairs exactly)
 
 
 def _typed(kind: type, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -186,9 +203,9 @@ def _linked(kind: str) -> Callable[[list[Any]], Linked | None]:
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$tuple": _typed(list, tuple),
-    "$set": _typed(list, set),
-    "$frozenset": _typed(list, frozenset),
-    "$dict": _typed(list, lambda pairs: {key: value for key, value in pairs}),  # noqa: C416 (must be pairs exactly)
+    "$set": _typed(list, lambda items: set(_distinct(items))),
+    "$frozenset": _typed(list, lambda items: frozenset(_distinct(items))),
+    "$dict": _typed(list, _dict),
     "$bytes": _typed(str, lambda text: base64.b64decode(text, validate=True)),
     "$bytearray": _typed(str, lambda text: bytearray(base64.b64decode(text, validate=True))),
     "$float": _number,
@@ -276,6 +293,8 @@ def same(
             return a.kind == b.kind and walk(a.values, b.values)
         if kind is float:
             return bool(a == b) or (math.isnan(a) and math.isnan(b))
+        if kind is decimal.Decimal and (a.is_nan() or b.is_nan()):  # == raises for a signalling one
+            return bool(a.compare_total(b) == 0)
         return bool(a == b)
 
     return walk(expected, got)

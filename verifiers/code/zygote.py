@@ -114,6 +114,7 @@ class Zygote:
                 channel = socket.socket(fileno=_CHANNEL_FD)
                 channel.set_inheritable(False)
                 self._confine()
+                frames.send(channel, {"confined": True})
                 status = programs.serve(channel, testing.MODES)
             except BaseException as error:
                 with contextlib.suppress(BaseException):
@@ -215,7 +216,8 @@ class Zygote:
                 except EOFError:
                     return
             elif not self.ready:
-                self.ready = self.prepare()
+                with contextlib.suppress(OSError):  # a running cell may hold all processes there may be
+                    self.ready = self.prepare()
 
 
 def main() -> None:

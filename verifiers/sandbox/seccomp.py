@@ -20,7 +20,7 @@ _X86_64 = """
     rt_sigaction=13 rt_sigprocmask=14 rt_sigreturn=15 pread64=17 pwrite64=18 readv=19 writev=20 access=21 pipe=22
     select=23 sched_yield=24 mremap=25 msync=26 mincore=27 madvise=28 dup=32 dup2=33 pause=34 nanosleep=35
     getitimer=36 alarm=37 setitimer=38 getpid=39 sendfile=40 sendto=44 recvfrom=45 sendmsg=46 recvmsg=47 shutdown=48
-    getsockname=51 getpeername=52 setsockopt=54 getsockopt=55 execve=59 exit=60 wait4=61 uname=63 fcntl=72 flock=73
+    getsockname=51 getpeername=52 setsockopt=54 getsockopt=55 execve=59 exit=60 wait4=61 uname=63 flock=73
     fsync=74 fdatasync=75 truncate=76 ftruncate=77 getdents=78 getcwd=79 chdir=80 fchdir=81 rename=82 mkdir=83
     rmdir=84 creat=85 link=86 unlink=87 symlink=88 readlink=89 chmod=90 fchmod=91 chown=92 fchown=93 lchown=94
     umask=95 gettimeofday=96 getrlimit=97 getrusage=98 sysinfo=99 times=100 getuid=102 getgid=104 geteuid=107
@@ -44,7 +44,7 @@ _X86_64 = """
 """
 _AARCH64 = """
     getxattr=8 lgetxattr=9 fgetxattr=10 listxattr=11 llistxattr=12 flistxattr=13 getcwd=17 eventfd2=19
-    epoll_create1=20 epoll_ctl=21 epoll_pwait=22 dup=23 dup3=24 fcntl=25 flock=32 mkdirat=34 unlinkat=35
+    epoll_create1=20 epoll_ctl=21 epoll_pwait=22 dup=23 dup3=24 flock=32 mkdirat=34 unlinkat=35
     symlinkat=36 linkat=37 renameat=38 statfs=43 fstatfs=44 truncate=45 ftruncate=46 fallocate=47 faccessat=48
     chdir=49 fchdir=50 fchmod=52 fchmodat=53 fchownat=54 fchown=55 openat=56 close=57 pipe2=59 getdents64=61
     lseek=62 read=63 write=64 readv=65 writev=66 pread64=67 pwrite64=68 preadv=69 pwritev=70 sendfile=71 pselect6=72
@@ -69,6 +69,7 @@ _AARCH64 = """
 # Calls whose arguments are looked at.
 _X86_64_CHECKED = {
     "clone": 56,
+    "fcntl": 72,
     "fork": 57,
     "ioctl": 16,
     "kill": 62,
@@ -89,6 +90,7 @@ _X86_64_CHECKED = {
 }
 _AARCH64_CHECKED = {
     "clone": 220,
+    "fcntl": 25,
     "ioctl": 29,
     "kill": 129,
     "pidfd_open": 434,
@@ -109,6 +111,8 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # typing into somebody's terminal
 _AF_UNIX = 1
+# Making somebody else the receiver of a descriptor's signal, SIGKILL for instance: to fcntl and to ioctl.
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _FIOSETOWN, _SIOCSPGRP = 8, 10, 15, 0x8901, 0x8902
 
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_GREATER, _JUMP_IF_AT_LEAST, _JUMP_IF_SET, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _DENY = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
@@ -194,15 +198,13 @@ def assemble(machine: str, *, administrator: bool = False, only_pid: int | None 
         tests = [(_JUMP_IF_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
         return [_argument(index), *tests, deny, allow]
 
+    def but(index: int, *values: int) -> list[_Instruction]:
+        tests = [(_JUMP_IF_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
+        return [_argument(index), *tests, allow, deny]
+
     blocks: dict[str, list[_Instruction]] = {
         "socketpair": only(0, _AF_UNIX),
-        "ioctl": [
-            _argument(1),
-            (_JUMP_IF_EQUAL, 1, 0, _TIOCSTI),
-            (_JUMP_IF_EQUAL, 0, 1, _TIOCLINUX),
-            deny,
-            allow,
-        ],
+        "ioctl": but(1, _TIOCSTI, _TIOCLINUX),
     }
     numbers = [int(entry.partition("=")[2]) for entry in table.split()]
     if administrator:
@@ -219,6 +221,8 @@ def assemble(machine: str, *, administrator: bool = False, only_pid: int | None 
             allow,
             deny,
         ]
+        blocks["ioctl"] = but(1, _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
+        blocks["fcntl"] = but(1, _F_SETOWN, _F_SETSIG, _F_SETOWN_EX)
         blocks["kill"] = blocks["tgkill"] = only(0, only_pid)
         blocks["prlimit64"] = only(0, 0, only_pid)
 
