@@ -119,7 +119,8 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     wait_for_rows(uri, 16, first)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    deadline = time.monotonic() + 60
+    # Ray's own agents look for their parent now and then, and take their time to end on a busy machine.
+    deadline = time.monotonic() + 300
     while left := marked_processes(mark):
         assert time.monotonic() < deadline, f"still running: {left}"
         time.sleep(0.5)
