@@ -58,9 +58,9 @@ def claim_run(storage: Storage, num_streams: int, lease_s: float) -> Claim:
         raise RunHeldError(f"{storage.uri}: another job started on this run at the same moment; let it finish")
     claim = Claim(epoch, num_streams, token, earlier)
     beat(storage, claim, 0, earlier)
-    for earlier, num_earlier in epochs.items():
-        for writer in range(num_earlier):
-            fence_stream(storage, stream_name(earlier, writer))
+    for before, num_before in epochs.items():
+        for writer in range(num_before):
+            fence_stream(storage, stream_name(before, writer))
     return claim
 
 

@@ -52,8 +52,6 @@ class Candidates:
         self.texts: pa.Array = table["text"].combine_chunks().take(pa.array(rows))
         count = len(rows)
         self.num_tokens = np.zeros(count, np.int64)
-        self.work = np.zeros(count, np.int64)
-        """Tokens without those that show no work."""
         self.repeated = np.zeros(count)
         self.signatures = np.zeros((count, shingles.NUM_HASHES), np.uint32)
         self.hits: dict[int, Hit] = {}
@@ -68,7 +66,8 @@ class Candidates:
             if index is not None:
                 for text, hit in index.find_in_chunk(normalised, tokens.words(), "text"):
                     self.hits.setdefault(start + text, hit)
-        self.work[:] = self.num_tokens
+        self.work = self.num_tokens.copy()
+        """Tokens without those that show no work."""
         short = np.flatnonzero(self.num_tokens < gates.LONG_TEXT)
         for start, chunk in shingles.chunks(gates.without_answers(self.texts.take(pa.array(short)))):
             tokens = shingles.tokenize(shingles.normalise(chunk))

@@ -5,19 +5,17 @@ Promises: every number is of this export; the funnel adds up to the rows read.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import yaml
 
+from jobs.report.problems_table import read_rule
 from workers.estimates import Stopped
 from workers.pass_curve import PassCurve, Point
-from workers.sampling.plan import Plan
 
 if TYPE_CHECKING:
     from jobs.export.pipeline import Summary
@@ -111,12 +109,8 @@ def where_stopped(row: Mapping[str, Json]) -> Stopped | None:
         if row["num_samples"] != total:
             return None
         verified = first_try = row["num_verified"]
-    return Stopped(read_plan(row["stopping_rule"]), verified, total - verified, first_try, row["settled"])
-
-
-@lru_cache(maxsize=65536)
-def read_plan(stopping_rule: str) -> Plan:
-    return Plan.from_json(json.loads(stopping_rule))
+    _, plan = read_rule(row["stopping_rule"])
+    return Stopped(plan, verified, total - verified, first_try, row["settled"])
 
 
 def add_figures(summary: Summary, table: pa.Table) -> None:

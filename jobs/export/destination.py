@@ -30,6 +30,10 @@ from urllib.parse import urlsplit
 from jobs.config import ConfigError
 
 MANIFEST = "export.json"
+CARD = "README.md"
+FINGERPRINTS = "fingerprints.npy"
+CONTAMINATION = "contamination.jsonl"
+DATA_FILES = {kind: f"data/train.{kind}" for kind in ("parquet", "jsonl")}
 PARTIAL = ".partial"
 """Suffix of unfinished local files: some globs (Python's pathlib) look into hidden folders too."""
 PART_BYTES = 16 << 20
@@ -37,13 +41,9 @@ PARTS_PER_STEP = 1000
 """S3 takes 10,000 parts an object: the part size grows by PART_BYTES every so many parts, for 880 GB in all."""
 
 
-DATA_FILES = ("data/train.parquet", "data/train.jsonl")
-SIDE_FILES = (MANIFEST, "README.md", "fingerprints.npy", "contamination.jsonl")
-
-
 def is_ours(name: str) -> bool:
     """Whether an export writes a file of this name. What it replaces or clears away holds no other."""
-    return name in DATA_FILES or name in SIDE_FILES
+    return name in (MANIFEST, CARD, FINGERPRINTS, CONTAMINATION, *DATA_FILES.values())
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -162,7 +162,7 @@ class S3Folder:
             if other := [key for key in existing if not self._ours(key)]:
                 raise ConfigError(f"s3://{bucket}/{prefix}: holds other objects ({other[0]}); give an empty prefix")
             if f"{prefix}/{MANIFEST}" not in existing:
-                if existing and not any(f"{prefix}/{name}" in existing for name in DATA_FILES):
+                if existing and not any(f"{prefix}/{name}" in existing for name in DATA_FILES.values()):
                     # What was completed first is not there: no export left this.
                     raise ConfigError(
                         f"s3://{bucket}/{prefix}: holds other objects ({existing[0]}); give an empty prefix"
@@ -189,8 +189,9 @@ class S3Folder:
             Bucket=self._bucket, Prefix=self._prefix + "/"
         )
         with contextlib.suppress(self._errors.ClientError):
-            uploads = [upload for page in pages for upload in page.get("Uploads", [])]
-            for upload in [upload for upload in uploads if self._ours(upload["Key"])]:
+            for upload in [upload for page in pages for upload in page.get("Uploads", [])]:
+                if not self._ours(upload["Key"]):
+                    continue
                 with contextlib.suppress(self._errors.ClientError):
                     self._client.abort_multipart_upload(
                         Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]

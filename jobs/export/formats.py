@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.config import ConfigError
 from verifiers.types import Kind
 
 Json = Any
@@ -53,7 +54,7 @@ verl has no scorer for Lean."""
 MATH_FORMATS = {Kind.MATH, Kind.CHOICE}
 
 
-class BadRow(Exception):
+class BadRow(ConfigError):
     """A JSON column that can not be read."""
 
 

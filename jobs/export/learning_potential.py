@@ -144,10 +144,7 @@ def scored(
     table = read_bucket(spills, bucket)
     if table is None:
         return
-    try:
-        table = without_bad_rows(table, settings, Counter())
-    except formats.BadRow as fault:
-        raise ConfigError(str(fault))
+    table = without_bad_rows(table, settings, Counter())
     state = Bucket(table, settings, ContaminationIndex(index) if index else None)
     state.keep_only()
     state.drop_unusable()

@@ -37,10 +37,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
-from jobs.export import card, evaluation, formats
+from jobs.export import card, evaluation
 from jobs.export.bucket import text_hashes
 from jobs.export.contamination import ContaminationIndex, build_index
-from jobs.export.destination import Destination, open_destination, scratch
+from jobs.export.destination import (
+    CARD,
+    CONTAMINATION,
+    DATA_FILES,
+    FINGERPRINTS,
+    Destination,
+    open_destination,
+    scratch,
+)
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
 from jobs.export.examples import BucketResult, process_bucket
 from jobs.export.settings import ExportSettings
@@ -52,9 +60,6 @@ T = TypeVar("T")
 Progress = Callable[[str], None]
 
 MEGABYTE = 1 << 20
-DATA = "data/train"
-FINGERPRINTS = "fingerprints.npy"
-CONTAMINATION = "contamination.jsonl"
 RATE_COLUMNS = [
     "run_id",
     "problem_id",
@@ -106,7 +111,7 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
             exporter = Exporter(settings, sources, folder, processes, progress)
             summary = exporter.run(destination)
             summary.seconds = time.monotonic() - started
-            write(destination, "README.md", card.dataset_card(summary, out).encode())
+            write(destination, CARD, card.dataset_card(summary, out).encode())
             destination.commit(manifest(summary))
         except BaseException as error:
             destination.abort()
@@ -339,10 +344,7 @@ def run_bucket(
         from jobs.export.learning_potential import read_scores
 
         potentials = read_scores(scores, bucket)
-    try:
-        return process_bucket(table, settings, ContaminationIndex(index) if index else None, known, potentials)
-    except formats.BadRow as fault:
-        raise ConfigError(str(fault))
+    return process_bucket(table, settings, ContaminationIndex(index) if index else None, known, potentials)
 
 
 class RateFiles:
@@ -390,7 +392,7 @@ class Output:
 
     def __enter__(self) -> Output:
         for kind in self._kinds:
-            self._streams[kind] = self._destination.create(f"{DATA}.{kind}")
+            self._streams[kind] = self._destination.create(DATA_FILES[kind])
         return self
 
     def __exit__(self, *fault: object) -> None:

@@ -222,7 +222,8 @@ class _Samples(NamedTuple):
 
 
 @lru_cache(maxsize=65536)
-def _read_rule(rule: str) -> tuple[dict[str, Any], Plan]:
+def read_rule(rule: str) -> tuple[dict[str, Any], Plan]:
+    """A stored `stopping_rule` and the plan in it."""
     row = json.loads(rule)
     return row, Plan.from_json(row)
 
@@ -240,7 +241,7 @@ def _pass_rate(stopped: Stopped) -> estimates.Estimate:
 
 
 def _result(first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str) -> ProblemResult:
-    rule, plan = _read_rule(first["stopping_rule"])
+    rule, plan = read_rule(first["stopping_rule"])
     outcomes, keys = _chains(plan, samples)
     unbiased = rule.get("estimates") == "unbiased"
     stopped = estimates.replay(plan, outcomes, keys) if unbiased else None
