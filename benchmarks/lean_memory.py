@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from verifiers.lean.checker import LeanChecker
-from verifiers.lean.process import LeanProcess
+from verifiers.lean.embedded.process import LeanProcess
 
 
 def process_mb(process: LeanProcess) -> float:

@@ -25,7 +25,7 @@ from typing import Any
 from math_verify import parse, verify
 
 from verifiers.math.checker import MathChecker
-from verifiers.math.work import work
+from verifiers.math.judge import work
 from verifiers.types import Kind, Problem
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "math" / "golden"

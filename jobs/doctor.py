@@ -219,7 +219,7 @@ def sandbox() -> Iterator[Finding]:
 
 
 def lean() -> Iterator[Finding]:
-    from verifiers.lean.prepared import LEAN_VERSION, SetupError, find_node, find_prepared
+    from verifiers.lean.embedded.install import LEAN_VERSION, SetupError, find_node, find_prepared
 
     native = [name for name in ("elan", "lake", "lean") if shutil.which(name)]
     if native:

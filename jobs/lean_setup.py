@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from verifiers.lean.prepared import SetupError, prepare
+from verifiers.lean.embedded.install import SetupError, prepare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from verifiers.choice import ChoiceChecker, shuffle
+from verifiers.choice.checker import ChoiceChecker, shuffle
 from verifiers.types import Kind, Limits, Problem, Status
 
 COLOURS = Problem("c", Kind.CHOICE, "Which?", {"options": ["red", "green", "blue", "yellow"], "answer": "C"})

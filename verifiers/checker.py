@@ -83,7 +83,7 @@ class Checkers:
 # Imported on first use, so that a math-only run needs no Lean.
 _CHECKERS = {
     Kind.MATH: ("verifiers.math.checker", "MathChecker"),
-    Kind.CHOICE: ("verifiers.choice", "ChoiceChecker"),
+    Kind.CHOICE: ("verifiers.choice.checker", "ChoiceChecker"),
     Kind.CODE: ("verifiers.code.checker", "CodeChecker"),
     Kind.LEAN: ("verifiers.lean.checker", "LeanChecker"),
 }

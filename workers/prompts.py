@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from verifiers.choice import shuffle
+from verifiers.choice.checker import shuffle
 from verifiers.types import Kind, Problem
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

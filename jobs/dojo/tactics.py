@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jobs.dojo.extra import import_lean_dojo
-from verifiers.lean.tactic_search import TacticFailure, TacticState
+from verifiers.lean.search.best_first import TacticFailure, TacticState
 from verifiers.types import Problem
 
 _MAX_MESSAGE_CHARS = 2000

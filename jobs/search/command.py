@@ -31,16 +31,16 @@ from jobs.search.solution import Solution, find_solution
 from jobs.verify import open_out, parse_settings
 from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.lean.checker import LeanChecker
-from verifiers.lean.core_tactics import CoreTactics
-from verifiers.lean.engine import EngineError
-from verifiers.lean.prepared import SetupError
-from verifiers.lean.tactic_search import (
+from verifiers.lean.embedded.engine import EngineError
+from verifiers.lean.embedded.install import SetupError
+from verifiers.lean.search.best_first import (
     Outcome,
     Proposer,
     SearchBudget,
     SearchResult,
     TacticBackend,
 )
+from verifiers.lean.search.core_tactics import CoreTactics
 from verifiers.types import Kind, Problem
 from workers.engine import EngineGoneError, EngineSettings, EngineStartError, gpu_is_here
 from workers.records import SamplingParameters

@@ -16,8 +16,8 @@ import textwrap
 import threading
 from collections import Counter
 
-from verifiers.lean.core_tactics import read_goal
-from verifiers.lean.tactic_search import Proposal, TacticState
+from verifiers.lean.search.best_first import Proposal, TacticState
+from verifiers.lean.search.core_tactics import read_goal
 from workers.engine import Completion, Engine, EngineSettings
 from workers.prompts import Messages
 from workers.records import SamplingParameters

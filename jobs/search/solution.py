@@ -10,8 +10,8 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from verifiers.lean.embedded_tactics import compose
-from verifiers.lean.tactic_search import Outcome, Proposer, SearchBudget, SearchResult, TacticBackend, search
+from verifiers.lean.embedded.tactics import compose
+from verifiers.lean.search.best_first import Outcome, Proposer, SearchBudget, SearchResult, TacticBackend, search
 from verifiers.types import Json, Problem, Status, Verdict
 
 Verify = Callable[[Problem, str], Verdict]

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers.code import extraction, functions, references, streams, values
-from verifiers.code.references import Tolerance
+from verifiers.code import extraction, reference
+from verifiers.code.judges import function, stdin
+from verifiers.code.reference import Tolerance
+from verifiers.code.wire import values
 
 PLAIN = st.recursive(
     st.none()
@@ -221,7 +223,7 @@ def test_preamble_keeps_imports_and_finished_helpers_only() -> None:
 def test_is_stateless(source: str, stateless: bool) -> None:
     tree = extraction.parse(source)
     assert tree is not None
-    assert functions.is_stateless(tree) is stateless
+    assert function.is_stateless(tree) is stateless
 
 
 @pytest.mark.parametrize(
@@ -238,18 +240,18 @@ def test_is_stateless(source: str, stateless: bool) -> None:
     ],
 )
 def test_output_comparison(expected: str, got: str, same: bool) -> None:
-    assert streams.same_output(expected, got, Tolerance()) is same
+    assert stdin.same_output(expected, got, Tolerance()) is same
 
 
 def test_output_tolerance() -> None:
     loose = Tolerance(abs=1e-6)
-    assert streams.same_output("x 0.3333333", "x 0.33333334", loose)
-    assert not streams.same_output("x 0.3", "y 0.3", loose)
-    assert not streams.same_output("0.3", "nan", loose)
-    assert not streams.same_output("0.3 1", "0.3", loose)
-    assert not streams.same_output("1" * 350, "2" * 350, loose)
-    assert not streams.same_output("1.0", "\uff11", loose)
-    assert streams.same_output("inf", "Infinity", loose)
+    assert stdin.same_output("x 0.3333333", "x 0.33333334", loose)
+    assert not stdin.same_output("x 0.3", "y 0.3", loose)
+    assert not stdin.same_output("0.3", "nan", loose)
+    assert not stdin.same_output("0.3 1", "0.3", loose)
+    assert not stdin.same_output("1" * 350, "2" * 350, loose)
+    assert not stdin.same_output("1.0", "\uff11", loose)
+    assert stdin.same_output("inf", "Infinity", loose)
 
 
 @pytest.mark.parametrize(
@@ -270,5 +272,5 @@ def test_output_tolerance() -> None:
 )
 def test_unusable_reference_is_named(row: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError) as caught:
-        references.parse(row)
+        reference.parse(row)
     assert named in str(caught.value)

@@ -18,7 +18,7 @@ from jobs.config import ConfigError
 from jobs.dojo.repository import Skipped, read_problems
 from jobs.dojo.tactics import DojoTactics, open_dojo
 from jobs.problems.load import check_problems
-from verifiers.lean.tactic_search import Outcome, Proposal, SearchBudget, TacticFailure, TacticState, search
+from verifiers.lean.search.best_first import Outcome, Proposal, SearchBudget, TacticFailure, TacticState, search
 from verifiers.types import Kind, Problem
 
 

@@ -66,7 +66,7 @@ def test_evidence_of_a_failure_points_into_the_text(lean: LeanChecker) -> None:
 def test_a_warm_checker_starts_nothing_for_its_first_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     checker = LeanChecker(num_spares=0)
     checker.warm()
-    monkeypatch.setattr("verifiers.lean.engine.Pool._spawn", lambda pool: pytest.fail("a process was started"))
+    monkeypatch.setattr("verifiers.lean.embedded.engine.Pool._spawn", lambda pool: pytest.fail("a process was started"))
     assert checker.verify(problem("theorem t : 1 = 1"), "by rfl").status is Status.VERIFIED
     checker.warm()
     checker.close()
@@ -76,7 +76,7 @@ def test_warming_leaves_it_to_the_first_check_to_say_why_lean_does_not_start(mon
     def broken(*arguments: object) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr("verifiers.lean.engine.LeanProcess", broken)
+    monkeypatch.setattr("verifiers.lean.embedded.engine.LeanProcess", broken)
     checker = LeanChecker()
     checker.warm()
     verdict = checker.verify(problem("theorem t : 1 = 1"), "by rfl")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from verifiers.lean.checker import LeanChecker
-from verifiers.lean.core_tactics import CoreTactics, read_goal
-from verifiers.lean.embedded_tactics import MAX_TACTIC_CHARS, MAX_TACTICS, EmbeddedTactics, compose
-from verifiers.lean.tactic_search import Outcome, Proposal, SearchBudget, TacticFailure, TacticState, search
+from verifiers.lean.embedded.tactics import MAX_TACTIC_CHARS, MAX_TACTICS, EmbeddedTactics, compose
+from verifiers.lean.search.best_first import Outcome, Proposal, SearchBudget, TacticFailure, TacticState, search
+from verifiers.lean.search.core_tactics import CoreTactics, read_goal
 from verifiers.types import Kind, Problem, Status
 
 pytestmark = pytest.mark.lean

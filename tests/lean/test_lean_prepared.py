@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.lean import prepared
-from verifiers.lean.module_rewrite import rewrite_script, rewrite_wasm
-from verifiers.lean.prepared import SetupError, check_integrity, find_prepared, module_path, prepare
+from verifiers.lean.embedded import install
+from verifiers.lean.embedded.install import SetupError, check_integrity, find_prepared, module_path, prepare
+from verifiers.lean.embedded.wasm_rewrite import rewrite_script, rewrite_wasm
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -27,7 +27,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (work / "module").mkdir()
         (work / "module" / "manifest.json").write_text(json.dumps({}))
 
-    monkeypatch.setattr(prepared, "_build", build)
+    monkeypatch.setattr(install, "_build", build)
     return built
 
 
@@ -57,7 +57,7 @@ def test_a_failed_set_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         (work / "half").write_text("")
         raise SetupError("no network")
 
-    monkeypatch.setattr(prepared, "_build", build)
+    monkeypatch.setattr(install, "_build", build)
     with pytest.raises(SetupError, match="no network"):
         prepare(tmp_path)
     assert find_prepared(tmp_path) is None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from verifiers.lean.tactic_search import (
+from verifiers.lean.search.best_first import (
     Outcome,
     Proposal,
     SearchBudget,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.math.work import work
+from verifiers.math.judge import work
 
 FOLDER = Path(__file__).parent / "golden"
 STATUS = {"=": "verified", "!": "refuted", "m": "malformed", "u": "undecided"}

@@ -6,9 +6,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers.math.grammar import read
-from verifiers.math.tree import MAX_DEPTH, Node, UnreadableError
-from verifiers.math.work import equivalent
+from verifiers.math.judge import equivalent
+from verifiers.math.reading.expression import MAX_DEPTH, Node, UnreadableError
+from verifiers.math.reading.parser import read
 from verifiers.types import Status
 
 SETTINGS = settings(max_examples=25, deadline=None)

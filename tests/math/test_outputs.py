@@ -2,7 +2,7 @@
 
 import pytest
 
-from verifiers.math.work import work
+from verifiers.math.judge import work
 
 OUTPUTS = [
     # (reference, output, status)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.pool import End, Pool, PoolError
+from verifiers.processes.pool import End, Pool, PoolError
 
 BOMB = 10**8  # math.factorial of it runs for minutes inside one C call, deaf to signals handled in Python
 
@@ -133,7 +133,7 @@ def test_it_outlives_the_thread_that_opened_it():
 
 def test_everything_dies_with_the_caller():
     code = (
-        "from verifiers.pool import Pool; import time\n"
+        "from verifiers.processes.pool import Pool; import time\n"
         "pool = Pool('math:factorial'); pool.call(3, 5, 5, 100)\n"
         "print(pool._zygote.pid, pool._idle[0].pid, flush=True); time.sleep(60)\n"
     )

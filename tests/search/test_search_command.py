@@ -9,7 +9,7 @@ import pytest
 
 from jobs.cli import main
 from jobs.search.model_proposer import as_theorem, count_tactics, messages_for, read_tactics
-from verifiers.lean.tactic_search import TacticState
+from verifiers.lean.search.best_first import TacticState
 
 ROOT = Path(__file__).resolve().parents[2]
 SET = [

@@ -17,10 +17,12 @@ import threading
 import time
 from typing import Any
 
-from verifiers.code import assertions, extraction, functions, references, streams
+from verifiers.code import extraction
+from verifiers.code import reference as references
+from verifiers.code.cells.pool import Pool
+from verifiers.code.cells.run import Deadline
 from verifiers.code.evidence import Outcome
-from verifiers.code.pool import Pool
-from verifiers.code.runs import Deadline
+from verifiers.code.judges import assertions, function, stdin
 from verifiers.sandbox.room import SandboxError, Tier, detect
 from verifiers.types import Limits, Problem, Status, Verdict
 
@@ -98,7 +100,7 @@ class CodeChecker:
         program = extraction.extract(text, reference.language, reference.entry_point, reference.prompt)
         if reference.memory_limit_mb is not None:
             limits = dataclasses.replace(limits, memory_mb=min(limits.memory_mb, reference.memory_limit_mb))
-        judge: Any = {"stdin": streams.judge, "function": functions.judge, "assert": assertions.judge}[reference.mode]
+        judge: Any = {"stdin": stdin.judge, "function": function.judge, "assert": assertions.judge}[reference.mode]
         for attempt in range(1, _ATTEMPTS + 1):
             with self._pool.slot(reference.language, limits) as slot:
                 began = time.monotonic()

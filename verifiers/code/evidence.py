@@ -7,8 +7,8 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from verifiers.code.runs import Stop
-from verifiers.code.slots import Exit
+from verifiers.code.cells.run import Stop
+from verifiers.code.cells.worker import Exit
 from verifiers.types import Json, Status
 
 MAX_CHARS = 500

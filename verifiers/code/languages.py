@@ -13,9 +13,9 @@ import os
 import shutil
 from typing import Any
 
+from verifiers.code.cells.run import Deadline, Stop, cell_limits, run_job, sealed_file
+from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome, limit, stderr_tail
-from verifiers.code.runs import Deadline, Stop, cell_limits, run_job, sealed_file
-from verifiers.code.slots import Slot
 from verifiers.sandbox.room import SandboxError
 from verifiers.types import Limits, Status
 

@@ -24,14 +24,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
-from verifiers.lean.embedded_tactics import EmbeddedTactics
-from verifiers.lean.engine import EngineError, Outcome, Pool
+from verifiers.lean.embedded.engine import EngineError, Outcome, Pool
+from verifiers.lean.embedded.install import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
+from verifiers.lean.embedded.process import OutOfMemory, ProcessError, Settings, Timeout
+from verifiers.lean.embedded.tactics import EmbeddedTactics
 from verifiers.lean.native.engine import NativeEngine
 from verifiers.lean.native.project import check_folder, toolchain_of
-from verifiers.lean.native.rooms import RoomError
+from verifiers.lean.native.sandboxed_tools import RoomError
 from verifiers.lean.native.settings import NativeSettings, ProjectError
-from verifiers.lean.prepared import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
-from verifiers.lean.process import OutOfMemory, ProcessError, Settings, Timeout
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VERSION = "2"

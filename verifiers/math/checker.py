@@ -1,18 +1,18 @@
 """The checker of math problems: final answers compared with a reference, in processes that can be killed.
 
-Promises: `verified` and `refuted` only with a proof (verifiers.math.decide says which); never evaluates the text; one
-check never outlives its limits by more than a moment, and is tried again when the machine was too busy to run it.
-Fails:
-status `undecided` at a limit, `error` if the pool cannot work or the reference cannot be read (`check_problem` says so
-when the set is loaded).
+Promises: `verified` and `refuted` only with a proof (verifiers.math.comparing.equality says which); never evaluates the
+text; one check never outlives its limits by more than a moment, and is tried again when the machine was too busy to run
+it.
+Fails: status `undecided` at a limit, `error` if the pool cannot work or the reference cannot be read (`check_problem`
+says so when the set is loaded).
 """
 
 from __future__ import annotations
 
-from verifiers.pool import End, Outcome, Pool, PoolError
+from verifiers.processes.pool import End, Outcome, Pool, PoolError
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
-TARGET = "verifiers.math.work:work"
+TARGET = "verifiers.math.judge:work"
 MAX_STARVED_CALLS = 3
 """Times a check is tried that ran into its wall limit on a machine too busy to run it."""
 

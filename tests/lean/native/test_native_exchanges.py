@@ -16,8 +16,8 @@ import pytest
 from verifiers.lean.assembly import Source
 from verifiers.lean.native.audit import Judgement, read_comparator, read_leanchecker, read_safe_verify
 from verifiers.lean.native.engine import read_messages, read_rejection
-from verifiers.lean.native.rooms import Done
-from verifiers.lean.native.warm import Rejection
+from verifiers.lean.native.repl import Rejection
+from verifiers.lean.native.sandboxed_tools import Done
 
 FOLDER = Path(__file__).with_name("exchanges")
 READERS: dict[str, Callable[[Done], Judgement]] = {

@@ -33,7 +33,7 @@ from verifiers.lean.native.exports import (
     compare,
 )
 from verifiers.lean.native.project import TOOLCHAIN
-from verifiers.lean.native.rooms import Done, Runner, Task
+from verifiers.lean.native.sandboxed_tools import Done, Runner, Task
 from verifiers.lean.native.tools import Tools
 
 MODULE = "ProofmillProblem"

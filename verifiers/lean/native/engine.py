@@ -30,10 +30,10 @@ from verifiers.lean.native.audit import MODULE, WAYS, Audit, Judgement, Stated
 from verifiers.lean.native.exports import STANDARD_AXIOMS
 from verifiers.lean.native.policy import refusal
 from verifiers.lean.native.project import OLDEST_TRUSTED, TOOLCHAIN, Project
-from verifiers.lean.native.rooms import Done, RoomRunner, Runner, Task
+from verifiers.lean.native.repl import Rejection, Timeout, WarmPass
+from verifiers.lean.native.sandboxed_tools import Done, RoomRunner, Runner, Task
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.lean.native.tools import Tools, find_tools
-from verifiers.lean.native.warm import Rejection, Timeout, WarmPass
 from verifiers.types import Json, Limits, Status
 
 log = logging.getLogger("proofmill.lean")

@@ -1,0 +1,333 @@
+"""What a cell does with its program, from the moment the sandbox is closed around it.
+
+Nothing here is trusted by the judge: once the program runs it owns this process, and all it can do is send values or
+bytes, which the judge compares with expectations that never enter the cell. So this code serves the honest programs: it
+gives them what a fresh interpreter would (`__main__`, streams, exit status, atexit, threads) and reports plainly.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import contextlib
+import io
+import os
+import random
+import resource
+import socket
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+from verifiers.code.wire import framing, values
+
+_MAX_FDS = 4
+_MAX_FRAME = 1 << 28
+_MESSAGE_CHARS = 500
+_SOURCE = "/tmp/solution.py"
+_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C"}
+# Importing numpy starts a thread for every core: on a big machine more than a program may have.
+_ENVIRONMENT["OMP_NUM_THREADS"] = "1"
+
+
+def _set_limits(limits: dict[str, int]) -> None:
+    for name, value in limits.items():
+        number = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(number)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(number, (value, value if name != "STACK" else hard))
+
+
+def _redirect(fds: list[int]) -> None:
+    """Makes `fds` the standard streams, /dev/null where there are fewer."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for target in range(3):
+        os.dup2(fds[target] if target < len(fds) else null, target)
+    for fd in {*fds, null}:
+        if fd > 2:
+            os.close(fd)
+
+
+def fresh_streams() -> None:
+    """Text layers as a new interpreter makes them: UTF-8, universal newlines, undecodable input kept as surrogates."""
+    binary = io.BufferedReader(io.FileIO(0, "r", closefd=False))
+    # Both names, as for the others: a program that wraps `sys.stdin.buffer` anew must not lose the last reference.
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(binary, "utf-8", "surrogateescape")  # type: ignore[misc]
+    for name, fd, errors in (("stdout", 1, "surrogateescape"), ("stderr", 2, "backslashreplace")):
+        raw = io.BufferedWriter(io.FileIO(fd, "w", closefd=False))
+        text = io.TextIOWrapper(raw, "utf-8", errors, line_buffering=fd == 2)
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
+
+
+def _write_source(code: str) -> str:
+    """For tracebacks, inspect.getsource and multiprocessing; a cell without a /tmp does without."""
+    with contextlib.suppress(OSError, UnicodeEncodeError), open(_SOURCE, "w", encoding="utf-8") as file:
+        file.write(code)
+        sys.path.insert(0, "/tmp")
+    return _SOURCE
+
+
+def _quit(code: object = None) -> None:
+    raise SystemExit(code)
+
+
+def forget_verifier(packages: list[str]) -> None:
+    """Before any cell exists: its environment, what `site` would add, and no verifier module among the imported."""
+    builtins.exit = builtins.quit = _quit  # type: ignore[assignment]
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "verifiers"]:
+        del sys.modules[name]
+    sys.path[:] = [path for path in sys.path if not os.path.exists(path + "/verifiers")]
+    sys.path += packages
+
+
+def _module(name: str, code: str) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__file__ = _write_source(code)
+    module.__dict__["__builtins__"] = builtins
+    sys.modules[name] = module
+    return module
+
+
+def run_script(code: str) -> int:
+    """Runs `code` as `python solution.py` would; the exit status."""
+    sys.argv[:] = [_SOURCE]
+    fresh_streams()
+    main = _module("__main__", code)
+    status = 0
+    try:
+        exec(compile(code, _SOURCE, "exec"), main.__dict__)  # noqa: S102 (this is the sandbox)
+    except SystemExit as stop:
+        status = _exit_status(stop)
+    except BaseException as error:
+        status = 1
+        try:
+            trace = error.__traceback__
+            sys.excepthook(type(error), error.with_traceback(trace.tb_next if trace else None), trace)
+        except BaseException:
+            traceback.print_exc()
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except SystemExit as stop:
+        status = _exit_status(stop)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:
+            status = status or 120  # as the interpreter does
+    return status
+
+
+def _exit_status(stop: SystemExit) -> int:
+    if stop.code is None:
+        return 0
+    if isinstance(stop.code, int):
+        return stop.code & 0xFF
+    with contextlib.suppress(BaseException):
+        print(stop.code, file=sys.stderr)
+    return 1
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """`{"raised": type, "message", "bases"}`: enough to raise a builtin exception of that type elsewhere."""
+    kind = type(error)
+    try:
+        # A KeyError shows its key's repr, and would show that one's again.
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        message = (text if isinstance(text, str) else str(error))[:_MESSAGE_CHARS]
+    except BaseException:
+        message = ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _SOURCE]
+    bases = [base.__name__ for base in kind.__mro__ if base.__module__ == "builtins"]
+    return {"raised": kind.__name__, "message": message, "bases": bases, "line": lines[-1] if lines else None}
+
+
+class _ListNode:
+    def __init__(self, val: Any = 0, next: Any = None) -> None:
+        self.val = val
+        self.next = next
+
+
+class _TreeNode:
+    def __init__(self, val: Any = 0, left: Any = None, right: Any = None) -> None:
+        self.val = val
+        self.left = left
+        self.right = right
+
+
+_ListNode.__name__ = _ListNode.__qualname__ = "ListNode"
+_TreeNode.__name__ = _TreeNode.__qualname__ = "TreeNode"
+
+# Names that the judges of such tasks provide, and that solutions therefore use without importing them.
+_PRELUDE = """
+from typing import *
+import bisect, collections, functools, heapq, itertools, math, operator, random, re, string
+from bisect import *
+from collections import *
+from functools import *
+from heapq import *
+from itertools import *
+from math import ceil, comb, factorial, floor, gcd, inf, isqrt, log, log2, sqrt
+"""
+
+
+def _build_list(items: list[Any], node: Callable[..., Any]) -> Any:
+    head = None
+    for value in reversed(items):
+        following, head = head, node(value)
+        head.next = following
+    return head
+
+
+def _build_tree(items: list[Any], node: Callable[..., Any]) -> Any:
+    if not items or items[0] is None:
+        return None
+    root = node(items[0])
+    waiting, position = [root], 1
+    for parent in waiting:
+        for side in ("left", "right"):
+            if position < len(items) and items[position] is not None:
+                child = node(items[position])
+                setattr(parent, side, child)
+                waiting.append(child)
+            position += 1
+    return root
+
+
+def _materialize(value: Any, scope: dict[str, Any]) -> Any:
+    """Replaces Linked values by nodes of the candidate's own classes."""
+    if isinstance(value, values.Linked):
+        if value.kind == "list_node":
+            return _build_list([_materialize(v, scope) for v in value.values], scope.get("ListNode", _ListNode))
+        return _build_tree([_materialize(v, scope) for v in value.values], scope.get("TreeNode", _TreeNode))
+    if type(value) in (list, tuple):
+        return type(value)(_materialize(item, scope) for item in value)
+    if type(value) is dict:
+        return {key: _materialize(item, scope) for key, item in value.items()}
+    return value
+
+
+def load(code: str, name: str) -> dict[str, Any]:
+    """Executes a candidate's module; its namespace. Raises whatever it raises."""
+    module = _module(name, code)
+    scope = module.__dict__
+    exec(_PRELUDE, scope)  # noqa: S102
+    scope["ListNode"], scope["TreeNode"] = _ListNode, _TreeNode
+    exec(compile(code, _SOURCE, "exec"), scope)  # noqa: S102
+    return scope
+
+
+def find(scope: dict[str, Any], entry_point: str) -> Callable[..., Any]:
+    """The callable named `name` or `Class.method`; a method belongs to a fresh instance."""
+    owner, _, method = entry_point.rpartition(".")
+    if not owner:
+        target: Callable[..., Any] = scope[method]
+        return target
+    bound: Callable[..., Any] = getattr(scope[owner](), method)
+    return bound
+
+
+def run_function(job: dict[str, Any], channel: socket.socket) -> int:
+    """Answers calls: `{"args", "kwargs"}` in, `{"value"}` or `{"raised", …}` out."""
+    fresh_streams()
+    encode, decode, send, receive = values.encode, values.decode, framing.send, framing.receive_bytes
+    try:
+        scope = load(job["code"], "solution")
+        find(scope, job["entry_point"])
+    except BaseException as error:
+        send(channel, describe(error))
+        return 0
+    send(channel, {"loaded": True})
+    while True:
+        try:
+            call = decode(receive(channel, _MAX_FRAME))
+        except EOFError:
+            return 0
+        answer: dict[str, Any]
+        try:
+            args = [_materialize(value, scope) for value in call["args"]]
+            kwargs = {key: _materialize(value, scope) for key, value in call["kwargs"].items()}
+            result = find(scope, job["entry_point"])(*args, **kwargs)
+            if job["output_argument"] is not None:
+                result = args[job["output_argument"]]
+            answer = {"value": encode(result)}
+        except values.NotPlainDataError as error:
+            answer = {"not_plain": str(error)[:_MESSAGE_CHARS]}
+        except BaseException as error:
+            answer = describe(error)
+        send(channel, answer)
+
+
+def run_command(job: dict[str, Any], fds: list[int]) -> int:
+    """Becomes another program; one that was compiled before comes as the last descriptor."""
+    command = job["command"]
+    if job["code"] is not None:
+        with open(job["source_name"], "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(job["code"])
+    executable = fds.pop() if job["passes_executable"] else None
+    if executable is not None:
+        os.lseek(executable, 0, os.SEEK_SET)  # the offset is shared with the runs before
+        with open("/tmp/program", "wb") as file, open(executable, "rb", closefd=True) as source:
+            while chunk := source.read(1 << 20):
+                file.write(chunk)
+        os.chmod("/tmp/program", 0o755)
+    _redirect(fds)
+    os.execve(command[0], command, _ENVIRONMENT)
+
+
+def run_compiler(job: dict[str, Any], fds: list[int]) -> int:
+    """Compiles, then writes the executable to standard output; the compiler's own output goes to standard error."""
+    with open(job["source_name"], "w", encoding="utf-8", errors="surrogatepass") as file:
+        file.write(job["code"])
+    _redirect([fds[0], fds[2], fds[2]])
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(fds[1])
+            os.execve(job["command"][0], job["command"], _ENVIRONMENT)
+        finally:
+            os._exit(127)
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        return 1
+    with open(job["executable"], "rb") as file, open(fds[1], "wb", closefd=False) as output:
+        while chunk := file.read(1 << 20):
+            output.write(chunk)
+    return 0
+
+
+PairedMode = Callable[[dict[str, Any], socket.socket, socket.socket], int]
+
+
+def serve(channel: socket.socket, paired: dict[str, PairedMode]) -> int:
+    """Receives one job and does it; the exit status of the cell. `paired` modes get a second socket."""
+    job, fds = framing.receive_with_fds(channel, _MAX_FDS)
+    mode = job["mode"]
+    if "random" in (job["code"] or ""):
+        random.seed()  # the zygote's state would be the same in every cell
+    if mode in ("command", "compile"):
+        channel.close()
+        _set_limits(job["limits"])
+        return run_command(job, fds) if mode == "command" else run_compiler(job, fds)
+    if mode in paired:
+        with socket.socket(fileno=fds[0]) as other:
+            other.set_inheritable(False)
+            _redirect([])
+            _set_limits(job["limits"])
+            return paired[mode](job, channel, other)
+    _redirect(fds)
+    _set_limits(job["limits"])
+    if mode == "script":
+        channel.close()
+        return run_script(job["code"])
+    if mode == "function":
+        return run_function(job, channel)
+    raise ValueError(f"no mode {mode!r}")

@@ -1,0 +1,159 @@
+"""Mode `function`: arguments go in and results come out as plain data; what is expected stays here.
+
+All tests of a program share one cell where they cannot influence each other through the program's own state, as far as
+its source tells; otherwise each gets a cell of its own. A wrong guess costs the fairness of a verdict on a stateful
+program, never its soundness: state can not bring an expected value into the cell.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import itertools
+from typing import Any
+
+from verifiers.code import extraction
+from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
+from verifiers.code.cells.worker import Slot
+from verifiers.code.evidence import Outcome, describe_exit, limit, show, show_value
+from verifiers.code.extraction import Program
+from verifiers.code.reference import Reference, Test
+from verifiers.code.wire import values
+from verifiers.types import Limits, Status
+
+_VALUES = (ast.Constant, ast.Name, ast.Attribute, ast.UnaryOp, ast.BinOp, ast.Tuple)
+_CONSTANT_PARTS = (*_VALUES, ast.operator, ast.unaryop, ast.expr_context)
+
+
+def _constant(node: ast.AST | None) -> bool:
+    # Walked, not recursed into: a sum can be longer than the stack is deep.
+    return node is None or all(isinstance(part, _CONSTANT_PARTS) for part in ast.walk(node))
+
+
+def is_stateless(tree: ast.Module) -> bool:
+    """Nothing at module or class level, in a default or under `global` that a call could change for the next call.
+
+    Errs towards False: then every test gets a process of its own.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            return False
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            defaults = [*node.args.defaults, *node.args.kw_defaults]
+            if not all(map(_constant, defaults)):
+                return False
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.decorator_list:
+            return False
+    scopes: list[list[ast.stmt]] = [tree.body, *(n.body for n in ast.walk(tree) if isinstance(n, ast.ClassDef))]
+    for statement in itertools.chain.from_iterable(scopes):
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            if not _constant(statement.value):
+                return False
+        elif isinstance(statement, ast.Expr):
+            if not isinstance(statement.value, ast.Constant):
+                return False
+        elif not isinstance(
+            statement,
+            ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Pass,
+        ):
+            return False
+    # An attribute of a function or class set from inside a call is state too.
+    names = extraction.defined_names(tree)
+    return not any(
+        isinstance(node, ast.Attribute | ast.Subscript)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in names
+        for node in ast.walk(tree)
+    )
+
+
+def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, deadline: Deadline) -> Outcome:
+    """Calls the program once per test, up to the first that fails. Raises SandboxError."""
+    tree = extraction.parse(program.source)
+    shared = tree is not None and is_stateless(tree)
+    evidence: dict[str, Any] = {
+        "extraction": program.rule,
+        "entry_point": program.entry_point,
+        "process": "shared" if shared else "one per test",
+    }
+    job = {
+        "mode": "function",
+        "code": program.source,
+        "entry_point": program.entry_point,
+        "output_argument": reference.output_argument,
+        "limits": cell_limits(limits),
+    }
+    count = len(reference.tests)
+    with contextlib.ExitStack() as stack:
+        conversation: Conversation | None = None
+        for number, test in enumerate(reference.tests, start=1):
+            until = deadline.sooner(reference.time_limit_s)
+            failed: dict[str, Any] = {
+                "test": number,
+                "tests": count,
+                "input": _show_call(program.entry_point, test),
+                "expected": show_value(test.output),
+            }
+            try:
+                if conversation is None or not shared:
+                    stack.close()
+                    conversation = stack.enter_context(Conversation(slot, job, limits))
+                    loaded = conversation.ask(None, until)
+                    if problem := _problem_of(loaded, "loaded"):
+                        return _refuted_or_limit(problem, loaded, evidence, failed)
+                answer = conversation.ask({"args": test.input, "kwargs": dict(test.kwargs)}, until)
+            except CellGoneError as gone:
+                if gone.stop is not Stop.NONE:
+                    return limit(gone.stop, {**evidence, "first_failure": failed})
+                failed["got"] = f"the program ended without an answer ({describe_exit(gone.exit)})"
+                return Outcome(Status.REFUTED, "no answer", {**evidence, "first_failure": failed})
+            except ValueError as error:
+                failed["got"] = f"an answer that is not plain data: {error}"[:300]
+                return Outcome(Status.REFUTED, "no plain answer", {**evidence, "first_failure": failed})
+            if problem := _problem_of(answer, "value"):
+                return _refuted_or_limit(problem, answer, evidence, failed)
+            got = answer["value"]
+            if not values.same(
+                test.output,
+                got,
+                tuples_are_lists=reference.tuples_are_lists,
+                rel=reference.tolerance.rel,
+                abs_=reference.tolerance.abs,
+            ):
+                failed["got"] = show_value(got)
+                return Outcome(Status.REFUTED, "wrong answer", {**evidence, "first_failure": failed})
+    return Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count})
+
+
+def _problem_of(answer: Any, wanted: str) -> str:
+    """Empty if `answer` holds `wanted`, else what it says instead. The cell may send anything."""
+    if type(answer) is not dict:
+        return "an answer outside the protocol"
+    if wanted in answer:
+        return ""
+    if "not_plain" in answer:
+        return f"returned a value that is not plain data: {show(answer['not_plain'])}"
+    if "raised" in answer:
+        line = f" (line {answer['line']})" if type(answer.get("line")) is int else ""
+        return f"raised {show(answer['raised'])}: {show(answer.get('message', ''))}{line}"
+    return "an answer outside the protocol"
+
+
+def _refuted_or_limit(problem: str, answer: Any, evidence: dict[str, Any], failed: dict[str, Any]) -> Outcome:
+    failed["got"] = problem[:700]
+    shown = {**evidence, "first_failure": failed}
+    if type(answer) is dict and "raised" in answer:
+        if (stop := stop_of_error(f"{show(answer['raised'])}: {show(answer.get('message', ''))}")) is not Stop.NONE:
+            return limit(stop, shown)
+        return Outcome(Status.REFUTED, "runtime error", shown)
+    return Outcome(Status.REFUTED, "no plain answer", shown)
+
+
+def _show_call(entry_point: str, test: Test) -> str:
+    try:
+        arguments = [show_value(values.decode_object(value)) for value in test.input]
+        arguments += [f"{name}={show_value(values.decode_object(value))}" for name, value in test.kwargs.items()]
+    except ValueError:
+        return f"{entry_point}(…)"
+    return f"{entry_point}({', '.join(arguments)})"[:1000]

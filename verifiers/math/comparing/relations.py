@@ -1,0 +1,301 @@
+"""Equations, inequalities and assignments: what names a value, what two relations share, signs that stand for two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from flint import fmpz_poly
+
+from verifiers.math.algebra import ball
+from verifiers.math.algebra.ball import UndefinedError, UnsupportedError
+from verifiers.math.algebra.normal_field import Element, Field
+from verifiers.math.algebra.normal_form import normal_form
+from verifiers.math.comparing import equality
+from verifiers.math.comparing.equality import UndecidedError
+from verifiers.math.reading.expression import SCALARS, Node
+
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+
+
+def tidy(node: Node) -> Node:
+    """One shape for what is written in several: signs expanded, (x,y)=(1,2) and x=1,2 taken apart, 5 = x turned."""
+    node = expand_signs(node)
+    if any(n.op in ("matrix", "group") for n in node.args):
+        node = _matrix_arithmetic(node)
+    if node.op == "rel" and node.value == ("=",):
+        left, right = node.args
+        named_tuple = left.op == right.op == "group" and all(arg.op == "sym" for arg in left.args)
+        if named_tuple and len(left.args) == len(right.args):
+            pairs = zip(left.args, right.args, strict=True)
+            return Node("list", tuple(Node("rel", pair, ("=",)) for pair in pairs), "and")
+        if left.op == "group" and right.op == "list":
+            return right
+        if right.op == "list":
+            return tidy(Node("list", tuple(Node("rel", (left, item), ("=",)) for item in right.args), right.value))
+        if right.op == "sym" and not left.symbols() and left.op != "sym":
+            return Node("rel", (right, left), ("=",))
+    if node.op == "rel" and node.value == ("in",) and node.args[0].op in ("sym", "group") and node.args[1].op == "set":
+        return node.args[1]
+    if node.op == "list":
+        items: list[Node] = []
+        for arg in node.args:
+            arg = tidy(arg)
+            items.extend(arg.args if arg.op == "list" else (arg,))
+        first = items[0]
+        if first.op == "rel" and first.value in (("=",), ("!=",)) and first.args[0].op in ("sym", "group"):
+            # x = 1, 2 and (x,y) = (1,2), (3,4)
+            items = [
+                i if i.op == "rel" or i.op == "text" else Node("rel", (first.args[0], i), first.value) for i in items
+            ]
+        named = [assignment(item) for item in items]
+        if (
+            all(part is not None for part in named)
+            and len({part[0] for part in named if part is not None}) == 1
+            and len(named) > 1
+        ):
+            return Node("list", tuple(part[1] for part in named if part is not None), "or")
+        return Node("list", tuple(items), node.value)
+    return node
+
+
+def _matrix_arithmetic(node: Node) -> Node:
+    """A matrix or vector times or over a scalar, and its negative, as one matrix or vector."""
+    if node.op == "neg":
+        return _map_cells(node.args[0], lambda cell: Node("neg", (cell,)))
+    if node.op in ("mul", "div") and len(node.args) == 2:
+        left, right = node.args
+        if left.op in ("matrix", "group") and right.op in SCALARS:
+            return _map_cells(left, lambda cell: Node(node.op, (cell, right)))
+        named = left.op == "sym" and left.value[:1].isupper() and right.op == "group"  # the point P(3,4), C(n,2)
+        if right.op in ("matrix", "group") and left.op in SCALARS and node.op == "mul" and not named:
+            return _map_cells(right, lambda cell: Node("mul", (left, cell)))
+    return node
+
+
+def _map_cells(matrix: Node, change: Callable[[Node], Node]) -> Node:
+    return Node(matrix.op, tuple(change(cell) for cell in matrix.args), matrix.value)
+
+
+def is_name(node: Node) -> bool:
+    """x, f(x), P(A), x_1"""
+    if node.op in ("sym", "call"):
+        return True
+    return node.op == "mul" and all(arg.op == "sym" for arg in node.args) and node.args[0].value[:1].isupper()
+
+
+def names_a_value(node: Node) -> bool:
+    """Whether `node = 7` can be the answer 7: a name, a closed expression, |S|, P(X=3), f'(2), dy/dx, or a plain sum or
+    product of different letters (m+n = 7). Any other left side makes it an equation."""
+    if is_name(node) or not node.symbols():
+        return True
+    if node.op == "fn" and node.value in ("abs", "det", "gcd", "lcm", "max", "min"):
+        return True
+    if node.op in ("add", "mul"):
+        letters = [part for arg in node.args for part in (arg.args if arg.op == "mul" == node.op else (arg,))]
+        if all(letter.op == "sym" for letter in letters):
+            return len({letter.value for letter in letters}) == len(letters)
+    return node.op == "mul" and node.args[0].op == "sym" and node.args[1].op in ("rel", "group")
+
+
+def assignment(node: Node) -> tuple[str, Node] | None:
+    """`x = …`, `f(x) = …`, with a lone name on the left that the right side does not contain."""
+    if node.op != "rel" or node.value != ("=",):
+        return None
+    left, right = node.args
+    if not is_name(left):
+        return None
+    if left.op == "call" and left.symbols() and right.symbols() and not left.symbols() & right.symbols():
+        return None  # f(y) = x^2 is no name for x^2
+    name = left.args[0].value if left.op == "mul" else left.value
+    return None if name in right.symbols() else (name, right)
+
+
+def is_function_name(name: str) -> bool:
+    return name[0] in "fghyFGHY"
+
+
+def rename_constant(gold: Node, answer: Node) -> Node:
+    """The constant of integration may be called C, c or K."""
+    only_gold, only_answer = gold.symbols() - answer.symbols(), answer.symbols() - gold.symbols()
+    if len(only_gold) == len(only_answer) == 1 and only_gold | only_answer <= {"C", "c", "K", "k", "C_1", "c_1"}:
+        (old,), (new,) = only_answer, only_gold
+        return _rename(answer, old, new)
+    return answer
+
+
+_CONSTANTS = frozenset({"A", "B", "C", "C_1", "C_2", "C_3", "c_1", "c_2", "c_3"})
+
+
+def num_constants(node: Node) -> int:
+    """How many constants of integration a function of other symbols may hold."""
+    symbols = node.symbols()
+    return len(symbols & _CONSTANTS) if symbols - _CONSTANTS else 0
+
+
+def _rename(node: Node, old: str, new: str) -> Node:
+    if node.op == "sym":
+        return Node("sym", value=new) if node.value == old else node
+    return Node(node.op, tuple(_rename(arg, old, new) for arg in node.args), node.value) if node.args else node
+
+
+def expand_signs(node: Node) -> Node:
+    """2 ± 3 as the list of both values; all signs of one expression move together."""
+    if not any(n.op == "pm" for n in node.walk()):
+        return node
+    if node.op in ("list", "set"):
+        items: list[Node] = []
+        for arg in node.args:
+            expanded = expand_signs(arg)
+            items.extend(expanded.args if expanded.op == "list" else [expanded])
+        return Node(node.op, tuple(items), node.value)
+    if node.op == "rel":
+        return Node("rel", tuple(expand_signs(arg) for arg in node.args), node.value)
+    signs = [n.value for n in node.walk() if n.op == "pm"]
+    if len(signs) > 1 and len(set(signs)) == 1:
+        raise UndecidedError("several signs that move together or apart")
+    return Node("list", (_signed(node, 1), _signed(node, -1)), "or")
+
+
+def _signed(node: Node, sign: int) -> Node:
+    args = tuple(_signed(arg, sign) for arg in node.args)
+    if node.op == "pm":
+        left, right = args
+        return Node("add", (left, right if node.value * sign > 0 else Node("neg", (right,))))
+    return Node(node.op, args, node.value)
+
+
+# Relations as a whole
+
+
+def same_relation(gold: Node, answer: Node) -> bool:
+    """Whether two equations or inequalities in any variables say the same. Raises UndecidedError."""
+    if len(gold.value) != 1 or len(answer.value) != 1:
+        if (
+            len(gold.value) == len(answer.value)
+            and tuple(_FLIPPED.get(o, o) for o in reversed(answer.value)) == gold.value
+        ):
+            turned = tuple(reversed(answer.args))
+            if all(equality.equal(a, b) for a, b in zip(gold.args, turned, strict=True)):
+                return True
+        return _refute_at_points(gold, answer)
+    operator, other = gold.value[0], answer.value[0]
+    if operator not in _FLIPPED or other not in _FLIPPED:
+        raise UndecidedError(f"relations {operator} and {other}")
+    field = Field()
+    try:
+        left, right = (_difference(field, node) for node in (gold, answer))
+        if field.is_zero(left) or field.is_zero(right):
+            raise UndecidedError("a relation that always or never holds")
+        quotient = field.div(left, right)
+        constant = field.is_constant(quotient)
+    except (UnsupportedError, UndefinedError) as error:
+        raise UndecidedError(f"unsupported: {error}") from None
+    if operator == "=" and other == "=":
+        if constant:
+            return True
+        return _same_zeros(field, left, right)
+    if constant:
+        sign = field.sign(quotient)
+        if sign is not None and other == (operator if sign > 0 else _FLIPPED[operator]):
+            return True
+        if sign is not None:
+            return False
+    elif not _same_zeros(field, left, right):
+        return False  # their boundaries differ
+    return _refute_at_points(gold, answer)
+
+
+def _difference(field: Field, node: Node) -> Element:
+    a, b = node.args
+    return field.add(normal_form(field, a), field.neg(normal_form(field, b)))
+
+
+def _same_zeros(field: Field, left: Element, right: Element) -> bool:
+    """Polynomial equations: equal when their different irreducible factors are the same; different when a factor of one
+    that the other lacks has real zeros, seen on a line through the space."""
+    kinds = {field.generators[i].kind for i in field.used(left.top, left.bottom, right.top, right.bottom)}
+    if kinds != {"sym"} or not left.bottom.is_constant() or not right.bottom.is_constant():
+        raise UndecidedError("equations beyond polynomials with rational coefficients")
+    ours = [factor for factor, _ in left.top.factor()[1]]
+    theirs = [factor for factor, _ in right.top.factor()[1]]
+    odd = [f for f in ours if f not in theirs and -f not in theirs] + [
+        f for f in theirs if f not in ours and -f not in ours
+    ]
+    if not odd:
+        return True
+    if any(_has_real_zeros(factor) for factor in odd):
+        return False
+    raise UndecidedError("equations whose real solutions were not compared")
+
+
+def _has_real_zeros(poly: object) -> bool:
+    """Certain when True: on some rational line through the space the polynomial has a real root of odd multiplicity."""
+    degrees = [int(d) for d in poly.degrees()]  # type: ignore[attr-defined]
+    present = [index for index, degree in enumerate(degrees) if degree > 0]
+    for main in present:
+        for turn in range(4):
+            coefficients: dict[int, Fraction] = {}
+            for monomial, coefficient in poly.to_dict().items():  # type: ignore[attr-defined]
+                value = Fraction(int(coefficient))
+                for index in present:
+                    if index != main:
+                        value *= Fraction((turn * 3 + index) % 7 - 3, 2) ** int(monomial[index])
+                power = int(monomial[main])
+                coefficients[power] = coefficients.get(power, Fraction(0)) + value
+            scale = 1
+            for value in coefficients.values():
+                scale *= value.denominator
+            line = fmpz_poly([int(coefficients.get(p, Fraction(0)) * scale) for p in range(max(coefficients) + 1)])
+            if line.degree() >= 1 and line.degree() % 2 == 1:
+                return True
+            if line.degree() >= 1 and any(f.degree() == 1 for f, _ in line.factor()[1]):
+                return True
+            if line.degree() == 2 and int(line[1]) ** 2 > 4 * int(line[0]) * int(line[2]):
+                return True
+    return False
+
+
+def _refute_at_points(gold: Node, answer: Node) -> bool:
+    symbols = sorted(gold.symbols() | answer.symbols())
+    for point in equality.points(symbols):
+        truths = [_holds(node, point) for node in (gold, answer)]
+        if None not in truths and truths[0] != truths[1]:
+            return False
+    raise UndecidedError("relations that agree where they were compared, without a proof")
+
+
+def _holds(node: Node, point: dict[str, Fraction]) -> bool | None:
+    result = True
+    for a, operator, b in zip(node.args, node.value, node.args[1:], strict=False):
+        try:
+            with ball.precision(128):
+                gap = ball.enclose(a, point, real=True).real - ball.enclose(b, point, real=True).real
+        except (UnsupportedError, UndefinedError):
+            return None
+        if operator in ("<", "<="):
+            truth = gap < 0 or (None if not gap > 0 else False)
+        elif operator in (">", ">="):
+            truth = gap > 0 or (None if not gap < 0 else False)
+        elif operator == "!=":
+            truth = True if gap < 0 or gap > 0 else None
+        else:
+            truth = False if gap < 0 or gap > 0 else None
+        if truth is None:
+            return None
+        result = result and truth
+    return result
+
+
+def same_congruence(gold: Node, answer: Node) -> bool:
+    """x = a mod m: the same name, modulus and residue."""
+    values = []
+    for node in (gold, answer):
+        name, residue, modulus = node.args
+        numbers = [equality.as_rational(part) for part in (residue, modulus)]
+        if numbers[0] is None or numbers[1] is None or any(n is not None and n.denominator != 1 for n in numbers):
+            raise UndecidedError("a congruence with other than integers")
+        if numbers[1] <= 0:
+            raise UndecidedError("a modulus that is not positive")
+        values.append((name, int(numbers[0]) % int(numbers[1]), int(numbers[1])))
+    return values[0] == values[1]

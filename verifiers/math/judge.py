@@ -1,0 +1,142 @@
+"""What a pool worker does for math: read the reference, find and read the final answer, compare.
+
+A pure function of its payload, so that tests and benchmarks call it in process. It is total over texts; an exception is
+a bug and becomes status `error`. Time and memory are bounded from outside, by the pool.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from fractions import Fraction
+
+from verifiers.math.comparing.compare import Comparison, Tolerance, compare
+from verifiers.math.reading import extract, parser
+from verifiers.math.reading.expression import Node, UnreadableError, show
+from verifiers.math.reading.extract import Candidate, NoAnswerError
+from verifiers.types import Json, Status
+
+MAX_EVIDENCE_CHARS = 300
+
+
+class ReferenceError(ValueError):
+    """The problem's own answer cannot be used."""
+
+
+def work(payload: Mapping[str, Json]) -> dict[str, Json]:
+    """`{"reference", "text"}` to `{"status", "reason", "evidence"}`."""
+    try:
+        gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
+        tolerance = read_tolerance(payload["reference"].get("tolerance"))
+    except ReferenceError as error:
+        return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
+    if payload.get("text") is None:
+        return _result(Status.VERIFIED, "", {"gold": show(gold)})
+    try:
+        texts = extract.candidates(payload["text"])
+    except NoAnswerError as error:
+        return _result(Status.MALFORMED, str(error), {})
+    return _judge(gold, texts, tolerance)
+
+
+def equivalent(
+    gold: str, answer: str, tolerance: Tolerance | None = None, answer_type: str | None = None
+) -> Comparison:
+    """Compares one bare answer with a reference, in this process and without a time limit."""
+    node = read_reference(gold, answer_type)
+    try:
+        return compare(node, read_answer(answer), tolerance)
+    except UnreadableError as error:
+        return Comparison(Status.MALFORMED, f"unreadable: {error}")
+
+
+@functools.lru_cache(maxsize=4096)
+def read_reference(answer: str, answer_type: str | None = None) -> Node:
+    """The tree of a reference. Raises ReferenceError."""
+    try:
+        texts = extract.candidates(answer)
+    except NoAnswerError as error:
+        raise ReferenceError(str(error)) from None
+    if len(texts) != 1:
+        raise ReferenceError("several answers")
+    span = texts[0].text
+    if answer_type == "text":
+        return Node("text", value=" ".join(span.lower().split()))
+    reason = ""
+    for reading in extract.readings(span):
+        try:
+            return parser.read(reading)
+        except UnreadableError as error:
+            reason = reason or str(error)
+    raise ReferenceError(f"{span[:80]!r}: {reason}")
+
+
+def read_tolerance(value: Json) -> Tolerance | None:
+    if value is None:
+        return None
+    try:
+        parts = {key: Fraction(str(part)) for key, part in value.items()}
+        tolerance = Tolerance(**parts)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ReferenceError(f"tolerance {value!r}: {error}") from None
+    if min(tolerance.rel, tolerance.abs) < 0:
+        raise ReferenceError(f"tolerance {value!r}: negative")
+    return tolerance
+
+
+def read_answer(span: str) -> Node:
+    """The tree of a bare answer. Raises UnreadableError."""
+    return parser.read(extract.strip_markup(span))
+
+
+def _read_candidate(candidate: Candidate) -> Node:
+    reason: UnreadableError | None = None
+    spans = [candidate.text] if candidate.how == "boxed" else extract.readings(candidate.text)
+    for span in spans:
+        try:
+            return read_answer(span)
+        except UnreadableError as error:
+            reason = reason or error
+    raise reason or UnreadableError("empty")
+
+
+def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> dict[str, Json]:
+    if gold.op in ("list", "set"):
+        texts = _joined(texts)
+    final = texts[-1]
+    evidence: dict[str, Json] = {"answer": final.text[:MAX_EVIDENCE_CHARS], "found": final.how}
+    nodes: list[tuple[Candidate, Node]] = []
+    for candidate in texts:
+        try:
+            nodes.append((candidate, _read_candidate(candidate)))
+        except UnreadableError as error:
+            if candidate is final:
+                reason = "no final answer" if final.how == "whole" else f"unreadable answer: {error}"
+                return _result(Status.MALFORMED, reason, evidence)
+    answer = nodes[-1][1]
+    if final.how == "whole" and answer.op == "text" and gold.op != "text":
+        return _result(Status.MALFORMED, "no final answer", evidence)
+    for candidate, node in nodes[:-1]:
+        if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:
+            evidence["conflict"] = candidate.text[:MAX_EVIDENCE_CHARS]
+            return _result(Status.MALFORMED, "several final answers", evidence)
+    comparison = compare(gold, answer, tolerance)
+    evidence["read"] = show(answer)[:MAX_EVIDENCE_CHARS]
+    return _result(comparison.status, comparison.reason, evidence)
+
+
+def _joined(texts: list[Candidate]) -> list[Candidate]:
+    """Boxes that only a comma, `and` or `or` separates are one list, where the reference is one."""
+    joined: list[Candidate] = []
+    for candidate in texts:
+        if candidate.joint and joined and joined[-1].how == "boxed":
+            before = joined.pop()
+            text = f"{before.text} {candidate.joint} {candidate.text}"
+            joined.append(Candidate(text, before.start, candidate.end, "boxed"))
+        else:
+            joined.append(candidate)
+    return joined
+
+
+def _result(status: Status, reason: str, evidence: dict[str, Json]) -> dict[str, Json]:
+    return {"status": str(status), "reason": reason, "evidence": evidence}

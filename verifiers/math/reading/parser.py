@@ -1,0 +1,1007 @@
+"""Tokens to a tree: a recursive-descent reader of final answers.
+
+Promises: every call either returns a `Node` or raises `UnreadableError`; depth, tokens and digits are capped; no part
+of the text is evaluated. Conventions it fixes (docs/math_answers.md lists them): exponents take the whole number in
+`2^10`; a slash and implied products read left to right, so `1/2x` is x/2; a function without parentheses takes the
+implied product after it; `3\\frac12` and `3 1/2` are mixed numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from verifiers.math.reading.expression import MAX_DEPTH, Node, UnreadableError
+from verifiers.math.reading.lexer import Token, tokenize
+from verifiers.math.reading.notations import read_notation
+from verifiers.math.reading.number_words import read_words, spelled_number, with_words
+from verifiers.math.reading.vocabulary import CASED_UNITS, SCALE_WORDS, unit_name
+
+MAX_EXPONENT_DIGITS = 5
+"""Of a literal in scientific notation: 1e99999 still fits every exact step, 1e9999999 does not."""
+
+_RELATIONS = {
+    "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
+    "in": "in", "notin": "notin",
+    "subset": "subset", "subseteq": "subset", "sim": "~", "cong": "~",
+}  # fmt: skip
+_SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
+_ENVIRONMENTS = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"])
+
+
+_FUNCTION_LETTERS = frozenset(["f", "g", "h", "f^-1", "g^-1", "h^-1", "Gamma", "zeta"])
+"""What brackets behind are applied to; behind another letter they are a factor."""
+
+
+def read(text: str) -> Node:
+    """The tree of one answer. Raises UnreadableError."""
+    special = read_notation(text)
+    if special is not None:
+        return special
+    tokens = tokenize(text)
+    while tokens[0].text == "Rightarrow":
+        tokens = tokens[1:]
+    while len(tokens) > 1 and tokens[-2].text == "newline":
+        tokens = [*tokens[:-2], tokens[-1]]
+    if len(tokens) == 1:
+        raise UnreadableError("empty")
+    words = _words_only(tokens)
+    if words is not None:
+        return read_words(words)
+    node = _Reader(tokens).read()
+    _refuse_prose(node)
+    return node
+
+
+_ARITHMETIC = frozenset("add mul div pow neg fn call sum prod deg percent pm ratio".split())  # noqa: SIM905
+
+
+def _refuse_prose(node: Node) -> None:
+    """Words may be an answer or a part of a list; inside a formula, or behind a symbol, they make it a sentence."""
+    for inner in node.walk():
+        if inner.op in _ARITHMETIC and any(arg.op == "text" for arg in inner.args):
+            raise UnreadableError("words inside a formula")
+        if inner.op == "rel" and any(arg.op == "text" for arg in inner.args[:1]):
+            raise UnreadableError("words on the left of a relation")
+        if inner.op == "qty" and inner.value[1].startswith(("because", "since ", "so ", "which ")):
+            raise UnreadableError("a sentence")
+        if inner.op == "qty" and inner.value[1] and (inner.symbols() or inner.value[1].count(" ") > 5):
+            raise UnreadableError("a sentence")
+
+
+def _words_only(tokens: list[Token]) -> list[str] | None:
+    """The words if the answer is nothing but words (with commas and single letters between them)."""
+    words: list[str] = []
+    for token in tokens[:-1]:
+        if (token.kind == "word" and token.text != "dollars_prefix") or (
+            token.kind == "sym" and words and not token.run and len(token.text) == 1 and token.space
+        ):
+            words.append(token.text)
+        elif token.kind == "op" and token.text in "-'," and words:
+            continue
+        elif token.kind in ("open", "close") and token.text in "({})" and len(tokens) <= 5:
+            continue  # {\text{north}}, (\text{A})
+        else:
+            return None
+    return words or None
+
+
+class _Reader:
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = [*tokens, *[tokens[-1]] * 8]  # a few ends more, so that looking ahead needs no care
+        self.at = 0
+        self.depth = 0
+        self.num_series = 0
+        self.bars = 0
+        """Absolute values open around the current place: there a bar closes, it does not multiply."""
+        self.in_braces = False
+        """Inside \\{…}: a bar or colon there begins the condition of a set."""
+
+    # Moving about
+
+    @property
+    def here(self) -> Token:
+        return self.tokens[self.at]
+
+    def is_op(self, *texts: str) -> bool:
+        token = self.here
+        return token.kind in ("op", "cmd") and token.text in texts
+
+    def is_word(self, *texts: str) -> bool:
+        token = self.here
+        return token.kind == "word" and token.text.lower() in texts
+
+    def take(self) -> Token:
+        token = self.tokens[self.at]
+        if token.kind == "end":
+            raise UnreadableError("it ends too early")
+        self.at += 1
+        return token
+
+    def expect(self, kind: str, text: str) -> None:
+        if (self.here.kind, self.here.text) != (kind, text):
+            raise UnreadableError(f"expected {text!r}")
+        self.at += 1
+
+    def enter(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise UnreadableError(f"nesting deeper than {MAX_DEPTH}")
+
+    # Lists and relations
+
+    def read(self) -> Node:
+        node = self.read_list()
+        if self.here.kind != "end":
+            raise UnreadableError(f"unexpected {self.here.text!r}")
+        return node
+
+    def read_list(self) -> Node:
+        """Items joined by commas, semicolons, `and` and `or`."""
+        items = [self.read_relation()]
+        joints: set[str] = set()
+        while True:
+            if self.is_op(",", ";"):
+                self.take()
+                joint = ","
+                if self.is_word("and", "or"):
+                    joint = self.take().text.lower()
+            elif self.is_word("and", "or"):
+                joint = self.take().text.lower()
+            elif self.is_op("land", "lor"):
+                joint = "and" if self.take().text == "land" else "or"
+            else:
+                break
+            if self.here.kind == "end" and joint == ",":
+                break
+            joints.add(joint)
+            items.append(self.read_relation())
+        if len(items) == 1:
+            return items[0]
+        kinds = joints - {","}
+        if len(kinds) > 1:
+            raise UnreadableError("both 'and' and 'or' between the parts")
+        if any(item.op == "text" for item in items) and not all(item.op == "text" for item in items):
+            raise UnreadableError("words between the parts")
+        return Node("list", tuple(items), kinds.pop() if kinds else ",")
+
+    def read_relation(self) -> Node:
+        if self.is_op("approx"):  # "≈ 3.14"
+            self.take()
+        sides = [self.read_set()]
+        operators: list[str] = []
+        while self.here.kind in ("op", "cmd") and self.here.text in _RELATIONS:
+            operators.append(_RELATIONS[self.take().text])
+            sides.append(self.read_set())
+        if not operators:
+            return sides[0]
+        if operators == ["=="] and sides[1].op == "fn" and sides[1].value == "mod":
+            return Node("cong", (sides[0], *sides[1].args), ("==",))
+        if operators == ["=="] or self.is_op("pmod", "bmod", "mod") or self.is_word("mod"):
+            node = Node("rel", tuple(sides), tuple(operators))
+            return self.read_modulus(node)
+        return Node("rel", tuple(sides), tuple(operators))
+
+    def read_modulus(self, node: Node) -> Node:
+        if (
+            self.here.kind == "open"
+            and self.here.text == "("
+            and self.tokens[self.at + 1].text in ("mod", "bmod", "pmod")
+        ):
+            self.take()
+            self.take()
+            modulus = self.read_sum()
+            self.expect("close", ")")
+        elif self.is_op("pmod", "bmod", "mod") or self.is_word("mod"):
+            self.take()
+            modulus = self.read_power()
+        else:
+            return node
+        return Node("cong", (*node.args, modulus), node.value)
+
+    def read_set(self) -> Node:
+        node = self.read_sum()
+        while (
+            (self.here.kind == "cmd" and self.here.text in _SET_OPERATORS)
+            or self.is_word("union")
+            or (self.here.kind == "sym" and self.here.text == "U" and self.at and self.is_union_letter())
+        ):
+            operator = _SET_OPERATORS.get(self.here.text, "union")
+            self.take()
+            node = Node(operator, (node, self.read_sum()))
+        return node
+
+    # Arithmetic
+
+    def read_sum(self) -> Node:
+        self.enter()
+        node = self.read_product()
+        while True:
+            if self.is_op("+"):
+                self.take()
+                node = _add(node, self.read_product())
+            elif self.is_op("-"):
+                self.take()
+                node = _add(node, Node("neg", (self.read_product(),)))
+            elif self.is_op("pm", "mp"):
+                sign = 1 if self.take().text == "pm" else -1
+                node = Node("pm", (node, self.read_product()), sign)
+            else:
+                break
+        self.depth -= 1
+        return node
+
+    def read_product(self) -> Node:
+        node = self.read_signed()
+        while True:
+            if self.is_op("*"):
+                self.take()
+                node = Node("mul", (node, self.read_signed()))
+            elif self.is_op("/", "div"):
+                self.take()
+                node = Node("div", (node, self.read_signed()))
+            elif self.is_op("choose"):
+                self.take()
+                node = Node("fn", (node, self.read_product()), "binom")
+            elif self.is_op("bmod", "mod") or (self.is_word("mod")):
+                self.take()
+                node = Node("fn", (node, self.read_signed()), "mod")
+            elif self.is_op(":") and not self.in_braces:
+                parts = [node]
+                while self.is_op(":"):
+                    self.take()
+                    parts.append(self.read_signed())
+                    while self.starts_factor():
+                        parts[-1] = Node("mul", (parts[-1], self.read_power()))
+                node = Node("ratio", tuple(parts))
+            elif node.op == "qty" and self.here.kind == "num":
+                node = Node("list", (node, self.read_product()), "and")  # 5 feet 3 inches
+            elif self.starts_factor():
+                node = self.read_implied(node)
+            elif self.here.kind == "word":
+                after = self.read_suffix(node)
+                if after is None:
+                    return node
+                node = after
+            else:
+                return node
+
+    def read_implied(self, left: Node) -> Node:
+        here, before = self.here, self.tokens[self.at - 1]
+        if here.apart and here.kind in ("num", "sym", "const", "fn"):
+            raise UnreadableError("parts that are set apart")
+        behind = self.tokens[self.at + 1]
+        if (
+            here.kind == "open"
+            and behind.kind == "word"
+            and behind.text.lower() not in ("negative", "minus", "dollars_prefix")
+        ):
+            raise UnreadableError("words in brackets")  # "5 (five)"
+        if left.op == "num" and here.kind == "num":
+            # 3 1/2
+            if (
+                before.kind == "num"
+                and here.space
+                and _is_natural(left)
+                and "." not in here.text
+                and self.tokens[self.at + 1].text == "/"
+                and self.tokens[self.at + 2].kind == "num"
+            ):
+                top = self.read_power()
+                self.take()
+                bottom = self.read_power()
+                wrapper, bottom = (bottom.op, bottom.args[0]) if bottom.op in ("percent", "deg") else ("", bottom)
+                if _is_proper(Node("div", (top, bottom))):
+                    mixed = Node("num", value=left.value + top.value / bottom.value)
+                    return Node(wrapper, (mixed,)) if wrapper else mixed
+            raise UnreadableError("two numbers side by side")
+        right = self.read_power()
+        if before.kind == "num" and _is_natural(left) and here.kind == "cmd" and here.text == "frac":
+            wrapper, fraction = (right.op, right.args[0]) if right.op in ("percent", "deg") else ("", right)
+            if _is_proper(fraction):
+                top, bottom = fraction.args
+                mixed = Node("num", value=left.value + top.value / bottom.value)
+                return Node(wrapper, (mixed,)) if wrapper else mixed
+        if right.op == "num" and here.kind == "num" and before.kind in ("sym", "const") and not here.space:
+            # "x2": a digit after a symbol is a subscript or an exponent gone astray, not a product anyone writes.
+            raise UnreadableError("a digit behind a letter")
+        return Node("mul", (left, right))
+
+    def read_suffix(self, node: Node) -> Node | None:
+        """Words behind a value: a unit, a noun, `degrees`, `percent`, `base two`."""
+        if self.is_word("base"):
+            self.take()
+            if self.here.kind == "word":
+                base = spelled_number([self.take().text.lower()])
+            else:
+                base = self.read_power()
+            return _in_base(node, base)
+        if self.is_word("and", "or", "mod", "union", "if", "for", "where", "when", "with", "not", "otherwise", "is"):
+            return None
+        after = self.tokens[self.at + 1]
+        if self.is_word("in") and after.kind not in ("end", "close") and after.text not in ("^", ","):
+            return None
+        if node.op not in ("num", "neg", "div", "mul", "add", "pow", "fn", "const", "sym"):
+            raise UnreadableError(f"the word {self.here.text!r}")
+        return self.read_unit(node)
+
+    def read_unit(self, node: Node) -> Node:
+        words: list[str] = []
+        factors: list[tuple[str, int]] = []
+        sign = 1
+        plain = True
+        while self.here.kind == "word" and not self.is_word("and", "or", "if", "for", "where", "union"):
+            word = self.take().text
+            words.append(word)
+            power = 1
+            if self.is_op("^"):
+                self.take()
+                exponent = self.read_script()
+                if exponent.op == "neg" and _is_natural(exponent.args[0]):
+                    exponent = Node("num", value=-exponent.args[0].value)
+                if exponent.op != "num" or exponent.value.denominator != 1 or abs(exponent.value) > 9:
+                    raise UnreadableError("a unit with an odd exponent")
+                power = int(exponent.value)
+                plain = False
+            factors.append((unit_name(word), power * sign))
+            if self.is_op("/") and self.tokens[self.at + 1].kind == "word":
+                self.take()
+                sign, plain = -1, False
+            elif (
+                self.is_op("/")
+                and self.tokens[self.at + 1].kind == "sym"
+                and self.tokens[self.at + 1].text in CASED_UNITS
+            ):
+                self.take()
+                sign, plain = -1, False
+                self.tokens[self.at] = Token("word", self.here.text)
+            elif self.is_op("*") and self.tokens[self.at + 1].kind == "word":
+                self.take()
+                plain = False
+        if plain:
+            return with_words(node, words)
+        if not all(name for name, _ in factors):
+            raise UnreadableError("an unknown unit")
+        return Node("qty", (node,), (tuple(factors), ""))
+
+    def read_signed(self) -> Node:
+        if self.is_op("-"):
+            self.take()
+            self.enter()
+            node = Node("neg", (self.read_signed_product(),))
+            self.depth -= 1
+            return node
+        if self.is_op("+"):
+            self.take()
+            return self.read_signed()
+        if self.is_op("pm", "mp"):
+            sign = 1 if self.take().text == "pm" else -1
+            return Node("pm", (Node("num", value=Fraction(0)), self.read_signed_product()), sign)
+        if self.is_word("negative", "minus"):
+            self.take()
+            return Node("neg", (self.read_signed(),))
+        if self.is_word("euros", "pounds", "yen") and self.tokens[self.at + 1].kind == "num":
+            unit = self.take().text.lower()
+            return Node("qty", (self.read_signed(),), (((unit, 1),), ""))
+        if self.here.kind == "word" and self.here.text == "dollars_prefix":
+            self.take()
+            node = self.read_signed()
+            if self.is_word("million", "billion", "thousand"):
+                node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[self.take().text.lower()]))))
+            return Node("qty", (node,), ((("dollar", 1),), ""))
+        return self.read_power()
+
+    def read_signed_product(self) -> Node:
+        """What a sign binds: the mixed number in -3 1/2, else one factor."""
+        node = self.read_signed()
+        if (
+            node.op == "num"
+            and self.starts_factor()
+            and self.here.kind in ("num", "cmd")
+            and self.here.text not in ("sqrt",)
+        ):
+            return self.read_implied(node)
+        return node
+
+    def starts_factor(self) -> bool:
+        token = self.here
+        if token.kind == "sym" and token.text == "U" and self.is_union_letter():
+            return False
+        if token.kind in ("num", "sym", "const", "fn", "based"):
+            return True
+        if token.kind == "open":
+            return True
+        if token.kind == "op" and token.text == "|":
+            return self.bars == 0
+        return token.kind == "cmd" and (
+            token.text
+            in (
+                "frac",
+                "sqrt",
+                "binom",
+                "overline",
+                "bar",
+                "lfloor",
+                "lceil",
+                "sum",
+                "prod",
+                "langle",
+                "emptyset",
+                "surd",
+                "cbrt",
+                "log",
+                "int",
+                "lim",
+            )
+            or token.text.startswith(("begin:", "bb:"))
+        )
+
+    def is_union_letter(self) -> bool:
+        """`(1,2) U (3,4)`"""
+        return self.tokens[self.at - 1].kind == "close" and self.tokens[self.at + 1].kind == "open"
+
+    def read_power(self) -> Node:
+        node = self.read_primary()
+        while True:
+            if self.is_op("^"):
+                self.take()
+                if self.is_op("circ"):
+                    self.take()
+                    node = self.read_degrees(node)
+                    continue
+                if (
+                    self.here.kind == "open"
+                    and self.here.text == "{"
+                    and self.tokens[self.at + 1].text == "circ"
+                    and self.tokens[self.at + 2].text == "}"
+                ):
+                    self.at += 3
+                    node = self.read_degrees(node)
+                    continue
+                node = Node("pow", (node, self.read_script()))
+            elif self.is_op("!"):
+                self.take()
+                if self.is_op("!"):
+                    self.take()
+                    node = Node("fn", (node,), "doublefactorial")
+                else:
+                    node = Node("fn", (node,), "factorial")
+            elif self.is_op("%"):
+                self.take()
+                node = Node("percent", (node,))
+            elif self.is_op("circ") and node.op == "num":
+                self.take()
+                node = self.read_degrees(node)
+            elif self.is_op("'") and node.op == "sym":
+                self.take()
+                node = Node("sym", value=f"{node.value}'")
+                node = self.read_call(node)
+            elif self.is_op("_") and node.op in ("num", "sym", "group1"):
+                self.take()
+                node = _in_base(node, self.read_script())
+            else:
+                return node
+
+    def read_degrees(self, node: Node) -> Node:
+        if self.here.kind == "sym" and self.here.text in ("C", "F"):
+            unit = {"C": "celsius", "F": "fahrenheit"}[self.take().text]
+            return Node("qty", (node,), (((unit, 1),), ""))
+        if self.here.kind == "word" and self.here.text in ("C", "F"):
+            unit = {"C": "celsius", "F": "fahrenheit"}[self.take().text]
+            return Node("qty", (node,), (((unit, 1),), ""))
+        return Node("deg", (node,))
+
+    def read_script(self) -> Node:
+        """An exponent or subscript: a group, a signed number, or one primary; powers associate to the right."""
+        self.enter()
+        braces = False
+        if self.is_op("-", "+"):
+            sign = self.take().text
+            node = self.read_script()
+            node = Node("neg", (node,)) if sign == "-" else node
+        else:
+            if braces := self.here.kind == "open" and self.here.text == "{":
+                self.take()
+                outer, self.bars = self.bars, 0
+                if self.is_op("+", "-", "*") and self.tokens[self.at + 1].text == "}":
+                    node = Node("text", value=self.take().text)
+                elif self.here.kind == "word":
+                    node = read_words([self.take().text])
+                else:
+                    node = self.read_sum()
+                self.bars = outer
+                self.expect("close", "}")
+            elif self.here.kind == "word":
+                node = read_words([self.take().text])
+            else:
+                node = self.read_primary()
+            if self.is_op("^") and self.tokens[self.at + 1].text != "circ":
+                self.take()
+                node = Node("pow", (node, self.read_script()))
+            elif self.is_op("!"):
+                if braces:
+                    raise UnreadableError("a factorial of a power or of its exponent")
+                self.take()
+                node = Node("fn", (node,), "factorial")
+        self.depth -= 1
+        return node
+
+    # Primaries
+
+    def read_primary(self) -> Node:
+        self.enter()
+        node = self._read_primary()
+        self.depth -= 1
+        return node
+
+    def _read_primary(self) -> Node:
+        token = self.take()
+        if token.kind == "num":
+            return self.read_number(token)
+        if token.kind == "based":
+            base = {"x": 16, "b": 2, "o": 8}[token.text[0]]
+            return Node("based", value=(token.text[1:].lower(), base))
+        if token.kind == "const":
+            return Node("const", value=token.text)
+        if token.kind == "sym":
+            return self.read_symbol(token)
+        if token.kind == "fn":
+            return self.read_function(token.text)
+        if token.kind == "open":
+            return self.read_brackets(token.text)
+        if token.kind == "op" and token.text == "|":
+            self.bars += 1
+            inner = self.read_sum()
+            self.bars -= 1
+            self.expect("op", "|")
+            return Node("fn", (inner,), "abs")
+        if token.kind == "word":
+            return self.read_word(token)
+        if token.kind == "cmd":
+            return self.read_command(token.text)
+        raise UnreadableError(f"unexpected {token.text!r}" if token.text else "it ends too early")
+
+    def read_number(self, token: Token) -> Node:
+        mantissa, _, exponent = token.text.partition("e")
+        if len(exponent.lstrip("+-")) > MAX_EXPONENT_DIGITS:
+            raise UnreadableError("an exponent of too many digits")
+        if not exponent:
+            repeating = self.read_repetend(mantissa)
+            if repeating is not None:
+                return repeating
+        return Node("num", value=Fraction(mantissa.rstrip(".")) * Fraction(10) ** int(exponent or 0))
+
+    def read_repetend(self, mantissa: str) -> Node | None:
+        """0.1\\overline{6}, 0.(3), 0.333..."""
+        whole, _, fixed = mantissa.partition(".")
+        decimal_point = "." in mantissa
+        if self.here.kind == "cmd" and self.here.text in ("overline", "bar", "dot") and (decimal_point):
+            self.take()
+            if self.here.kind == "open":
+                self.take()
+                digits = self.take()
+                self.expect("close", "}")
+            else:
+                digits = self.take()
+        elif (
+            decimal_point
+            and self.here.kind == "open"
+            and self.here.text == "("
+            and not self.here.space
+            and self.tokens[self.at + 1].kind == "num"
+            and self.tokens[self.at + 2].text == ")"
+        ):
+            self.take()
+            digits = self.take()
+            self.take()
+        elif decimal_point and self.is_op("dots"):
+            match = re.fullmatch(r"(\d*?)(\d+?)\2{2,}", fixed)
+            if match is None:
+                raise UnreadableError("an ellipsis behind digits that do not repeat")
+            self.take()
+            fixed, digits = match[1], Token("num", match[2])
+        else:
+            return None
+        if digits.kind != "num" or not digits.text.isdigit():
+            raise UnreadableError("a repetend that is not digits")
+        scale = 10 ** len(fixed)
+        value = Fraction(int(whole + fixed or "0"), scale) + Fraction(
+            int(digits.text), scale * (10 ** len(digits.text) - 1)
+        )
+        return Node("num", value=value)
+
+    def read_symbol(self, token: Token) -> Node:
+        if token.text == "e":
+            return Node("const", value="e")
+        if token.text == "i":
+            return Node("const", value="i")
+        name = token.text
+        if self.is_op("_"):
+            self.take()
+            start = self.at
+            if self.here.kind == "open":
+                self.read_balanced()
+            else:
+                self.take()
+            name += "_" + "".join(t.text for t in self.tokens[start : self.at] if t.text not in "{}")
+        return self.read_call(Node("sym", value=name))
+
+    def read_call(self, node: Node) -> Node:
+        """f(x), f'(x), f^{-1}(x); any letter in front of a bracketed symbol and an equals sign; C(8,3)."""
+        name: str = node.value
+        if name in ("f", "g", "h") and self.texts(6) == ["^", "{", "-", "1", "}", "("]:
+            self.at += 5
+            name = f"{name}^-1"
+        ahead = self.tokens[self.at : self.at + 5]
+        kinds = [token.kind for token in ahead]
+        if name == "C" and kinds == ["open", "num", "op", "num", "close"] and ahead[2].text == ",":
+            self.at += 5
+            return Node("fn", tuple(Node("num", value=Fraction(ahead[place].text)) for place in (1, 3)), "binom")
+        defined = kinds[:3] == ["open", "sym", "close"] and self.texts(4)[3:] == ["="]
+        applied = name.rstrip("'") in _FUNCTION_LETTERS and not self.here.space
+        if (defined or applied) and (self.here.kind, self.here.text) == ("open", "("):
+            self.take()
+            inner = self.read_list()
+            self.expect("close", ")")
+            return Node("call", inner.args if inner.op == "list" else (inner,), name)
+        return node
+
+    def texts(self, count: int) -> list[str]:
+        return [token.text for token in self.tokens[self.at : self.at + count]]
+
+    def read_balanced(self) -> None:
+        depth = 0
+        while True:
+            token = self.take()
+            if token.kind == "end":
+                raise UnreadableError("unbalanced braces")
+            depth += (token.kind == "open") - (token.kind == "close")
+            if depth == 0:
+                return
+
+    def read_word(self, token: Token) -> Node:
+        words = [token.text]
+        while self.here.kind == "word" and not self.is_word("and", "or"):
+            words.append(self.take().text)
+        return read_words(words)
+
+    def read_brackets(self, opening: str) -> Node:
+        outer, self.bars = self.bars, 0
+        closing = {"(": (")", "]"), "[": ("]", ")", "["), "{": ("}",), r"\{": (r"\}",)}[opening]
+        if self.here.kind == "close" and self.here.text in closing:
+            self.take()
+            self.bars = outer
+            if opening == r"\{" or (opening == "{" and self.here.kind == "end"):
+                return Node("empty")
+            if opening == "{":
+                return self.read_primary()  # {} before a real thing
+            raise UnreadableError("empty brackets")
+        first_token, first_at = self.here, self.at
+        outer_braces, self.in_braces = self.in_braces, opening == r"\{"
+        self.bars = 1 if opening == r"\{" else 0
+        inner = self.read_list()
+        self.bars = outer
+        if opening in (r"\{", "{") and (self.is_op("|", ":")):
+            self.take()
+            self.bars, self.in_braces = 0, False
+            condition = self.read_list()
+            self.bars, self.in_braces = outer, outer_braces
+            self.take_closing(closing)
+            return Node("builder", (inner, condition))
+        self.in_braces = outer_braces
+        end = self.take_closing(closing)
+        items = inner.args if inner.op == "list" and inner.value == "," else (inner,)
+        if opening == "(" and end == ")" and len(items) == 1 and first_token.run and self.at == first_at + 2:
+            # (1,234): a pair inside brackets, unless the groups could only be thousands.
+            items = _regroup(first_token.text)
+        if opening == r"\{":
+            return Node("set", items)
+        if opening == "{":
+            return inner if len(items) == 1 else Node("set", items)
+        if len(items) == 1 and opening + end in ("()", "[]"):
+            if opening == "[" and items[0].op == "group":
+                return Node("group", items, "[]")
+            return items[0]
+        if len(items) == 1:
+            raise UnreadableError("mismatched brackets")
+        return Node("group", tuple(items), opening + end)
+
+    def take_closing(self, closing: tuple[str, ...]) -> str:
+        token = self.take()
+        if token.kind not in ("close", "open") or token.text not in closing:
+            raise UnreadableError("unbalanced brackets")
+        return token.text
+
+    def read_argument(self) -> Node:
+        """A LaTeX argument: a group, or one digit or token (\\frac12)."""
+        if self.here.kind == "open" and self.here.text == "{":
+            self.take()
+            outer, self.bars = self.bars, 0
+            node = self.read_list()
+            self.bars = outer
+            self.expect("close", "}")
+            return node
+        if self.here.kind == "num" and len(self.here.text) > 1 and self.here.text[0] != ".":
+            token = self.here
+            self.tokens[self.at] = Token("num", token.text[1:])
+            return Node("num", value=Fraction(token.text[0]))
+        return self.read_primary()
+
+    def read_command(self, name: str) -> Node:
+        if name == "frac":
+            top = self.read_argument()
+            bottom = self.read_argument()
+            if [n.value for n in letters_of(bottom)][:1] == ["d"] and len(letters_of(bottom)) == 2:
+                return self.read_derivative(top, bottom)
+            return Node("div", (top, bottom))
+        if name in ("sqrt", "surd", "cbrt"):
+            return self.read_function({"surd": "sqrt"}.get(name, name))
+        if name == "binom":
+            top = self.read_argument()
+            return Node("fn", (top, self.read_argument()), "binom")
+        if name in ("lfloor", "lceil"):
+            inner = self.read_sum()
+            self.expect("cmd", "rfloor" if name == "lfloor" else "rceil")
+            return Node("fn", (inner,), "floor" if name == "lfloor" else "ceil")
+        if name == "langle":
+            inner = self.read_list()
+            self.expect("cmd", "rangle")
+            return Node("group", inner.args if inner.op == "list" else (inner,), "<>")
+        if name == "emptyset":
+            return Node("empty")
+        if name.startswith("bb:"):
+            return self.read_named_set(name[3:])
+        if name.startswith("begin:"):
+            return self.read_environment(name[6:])
+        if name in ("sum", "prod"):
+            return self.read_series(name)
+        if name in ("overline", "bar"):
+            inner = self.read_argument()
+            if len(letters_of(inner)) > 1:
+                return inner  # a segment by its end points
+            return Node("fn", (inner,), "conj")
+        if name in ("angle", "triangle"):
+            letters = ""
+            while self.here.kind == "sym":
+                letters += self.take().text
+            return Node("sym", value=f"{name} {letters}")
+        raise UnreadableError(f"the command \\{name}")
+
+    def read_derivative(self, top: Node, bottom: Node) -> Node:
+        """dy/dx is a name; d/dx before an expression would have to be worked out."""
+        upper = [n.value for n in letters_of(top)]
+        if len(upper) != 2 or upper[0] != "d":
+            raise UnreadableError("a derivative that is not worked out")
+        return Node("sym", value=f"d{upper[1]}/d{letters_of(bottom)[1].value}")
+
+    def read_named_set(self, letter: str) -> Node:
+        if letter not in ("R", "Z", "N", "Q", "C"):
+            raise UnreadableError(f"the set {letter!r}")
+        mark = ""
+        while self.is_op("^", "_"):
+            self.take()
+            start = self.at
+            if self.here.kind == "open":
+                self.read_balanced()
+            else:
+                self.take()
+            mark += "".join(token.text for token in self.tokens[start : self.at] if token.text not in "{}")
+        return Node("named", value=letter + mark)
+
+    def read_environment(self, name: str) -> Node:
+        if name in ("cases", "aligned", "align", "gathered", "dcases"):
+            return self.read_cases(name)
+        if name not in _ENVIRONMENTS:
+            raise UnreadableError(f"the environment {name}")
+        rows: list[list[Node]] = [[]]
+        while True:
+            rows[-1].append(self.read_relation())
+            if self.is_op("&"):
+                self.take()
+            elif self.is_op("newline"):
+                self.take()
+                if self.is_op(f"end:{name}"):
+                    break
+                rows.append([])
+            else:
+                break
+        self.expect("cmd", f"end:{name}")
+        if len({len(row) for row in rows}) != 1:
+            raise UnreadableError("a matrix with uneven rows")
+        node = Node("matrix", tuple(cell for row in rows for cell in row), (len(rows), len(rows[0])))
+        if name == "vmatrix":
+            if len(rows) != len(rows[0]):
+                raise UnreadableError("a determinant that is not square")
+            return _determinant(node.args, len(rows))
+        if len(rows[0]) == 1 and all(cell.op == "rel" for cell in node.args):
+            return Node("list", node.args, "and")
+        return node
+
+    def read_cases(self, name: str) -> Node:
+        rows: list[Node] = []
+        while not self.is_op(f"end:{name}"):
+            row = self.read_list()
+            if self.is_op("&"):
+                self.take()
+                while self.is_word("if", "for", "when", "where"):
+                    self.take()
+                if self.is_word("otherwise"):
+                    self.take()
+                    row = Node("branch", (row, Node("text", value="otherwise")))
+                else:
+                    row = Node("branch", (row, self.read_list()))
+            elif self.is_word("if", "for", "when", "where"):
+                self.take()
+                row = Node("branch", (row, self.read_list()))
+            rows.append(row)
+            while self.is_op("newline", ","):
+                self.take()
+        self.take()
+        if not rows:
+            raise UnreadableError("empty cases")
+        if all(row.op != "branch" for row in rows):
+            return rows[0] if len(rows) == 1 else Node("list", tuple(rows), "and")
+        return Node("cases", tuple(rows))
+
+    def read_series(self, name: str) -> Node:
+        index, low, high = "", None, None
+        while self.is_op("_", "^"):
+            which = self.take().text
+            if which == "^":
+                high = self.read_script()
+                continue
+            self.expect("open", "{")
+            token = self.take()
+            if token.kind != "sym":
+                raise UnreadableError("a sum without an index")
+            index = token.text
+            self.expect("op", "=")
+            low = self.read_sum()
+            self.expect("close", "}")
+        if not index or low is None or high is None:
+            raise UnreadableError("a sum without bounds")
+        body = self.read_product()
+        # The index is bound: it gets a name of its own, so that i is no imaginary unit and k may be called n.
+        self.num_series += 1
+        bound = Node("sym", value=f"#{self.num_series}")
+        for old in (Node("sym", value=index), Node("const", value=index)):
+            body = _replace(body, old, bound)
+        return Node(name, (body, bound, low, high))
+
+    def read_function(self, name: str) -> Node:
+        exponent: Node | None = None
+        base: Node | None = None
+        if name == "sqrt" and self.here.kind == "open" and self.here.text == "[":
+            self.take()
+            base = self.read_sum()
+            self.expect("close", "]")
+        while self.is_op("^", "_") and name != "sqrt":
+            if self.take().text == "^":
+                exponent = self.read_script()
+            else:
+                base = self.read_script()
+        if name in ("sqrt", "cbrt"):
+            # A bare number is taken whole: the root of 10 in \sqrt10, which TeX would draw over the 1 only.
+            braces = self.here.kind == "open" and self.here.text == "{"
+            argument = self.read_argument() if braces else self.read_primary()
+            index = base or Node("num", value=Fraction(3 if name == "cbrt" else 2))
+            return Node("fn", (argument, index), "root")
+        if self.here.kind == "open" and self.here.text in ("(", "[", "{"):
+            opening = self.take().text
+            outer, self.bars = self.bars, 0
+            inner = self.read_list()
+            self.bars = outer
+            self.take_closing({"(": (")",), "[": ("]",), "{": ("}",)}[opening])
+            arguments = inner.args if inner.op == "list" else (inner,)
+        else:
+            arguments = (self.read_bare_argument(),)
+        if name == "det" and arguments[0].op == "matrix" and len(set(arguments[0].value)) == 1:
+            node = _determinant(arguments[0].args, arguments[0].value[0])
+        elif name == "exp":
+            node = Node("pow", (Node("const", value="e"), arguments[0]))
+        elif name == "log" and base is not None:
+            node = Node("fn", (arguments[0], base), "logbase")
+        elif name == "lg":
+            node = Node("fn", (arguments[0], Node("num", value=Fraction(10))), "logbase")
+        elif base is not None:
+            raise UnreadableError(f"a subscript on {name}")
+        else:
+            if name not in ("gcd", "lcm", "max", "min", "binom") and len(arguments) != 1:
+                raise UnreadableError(f"{name} of several arguments")
+            node = Node("fn", tuple(arguments), name)
+        if exponent is None:
+            return node
+        if exponent == Node("neg", (Node("num", value=Fraction(1)),)) and name in (
+            "sin",
+            "cos",
+            "tan",
+            "sec",
+            "csc",
+            "cot",
+            "sinh",
+            "cosh",
+            "tanh",
+        ):
+            return Node("fn", node.args, f"arc{name}")
+        return Node("pow", (node, exponent))
+
+    def read_bare_argument(self) -> Node:
+        """sin 2x, ln 3, cos -x: the implied product up to the next function or operator."""
+        self.enter()
+        if self.is_op("-"):
+            self.take()
+            node = Node("neg", (self.read_bare_argument(),))
+        else:
+            node = self.read_power()
+            while self.starts_factor() and self.here.kind not in ("fn", "num") and not self.here.apart:
+                node = Node("mul", (node, self.read_power()))
+        self.depth -= 1
+        return node
+
+
+def letters_of(node: Node) -> list[Node]:
+    """The symbols of a product of single letters, in order."""
+    if node.op == "sym":
+        return [node]
+    if node.op == "mul":
+        left, right = (letters_of(arg) for arg in node.args)
+        return [*left, *right] if left and right else []
+    return []
+
+
+def _replace(node: Node, old: Node, new: Node) -> Node:
+    if node == old:
+        return new
+    return Node(node.op, tuple(_replace(arg, old, new) for arg in node.args), node.value) if node.args else node
+
+
+def _add(left: Node, right: Node) -> Node:
+    """Sums are kept flat, so that long ones do not nest."""
+    return Node("add", (*left.args, right)) if left.op == "add" else Node("add", (left, right))
+
+
+def _is_natural(node: Node) -> bool:
+    return node.op == "num" and node.value.denominator == 1 and node.value >= 0
+
+
+def _is_proper(node: Node) -> bool:
+    return node.op == "div" and all(map(_is_natural, node.args)) and 0 < node.args[0].value < node.args[1].value
+
+
+def _determinant(cells: tuple[Node, ...], size: int) -> Node:
+    """By the first row; small matrices only."""
+    if size == 1:
+        return cells[0]
+    if size > 4:
+        raise UnreadableError("a determinant of more than 4 rows")
+    terms: list[Node] = []
+    for column in range(size):
+        minor = tuple(cells[r * size + c] for r in range(1, size) for c in range(size) if c != column)
+        term = Node("mul", (cells[column], _determinant(minor, size - 1)))
+        terms.append(Node("neg", (term,)) if column % 2 else term)
+    return Node("add", tuple(terms))
+
+
+def _regroup(text: str) -> tuple[Node, ...]:
+    """Digits read as thousands: as the items of a bracket if they could be (no item would start with a zero)."""
+    groups = re.findall(r"^\d{1,3}?(?=(?:\d{3})+$)|\d{3}", text)
+    if "".join(groups) != text or any(group[0] == "0" for group in groups[1:]):
+        return (Node("num", value=Fraction(text)),)
+    return tuple(Node("num", value=Fraction(group)) for group in groups)
+
+
+def _in_base(node: Node, base: Node | None) -> Node:
+    if node.op == "sym" and base is not None:
+        raise UnreadableError("a subscript")
+    if (
+        base is None
+        or base.op != "num"
+        or base.value.denominator != 1
+        or not 2 <= base.value <= 36
+        or not _is_natural(node)
+    ):
+        raise UnreadableError("a number in an unknown base")
+    digits = str(node.value.numerator)
+    if any(int(digit) >= base.value for digit in digits):
+        raise UnreadableError("a digit outside its base")
+    return Node("based", value=(digits, int(base.value)))
