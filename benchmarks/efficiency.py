@@ -29,8 +29,8 @@ from jobs.problems.load import stream_problems
 from jobs.run_record import run_uri
 from jobs.settings import coordinator_settings
 from jobs.solve import drive
-from workers.parts import read_parts
-from workers.storage import open_storage
+from runstore.parts import read_parts
+from runstore.storage import open_storage
 
 POLICIES = ("fixed", "until_verified", "adaptive")
 

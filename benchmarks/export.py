@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from workers.records import PROBLEM_SCHEMA, SAMPLE_SCHEMA  # noqa: E402
+from runstore.schema import PROBLEM_SCHEMA, SAMPLE_SCHEMA  # noqa: E402
 
 SAMPLES = 16
 PART_ROWS = 20_000

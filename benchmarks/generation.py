@@ -30,10 +30,10 @@ from jobs.problems.load import stream_problems
 from jobs.run_record import run_uri
 from jobs.settings import coordinator_settings, engine_settings
 from jobs.solve import drive
+from runstore.schema import SamplingParameters, sample_seed
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engine import Engine
-from workers.prompts import PromptStyle, build_messages
-from workers.records import SamplingParameters, sample_seed
+from workers.engines.vllm import Engine
+from workers.prompting.messages import PromptStyle, build_messages
 
 
 class AcceptEverything:

@@ -14,9 +14,9 @@ import statistics
 import time
 import tracemalloc
 
-from workers.sampling.agenda import Agenda
 from workers.sampling.policy import make_policy
-from workers.sampling.state import Outcome
+from workers.sampling.priority_queue import Agenda
+from workers.sampling.problem_state import Outcome
 
 IN_FLIGHT = 4096
 

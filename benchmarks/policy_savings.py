@@ -16,9 +16,9 @@ import math
 import random
 from typing import Any
 
-from workers.sampling.agenda import Agenda
 from workers.sampling.policy import make_policy
-from workers.sampling.state import Outcome
+from workers.sampling.priority_queue import Agenda
+from workers.sampling.problem_state import Outcome
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "fixed n=16": {"policy": "fixed", "num_samples": 16},

@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
-from workers.parts import append_part, encode_part
-from workers.records import SAMPLE_SCHEMA
-from workers.storage import open_storage
+from runstore.parts import append_part, encode_part
+from runstore.schema import SAMPLE_SCHEMA
+from runstore.storage import open_storage
 
 PART_ROWS = 20_000
 PER_PROBLEM = 16

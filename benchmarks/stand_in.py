@@ -30,7 +30,7 @@ from jobs.run_record import run_uri
 from jobs.settings import coordinator_settings
 from jobs.solve import drive
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engine import Completion
+from workers.engines.vllm import Completion
 
 SECONDS = 0.5
 """Time of one made-up sample."""

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGES = ("verifiers", "workers", "cluster", "jobs")
-
 
 class Command(NamedTuple):
     """`module` has `add_arguments(parser)` and `run(args) -> int`, under these names or with the given prefix."""
@@ -140,7 +138,12 @@ def main(argv: list[str] | None = None) -> int:
 def misplaced_package() -> str:
     """The package names are generic; another distribution's `verifiers` on the path would be a riddle later on."""
     root = Path(__file__).resolve().parents[1]
-    for name in PACKAGES:
+    packages: tuple[str, ...] = ("runstore",)
+    try:
+        from runstore.code_revision import PACKAGES as packages
+    except ImportError:
+        pass  # the one that cannot be imported is the one to look for
+    for name in packages:
         spec = importlib.util.find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None
         if origin is None or origin.parents[1] != root:

@@ -13,12 +13,12 @@ from jobs.config import SolveConfig
 from jobs.progress import STATUS_ORDER, clock
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
-from jobs.report.rows import num_rows
 from jobs.report.statistics import Group
 from jobs.run_record import run_uri, write_record
+from runstore.reader import num_rows
+from runstore.storage import Storage
 from verifiers.types import Json
-from workers.estimates import Estimate
-from workers.storage import Storage
+from workers.sampling.estimates import Estimate
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

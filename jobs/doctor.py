@@ -337,7 +337,7 @@ def examine_problems(config: SolveConfig) -> str:
 
 def examine_output(config: SolveConfig) -> str:
     """That the store can be written, and that a write there can be exclusive."""
-    from workers.storage import open_storage
+    from runstore.storage import open_storage
 
     uri = config.output.uri
     if uri.startswith("s3://"):

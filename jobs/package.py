@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from jobs.config import ConfigError, SolveConfig
+from runstore.code_revision import PACKAGES
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("verifiers", "workers", "cluster", "jobs")
 
 EXCLUDES = ("__pycache__", "*.pyc", "*.pyo", ".git", ".venv", "*.egg-info", ".*_cache", "*.log", "core")
 """Never useful on the cluster. Matched against every part of a path."""

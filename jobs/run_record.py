@@ -10,9 +10,9 @@ from typing import Any
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
+from runstore.code_revision import code_revision
+from runstore.storage import Storage
 from verifiers.types import Json
-from workers.revision import code_revision
-from workers.storage import Storage
 
 KEY = "run.json"
 

@@ -7,15 +7,15 @@ import tempfile
 from pathlib import Path
 
 from jobs.config import SolveConfig
+from runstore.code_revision import code_revision
+from runstore.schema import SamplingParameters
 from verifiers.types import Kind
-from workers.engine import EngineSettings
-from workers.flight import LedgerSettings
-from workers.generator import GeneratorSettings
-from workers.prompts import PromptStyle
-from workers.records import SamplingParameters
-from workers.revision import code_revision
-from workers.run_state import CoordinatorSettings
-from workers.verifier import VerifierSettings
+from workers.actors.generator import GeneratorSettings
+from workers.actors.verifier import VerifierSettings
+from workers.coordinator.state import CoordinatorSettings
+from workers.engines.vllm import EngineSettings
+from workers.prompting.messages import PromptStyle
+from workers.scheduling.sample_state import LedgerSettings
 
 
 def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:

@@ -34,13 +34,13 @@ from jobs.problems.load import ProblemSetSummary, check_problems, stream_problem
 from jobs.progress import Display, open_display
 from jobs.run_record import check_resume, new_record, now, read_record, run_uri, with_earlier_starts, write_record
 from jobs.settings import coordinator_settings
+from runstore.storage import Storage, StorageError, open_storage
 from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.types import Json, Kind
-from workers.coordinator import Coordinator
-from workers.flight import ProblemEntry
+from workers.coordinator.actor import Coordinator
+from workers.coordinator.state import CoordinatorSettings
 from workers.messages import pack
-from workers.run_state import CoordinatorSettings
-from workers.storage import Storage, StorageError, open_storage
+from workers.scheduling.sample_state import ProblemEntry
 
 CHUNK = 64
 """Problems that travel together; a generator fetches them at once and keeps them while it needs them."""

@@ -23,9 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.config import ConfigError, SolveConfig, load_config
-from jobs.package import MAX_PACKAGE_MB, Package, plan_package, zip_package
-from jobs.remote import (
+from cluster.ray_jobs import (
     EXIT_DONE,
     EXIT_ERRORS,
     EXIT_INTERRUPTED,
@@ -36,6 +34,8 @@ from jobs.remote import (
     exit_code,
     follow_log,
 )
+from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.package import MAX_PACKAGE_MB, Package, plan_package, zip_package
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

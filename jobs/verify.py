@@ -21,11 +21,11 @@ from typing import Any, TextIO
 from jobs.config import ConfigError, Problems
 from jobs.problems.faults import ProblemFileError
 from jobs.problems.load import check_problems, read_solutions, stream_problems
+from runstore.batches import problem_of
+from runstore.parts import read_parts
+from runstore.storage import StorageError, open_storage
 from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.types import Json, Kind, Problem, Status, Verdict
-from workers.bundles import problem_of
-from workers.parts import read_parts
-from workers.storage import StorageError, open_storage
 
 QUEUED = 256
 RUN_COLUMNS = [

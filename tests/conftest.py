@@ -126,9 +126,9 @@ class FaultyProxy:
 
 @pytest.fixture
 def proxy(s3: str, s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
-    import workers.storage
+    import runstore.storage
 
-    monkeypatch.setattr(workers.storage, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(runstore.storage, "BACKOFF_S", 0.01)
     proxy = FaultyProxy(s3_port)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
     yield proxy

@@ -2,8 +2,8 @@
 
 import pickle
 
+from runstore.schema import SAMPLE_SCHEMA, sample_seed
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
-from workers.records import SAMPLE_SCHEMA, sample_seed
 
 
 def test_problem_survives_json_and_pickle() -> None:

@@ -19,14 +19,14 @@ Reference = Any
 """A ray.ObjectRef. Always inside a container, so that Ray passes the reference and does not fetch the object."""
 
 Bundle = Any
-"""Finished rows as workers.bundles packs them: the bytes themselves up to INLINE_BYTES, since fetching an object costs
+"""Finished rows as runstore.batches packs them: the bytes themselves up to INLINE_BYTES, since fetching an object costs
 more than carrying so few, else a Reference to them."""
 
 INLINE_BYTES = 64 << 10
 """Below the 100 KB up to which Ray keeps a returned object in its owner's memory anyway."""
 
 VerdictRow = tuple[bytes, int]
-"""Packed verdicts (workers.bundles.pack_verdicts) and the place of one among them."""
+"""Packed verdicts (runstore.batches.pack_verdicts) and the place of one among them."""
 
 
 def pack(message: Any) -> bytes:

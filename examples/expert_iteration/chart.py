@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-from workers.estimates import Estimate
+from workers.sampling.estimates import Estimate
 
 Curves = Mapping[str, Sequence[Estimate]]
 """Name of an arm → its estimate after round 0, 1, …"""

@@ -37,7 +37,7 @@ from examples.expert_iteration import chart, measurement, selection
 from examples.expert_iteration.problem_files import held_out_items, round_items, write_problems, write_whole
 from examples.expert_iteration.settings import Settings, load_settings
 from jobs.config import ConfigError, load_config
-from workers.estimates import Estimate
+from workers.sampling.estimates import Estimate
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent

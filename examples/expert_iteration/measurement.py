@@ -1,8 +1,8 @@
 """Pass@k of one run over the held-out problems, and the difference between two runs over the same problems.
 
-Estimates and intervals of one run come from `workers.estimates`: unbiased under its stopping rule. A difference is
-that of the means over the same problems, its interval a bootstrap over problems (95 %): pairing takes out how hard the
-problems are, which is most of the spread.
+Estimates and intervals of one run come from `workers.sampling.estimates`: unbiased under its stopping rule. A
+difference is that of the means over the same problems, its interval a bootstrap over problems (95 %): pairing takes
+out how hard the problems are, which is most of the spread.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from jobs.report.problems_table import iter_problems
-from workers.estimates import Estimate, Stopped, mean_estimate, pass_at_k, pass_rate
-from workers.storage import open_storage
+from runstore.storage import open_storage
+from workers.sampling.estimates import Estimate, Stopped, mean_estimate, pass_at_k, pass_rate
 
 KS = (1, 16)
 OVERALL = "all"

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from examples.expert_iteration.problem_files import write_whole
-from workers.parts import read_parts
-from workers.storage import open_storage
+from runstore.parts import read_parts
+from runstore.storage import open_storage
 
 DIFFICULTY_INDEX, CONTROL_INDEX = 0, 1
 """Sample whose failure makes a problem hard, and sample that the control takes."""

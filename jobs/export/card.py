@@ -14,8 +14,8 @@ import pyarrow as pa
 import yaml
 
 from jobs.report.problems_table import read_rule
-from workers.estimates import Stopped
-from workers.pass_curve import PassCurve, Point
+from workers.sampling.estimates import Stopped
+from workers.sampling.pass_curve import PassCurve, Point
 
 if TYPE_CHECKING:
     from jobs.export.pipeline import Summary

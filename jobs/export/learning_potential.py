@@ -27,7 +27,7 @@ from jobs.export.contamination import ContaminationIndex
 from jobs.export.examples import without_bad_rows
 from jobs.export.settings import ExportSettings
 from jobs.export.spill import read_bucket
-from workers.engine import EngineSettings, context_of, gpu_is_here, set_environment
+from workers.engines.vllm import EngineSettings, context_of, gpu_is_here, set_environment
 
 BATCH = 256
 """Texts given to the engine at a time."""

@@ -20,7 +20,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
-from workers.records import PROBLEM_SCHEMA, SAMPLE_SCHEMA
+from runstore.schema import PROBLEM_SCHEMA, SAMPLE_SCHEMA
 
 BATCH_ROWS = 16_384
 """Rows read at a time. Texts of 100 kB make that 1.6 GB, so row groups of long texts are read in smaller steps."""

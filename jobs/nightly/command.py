@@ -17,7 +17,7 @@ from jobs.nightly.history import History, HistoryError
 from jobs.nightly.night import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED, due_nights, nightly_uri, run_night
 from jobs.nightly.settings import load_nightly_config, night_of
 from jobs.problems.faults import ProblemFileError
-from workers.storage import StorageError, open_storage
+from runstore.storage import StorageError, open_storage
 
 EXIT_USAGE = 2
 SEVERITY = {EXIT_DONE: 0, EXIT_ERRORS: 1, EXIT_USAGE: 2, EXIT_INTERRUPTED: 3}

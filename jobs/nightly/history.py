@@ -22,8 +22,8 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 
+from runstore.storage import Storage
 from verifiers.types import Json
-from workers.storage import Storage
 
 FORMAT = 1
 
@@ -147,7 +147,7 @@ class History:
 
 
 def read_outcomes(data: bytes) -> dict[str, Outcome]:
-    """Outcomes from the bytes of a run's `problems.parquet` (workers.records.PROBLEM_SCHEMA)."""
+    """Outcomes from the bytes of a run's `problems.parquet` (runstore.schema.PROBLEM_SCHEMA)."""
     outcomes = {}
     for row in pq.read_table(io.BytesIO(data)).to_pylist():
         policy = json.loads(row["stopping_rule"] or "{}")

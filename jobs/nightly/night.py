@@ -29,9 +29,9 @@ from jobs.nightly.history import History, Outcome, RunResult, read_outcomes
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
 from jobs.problems.load import stream_problems
+from runstore.lease import RunHeldError, beat, claim_run, is_superseded, release
+from runstore.storage import Storage, open_storage
 from verifiers.types import Json, Problem
-from workers.claim import RunHeldError, beat, claim_run, is_superseded, release
-from workers.storage import Storage, open_storage
 
 EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED = 0, 3, 130
 MAIN = "main"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from jobs.report.rows import RunError
-from workers.storage import StorageError
+from runstore.reader import RunError
+from runstore.storage import StorageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,12 +24,12 @@ from jobs.report import formats
 from jobs.report.charts import pass_curve
 from jobs.report.page import common_k, environment, estimate_note, headline, length_chart, line, saved_tokens
 from jobs.report.problems_table import iter_problems
-from jobs.report.rows import open_part
 from jobs.report.statistics import REST, STATUSES, Group, RunStatistics, gather, name_order
-from workers import estimates
-from workers.estimates import Estimate
-from workers.parts import list_parts
-from workers.storage import Storage, open_storage
+from runstore.parts import list_parts
+from runstore.reader import open_part
+from runstore.storage import Storage, open_storage
+from workers.sampling import estimates
+from workers.sampling.estimates import Estimate
 
 COMPARISON = "compare.html"
 MAX_LISTED = 12

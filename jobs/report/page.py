@@ -23,9 +23,9 @@ from jobs.report import formats
 from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
 from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, RunStatistics, gather, name_order
-from workers import estimates
-from workers.pass_curve import Point
-from workers.storage import open_storage
+from runstore.storage import open_storage
+from workers.sampling import estimates
+from workers.sampling.pass_curve import Point
 
 REPORT = "report.html"
 MAX_REASONS = 12

@@ -1,8 +1,8 @@
 """`problems.parquet`: one row a problem, computed from the durable samples alone.
 
 Promises: a pure function of the committed sample rows (running it twice gives the same rows), so a crash before, during
-or after it loses nothing; estimates follow workers.estimates and are null where nothing unbiased can be said; memory is
-bounded by BUCKET_ROWS samples at a time, further rows wait in a temporary file on the local disk.
+or after it loses nothing; estimates follow workers.sampling.estimates and are null where nothing unbiased can be
+said; memory is bounded by BUCKET_ROWS samples at a time, further rows wait in a temporary file on the local disk.
 Does not: list problems that have no row at all, and gives no particular order of rows.
 Fails with RunError or StorageError.
 """
@@ -23,13 +23,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.report.rows import RunError, num_rows, read_batches
-from workers import estimates
-from workers.estimates import Stopped
-from workers.records import PROBLEM_SCHEMA
+from runstore.reader import RunError, num_rows, read_batches
+from runstore.schema import PROBLEM_SCHEMA
+from runstore.storage import Storage, open_storage
+from workers.sampling import estimates
+from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
-from workers.sampling.state import OUTCOME_OF_STATUS, SOLUTIONS, Outcome, solution_key
-from workers.storage import Storage, open_storage
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, SOLUTIONS, Outcome, solution_key
 
 BUCKET_ROWS = 2_000_000
 """Samples sorted in memory at once: about 60 bytes each."""

@@ -1,7 +1,7 @@
 """Everything a report says about one run, gathered in two streaming passes over its samples.
 
 Promises: memory grows with the number of domains, reasons and checkers (each capped by name), not with that of samples;
-what is said of pass@k comes from workers.estimates and says where it is a lower bound or nothing.
+what is said of pass@k comes from workers.sampling.estimates and says where it is a lower bound or nothing.
 Fails with RunError or StorageError.
 """
 
@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 
 from jobs.report.formats import clipped
 from jobs.report.problems_table import ProblemResult, iter_problems
-from jobs.report.rows import RunError, open_part, read_batches, read_run_json
-from workers.parts import list_parts
-from workers.pass_curve import PassCurve
-from workers.storage import Storage, open_storage
+from runstore.parts import list_parts
+from runstore.reader import RunError, open_part, read_batches, read_run_json
+from runstore.storage import Storage, open_storage
+from workers.sampling.pass_curve import PassCurve
 
 STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 ABORTED = "aborted"

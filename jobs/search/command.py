@@ -29,6 +29,8 @@ from jobs.problems.faults import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
 from jobs.search.solution import Solution, find_solution
 from jobs.verify import open_out, parse_settings
+from runstore.schema import SamplingParameters
+from runstore.storage import StorageError
 from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.lean.checker import LeanChecker
 from verifiers.lean.embedded.engine import EngineError
@@ -42,9 +44,7 @@ from verifiers.lean.search.best_first import (
 )
 from verifiers.lean.search.core_tactics import CoreTactics
 from verifiers.types import Kind, Problem
-from workers.engine import EngineGoneError, EngineSettings, EngineStartError, gpu_is_here
-from workers.records import SamplingParameters
-from workers.storage import StorageError
+from workers.engines.vllm import EngineGoneError, EngineSettings, EngineStartError, gpu_is_here
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,9 +24,9 @@ from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
+from runstore.schema import Sample, SampleRequest
 from verifiers.checker import Checkers
 from verifiers.types import Kind, Problem
-from workers.records import Sample, SampleRequest
 
 APP = "proofmill"
 VERIFIER = "verifier"
@@ -98,7 +98,7 @@ class GeneratorReplica:
     async def __init__(self, config: dict[str, Any], use_gpu: bool) -> None:  # type: ignore[misc]
         """Loads the model; Serve awaits it and counts the replica as ready only then."""
         from jobs.settings import generator_settings
-        from workers.generator import Generator
+        from workers.actors.generator import Generator
 
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._generator = Generator(settings, 0, 0)

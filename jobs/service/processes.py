@@ -17,8 +17,8 @@ import subprocess
 
 import psutil
 
-from workers.claim import boot_id, is_running, started_at
-from workers.storage import Storage
+from runstore.lease import boot_id, is_running, started_at
+from runstore.storage import Storage
 
 FOLDER = "service/processes/"
 

@@ -45,7 +45,7 @@ def main(output_uri: str, run_id: str) -> int:
     from jobs.config import ConfigError, check_config
     from jobs.problems.faults import ProblemFileError
     from jobs.solve import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED, solve
-    from workers.storage import StorageError
+    from runstore.storage import StorageError
 
     storage = run_storage(output_uri, run_id)
     tee = Tee()

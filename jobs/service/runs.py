@@ -32,8 +32,8 @@ from jobs.service.confinement import confined
 from jobs.service.processes import Processes
 from jobs.service.schemas import Model, ProblemBody, bad_row
 from jobs.service.settings import Runs
+from runstore.storage import Storage, StorageError, open_storage
 from verifiers.types import Json
-from workers.storage import Storage, StorageError, open_storage
 
 CLIENT_KEYS: dict[str, tuple[str, ...] | None] = {
     "run": ("id", "seed"),

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 from jobs.service.faults import Fault
 from jobs.service.verifying import Check, Checked, Verifiers, check_chunk
+from runstore.schema import Sample, SampleRequest, sample_seed
 from verifiers.types import Json, Problem
-from workers.records import Sample, SampleRequest, sample_seed
 
 
 class GeneratorLost(Exception):

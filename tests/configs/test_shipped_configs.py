@@ -11,7 +11,7 @@ from cluster.inventory import GIB
 from jobs.config import load_config
 from jobs.plan import plan_run
 from jobs.problems.load import check_problems
-from workers.records import SamplingParameters
+from runstore.schema import SamplingParameters
 
 CONFIGS = sorted(Path("configs/solve").glob("*.toml"))
 

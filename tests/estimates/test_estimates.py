@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from workers import estimates
-from workers.estimates import Stopped
+from workers.sampling import estimates
+from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
-from workers.sampling.state import Outcome
+from workers.sampling.problem_state import Outcome
 
 V, R, F = Outcome.VERIFIED, Outcome.REPAIRED, Outcome.REFUTED
 

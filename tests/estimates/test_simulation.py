@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from workers import estimates
-from workers.estimates import Stopped
-from workers.sampling.agenda import Agenda
+from workers.sampling import estimates
+from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
 from workers.sampling.policy import make_policy
-from workers.sampling.state import Outcome
+from workers.sampling.priority_queue import Agenda
+from workers.sampling.problem_state import Outcome
 
 RATES = (0.05, 0.2, 0.5, 0.8)
 DOMAINS = {0.05: "hard", 0.2: "hard", 0.5: "easy", 0.8: "easy"}

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workers.parts import part_key
-from workers.records import PROBLEM_SCHEMA, SAMPLE_SCHEMA
+from runstore.parts import part_key
+from runstore.schema import PROBLEM_SCHEMA, SAMPLE_SCHEMA
 
 WORDS = [
     "first",

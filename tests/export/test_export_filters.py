@@ -21,7 +21,7 @@ from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
 from jobs.problems.load import stream_problems
-from workers.records import SAMPLE_SCHEMA
+from runstore.schema import SAMPLE_SCHEMA
 
 
 def exported(

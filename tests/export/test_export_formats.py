@@ -16,7 +16,7 @@ from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
 from jobs.export.steps import lean_steps
 from jobs.report.problems_table import write_problems_table
-from workers.records import PROBLEM_SCHEMA
+from runstore.schema import PROBLEM_SCHEMA
 
 
 def run_export(

@@ -20,11 +20,11 @@ from examples.expert_iteration.problem_files import Fresh, held_out_items, round
 from examples.expert_iteration.settings import Settings, load_settings
 from jobs.config import ConfigError, load_config
 from models.tiny_reasoner.problems.draw import DOMAINS
-from workers.estimates import Estimate, Stopped, clopper_pearson
-from workers.parts import append_part, encode_part
-from workers.records import SAMPLE_SCHEMA
+from runstore.parts import append_part, encode_part
+from runstore.schema import SAMPLE_SCHEMA
+from runstore.storage import open_storage
+from workers.sampling.estimates import Estimate, Stopped, clopper_pearson
 from workers.sampling.plan import EXHAUSTED, SOLVED, Plan
-from workers.storage import open_storage
 
 HERE = Path(__file__).resolve().parents[2] / "examples" / "expert_iteration"
 PLAN = Plan(num_samples=16, num_verified=2)

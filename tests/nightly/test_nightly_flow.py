@@ -25,8 +25,8 @@ from jobs.nightly.history import History, HistoryError, Outcome, RunResult
 from jobs.nightly.night import due_nights, nightly_uri, run_night
 from jobs.nightly.settings import NightlyConfig, load_nightly_config, night_of
 from jobs.problems.load import stream_problems
-from workers.records import PROBLEM_SCHEMA
-from workers.storage import open_storage
+from runstore.schema import PROBLEM_SCHEMA
+from runstore.storage import open_storage
 
 DAY = dt.date(2026, 3, 1)
 

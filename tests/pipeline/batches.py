@@ -84,9 +84,9 @@ class Batch:
         return drive(self.config, self.settings(**changes), self.display)
 
     def rows(self) -> list[dict[str, Any]]:
-        from workers.parts import read_parts
-        from workers.records import SAMPLE_SCHEMA
-        from workers.storage import open_storage
+        from runstore.parts import read_parts
+        from runstore.schema import SAMPLE_SCHEMA
+        from runstore.storage import open_storage
 
         tables = read_parts(open_storage(self.uri), SAMPLE_SCHEMA.names)
         return [row for table in tables for row in table.to_pylist()]

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engine import Completion, EngineGoneError
+from workers.engines.vllm import Completion, EngineGoneError
 
 
 class StandInEngine:

@@ -6,8 +6,8 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
-from workers.check_queue import CheckQueue
-from workers.flight import Stage
+from workers.scheduling.check_queue import CheckQueue
+from workers.scheduling.sample_state import Stage
 
 ALL = 10**6
 

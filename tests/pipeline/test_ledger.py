@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from jobs.progress import eta_s
+from runstore.batches import pack_verdicts, unpack_verdicts
+from runstore.durable import DurableRow
 from verifiers.types import Limits, Status, Verdict
-from workers.bundles import pack_verdicts, unpack_verdicts
-from workers.flight import LedgerSettings, ProblemEntry, Stage
-from workers.ledger import Ledger
 from workers.messages import Checked, Finished, Lease, pack, unpack
-from workers.resume import DurableRow
 from workers.sampling.budget import Budget
 from workers.sampling.policy import make_policy
+from workers.scheduling.ledger import Ledger
+from workers.scheduling.sample_state import LedgerSettings, ProblemEntry, Stage
 
 
 def verdict(status: str) -> Verdict:

@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
+from runstore.batches import pack_verdicts
 from verifiers.types import Limits, Status, Verdict
 from workers import messages
-from workers.bundles import pack_verdicts
 from workers.messages import (
     Checked,
     CheckItem,

@@ -22,8 +22,8 @@ def easy(count: int, **more: Any) -> list[dict[str, Any]]:
 def check_exactly_once(batch: Any, num_samples: int = 8) -> list[dict[str, Any]]:
     import stand_ins
 
+    from runstore.batches import problem_of
     from verifiers.types import Problem
-    from workers.bundles import problem_of
 
     rows = batch.rows()
     counts = collections.Counter((row["problem_id"], row["sample_index"]) for row in rows)

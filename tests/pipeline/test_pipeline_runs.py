@@ -136,8 +136,8 @@ def test_a_sample_that_the_engine_refuses_is_written_as_an_error(make_batch: Any
 
 
 def test_two_jobs_on_one_run_the_second_is_refused(make_batch: Any) -> None:
-    from workers.claim import RunHeldError, claim_run
-    from workers.storage import open_storage
+    from runstore.lease import RunHeldError, claim_run
+    from runstore.storage import open_storage
 
     batch = make_batch(easy(30, token_s=0.02))
     refusals = []

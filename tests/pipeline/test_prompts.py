@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifiers.types import Kind, Problem
-from workers.prompts import PromptStyle, build_messages, repair_turns, shuffle_options
+from workers.prompting.messages import PromptStyle, build_messages, repair_turns, shuffle_options
 
 ITEM = Problem("c", Kind.CHOICE, "Which?", {"options": ["red", "green", "blue", "black"], "answer": "C"})
 LISTED = Problem("c", Kind.CHOICE, "Which?\nA. red\nB. green\nC. blue\nD. black", ITEM.reference)

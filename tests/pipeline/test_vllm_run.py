@@ -73,9 +73,9 @@ def start(config: Path, *more: str, **environment: str) -> subprocess.Popen[str]
 
 
 def rows_of(uri: str) -> list[dict[str, Any]]:
-    from workers.parts import read_parts
-    from workers.records import SAMPLE_SCHEMA
-    from workers.storage import open_storage
+    from runstore.parts import read_parts
+    from runstore.schema import SAMPLE_SCHEMA
+    from runstore.storage import open_storage
 
     return [row for table in read_parts(open_storage(uri), SAMPLE_SCHEMA.names) for row in table.to_pylist()]
 
@@ -183,7 +183,7 @@ def test_to_object_storage_with_an_interrupt(tmp_path: Path, s3: str) -> None:
     # What a trainer does with it: the folder as a data set.
     local = tmp_path / "copy"
     local.mkdir()
-    from workers.storage import open_storage
+    from runstore.storage import open_storage
 
     storage = open_storage(uri)
     for key in storage.keys("samples/"):
@@ -198,8 +198,8 @@ def test_the_engine_repeats_a_sample_and_aborts_one(tmp_path: Path) -> None:
     """One engine: the same seed gives the same tokens whatever runs beside it; an abort ends a sample early."""
     code = """
 import asyncio, json, sys
-from workers.engine import Engine, EngineSettings
-from workers.records import SamplingParameters
+from workers.engines.vllm import Engine, EngineSettings
+from runstore.schema import SamplingParameters
 
 async def main():
     engine = Engine(EngineSettings(sys.argv[1], dtype="float32", max_model_len=512, max_num_seqs=64,
@@ -242,8 +242,8 @@ if __name__ == "__main__":
 
 
 def test_an_engine_that_can_not_start_says_why(tmp_path: Path) -> None:
-    from workers.engine import Engine, EngineSettings, EngineStartError
-    from workers.records import SamplingParameters
+    from runstore.schema import SamplingParameters
+    from workers.engines.vllm import Engine, EngineSettings, EngineStartError
 
     (tmp_path / "config.json").write_text('{"architectures": ["NoSuchModel"], "model_type": "qwen2"}')
     engine = Engine(EngineSettings(str(tmp_path), log_path=str(tmp_path / "engine.log")), SamplingParameters())

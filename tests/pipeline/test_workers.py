@@ -15,27 +15,27 @@ from batches import Batch
 from stand_ins import StandInCheckers, StandInEngine
 from test_ledger import Bench
 
+from runstore.batches import pack_verdicts, unpack_bundle
+from runstore.lease import claim_run
+from runstore.parts import FencedError, read_part
+from runstore.schema import SamplingParameters
+from runstore.storage import open_storage
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
-from workers.bundles import pack_verdicts, unpack_bundle
-from workers.checking import HANG_S, VerifierCrew
-from workers.claim import claim_run
-from workers.clocks import Clocks
-from workers.coordinator import Coordinator
-from workers.engine import EngineSettings
-from workers.flight import Stage
-from workers.generating import GeneratorCrew
-from workers.generator import Generator, GeneratorSettings
+from workers.actors.generator import Generator, GeneratorSettings
+from workers.actors.verifier import Verifier, VerifierSettings
+from workers.actors.writer import Writer
+from workers.coordinator.actor import Coordinator
+from workers.coordinator.dispatcher import Pump, shares_of
+from workers.coordinator.generators import GeneratorCrew
+from workers.coordinator.monitor import Clocks
+from workers.coordinator.state import GeneratorSeat, VerifierSeat, WriterSeat
+from workers.coordinator.verifiers import HANG_S, VerifierCrew
+from workers.coordinator.writers import WriterCrew
+from workers.engines.vllm import EngineSettings
 from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows, pack, unpack
-from workers.parts import FencedError, read_part
-from workers.prompts import PromptStyle
-from workers.pump import Pump, shares_of
-from workers.records import SamplingParameters
-from workers.run_state import GeneratorSeat, VerifierSeat, WriterSeat
+from workers.prompting.messages import PromptStyle
 from workers.sampling.budget import Budget
-from workers.storage import open_storage
-from workers.verifier import Verifier, VerifierSettings
-from workers.writer import Writer
-from workers.writing import WriterCrew
+from workers.scheduling.sample_state import Stage
 
 
 class Stored:
@@ -235,7 +235,7 @@ def test_rows_that_wait_at_a_verifier_do_not_hang() -> None:
 
 
 def test_a_verifier_that_hangs_gets_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.checking.ray", SimpleNamespace(kill=lambda actor: None))
+    monkeypatch.setattr("workers.coordinator.verifiers.ray", SimpleNamespace(kill=lambda actor: None))
     bench = Bench(1)
     bench.finish(bench.lease())
     seat = VerifierSeat(0)
@@ -343,7 +343,7 @@ def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
                 )
             )
 
-    monkeypatch.setattr("workers.writing.ray", SimpleNamespace(remote=lambda _: Local))
+    monkeypatch.setattr("workers.coordinator.writers.ray", SimpleNamespace(remote=lambda _: Local))
     state: Any = SimpleNamespace(storage=storage, claim=ours)
     seat = WriterSeat(0)
     with pytest.raises(FencedError):

@@ -16,12 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from workers.parts import append_part, encode_part
-from workers.records import SAMPLE_SCHEMA
-from workers.sampling.agenda import Agenda
+from runstore.parts import append_part, encode_part
+from runstore.schema import SAMPLE_SCHEMA
+from runstore.storage import open_storage
 from workers.sampling.policy import make_policy
-from workers.sampling.state import OUTCOME_OF_STATUS, Outcome
-from workers.storage import open_storage
+from workers.sampling.priority_queue import Agenda
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, Outcome
 
 FINISHED = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 STATUS_OF_OUTCOME = {outcome: status for status, outcome in OUTCOME_OF_STATUS.items()}

@@ -10,9 +10,9 @@ import pytest
 from made_up_run import made_up_run, sample_row, write_run
 
 from jobs.report.problems_table import iter_problems, write_problems_table
-from jobs.report.rows import RunError
-from workers.records import PROBLEM_SCHEMA
-from workers.storage import open_storage
+from runstore.reader import RunError
+from runstore.schema import PROBLEM_SCHEMA
+from runstore.storage import open_storage
 
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 4}
 UNTIL = {"policy": "until_verified", "estimates": "unbiased", "num_samples": 8, "num_verified": 1}

@@ -26,11 +26,11 @@ from jobs.report.compare import compare, compare_runs, render_comparison
 from jobs.report.formats import excerpt, percent, short
 from jobs.report.page import by_name, length_chart, mean_occupancy, render_report, write_report
 from jobs.report.problems_table import write_problems_table
-from jobs.report.rows import RunError
 from jobs.report.statistics import REST, gather
 from jobs.run_record import with_earlier_starts
 from jobs.solve import Outcome, finish
-from workers.storage import open_storage
+from runstore.reader import RunError
+from runstore.storage import open_storage
 
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
 ATTACK = "</pre></style><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7919 * 7907 }}\"' onload='alert(3)"

@@ -12,11 +12,11 @@ from scipy.integrate import quad
 from scipy.stats import beta, binom
 
 from workers.sampling.adaptive import Adaptive
-from workers.sampling.agenda import Agenda
 from workers.sampling.plan import Plan
 from workers.sampling.policy import make_policy
 from workers.sampling.prior import fit_prior
-from workers.sampling.state import Outcome, ProblemState
+from workers.sampling.priority_queue import Agenda
+from workers.sampling.problem_state import Outcome, ProblemState
 
 V, R = Outcome.VERIFIED, Outcome.REFUTED
 

@@ -19,7 +19,7 @@ from jobs.service.app import Gateway, build_app
 from jobs.service.confinement import confined
 from jobs.service.faults import Fault
 from jobs.service.settings import Runs, check_service_config, token_digest
-from workers.storage import open_storage
+from runstore.storage import open_storage
 
 pytestmark = pytest.mark.anyio
 

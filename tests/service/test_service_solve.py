@@ -14,8 +14,8 @@ from jobs.service.app import Gateway, build_app
 from jobs.service.settings import check_service_config
 from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import LocalVerifiers
+from runstore.schema import Sample, SampleRequest
 from verifiers.checker import Checkers
-from workers.records import Sample, SampleRequest
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,11 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from workers.claim import RunHeldError, beat, claim_run, is_superseded, release
-from workers.parts import FencedError, append_part, encode_part, fence_stream, list_parts, read_parts, stream_name
-from workers.records import SAMPLE_SCHEMA
-from workers.resume import DuplicateRowError, read_durable
-from workers.storage import Storage, open_storage
+from runstore.durable import DuplicateRowError, read_durable
+from runstore.lease import RunHeldError, beat, claim_run, is_superseded, release
+from runstore.parts import FencedError, append_part, encode_part, fence_stream, list_parts, read_parts, stream_name
+from runstore.schema import SAMPLE_SCHEMA
+from runstore.storage import Storage, open_storage
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -120,7 +120,7 @@ def test_a_live_owner_is_known_by_its_start_even_if_the_clock_was_set(
 
 def test_a_dead_owner_of_this_machine_is_taken_over_at_once(tmp_path: Path) -> None:
     code = (
-        "from workers.claim import claim_run; from workers.storage import open_storage;"
+        "from runstore.lease import claim_run; from runstore.storage import open_storage;"
         f"claim_run(open_storage({str(tmp_path)!r}), 1, 600.0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from workers.storage import ATTEMPTS, LocalStorage, Storage, StorageError, open_storage
+from runstore.storage import ATTEMPTS, LocalStorage, Storage, StorageError, open_storage
 
 
 @pytest.fixture(params=["local", "s3"])

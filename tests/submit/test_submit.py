@@ -13,10 +13,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster.ray_jobs import RemoteError, connect, exit_code, follow_log, is_private_channel, read_token
 from jobs import submit
 from jobs.config import ConfigError
 from jobs.package import Package
-from jobs.remote import RemoteError, connect, exit_code, follow_log, is_private_channel, read_token
 
 
 class FlakyCluster:

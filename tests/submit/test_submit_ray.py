@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from cluster.ray_jobs import RemoteError, connect
 from jobs import submit
-from jobs.remote import RemoteError, connect
 
 pytestmark = pytest.mark.ray
 

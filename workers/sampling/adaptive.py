@@ -8,8 +8,8 @@ Two decisions, kept apart so that the estimates stay honest:
 - *Stopping.* When a problem is opened its plan is frozen: `num_verified` solutions, `num_samples` samples, or a give-up
   boundary on failures. The boundary is where the posterior would expect a further solution to cost `patience` times
   the run's average. It is computed from the other problems seen so far, so given the boundary the problem's own
-  outcomes are independent draws and the plan is closed: workers.estimates stays unbiased. A boundary that moved with
-  the ranking while the problem runs would not be.
+  outcomes are independent draws and the plan is closed: workers.sampling.estimates stays unbiased. A boundary that
+  moved with the ranking while the problem runs would not be.
 
 A global budget that ends the run first is no stop of any plan: it strikes while long samples are in flight and after
 the ranking favoured some problems for their outcomes. Problems it leaves open get no unbiased estimate.
@@ -25,7 +25,7 @@ import math
 from workers.sampling.plan import Plan
 from workers.sampling.policy import Policy
 from workers.sampling.prior import DEFAULT, PassRates, fit_prior
-from workers.sampling.state import Outcome, ProblemState
+from workers.sampling.problem_state import Outcome, ProblemState
 
 PATIENCE = 32.0
 """Give up when a further solution is expected to cost this many times the run's average. The price of a wrong

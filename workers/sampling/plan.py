@@ -2,7 +2,7 @@
 
 A plan is chosen before the problem's first sample is drawn and looks at nothing but that problem's outcomes in index
 order, whatever the order in which they arrive. That is what makes an unbiased estimate possible afterwards
-(workers.estimates), so nothing here may ever depend on time, on text length or on another problem.
+(workers.sampling.estimates), so nothing here may ever depend on time, on text length or on another problem.
 """
 
 from __future__ import annotations

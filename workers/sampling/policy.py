@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
-from workers.sampling.state import SOLUTIONS, Outcome, ProblemState
+from workers.sampling.problem_state import SOLUTIONS, Outcome, ProblemState
 
 _STARTED = 1e15
 """Above any problem number: a started problem goes on before a new one is begun, which keeps few problems open and
@@ -131,7 +131,7 @@ class Policy:
         return [index for index in state.in_flight if index > last] if last >= 0 else []
 
     def stopping_rule(self, state: ProblemState) -> dict[str, Any]:
-        """Stored with the problem as JSON; all that workers.estimates needs beside the outcomes."""
+        """Stored with the problem as JSON; all that workers.sampling.estimates needs beside the outcomes."""
         return {"policy": self.name, "estimates": self.estimates, **state.plan.to_json()}
 
     @property

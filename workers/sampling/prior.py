@@ -4,7 +4,7 @@ A problem's pass rate is Beta(a, b) distributed over its domain, its verified co
 stopped does not enter its likelihood, so every problem with a verdict counts, open ones too. A domain with few problems
 leans on the whole run, which counts like at most `POOL_WEIGHT` problems of the domain.
 
-Used to rank problems and to choose plans before problems are opened; never by workers.estimates.
+Used to rank problems and to choose plans before problems are opened; never by workers.sampling.estimates.
 """
 
 from __future__ import annotations

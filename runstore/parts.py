@@ -4,8 +4,8 @@
 
 Promises: a part appears whole or not at all. A stream's slots are filled in order, each by one exclusive `create`. Who
 takes a stream over first fills its next slot with an empty part (a fence): a writer of before finds its slot taken and
-stops with Fenced. The streams of an epoch are fixed when the epoch is claimed (workers.claim), so a new epoch can fence
-all of them before it reads what is durable. Reasons and proof: docs/decisions/exactly_once.md.
+stops with Fenced. The streams of an epoch are fixed when the epoch is claimed (runstore.lease), so a new epoch can
+fence all of them before it reads what is durable. Reasons and proof: docs/decisions/exactly_once.md.
 Does not: decide which rows to write; the coordinator never hands one row to two streams of one epoch.
 """
 
@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from workers.records import SAMPLE_SCHEMA
-from workers.storage import Storage, StorageError
+from runstore.schema import SAMPLE_SCHEMA
+from runstore.storage import Storage, StorageError
 
 FOLDER = "samples/"
 ROW_GROUP_ROWS = 4096

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from workers.bundles import part_table, unpack_bundle
+from runstore.batches import part_table, unpack_bundle
+from runstore.parts import append_part, encode_part, fence_stream, read_parts
+from runstore.storage import open_storage
 from workers.messages import Bundle, PartRows, WriteReply
-from workers.parts import append_part, encode_part, fence_stream, read_parts
-from workers.storage import open_storage
 
 
 class Writer:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workers.parts import read_parts
-from workers.sampling.state import solution_key
-from workers.storage import Storage
+from runstore.parts import read_parts
+from runstore.storage import Storage
+from workers.sampling.problem_state import solution_key
 
 COLUMNS = [
     "problem_id",

@@ -16,19 +16,19 @@ import collections
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from runstore.batches import pack_verdicts, reason_and_evidence
+from runstore.durable import DurableRow
+from runstore.schema import sample_seed
 from verifiers.types import Json, Status
-from workers.bundles import pack_verdicts, reason_and_evidence
-from workers.check_queue import CheckQueue
-from workers.flight import Flight, LedgerSettings, OpenProblem, ProblemEntry, Stage, Totals
+from workers.actors.verifier import error_verdict
 from workers.messages import Bundle, Checked, CheckItem, Finished, Lease, Parent, SampleKey, VerdictRow
-from workers.records import sample_seed
-from workers.resume import DurableRow
-from workers.sampling.agenda import Agenda
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
-from workers.sampling.state import OUTCOME_OF_STATUS, Outcome
-from workers.verifier import error_verdict
+from workers.sampling.priority_queue import Agenda
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, Outcome
+from workers.scheduling.check_queue import CheckQueue
+from workers.scheduling.sample_state import Flight, LedgerSettings, OpenProblem, ProblemEntry, Stage, Totals
 
 
 class Ledger:

@@ -10,17 +10,17 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from workers.claim import is_superseded
-from workers.flight import Flight
+from runstore.lease import is_superseded
+from runstore.parts import FencedError
+from runstore.storage import StorageError
+from workers.actors.writer import Writer
+from workers.coordinator.state import RunState, WriterSeat
 from workers.messages import PartRows, WriteReply
-from workers.parts import FencedError
-from workers.run_state import RunState, WriterSeat
-from workers.storage import StorageError
-from workers.writer import Writer
+from workers.scheduling.sample_state import Flight
 
 
 class WriterCrew:
-    """See workers.seats.Crew."""
+    """See workers.coordinator.supervisor.Crew."""
 
     def __init__(self, state: RunState) -> None:
         self._state = state

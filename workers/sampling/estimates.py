@@ -30,7 +30,7 @@ from scipy.special import betaln
 from scipy.stats import beta, norm, t
 
 from workers.sampling.plan import SOLVED, Plan
-from workers.sampling.state import SOLUTIONS, Outcome
+from workers.sampling.problem_state import SOLUTIONS, Outcome
 
 CONFIDENCE = 0.95
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-from workers import estimates
-from workers.estimates import Estimate, Stopped
+from workers.sampling import estimates
+from workers.sampling.estimates import Estimate, Stopped
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which code this is: a hash over the sources of the four packages, equal on every node that has the same code."""
+"""Which code this is: a hash over the sources of our packages, equal on every node that has the same code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import functools
 import hashlib
 from pathlib import Path
 
-PACKAGES = ("verifiers", "workers", "cluster", "jobs")
+PACKAGES = ("verifiers", "runstore", "workers", "cluster", "jobs")
+"""Our top-level packages. A test holds that pyproject.toml and the container image name the same."""
 
 
 @functools.cache

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from runstore.schema import SAMPLE_SCHEMA, Provenance, Sample
 from verifiers.types import Kind, Limits, Problem, Verdict
 from workers.messages import VerdictRow, pack, unpack
-from workers.prompts import Messages
-from workers.records import SAMPLE_SCHEMA, Provenance, Sample
+from workers.prompting.messages import Messages
 
 VERDICT_COLUMNS = (
     "status",

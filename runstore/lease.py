@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psutil
 
+from runstore.parts import fence_stream, stream_name
+from runstore.storage import Storage
 from verifiers.types import Json
-from workers.parts import fence_stream, stream_name
-from workers.storage import Storage
 
 LEASE = "lease.json"
 POLL_S = 0.5

@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
+from runstore.batches import rows_to_check, unpack_bundle, verdict_columns
 from verifiers.checker import Checkers
 from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
-from workers.bundles import rows_to_check, unpack_bundle, verdict_columns
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport, pack
 
 IDLE_S = 1.0

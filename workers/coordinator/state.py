@@ -1,7 +1,7 @@
 """What the coordinator's parts share: settings, the ledger, the seats of the workers, and how the run stands.
 
-The parts (workers.coordinator, pump, seats, generating, checking, writing, clocks) run on one event loop and change it
-between two awaits only, so it needs no locks.
+The parts (workers.coordinator.actor, pump, seats, generating, checking, writing, clocks) run on one event loop and
+change it between two awaits only, so it needs no locks.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
+from runstore.lease import Claim
+from runstore.storage import open_storage
 from verifiers.types import Json
-from workers.claim import Claim
-from workers.flight import Flight, LedgerSettings
-from workers.generator import GeneratorSettings
-from workers.ledger import Ledger
+from workers.actors.generator import GeneratorSettings
+from workers.actors.verifier import VerifierSettings
 from workers.messages import CheckItem, Lease, Reference, SampleKey
 from workers.sampling.budget import Budget
-from workers.storage import open_storage
-from workers.verifier import VerifierSettings
+from workers.scheduling.ledger import Ledger
+from workers.scheduling.sample_state import Flight, LedgerSettings
 
 ERROR_CHARS = 4000
 EVENTS_KEPT = 200

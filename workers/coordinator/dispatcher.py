@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from workers.flight import Stage
+from workers.coordinator.state import GeneratorSeat, RunState
+from workers.coordinator.writers import WriterCrew
 from workers.messages import Lease, Orders, pack
-from workers.run_state import GeneratorSeat, RunState
-from workers.writing import WriterCrew
+from workers.scheduling.sample_state import Stage
 
 CHECK_AHEAD_S = 0.25
 """Seconds of work that each thread of a verifier may hold, so that fast checks do not wait for messages and slow ones

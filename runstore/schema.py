@@ -2,7 +2,7 @@
 
 Promises: everything here pickles; a `Record` row has every column of `SAMPLE_SCHEMA`, statuses are explicit strings and
 an aborted sample has a null text and a null status (it is counted, it is not a solution).
-Does not: touch storage (workers.parts does) or Ray.
+Does not: touch storage (runstore.parts does) or Ray.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ PROBLEM_SCHEMA = pa.schema(
         pa.field("stopping_rule", pa.string(), nullable=False),  # JSON: policy and its parameters for this problem
         pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | budget | open
         pa.field("settled_at_index", pa.int32()),  # samples above it may have been aborted
-        # What pass@k follows from (workers.estimates.Stopped): of the attempts up to settled_at_index, those verified,
-        # and of these the ones that needed no repair round. Null where no unbiased estimate exists.
+        # What pass@k follows from (workers.sampling.estimates.Stopped): of the attempts up to settled_at_index, those
+        # verified, and of these the ones that needed no repair round. Null where no unbiased estimate exists.
         pa.field("settled_verified", pa.int32()),
         pa.field("settled_first_try", pa.int32()),
         pa.field("pass_rate", pa.float64()),  # null where no unbiased estimate exists

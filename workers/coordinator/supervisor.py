@@ -10,11 +10,11 @@ from typing import Any, Protocol, TypeVar
 import ray
 import ray.exceptions
 
-from workers.claim import is_superseded
-from workers.engine import EngineStartError
-from workers.parts import FencedError
-from workers.run_state import RunState, Seat
-from workers.storage import StorageError
+from runstore.lease import is_superseded
+from runstore.parts import FencedError
+from runstore.storage import StorageError
+from workers.coordinator.state import RunState, Seat
+from workers.engines.vllm import EngineStartError
 
 RESTART_S = 1.0
 RESTART_MAX_S = 60.0

@@ -6,18 +6,18 @@ import time
 
 import ray
 
-from workers.generating import GeneratorCrew
+from workers.actors.verifier import Verifier
+from workers.coordinator.dispatcher import Pump
+from workers.coordinator.generators import GeneratorCrew
+from workers.coordinator.state import RunState, VerifierSeat
 from workers.messages import VerifierReport, unpack
-from workers.pump import Pump
-from workers.run_state import RunState, VerifierSeat
-from workers.verifier import Verifier
 
 HANG_S = 120.0
 """A row that a verifier has been at for so long beyond every limit means that the checker itself hangs."""
 
 
 class VerifierCrew:
-    """See workers.seats.Crew."""
+    """See workers.coordinator.supervisor.Crew."""
 
     def __init__(self, state: RunState, pump: Pump, generators: GeneratorCrew) -> None:
         self._state = state

@@ -20,9 +20,12 @@ import time
 from collections import OrderedDict
 from typing import Any, Protocol
 
+from runstore.batches import PromptColumns, messages_column, pack_bundle, problem_columns, row_of_bundle, unpack_bundle
+from runstore.parts import read_row
+from runstore.schema import Provenance, Sample, SampleRequest, SamplingParameters
+from runstore.storage import open_storage
 from verifiers.types import Kind, Problem
-from workers.bundles import PromptColumns, messages_column, pack_bundle, problem_columns, row_of_bundle, unpack_bundle
-from workers.engine import Completion, Engine, EngineGoneError, EngineSettings
+from workers.engines.vllm import Completion, Engine, EngineGoneError, EngineSettings
 from workers.messages import (
     INLINE_BYTES,
     Finished,
@@ -35,11 +38,8 @@ from workers.messages import (
     pack,
     unpack,
 )
-from workers.parts import read_row
-from workers.prompts import Messages, PromptStyle, build_messages, repair_turns, shuffle_options
-from workers.records import Provenance, Sample, SampleRequest, SamplingParameters
-from workers.sampling.state import solution_key
-from workers.storage import open_storage
+from workers.prompting.messages import Messages, PromptStyle, build_messages, repair_turns, shuffle_options
+from workers.sampling.problem_state import solution_key
 
 FLUSH_S = 0.02
 FLUSH_MAX_S = 0.25

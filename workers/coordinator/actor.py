@@ -6,8 +6,8 @@
                                        └──────────────────────────────────────────────┘
                                           └──rows + verdicts──► writers ──► samples/*.parquet
 
-Its parts: workers.ledger (what is known), pump (who gets work), seats (who is replaced), generating, checking and
-writing (each kind of worker), clocks (budgets, heartbeat); they share workers.run_state.
+Its parts: workers.scheduling.ledger (what is known), pump (who gets work), seats (who is replaced), generating,
+checking and writing (each kind of worker), clocks (budgets, heartbeat); they share workers.coordinator.state.
 
 Every arrow that leaves the coordinator is sized by credit that the receiver reported, so nobody holds a queue it can
 not work on. Bounds: open problems `window` (the driver is asked for more below it); samples in flight = the engines'
@@ -15,7 +15,7 @@ room; unchecked rows `max_unchecked` and pending bytes `max_pending_bytes` (abov
 verifier CHECK_AHEAD_S seconds of work, at least twice its threads; one part at a writer, at most `part_rows` and
 `part_mb`.
 
-Promises: it owns the run by a claim (workers.claim) and stops when superseded; a dead generator, verifier or writer is
+Promises: it owns the run by a claim (runstore.lease) and stops when superseded; a dead generator, verifier or writer is
 replaced, with back-off and at most `max_restarts` times a seat, and what it held goes back; `status` never waits.
 Does not: open bundles, read problem files, or survive: after its death the driver starts a new one, which resumes.
 """
@@ -27,21 +27,21 @@ import contextlib
 import time
 from typing import Any
 
+from runstore.durable import read_durable
+from runstore.lease import claim_run, is_superseded, release
+from runstore.storage import StorageError
 from verifiers.types import Json
-from workers.checking import VerifierCrew
-from workers.claim import claim_run, is_superseded, release
-from workers.clocks import Clocks
-from workers.flight import Stage
-from workers.generating import GeneratorCrew
-from workers.ledger import Ledger
+from workers.coordinator.dispatcher import Pump
+from workers.coordinator.generators import GeneratorCrew
+from workers.coordinator.monitor import Clocks
+from workers.coordinator.state import CoordinatorSettings, RunState
+from workers.coordinator.supervisor import dismiss, keep_filled
+from workers.coordinator.verifiers import VerifierCrew
+from workers.coordinator.writers import WriterCrew
 from workers.messages import Reference, unpack
-from workers.pump import Pump
-from workers.resume import read_durable
-from workers.run_state import CoordinatorSettings, RunState
 from workers.sampling.policy import make_policy
-from workers.seats import dismiss, keep_filled
-from workers.storage import StorageError
-from workers.writing import WriterCrew
+from workers.scheduling.ledger import Ledger
+from workers.scheduling.sample_state import Stage
 
 DISMISS_S = 20.0
 

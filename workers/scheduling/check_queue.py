@@ -3,14 +3,14 @@
 Promises: a row leaves once for each time it was added, and only while it still waits; kinds that wait share the
 verifiers' time equally, so slow checks neither hold up fast ones nor starve; a row suspected of killing its verifier is
 handed out alone, to an idle one.
-Does not: know verifiers or keep rows that are being checked (workers.ledger does).
+Does not: know verifiers or keep rows that are being checked (workers.scheduling.ledger does).
 """
 
 from __future__ import annotations
 
 import collections
 
-from workers.flight import Flight, Stage
+from workers.scheduling.sample_state import Flight, Stage
 
 CHECK_SECONDS_FIRST = 0.05
 """Guess of a check's length before the first of its kind has ended."""

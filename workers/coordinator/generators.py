@@ -14,16 +14,16 @@ import ray.exceptions
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from workers.generator import Generator
+from workers.actors.generator import Generator
+from workers.coordinator.dispatcher import Pump
+from workers.coordinator.state import GeneratorSeat, RunState
 from workers.messages import GeneratorReport, SampleKey, unpack
-from workers.pump import Pump
-from workers.run_state import GeneratorSeat, RunState
 
 POLL_S = 0.25
 
 
 class GeneratorCrew:
-    """See workers.seats.Crew."""
+    """See workers.coordinator.supervisor.Crew."""
 
     def __init__(self, state: RunState, pump: Pump) -> None:
         self._state = state

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from verifiers.types import Status
 from workers.messages import Bundle, Finished, Parent, SampleKey, VerdictRow
-from workers.sampling.state import ProblemState
+from workers.sampling.problem_state import ProblemState
 
 
 class Stage(IntEnum):

@@ -23,9 +23,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runstore.schema import SamplingParameters
 from verifiers.types import Json
-from workers.prompts import Messages
-from workers.records import SamplingParameters
+from workers.prompting.messages import Messages
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096

@@ -2,7 +2,7 @@
 
 Promises: memory is bounded by one batch whatever the size of the run; texts are read only where asked for; rows come in
 no particular order.
-Fails with RunError, whose text is for the user, or with workers.storage.StorageError.
+Fails with RunError, whose text is for the user, or with runstore.storage.StorageError.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workers.parts import list_parts
-from workers.storage import Storage
+from runstore.parts import list_parts
+from runstore.storage import Storage
 
 BATCH_ROWS = 65_536
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-from workers.checking import VerifierCrew
-from workers.claim import beat, is_superseded
-from workers.generating import GeneratorCrew
-from workers.run_state import RunState
-from workers.storage import StorageError
+from runstore.lease import beat, is_superseded
+from runstore.storage import StorageError
+from workers.coordinator.generators import GeneratorCrew
+from workers.coordinator.state import RunState
+from workers.coordinator.verifiers import VerifierCrew
 
 TICK_S = 0.25
 """Budgets, overdue checks and part ages are looked at so often."""

@@ -12,7 +12,7 @@ import heapq
 import itertools
 
 from workers.sampling.policy import Policy
-from workers.sampling.state import ProblemState
+from workers.sampling.problem_state import ProblemState
 
 _SLACK = 64
 """Dead entries tolerated beyond one per live one before the heap is rebuilt."""
