@@ -26,9 +26,9 @@ from benchmarks.stand_in import Coin, Silent
 from cluster.connect import connect
 from jobs.config import check_config
 from jobs.problems.load import stream_problems
-from jobs.run_record import run_uri
-from jobs.settings import coordinator_settings
-from jobs.solve import drive
+from jobs.solve.command import drive
+from jobs.solve.record import run_uri
+from jobs.solve.settings import coordinator_settings
 from runstore.parts import read_parts
 from runstore.storage import open_storage
 

@@ -27,9 +27,9 @@ from benchmarks.stand_in import Silent
 from cluster.connect import connect
 from jobs.config import SolveConfig, check_config
 from jobs.problems.load import stream_problems
-from jobs.run_record import run_uri
-from jobs.settings import coordinator_settings, engine_settings
-from jobs.solve import drive
+from jobs.solve.command import drive
+from jobs.solve.record import run_uri
+from jobs.solve.settings import coordinator_settings, engine_settings
 from runstore.schema import SamplingParameters, sample_seed
 from verifiers.types import Limits, Problem, Status, Verdict
 from workers.engines.vllm import Engine

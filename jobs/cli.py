@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -22,7 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "solve": Command(
-        "jobs.solve",
+        "jobs.solve.command",
         "run or resume a batch",
         "proofmill solve configs/solve/demo.toml\n"
         "proofmill solve configs/solve/vibethinker_3b.toml --dry-run\n"
@@ -46,44 +47,44 @@ COMMANDS = {
         "proofmill report --run out/runs/demo\nproofmill report --compare out/runs/monday out/runs/tuesday",
     ),
     "submit": Command(
-        "jobs.submit",
+        "jobs.submit.command",
         "run the same job on a remote Ray cluster",
         "proofmill submit configs/solve/demo.toml --address http://head:8265",
     ),
     "jobs": Command(
-        "jobs.submit",
+        "jobs.submit.command",
         "list a cluster's jobs",
         "proofmill jobs --address http://head:8265",
         "add_jobs_arguments",
         "run_jobs",
     ),
     "logs": Command(
-        "jobs.submit",
+        "jobs.submit.command",
         "follow a job's log",
         "proofmill logs raysubmit_1234 --address http://head:8265",
         "add_logs_arguments",
         "run_logs",
     ),
     "stop": Command(
-        "jobs.submit",
+        "jobs.submit.command",
         "stop a job in good order",
         "proofmill stop raysubmit_1234 --address http://head:8265",
         "add_stop_arguments",
         "run_stop",
     ),
     "search": Command(
-        "jobs.search.command",
+        "jobs.lean.search.command",
         "prove Lean problems by best-first search over tactics",
         "proofmill search --problems set.jsonl --out solutions.jsonl --log searches.jsonl\n"
         "proofmill search --problems set.jsonl --out solutions.jsonl --model models/tiny_reasoner --prompt theorem",
     ),
     "problems": Command(
-        "jobs.dojo.command",
+        "jobs.lean.dojo.command",
         "make a problem set of a Lean repository's theorems",
         "proofmill problems from-repo https://github.com/yangky11/lean4-example main --out problems.jsonl\n"
         "proofmill problems from-repo ~/my_project HEAD --out problems.jsonl",
     ),
-    "lean": Command("jobs.lean_setup", "set the embedded Lean up", "proofmill lean setup"),
+    "lean": Command("jobs.lean.command", "set the embedded Lean up", "proofmill lean setup"),
     "doctor": Command(
         "jobs.doctor",
         "show what this machine can do, and check a config, its problems and its plan",
@@ -139,10 +140,8 @@ def misplaced_package() -> str:
     """The package names are generic; another distribution's `verifiers` on the path would be a riddle later on."""
     root = Path(__file__).resolve().parents[1]
     packages: tuple[str, ...] = ("runstore",)
-    try:
+    with contextlib.suppress(ImportError):  # what cannot be imported is then the one to look for
         from runstore.code_revision import PACKAGES as packages
-    except ImportError:
-        pass  # the one that cannot be imported is the one to look for
     for name in packages:
         spec = importlib.util.find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from cluster.inventory import gib, local_gpus, memory_limit
 from jobs.config import ConfigError, Json, SolveConfig, load_config
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.errors import ProblemFileError
 from verifiers.checker import SettingsError
 
 PROBE_S = 300.0
@@ -352,7 +352,7 @@ def examine_output(config: SolveConfig) -> str:
 
 def examine_plan(config: SolveConfig) -> str:
     """On this machine; a run that joins a cluster is planned on that cluster's nodes when it starts."""
-    from jobs.plan import plan_run
+    from jobs.solve.plan import plan_run
 
     if config.ray.address:
         return f"is made on the nodes of the cluster at {config.ray.address}, when the run starts"

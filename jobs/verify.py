@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jobs.config import ConfigError, Problems
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, read_solutions, stream_problems
 from runstore.batches import problem_of
 from runstore.parts import read_parts

@@ -1,10 +1,10 @@
 """The rows of one bucket in a fixed order, and the checks that rows fail: restrictions, gates, decontamination, copies.
 
 Every row leaves through exactly one counter of the funnel: `exported`, or the name of what stopped it. A row is counted
-under the first check that it fails, in the order in which jobs.export.examples calls them.
+under the first check that it fails, in the order in which jobs.export.choosing calls them.
 
 Promises: deterministic, whatever the number of processes and the order of the files.
-Does not: choose among the rows that pass (jobs.export.examples does).
+Does not: choose among the rows that pass (jobs.export.choosing does).
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.config import ConfigError
-from jobs.export import gates, shingles
+from jobs.export import quality_filters
+from jobs.export import text_hashes as shingles
 from jobs.export.contamination import ContaminationIndex, Hit
+from jobs.export.partition import TEXT_STATUSES
 from jobs.export.settings import ExportSettings
-from jobs.export.spill import TEXT_STATUSES
 
 Json = Any
 Bools = npt.NDArray[np.bool_]
@@ -68,8 +69,8 @@ class Candidates:
                     self.hits.setdefault(start + text, hit)
         self.work = self.num_tokens.copy()
         """Tokens without those that show no work."""
-        short = np.flatnonzero(self.num_tokens < gates.LONG_TEXT)
-        for start, chunk in shingles.chunks(gates.without_answers(self.texts.take(pa.array(short)))):
+        short = np.flatnonzero(self.num_tokens < quality_filters.LONG_TEXT)
+        for start, chunk in shingles.chunks(quality_filters.without_answers(self.texts.take(pa.array(short)))):
             tokens = shingles.tokenize(shingles.normalise(chunk))
             self.work[short[start : start + len(chunk)]] = tokens.counts()
 
@@ -208,26 +209,26 @@ class Bucket:
         thinking = pc.match_substring(found.texts, "<think>").to_numpy(zero_copy_only=False)
         mask[:] = False
         for at in np.flatnonzero(thinking & self.cut_off()[found.at]):
-            mask[at] = gates.is_truncated(found.texts[int(at)].as_py(), "stop")
+            mask[at] = quality_filters.is_truncated(found.texts[int(at)].as_py(), "stop")
         drop("truncated")
-        mask = gates.is_loop(found.repeated, found.num_tokens, settings)
+        mask = quality_filters.is_loop(found.repeated, found.num_tokens, settings)
         drop("loop")
         mask = np.zeros(len(found.at), bool)
         if settings.foreign_share < 1:
             for at in np.flatnonzero(~pc.string_is_ascii(found.texts).to_numpy(zero_copy_only=False)):
                 prompt = self.table["prompt"][int(found.at[at])].as_py()
-                mask[at] = gates.is_mixed(found.texts[int(at)].as_py(), prompt, settings.foreign_share)
+                mask[at] = quality_filters.is_mixed(found.texts[int(at)].as_py(), prompt, settings.foreign_share)
         drop("language_mixing")
         for problem, members in self.members(found):
             tokens = found.work[members]
             verified = self.status[found.at[members]] == "verified"
-            mask[members] = verified & gates.is_answer_only(problem.kind, tokens, settings)
+            mask[members] = verified & quality_filters.is_answer_only(problem.kind, tokens, settings)
         drop("answer_without_work")
         mask[:] = False
         for problem, members in self.members(found):
             if problem.num_verified < settings.luck_agreement:
-                guessable = gates.is_guessable(problem.kind, problem.reference, settings)
-                luck = gates.is_luck(guessable, problem.num_verified, found.work[members], settings)
+                guessable = quality_filters.is_guessable(problem.kind, problem.reference, settings)
+                luck = quality_filters.is_luck(guessable, problem.num_verified, found.work[members], settings)
                 mask[members] = luck & (self.status[found.at[members]] == "verified")
         drop("luck")
         return self._without_exact_duplicates(found)

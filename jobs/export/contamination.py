@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from jobs.export.shingles import Tokens, chunks, ngrams, normalise, tokenize
+from jobs.export.text_hashes import Tokens, chunks, ngrams, normalise, tokenize
 
 FILTER_BITS_PER_GRAM = 16
 """One bit set in 16: 6 % of the foreign n-grams reach the binary search."""

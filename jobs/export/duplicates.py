@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from jobs.export.shingles import NUM_HASHES, mix, similarity
+from jobs.export.text_hashes import NUM_HASHES, mix, similarity
 
 U64 = npt.NDArray[np.uint64]
 Signatures16 = npt.NDArray[np.uint16]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from jobs.config import ConfigError, Problems
 from jobs.export.contamination import EvaluationItem
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.errors import ProblemFileError
 from jobs.problems.layouts import TASKS
 from jobs.problems.load import stream_problems
 from jobs.problems.sources import find_sources

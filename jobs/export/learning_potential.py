@@ -21,12 +21,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from jobs.config import ConfigError
-from jobs.export import formats
 from jobs.export.bucket import Bucket
+from jobs.export.choosing import without_bad_rows
 from jobs.export.contamination import ContaminationIndex
-from jobs.export.examples import without_bad_rows
+from jobs.export.formats.chats import chats as formats
+from jobs.export.partition import read_bucket
 from jobs.export.settings import ExportSettings
-from jobs.export.spill import read_bucket
 from workers.engines.vllm import EngineSettings, context_of, gpu_is_here, set_environment
 
 BATCH = 256

@@ -37,8 +37,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
-from jobs.export import card, evaluation
+from jobs.export import dataset_card, evaluation
 from jobs.export.bucket import text_hashes
+from jobs.export.choosing import BucketResult, process_bucket
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import (
     CARD,
@@ -50,10 +51,9 @@ from jobs.export.destination import (
     scratch,
 )
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
-from jobs.export.examples import BucketResult, process_bucket
+from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan
 from jobs.export.settings import ExportSettings
 from jobs.export.source import RunSource, SampleFile, find_run, open_filesystem, read_problems
-from jobs.export.spill import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan
 
 Json = Any
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class Summary:
     pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
     """Exported problems of an `rl` pool, by tenth."""
     clusters: dict[str, list[int]] = dataclasses.field(default_factory=dict)
-    passes: card.DomainPasses = dataclasses.field(default_factory=card.DomainPasses)
+    passes: dataset_card.DomainPasses = dataclasses.field(default_factory=dataset_card.DomainPasses)
     seconds: float = 0.0
 
 
@@ -111,7 +111,7 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
             exporter = Exporter(settings, sources, folder, processes, progress)
             summary = exporter.run(destination)
             summary.seconds = time.monotonic() - started
-            write(destination, CARD, card.dataset_card(summary, out).encode())
+            write(destination, CARD, dataset_card.dataset_card(summary, out).encode())
             destination.commit(manifest(summary))
         except BaseException as error:
             destination.abort()
@@ -177,7 +177,7 @@ class Exporter:
             number = build_index(items, self._index, decontaminate.ngram, decontaminate.answer_chars)
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
         self._rates.mkdir()
-        columns = list(dict.fromkeys([*card.PASS_COLUMNS, *RATE_COLUMNS]))
+        columns = list(dict.fromkeys([*dataset_card.PASS_COLUMNS, *RATE_COLUMNS]))
         known = np.zeros(0, np.uint64)
         with RateFiles(self._rates, self._num_buckets) as rates:
             for source in self._sources:
@@ -235,7 +235,7 @@ class Exporter:
                     summary.funnel["exported"] -= number
             table, prints = table.filter(pa.array(outcome == NEW)), prints[outcome == NEW]
         summary.num_rows += len(table)
-        card.add_figures(summary, table)
+        dataset_card.add_figures(summary, table)
         output.add(table, prints)
 
 

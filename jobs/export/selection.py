@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from jobs.export.shingles import similarity
+from jobs.export.text_hashes import similarity
 
 Signatures = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float64]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.nightly.history import History, HistoryError
-from jobs.nightly.night import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED, due_nights, nightly_uri, run_night
+from jobs.nightly.run import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED, due_nights, nightly_uri, run_night
 from jobs.nightly.settings import load_nightly_config, night_of
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.errors import ProblemFileError
 from runstore.storage import StorageError, open_storage
 
 EXIT_USAGE = 2
@@ -81,7 +81,7 @@ def run_one(path: str, overrides: list[str], date: dt.date | None) -> int:
 def solve_batch(config: SolveConfig) -> int:
     """`proofmill solve` in this process."""
     from cluster.connect import ClusterError
-    from jobs.solve import solve
+    from jobs.solve.command import solve
 
     try:
         return solve(config, command=f"the same `proofmill nightly` command (run {config.run.id})")

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from jobs.problems.faults import BadRow, excerpt, json_type
+from jobs.problems.errors import BadRow, excerpt, json_type
 from verifiers.types import Json, Kind, Problem
 
 MAX_ID_CHARS = 512

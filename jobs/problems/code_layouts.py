@@ -10,7 +10,7 @@ import pickle
 import zlib
 from collections.abc import Mapping
 
-from jobs.problems.faults import BadRow, excerpt
+from jobs.problems.errors import BadRow, excerpt
 from jobs.problems.rows import RowContext, identity, objects, optional_string, parsed, some, string
 from verifiers.types import Json, Kind, Problem
 

@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Mapping
 
-from jobs.problems.faults import BadRow, excerpt
+from jobs.problems.errors import BadRow, excerpt
 from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
 from verifiers.types import Json, Kind, Problem
 

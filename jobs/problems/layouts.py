@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from jobs.problems import canonical, code_layouts, exam_layouts, training_layouts
-from jobs.problems.faults import BadRow, excerpt
+from jobs.problems.errors import BadRow, excerpt
 from jobs.problems.rows import RowContext
 from verifiers.types import Json, Problem
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
 from jobs.problems import canonical, layouts, sources
-from jobs.problems.faults import MAX_SHOWN, BadRow, Fault, ProblemFileError, excerpt
+from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError, excerpt
 from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
-from jobs.problems.faults import BadRow, excerpt, json_type
+from jobs.problems.errors import BadRow, excerpt, json_type
 from verifiers.types import Json, Kind
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.problems import canonical
-from jobs.problems.faults import BadRow, excerpt, json_type
+from jobs.problems.errors import BadRow, excerpt, json_type
 from jobs.problems.rows import RowContext, answer_text, identity, optional_string, parsed, some, string
 from verifiers.types import Json, Kind, Problem
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobs.service.faults import Fault
+from jobs.service.http_errors import Fault
 from jobs.service.settings import Token, token_digest
 
 MAX_HEADER_CHARS = 1024

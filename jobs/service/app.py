@@ -25,7 +25,7 @@ import fastapi.openapi.utils
 import pydantic
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from jobs.service import faults, solve_routes
+from jobs.service import http_errors, solve_routes
 from jobs.service.access import Access, Admission, BodyLimit, Meter
 from jobs.service.metrics import Metrics, NoMetrics
 from jobs.service.run_routes import Ask, ask_here, run_routes
@@ -104,7 +104,7 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
         openapi_url="/openapi.json",
         lifespan=lambda app: reporting(gateway),
     )
-    faults.install(app)
+    http_errors.install(app)
     app.add_middleware(
         BodyLimit, max_bytes=server.max_body_mb * 2**20, max_pending_bytes=server.max_pending_body_mb * 2**20
     )
@@ -143,7 +143,7 @@ def openapi(app: fastapi.FastAPI) -> dict[str, Any]:
             routes=app.routes,
             description="Checks and solves mathematics, code, Lean and multiple-choice problems.",
         )
-        add_schemas(schema, *BODIES, faults.ProblemDetails)
+        add_schemas(schema, *BODIES, http_errors.ProblemDetails)
         app.openapi_schema = schema
     return app.openapi_schema
 
@@ -165,11 +165,11 @@ def add_health(app: fastapi.FastAPI, gateway: Gateway) -> None:
         """The gateway runs."""
         return Health(status="ok")
 
-    @app.get("/readyz", responses=faults.responses(503))
+    @app.get("/readyz", responses=http_errors.responses(503))
     async def readyz() -> Health:
         """A verifier answers, so work would be done."""
         if not await gateway.verifiers.ready():
-            raise faults.Fault(503, "not-ready", "no verifier answers yet", retry_after_s=2)
+            raise http_errors.Fault(503, "not-ready", "no verifier answers yet", retry_after_s=2)
         return Health(status="ok")
 
 
@@ -178,7 +178,7 @@ def verify_routes(gateway: Gateway) -> fastapi.APIRouter:
     admit = client_of(gateway)
     answers: dict[int | str, dict[str, Any]] = {
         200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
-        **faults.responses(400, 401, 404, 413, 415, 422, 429),
+        **http_errors.responses(400, 401, 404, 413, 415, 422, 429),
     }
 
     @router.post(
@@ -189,7 +189,7 @@ def verify_routes(gateway: Gateway) -> fastapi.APIRouter:
         body = await read_body(request, VerifyRequest)
         if len(body.items) > gateway.config.server.max_items:
             most = gateway.config.server.max_items
-            raise faults.Fault(413, "too-large", f"{len(body.items):,} items; at most {most:,} a request")
+            raise http_errors.Fault(413, "too-large", f"{len(body.items):,} items; at most {most:,} a request")
         gateway.access.charge_items(client, len(body.items))
         limits = body.limits.capped(gateway.config.caps)
         problems = problems_of(body.items, gateway.known)

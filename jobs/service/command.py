@@ -11,7 +11,7 @@ import threading
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, load_config
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.errors import ProblemFileError
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
 from verifiers.checker import SettingsError, check_settings
 from verifiers.types import Kind
@@ -111,6 +111,6 @@ def has_gpus(solve: SolveConfig) -> bool:
 
 
 def code_root() -> str:
-    from jobs.package import CODE_ROOT
+    from jobs.submit.package import CODE_ROOT
 
     return str(CODE_ROOT)

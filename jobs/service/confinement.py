@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.service.faults import Fault
+from jobs.service.http_errors import Fault
 
 GLOB = "*?["
 

@@ -17,7 +17,7 @@ from ray import serve
 
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import Gateway, build_app
-from jobs.service.faults import Fault
+from jobs.service.http_errors import Fault
 from jobs.service.metrics import RayMetrics
 from jobs.service.run_routes import Ask
 from jobs.service.runs import RunKeeper
@@ -97,7 +97,7 @@ class GeneratorReplica:
 
     async def __init__(self, config: dict[str, Any], use_gpu: bool) -> None:  # type: ignore[misc]
         """Loads the model; Serve awaits it and counts the replica as ready only then."""
-        from jobs.settings import generator_settings
+        from jobs.solve.settings import generator_settings
         from workers.actors.generator import Generator
 
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)

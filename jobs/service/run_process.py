@@ -43,8 +43,8 @@ class Tee(io.TextIOBase):
 def main(output_uri: str, run_id: str) -> int:
     from cluster.connect import ClusterError
     from jobs.config import ConfigError, check_config
-    from jobs.problems.faults import ProblemFileError
-    from jobs.solve import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED, solve
+    from jobs.problems.errors import ProblemFileError
+    from jobs.solve.command import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED, solve
     from runstore.storage import StorageError
 
     storage = run_storage(output_uri, run_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import fastapi
 
-from jobs.service import faults
+from jobs.service import http_errors
 from jobs.service.runs import RunBody, RunKeeper, RunRequest
 from jobs.service.schemas import body_schema, read_body
 from jobs.service.settings import Token
@@ -30,13 +30,13 @@ def ask_here(keeper: RunKeeper) -> Ask:
 
 def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
     router = fastapi.APIRouter()
-    errors = faults.responses(401, 404, 422, 429, 503)
+    errors = http_errors.responses(401, 404, 422, 429, 503)
 
     @router.post(
         "/v1/runs",
         status_code=202,
         response_model=RunBody,
-        responses=faults.responses(400, 401, 403, 409, 413, 415, 422, 429, 501, 503),
+        responses=http_errors.responses(400, 401, 403, 409, 413, 415, 422, 429, 501, 503),
         openapi_extra=body_schema(RunRequest),
     )
     async def start(request: fastapi.Request, client: Token = admit) -> RunBody:

@@ -25,13 +25,13 @@ import pyarrow.parquet as pq
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, check_config
-from jobs.package import CODE_ROOT
-from jobs.problems.faults import BadRow
-from jobs.service import faults
+from jobs.problems.errors import BadRow
+from jobs.service import http_errors
 from jobs.service.confinement import confined
 from jobs.service.processes import Processes
 from jobs.service.schemas import Model, ProblemBody, bad_row
 from jobs.service.settings import Runs
+from jobs.submit.package import CODE_ROOT
 from runstore.storage import Storage, StorageError, open_storage
 from verifiers.types import Json
 
@@ -78,16 +78,16 @@ class RunKeeper:
     def start(self, owner: str, request: RunRequest) -> RunBody:
         """Starts a run, or resumes the one of the same id and config."""
         if not self.settings.output_uri:
-            raise faults.Fault(501, "no-runs", "batch runs are switched off: [runs] output_uri is not set")
+            raise http_errors.Fault(501, "no-runs", "batch runs are switched off: [runs] output_uri is not set")
         config = self.checked_config(owner, request)
         run_id = config.run.id
         with self._lock:  # two equal requests at once must not start two processes
             processes = self.processes()
             running = processes.running()
             if run_id in running:
-                raise faults.Fault(409, "already-running", "this run is under way")
+                raise http_errors.Fault(409, "already-running", "this run is under way")
             if len(running) >= self.settings.max_running:
-                raise faults.Fault(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
+                raise http_errors.Fault(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
             storage = run_storage(self.settings.output_uri, run_id)
             self.write(storage, owner, config, request)
             storage.delete(OUTCOME)
@@ -100,16 +100,16 @@ class RunKeeper:
         wrong = []
         for section, values in request.config.items():
             if section not in CLIENT_KEYS:
-                wrong.append({"pointer": faults.pointer(["config", section]), "detail": "not for clients to set"})
+                wrong.append({"pointer": http_errors.pointer(["config", section]), "detail": "not for clients to set"})
                 continue
             allowed = CLIENT_KEYS[section]
             for key in values:
                 if allowed is not None and key not in allowed:
-                    place = faults.pointer(["config", section, key])
+                    place = http_errors.pointer(["config", section, key])
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
         if wrong:
-            raise faults.Fault(422, "invalid-request", "the config can not be used; see errors", errors=wrong)
+            raise http_errors.Fault(422, "invalid-request", "the config can not be used; see errors", errors=wrong)
         run_id = str(table.get("run", {}).get("id", ""))
         # The owner's name is a part of the id, so that no client can name another one's run.
         table.setdefault("run", {})["id"] = f"{owner}.{run_id}" if run_id else ""
@@ -121,13 +121,14 @@ class RunKeeper:
         problems = table.setdefault("problems", {})
         if request.problems:
             if len(request.problems) > self.settings.max_inline_problems:
-                raise faults.Fault(413, "too-large", f"at most {self.settings.max_inline_problems:,} inline problems")
+                message = f"at most {self.settings.max_inline_problems:,} inline problems"
+                raise http_errors.Fault(413, "too-large", message)
             problems["files"] = [f"{self.uri(table['run']['id'] or '-')}/request/problems.jsonl"]
             problems["layout"] = "canonical"
         try:
             config = check_config(table, "config")
         except ConfigError as error:
-            raise faults.Fault(422, "invalid-request", str(error)[:2000]) from None
+            raise http_errors.Fault(422, "invalid-request", str(error)[:2000]) from None
         roots = self.settings.roots
         files = config.problems.files if request.problems else [confined(name, roots) for name in config.problems.files]
         fixed = "path" in self.settings.template.get("model", {})
@@ -147,16 +148,17 @@ class RunKeeper:
                 lines.append(json.dumps(body.problem().to_json()))
             except BadRow as error:
                 listed = [bad_row(error, f"/problems/{index}")]
-                raise faults.Fault(422, "invalid-request", "a problem can not be used", errors=listed) from None
+                raise http_errors.Fault(422, "invalid-request", "a problem can not be used", errors=listed) from None
         same = storage.create("request/problems.jsonl", ("\n".join(lines) + "\n").encode()) if lines else True
         record = {"owner": owner, "config": config.resolved()}
         if not storage.create(REQUEST, json.dumps(record, sort_keys=True).encode()) or not same:
-            raise faults.Fault(409, "id-taken", "a run of this id exists with another config; choose another run.id")
+            message = "a run of this id exists with another config; choose another run.id"
+            raise http_errors.Fault(409, "id-taken", message)
 
     def owned(self, owner: str, run_id: str) -> str:
         """The full id. Raises Fault 404 for unknown runs and for those of others alike."""
         full = run_id if run_id.startswith(f"{owner}.") else f"{owner}.{run_id}"
-        missing = faults.Fault(404, "unknown-run", "no run of this id")
+        missing = http_errors.Fault(404, "unknown-run", "no run of this id")
         if not self.settings.output_uri or "/" in full or ".." in full or len(full) > 200:
             raise missing
         try:
@@ -198,14 +200,14 @@ class RunKeeper:
         """Rows of the run's problems table. Fault 404 before it is written."""
         data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read("problems.parquet")
         if data is None:
-            raise faults.Fault(404, "not-yet", "the run has not written its problems table yet")
+            raise http_errors.Fault(404, "not-yet", "the run has not written its problems table yet")
         rows: list[dict[str, Json]] = pq.read_table(pa.BufferReader(data)).slice(offset, limit).to_pylist()
         return rows
 
     def report(self, owner: str, run_id: str) -> bytes:
         data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read("report.html")
         if data is None:
-            raise faults.Fault(404, "not-yet", "the run has not written its report yet")
+            raise http_errors.Fault(404, "not-yet", "the run has not written its report yet")
         return data
 
     def stop(self, owner: str, run_id: str) -> RunBody:

@@ -14,8 +14,8 @@ import pydantic
 import pydantic.json_schema
 
 from jobs.problems.canonical import MAX_ID_CHARS, MAX_LABEL_CHARS, MAX_PROMPT_CHARS, read_canonical
-from jobs.problems.faults import BadRow
-from jobs.service.faults import Fault, invalid
+from jobs.problems.errors import BadRow
+from jobs.service.http_errors import Fault, invalid
 from jobs.service.settings import Caps
 from verifiers.types import Kind, Limits, Problem, Status
 

@@ -14,8 +14,8 @@ import pydantic
 from fastapi.responses import StreamingResponse
 
 from jobs.problems.canonical import MAX_PROMPT_CHARS
-from jobs.problems.faults import BadRow
-from jobs.service import faults
+from jobs.problems.errors import BadRow
+from jobs.service import http_errors
 from jobs.service.schemas import Model, ProblemBody, VerdictBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
 from jobs.service.solving import Event, solve
@@ -105,7 +105,7 @@ BODIES: list[type[pydantic.BaseModel]] = [SolveRequest, ChatRequest]
 
 def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
     router = fastapi.APIRouter()
-    errors = faults.responses(400, 401, 413, 415, 422, 429, 501, 503)
+    errors = http_errors.responses(400, 401, 413, 415, 422, 429, 501, 503)
     streamed: dict[int | str, dict[str, Any]] = {
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
     }
@@ -113,11 +113,11 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
     async def begin(problem: Problem, num_samples: int, seed: int, client: Token) -> AsyncIterator[Event]:
         """Admits the request and returns its events; the first is there, so refusals are still HTTP errors."""
         if gateway.generators is None:
-            raise faults.Fault(501, "no-model", "this service only verifies: [solve] config is not set")
+            raise http_errors.Fault(501, "no-model", "this service only verifies: [solve] config is not set")
         settings = gateway.config.solve
         if num_samples > settings.max_samples:
             listed = [{"pointer": "/num_samples", "detail": f"at most {settings.max_samples}"}]
-            raise faults.Fault(422, "invalid-request", "more than this service allows", errors=listed)
+            raise http_errors.Fault(422, "invalid-request", "more than this service allows", errors=listed)
         gateway.access.charge_items(client, num_samples)
         stack = contextlib.AsyncExitStack()
         await stack.enter_async_context(gateway.samples.enter(num_samples))
@@ -160,7 +160,7 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
             return StreamingResponse(sse(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         return json_response(await last(events))
 
-    @router.get("/v1/models", responses=faults.responses(401, 429))
+    @router.get("/v1/models", responses=http_errors.responses(401, 429))
     async def models(client: Token = admit) -> ModelList:
         """OpenAI's list of models, which many clients ask for first."""
         return ModelList(data=[ModelCard(id=gateway.model)] if gateway.model else [])
@@ -193,7 +193,8 @@ def read_problem(body: ProblemBody) -> Problem:
         return body.problem()
     except BadRow as error:
         listed = [bad_row(error, "/problem")]
-        raise faults.Fault(422, "invalid-request", "the problem can not be used; see errors", errors=listed) from None
+        message = "the problem can not be used; see errors"
+        raise http_errors.Fault(422, "invalid-request", message, errors=listed) from None
 
 
 async def last(events: AsyncIterator[Event]) -> dict[str, Any]:
@@ -207,7 +208,7 @@ async def sse(events: AsyncIterator[Event]) -> AsyncIterator[str]:
     try:
         async for event in events:
             yield event.sse()
-    except faults.Fault as fault:  # the status is sent already
+    except http_errors.Fault as fault:  # the status is sent already
         yield Event("error", fault.body()).sse()
 
 
@@ -240,7 +241,7 @@ async def chat_chunks(events: AsyncIterator[Event], answer: dict[str, Any]) -> A
                 key = "content" if event.data["verified"] else "refusal"
                 yield chunk({key: message[key]}, None)
                 yield chunk({}, "stop")
-    except faults.Fault as fault:
+    except http_errors.Fault as fault:
         yield f"data: {json.dumps({'error': fault.body()})}\n\n"
     yield "data: [DONE]\n\n"
 

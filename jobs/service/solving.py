@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
-from jobs.service.faults import Fault
+from jobs.service.http_errors import Fault
 from jobs.service.verifying import Check, Checked, Verifiers, check_chunk
 from runstore.schema import Sample, SampleRequest, sample_seed
 from verifiers.types import Json, Problem

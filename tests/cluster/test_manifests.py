@@ -29,7 +29,7 @@ from kuberay_schema import SCHEMAS
 from cluster.inventory import GIB, GPU_GIB
 from jobs.cli import COMMANDS
 from jobs.config import load_config
-from jobs.plan import plan_run
+from jobs.solve.plan import plan_run
 
 MANIFESTS = Path("cluster/manifests")
 KUBERNETES = sorted((MANIFESTS / "kubernetes").glob("*.yaml"))
@@ -140,7 +140,7 @@ def started_nodes(group: dict) -> list[dict]:
 
 
 def test_the_vibethinker_plan_fits_with_no_verifier_on_a_gpu_node(monkeypatch):
-    monkeypatch.setattr("jobs.plan.read_model_config", lambda path, revision: QWEN)
+    monkeypatch.setattr("jobs.solve.plan.read_model_config", lambda path, revision: QWEN)
     nodes = [node for group in cluster_specs()["rayjob.yaml"]["workerGroupSpecs"] for node in started_nodes(group)]
     config = load_config("configs/solve/vibethinker_3b.toml")
     plan = plan_run(config, nodes)

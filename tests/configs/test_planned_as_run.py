@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from jobs.config import ConfigError, SolveConfig, check_config
-from jobs.plan import plan_run
-from jobs.settings import coordinator_settings
+from jobs.solve.plan import plan_run
+from jobs.solve.settings import coordinator_settings
 
 
 def config(**sections: Any) -> SolveConfig:

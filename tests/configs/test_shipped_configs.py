@@ -9,8 +9,8 @@ import pytest
 
 from cluster.inventory import GIB
 from jobs.config import load_config
-from jobs.plan import plan_run
 from jobs.problems.load import check_problems
+from jobs.solve.plan import plan_run
 from runstore.schema import SamplingParameters
 
 CONFIGS = sorted(Path("configs/solve").glob("*.toml"))
@@ -48,7 +48,7 @@ def test_vibethinker_protocol_and_plan(monkeypatch):
     model = config.model
     assert (model.dtype, model.tensor_parallel_size, model.max_model_len) == ("bfloat16", 1, 131_072)
     qwen = json.loads((Path(__file__).parents[1] / "cluster" / "models" / "qwen25_3b.json").read_text())
-    monkeypatch.setattr("jobs.plan.read_model_config", lambda path, revision: qwen)
+    monkeypatch.setattr("jobs.solve.plan.read_model_config", lambda path, revision: qwen)
     resources = {"CPU": 64.0, "memory": 512 * GIB, "GPU": 8.0, "accelerator_type:H100": 1.0}
     plan = plan_run(config, [{"Alive": True, "NodeManagerAddress": "gpu0", "Resources": resources}])
     assert (plan.num_gpus, plan.full_length_sequences) == (8, 43)

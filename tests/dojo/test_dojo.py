@@ -15,8 +15,8 @@ import pytest
 
 from jobs.cli import main
 from jobs.config import ConfigError
-from jobs.dojo.repository import Skipped, read_problems
-from jobs.dojo.tactics import DojoTactics, open_dojo
+from jobs.lean.dojo.repository import Skipped, read_problems
+from jobs.lean.dojo.tactics import DojoTactics, open_dojo
 from jobs.problems.load import check_problems
 from verifiers.lean.search.best_first import Outcome, Proposal, SearchBudget, TacticFailure, TacticState, search
 from verifiers.types import Kind, Problem

@@ -81,7 +81,7 @@ def test_a_failing_export_shows_nothing(
     def fail(*args: Any) -> str:
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr("jobs.export.card.dataset_card", fail)
+    monkeypatch.setattr("jobs.export.dataset_card.dataset_card", fail)
     with pytest.raises(RuntimeError, match="disk on fire"):
         export(settings(), [run], out)
     assert keys(bucket) == set()

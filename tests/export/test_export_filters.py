@@ -436,7 +436,7 @@ def test_every_hit_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_collision_of_hashes_is_not_a_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.export.shingles.mix", lambda values: values & 7)
+    monkeypatch.setattr("jobs.export.text_hashes.mix", lambda values: values & 7)
     build_index([EvaluationItem("f", "e", EVALUATION)], tmp_path / "index", 10, 12)
     index = ContaminationIndex(tmp_path / "index")
     assert index.find(pa.array([" ".join(str(n) for n in range(200))]), "text") == {}

@@ -297,7 +297,7 @@ def test_card_keeps_its_tables_whatever_a_domain_is_called(tmp_path: Path) -> No
 
 
 def test_card_says_what_its_tables_leave_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.export.card.MAX_DOMAINS", 2)
+    monkeypatch.setattr("jobs.export.dataset_card.MAX_DOMAINS", 2)
     rows = [sample(f"{domain}{at}", 0, domain=domain) for domain in "abcd" for at in range(ord(domain) - 96)]
     run = write_run(tmp_path / "run", rows)
     problems = [problem([row], **({} if row["domain"] != "d" else NO_ESTIMATE)) for row in rows]

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_runs import reasoning
 
-from jobs.export import selection, shingles
+from jobs.export import selection, text_hashes
 from jobs.export.duplicates import EARLIER, EXACT, NEAR, NEW, SeenSamples, fingerprints
 
 
-def tokens_of(*texts: str) -> shingles.Tokens:
-    return shingles.tokenize(shingles.normalise(pa.array(texts)))
+def tokens_of(*texts: str) -> text_hashes.Tokens:
+    return text_hashes.tokenize(text_hashes.normalise(pa.array(texts)))
 
 
-def token_lists(tokens: shingles.Tokens) -> list[list[int]]:
+def token_lists(tokens: text_hashes.Tokens) -> list[list[int]]:
     return [tokens.hashes[a:b].tolist() for a, b in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)]
 
 
@@ -45,7 +45,7 @@ def test_a_text_has_the_same_tokens_alone_and_among_others(texts: list[str]) -> 
 @given(st.lists(st.lists(st.sampled_from("abcde"), max_size=30), min_size=1, max_size=6), st.integers(1, 6))
 @settings(max_examples=100, deadline=None)
 def test_ngrams_against_a_plain_loop(texts: list[list[str]], n: int) -> None:
-    grams = shingles.ngrams(tokens_of(*map(" ".join, texts)), n)
+    grams = text_hashes.ngrams(tokens_of(*map(" ".join, texts)), n)
     known: dict[int, tuple[str, ...]] = {}
     for at, words in enumerate(texts):
         expected = [tuple(words[i : i + n]) for i in range(max(1, len(words) - n + 1))] if words else []
@@ -58,13 +58,13 @@ def test_ngrams_against_a_plain_loop(texts: list[list[str]], n: int) -> None:
 
 def test_chunks_cover_all_texts_in_order() -> None:
     texts = pa.array(["a" * n for n in (5, 0, 100, 3, 3, 200, 1)])
-    pieces = list(shingles.chunks(texts, 10))
+    pieces = list(text_hashes.chunks(texts, 10))
     assert [start for start, _ in pieces] == np.cumsum([0] + [len(chunk) for _, chunk in pieces[:-1]]).tolist()
     assert pa.concat_arrays([chunk for _, chunk in pieces]).equals(texts)
 
 
 def signatures(*texts: str) -> np.ndarray:
-    return shingles.signatures(shingles.ngrams(tokens_of(*texts), shingles.SHINGLE))
+    return text_hashes.signatures(text_hashes.ngrams(tokens_of(*texts), text_hashes.SHINGLE))
 
 
 def test_minhash_estimates_jaccard() -> None:
@@ -75,7 +75,7 @@ def test_minhash_estimates_jaccard() -> None:
         cut = int(400 * share)
         other = words[:cut] + [f"v{n}" for n in rng.integers(0, 10**6, 400 - cut)]
         one, two = ({tuple(t[i : i + 5]) for i in range(396)} for t in (words, other))
-        estimate = float(shingles.similarity(*signatures(" ".join(words), " ".join(other))))
+        estimate = float(text_hashes.similarity(*signatures(" ".join(words), " ".join(other))))
         errors.append(abs(estimate - len(one & two) / len(one | two)))
     assert max(errors) < 0.27  # three standard errors of 32 hashes
 
@@ -83,7 +83,7 @@ def test_minhash_estimates_jaccard() -> None:
 def test_repeated_share_of_a_loop() -> None:
     text = reasoning(3, "5", 60)
     loop = "so we try again and again " * 30
-    share = shingles.repeated_share(shingles.ngrams(tokens_of(text, loop, ""), shingles.SHINGLE))
+    share = text_hashes.repeated_share(text_hashes.ngrams(tokens_of(text, loop, ""), text_hashes.SHINGLE))
     assert share[0] < 0.1 and share[1] > 0.9 and share[2] == 0
 
 

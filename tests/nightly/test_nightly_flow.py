@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 from jobs.config import ConfigError, SolveConfig
 from jobs.nightly import command
 from jobs.nightly.history import History, HistoryError, Outcome, RunResult
-from jobs.nightly.night import due_nights, nightly_uri, run_night
+from jobs.nightly.run import due_nights, nightly_uri, run_night
 from jobs.nightly.settings import NightlyConfig, load_nightly_config, night_of
 from jobs.problems.load import stream_problems
 from runstore.schema import PROBLEM_SCHEMA

@@ -31,7 +31,7 @@ class Batch:
 
     def __init__(self, folder: Path, tasks: list[dict[str, Any]], uri: str = "", **overrides: Any) -> None:
         from jobs.config import check_config
-        from jobs.run_record import run_uri
+        from jobs.solve.record import run_uri
 
         path = folder / "problems.jsonl"
         path.write_text(
@@ -68,7 +68,7 @@ class Batch:
     def settings(self, **changes: Any) -> Any:
         import stand_ins
 
-        from jobs.settings import coordinator_settings
+        from jobs.solve.settings import coordinator_settings
 
         settings = coordinator_settings(self.config, ("math",), self.uri, use_gpu=False)
         return dataclasses.replace(
@@ -79,7 +79,7 @@ class Batch:
         )
 
     def run(self, **changes: Any) -> Any:
-        from jobs.solve import drive
+        from jobs.solve.command import drive
 
         return drive(self.config, self.settings(**changes), self.display)
 

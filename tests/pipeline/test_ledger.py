@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jobs.progress import eta_s
+from jobs.solve.progress import eta_s
 from runstore.batches import pack_verdicts, unpack_verdicts
 from runstore.durable import DurableRow
 from verifiers.types import Limits, Status, Verdict

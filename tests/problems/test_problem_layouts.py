@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.config import ConfigError, Problems
+from jobs.problems.errors import ProblemFileError
 from jobs.problems.exam_layouts import last_boxed
-from jobs.problems.faults import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
 from verifiers.types import Problem
 

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from jobs.config import ConfigError, Problems
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import IdTable, check_problems, read_solutions, stream_problems
 from verifiers.types import Problem
 

@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from jobs.config import Problems
-from jobs.problems.faults import ProblemFileError
+from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
 
 

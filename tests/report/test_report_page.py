@@ -27,8 +27,8 @@ from jobs.report.formats import excerpt, percent, short
 from jobs.report.page import by_name, length_chart, mean_occupancy, render_report, write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import REST, gather
-from jobs.run_record import with_earlier_starts
-from jobs.solve import Outcome, finish
+from jobs.solve.command import Outcome, finish
+from jobs.solve.record import with_earlier_starts
 from runstore.reader import RunError
 from runstore.storage import open_storage
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.cli import main
-from jobs.search.model_proposer import as_theorem, count_tactics, messages_for, read_tactics
+from jobs.lean.search.model_proposer import as_theorem, count_tactics, messages_for, read_tactics
 from verifiers.lean.search.best_first import TacticState
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ import pytest
 from jobs.service import runs
 from jobs.service.app import Gateway, build_app
 from jobs.service.confinement import confined
-from jobs.service.faults import Fault
+from jobs.service.http_errors import Fault
 from jobs.service.settings import Runs, check_service_config, token_digest
 from runstore.storage import open_storage
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobs.config import ConfigError, check_config
-from jobs.package import plan_package, zip_package
+from jobs.submit.package import plan_package, zip_package
 
 TABLE = {
     "run": {"id": "r1"},

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.ray_jobs import RemoteError, connect, exit_code, follow_log, is_private_channel, read_token
-from jobs import submit
 from jobs.config import ConfigError
-from jobs.package import Package
+from jobs.submit.command import command as submit
+from jobs.submit.package import Package
 
 
 class FlakyCluster:

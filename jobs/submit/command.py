@@ -35,7 +35,7 @@ from cluster.ray_jobs import (
     follow_log,
 )
 from jobs.config import ConfigError, SolveConfig, load_config
-from jobs.package import MAX_PACKAGE_MB, Package, plan_package, zip_package
+from jobs.submit.package import MAX_PACKAGE_MB, Package, plan_package, zip_package
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from jobs.dojo.extra import import_lean_dojo
+from jobs.lean.dojo.extra import import_lean_dojo
 from verifiers.lean.assembly import MAX_HEADER_CHARS
 from verifiers.types import Json, Kind, Problem
 

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from jobs.export import formats, selection, shingles
+from jobs.export import selection
 from jobs.export import steps as steps_of
+from jobs.export import text_hashes as shingles
 from jobs.export.bucket import Bucket, Candidates, Ints, Problem, ranks, text_hashes
 from jobs.export.contamination import ContaminationIndex
 from jobs.export.duplicates import fingerprints
+from jobs.export.formats.chats import chats
 from jobs.export.settings import ExportSettings
 
 Json = Any
@@ -74,18 +76,18 @@ def process_bucket(
 def without_bad_rows(table: pa.Table, settings: ExportSettings, funnel: Counter[str]) -> pa.Table:
     """Raises formats.BadRow for a `messages` or `reference` that can not be read, or leaves such rows out."""
     good = np.ones(len(table), bool)
-    checks: dict[str, Callable[[str], object]] = {"messages": formats.parse_chat, "reference": parse_reference}
+    checks: dict[str, Callable[[str], object]] = {"messages": chats.parse_chat, "reference": parse_reference}
     for name, check in checks.items():
         encoded = table[name].combine_chunks().dictionary_encode()
         bad = []
         for code, text in enumerate(encoded.dictionary.to_pylist()):
             try:
                 check(text)
-            except formats.BadRow as fault:
+            except chats.BadRow as fault:
                 if not settings.work.skip_bad:
                     row = encoded.indices.index(code).as_py()
                     run, problem, sample = (table[key][row].as_py() for key in ("run_id", "problem_id", "sample_index"))
-                    raise formats.BadRow(
+                    raise chats.BadRow(
                         f"run {run}, problem {problem}, sample {sample}: {fault}; --skip-bad leaves such rows out"
                     )
                 bad.append(code)
@@ -107,7 +109,7 @@ def parse_reference(text: str) -> dict[str, Json]:
     except (ValueError, AttributeError, RecursionError):
         reference = None
     if not isinstance(reference, dict):
-        raise formats.BadRow(f"reference: expected a JSON object, got {text[:200]!r}")
+        raise chats.BadRow(f"reference: expected a JSON object, got {text[:200]!r}")
     return reference
 
 
@@ -189,9 +191,9 @@ def single_samples(
     values = rewards[rows]
     reward = {"long2short_reward": pa.array(values, pa.float64(), mask=np.isnan(values))}
     if bucket.settings.format == "kto":
-        table = formats.kto_table(taken, reward)
+        table = chats.kto_table(taken, reward)
     else:
-        table = formats.sft_table(bucket.settings.layout, taken, reward)
+        table = chats.sft_table(bucket.settings.layout, taken, reward)
     return result(bucket, table, sample_fingerprints(bucket, found, at), 1)
 
 
@@ -247,7 +249,7 @@ def preference_pairs(bucket: Bucket, found: Candidates) -> BucketResult:
     goods, bads = np.array(good_at, np.int64), np.array(bad_at, np.int64)
     leave(bucket, found.at[np.concatenate([goods, bads])], "unpaired")
     chosen_rows, rejected_rows = (bucket.table.take(pa.array(found.at[at])) for at in (goods, bads))
-    table = formats.preference_table(settings.layout, chosen_rows, rejected_rows, {})
+    table = chats.preference_table(settings.layout, chosen_rows, rejected_rows, {})
     return result(bucket, table, sample_fingerprints(bucket, found, goods), 2)
 
 
@@ -304,7 +306,7 @@ def rl_pool(bucket: Bucket, rates: Mapping[tuple[str, str], Mapping[str, Json]])
             continue
         verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0)) + problem.first
         lengths = [int(length) for length in tokens[verified]]
-        built = formats.rl_row(
+        built = chats.rl_row(
             settings.layout,
             {
                 **row,
@@ -322,7 +324,7 @@ def rl_pool(bucket: Bucket, rates: Mapping[tuple[str, str], Mapping[str, Json]])
         rows.append(built)
         firsts.append(problem.first)
     exact, signatures = prompt_features(table["prompt"].combine_chunks().take(pa.array(firsts, pa.int64())))
-    return result(bucket, formats.rl_table(settings.layout, rows), fingerprints(exact, signatures), 1)
+    return result(bucket, chats.rl_table(settings.layout, rows), fingerprints(exact, signatures), 1)
 
 
 RL_COLUMNS = ["problem_id", "run_id", "kind", "domain", "source", "split", "reference", "messages"]
@@ -367,7 +369,7 @@ def step_labels(bucket: Bucket, found: Candidates) -> BucketResult:
     at = np.sort(np.concatenate(picked))
     rows = found.at[at]
     leave(bucket, rows, "not_chosen")
-    table = formats.prm_table(bucket.table.take(pa.array(rows)), [steps[position] for position in at.tolist()])
+    table = chats.prm_table(bucket.table.take(pa.array(rows)), [steps[position] for position in at.tolist()])
     return result(bucket, table, sample_fingerprints(bucket, found, at), 1)
 
 

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.config import SolveConfig
-from jobs.progress import STATUS_ORDER, clock
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group
-from jobs.run_record import run_uri, write_record
+from jobs.solve.progress import STATUS_ORDER, clock
+from jobs.solve.record import run_uri, write_record
 from runstore.reader import num_rows
 from runstore.storage import Storage
 from verifiers.types import Json

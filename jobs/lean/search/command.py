@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jobs.config import ConfigError, Problems
-from jobs.problems.faults import ProblemFileError
+from jobs.lean.search.solution import Solution, find_solution
+from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
-from jobs.search.solution import Solution, find_solution
 from jobs.verify import open_out, parse_settings
 from runstore.schema import SamplingParameters
 from runstore.storage import StorageError
@@ -123,7 +123,7 @@ def _proposer(args: argparse.Namespace) -> Iterator[Proposer]:
     if not args.model:
         yield CoreTactics()
         return
-    from jobs.search.model_proposer import ModelProposer  # brings vLLM, which the core tactics do not need
+    from jobs.lean.search.model_proposer import ModelProposer  # brings vLLM, which the core tactics do not need
 
     proposer = ModelProposer(
         EngineSettings(path=args.model, use_gpu=gpu_is_here()),
@@ -208,7 +208,7 @@ def _search_one(
 def _backend(args: argparse.Namespace, problem: Problem, checkers: Checkers) -> Iterator[TacticBackend]:
     """Raises EngineError, SetupError, or ValueError for a problem that this engine has no place for."""
     if args.engine == "dojo":
-        from jobs.dojo.tactics import open_dojo  # an optional extra
+        from jobs.lean.dojo.tactics import open_dojo  # an optional extra
 
         with open_dojo(problem, args.step_s) as dojo:
             yield dojo

@@ -7,7 +7,7 @@
 Promises: the same night again resumes where it stopped or, once complete, does nothing; of two starts at the same time
 one works and the other says so and leaves; a night that fails half-way keeps what is done and is taken up by the next
 start. Runs are named `<name>-<leg>-<bucket>-<date>`.
-Does not: run anything itself: `solve` is a callable (jobs.solve.solve, or a test's).
+Does not: run anything itself: `solve` is a callable (jobs.solve.command.solve, or a test's).
 Fails: 0 all well, 3 a regression or a run with errors, 2 config, 130 interrupted.
 """
 
@@ -39,7 +39,7 @@ BUCKETS = {MAIN: (NEW, OPEN), NEAR: (NEAR,), REGRESSION: (REGRESSION,)}
 """Runs of a leg, and what goes into each."""
 
 Solve = Callable[[SolveConfig], int]
-"""Runs or resumes a batch; returns an exit code. May raise what jobs.solve.solve raises."""
+"""Runs or resumes a batch; returns an exit code. May raise what jobs.solve.command.solve raises."""
 
 
 def run_night(

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from jobs.config import ConfigError, SolveConfig
 from runstore.code_revision import PACKAGES
 
-CODE_ROOT = Path(__file__).resolve().parent.parent
+CODE_ROOT = Path(__file__).resolve().parents[2]
 
 EXCLUDES = ("__pycache__", "*.pyc", "*.pyo", ".git", ".venv", "*.egg-info", ".*_cache", "*.log", "core")
 """Never useful on the cluster. Matched against every part of a path."""

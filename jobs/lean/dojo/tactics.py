@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jobs.dojo.extra import import_lean_dojo
+from jobs.lean.dojo.extra import import_lean_dojo
 from verifiers.lean.search.best_first import TacticFailure, TacticState
 from verifiers.types import Problem
 

@@ -11,7 +11,7 @@ import json
 import sys
 
 from jobs.config import ConfigError
-from jobs.dojo.repository import Skipped, read_problems, trace
+from jobs.lean.dojo.repository import Skipped, read_problems, trace
 from jobs.verify import open_out
 
 

@@ -28,12 +28,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cluster.connect import ClusterError, connect
 from cluster.inventory import scalable_nodes
 from jobs.config import ConfigError, SolveConfig, load_config
-from jobs.plan import describe_plan, plan_run
-from jobs.problems.faults import Fault, ProblemFileError
+from jobs.problems.errors import Fault, ProblemFileError
 from jobs.problems.load import ProblemSetSummary, check_problems, stream_problems
-from jobs.progress import Display, open_display
-from jobs.run_record import check_resume, new_record, now, read_record, run_uri, with_earlier_starts, write_record
-from jobs.settings import coordinator_settings
+from jobs.solve.plan import describe_plan, plan_run
+from jobs.solve.progress import Display, open_display
+from jobs.solve.record import check_resume, new_record, now, read_record, run_uri, with_earlier_starts, write_record
+from jobs.solve.settings import coordinator_settings
 from runstore.storage import Storage, StorageError, open_storage
 from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.types import Json, Kind
@@ -267,7 +267,7 @@ def stop_signals() -> Iterator[list[str]]:
 
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: Outcome, command: str) -> int:
     """Writes what follows from the rows, tells the user, and returns the exit code."""
-    from jobs.closing import close_run, print_summary
+    from jobs.solve.summary import close_run, print_summary
 
     if outcome.summary is not None:
         record["summary"] = with_earlier_starts(outcome.summary, record.get("summary"))
