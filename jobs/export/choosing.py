@@ -22,7 +22,7 @@ from jobs.export import text_hashes as shingles
 from jobs.export.bucket import Bucket, Candidates, Ints, Problem, ranks, text_hashes
 from jobs.export.contamination import ContaminationIndex
 from jobs.export.duplicates import fingerprints
-from jobs.export.formats.chats import chats
+from jobs.export.formats import chats
 from jobs.export.settings import ExportSettings
 
 Json = Any

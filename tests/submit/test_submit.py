@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cluster.ray_jobs import RemoteError, connect, exit_code, follow_log, is_private_channel, read_token
 from jobs.config import ConfigError
-from jobs.submit.command import command as submit
+from jobs.submit import command as submit
 from jobs.submit.package import Package
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from cluster.ray_jobs import RemoteError, connect
-from jobs.submit.command import command as submit
+from jobs.submit import command as submit
 
 pytestmark = pytest.mark.ray
 
