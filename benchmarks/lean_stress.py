@@ -2,11 +2,11 @@
 
     python -m benchmarks.lean_stress [--num-checks 3000] [--num-fresh 16] [--seed 0]
 
-The candidates are the golden set of tests/lean (proofs that hold and proofs that do not, over everything the core
-library offers) and hostile ones that declare notations, instances and theorems for their neighbours to trip over, drawn
-in random order, each with a comment of its own so that none is shared. Every verdict is compared with the golden one,
-and `--num-fresh` different candidates with a checker started for them alone. Prints one JSON object; exit code 1 if a
-verdict differs or the worker was replaced.
+The candidates are the golden set of tests/verifiers/lean (proofs that hold and proofs that do not, over everything
+the core library offers) and hostile ones that declare notations, instances and theorems for their neighbours to trip
+over, drawn in random order, each with a comment of its own so that none is shared. Every verdict is compared with the
+golden one, and `--num-fresh` different candidates with a checker started for them alone. Prints one JSON object; exit
+code 1 if a verdict differs or the worker was replaced.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.lean_memory import process_mb, processes_by_role
 from verifiers.lean.checker import LeanChecker
 from verifiers.types import Kind, Limits, Problem
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "lean"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 
 _ADD = "theorem t (a b : Nat) : a + b = b + a"
 _AND = "theorem t (p q : Prop) (h : p ∧ q) : q ∧ p"
@@ -47,7 +47,7 @@ Candidate = tuple[Problem, str, str]
 
 
 def candidates() -> list[Candidate]:
-    from test_lean_golden import FILES, read  # a test's reader; the corpus lives there
+    from lean_golden import FILES, read  # a test's reader; the corpus lives with the tests
 
     found: list[Candidate] = []
     for path in FILES:

@@ -2,10 +2,11 @@
 
     python -m benchmarks.math_verify [--pairs 400] [--seed 0] [--json OUT]
 
-Both sides check the same pairs (drawn evenly over the files of tests/math/golden, so over all types of answers), in one
-run, alternating in blocks so that a busy machine slows both. math-verify parses both sides of every pair, as graders
-that use it do. `pool` is the checker as the pipeline calls it, with every check in a killable process and two workers.
-Every pair that the two judge differently is listed with the expected status, which tells who is right.
+Both sides check the same pairs (drawn evenly over the files of tests/verifiers/math/golden, so over all types of
+answers), in one run, alternating in blocks so that a busy machine slows both. math-verify parses both sides of every
+pair, as graders that use it do. `pool` is the checker as the pipeline calls it, with every check in a killable
+process and two workers. Every pair that the two judge differently is listed with the expected status, which tells who
+is right.
 
 Does not: run math-verify inside a killable process; a pair may cost it its own 5 s alarm and more.
 """
@@ -28,7 +29,7 @@ from verifiers.math.checker import MathChecker
 from verifiers.math.judge import work
 from verifiers.types import Kind, Problem
 
-GOLDEN = Path(__file__).parents[1] / "tests" / "math" / "golden"
+GOLDEN = Path(__file__).parents[1] / "tests" / "verifiers" / "math" / "golden"
 BLOCK = 20
 LIMIT_S = 1.0
 

@@ -1,7 +1,7 @@
 """What the coordinator and its workers say to each other: ids, counts, statuses, and bundles that they pass unopened.
 
 NamedTuples, since thousands of them cross Ray each second and they pickle smallest. Each survives a pickle round trip
-(tests/pipeline/test_messages.py). Messages without references travel packed (`pack`): Ray's own pickler makes a Python
+(tests/workers/test_messages.py). Messages without references travel packed (`pack`): Ray's own pickler makes a Python
 call for every tuple with a name, which costs three times as much.
 """
 

@@ -12,7 +12,6 @@ import shlex
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -21,9 +20,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from kuberay_schema import SCHEMAS
 
 from cluster.inventory import GIB, GPU_GIB

@@ -1,0 +1,61 @@
+"""A ledger with shorthand for what its workers would answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runstore.batches import pack_verdicts, unpack_verdicts
+from verifiers.types import Limits, Status, Verdict
+from workers.messages import Checked, Finished, Lease
+from workers.sampling.budget import Budget
+from workers.sampling.policy import make_policy
+from workers.scheduling.ledger import Ledger
+from workers.scheduling.sample_state import LedgerSettings, ProblemEntry
+
+
+def verdict(status: str) -> Verdict:
+    return Verdict(Status(status), status, {"got": 1}, "test", "1", 0.01, Limits())
+
+
+class Bench:
+    """A ledger and shorthand for what its workers would answer."""
+
+    def __init__(self, num_problems: int = 3, durable: Any = None, budget: Any = None, **sampling: Any) -> None:
+        repair = sampling.pop("repair_rounds", 0)
+        table = {"policy": "fixed", "num_samples": 4, **sampling}
+        settings = LedgerSettings(
+            run_seed=0,
+            num_samples=table["num_samples"],
+            max_tokens=10,
+            repair_rounds=repair,
+            repair_kinds=frozenset({"math"}),
+            check_attempts=2,
+            max_unchecked=sampling.pop("max_unchecked", 1000),
+        )
+        self.ledger = Ledger(settings, make_policy(table), budget or Budget(), durable)
+        self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])
+        self.written: list[tuple[str, int, str | None]] = []
+
+    def lease(self, room: int = 100, worker: int = 1) -> list[Lease]:
+        return self.ledger.lease(room, worker)
+
+    def finish(self, leases: list[Lease], worker: int = 1, aborted: bool = False, bundle: str = "b") -> None:
+        rows = [Finished(lease.key, lease.attempt, aborted, "", 5, 7, 0.1, 100, 0) for lease in leases]
+        self.ledger.finished(worker, rows, bundle)
+
+    def take_checks(self, worker: int = 50, room: int = 1000, idle: bool = True) -> list[Any]:
+        items, _ = self.ledger.next_checks(worker, 1, room, 1e9, idle)
+        return [key for item in items for key, _ in item.rows]
+
+    def check(self, keys: list[Any], status: str = "refuted", worker: int = 50) -> list[Any]:
+        rows = [Checked(key, Status(status), 0.01, row) for row, key in enumerate(keys)]
+        return self.ledger.checked(worker, rows, pack_verdicts([verdict(status) for _ in keys]))
+
+    def write(self) -> int:
+        flights = self.ledger.cut(1000, 1 << 30)
+        for flight in flights:
+            status = unpack_verdicts(flight.verdict[0])[flight.verdict[1]][0] if flight.verdict else None
+            assert status == (str(flight.status) if flight.status else None)
+            self.written.append((flight.problem.entry.id, flight.key[1], status))
+        self.ledger.durable(flights, "part")
+        return len(flights)

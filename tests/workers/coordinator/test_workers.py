@@ -1,0 +1,351 @@
+"""Generator, verifier and writer in this process, without Ray: what their answers hold, and in which form."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from batches import Batch
+from ledger_bench import Bench
+from stand_ins import StandInCheckers, StandInEngine
+
+from runstore.batches import pack_verdicts, unpack_bundle
+from runstore.lease import claim_run
+from runstore.parts import FencedError, read_part
+from runstore.schema import SamplingParameters
+from runstore.storage import open_storage
+from verifiers.types import Kind, Limits, Problem, Status, Verdict
+from workers.actors.generator import Generator, GeneratorSettings
+from workers.actors.verifier import Verifier, VerifierSettings
+from workers.actors.writer import Writer
+from workers.coordinator.actor import Coordinator
+from workers.coordinator.dispatcher import Pump, shares_of
+from workers.coordinator.generators import GeneratorCrew
+from workers.coordinator.monitor import Clocks
+from workers.coordinator.state import GeneratorSeat, VerifierSeat, WriterSeat
+from workers.coordinator.verifiers import HANG_S, VerifierCrew
+from workers.coordinator.writers import WriterCrew
+from workers.engines.vllm import EngineSettings
+from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows, pack, unpack
+from workers.prompting.messages import PromptStyle
+from workers.sampling.budget import Budget
+from workers.scheduling.sample_state import Stage
+
+
+class Stored:
+    """Stands for a reference: awaiting it gives the object."""
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+
+    def __await__(self) -> Any:
+        async def value() -> bytes:
+            return self.value
+
+        return value().__await__()
+
+
+def problems(count: int, **task: Any) -> list[Problem]:
+    prompts = [json.dumps({"answer": str(i), "p": 1.0, "token_s": 0.0005, **task}) for i in range(count)]
+    return [Problem(f"p{i}", Kind.MATH, prompt, {"answer": str(i)}, "d") for i, prompt in enumerate(prompts)]
+
+
+def leases(count: int) -> list[Lease]:
+    return [Lease((i, 0), f"p{i}", 0, i, 1, i, "{}") for i in range(count)]
+
+
+async def generator() -> Generator:
+    engine = EngineSettings("stand-in", max_num_seqs=32)
+    settings = GeneratorSettings(
+        "run", 1, "code", engine, SamplingParameters(), PromptStyle(), engine_class=StandInEngine
+    )
+    made = Generator(settings, 0, 0)
+    await made.start()
+    return made
+
+
+async def draw(made: Generator, *orders: Orders) -> tuple[GeneratorReport, bytes | None]:
+    for earlier in orders[:-1]:
+        await made.add(earlier)
+    report, bundle = await made.results(orders[-1], 0.2)
+    return unpack(report), bundle
+
+
+def test_a_small_bundle_lies_in_the_report_and_a_large_one_beside_it() -> None:
+    async def drawn(**task: Any) -> tuple[GeneratorReport, bytes | None]:
+        chunk = Stored(pack(problems(4, **task)))
+        return await draw(await generator(), Orders(pack(leases(4)), {0: [chunk]}, [], {}))
+
+    report, bundle = asyncio.run(drawn())
+    assert len(report.finished) == 4 and bundle is None and len(report.bundle) <= INLINE_BYTES
+    report, bundle = asyncio.run(drawn(pad="x" * INLINE_BYTES))
+    assert len(report.finished) == 4 and report.bundle == b"" and bundle is not None
+    rows = unpack_bundle(bundle)
+    keys = [(f"p{row.key[0]}", row.key[1]) for row in report.finished]
+    assert list(zip(rows.columns["problem_id"], rows.columns["sample_index"], strict=True)) == keys
+
+
+def test_leases_that_overtake_their_problems_wait_for_them() -> None:
+    async def drawn() -> tuple[GeneratorReport, bytes | None]:
+        made = await generator()
+        await made.add(Orders(pack(leases(2)), {}, [], {}))
+        await asyncio.sleep(0.02)
+        assert not made._done
+        return await draw(made, Orders(pack([]), {0: [Stored(pack(problems(2)))]}, [], {}))
+
+    report, _ = asyncio.run(drawn())
+    assert sorted(row.key for row in report.finished) == [(0, 0), (1, 0)]
+
+
+class Slow(StandInCheckers):
+    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+        time.sleep(0.003)
+        return super().verify(problem, text, limits)
+
+
+def test_every_row_is_answered_once_while_verdicts_come_in() -> None:
+    async def checked() -> list[Any]:
+        made = await generator()
+        report, _ = await draw(made, Orders(pack(leases(2)), {0: [Stored(pack(problems(2)))]}, [], {}))
+        verifier = Verifier(VerifierSettings(num_threads=4, checkers_class=Slow))
+        rows = [((0, i), i % 2) for i in range(100)]
+        bundle = report.bundle
+        answers: list[Any] = []
+        items = [CheckItem(bundle, rows[:50]), CheckItem(Stored(bundle), rows[50:])]
+        silent = 0
+        while len(answers) < 100 and silent < 2:
+            data, num_rows = await verifier.results(items)
+            items = []
+            silent = 0 if num_rows else silent + 1
+            answers += unpack(data).checked if num_rows else []
+        await verifier.stop()
+        return answers
+
+    answers = asyncio.run(checked())
+    assert sorted(answer.key for answer in answers) == [(0, i) for i in range(100)]
+    assert {answer.status for answer in answers} == {Status.VERIFIED}
+
+
+def test_a_part_joins_bundles_and_verdicts_row_by_row(tmp_path: Path) -> None:
+    async def written() -> str:
+        made = await generator()
+        report, _ = await draw(made, Orders(pack(leases(4)), {0: [Stored(pack(problems(4)))]}, [], {}))
+        verdicts = pack_verdicts(
+            [Verdict(Status.REFUTED, f"r{i}", {"tier": "t"}, "c", "1", 0.5, Limits()) for i in range(4)]
+        )
+        writer = Writer(str(tmp_path), "e0001-w00")
+        await writer.take_over(0)
+        order = [3, 0, 2]
+        reply = await writer.write(
+            [
+                PartRows(report.bundle, order, [(verdicts, 3), (verdicts, 0), None]),
+                PartRows(Stored(report.bundle), [1], [(verdicts, 1)]),
+            ]
+        )
+        return reply.key
+
+    table = read_part(open_storage(str(tmp_path)), asyncio.run(written())).to_pylist()
+    assert len(table) == 4 and len({row["problem_id"] for row in table}) == 4
+    assert [row["reason"] for row in table] == ["r3", "r0", None, "r1"]
+    assert [row["status"] for row in table] == ["refuted", "refuted", None, "refuted"]
+    assert {row["run_id"] for row in table} == {"run"} and table[0]["tier"] == "t"
+    assert abs(table[0]["finished_at"].timestamp() - time.time()) < 60
+    assert json.loads(table[0]["messages"])[0]["content"] == table[0]["prompt"]
+
+
+def test_plenty_keeps_problems_together_and_scarcity_spreads_them() -> None:
+    seats = [GeneratorSeat(i) for i in range(2)]
+    for seat, credit, running in zip(seats, (4, 4), (0, 3), strict=True):
+        seat.credit, seat.running = credit, running
+    drawn = leases(8)
+    assert shares_of(drawn, seats) == [drawn[:4], drawn[4:]]
+    assert [len(share) for share in shares_of(drawn[:5], seats)] == [4, 1]
+
+
+class Told:
+    """Stands for a generator's actor: keeps what it was told in messages of their own."""
+
+    def __init__(self) -> None:
+        self.orders: list[Orders] = []
+        self.add = self
+        self.told: list[str] = []
+        self.abort = SimpleNamespace(remote=lambda keys, since: self.told.append(f"abort {keys}"))
+
+    def remote(self, orders: Orders) -> None:
+        self.orders.append(orders)
+        self.told.append("add")
+
+
+def test_a_generator_that_has_enough_to_do_is_told_with_its_next_report() -> None:
+    seat = GeneratorSeat(0)
+    seat.actor, seat.ready, seat.polled = Told(), True, True
+    seat.worker, seat.capacity, seat.credit = 1, 4, 4
+    state: Any = SimpleNamespace(ledger=Bench(4).ledger, generators=[seat], stopping=False, chunks={0: ["reference"]})
+    pump = Pump(state, WriterCrew(state))
+    pump.lease_to(seat)
+    assert [len(unpack(orders.leases)) for orders in seat.actor.orders] == [4], "it would have run dry"
+    assert seat.actor.orders[0].chunks == {0: ["reference"]}
+    seat.credit = 2
+    pump.lease_to(seat)
+    assert len(seat.actor.orders) == 1
+    waiting = pump.orders(seat)
+    assert waiting is not None and len(unpack(waiting.leases)) == 2
+    assert waiting.chunks == {}, "it has the reference already"
+    assert pump.orders(seat) is None
+    assert (seat.given, seat.running, seat.credit) == (6, 6, 0)
+
+
+def test_an_abort_does_not_overtake_its_lease_and_holds_for_one_replica() -> None:
+    seat = GeneratorSeat(0)
+    seat.actor, seat.ready, seat.worker, seat.capacity, seat.credit = Told(), True, 1, 4, 4
+    ledger = Bench(4).ledger
+    state: Any = SimpleNamespace(ledger=ledger, generators=[seat], stopping=False, chunks={0: ["reference"]})
+    pump = Pump(state, WriterCrew(state))
+    crew = GeneratorCrew(state, pump)
+    pump.lease_to(seat)
+    assert seat.actor.told == [] and len(seat.leases) == 4, "to be told with the next call"
+    key = seat.leases[0].key
+    crew.abort([(1, key)])
+    crew.abort([(1, key)])
+    assert seat.actor.told == ["add", f"abort {[key]}"]
+    crew.give_back(seat)
+    seat.worker = 2
+    crew.abort([(2, key)])
+    assert seat.actor.told == ["add", f"abort {[key]}", f"abort {[key]}"]
+
+
+def item(*indices: int) -> CheckItem:
+    return CheckItem(b"", [((0, index), index) for index in indices])
+
+
+def test_rows_that_wait_at_a_verifier_do_not_hang() -> None:
+    seat = VerifierSeat(0)
+    seat.capacity = 4
+    seat.given([item(0, 1, 2), item(3)], 4.0, now=10.0)
+    assert seat.overdue(11.0) == [(0, 0), (0, 1)], "two threads"
+    seat.answered([(0, 1)], now=20.0)
+    assert (seat.outstanding, seat.outstanding_s) == (3, 3.0)
+    assert seat.overdue(11.0) == [(0, 0)] and seat.overdue(21.0) == [(0, 0), (0, 2)]
+
+
+def test_a_verifier_that_hangs_gets_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.coordinator.verifiers.ray", SimpleNamespace(kill=lambda actor: None))
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    seat = VerifierSeat(0)
+    seat.worker, seat.capacity, seat.check_s, seat.ready = 50, 2, 300.0, True
+    items, seconds = bench.ledger.next_checks(50, 1, 2, 0.0, idle=True)
+    seat.given(items, seconds, now=0.0)
+    state: Any = SimpleNamespace(ledger=bench.ledger, verifiers=[seat], generators=[])
+    crew = VerifierCrew(state, Pump(state, WriterCrew(state)), GeneratorCrew(state, Pump(state, WriterCrew(state))))
+    crew.kill_hung(HANG_S + 600.0)
+    assert seat.ready, "a check of five minutes is within its limit"
+    crew.kill_hung(HANG_S + 601.0)
+    assert not seat.ready and bench.ledger.num(Stage.FINISHED) == 4
+
+
+def test_a_verifier_tells_its_longest_limit() -> None:
+    verifier = Verifier(VerifierSettings(1, {"math": {"wall_s": 7.0}}))
+    try:
+        assert asyncio.run(verifier.start(["math", "choice"])) == 7.0
+    finally:
+        asyncio.run(verifier.stop())
+
+
+class Gone:
+    """Stands for a reference whose node is lost."""
+
+    def __await__(self) -> Any:
+        raise RuntimeError("lost")
+        yield
+
+
+def test_a_repair_reads_its_parent_from_its_part_if_the_bundle_is_lost(tmp_path: Path) -> None:
+    async def drawn() -> GeneratorReport:
+        made = await generator()
+        report, _ = await draw(made, Orders(pack(leases(1)), {0: [Stored(pack(problems(1)))]}, [], {}))
+        writer = Writer(str(tmp_path), "e0001-w00")
+        await writer.take_over(0)
+        verdict = Verdict(Status.REFUTED, "no", {}, "test", "1", 0.1, Limits())
+        reply = await writer.write([PartRows(report.bundle, [0], [(pack_verdicts([verdict]), 0)])])
+        made.settings = dataclasses.replace(made.settings, storage_uri=str(tmp_path))
+        repair = Lease((0, 4), "p0", 0, 0, 1, 1, "{}", round=1, parent_index=0)
+        report, _ = await draw(made, Orders(pack([repair]), {}, [], {(0, 4): Parent(Gone(), 0, reply.key, "no")}))
+        return report
+
+    assert asyncio.run(drawn()).finished[0].error == ""
+
+
+def test_a_budget_that_is_just_enough_ends_no_run() -> None:
+    async def watched(num_leases: int, spent: int) -> str:
+        bench = Bench(1, budget=Budget(tokens=45))
+        bench.finish(bench.lease(num_leases))  # 7 of at most 10 tokens each
+        state: Any = SimpleNamespace(
+            **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": []},
+            settings=SimpleNamespace(gpus_per_replica=0, cores=0, cpus_per_replica=1, ledger=bench.ledger.settings),
+            **{"stop_reason": "", "started": 0.0, "pump_needed": asyncio.Event()},
+        )
+        state.budget.charge(tokens=spent)
+        crew: Any = SimpleNamespace(abort=len)
+        task = asyncio.create_task(Clocks(state, crew, crew).watch())
+        await asyncio.wait_for(state.pump_needed.wait(), 5)
+        task.cancel()
+        return str(state.stop_reason)
+
+    assert asyncio.run(watched(4, spent=10)) == "", "all samples are drawn; what is left is to check them"
+    assert "no room for one more" in asyncio.run(watched(3, spent=20))
+
+
+def test_a_stop_does_not_wait_for_rows_that_are_held_back(tmp_path: Path) -> None:
+    bench = Bench(1, policy="until_verified", num_samples=4, wave=4)
+    leases_ = bench.lease()
+    bench.finish(leases_[1:2])
+    bench.check(bench.take_checks(), "verified")
+    bench.finish(leases_[2:], aborted=True)
+    bench.write()
+    assert bench.ledger.num(Stage.CHECKED) == 2
+    coordinator = Coordinator(Batch(tmp_path, []).settings())
+    coordinator._state.opened_ledger = bench.ledger
+    started = time.monotonic()
+    asyncio.run(coordinator.stop("asked", 5.0))
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_writer_that_died_before_it_was_told_takes_no_rows() -> None:
+    bench = Bench(1)
+    bench.finish(bench.lease())
+    bench.check(bench.take_checks())
+    state: Any = SimpleNamespace(settings=SimpleNamespace(part_rows=10, part_mb=1), ledger=bench.ledger)
+    asyncio.run(WriterCrew(state).write(WriterSeat(0)))
+    assert bench.ledger.num_ready()[0] == 4
+
+
+def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(str(tmp_path))
+    ours = claim_run(storage, 1, 0.1)
+    (tmp_path / "lease.json").unlink()  # as if we had been silent for long
+    claim_run(storage, 1, 0.1)
+
+    class Local(Writer):
+        @classmethod
+        def options(cls, **_: Any) -> Any:
+            return SimpleNamespace(
+                remote=lambda *arguments: SimpleNamespace(
+                    take_over=SimpleNamespace(remote=Writer(*arguments).take_over)
+                )
+            )
+
+    monkeypatch.setattr("workers.coordinator.writers.ray", SimpleNamespace(remote=lambda _: Local))
+    state: Any = SimpleNamespace(storage=storage, claim=ours)
+    seat = WriterSeat(0)
+    with pytest.raises(FencedError):
+        asyncio.run(WriterCrew(state).serve(seat))
+    assert not seat.ready
