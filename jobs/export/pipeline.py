@@ -37,6 +37,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
+from jobs.errors import WorkerKilledError
 from jobs.export import dataset_card, evaluation
 from jobs.export.bucket import text_hashes
 from jobs.export.choosing import BucketResult, process_bucket
@@ -53,7 +54,8 @@ from jobs.export.destination import (
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
 from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan
 from jobs.export.settings import ExportSettings
-from jobs.export.source import RunSource, SampleFile, find_run, open_filesystem, read_problems
+from runstore.reader import RunSource, SampleFile, find_run, read_problems
+from runstore.storage import open_filesystem
 
 Json = Any
 T = TypeVar("T")
@@ -99,7 +101,8 @@ class Summary:
 
 
 def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Progress = lambda line: None) -> Summary:
-    """Writes the data set of `runs` to `out`. Raises ConfigError, with nothing visible at `out`."""
+    """Writes the data set of `runs` to `out`. Raises one of jobs.errors.TOLD, with nothing visible at
+    `out`."""
     started = time.monotonic()
     processes = settings.work.processes or min(os.cpu_count() or 1, 8)
     sources = [find_run(uri, pieces=processes) for uri in runs]
@@ -184,7 +187,7 @@ class Exporter:
                 if source.problems_uri is None:
                     summary.unfinished.append(source.uri)
                 here = [known]
-                for batch in read_problems(source, columns):
+                for batch in read_problems(source.problems_uri, columns) if source.problems_uri else []:
                     if len(self._sources) > 1:  # the same run may be given twice
                         names = pc.binary_join_element_wise(batch.column("run_id"), batch.column("problem_id"), "\0")
                         keys = text_hashes(names)
@@ -266,7 +269,7 @@ def in_order(
         while pending:
             yield pending.popleft().result()
     except BrokenProcessPool:
-        raise ConfigError(
+        raise WorkerKilledError(
             "a worker process was killed, most likely for want of memory; fewer --processes or a smaller "
             "`work.bucket_mb` need less"
         )

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.config import ConfigError
+from runstore.errors import StoredRunError
 from verifiers.types import Kind
 
 Json = Any
@@ -54,7 +54,7 @@ verl has no scorer for Lean."""
 MATH_FORMATS = {Kind.MATH, Kind.CHOICE}
 
 
-class BadRow(ConfigError):
+class BadRow(StoredRunError):
     """A JSON column that can not be read."""
 
 

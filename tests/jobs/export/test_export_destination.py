@@ -20,7 +20,7 @@ from jobs.config import ConfigError
 from jobs.export import destination
 from jobs.export.pipeline import export
 from jobs.export.settings import ExportSettings, load_settings
-from jobs.export.source import open_filesystem
+from runstore.storage import open_filesystem
 
 
 def keys(bucket: str) -> set[str]:

@@ -1,6 +1,7 @@
 """What must not reach a data set: each case gets in when its check is off, and is counted when it is on."""
 
 from __future__ import annotations
+from runstore.errors import StoredRunError
 
 import errno
 import itertools
@@ -493,7 +494,7 @@ def write_table(tmp_path: Path, table: pa.Table) -> str:
 
 
 def message(tmp_path: Path, run: str) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(StoredRunError) as caught:
         export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     return str(caught.value)

@@ -2,6 +2,7 @@
 finishes the work and leaves nothing else behind."""
 
 from __future__ import annotations
+from runstore import multipart
 
 import json
 import os
@@ -20,7 +21,7 @@ from made_up_runs import mixed_samples, write_run
 from jobs.config import ConfigError
 from jobs.export.pipeline import export
 from jobs.export.settings import ExportSettings, load_settings
-from jobs.export.source import open_filesystem
+from runstore.storage import open_filesystem
 
 DYING = """
 import os, signal, sys
@@ -46,8 +47,8 @@ patches = {
     "bucket": (pipeline.Output, "add", after(pipeline.Output.add)),
     "finished": (pipeline.Output, "finish", after(pipeline.Output.finish)),
     "syncing": (destination, "sync", after(destination.sync)),
-    "data": (destination.MultipartFile, "complete", after(destination.MultipartFile.complete)),
-    "all_but_manifest": (destination.MultipartFile, "complete", after(destination.MultipartFile.complete, 3)),
+    "data": (multipart.MultipartFile, "complete", after(multipart.MultipartFile.complete)),
+    "all_but_manifest": (multipart.MultipartFile, "complete", after(multipart.MultipartFile.complete, 3)),
     "local_commit": (destination.LocalFolder, "commit", after(destination.LocalFolder.commit)),
     "s3_commit": (destination.S3Folder, "commit", after(destination.S3Folder.commit)),
 }
