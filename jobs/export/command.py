@@ -10,6 +10,7 @@ import json
 import sys
 
 from jobs.config import ConfigError
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.export.settings import LAYOUTS, load_settings
 
 
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         settings = load_settings(args.format, args.config, overrides(args))
         if args.print_config:
             print(json.dumps(settings.resolved(), indent=2))
-            return 0
+            return EXIT_DONE
         from jobs.export.pipeline import export
 
         progress = Progress()
@@ -78,20 +79,20 @@ def run(args: argparse.Namespace) -> int:
             progress.close()
     except ConfigError as error:
         print(f"proofmill export: {error}", file=sys.stderr)
-        return 2
+        return EXIT_CONFIG
     except storage_errors() as error:
         print(f"proofmill export: {error}", file=sys.stderr)
         print("Nothing is visible at --out; the same command starts afresh.", file=sys.stderr)
-        return 3
+        return EXIT_ERRORS
     except KeyboardInterrupt:
         print(
             "\nproofmill export: interrupted; nothing was left at --out, the same command starts afresh",
             file=sys.stderr,
         )
-        return 130
+        return EXIT_INTERRUPTED
     read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
     print(f"{summary.num_rows} rows in {args.out}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f}/s)")
-    return 0
+    return EXIT_DONE
 
 
 def storage_errors() -> tuple[type[Exception], ...]:

@@ -13,7 +13,7 @@ import jinja2
 from verifiers.types import Json
 
 if TYPE_CHECKING:
-    from jobs.nightly.run import Finding
+    from jobs.nightly.findings import Finding
 
 SAMPLING_SHOWN = ("policy", "num_samples", "temperature", "top_p", "top_k", "max_tokens")
 MAX_NAMES = 50

@@ -22,7 +22,7 @@ from jobs.service.solving import Event, solve
 from verifiers.types import Kind, Problem
 
 if TYPE_CHECKING:
-    from jobs.service.app import Gateway
+    from jobs.service.gateway import Gateway
 
 MAX_SEED = 2**53
 """JSON numbers beyond it lose digits in many clients."""

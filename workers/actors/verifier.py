@@ -19,10 +19,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from runstore.batches import rows_to_check, unpack_bundle, verdict_columns
+from runstore.batches import error_verdict, pack, rows_to_check, unpack_bundle, verdict_columns
 from verifiers.checker import Checkers
-from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
-from workers.messages import Checked, CheckItem, SampleKey, VerifierReport, pack
+from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 1.0
 """How often a verifier reports when nothing ends."""
@@ -144,8 +144,3 @@ class Verifier:
 
     def _default_limits(self, kind: str) -> Limits:
         return self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
-
-
-def error_verdict(reason: str, evidence: Mapping[str, Json], seconds: float = 0.0) -> Verdict:
-    """A verdict of the pipeline itself: nothing is known about the sample."""
-    return Verdict(Status.ERROR, reason, evidence, "pipeline", "1", seconds, Limits())

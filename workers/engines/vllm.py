@@ -23,9 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runstore.schema import SamplingParameters
+from runstore.schema import Messages, SamplingParameters
 from verifiers.types import Json
-from workers.prompting.messages import Messages
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096

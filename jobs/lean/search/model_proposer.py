@@ -16,11 +16,10 @@ import textwrap
 import threading
 from collections import Counter
 
-from runstore.schema import SamplingParameters
+from runstore.schema import Messages, SamplingParameters
 from verifiers.lean.search.best_first import Proposal, TacticState
 from verifiers.lean.search.core_tactics import read_goal
 from workers.engines.vllm import Completion, Engine, EngineSettings
-from workers.prompting.messages import Messages
 
 START_TIMEOUT_S = 900.0
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.M | re.S)

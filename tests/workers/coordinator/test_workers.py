@@ -15,7 +15,7 @@ from batches import Batch
 from ledger_bench import Bench
 from stand_ins import StandInCheckers, StandInEngine
 
-from runstore.batches import pack_verdicts, unpack_bundle
+from runstore.batches import pack, pack_verdicts, unpack, unpack_bundle
 from runstore.lease import claim_run
 from runstore.parts import FencedError, read_part
 from runstore.schema import SamplingParameters
@@ -32,7 +32,7 @@ from workers.coordinator.state import GeneratorSeat, VerifierSeat, WriterSeat
 from workers.coordinator.verifiers import HANG_S, VerifierCrew
 from workers.coordinator.writers import WriterCrew
 from workers.engines.vllm import EngineSettings
-from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows, pack, unpack
+from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows
 from workers.prompting.messages import PromptStyle
 from workers.sampling.budget import Budget
 from workers.scheduling.sample_state import Stage
