@@ -12,7 +12,6 @@ Fails: 0 all well, 3 a regression or a run with errors, 2 config, 130 interrupte
 """
 
 from __future__ import annotations
-from runstore.errors import StoredRunError
 
 import contextlib
 import datetime as dt
@@ -29,6 +28,7 @@ from jobs.nightly.history import History, RunResult, read_outcomes
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
 from jobs.problems.load import stream_problems
+from runstore.errors import StoredRunError
 from runstore.layout import run_uri
 from runstore.lease import RunHeldError, beat, claim_run, is_superseded, release
 from runstore.reader import read_problems_table, read_run_json

@@ -1,7 +1,7 @@
 """What must not reach a data set: each case gets in when its check is off, and is counted when it is on."""
 
 from __future__ import annotations
-from runstore.errors import StoredRunError
+from jobs.errors import WorkerKilledError
 
 import errno
 import itertools
@@ -22,6 +22,7 @@ from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_
 from jobs.export.pipeline import Summary, export
 from jobs.export.settings import load_settings
 from jobs.problems.load import stream_problems
+from runstore.errors import StoredRunError
 from runstore.schema import SAMPLE_SCHEMA
 
 
@@ -475,7 +476,7 @@ def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_and_a_full_disk_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pipeline.worker_pool(2) as pool, pytest.raises(ConfigError, match="want of memory"):
+    with pipeline.worker_pool(2) as pool, pytest.raises(WorkerKilledError, match="want of memory"):
         list(pipeline.in_order(pool, os._exit, [(1,)], 1))
 
     def full(*args: Any) -> None:

@@ -2,7 +2,6 @@
 finishes the work and leaves nothing else behind."""
 
 from __future__ import annotations
-from runstore import multipart
 
 import json
 import os
@@ -27,6 +26,7 @@ DYING = """
 import os, signal, sys
 from jobs.export import destination, pipeline
 from jobs.export.settings import load_settings
+from runstore import multipart
 run, out, scratch, point = sys.argv[1:]
 
 def die(*_):

@@ -1,6 +1,7 @@
 """Learning potential: the arithmetic and the cuts with a made-up student, the scores with a real vLLM engine."""
 
 from __future__ import annotations
+from runstore.errors import StoredRunError
 
 import json
 from collections.abc import Sequence
@@ -76,7 +77,7 @@ def test_bad_rows_are_named_or_left_out(tmp_path: Path, monkeypatch: pytest.Monk
     rows[1]["messages"], rows[2]["reference"] = "?", "[1]"
     run = write_run(tmp_path / "run", rows)
     flags = [*OVERRIDES, "select.student=x"]
-    with pytest.raises(ConfigError, match="problem q, sample 0"):
+    with pytest.raises(StoredRunError, match="problem q, sample 0"):
         export(load_settings("sft", None, flags), [run], str(tmp_path / "out"))
     summary = export(load_settings("sft", None, [*flags, "work.skip_bad=true"]), [run], str(tmp_path / "out"))
     assert summary.funnel == {"exported": 1, "bad_row": 2}
