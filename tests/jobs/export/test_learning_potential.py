@@ -1,7 +1,6 @@
 """Learning potential: the arithmetic and the cuts with a made-up student, the scores with a real vLLM engine."""
 
 from __future__ import annotations
-from runstore.errors import StoredRunError
 
 import json
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from jobs.config import ConfigError
 from jobs.export import learning_potential
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
+from runstore.errors import StoredRunError
 
 MODEL = Path(__file__).parents[3] / "models" / "tiny_reasoner"
 OVERRIDES = ["work.processes=1", "select.strategy=learning_potential"]
