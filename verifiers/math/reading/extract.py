@@ -1,9 +1,10 @@
 """From a model's whole output to its one final answer.
 
-Rules (docs/math_answers.md explains them): only what follows the thinking counts; the last `\\boxed{…}` is the answer,
-and other boxes must agree with it; without a box the last explicit statement (`#### x`, `the answer is x`) is; a text
-that is in whole one readable answer is that answer. A correction (`no`, `wait`, …) withdraws what was stated before it.
-Candidates that conflict make the text malformed; nothing is ever guessed from the middle of a derivation.
+Rules (docs/math_answers.md explains them): the text is an answer without its thought (verifiers.thoughts). The last
+`\\boxed{…}` is the answer, and other boxes must agree with it; without a box the last explicit statement (`#### x`,
+`the answer is x`) is; a text that is in whole one readable answer is that answer. A correction (`no`, `wait`, …)
+withdraws what was stated before it. Candidates that conflict make the text malformed; nothing is ever guessed from the
+middle of a derivation.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ _RETRACTION = re.compile(
     r"let me re|scratch that|i mean\b|rather\b|instead\b)",
     re.IGNORECASE,
 )
-_THINK_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THINK_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 
 
 _ANSWER_WORDS = re.compile(
@@ -74,10 +73,13 @@ class Candidate:
     """What stands between the previous box and this one, if it only joins them: a comma, `and`, `or`."""
 
 
-def candidates(text: str) -> list[Candidate]:
+def candidates(text: str, cut_off: str = "") -> list[Candidate]:
     """Every candidate for the final answer that is still standing, in order; the last is the answer if the rest agree
-    with it. Raises NoAnswerError."""
-    text = after_thinking(text)
+    with it. Raises NoAnswerError.
+
+    `cut_off` is the reason of a text that was cut off before its answer was complete; empty: it was not cut off. What
+    follows the last complete answer is then judged as in any text.
+    """
     boxes = _boxes(text)
     statements = _statements(text)
     if boxes:
@@ -87,9 +89,13 @@ def candidates(text: str) -> list[Candidate]:
         standing = statements
     if not standing:
         whole = text.strip()
+        if cut_off:
+            raise NoAnswerError(cut_off)  # the whole text is no answer where the rest of it is missing
         if not whole:
             raise NoAnswerError("empty")
         return [Candidate(strip_markup(whole), 0, len(text), "whole")]
+    if cut_off and standing[-1].how == "stated" and _reaches_the_end(text, standing[-1].end):
+        raise NoAnswerError(cut_off)
     # A question is no statement, and a correction withdraws what stands before it.
     kept: list[Candidate] = []
     for index, candidate in enumerate(standing):
@@ -119,13 +125,9 @@ def is_supposed(text: str, start: int) -> bool:
     return _UNSAID_BEFORE.search(text[max(0, start - 80) : start]) is not None
 
 
-def after_thinking(text: str) -> str:
-    closings = list(_THINK_CLOSE.finditer(text))
-    if closings:
-        text = text[closings[-1].end() :]
-    if _THINK_OPEN.search(text):
-        raise NoAnswerError("the thinking never ends")
-    return text
+def _reaches_the_end(text: str, end: int) -> bool:
+    """Whether a statement that ends at `end` may have gone on: nothing but its own punctuation follows."""
+    return end >= len(text) or (text[end] != "\n" and end + 1 >= len(text))
 
 
 def _boxes(text: str) -> list[Candidate]:
