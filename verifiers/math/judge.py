@@ -61,7 +61,7 @@ def read_reference(answer: str, answer_type: str | None = None) -> Node:
         raise ReferenceError("several answers")
     span = texts[0].text
     if answer_type == "text":
-        return Node("text", value=" ".join(span.lower().split()))
+        return Node("text", value=" ".join(span.split()))
     reason = ""
     for reading in extract.readings(span):
         try:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verifiers.math.reading.expression import Node
+from verifiers.math.reading.nouns import change_nothing
 from verifiers.math.reading.vocabulary import CHANGING_WORDS, FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, unit_name
 
 
 def read_words(words: list[str]) -> Node:
     """Spelled numbers, else a text compared without case."""
-    lowered = [word.lower() for word in words]
+    lowered = [word.strip(",").lower() for word in words]
     number = spelled_number([part for word in lowered for part in word.split("-")])
     if number is not None:
         return number
-    return Node("text", value=" ".join(lowered))
+    return Node("text", value=" ".join(words))
 
 
 def spelled_number(words: list[str]) -> Node | None:
@@ -92,7 +93,7 @@ def with_words(node: Node, words: list[str]) -> Node:
             bottom, behind = _unit(rest[1:])
             if bottom is not None and not behind:
                 return Node("qty", (node,), ((top, (bottom[0], -bottom[1])), ""))
-        elif not any(word.lower() in CHANGING_WORDS or unit_name(word) for word in rest):
+        elif change_nothing(rest) and not any(unit_name(word) for word in rest):
             return Node("qty", (node,), ((top,), ""))
     return Node("qty", (node,), ((), " ".join(lowered)))
 
