@@ -143,6 +143,8 @@ class _Comparer:
             if self.tolerance is not None:
                 raise UndecidedError("a tolerance on a set")
             return False
+        if gold.op in _STATED_BY_NAME and answer.op in _STATED_BY_NAME and gold.symbols() != answer.symbols():
+            raise UndecidedError("the same values of another variable")
         if left in ([], sets.EVERYTHING) and gold.op == answer.op == "rel" and not self.same_sides(gold, answer):
             raise UndecidedError("relations that hold always or never")
         return True
@@ -199,6 +201,8 @@ class _Comparer:
                 answer = answer.args[0]  # as below
             return equality.within(gold, answer, self.tolerance.abs, self.tolerance.rel)
         if equality.equal(gold, relations.rename_constant(gold, answer)):
+            if answer.op == "fn" and answer.value == "mod" and gold != answer and equality.equal(gold, answer.args[0]):
+                raise UndecidedError("a number and its modulus, where the reference has none")
             return True
         if answer.op == "mul" and answer.args[1].op == "sym" and answer.args[1].value in "kKM" and not gold.symbols():
             raise UndecidedError("a letter that could mean thousands or millions")
@@ -274,15 +278,25 @@ class _Comparer:
     def one_against_many(self, gold: Node, answer: Node) -> bool:
         left = list(gold.args) if gold.op in ("set", "list", "empty") else [gold]
         right = list(answer.args) if answer.op in ("set", "list", "empty") else [answer]
+        unsure: list[UndecidedError] = []
         if "set" in (gold.op, answer.op):
-            left, right = self.distinct(left), self.distinct(right)
-        return match(left, right, self.member if gold.op == answer.op == "set" else self.same)
+            left, right = self.distinct(left, unsure), self.distinct(right, unsure)
+        if match(left, right, self.member if gold.op == answer.op == "set" else self.same):
+            return True
+        if unsure:
+            raise unsure[0]
+        return False
 
-    def distinct(self, items: list[Node]) -> list[Node]:
+    def distinct(self, items: list[Node], unsure: list[UndecidedError]) -> list[Node]:
+        """The items without repetitions; what may or may not be one is kept, and noted in `unsure`."""
         kept: list[Node] = []
         for item in items:
-            if not any(_Comparer(None).same(other, item) for other in kept):
-                kept.append(item)
+            try:
+                if any(_Comparer(None).same(other, item) for other in kept):
+                    continue
+            except UndecidedError as error:
+                unsure.append(error)
+            kept.append(item)
         return kept
 
     # Words
@@ -586,6 +600,8 @@ class _Comparer:
 _VALUE_KINDS = frozenset(
     "scalar group set matrix list qty percent based ratio text time empty cases int lim".split()  # noqa: SIM905
 )
+_STATED_BY_NAME = frozenset({"rel", "list"})
+"""What describes a set of reals by naming its variable: x > 1."""
 _NOT_WORKED_OUT = frozenset({"int", "lim", "dots", "bigcup", "bigcap"})
 """Nodes that the exact engine only carries along."""
 _EMPTY = frozenset(

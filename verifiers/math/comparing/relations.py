@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from flint import fmpz_poly
 
@@ -68,7 +69,7 @@ def tidy(node: Node) -> Node:
 
 def _named_tuples(node: Node) -> tuple[Node, ...]:
     """The tuples of (x,y) = (5,8) or (x,y) = (8,5); none if the list is another one."""
-    made = []
+    made: list[Node] = []
     for item in node.args:
         if item.op == "group" and made:
             made.append(item)
@@ -199,6 +200,8 @@ def names_a_value(node: Node) -> bool:
         letters = [part for arg in node.args for part in (arg.args if arg.op == "mul" == node.op else (arg,))]
         if all(letter.op == "sym" for letter in letters):
             return len({letter.value for letter in letters}) == len(letters)
+    if node.op == "div" and all(arg.op == "sym" for arg in node.args):
+        return node.args[0] != node.args[1]
     return node.op == "mul" and node.args[0].op == "sym" and node.args[1].op in ("rel", "group")
 
 
@@ -370,7 +373,7 @@ def _same_zeros(field: Field, left: Element, right: Element) -> bool:
     """Polynomial equations: equal when their different irreducible factors are the same; different when a factor of one
     that the other lacks has real zeros, seen on a line through the space."""
     kinds = {field.generators[i].kind for i in field.used(left.top, left.bottom, right.top, right.bottom)}
-    if kinds != {"sym"} or not left.bottom.is_constant() or not right.bottom.is_constant():
+    if kinds != {"sym"} or any(_meet(side.top, side.bottom) for side in (left, right)):
         raise UndecidedError("equations beyond polynomials with rational coefficients")
     ours = [factor for factor, _ in left.top.factor()[1]]
     theirs = [factor for factor, _ in right.top.factor()[1]]
@@ -382,6 +385,21 @@ def _same_zeros(field: Field, left: Element, right: Element) -> bool:
     if any(_has_real_zeros(factor) for factor in odd):
         return False
     raise UndecidedError("equations whose real solutions were not compared")
+
+
+def _meet(top: Any, bottom: Any) -> bool:
+    """Whether zeros of the numerator may be poles: then the equation says less than its numerator does. They cannot
+    where every factor of the denominator is one variable that, set to zero, leaves a constant of the numerator."""
+    if bottom.is_constant():
+        return False
+    for factor, _ in bottom.factor()[1]:
+        used = [index for index, degree in enumerate(factor.degrees()) if int(degree) > 0]
+        if len(factor.to_dict()) != 1 or len(used) != 1:
+            return True
+        rest = [monomial for monomial in top.to_dict() if int(monomial[used[0]]) == 0]
+        if len(rest) != 1 or any(int(power) for power in rest[0]):
+            return True
+    return False
 
 
 def _has_real_zeros(poly: object) -> bool:

@@ -15,8 +15,10 @@ import re
 
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading import statements
+from verifiers.math.reading.nouns import change_nothing
 from verifiers.math.reading.standing import is_supposed as is_supposed
 from verifiers.math.reading.standing import is_taken_back as is_taken_back
+from verifiers.math.reading.vocabulary import unit_name
 
 MAX_STATEMENT_CHARS = 4000
 MAX_LABELS = 256
@@ -283,7 +285,7 @@ def strip_markup(span: str) -> str:
         span = _ANSWER_WORDS.sub("", span.strip())
         while span.endswith((",", ";", ":")) and not span.endswith(("\\,", "\\;", "\\:")):
             span = span[:-1].rstrip()
-        if span.startswith("**") != span.endswith("**"):
+        if span.startswith("**") != span.endswith("**") and span.count("**") == 1:
             span = span.removeprefix("**").removesuffix("**")
         if (
             span.endswith(".")
@@ -317,43 +319,49 @@ _PLAIN_WORDS = re.compile(
     re.IGNORECASE,
 )
 """What may stand between `the answer is` and the formula that is the answer."""
-_OTHER_VALUE = re.compile(
-    r"^\s*(?:is|are|was|does|do|has|fails?|away|short|before|after|until|cents?|to)\b|"
-    r"\d|[<>≤≥≠≈+*/=^]|[-−](?!\w)|\b(?:not|never|nothing|neither|nor|no|anything|unlikely|wrong|incorrect|impossible|false|"
-    r"different|other|except|but|half|twice|double|triple|thrice|times|less|more|fewer|greater|larger|smaller|bigger|higher|"
-    r"lower|least|most|between|above|below|under|over|beyond|up|square|squared|cube|cubed|root|power|factorial|negative|"
-    r"minus|plus|divided|multiplied|modulo|mod|base|percent|percentage|per|hundred|thousand|million|billion|trillion|dozen|"
-    r"hundreds|thousands|millions|or|wait|sorry|mean|rather|instead|oops|unless|together|along|also|then|otherwise|fails?)\b|"
-    r"n't\b",
+_REASON = re.compile(r",?\s+(?:because|since)\b|,?\s+(?:so|hence|thus|therefore)\b(?!\s+far\b)(?=[^\d$\\]*\Z)")
+"""Behind an answer: why it is right, or that nothing more follows."""
+_PRAISE = re.compile(
+    r",?\s+(?:which\s+is|as)\s+(?:irreducible|prime|composite|even|odd|positive|an?\s+integer|desired|required|claimed|requested|"
+    r"wanted|expected|needed|(?:the|our)\s+(?:final\s+|desired\s+|required\s+)?answer|what\s+we\s+(?:wanted|needed))[\s.]*\Z",
     re.IGNORECASE,
 )
-"""Behind a formula: words and signs with which the sentence may state something else."""
-_REASON = re.compile(r"(.+?)(?:,?\s+(because|since|as|so|which|where|when|and then|for)\b|,\s+(?=[a-z]{3,}))")
+_CONTRAST = re.compile(r",\s+not\s+\$?-?\d[\d.,/]*\$?[\s.]*\Z")
+"""5, not 6"""
+_BOLD = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])([^*]+?)(?<=[^\s*])\*\*(?![\w(*])")
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 
 
 def readings(span: str) -> list[str]:
-    """A stated span, and what may be the answer in it: its only formula, its bold part, what precedes words. Words that
-    may make the sentence say something else (`not`, `half of`, `at least`) leave the whole span only."""
-    made = [span]
-    formulas = list(re.finditer(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", span, re.DOTALL))
-    if len(formulas) == 1 and _is_all_that_is_said(span, formulas[0]):
-        made.append("".join(part or "" for part in formulas[0].groups()))
-    bold = list(re.finditer(r"\*\*(.+?)\*\*", span, re.DOTALL))
-    if len(bold) == 1 and _is_all_that_is_said(span, bold[0]):
-        made.append(strip_markup(bold[0][1]))
-    if match := _REASON.match(span):
-        rest = span[match.end() :]
-        reason = match[2] in ("because", "since") or (match[2] == "so" and not re.match(r"\s+far\b", rest))
-        condition = match[2] in ("for", "where", "when") and not re.search(
-            r",|\b(?:and|or|otherwise|but|while)\b", rest
-        )
-        contrast = match[2] is None and re.match(r"not\s+[$\-\d]", rest)  # "5, not 6"
-        if reason or condition or contrast or not _OTHER_VALUE.search(rest):
-            made.append(strip_markup(match[1]))
+    """A stated span, and what may be the answer in it: the part before a reason, its only formula, its bold part. Only
+    words that are known to change nothing may stand beside that part; any other leaves the whole span only."""
+    plain = _BOLD.sub(r"\1", span)
+    made = [plain]
+    cut = next((match for tail in (_REASON, _PRAISE, _CONTRAST) if (match := tail.search(plain))), None)
+    if cut:
+        made.append(strip_markup(plain[: cut.start()]))
+    for marked in (_FORMULA, _BOLD):
+        found = list(itertools.islice(marked.finditer(span), 2))
+        if len(found) == 1 and _is_all_that_is_said(span, found[0]):
+            made.append(strip_markup(next(part for part in found[0].groups() if part)))
     return list(dict.fromkeys(made))
 
 
 def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
+    """Whether only plain words stand before a part of a statement, and behind it only a unit, a noun or a reason."""
     before, behind = span[: match.start()], span[match.end() :]
-    behind = re.split(r",?\s+(?:because|since|so|where)\b", behind, maxsplit=1)[0]
-    return _PLAIN_WORDS.fullmatch(before) is not None and not _OTHER_VALUE.search(behind)
+    if _PLAIN_WORDS.fullmatch(before) is None:
+        return False
+    for tail in (_REASON, _PRAISE, _CONTRAST):
+        if cut := tail.search(behind):
+            behind = behind[: cut.start()]
+            break
+    words = behind.strip(" .,;:*_")
+    return not words or (
+        words.replace(" ", "").replace(".", "").isalpha() and _is_measure(words.replace(".", "").split())
+    )
+
+
+def _is_measure(words: list[str]) -> bool:
+    """Nouns, or a unit with nouns behind it."""
+    return change_nothing(words) or (bool(unit_name(words[0])) and change_nothing(words[1:]))

@@ -238,10 +238,10 @@ class _Scanner:
     def _quote(self) -> None:
         """A quotation mark is dropped, unless it counts seconds behind minutes."""
         self.at += 1
-        if self.text[self.at - 1] == '"' and self.tokens and self.tokens[-1].kind == "num":
-            if any(token.text == "'" for token in self.tokens[-3:-1]):
-                self._add("op", "'")
-                self._add("op", "'")
+        follows_number = bool(self.tokens) and self.tokens[-1].kind == "num"
+        if self.text[self.at - 1] == '"' and follows_number and any(t.text == "'" for t in self.tokens[-3:-1]):
+            self._add("op", "'")
+            self._add("op", "'")
 
     def _add(self, kind: str, text: str, run: bool = False, groups: str = "") -> None:
         if len(self.tokens) >= MAX_TOKENS:
@@ -282,6 +282,8 @@ class _Scanner:
         groups = raw if "," in raw and "{" not in raw and "\\" not in raw and "." not in raw else ""
         digits = raw.replace("{,}", "\0")
         if "\0" in digits and not re.fullmatch(r"\d{1,3}(?:\0\d{3})+(?:\.\d*)?", digits):
+            if digits.count("\0") + digits.count(".") > 1:
+                raise UnreadableError("a number with several decimal commas")
             digits = digits.replace("\0", ".")  # a decimal comma
         digits = re.sub(r"[^\d.]", "", digits)
         # 0x1F, 0b101, 0o17

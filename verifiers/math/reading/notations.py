@@ -14,6 +14,9 @@ from verifiers.math.reading.vocabulary import NUMBER_WORDS
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
 _RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
 _BASED = re.compile(r"(?:\(([0-9A-Za-z]+)\)|([0-9A-Za-z]+))\s*(?:_\s*\(?|\s+base\s+)(\d{1,2}|[a-z]+)\)?")
+_TEXT = re.compile(
+    r"\\(?:text|mathrm|textrm|mathtt|mbox|hbox|textbf|textnormal)\s*\{([^{}]*)\}|\\(?:displaystyle|textstyle)(?![a-zA-Z])"
+)
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4})")
 _MONTHS = [
     "january",
@@ -38,7 +41,7 @@ def read_notation(text: str) -> Node | None:
     """The time, date, ratio or based number that the whole text is, else None."""
     if len(text) > 80 or not any(c.isdigit() for c in text):
         return None
-    bare = re.sub(r"\\(?:text|mathrm|textrm|mathtt)\s*\{([^{}]*)\}", r"\1", text)
+    bare = _TEXT.sub(r"\1", text)
     bare = re.sub(r"\\[ ,;:]|~|\u00a0|\u202f", " ", bare.replace("\\!", "")).replace("$", "").replace("{", "").replace(
         "}", ""
     ).strip().rstrip(".") + ("." if re.search(r"[aApP]\.\s?[mM]\.$", _bare_end(text)) else "")
@@ -85,7 +88,7 @@ def _bare_end(text: str) -> str:
 
 
 _LABEL = re.compile(
-    r"(?:(?<=^)|(?<=[\s,;.}\\]))(?:\\(?:text|textbf|mathrm)\s*\{\s*)?(?:\(([a-h]|[1-8])\)|(?<!\()([a-h])\))(?:\s*\})?\s*"
+    r"(?:(?<=^)|(?<=[\s,;.}\\])|(?<=quad))(?:\\(?:text|textbf|mathrm)\s*\{\s*)?(?:\(([a-h]|[1-8])\)|(?<!\()([a-h])\))(?:\s*\})?\s*"
 )
 _BETWEEN_PARTS = re.compile(r"(?:[\s,;.]|\\(?:quad|qquad|\\|,|;| )|\\text\s*\{\s*(?:and)?\s*\}|\band\b)+$")
 

@@ -64,6 +64,11 @@ def spelled_number(words: list[str]) -> Node | None:
     return with_words(node, rest) if rest else node
 
 
+_OF_PERCENT = frozenset(
+    {"increase", "decrease", "profit", "loss", "discount", "interest", "chance", "probability", "off"}
+)
+
+
 def with_words(node: Node, words: list[str]) -> Node:
     """A number with the words behind it: degrees, percent, a unit, or a noun."""
     lowered = [word.lower() for word in words]
@@ -73,7 +78,7 @@ def with_words(node: Node, words: list[str]) -> Node:
         return Node("qty", (node,), ((({"c": "celsius", "f": "fahrenheit"}.get(lowered[1], lowered[1]), 1),), ""))
     if lowered[:2] == ["per", "cent"]:
         lowered = ["percent", *lowered[2:]]
-    if lowered[0] in ("percent", "percents") and not CHANGING_WORDS.intersection(lowered[1:]):
+    if lowered[0] in ("percent", "percents") and (change_nothing(lowered[1:]) or set(lowered[1:]) <= _OF_PERCENT):
         return Node("percent", (node,))
     if lowered[0] in SCALE_WORDS:
         node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[lowered[0]]))))

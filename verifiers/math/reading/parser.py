@@ -55,13 +55,23 @@ def read(text: str) -> Node:
     tokens = [*tokens[first:last], tokens[-1]]
     if len(tokens) == 1:
         raise UnreadableError("empty")
-    words = _words_only(tokens)
+    words = _words_only(_without_group(tokens))
     if words is not None:
         return read_words(words)
     made = [(_read_tokens(reading.tokens), reading.weak) for reading in commas.readings(tokens)]
     if len(made) == 1:
         return made[0][0]
     return Node("either", tuple(node for node, _ in made), any(weak for _, weak in made))
+
+
+def _without_group(tokens: list[Token]) -> list[Token]:
+    """Without the braces around the whole, which TeX does not show."""
+    depth = 0
+    for place, token in enumerate(tokens[:-1]):
+        depth += (token.text == "{") - (token.text == "}")
+        if depth == 0 and place < len(tokens) - 2:
+            return tokens
+    return [*tokens[1:-2], tokens[-1]] if tokens[0].text == "{" and tokens[-2].text == "}" else tokens
 
 
 def _read_tokens(tokens: list[Token]) -> Node:
@@ -173,7 +183,7 @@ class _Reader:
                 joint = "and" if self.take().text == "land" else "or"
             else:
                 break
-            if joint == "," and (self.here.kind == "end" or self.starts_condition()):
+            if joint == "," and (self.here.kind == "end" or self.starts_condition() or self.ends_cell()):
                 break
             joints.add(joint)
             items.append(self.read_relation())
@@ -185,6 +195,13 @@ class _Reader:
         if any(item.op == "text" for item in items) and not all(item.op == "text" for item in items):
             raise UnreadableError("words between the parts")
         return self.read_condition(Node("list", tuple(items), kinds.pop() if kinds else ","))
+
+    def ends_cell(self) -> bool:
+        return (
+            self.here.kind == "cmd"
+            and (self.here.text == "newline" or self.here.text.startswith("end:"))
+            or self.is_op("&")
+        )
 
     def starts_condition(self) -> bool:
         return self.depth <= 1 and (self.is_op("forall") or self.is_word("where", "for"))
@@ -361,6 +378,8 @@ class _Reader:
         right = self.read_power()
         if before.kind == "num" and _is_natural(left) and here.kind == "cmd" and here.text == "frac":
             wrapper, fraction = (right.op, right.args[0]) if right.op in ("percent", "deg") else ("", right)
+            if fraction.op == "div" and all(map(_is_natural, fraction.args)) and not _is_proper(fraction):
+                raise UnreadableError("an improper fraction behind a whole number")
             if _is_proper(fraction):
                 top, bottom = fraction.args
                 mixed = Node("num", value=left.value + top.value / bottom.value)
@@ -801,7 +820,9 @@ class _Reader:
         if opening == r"\{":
             return Node("set", items)
         if opening == "{":
-            return inner if len(items) == 1 else Node("set", items)
+            # A group of TeX, which is not seen, or a set written without backslashes.
+            grouped = len(items) == 1 or any(item.op in ("rel", "text", "qty") for item in items)
+            return inner if grouped else Node("set", items)
         if len(items) == 1 and opening + end in ("()", "[]"):
             if opening == "[" and items[0].op == "group":
                 return Node("group", items, "[]")
@@ -883,7 +904,9 @@ class _Reader:
                 scripts[which] = self.read_target() if name == "lim" else self.read_list()
                 self.expect("close", "}")
             else:
-                scripts[which] = self.read_script()
+                if self.here.kind == "num" and len(self.here.text) > 1:
+                    raise UnreadableError("a bound of several digits without braces")
+                scripts[which] = self._read_primary_only()
         low, high = scripts.get("_"), scripts.get("^")
         if name == "int":
             return self.read_integral(low, high)
@@ -918,6 +941,8 @@ class _Reader:
         token = self.take()
         if token.kind == "num":
             return self.read_number(token)
+        if token.kind not in ("const", "sym"):
+            raise UnreadableError(f"unexpected {token.text!r}")
         return Node("const" if token.kind == "const" or token.text in "ei" else "sym", value=token.text)
 
     def read_integral(self, low: Node | None, high: Node | None) -> Node:

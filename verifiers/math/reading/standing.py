@@ -38,7 +38,8 @@ _DENIED = re.compile(
 _SENTENCE_BEHIND = re.compile(
     r"^[\s.,;:$*)\]\\(\[{}-]*(?:(?:which|but\s+(?:this|that|it)|but|this|that|it)\s+)?(?:(?:is|was|are|would\s+be|seems|looks)\s+(?:\w+\s+){0,2}?)?"
     r"(?:wrong|incorrect|mistaken|impossible|false|absurd|invalid|rejected|not\s+(?:the|right|correct|possible|valid|it|true|an?)|"
-    r"n't\s+(?:the|right|correct)|too\s+(?:small|large|big|low|high|much|many|few)|[✗❌✘])|"
+    r"n't\s+(?:the|right|correct)|(?:does|do|did|can|could|will|would)(?:\s+not|n't)|cannot|fails?\b|too\s+(?:small|large|big|low|high|much|many|few)|[✗❌✘])|"
+    r"^[\s$)*,}\]]*(?:if|unless|provided|assuming|only\s+(?:if|when)|before\s+round)\b|"
     r"^[^.?!\n]*\b(?:then|so|but|which|that|this|it)\b[^.?!\n]*\b(?:contradict\w*|impossible|absurd|incorrect|wrong|not\s+possible|"
     r"does\s+not\s+(?:work|hold|satisfy)|doesn't\s+(?:work|hold|satisfy)|cannot\s+be|can't\s+be|fails)\b|"
     r"^[^.?!\n]{0,40}[,;(]\s*(?:an?\s+)?(?:contradiction|impossible|incorrect|wrong|false|absurd|rejected)\b",
@@ -58,6 +59,7 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 """Behind the last answer: it is withdrawn."""
+_STRUCK_OUT = re.compile(r"(?:~~|<s>|<del>|<strike>|\\(?:cancel|xcancel|sout|st)\{)\$?\Z")
 _REASONS = re.compile(r"\b(?:because|since|as|where|for)\b", re.IGNORECASE)
 
 
@@ -71,7 +73,7 @@ def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
     behind = text[end:]
     if boxed:
         before = text[max(0, start - NEAR) : start]
-        if behind.lstrip("$ )*").startswith("?"):
+        if behind.lstrip("$ )*").startswith("?") or _STRUCK_OUT.search(before):
             return True
         if any(pattern.search(before) for pattern in (_DENIED, _WRONG_BEFORE, _SUPPOSED_BEFORE)):
             return True
@@ -94,13 +96,14 @@ _BEFORE_IN_MATH = re.compile(
     r"\\(?:text|mbox|textbf|textrm|underline|mathbf|bm|boldsymbol|color\{\w+\})\s*\{[^{}]*|\{\\(?:color|bf|large|Large)[^{}]*(?:\{\w+\})?)\s*\Z"
 )
 """What may stand in a formula before a box that is the answer: a relation, a comma, words, nothing."""
-_BEFORE_IN_TEXT = re.compile(r"[\w)\]}^_*/+\-−–±×÷·<>√](?<!=)\Z")
+_BEFORE_IN_TEXT = re.compile(r"(?:[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|\A[<>])\Z")
+_TAG_BEFORE = re.compile(r"<\w+>\Z")
 _BEHIND_IN_MATH = re.compile(
     r"\s*(?:\Z|[.,;:?&~)]|\$|\\[\])]|\\\\|\\(?:end|quad|qquad|text|mbox|mathrm|textrm|textbf|tag|blacksquare|square|Box|checkmark|approx|"
     r"right|hspace|boxed|fbox|implies|Rightarrow|therefore|land|lor|label|nonumber|notag|big|Big|hfill)(?![a-zA-Z])|\\[,;:! ]|\}|\n|\()"
 )
 _BEHIND_IN_TEXT = re.compile(
-    r"(?:[\w^!*/+_×·√<>=]|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]|\s*[-−]\s*\d)"
+    r"(?:[\w^!/+×·√=]|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
 )
 _ENDING_NUMBER = re.compile(r"\s*(?:\\,|\\ |~)*\s*(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
 _SCALE_BEHIND = re.compile(
@@ -113,7 +116,10 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
     """Whether arithmetic stands beside a box, so that its content is only a part of what the formula says."""
     opened = _formula_start(text, start)
     if opened is None:
-        return bool(_BEFORE_IN_TEXT.search(text[max(0, start - 1) : start])) or bool(_BEHIND_IN_TEXT.match(text, end))
+        before = text[max(0, start - 20) : start]
+        if _TAG_BEFORE.search(before):
+            before = ""
+        return bool(_BEFORE_IN_TEXT.search(before)) or bool(_BEHIND_IN_TEXT.match(text, end))
     before = text[max(opened, start - NEAR) : start]
     return _BEFORE_IN_MATH.search(before) is None or _BEHIND_IN_MATH.match(text, end) is None
 

@@ -77,6 +77,8 @@ class _Sentence:
         self.math = ""
         """The mark that closes the formula around the current place."""
         self.depth = 0
+        self.own_line = not text[text.rfind("\n", 0, start) + 1 : start].strip(" \t*_")
+        """The answer stands on a line of its own, so that another bare line below it belongs to it."""
 
     def end(self) -> int:
         text, at = self.text, self.start
@@ -132,7 +134,14 @@ class _Sentence:
         opened = self.text[self.start : at]
         if self.math == "\\]" or self.math == "$$" or self.depth or not opened.strip(" \t$"):
             return self.text.startswith("\n\n", at) and bool(opened.strip(" \t$\\[")) and self.math != "$$"
-        line = self.text[at + 1 : at + 200]
+        line = self.text[at + 1 : at + 200].split("\n", 1)[0]
+        if (
+            self.own_line
+            and line.strip()
+            and not _WORDS.search(_COMMANDS.sub("", line))
+            and any(c.isalnum() for c in line)
+        ):
+            return False
         return _CONTINUES.match(line) is None or line.lstrip().startswith("**")
 
     def sentence_ends(self, at: int) -> int | None:
@@ -166,4 +175,6 @@ class _Sentence:
         return at
 
 
+_COMMANDS = re.compile(r"\\[A-Za-z]+")
+_WORDS = re.compile(r"[^\W\d_]{3}")
 _ONE_LETTER = re.compile(r"(?:\A|[^A-Za-z])[A-Za-z]\Z")

@@ -30,6 +30,9 @@ _LOOSE: dict[str, Dimensions] = {
 _CURRENCIES = frozenset({"dollar", "euro", "pound", "yen", "rupee"})
 
 
+_ABBREVIATED = {"sq": "square", "cu": "cubic", "pts": "point", "pt": "point"}
+
+
 def noun(node: Node) -> str:
     """What stands behind the number if it is no unit: apples."""
     name: str = node.value[1]
@@ -46,7 +49,7 @@ def may_change(node: Node) -> bool:
 
 
 def same_noun(a: Node, b: Node) -> bool:
-    left, right = ({singular(word) for word in noun(node).split()} for node in (a, b))
+    left, right = ({_ABBREVIATED.get(word, singular(word)) for word in noun(node).split()} for node in (a, b))
     return bool(left and right) and (left <= right or right <= left)
 
 
