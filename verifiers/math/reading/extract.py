@@ -21,6 +21,9 @@ from verifiers.math.reading.standing import is_taken_back as is_taken_back
 from verifiers.math.reading.vocabulary import unit_name
 
 MAX_STATEMENT_CHARS = 4000
+MAX_SPAN_CHARS = 3 * MAX_STATEMENT_CHARS
+"""A longer text is no single answer, and not looked at as one."""
+MAX_NESTED_BOXES = 8
 MAX_LABELS = 256
 """Labels such as `answer:` that are looked at."""
 MAX_BOXES = 64
@@ -107,6 +110,8 @@ def _candidates(text: str, *, in_json: bool = False) -> list[Candidate]:
         whole = text.strip()
         if not whole:
             raise NoAnswerError("empty")
+        if len(whole) > MAX_SPAN_CHARS:
+            raise NoAnswerError("no final answer")
         return [Candidate(strip_markup(whole), 0, len(text), "whole")]
     kept = _still_standing(text, standing)
     last = kept[-1]
@@ -222,7 +227,10 @@ def _boxes(text: str) -> list[Candidate]:
 
 def _unboxed(inner: str) -> str:
     """The content of boxes that hold nothing but another box."""
-    while nested := _NESTED_BOX.fullmatch(inner):
+    for _ in range(MAX_NESTED_BOXES):
+        nested = _NESTED_BOX.fullmatch(inner)
+        if nested is None:
+            break
         if closing_brace("{" + nested[1] + "}", 0) != len(nested[1]) + 1:
             break
         inner = nested[1]
@@ -260,8 +268,7 @@ def _statements(text: str) -> list[Candidate]:
         if statements.is_heading(text, match[0], start) or is_supposed(text, match.start()):
             continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
-        while start < len(text) and text[start] in " \t\n_:：*" and not statements.listed_items(text, start):
-            start += 1
+        start = statements.answer_start(text, start)
         listed = statements.listed_items(text, start)
         if listed is not None and "\n" in text[match.end() - 1 : start + 1]:
             end = listed[1]
@@ -279,6 +286,8 @@ def _statements(text: str) -> list[Candidate]:
 def strip_markup(span: str) -> str:
     """Without markdown emphasis, math delimiters around the whole, and trailing punctuation."""
     span = span.strip()
+    if len(span) > MAX_SPAN_CHARS:
+        return span
     before = None
     while before != span:
         before = span
