@@ -88,7 +88,9 @@ class TrivialCheckers:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         status = Status.VERIFIED if int(text[0]) % 2 == 0 else Status.REFUTED
         return Verdict(status, "parity", {}, "trivial", "1", 1e-5, Limits())
 
@@ -102,7 +104,9 @@ class Coin:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         rate = random.Random(problem.id).betavariate(0.6, 0.8)
         status = Status.VERIFIED if random.Random(text).random() < rate else Status.REFUTED
         return Verdict(status, "a coin", {}, "coin", "1", 1e-5, Limits())

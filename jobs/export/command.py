@@ -11,16 +11,17 @@ import sys
 
 from jobs.config import ConfigError
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
-from jobs.export.settings import LAYOUTS, load_settings
+from jobs.export.formats_table import FORMATS
+from jobs.export.settings import load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("format", choices=sorted(LAYOUTS), help="what the rows are for")
+    parser.add_argument("format", metavar="FORMAT", help=f"what the rows are for: {', '.join(FORMATS)}")
     parser.add_argument("--run", action="append", required=True, metavar="URI", help="a run's folder; may be repeated")
     parser.add_argument("--out", required=True, metavar="URI", help="a new folder or s3://bucket/prefix")
     parser.add_argument("--config", metavar="TOML", help="settings, for instance configs/export/sft.toml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides one setting")
-    layouts = "; ".join(f"{name}: {', '.join(known)}" for name, known in LAYOUTS.items())
+    layouts = "; ".join(f"{name}: {', '.join(FORMATS.row(name).layouts)}" for name in FORMATS)
     parser.add_argument("--layout", help=f"columns by consumer. {layouts}")
     parser.add_argument("--files", choices=["parquet", "jsonl", "both"])
     parser.add_argument("--select", choices=["diverse", "shortest", "middle", "learning_potential", "first"])

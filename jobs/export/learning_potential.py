@@ -22,10 +22,10 @@ import numpy as np
 
 from jobs.config import ConfigError
 from jobs.export.bucket import Bucket
-from jobs.export.choosing import without_bad_rows
 from jobs.export.contamination import ContaminationIndex
 from jobs.export.formats import chats as formats
 from jobs.export.partition import read_bucket
+from jobs.export.process import without_bad_rows
 from jobs.export.settings import ExportSettings
 from runstore.schema import Messages
 from workers.engines.base import EngineSettings, EngineStartError

@@ -8,8 +8,6 @@ import json
 import platform
 from typing import Any
 
-import pydantic
-
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
 from runstore.code_revision import code_revision
@@ -60,8 +58,7 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
 
 def with_defaults(section: str, stored: dict[str, Json]) -> dict[str, Json]:
     """A stored section with the keys that the version which wrote it did not have: they count as their defaults."""
-    model = SolveConfig.model_fields[section].annotation
-    assert model is not None and issubclass(model, pydantic.BaseModel)
+    model: Any = SolveConfig.model_fields[section].annotation
     return _filled(model.model_construct().model_dump(mode="json", warnings=False), stored)
 
 

@@ -173,7 +173,8 @@ class Generation:
     logprobs: tuple[float, ...] | None = None
     """Of every token, where the request asked for them."""
     opened_thought: bool = False
-    """The rendered prompt ends inside a thought, whose opening mark the text therefore lacks."""
+    """The rendered prompt ends inside a thought. The text then begins with the opening mark, so that whoever reads it
+    later needs to know no template, unless the request has a prefix, behind which the mark has no place."""
 
 
 class Engine(ABC):

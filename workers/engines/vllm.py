@@ -1,5 +1,8 @@
 """One vLLM engine in this process: started from settings, one request per sample, aborted by id.
 
+A text carries the opening mark of a thought that the chat template began in the prompt, and a model whose marks are
+special tokens has them decoded: what reads a stored text later needs to know no template (verifiers.thoughts).
+
 Promises: a sample's tokens depend on its prompt, its seed and the engine, not on what else runs (each request has its
 own random generator); an engine that cannot start raises EngineStartError with the engine's own last lines; a dead
 engine raises EngineGoneError out of `generate`.
@@ -25,6 +28,7 @@ from typing import Any, NamedTuple
 import pydantic
 
 from runstore.schema import Messages
+from verifiers import thoughts
 from workers.engines.base import (
     Ability,
     Engine,
@@ -39,8 +43,6 @@ from workers.engines.base import (
 LOG_LINES = 30
 PROMPT_CACHE = 4096
 """Tokenised prompts kept: the samples of a problem share one."""
-THOUGHT = "<think>"
-"""The mark that opens a thought."""
 ABILITIES = frozenset(Ability) - {Ability.ADAPTER}
 """Adapters need `enable_lora` among the engine's arguments, since vLLM reserves memory for them."""
 
@@ -78,6 +80,7 @@ class VllmEngine(Engine):
         """Folder of an adapter → the number that vLLM knows it by."""
         self._llm: Any = None
         self._tokenizer: Any = None
+        self._skip_special_tokens = True
 
     async def start(self) -> None:
         """Loads the model (seconds to minutes). Raises EngineStartError."""
@@ -128,6 +131,7 @@ class VllmEngine(Engine):
         arguments |= dict(settings.engine_args)
         self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         self._tokenizer = self._llm.get_tokenizer()
+        self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
         model = self._llm.vllm_config.model_config
         cache = self._llm.vllm_config.cache_config
         self.version = vllm.__version__
@@ -142,11 +146,11 @@ class VllmEngine(Engine):
 
         self.require(request.needs())
         prompt = self._prompt_of(request)
-        room = self.max_model_len - len(prompt.token_ids)
+        room = self.max_model_len - len(prompt.tokens)
         started = time.time()
         if room < 1:
             # Data, not a fault: the problem does not fit this model's context.
-            return Generation("", "length", len(prompt.token_ids), opened_thought=prompt.opened_thought)
+            return Generation("", "length", len(prompt.tokens), opened_thought=bool(prompt.opening))
         sampling, schema = request.sampling, request.json_schema
         parameters = SamplingParams(
             **{
@@ -156,26 +160,28 @@ class VllmEngine(Engine):
             },
             seed=request.seed,
             logprobs=0,
+            skip_special_tokens=self._skip_special_tokens,
             output_kind=RequestOutputKind.FINAL_ONLY,
             structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema is not None else None,
         )
-        final = await self._final_output(prompt.token_ids, parameters, request.id, self._adapter(request.adapter))
+        final = await self._final_output(prompt.tokens, parameters, request.id, self._adapter(request.adapter))
         completion = final.outputs[0]
         num_tokens = len(completion.token_ids)
         stats = final.metrics
         waited = (stats.scheduled_ts - stats.queued_ts) if stats and stats.scheduled_ts else 0.0
         mean = completion.cumulative_logprob / num_tokens if num_tokens and completion.cumulative_logprob else None
         return Generation(
-            text=completion.text,
+            # Behind a prefix the mark would stand in the middle of the answer.
+            text=completion.text if request.prefix else prompt.opening + completion.text,
             finish_reason=completion.finish_reason or "abort",
-            prompt_tokens=len(prompt.token_ids),
+            prompt_tokens=len(prompt.tokens),
             completion_tokens=num_tokens,
             mean_logprob=mean,
             queue_s=max(waited, 0.0),
             generation_s=max(time.time() - started - max(waited, 0.0), 0.0),
             token_ids=completion.token_ids,
             logprobs=token_logprobs(completion.token_ids, completion.logprobs) if request.logprobs else None,
-            opened_thought=prompt.opened_thought,
+            opened_thought=bool(prompt.opening),
         )
 
     async def _final_output(self, token_ids: list[int], parameters: Any, request_id: str, adapter: Any = None) -> Any:
@@ -200,8 +206,9 @@ class VllmEngine(Engine):
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        before = self._render(messages, "").token_ids
-        answer = self._tokenizer.encode(text, add_special_tokens=False)
+        before, opening = self._prompt(messages)
+        # The template may have begun the thought that the text begins with; its mark must not stand there twice.
+        answer = self._tokenizer.encode(text.removeprefix(opening), add_special_tokens=False)
         # vLLM draws one token even where only the prompt is asked for.
         if not answer or len(before) + len(answer) >= self.max_model_len:
             return None
@@ -225,30 +232,20 @@ class VllmEngine(Engine):
 
     def _prompt_of(self, request: GenerationRequest) -> Prompt:
         if request.messages:
-            return self._render(request.messages, request.prefix)
+            return self._prompt(request.messages, request.prefix)
         beginning = self._tokenizer.encode(request.prefix, add_special_tokens=False) if request.prefix else []
-        return Prompt([*request.token_ids, *beginning], False)
+        return Prompt([*request.token_ids, *beginning], "")
 
-    def _render(self, messages: Messages, prefix: str) -> Prompt:
-        """By the model's chat template, or the plain contents where it has none; `prefix` begins the answer."""
+    def _prompt(self, messages: Messages, prefix: str = "") -> Prompt:
+        """The prompt of `messages`, from the cache where it is known."""
         key = messages, prefix
         if key in self._prompts:
             self._prompts.move_to_end(key)
             return self._prompts[key]
-        if getattr(self._tokenizer, "chat_template", None):
-            text = self._tokenizer.apply_chat_template(
-                [{"role": role, "content": content} for role, content in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-            )
-            token_ids = self._tokenizer.encode(text + prefix, add_special_tokens=False)
-        else:
-            text = "\n\n".join(content for _, content in messages) + "\n"
-            token_ids = self._tokenizer.encode(text + prefix)
-        self._prompts[key] = Prompt(list(token_ids), opens_thought(text))
+        prompt = self._prompts[key] = make_prompt(self._tokenizer, messages, prefix)
         if len(self._prompts) > PROMPT_CACHE:
             self._prompts.popitem(last=False)
-        return self._prompts[key]
+        return prompt
 
     async def check(self) -> None:
         """Raises EngineGoneError if the engine process is gone."""
@@ -268,14 +265,21 @@ class VllmEngine(Engine):
 class Prompt(NamedTuple):
     """What the engine is given."""
 
-    token_ids: list[int]
-    opened_thought: bool
-    """It ends inside a thought."""
+    tokens: list[int]
+    opening: str
+    """The opening mark of a thought that the prompt leaves open, with what the template wrote behind it."""
 
 
-def opens_thought(rendered: str) -> bool:
-    """Whether a chat template has opened the model's thought already, so that the answer begins inside it."""
-    return rendered.rstrip().endswith(THOUGHT)
+def make_prompt(tokenizer: Any, messages: Messages, prefix: str = "") -> Prompt:
+    """By the tokenizer's chat template, or of the plain contents where it has none; `prefix` begins the answer."""
+    if not getattr(tokenizer, "chat_template", None):
+        text = "\n\n".join(content for _, content in messages) + "\n"
+        return Prompt(list(tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
+    turns = [{"role": role, "content": content} for role, content in messages]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
+    tokens = list(tokenizer.encode(text + prefix, add_special_tokens=False))
+    return Prompt(tokens, thoughts.opening_mark_of_prompt(text, before))
 
 
 def token_logprobs(token_ids: Sequence[int], rows: Any) -> tuple[float, ...]:

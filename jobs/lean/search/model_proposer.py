@@ -16,6 +16,7 @@ import textwrap
 from collections import Counter
 
 from runstore.schema import Messages
+from verifiers import thoughts
 from verifiers.lean.search.best_first import Proposal, TacticState
 from verifiers.lean.search.core_tactics import read_goal
 from workers.engines.base import Ability, Engine, Generation, GenerationRequest, SamplingParameters
@@ -57,7 +58,8 @@ class ModelProposer:
         self._blocking.start()
 
     def propose(self, state: TacticState) -> list[Proposal]:
-        return count_tactics([generation.text for generation in self._blocking.call(self._sample(state))])
+        generations = self._blocking.call(self._sample(state))
+        return count_tactics([(generation.text, generation.finish_reason) for generation in generations])
 
     def close(self) -> None:
         self._blocking.close()
@@ -99,15 +101,20 @@ def as_theorem(goal: str) -> str:
     return f"theorem t{binders} : {target}"
 
 
-def count_tactics(texts: list[str]) -> list[Proposal]:
-    """Every text's whole block and its first tactic, with the logarithm of their share of the texts."""
-    counts = Counter(tactic for text in texts for tactic in dict.fromkeys(read_tactics(text)))
+def count_tactics(texts: list[tuple[str, str]]) -> list[Proposal]:
+    """Every text's whole block and its first tactic, with the logarithm of their share of the texts. A text comes with
+    its finish reason."""
+    counts = Counter(tactic for text, finish in texts for tactic in dict.fromkeys(read_tactics(text, finish)))
     return [Proposal(tactic, math.log(count / len(texts))) for tactic, count in counts.items()]
 
 
-def read_tactics(text: str) -> list[str]:
-    """The tactic block in a model's text and its first tactic; none where there is no text."""
-    text = text.rpartition("</think>")[2]
+def read_tactics(text: str, finish_reason: str | None = None) -> list[str]:
+    """The tactic block in a model's text and its first tactic; none where there is no text. Of a text that was cut off
+    only what something else follows."""
+    parts = thoughts.split(text, finish_reason)
+    if parts.open_at_end:
+        return []
+    text = parts.answer
     blocks = _FENCE.findall(text)
     code = blocks[-1] if blocks else text
     code = _PREFIX.sub("", code.strip("\n"), count=1)
@@ -116,4 +123,6 @@ def read_tactics(text: str) -> list[str]:
     lines = block.split("\n")
     end = next((i for i, line in enumerate(lines[1:], 1) if line and not line[0].isspace() and line[0] != "|"), None)
     first = "\n".join(lines[:end]).rstrip()
+    if parts.cut and (parts.in_fence or not blocks):
+        return [first] if first and end is not None else []
     return [tactic for tactic in dict.fromkeys((block, first)) if tactic]

@@ -103,9 +103,11 @@ def test_tasks_that_overtake_their_problems_wait_for_them() -> None:
 
 
 class Slow(StandInCheckers):
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         time.sleep(0.003)
-        return super().verify(problem, text, limits)
+        return super().verify(problem, text, limits, finish_reason)
 
 
 def test_every_row_is_answered_once_while_verdicts_come_in() -> None:

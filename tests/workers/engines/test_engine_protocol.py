@@ -26,7 +26,7 @@ from workers.engines.base import (
 from workers.engines.blocking import BlockingEngine
 from workers.engines.registry import ENGINES, EngineRow, open_engine
 from workers.engines.scoring import Scorer
-from workers.engines.vllm import VllmEngine, opens_thought
+from workers.engines.vllm import VllmEngine
 
 SETTINGS = EngineSettings(path="m")
 PLAIN = SamplingParameters()
@@ -154,11 +154,6 @@ def test_a_blocking_engine_tells_why_it_did_not_start_and_closes_either_way() ->
         engine.start()
     engine.close()
     BlockingEngine(StandInEngine(SETTINGS)).close()
-
-
-def test_a_prompt_that_ends_with_the_opening_mark_opens_a_thought() -> None:
-    assert opens_thought("<|assistant|>\n<think>\n") and opens_thought("<think>")
-    assert not opens_thought("<think>\n\n</think>\n\n") and not opens_thought("<|assistant|>\n")
 
 
 def test_sampling_parameters_are_stored_under_their_names() -> None:

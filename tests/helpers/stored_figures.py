@@ -1,6 +1,6 @@
 """Figures that the command line gives for the stored runs of tests/fixtures/before_redesign.
 
-`python tests/compatibility/stored_figures.py CHECKOUT` prints them as the code in CHECKOUT computes them; the output of
+`python tests/helpers/stored_figures.py CHECKOUT` prints them as the code in CHECKOUT computes them; the output of
 the commit that wrote the runs is kept as expected.json beside them, and test_old_runs.py compares with it.
 
 Promise: nothing of the product is imported, since its modules move and the stored formats do not. Everything is asked
