@@ -102,7 +102,7 @@ def run_script(code: str) -> int:
     main = _module("__main__", code)
     status = 0
     try:
-        exec(compile(code, _SOURCE, "exec"), main.__dict__)  # noqa: S102 (this is the sandbox)
+        exec(compile(code, _SOURCE, "exec", dont_inherit=True), main.__dict__)  # noqa: S102 (this is the sandbox)
     except SystemExit as stop:
         status = _exit_status(stop)
     except BaseException as error:
@@ -166,6 +166,8 @@ class _TreeNode:
 _ListNode.__name__ = _ListNode.__qualname__ = "ListNode"
 _TreeNode.__name__ = _TreeNode.__qualname__ = "TreeNode"
 
+NODES: dict[str, type] = {"ListNode": _ListNode, "TreeNode": _TreeNode}
+
 # Names that the judges of such tasks provide, and that solutions therefore use without importing them.
 _PRELUDE = """
 from typing import *
@@ -187,15 +189,19 @@ def _build_list(items: list[Any], node: Callable[..., Any]) -> Any:
     return head
 
 
+def _own_value(value: Any) -> Any:
+    return None if value is values.NONE_VALUE else value
+
+
 def _build_tree(items: list[Any], node: Callable[..., Any]) -> Any:
     if not items or items[0] is None:
         return None
-    root = node(items[0])
+    root = node(_own_value(items[0]))
     waiting, position = [root], 1
     for parent in waiting:
         for side in ("left", "right"):
             if position < len(items) and items[position] is not None:
-                child = node(items[position])
+                child = node(_own_value(items[position]))
                 setattr(parent, side, child)
                 waiting.append(child)
             position += 1
@@ -215,13 +221,14 @@ def _materialize(value: Any, scope: dict[str, Any]) -> Any:
     return value
 
 
-def load(code: str, name: str) -> dict[str, Any]:
+def load(code: str, name: str, *, with_prelude: bool) -> dict[str, Any]:
     """Executes a candidate's module; its namespace. Raises whatever it raises."""
     module = _module(name, code)
     scope = module.__dict__
-    exec(_PRELUDE, scope)  # noqa: S102
-    scope["ListNode"], scope["TreeNode"] = _ListNode, _TreeNode
-    exec(compile(code, _SOURCE, "exec"), scope)  # noqa: S102
+    if with_prelude:
+        exec(_PRELUDE, scope)  # noqa: S102
+    scope.update(NODES)
+    exec(compile(code, _SOURCE, "exec", dont_inherit=True), scope)  # noqa: S102
     return scope
 
 
@@ -240,7 +247,7 @@ def run_function(job: dict[str, Any], channel: socket.socket) -> int:
     fresh_streams()
     encode, decode, send, receive = values.encode, values.decode, framing.send, framing.receive_bytes
     try:
-        scope = load(job["code"], "solution")
+        scope = load(job["code"], "solution", with_prelude=job["prelude"])
         find(scope, job["entry_point"])
     except BaseException as error:
         send(channel, describe(error))
@@ -260,7 +267,7 @@ def run_function(job: dict[str, Any], channel: socket.socket) -> int:
                 result = args[job["output_argument"]]
             answer = {"value": encode(result)}
         except values.NotPlainDataError as error:
-            answer = {"not_plain": str(error)[:_MESSAGE_CHARS]}
+            answer = {"not_plain": str(error)[:_MESSAGE_CHARS], "foreign": error.foreign}
         except BaseException as error:
             answer = describe(error)
         send(channel, answer)
