@@ -59,6 +59,10 @@ def real_set(node: Node) -> RealSet:
     op = node.op
     if op == "group" and len(node.args) == 2 and node.value in ("()", "[]", "(]", "[)", "]["):
         low, high = node.args
+        if (node.value[0] == "[" and equality.infinity_rank(low)) or (
+            node.value[1] == "]" and equality.infinity_rank(high)
+        ):
+            raise equality.UndecidedError("a closed bracket at infinity")
         return normalize([Piece(low, node.value[0] == "[", high, node.value[1] == "]")])
     if op == "set":
         return normalize([Piece(arg, True, arg, True) for arg in node.args])
