@@ -2,7 +2,8 @@
 
 The rules, in order:
 
-1. What comes before the last `</think>` is thought, not answer; a text that opens with `<think>` needs that end.
+1. Only the answer is read, never the thought (verifiers.thoughts). Of a text that was cut off only a program in a
+   finished block counts, or the continuation of a prompt that other text follows.
 2. Fenced blocks (``` or ~~~; the last one may lack its closing fence). A block with another language's tag is no
    candidate, nor is one that does not parse. Of the rest the last that defines the entry point is taken, for `stdin`
    the last one that does anything; one with the language's own tag goes before untagged ones. Names it uses and does
@@ -24,6 +25,8 @@ import builtins
 import dataclasses
 import re
 import warnings
+
+from verifiers import thoughts
 
 _MAX_BLOCKS = 200
 _MAX_PROSE_LINES = 3000
@@ -72,6 +75,7 @@ def parse(source: str) -> ast.Module | None:
 class _Block:
     tag: str
     source: str
+    closed: bool = True
 
 
 def _blocks(text: str) -> list[_Block]:
@@ -89,7 +93,7 @@ def _blocks(text: str) -> list[_Block]:
         else:
             lines.append(line)
     if fence:
-        blocks.append(_Block(tag, "\n".join(lines)))
+        blocks.append(_Block(tag, "\n".join(lines), closed=False))
     return blocks[-_MAX_BLOCKS:]
 
 
@@ -256,8 +260,9 @@ def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _from_completion(text: str, prompt: str, entry_point: str) -> Program | None:
-    """A bare function body after its prompt; generation may have gone on past its end."""
+def _from_completion(text: str, prompt: str, entry_point: str, *, is_whole: bool = True) -> Program | None:
+    """A bare function body after its prompt; generation may have gone on past its end. Of a text that is not whole a
+    body counts only if something follows that is no part of it."""
     body = text.strip("\n").rstrip()
     lines = body.split("\n")
     if lines and not lines[0].startswith((" ", "\t")):
@@ -271,7 +276,7 @@ def _from_completion(text: str, prompt: str, entry_point: str) -> Program | None
     # What follows the body at the margin and defines nothing is babble: examples, tests, the next prompt.
     babble = [i for i in ends if not _CODE_START.match(lines[i])][:1]
     chars = 0
-    for end in [*babble, len(lines), *reversed(ends[:_MAX_TRIES])]:
+    for end in [*babble, len(lines), *reversed(ends[:_MAX_TRIES])] if is_whole else babble:
         source = prompt.rstrip() + "\n" + "\n".join(lines[:end]) + "\n"
         chars += len(source)
         if chars > _MAX_TRIED_CHARS:
@@ -335,16 +340,27 @@ def _extract_other(text: str, language: str) -> Program:
     raise MalformedError(f"no {language} program found")
 
 
-def extract(text: str, language: str = "python", entry_point: str = "", prompt: str = "") -> Program:
+def extract(
+    text: str, language: str = "python", entry_point: str = "", prompt: str = "", finish_reason: str | None = None
+) -> Program:
     """Raises MalformedError."""
-    _, marker, answer = text.rpartition("</think>")
-    if marker:
-        text = answer
-    elif text.lstrip().startswith("<think>"):
-        raise MalformedError("the thinking never ends")
+    parts = thoughts.split(text, finish_reason)
+    if unreadable := parts.unreadable():
+        raise MalformedError(unreadable)
+    text = parts.answer.replace("\r\n", "\n")
     if not text.strip():
         raise MalformedError("empty answer")
-    text = text.replace("\r\n", "\n")
+    if parts.cut:
+        blocks = _blocks(text)
+        if blocks and not blocks[-1].closed:
+            raise MalformedError(parts.cut_off("inside a fenced block"))
+        if not blocks:
+            # Nothing says where a program without a fence ends, but for a body that other text follows.
+            is_body = language == "python" and prompt and entry_point
+            program = _from_completion(text, prompt, entry_point, is_whole=False) if is_body else None
+            if program is None:
+                raise MalformedError(parts.cut_off("before a final answer"))
+            return program
     if language != "python":
         return _extract_other(text, language)
     return _extract_python(text, entry_point, prompt)

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from fractions import Fraction
 
+from verifiers import thoughts
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
 from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
@@ -24,7 +25,7 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text"}` to `{"status", "reason", "evidence"}`."""
+    """`{"reference", "text", "finish_reason"}` to `{"status", "reason", "evidence"}`."""
     try:
         gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
         tolerance = read_tolerance(payload["reference"].get("tolerance"))
@@ -32,11 +33,16 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
         return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
     if payload.get("text") is None:
         return _result(Status.VERIFIED, "", {"gold": show(gold)})
+    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
     try:
-        texts = extract.candidates(payload["text"])
+        if unreadable := parts.unreadable():
+            raise NoAnswerError(unreadable)
+        texts = extract.candidates(parts.answer, parts.cut_off("before a final answer") if parts.cut else "")
     except NoAnswerError as error:
-        return _result(Status.MALFORMED, str(error), {})
-    return _judge(gold, texts, tolerance)
+        result = _result(Status.MALFORMED, str(error), {})
+    else:
+        result = _judge(gold, texts, tolerance)
+    return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 
 def equivalent(

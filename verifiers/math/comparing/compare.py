@@ -716,7 +716,7 @@ def _same_letters(gold: Node, answer: Node) -> bool:
 def _is_string(node: Node) -> bool:
     if node.op != "sym" or len(node.value) < 2 or not node.value.isalpha():
         return False
-    return bool(node.value.isupper() or len(set(node.value)) < len(node.value) and node.value not in GREEK)
+    return bool(node.value.isupper() or (len(set(node.value)) < len(node.value) and node.value not in GREEK))
 
 
 def _spelled_out(node: Node) -> Node:

@@ -154,6 +154,8 @@ def solve(left: Node, operator: str, right: Node, name: str) -> RealSet:
 
 
 def _ray(operator: str, end: Node) -> RealSet:
+    if "=" in operator and equality.infinity_rank(end):
+        raise equality.UndecidedError("a bound at infinity that is reached")
     point = Piece(end, True, end, True)
     if operator == "=":
         return [point]

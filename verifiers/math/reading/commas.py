@@ -26,9 +26,9 @@ def readings(tokens: list[Token]) -> list[Reading]:
     open_brackets: list[str] = []
     top_groups, spaced_commas, glued_commas, arithmetic = 0, False, False, False
     for index, token in enumerate(tokens):
-        if token.kind == "open":
+        if token.kind == "open" or token.text == "langle":
             open_brackets.append(token.text)
-        elif token.kind == "close" and open_brackets:
+        elif (token.kind == "close" or token.text == "rangle") and open_brackets:
             open_brackets.pop()
         separates = bool(open_brackets) and open_brackets[-1] != "{"
         if token.groups and separates and _could_be_items(token.groups):
@@ -38,6 +38,7 @@ def readings(tokens: list[Token]) -> list[Reading]:
         if open_brackets:
             continue
         if token.groups:
+            glued_commas = glued_commas or token.groups[0] == "0"
             top_groups += _could_be_items(token.groups)
             arithmetic = arithmetic or _is_one_quantity(tokens, index)
         elif token.kind == "op" and token.text == ",":

@@ -493,7 +493,9 @@ class _Scanner:
             and behind in ("", " ", "(", "[", "\\", "$")
         ):
             return True
-        near_word = previous is not None and previous.kind == "word" and self.space
+        near_word = (
+            self.space and previous is not None and previous.kind == "word" and previous.text not in ("and", "or")
+        )
         if (
             lower in UNITS
             and self.space

@@ -41,7 +41,7 @@ lilies lime lollipop lunch machine magazine magnet mailbox mango map marble mask
 muffin mug mushroom nail napkin necklace nest newspaper nickel note notebook novel nut oatmeal olive onion orange orchid outfit
 package packet pad page painting pan pancake pant paper parcel pastry pastries peach peanut pear pearl pebble pen pencil penny pennies pepper phone photo
 photograph piano picture pie piece pill pillow pin pineapple pizza plane planet plant plate plum poem popsicle
-post postcard poster pot potato potatoes present pretzel prize program pumpkin purse puzzle quarter quilt radish raisin ranch
+post postcard poster pot potato potatoes present pretzel prize program pumpkin purse puzzle quilt radish raisin ranch
 recipe record ribbon ring road robot rock room root rope rose ruler salad sandwich sandwiches saucer scarf scarves school seashell seat seed
 sentence sheet shelf shelves shell ship shirt shoe shop shovel sign skirt skittle slice snack snowball snowflake snowman snowmen sock soda
 sofa song spoon sprinkle stair stamp stapler star stem step stick sticker stone store story stories straw strawberry strawberries string sundae sunflower
@@ -86,7 +86,7 @@ _ENDINGS = (
 )
 _LINKS = frozenset({"of", "in", "a", "an", "the", "per", "all"})
 _ONLY_PLURAL = frozenset(
-    "square cube root factor fold power prime zero minimum maximum base order sign point degree quarter term".split()  # noqa: SIM905
+    "square cube root factor fold power prime zero minimum maximum base order sign point degree term".split()  # noqa: SIM905
 )
 """Nouns that in the singular may stand for arithmetic: `5 square`, `5 root`."""
 _NOUNS = frozenset(" ".join((_PEOPLE, _ANIMALS, _THINGS, _OCCASIONS, _MATHEMATICS, _MEASURED)).split())

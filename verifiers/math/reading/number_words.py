@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
-from verifiers.math.reading.vocabulary import CHANGING_WORDS, FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, unit_name
+from verifiers.math.reading.vocabulary import FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, unit_name
 
 
 def read_words(words: list[str]) -> Node:

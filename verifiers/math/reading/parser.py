@@ -24,7 +24,8 @@ MAX_EXPONENT_DIGITS = 5
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
     "in": "in", "notin": "notin",
-    "subset": "subset", "subseteq": "subset", "sim": "~", "cong": "~",
+    "subset": "subset", "subseteq": "subset", "parallel": "parallel", "perp": "perp", "Leftrightarrow": "iff", "iff": "iff",
+    "sim": "sim", "cong": "cong",
 }  # fmt: skip
 _SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
 _ENVIRONMENTS = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"])
@@ -58,10 +59,38 @@ def read(text: str) -> Node:
     words = _words_only(_without_group(tokens))
     if words is not None:
         return read_words(words)
-    made = [(_read_tokens(reading.tokens), reading.weak) for reading in commas.readings(tokens)]
+    made: list[tuple[Node, bool]] = []
+    problem = UnreadableError("empty")
+    for reading in commas.readings(tokens):
+        try:
+            made.append((_read_tokens(reading.tokens), reading.weak))
+        except UnreadableError as error:
+            problem = error
+    if not made:
+        named = _numbered_name(text)
+        if named is None:
+            raise problem
+        return named
     if len(made) == 1:
         return made[0][0]
     return Node("either", tuple(node for node, _ in made), any(weak for _, weak in made))
+
+
+def _can_be_name(words: str) -> bool:
+    """Whether words on the left of an equals sign name a value: `area = 5`, `Alice = 3`."""
+    return len(words.split()) <= 3 and not _DENIALS & set(words.lower().split())
+
+
+_DENIALS = frozenset("not wrong incorrect false no never minus negative half twice double if answer".split())  # noqa: SIM905
+_NUMBERED = re.compile(
+    r"(?:\\(?:text|mbox|textbf|textrm|mathrm)\s*\{)?\s*([A-Z][a-z]{2,}(?: [A-Za-z]+)* \d{1,3})\s*\}?\.?\s*"
+)
+
+
+def _numbered_name(text: str) -> Node | None:
+    """`Player 1`, `Door 3`: words with a number that is a part of the name."""
+    match = _NUMBERED.fullmatch(text)
+    return Node("text", value=match[1]) if match else None
 
 
 def _without_group(tokens: list[Token]) -> list[Token]:
@@ -198,10 +227,8 @@ class _Reader:
 
     def ends_cell(self) -> bool:
         return (
-            self.here.kind == "cmd"
-            and (self.here.text == "newline" or self.here.text.startswith("end:"))
-            or self.is_op("&")
-        )
+            self.here.kind == "cmd" and (self.here.text == "newline" or self.here.text.startswith("end:"))
+        ) or self.is_op("&")
 
     def starts_condition(self) -> bool:
         return self.depth <= 1 and (self.is_op("forall") or self.is_word("where", "for"))
@@ -246,6 +273,8 @@ class _Reader:
             sides.append(self.read_set())
         if not operators:
             return sides[0]
+        if operators[0] == "=" and sides[0].op == "text" and _can_be_name(sides[0].value):
+            sides[0] = Node("sym", value=f"text {sides[0].value}")
         if operators == ["=="] and sides[1].op == "fn" and sides[1].value == "mod":
             return Node("cong", (sides[0], *sides[1].args), ("==",))
         if operators == ["=="] or self.is_op("pmod", "bmod", "mod") or self.is_word("mod"):
@@ -560,7 +589,7 @@ class _Reader:
             self.read_balanced()
         else:
             self.take()
-        name = "".join(t.text for t in self.tokens[start : self.at] if t.text not in "{}")
+        name = "".join(t.groups or t.text for t in self.tokens[start : self.at] if t.text not in "{}")
         return Node("sym", value=f"{symbol.value}_{name}")
 
     def combinations(self, power: Node) -> Node:

@@ -35,11 +35,15 @@ _DENIED = re.compile(
     r"necessarily|correct|right|final|answer|value|solution|is))*[\s:$*(\[\\]*\Z",
     re.IGNORECASE,
 )
+_DOUBTED_BEFORE = re.compile(
+    r"(?:\bnot|n't|\bun)\s*(?:think|believe|sure|certain|convinced|likely)\b[^.?!;\n]*\Z", re.IGNORECASE
+)
 _SENTENCE_BEHIND = re.compile(
     r"^[\s.,;:$*)\]\\(\[{}-]*(?:(?:which|but\s+(?:this|that|it)|but|this|that|it)\s+)?(?:(?:is|was|are|would\s+be|seems|looks)\s+(?:\w+\s+){0,2}?)?"
     r"(?:wrong|incorrect|mistaken|impossible|false|absurd|invalid|rejected|not\s+(?:the|right|correct|possible|valid|it|true|an?)|"
     r"n't\s+(?:the|right|correct)|(?:does|do|did|can|could|will|would)(?:\s+not|n't)|cannot|fails?\b|too\s+(?:small|large|big|low|high|much|many|few)|[✗❌✘])|"
     r"^[\s$)*,}\]]*(?:if|unless|provided|assuming|only\s+(?:if|when)|before\s+round)\b|"
+    r"^[\s$]*(?:or|and)\s+\$?-?\d|"
     r"^[^.?!\n]*\b(?:then|so|but|which|that|this|it)\b[^.?!\n]*\b(?:contradict\w*|impossible|absurd|incorrect|wrong|not\s+possible|"
     r"does\s+not\s+(?:work|hold|satisfy)|doesn't\s+(?:work|hold|satisfy)|cannot\s+be|can't\s+be|fails)\b|"
     r"^[^.?!\n]{0,40}[,;(]\s*(?:an?\s+)?(?:contradiction|impossible|incorrect|wrong|false|absurd|rejected)\b",
@@ -54,8 +58,8 @@ _TAKEN_BACK = re.compile(
     r"(?:it|that|this|the\s+(?:correct\s+|right\s+|final\s+)?answer|which)\s+should(?:\s+actually)?\s+(?:be(?!\s+noted)|have\s+been))\b|"
     r"\b(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b\s*[:：(]|"
     r"\bcorrected\s+(?:answer|value|result)\b|\b(?:correct|right|true|actual|real)\s+(?:answer|value|result)\s+is\s+not\b|"
-    r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]*(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|correction)\b|"
-    r"(?:\A|[.!?\n])[\s*_#>]*no[,.:;!—-]",
+    r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,20}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
+    r"(?:\A|[.!?\n])[\s*_#>]{0,20}no[,.:;!—-]",
     re.IGNORECASE,
 )
 """Behind the last answer: it is withdrawn."""
@@ -75,7 +79,7 @@ def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
         before = text[max(0, start - NEAR) : start]
         if behind.lstrip("$ )*").startswith("?") or _STRUCK_OUT.search(before):
             return True
-        if any(pattern.search(before) for pattern in (_DENIED, _WRONG_BEFORE, _SUPPOSED_BEFORE)):
+        if any(pattern.search(before) for pattern in (_DENIED, _WRONG_BEFORE, _SUPPOSED_BEFORE, _DOUBTED_BEFORE)):
             return True
     sentence = behind[:NEAR]
     reason = _REASONS.search(sentence)
@@ -126,7 +130,7 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
 
 def _formula_start(text: str, start: int) -> int | None:
     """Where the formula around a place begins; None outside of formulas."""
-    paragraph = max(0, text.rfind("\n\n", 0, start), start - 4000)
+    paragraph = max(0, start - 4000, text.rfind("\n\n", max(0, start - 4000), start))
     opened: int | None = None
     mark = ""
     at = paragraph

@@ -14,6 +14,9 @@ from verifiers.math.reading.vocabulary import UNITS
 MAX_CHARS = 4000
 """Length to which a statement is read; a longer one is no answer."""
 
+MAX_ITEMS = 100
+"""Items of a list that is an answer."""
+
 STATEMENT = re.compile(
     r"####|(?:\bfinal\s+)?\banswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|：|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*[:：])?|"
     r"\banswer\s+(?:will|would|should|must)\s+be\b|"
@@ -21,7 +24,7 @@ STATEMENT = re.compile(
     r"(?!\s*(?:wrong|incorrect|not|a|an|the|right|correct|impossible|false|true)\b)|"
     r"(?:(?<=\n)|(?<=\A))[ \t*_]*ans(?:\.|\b)[ \t*_]*[:=：]|"
     r"(?:(?<=\n)|(?<=\A))[ \t]*(?:\#{1,6}[ \t]+|\*\*|__)[ \t*_]*(?:final[ \t]+)?answer[ \t*_]*[:：]?[ \t*_]*(?=\n)|"
-    r"(?:最终)?答案\s*(?:是|为|：|:)+|(?:(?<=\n)|(?<=\A))\s*答\s*[：:]",
+    r"(?:最终)?答案\s*(?:是|为|：|:)+|(?:(?<=\n)|(?<=\A))[ \t]*答[ \t]*[：:]",
     re.IGNORECASE,
 )
 SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)")
@@ -43,6 +46,15 @@ def is_heading(text: str, mark: str, start: int) -> bool:
     return mark == "####" and _HEADING.match(text, start) is not None
 
 
+_BEHIND_LABEL = re.compile(r"(?:[ \t_:：]|\*+(?=\s))*\s*")
+
+
+def answer_start(text: str, start: int) -> int:
+    """Where the answer begins behind a label: on its line, or on the next line that has anything on it."""
+    match = _BEHIND_LABEL.match(text, start)
+    return match.end() if match else start
+
+
 def listed_items(text: str, start: int) -> tuple[list[str], int] | None:
     """The items of a list that begins at `start`, at the beginning of a line, and where it ends. One bullet alone, or
     a list by hyphens, which may be minus signs, gives no items."""
@@ -57,9 +69,9 @@ def listed_items(text: str, start: int) -> tuple[list[str], int] | None:
         items.append(text[match.end() : end].strip())
         marks.add("#" if match[1] else match[2] or "(")
         at = end + 1
-        if at >= len(text):
+        if at >= len(text) or len(items) > MAX_ITEMS:
             break
-    if len(items) < 2 or len(marks) > 1 or marks & {"-", "("}:
+    if not 2 <= len(items) <= MAX_ITEMS or len(marks) > 1 or marks & {"-", "("}:
         return [], min(at, len(text))
     return items, min(at, len(text))
 
