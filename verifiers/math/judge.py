@@ -145,7 +145,7 @@ def _joined(texts: list[Candidate]) -> list[Candidate]:
 
 def _one_list(group: list[Candidate]) -> Candidate:
     named = len({box.name for box in group}) > 1 and all(box.name for box in group)
-    parts = []
+    parts: list[str] = []
     for box in group:
         if parts:
             parts.append(f"\\text{{ {box.joint} }}" if box.joint.isalpha() else box.joint)

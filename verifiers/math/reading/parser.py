@@ -24,7 +24,8 @@ MAX_EXPONENT_DIGITS = 5
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
     "in": "in", "notin": "notin",
-    "subset": "subset", "subseteq": "subset", "parallel": "parallel", "perp": "perp", "Leftrightarrow": "iff", "iff": "iff",
+    "subset": "subset", "subseteq": "subset", "parallel": "parallel", "perp": "perp",
+    "Leftrightarrow": "iff", "iff": "iff",
     "sim": "sim", "cong": "cong",
 }  # fmt: skip
 _SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
@@ -226,9 +227,8 @@ class _Reader:
         return self.read_condition(Node("list", tuple(items), kinds.pop() if kinds else ","))
 
     def ends_cell(self) -> bool:
-        return (
-            self.here.kind == "cmd" and (self.here.text == "newline" or self.here.text.startswith("end:"))
-        ) or self.is_op("&")
+        ends = self.here.text == "newline" or self.here.text.startswith("end:")
+        return self.is_op("&") or (self.here.kind == "cmd" and ends)
 
     def starts_condition(self) -> bool:
         return self.depth <= 1 and (self.is_op("forall") or self.is_word("where", "for"))
@@ -355,6 +355,9 @@ class _Reader:
             elif self.is_op("bmod", "mod") or (self.is_word("mod")):
                 self.take()
                 node = Node("fn", (node, self.read_signed()), "mod")
+            elif self.is_op(":") and node.op == "text" and _can_be_name(node.value):
+                self.take()  # Alice: 3
+                return Node("rel", (Node("sym", value=f"text {node.value}"), self.read_product()), ("=",))
             elif self.is_op(":") and not self.in_braces:
                 parts = [node]
                 while self.is_op(":"):
@@ -924,7 +927,7 @@ class _Reader:
         raise UnreadableError(f"the command \\{name}")
 
     def read_operator(self, name: str) -> Node:
-        """An integral, a limit or a union of many sets, with what stands below and above its sign. None is worked out."""
+        """An integral, a limit or a union of many sets with the bounds at its sign; none is worked out."""
         scripts: dict[str, Node] = {}
         while self.is_op("_", "^"):
             which = self.take().text
