@@ -117,7 +117,7 @@ class _Builder:
         outer.update({name: symbol for name, symbol in self.symbols.items() if name != bound})
         return made
 
-    def _integral(self, node: Node) -> Any:
+    def _int(self, node: Node) -> Any:
         if len(node.args) != 4:
             raise UnsupportedError("an integral without bounds")
         body, bound, low, high = node.args
@@ -128,11 +128,11 @@ class _Builder:
         body, variable = node.args
         return sympy.Derivative(self.of(body), (self.of(variable), node.value or 1))
 
-    def _limit(self, node: Node) -> Any:
-        body, bound, target = node.args
+    def _lim(self, node: Node) -> Any:
+        body, (bound, target), side = node.args[0], node.args[1].args, node.args[1].value
         variable = sympy.Dummy(real=True)
         at = self.of(target)
-        side = node.value or ("-" if at is sympy.oo else "+" if at is -sympy.oo else "+-")
+        side = side or ("-" if at is sympy.oo else "+" if at is -sympy.oo else "+-")
         return sympy.Limit(self._inside(body, bound, variable), variable, at, side)
 
 

@@ -57,7 +57,7 @@ class Enclosure(Evaluation):
         body, variable = node.args
         return self.of(derivative(body, variable.value, node.value or 1))
 
-    def _integral(self, node: Node) -> acb:
+    def _int(self, node: Node) -> acb:
         if len(node.args) != 4:
             raise UnsupportedError("an integral without bounds")
         body, variable, low, high = node.args
@@ -92,12 +92,12 @@ class Enclosure(Evaluation):
 
         return integrate
 
-    def _limit(self, node: Node) -> acb:
-        body, variable, target = node.args
+    def _lim(self, node: Node) -> acb:
+        body, (variable, target), side = node.args[0], node.args[1].args, node.args[1].value
         estimates = []
         for exponent in (4, 6):
             step = Fraction(1, 10**exponent)
-            for at in self._near(target, node.value or "", step):
+            for at in self._near(target, side or "", step):
                 estimates.append(self.inside({**self.point, variable.value: at}).of(body))
         return self._estimate(estimates)
 
