@@ -27,9 +27,9 @@ from benchmarks.stand_in import Silent
 from cluster.connect import connect
 from jobs.config import SolveConfig, check_config
 from jobs.problems.load import stream_problems
-from jobs.solve.command import drive
-from jobs.solve.record import run_uri
+from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings, engine_settings
+from runstore.layout import run_uri
 from runstore.schema import SamplingParameters, sample_seed
 from verifiers.types import Limits, Problem, Status, Verdict
 from workers.engines.vllm import Engine
@@ -42,7 +42,9 @@ class AcceptEverything:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         return Verdict(Status.REFUTED, "not looked at", {}, "trivial", "1", 1e-5, Limits())
 
     def close(self) -> None:
@@ -171,7 +173,7 @@ def pipeline(args: argparse.Namespace, use_gpu: bool, trivial: bool) -> dict[str
     with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder:
         config = config_of(args, folder)
         kinds = tuple({str(problem.kind) for problem in stream_problems(config.problems)})
-        settings = coordinator_settings(config, kinds, run_uri(config), use_gpu)
+        settings = coordinator_settings(config, kinds, run_uri(config.output.uri, config.run.id), use_gpu)
         if trivial:
             verifier = dataclasses.replace(settings.verifier, checkers_class=AcceptEverything)
             settings = dataclasses.replace(settings, verifier=verifier)

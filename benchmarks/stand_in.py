@@ -26,9 +26,9 @@ from typing import Any
 import psutil
 
 from jobs.config import check_config
-from jobs.solve.command import drive
-from jobs.solve.record import run_uri
+from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings
+from runstore.layout import run_uri
 from verifiers.types import Limits, Problem, Status, Verdict
 from workers.engines.vllm import Completion
 
@@ -89,7 +89,9 @@ class TrivialCheckers:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         status = Status.VERIFIED if int(text[0]) % 2 == 0 else Status.REFUTED
         return Verdict(status, "parity", {}, "trivial", "1", 1e-5, Limits())
 
@@ -103,7 +105,9 @@ class Coin:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         rate = random.Random(problem.id).betavariate(0.6, 0.8)
         status = Status.VERIFIED if random.Random(text).random() < rate else Status.REFUTED
         return Verdict(status, "a coin", {}, "coin", "1", 1e-5, Limits())
@@ -126,7 +130,7 @@ class Silent:
     def update(self, status: Any) -> None:
         import ray
 
-        from jobs.solve.command import current_coordinator
+        from jobs.solve.driver import current_coordinator
 
         self.driver_mb = max(self.driver_mb, psutil.Process().memory_info().rss / 2**20)
         self.coordinator_mb = max(self.coordinator_mb, ray.get(current_coordinator().memory_mb.remote()))
@@ -199,7 +203,7 @@ def run_stand_in(
             },
             "benchmark",
         )
-        settings = coordinator_settings(config, ("math",), run_uri(config), use_gpu=False)
+        settings = coordinator_settings(config, ("math",), run_uri(config.output.uri, config.run.id), use_gpu=False)
         settings = dataclasses.replace(
             settings,
             generator=dataclasses.replace(settings.generator, engine_class=StandInEngine),

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from jobs.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED
+
 
 class Command(NamedTuple):
     """`module` has `add_arguments(parser)` and `run(args) -> int`, under these names or with the given prefix."""
@@ -79,7 +81,7 @@ COMMANDS = {
         "proofmill search --problems set.jsonl --out solutions.jsonl --model models/tiny_reasoner --prompt theorem",
     ),
     "problems": Command(
-        "jobs.lean.dojo.command",
+        "jobs.problems.command",
         "make a problem set of a Lean repository's theorems",
         "proofmill problems from-repo https://github.com/yangky11/lean4-example main --out problems.jsonl\n"
         "proofmill problems from-repo ~/my_project HEAD --out problems.jsonl",
@@ -106,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     fault = misplaced_package()
     if fault:
         print(f"proofmill: {fault}", file=sys.stderr)
-        return 2
+        return EXIT_CONFIG
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         prog="proofmill",
@@ -131,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
         return int(getattr(importlib.import_module(command.module), command.run)(args))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         return 141
 

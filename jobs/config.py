@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
+from verifiers.types import Json, Kind
+
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
 PositiveFloat = Annotated[float, pydantic.Field(gt=0)]
-Json = Any
 
 
 class ConfigError(Exception):
@@ -271,3 +272,12 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
     if fault["type"] == "missing":
         return f"{key}: missing"
     return f"{key}: {fault['msg']}, got {fault['input']!r}"
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:
+    """`kind.key=value` → {kind: {key: value}}. Raises ConfigError."""
+    table = merge_overrides({}, settings)
+    for kind in table:
+        if kind not in list(Kind):
+            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(Kind)}")
+    return table

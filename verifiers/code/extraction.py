@@ -2,7 +2,8 @@
 
 The rules, in order:
 
-1. What comes before the last `</think>` is thought, not answer; a text that opens with `<think>` needs that end.
+1. Only the answer is read, never the thought (verifiers.thoughts). Of a text that was cut off only a program in a
+   finished block counts, or the continuation of a prompt that other text follows.
 2. Fenced blocks (``` or ~~~; the last one may lack its closing fence). A block with another language's tag is no
    candidate, nor is one that does not parse. Of the rest the last that defines the entry point is taken, for `stdin`
    the last one that does anything; one with the language's own tag goes before untagged ones. Names it uses and does
@@ -26,6 +27,7 @@ import itertools
 import re
 import warnings
 
+from verifiers import thoughts
 from verifiers.code.blocks import TAGS, Block, find
 
 _MAX_PROSE_LINES = 3000
@@ -78,6 +80,10 @@ def _parse_block(source: str) -> tuple[str, ast.Module] | None:
         if tree is not None and tree.body:
             return text, tree
     return None
+
+
+def _find(text: str, language: str) -> list[Block]:
+    return find(text, language, (lambda source: _parse_block(source) is not None) if language == "python" else None)
 
 
 def defined_names(tree: ast.Module) -> set[str]:
@@ -303,8 +309,9 @@ def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _from_completion(text: str, prompt: str, entry_point: str) -> Program | None:
-    """A bare function body after its prompt; generation may have gone on past its end."""
+def _from_completion(text: str, prompt: str, entry_point: str, *, is_whole: bool = True) -> Program | None:
+    """A bare function body after its prompt; generation may have gone on past its end. Of a text that is not whole a
+    body counts only if something follows that is no part of it."""
     body = text.strip("\n").rstrip()
     lines = body.split("\n")
     if lines and not lines[0].startswith((" ", "\t")):
@@ -318,7 +325,7 @@ def _from_completion(text: str, prompt: str, entry_point: str) -> Program | None
     # What follows the body at the margin and defines nothing is babble: examples, tests, the next prompt.
     babble = [i for i in ends if not _CODE_START.match(lines[i])][:1]
     chars = 0
-    for end in [*babble, len(lines), *reversed(ends[:_MAX_TRIES])]:
+    for end in [*babble, len(lines), *reversed(ends[:_MAX_TRIES])] if is_whole else babble:
         source = prompt.rstrip() + "\n" + "\n".join(lines[:end]) + "\n"
         chars += len(source)
         if chars > _MAX_TRIED_CHARS:
@@ -342,7 +349,7 @@ def _whole_text(text: str, entry_point: str, prompt: str) -> Program | None:
 
 def _extract_python(text: str, entry_point: str, prompt: str) -> Program:
     program = _whole_text(text, entry_point, prompt)  # fences in it are in its strings
-    found = [] if program else find(text, "python", lambda source: _parse_block(source) is not None)
+    found = [] if program else _find(text, "python")
     if program is None:
         program = _from_fences(found, entry_point)
     if program is None and prompt and entry_point:
@@ -382,7 +389,7 @@ def _after_future_imports(source: str, before: str) -> str:
 
 
 def _extract_other(text: str, language: str) -> Program:
-    found = find(text, language, None)
+    found = _find(text, language)
     usable = [block for block in found if block.tag in TAGS[language]]
     if not usable:
         usable = [block for block in found if not block.tag]
@@ -392,7 +399,7 @@ def _extract_other(text: str, language: str) -> Program:
     complete = _CPP_MAIN if language == "cpp" else _READS_JAVASCRIPT
     for block in [block for block in usable if complete.search(block.source)][-1:] or usable[-1:]:
         return Program(block.source, "", "fenced")
-    if not found and text.strip():
+    if not any(block.source.strip() for block in found):
         bare = "\n".join(line for line in text.split("\n") if not line.strip().startswith(("```", "~~~")))
         if language != "cpp":
             return Program(bare, "", "unfenced")
@@ -410,17 +417,27 @@ def _without_end_tokens(text: str) -> str:
     return text
 
 
-def extract(text: str, language: str = "python", entry_point: str = "", prompt: str = "") -> Program:
+def extract(
+    text: str, language: str = "python", entry_point: str = "", prompt: str = "", finish_reason: str | None = None
+) -> Program:
     """Raises MalformedError."""
-    _, marker, answer = text.rpartition("</think>")
-    if marker:
-        text = answer
-    elif text.lstrip().startswith("<think>"):
-        raise MalformedError("the thinking never ends")
-    text = text.replace("\r\n", "\n").lstrip("\ufeff")
-    text = _without_end_tokens(text)
+    parts = thoughts.split(text, finish_reason)
+    if unreadable := parts.unreadable():
+        raise MalformedError(unreadable)
+    text = _without_end_tokens(parts.answer.replace("\r\n", "\n").lstrip("\ufeff"))
     if not text.strip():
         raise MalformedError("empty answer")
+    if parts.cut:
+        blocks = _find(text, language)
+        if blocks and not blocks[-1].closed:
+            raise MalformedError(parts.cut_off("inside a fenced block"))
+        if not blocks:
+            # Nothing says where a program without a fence ends, but for a body that other text follows.
+            is_body = language == "python" and prompt and entry_point
+            program = _from_completion(text, prompt, entry_point, is_whole=False) if is_body else None
+            if program is None:
+                raise MalformedError(parts.cut_off("before a final answer"))
+            return program
     if language != "python":
         return _extract_other(text, language)
     return _extract_python(text, entry_point, prompt)

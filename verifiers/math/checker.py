@@ -21,7 +21,7 @@ class MathChecker:
     """Checks texts against `reference` `{"answer", "type"?, "tolerance"?}`."""
 
     name = "math"
-    version = "4"
+    version = "5"
     default_limits = Limits(wall_s=1.0, cpu_s=1.0, memory_mb=512, processes=1)
 
     def __init__(self, num_workers: int = 1) -> None:
@@ -44,13 +44,15 @@ class MathChecker:
             return f"reference.answer: {outcome.value['evidence']['reference']}"
         return None
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         limits = limits or self.default_limits
         if len(text) > limits.text_chars:
             return self._verdict(Status.MALFORMED, "the text is too long", {"chars": len(text)}, 0.0, limits)
         if "answer" not in problem.reference:
             return self._verdict(Status.ERROR, "the reference has no answer", {}, 0.0, limits)
-        payload = {"reference": dict(problem.reference), "text": text}
+        payload = {"reference": dict(problem.reference), "text": text, "finish_reason": finish_reason}
         for _ in range(MAX_STARVED_CALLS):
             try:
                 outcome = self._pool.call(payload, limits.wall_s, limits.cpu_s, limits.memory_mb)

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from fractions import Fraction
 
+from verifiers import thoughts
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
 from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
@@ -24,7 +25,7 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text"}` to `{"status", "reason", "evidence"}`."""
+    """`{"reference", "text", "finish_reason"}` to `{"status", "reason", "evidence"}`."""
     try:
         gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
         tolerance = read_tolerance(payload["reference"].get("tolerance"))
@@ -32,11 +33,16 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
         return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
     if payload.get("text") is None:
         return _result(Status.VERIFIED, "", {"gold": show(gold)})
+    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
     try:
-        texts = extract.candidates(payload["text"])
+        if unreadable := parts.unreadable():
+            raise NoAnswerError(unreadable)
+        texts = extract.candidates(parts.answer, parts.cut_off("before a final answer") if parts.cut else "")
     except NoAnswerError as error:
-        return _result(Status.MALFORMED, str(error), {})
-    return _judge(gold, texts, tolerance)
+        result = _result(Status.MALFORMED, str(error), {})
+    else:
+        result = _judge(gold, texts, tolerance)
+    return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 
 def equivalent(
@@ -61,7 +67,7 @@ def read_reference(answer: str, answer_type: str | None = None) -> Node:
         raise ReferenceError("several answers")
     span = texts[0].text
     if answer_type == "text":
-        return Node("text", value=" ".join(span.lower().split()))
+        return Node("text", value=" ".join(span.split()))
     reason = ""
     for reading in extract.readings(span):
         try:
@@ -95,13 +101,13 @@ def _read_candidate(candidate: Candidate) -> Node:
     for span in spans:
         try:
             return read_answer(span)
-        except UnreadableError as error:
-            reason = reason or error
+        except (UnreadableError, RecursionError) as error:
+            reason = reason or UnreadableError(str(error))
     raise reason or UnreadableError("empty")
 
 
 def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> dict[str, Json]:
-    if gold.op in ("list", "set"):
+    if gold.op in ("list", "set", "either"):
         texts = _joined(texts)
     final = texts[-1]
     evidence: dict[str, Json] = {"answer": final.text[:MAX_EVIDENCE_CHARS], "found": final.how}
@@ -126,16 +132,25 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> d
 
 
 def _joined(texts: list[Candidate]) -> list[Candidate]:
-    """Boxes that only a comma, `and` or `or` separates are one list, where the reference is one."""
-    joined: list[Candidate] = []
+    """Boxes that only a comma, `and` or `or` separates are one list, where the reference is one; with the names in
+    front of them if there are several."""
+    joined: list[list[Candidate]] = []
     for candidate in texts:
-        if candidate.joint and joined and joined[-1].how == "boxed":
-            before = joined.pop()
-            text = f"{before.text} {candidate.joint} {candidate.text}"
-            joined.append(Candidate(text, before.start, candidate.end, "boxed"))
+        if candidate.joint and joined and joined[-1][-1].how == "boxed":
+            joined[-1].append(candidate)
         else:
-            joined.append(candidate)
-    return joined
+            joined.append([candidate])
+    return [group[0] if len(group) == 1 else _one_list(group) for group in joined]
+
+
+def _one_list(group: list[Candidate]) -> Candidate:
+    named = len({box.name for box in group}) > 1 and all(box.name for box in group)
+    parts = []
+    for box in group:
+        if parts:
+            parts.append(f"\\text{{ {box.joint} }}" if box.joint.isalpha() else box.joint)
+        parts.append(f"{box.name} = {box.text}" if named and "=" not in box.text else box.text)
+    return Candidate(" ".join(parts), group[0].start, group[-1].end, "boxed")
 
 
 def _result(status: Status, reason: str, evidence: dict[str, Json]) -> dict[str, Json]:

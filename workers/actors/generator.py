@@ -20,26 +20,23 @@ import time
 from collections import OrderedDict
 from typing import Any, Protocol
 
-from runstore.batches import PromptColumns, messages_column, pack_bundle, problem_columns, row_of_bundle, unpack_bundle
+from runstore.batches import (
+    PromptColumns,
+    messages_column,
+    pack,
+    pack_bundle,
+    problem_columns,
+    row_of_bundle,
+    unpack,
+    unpack_bundle,
+)
 from runstore.parts import read_row
-from runstore.schema import Provenance, Sample, SampleRequest, SamplingParameters
+from runstore.schema import Messages, Provenance, Sample, SampleRequest, SamplingParameters, solution_key
 from runstore.storage import open_storage
 from verifiers.types import Kind, Problem
 from workers.engines.vllm import Completion, Engine, EngineGoneError, EngineSettings
-from workers.messages import (
-    INLINE_BYTES,
-    Finished,
-    GeneratorReport,
-    Lease,
-    Orders,
-    Parent,
-    Reference,
-    SampleKey,
-    pack,
-    unpack,
-)
-from workers.prompting.messages import Messages, PromptStyle, build_messages, repair_turns, shuffle_options
-from workers.sampling.problem_state import solution_key
+from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Lease, Orders, Parent, Reference, SampleKey
+from workers.prompting.messages import PromptStyle, build_messages, repair_turns, shuffle_options
 
 FLUSH_S = 0.02
 FLUSH_MAX_S = 0.25

@@ -27,6 +27,7 @@ import contextlib
 import time
 from typing import Any
 
+from runstore.batches import unpack
 from runstore.durable import read_durable
 from runstore.lease import claim_run, is_superseded, release
 from runstore.storage import StorageError
@@ -38,7 +39,7 @@ from workers.coordinator.state import CoordinatorSettings, RunState
 from workers.coordinator.supervisor import dismiss, keep_filled
 from workers.coordinator.verifiers import VerifierCrew
 from workers.coordinator.writers import WriterCrew
-from workers.messages import Reference, unpack
+from workers.messages import Reference
 from workers.sampling.policy import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from runstore.batches import pack
 from workers.coordinator.state import GeneratorSeat, RunState
 from workers.coordinator.writers import WriterCrew
-from workers.messages import Lease, Orders, pack
+from workers.messages import Lease, Orders
 from workers.scheduling.sample_state import Stage
 
 CHECK_AHEAD_S = 0.25

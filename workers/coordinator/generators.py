@@ -14,10 +14,11 @@ import ray.exceptions
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from runstore.batches import unpack
 from workers.actors.generator import Generator
 from workers.coordinator.dispatcher import Pump
 from workers.coordinator.state import GeneratorSeat, RunState
-from workers.messages import GeneratorReport, SampleKey, unpack
+from workers.messages import GeneratorReport, SampleKey
 
 POLL_S = 0.25
 

@@ -30,7 +30,7 @@ EVENTS_KEPT = 200
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CoordinatorSettings:
-    """All that a run needs, as plain values; jobs.solve.command makes it from the config."""
+    """All that a run needs, as plain values; jobs.solve.settings makes it from the config."""
 
     run_uri: str
     kinds: tuple[str, ...]

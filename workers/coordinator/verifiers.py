@@ -6,11 +6,12 @@ import time
 
 import ray
 
+from runstore.batches import unpack
 from workers.actors.verifier import Verifier
 from workers.coordinator.dispatcher import Pump
 from workers.coordinator.generators import GeneratorCrew
 from workers.coordinator.state import RunState, VerifierSeat
-from workers.messages import VerifierReport, unpack
+from workers.messages import VerifierReport
 
 HANG_S = 120.0
 """A row that a verifier has been at for so long beyond every limit means that the checker itself hangs."""

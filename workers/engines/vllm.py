@@ -1,5 +1,8 @@
 """One vLLM engine in this process: started from settings, one request a sample, aborted by id.
 
+A text carries the opening mark of a thought that the chat template began in the prompt, and a model whose marks are
+special tokens has them decoded: what reads a stored text later needs to know no template (verifiers.thoughts).
+
 Promises: a sample's tokens depend on its prompt, its seed and the engine, not on what else runs (each request has its
 own random generator); an engine that can not start raises EngineStartError with the engine's own last lines; a dead
 engine raises EngineGoneError out of `generate`.
@@ -21,11 +24,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from runstore.schema import SamplingParameters
+from runstore.schema import Messages, SamplingParameters
+from verifiers import thoughts
 from verifiers.types import Json
-from workers.prompting.messages import Messages
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096
@@ -74,15 +77,34 @@ class Completion:
     generation_s: float
 
 
+class Prompt(NamedTuple):
+    tokens: list[int]
+    opening: str
+    """The opening mark of a thought that the prompt leaves open, with what the template wrote behind it."""
+
+
+def make_prompt(tokenizer: Any, messages: Messages) -> Prompt:
+    """By the tokenizer's chat template, or of the plain contents where it has none."""
+    if not getattr(tokenizer, "chat_template", None):
+        text = "\n\n".join(content for _, content in messages) + "\n"
+        return Prompt(list(tokenizer.encode(text)), thoughts.opening_mark_of_prompt(text))
+    turns = [{"role": role, "content": content} for role, content in messages]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
+    tokens = list(tokenizer.encode(text, add_special_tokens=False))
+    return Prompt(tokens, thoughts.opening_mark_of_prompt(text, before))
+
+
 class Engine:
     """An AsyncLLM. All methods belong to the event loop that awaited `start`."""
 
     def __init__(self, settings: EngineSettings, sampling: SamplingParameters) -> None:
         self.settings = settings
         self.sampling = sampling
-        self._prompts: OrderedDict[Messages, list[int]] = OrderedDict()
+        self._prompts: OrderedDict[Messages, Prompt] = OrderedDict()
         self._llm: Any = None
         self._tokenizer: Any = None
+        self._skip_special_tokens = True
         self.name = "vllm"
         self.version = ""
         self.revision = ""
@@ -138,6 +160,7 @@ class Engine:
         arguments |= dict(settings.engine_args)
         self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         self._tokenizer = self._llm.get_tokenizer()
+        self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
         model = self._llm.vllm_config.model_config
         cache = self._llm.vllm_config.cache_config
         self.version = vllm.__version__
@@ -151,7 +174,7 @@ class Engine:
         from vllm.sampling_params import RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        prompt = self.encode(messages)
+        prompt, opening = self.prepare(messages)
         room = self.max_model_len - len(prompt)
         started = time.time()
         if room < 1:
@@ -167,6 +190,7 @@ class Engine:
             stop=list(sampling.stop),
             seed=seed,
             logprobs=0,
+            skip_special_tokens=self._skip_special_tokens,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         final = None
@@ -183,7 +207,7 @@ class Engine:
         waited = (stats.scheduled_ts - stats.queued_ts) if stats and stats.scheduled_ts else 0.0
         mean = completion.cumulative_logprob / num_tokens if num_tokens and completion.cumulative_logprob else None
         return Completion(
-            text=completion.text,
+            text=opening + completion.text,
             finish_reason=completion.finish_reason or "abort",
             prompt_tokens=len(prompt),
             completion_tokens=num_tokens,
@@ -198,22 +222,17 @@ class Engine:
 
     def encode(self, messages: Messages) -> list[int]:
         """Token ids by the model's chat template, or of the plain contents where it has none."""
+        return self.prepare(messages).tokens
+
+    def prepare(self, messages: Messages) -> Prompt:
+        """The prompt of `messages`, from the cache where it is known."""
         if messages in self._prompts:
             self._prompts.move_to_end(messages)
             return self._prompts[messages]
-        if getattr(self._tokenizer, "chat_template", None):
-            text = self._tokenizer.apply_chat_template(
-                [{"role": role, "content": content} for role, content in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-            )
-            tokens = self._tokenizer.encode(text, add_special_tokens=False)
-        else:
-            tokens = self._tokenizer.encode("\n\n".join(content for _, content in messages) + "\n")
-        self._prompts[messages] = list(tokens)
+        prompt = self._prompts[messages] = make_prompt(self._tokenizer, messages)
         if len(self._prompts) > PROMPT_CACHE:
             self._prompts.popitem(last=False)
-        return self._prompts[messages]
+        return prompt
 
     async def check(self) -> None:
         """Raises EngineGoneError if the engine process is gone."""

@@ -7,7 +7,6 @@ Does not: hold texts, or decide (workers.sampling.policy does).
 
 from __future__ import annotations
 
-import hashlib
 from enum import IntEnum
 
 from workers.sampling.plan import OPEN, Plan
@@ -115,12 +114,3 @@ class ProblemState:
     @property
     def solved(self) -> bool:
         return self.num_useful > 0
-
-
-def solution_key(text: str) -> int:
-    """Equal for texts that differ in white space or case only; what `distinct` compares.
-
-    >>> solution_key("x = 5,  so\\n5") == solution_key("X = 5, so 5") != solution_key("x = 6")
-    True
-    """
-    return int.from_bytes(hashlib.blake2b(" ".join(text.split()).lower().encode(), digest_size=8).digest(), "big")

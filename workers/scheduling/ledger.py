@@ -16,12 +16,11 @@ import collections
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from runstore.batches import pack_verdicts, reason_and_evidence
+from runstore.batches import VerdictRow, error_verdict, pack_verdicts, reason_and_evidence
 from runstore.durable import DurableRow
 from runstore.schema import sample_seed
 from verifiers.types import Json, Status
-from workers.actors.verifier import error_verdict
-from workers.messages import Bundle, Checked, CheckItem, Finished, Lease, Parent, SampleKey, VerdictRow
+from workers.messages import Bundle, Checked, CheckItem, Finished, Lease, Parent, SampleKey
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy

@@ -6,8 +6,9 @@ import dataclasses
 from enum import IntEnum
 from typing import NamedTuple
 
+from runstore.batches import VerdictRow
 from verifiers.types import Status
-from workers.messages import Bundle, Finished, Parent, SampleKey, VerdictRow
+from workers.messages import Bundle, Finished, Parent, SampleKey
 from workers.sampling.problem_state import ProblemState
 
 

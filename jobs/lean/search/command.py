@@ -24,11 +24,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jobs.config import ConfigError, Problems
+from jobs.config import ConfigError, Problems, parse_settings
+from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
+from jobs.files import open_out
 from jobs.lean.search.solution import Solution, find_solution
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
-from jobs.verify import open_out, parse_settings
 from runstore.schema import SamplingParameters
 from runstore.storage import StorageError
 from verifiers.checker import Checkers, SettingsError, check_settings
@@ -100,10 +101,10 @@ def run(args: argparse.Namespace) -> int:
                 return _search_all(args, problems, checkers, proposer, out, log)
     except (ConfigError, SettingsError, ProblemFileError, StorageError, EngineStartError) as error:
         print(f"proofmill search: {error}", file=sys.stderr)
-        return 2
+        return EXIT_CONFIG
     except EngineGoneError as error:
         print(f"proofmill search: the engine died: {error}", file=sys.stderr)
-        return 3
+        return EXIT_ERRORS
 
 
 def _lean_problems(args: argparse.Namespace, checkers: Checkers) -> list[Problem]:

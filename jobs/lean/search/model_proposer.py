@@ -16,11 +16,11 @@ import textwrap
 import threading
 from collections import Counter
 
-from runstore.schema import SamplingParameters
+from runstore.schema import Messages, SamplingParameters
+from verifiers import thoughts
 from verifiers.lean.search.best_first import Proposal, TacticState
 from verifiers.lean.search.core_tactics import read_goal
 from workers.engines.vllm import Completion, Engine, EngineSettings
-from workers.prompting.messages import Messages
 
 START_TIMEOUT_S = 900.0
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.M | re.S)
@@ -59,7 +59,7 @@ class ModelProposer:
 
     def propose(self, state: TacticState) -> list[Proposal]:
         completions = asyncio.run_coroutine_threadsafe(self._sample(state), self._loop).result()
-        return count_tactics([completion.text for completion in completions])
+        return count_tactics([(completion.text, completion.finish_reason) for completion in completions])
 
     def close(self) -> None:
         if self._thread.is_alive():
@@ -102,15 +102,20 @@ def as_theorem(goal: str) -> str:
     return f"theorem t{binders} : {target}"
 
 
-def count_tactics(texts: list[str]) -> list[Proposal]:
-    """Every text's whole block and its first tactic, with the logarithm of their share of the texts."""
-    counts = Counter(tactic for text in texts for tactic in dict.fromkeys(read_tactics(text)))
+def count_tactics(texts: list[tuple[str, str]]) -> list[Proposal]:
+    """Every text's whole block and its first tactic, with the logarithm of their share of the texts. A text comes with
+    its finish reason."""
+    counts = Counter(tactic for text, finish in texts for tactic in dict.fromkeys(read_tactics(text, finish)))
     return [Proposal(tactic, math.log(count / len(texts))) for tactic, count in counts.items()]
 
 
-def read_tactics(text: str) -> list[str]:
-    """The tactic block in a model's text and its first tactic; none where there is no text."""
-    text = text.rpartition("</think>")[2]
+def read_tactics(text: str, finish_reason: str | None = None) -> list[str]:
+    """The tactic block in a model's text and its first tactic; none where there is no text. Of a text that was cut off
+    only what something else follows."""
+    parts = thoughts.split(text, finish_reason)
+    if parts.open_at_end:
+        return []
+    text = parts.answer
     blocks = _FENCE.findall(text)
     code = blocks[-1] if blocks else text
     code = _PREFIX.sub("", code.strip("\n"), count=1)
@@ -119,4 +124,6 @@ def read_tactics(text: str) -> list[str]:
     lines = block.split("\n")
     end = next((i for i, line in enumerate(lines[1:], 1) if line and not line[0].isspace() and line[0] != "|"), None)
     first = "\n".join(lines[:end]).rstrip()
+    if parts.cut and (parts.in_fence or not blocks):
+        return [first] if first and end is not None else []
     return [tactic for tactic in dict.fromkeys((block, first)) if tactic]

@@ -15,10 +15,12 @@ import httpx
 import pytest
 
 from jobs.service import runs
-from jobs.service.app import Gateway, build_app
+from jobs.service.app import build_app
 from jobs.service.confinement import confined
+from jobs.service.gateway import Gateway
 from jobs.service.http_errors import Fault
 from jobs.service.settings import Runs, check_service_config, token_digest
+from runstore import layout
 from runstore.storage import open_storage
 
 pytestmark = pytest.mark.anyio
@@ -229,4 +231,4 @@ def test_an_interrupt_before_the_solver_listens_ends_the_run(root: Path, monkeyp
         keeper.stop("ann", "r1")  # again and again: the process needs a moment until it handles signals at all
         time.sleep(0.5)
     assert keeper.status("ann", "r1").state == "stopped"
-    assert json.loads(storage.read(runs.OUTCOME) or b"{}").get("exit_code") in (None, 130)
+    assert json.loads(storage.read(layout.REQUEST_OUTCOME) or b"{}").get("exit_code") in (None, 130)

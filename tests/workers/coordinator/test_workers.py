@@ -15,7 +15,7 @@ from batches import Batch
 from ledger_bench import Bench
 from stand_ins import StandInCheckers, StandInEngine
 
-from runstore.batches import pack_verdicts, unpack_bundle
+from runstore.batches import pack, pack_verdicts, unpack, unpack_bundle
 from runstore.lease import claim_run
 from runstore.parts import FencedError, read_part
 from runstore.schema import SamplingParameters
@@ -32,7 +32,7 @@ from workers.coordinator.state import GeneratorSeat, VerifierSeat, WriterSeat
 from workers.coordinator.verifiers import HANG_S, VerifierCrew
 from workers.coordinator.writers import WriterCrew
 from workers.engines.vllm import EngineSettings
-from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows, pack, unpack
+from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows
 from workers.prompting.messages import PromptStyle
 from workers.sampling.budget import Budget
 from workers.scheduling.sample_state import Stage
@@ -104,9 +104,11 @@ def test_leases_that_overtake_their_problems_wait_for_them() -> None:
 
 
 class Slow(StandInCheckers):
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         time.sleep(0.003)
-        return super().verify(problem, text, limits)
+        return super().verify(problem, text, limits, finish_reason)
 
 
 def test_every_row_is_answered_once_while_verdicts_come_in() -> None:

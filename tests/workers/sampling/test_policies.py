@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runstore.schema import solution_key
 from workers.sampling.budget import Budget
 from workers.sampling.plan import Plan
 from workers.sampling.policy import Fixed, Policy, UntilVerified, make_policy
 from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import Outcome, ProblemState, solution_key
+from workers.sampling.problem_state import Outcome, ProblemState
 
 V, R, E, A = Outcome.VERIFIED, Outcome.REFUTED, Outcome.ERROR, Outcome.ABORTED
 FINAL = [Outcome.VERIFIED, Outcome.REFUTED, Outcome.MALFORMED, Outcome.UNDECIDED, Outcome.ERROR, Outcome.REPAIRED]

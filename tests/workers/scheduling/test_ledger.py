@@ -11,10 +11,10 @@ import pytest
 from ledger_bench import Bench, verdict
 
 from jobs.solve.progress import eta_s
-from runstore.batches import pack_verdicts
+from runstore.batches import pack, pack_verdicts, unpack
 from runstore.durable import DurableRow
 from verifiers.types import Status
-from workers.messages import Checked, Finished, pack, unpack
+from workers.messages import Checked, Finished
 from workers.sampling.budget import Budget
 from workers.scheduling.sample_state import ProblemEntry, Stage
 
