@@ -24,7 +24,7 @@ from verifiers.code.cells.pool import Pool
 from verifiers.code.cells.run import Deadline
 from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome
-from verifiers.code.judges import assertions, function, stdin
+from verifiers.code.judges import assertions, function, renaming, stdin
 from verifiers.code.judges.checker_program import CheckerPrograms
 from verifiers.sandbox.room import SandboxError, Tier, detect
 from verifiers.types import Limits, Problem, Status, Verdict
@@ -39,7 +39,8 @@ class CodeChecker:
     """The checker of kind `code`.
 
     Settings: `allow_unprotected`, `tmp_mb` (size of a program's private /tmp), `testlib` (path of testlib.h, for
-    problems whose checker programs include it).
+    problems whose checker programs include it), `accept_renamed` (a function of another name than the problem asks for
+    counts, if it is the program's only one).
     """
 
     name = "code"
@@ -53,6 +54,7 @@ class CodeChecker:
         allow_unprotected: bool = False,
         tmp_mb: int = 64,
         testlib: str = "",
+        accept_renamed: bool = False,
         tier: Tier | None = None,
     ) -> None:
         """Raises SandboxError on a machine without protection, unless allowed to go on, and ValueError for settings."""
@@ -66,6 +68,7 @@ class CodeChecker:
             print("WARNING: running untrusted programs WITHOUT ANY PROTECTION (allow_unprotected)", file=sys.stderr)
         self._pool = Pool(self.tier, num_workers, tmp_mb=tmp_mb, allow_unprotected=allow_unprotected)
         self._checkers = CheckerPrograms(self._pool.checker_slot, testlib)
+        self._accept_renamed = accept_renamed
         self._references: dict[str, tuple[Problem, references.Reference]] = {}
         self._lock = threading.Lock()
 
@@ -116,6 +119,9 @@ class CodeChecker:
             raise extraction.MalformedError("text too long")
         language, entry_point, prompt = reference.language, reference.entry_point, reference.prompt
         program = extraction.extract(text, language, entry_point, prompt, finish_reason)
+        renamed = renaming.find(reference, program)
+        if renamed is not None and not self._accept_renamed:
+            return renaming.refuted(renamed, program), time.monotonic()
         if reference.memory_limit_mb is not None:
             limits = dataclasses.replace(limits, memory_mb=min(limits.memory_mb, reference.memory_limit_mb))
         judge: Any = {"stdin": stdin.judge, "function": function.judge, "assert": assertions.judge}[reference.mode]
@@ -126,7 +132,7 @@ class CodeChecker:
                     if reference.checker is not None:
                         return self._judge_with_checker(slot, reference, program, limits)
                     outcome: Outcome = judge(slot, reference, program, limits, Deadline.after(limits.wall_s))
-                    return outcome, began
+                    return (outcome if renamed is None else renaming.tell(renamed, outcome)), began
                 except SandboxError:
                     slot.broken = True
                     if attempt == _ATTEMPTS:

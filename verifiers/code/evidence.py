@@ -66,6 +66,12 @@ def denied(outcome: Outcome, operations: Iterable[str]) -> Outcome:
     return Outcome(Status.UNDECIDED, "denied by the sandbox", {**outcome.evidence, "detail": detail})
 
 
+def denied_names(answer: Any) -> list[str]:
+    """What the sandbox has refused to a program, as its cell says."""
+    names = answer.get("denied") if type(answer) is dict else None
+    return [name for name in names if type(name) is str] if type(names) is list else []
+
+
 def describe_exit(exit_: Exit) -> str:
     return describe_status(exit_.status)
 

@@ -155,12 +155,13 @@ def _compare(row: Mapping[str, Json], mode: str) -> str:
     return compare
 
 
-def _prelude(row: Mapping[str, Json], entry_point: str) -> str:
+def _prelude(row: Mapping[str, Json], entry_point: str, tests: tuple[Test, ...]) -> str:
     prelude = _text(row, "prelude")
     if prelude and prelude not in PRELUDES:
         raise ValueError(f"prelude: expected {PRELUDES[0]!r} or nothing, got {prelude!r}")
-    # Methods are written for LeetCode, which gives its programs these names.
-    return prelude or (PRELUDES[0] if "." in entry_point else "")
+    # Classes are written for LeetCode, which gives its programs these names.
+    is_class = "." in entry_point or any(test.operations for test in tests)
+    return prelude or (PRELUDES[0] if is_class else "")
 
 
 def _sequence(test: Mapping[str, Json], where: str) -> Test:
@@ -280,7 +281,7 @@ def parse(row: Mapping[str, Json]) -> Reference:
         raise ValueError(f'entry_point: expected "name" or "Class.method", got {entry_point!r}')
     compare = _compare(row, mode)
     tests = _tests(row, mode) if mode != "assert" else ()
-    prelude = _prelude(row, entry_point)
+    prelude = _prelude(row, entry_point, tests)
     output_argument = row.get("output_argument")
     if output_argument is not None and (not isinstance(output_argument, int) or output_argument < 0):
         raise ValueError(f"output_argument: expected the number of an argument, got {output_argument!r}")

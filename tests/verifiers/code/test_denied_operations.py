@@ -88,6 +88,18 @@ def test_also_in_function_mode(body: str, weak: CodeChecker) -> None:
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "denied by the sandbox")
 
 
+@pytest.mark.parametrize("place", ["def six():\n    {}\n    return 5", "{}\ndef six(): return 5"])
+@pytest.mark.parametrize("body", ["open('/tmp/a', 'w')", "import os; os.system('true')"])
+def test_also_in_assert_mode(body: str, place: str, weak: CodeChecker) -> None:
+    reference = {"mode": "assert", "test_list": ["assert six() == 6"]}
+    problem = Problem("six", Kind.CODE, "", reference)
+    verdict = weak.verify(problem, place.format(body), LIMITS)
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "denied by the sandbox"), verdict
+    assert weak.verify(problem, place.format("pass"), LIMITS).status is Status.REFUTED
+    right = place.format(body).replace("5", "6").replace("open(", "print(")
+    assert weak.verify(problem, right, LIMITS).status is Status.VERIFIED
+
+
 def test_what_is_not_denied_is_judged_as_ever(weak: CodeChecker) -> None:
     for text, status in [
         ("print(6)", Status.VERIFIED),
@@ -96,7 +108,7 @@ def test_what_is_not_denied_is_judged_as_ever(weak: CodeChecker) -> None:
         ("import threading\nt = threading.Thread(target=print, args=(6,))\nt.start()\nt.join()", Status.VERIFIED),
         ("import sys\nprint(open('/dev/stdin').read() and 6, file=open('/dev/stdout', 'w'))", Status.VERIFIED),
         (
-            "import multiprocessing.pool\nprint(sum(multiprocessing.pool.ThreadPool(2).map(abs, [1, -1])))",
+            "from concurrent.futures import ThreadPoolExecutor\nprint(sum(ThreadPoolExecutor(2).map(abs, [1])))",
             Status.REFUTED,
         ),
     ]:

@@ -232,6 +232,8 @@ class _TreeNode:
 _ListNode.__name__ = _ListNode.__qualname__ = "ListNode"
 _TreeNode.__name__ = _TreeNode.__qualname__ = "TreeNode"
 
+NODES: dict[str, type] = {"ListNode": _ListNode, "TreeNode": _TreeNode}
+
 # Names that the judges of such tasks provide, and that solutions therefore use without importing them.
 _LIVECODEBENCH_STARS = (
     *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
@@ -240,16 +242,6 @@ _LIVECODEBENCH_STARS = (
 _LIVECODEBENCH_RECURSION = 50_000
 _SORTED = ("SortedList", "SortedDict", "SortedSet")
 """Names of the package sortedcontainers, which LeetCode gives too."""
-_PRELUDE = """
-from typing import *
-import bisect, collections, functools, heapq, itertools, math, operator, random, re, string
-from bisect import *
-from collections import *
-from functools import *
-from heapq import *
-from itertools import *
-from math import ceil, comb, factorial, floor, gcd, inf, isqrt, log, log2, sqrt
-"""
 
 
 @functools.cache
@@ -293,15 +285,19 @@ def _build_list(items: list[Any], node: Callable[..., Any]) -> Any:
     return head
 
 
+def _own_value(value: Any) -> Any:
+    return None if value is values.NONE_VALUE else value
+
+
 def _build_tree(items: list[Any], node: Callable[..., Any]) -> Any:
     if not items or items[0] is None:
         return None
-    root = node(items[0])
+    root = node(_own_value(items[0]))
     waiting, position = [root], 1
     for parent in waiting:
         for side in ("left", "right"):
             if position < len(items) and items[position] is not None:
-                child = node(items[position])
+                child = node(_own_value(items[position]))
                 setattr(parent, side, child)
                 waiting.append(child)
             position += 1
@@ -325,10 +321,9 @@ def load(code: str, name: str, prelude: str = "") -> dict[str, Any]:
     """Executes a candidate's module; its namespace. Raises whatever it raises."""
     module = _module(name, code)
     scope = module.__dict__
-    exec(_PRELUDE, scope)  # noqa: S102
     if prelude:
         give_prelude(scope, prelude, code)
-    scope["ListNode"], scope["TreeNode"] = _ListNode, _TreeNode
+    scope.update(NODES)
     exec(compile(code, SOURCE, "exec", dont_inherit=True), scope)  # noqa: S102
     return scope
 
@@ -387,7 +382,7 @@ def run_function(job: dict[str, Any], channel: socket.socket) -> int:
         try:
             answer = {"value": encode(_call(scope, job, call))}
         except values.NotPlainDataError as error:
-            answer = {"not_plain": str(error)[:_MESSAGE_CHARS]}
+            answer = {"not_plain": str(error)[:_MESSAGE_CHARS], "foreign": error.foreign}
         except BaseException as error:
             answer = describe(error)
         send(channel, {**answer, "denied": DENIED} if DENIED else answer)

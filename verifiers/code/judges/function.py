@@ -15,7 +15,7 @@ from typing import Any
 from verifiers.code import extraction
 from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, denied, describe_exit, limit, show, show_value
+from verifiers.code.evidence import Outcome, denied, denied_names, describe_exit, limit, show, show_value
 from verifiers.code.extraction import Program
 from verifiers.code.judges import comparison
 from verifiers.code.reference import Reference, Test
@@ -120,7 +120,7 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
             if not _right(reference, test, got):
                 failed["got"] = show_value(got)
                 wrong = Outcome(Status.REFUTED, "wrong answer", {**evidence, "first_failure": failed})
-                return denied(wrong, _denied(answer))
+                return denied(wrong, denied_names(answer))
     return Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count})
 
 
@@ -156,14 +156,11 @@ def _refuted_or_limit(problem: str, answer: Any, evidence: dict[str, Any], faile
     if type(answer) is dict and "raised" in answer:
         if (stop := stop_of_error(f"{show(answer['raised'])}: {show(answer.get('message', ''))}")) is not Stop.NONE:
             return limit(stop, shown)
-        return denied(Outcome(Status.REFUTED, "runtime error", shown), _denied(answer))
-    return denied(Outcome(Status.REFUTED, "no plain answer", shown), _denied(answer))
-
-
-def _denied(answer: Any) -> list[str]:
-    """What the sandbox has refused to the program, as its cell says."""
-    names = answer.get("denied") if type(answer) is dict else None
-    return [name for name in names if type(name) is str] if type(names) is list else []
+        return denied(Outcome(Status.REFUTED, "runtime error", shown), denied_names(answer))
+    if type(answer) is dict and "not_plain" in answer and answer.get("foreign") is True:
+        # A value of a library, or one too large to carry: it may well be equal to what is expected.
+        return Outcome(Status.UNDECIDED, "the value cannot cross", shown)
+    return denied(Outcome(Status.REFUTED, "no plain answer", shown), denied_names(answer))
 
 
 def _show_call(entry_point: str, test: Test) -> str:
