@@ -15,6 +15,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from verifiers.types import Json, Kind
+from workers.engines.base import ModelSettings, SamplingParameters
+from workers.engines.registry import ENGINES, engine_class
+from workers.sampling.policy import WaveSettings
+from workers.sampling.registry import POLICIES, policy_class
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
@@ -63,34 +67,20 @@ class Problems(Section):
     skip_bad: bool = False
 
 
-class Model(Section):
-    path: str
-    """A local Hugging Face directory or a hub id."""
-    revision: str = ""
-    dtype: str = "auto"
-    max_model_len: NotNegative = 0
-    """Context in tokens; 0 = the model's own."""
-    tensor_parallel_size: Positive = 1
-    gpu_memory_utilization: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.90
-    cpu_kv_cache_gb: Positive = 1
-    """Size of the KV cache on a machine without GPUs, in whole GiB (vLLM takes no fractions)."""
-    max_num_seqs: Positive = 256
-    """Samples that one replica runs at once."""
-    quantization: str = ""
-    trust_remote_code: bool = False
-    engine_args: dict[str, Json] = {}
-    """Further arguments of vLLM's AsyncEngineArgs, as they are."""
+class Model(ModelSettings, Section):
+    """Which model, in which engine; the keys and their ranges stand in workers.engines.base."""
+
+    @pydantic.field_validator("engine")
+    @classmethod
+    def _a_known_engine(cls, name: str) -> str:
+        ENGINES.row(name)
+        return name
 
     @pydantic.field_validator("engine_args")
     @classmethod
-    def _further_ones_only(cls, arguments: dict[str, Json]) -> dict[str, Json]:
-        """What the plan and the room for samples are computed from is told in one place."""
-        for name in arguments:
-            key = "path" if name == "model" else name
-            if key in cls.model_fields and key != "engine_args":
-                raise ValueError(f"{name} has a key of its own, model.{key}")
-        if arguments.get("pipeline_parallel_size", 1) != 1:
-            raise ValueError("pipeline_parallel_size is not planned for; set model.tensor_parallel_size")
+    def _arguments_of_the_engine(cls, arguments: dict[str, Json], info: pydantic.ValidationInfo) -> dict[str, Json]:
+        if "engine" in info.data:  # else that fault is told already
+            engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
 
 
@@ -109,27 +99,35 @@ class Repair(Section):
     evidence_chars: Positive = 2000
 
 
-class Sampling(Section):
-    policy: Literal["fixed", "until_verified", "adaptive"] = "fixed"
-    num_samples: Positive = 8
-    """fixed: samples a problem. until_verified and adaptive: at most so many."""
-    wave: Positive = 4
-    """until_verified: samples asked for at a time."""
-    num_verified: Positive = 1
-    """until_verified and adaptive: verified solutions that settle a problem."""
-    distinct: bool = False
-    """Count verified solutions with different normalised texts only."""
-    estimates: Literal["unbiased", "fast"] = "unbiased"
-    """unbiased: only samples above the settling index are aborted: pass@k has an unbiased estimate. fast: any."""
-    temperature: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
-    top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
-    top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
-    min_p: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
-    max_tokens: Positive = 1024
-    stop: list[Annotated[str, pydantic.Field(min_length=1)]] = []
+class Sampling(SamplingParameters, WaveSettings, Section):
+    """How many samples, and how they are drawn. Keys of WaveSettings may stand there for any policy, so that
+    `--set sampling.policy=fixed` is enough to compare two of them."""
+
+    policy_args: dict[str, Json] = {}
+    """Further settings of the policy, for one that has keys of its own."""
     shuffle_choices: bool = False
     """Shuffle a multiple-choice item's options per sample with a recorded seed."""
     repair: Repair = Repair()
+
+    @pydantic.field_validator("policy")
+    @classmethod
+    def _a_known_policy(cls, name: str) -> str:
+        POLICIES.row(name)
+        return name
+
+    @pydantic.field_validator("policy_args")
+    @classmethod
+    def _arguments_of_the_policy(cls, arguments: dict[str, Json], info: pydantic.ValidationInfo) -> dict[str, Json]:
+        if arguments and "policy" in info.data:
+            for name in arguments:
+                if name in WaveSettings.model_fields:
+                    raise ValueError(f"{name} has a key of its own, sampling.{name}")
+            policy_class(info.data["policy"]).Settings.model_validate(arguments)
+        return arguments
+
+    def parameters(self) -> SamplingParameters:
+        """The part that an engine is told."""
+        return SamplingParameters(**{name: getattr(self, name) for name in SamplingParameters.model_fields})
 
 
 class Budget(Section):
@@ -271,7 +269,7 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         return f"{key}: unknown key" + (f"; known here: {known}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
-    return f"{key}: {fault['msg']}, got {fault['input']!r}"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:
