@@ -44,7 +44,8 @@ _ANSWER_WORDS = re.compile(
 
 
 _JOINT = re.compile(
-    r"[\s$]*(?:\\(?:quad|qquad|[,;: ]))*\s*(?:(,|;)?[\s$]*(?:\\(?:quad|qquad|[,;: ])|\\text\s*\{)*[\s$]*(and|or)?[\s$}]*)"
+    r"[\s$]*(?:\\(?:quad|qquad|[,;: ]))*\s*"
+    r"(?:(,|;)?[\s$]*(?:\\(?:quad|qquad|[,;: ])|\\text\s*\{)*[\s$]*(and|or)?[\s$}]*)"
     r"(?:\\(?:quad|qquad|[,;: ])|[\s$])*(?:([a-z](?:_\{?\w\}?)?)\s*=\s*)?",
     re.IGNORECASE,
 )
@@ -188,10 +189,11 @@ def _tags(text: str) -> list[Candidate]:
 
 def _bare_last_line(text: str, end: int) -> list[Candidate]:
     """A number that is all that follows the last box, which it may contradict."""
-    if text[end : end + 1] in ("", "\n", "$", ".", "*") and (match := _BARE_LINE.fullmatch(text[end:].lstrip("$*. "))):
-        if "\n" in text[end:].rstrip():
-            return [Candidate(strip_markup(match[0]), end + 1, len(text), "stated")]
-    return []
+    behind = text[end : end + MAX_STATEMENT_CHARS].lstrip("$*. ")
+    match = _BARE_LINE.fullmatch(behind)
+    if match is None or not behind.startswith("\n") or not behind.strip():
+        return []
+    return [Candidate(strip_markup(match[0]), end + 1, len(text), "stated")]
 
 
 def _reaches_the_end(text: str, end: int) -> bool:
