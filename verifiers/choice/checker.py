@@ -18,6 +18,7 @@ import string
 import time
 import unicodedata
 
+from verifiers import thoughts
 from verifiers.math.reading import extract
 from verifiers.math.reading.extract import NoAnswerError
 from verifiers.types import Json, Limits, Problem, Status, Verdict
@@ -37,7 +38,7 @@ class ChoiceChecker:
     """Checks texts against `reference` `{"options": [...], "answer": "C"}`."""
 
     name = "choice"
-    version = "2"
+    version = "3"
     default_limits = Limits(wall_s=1.0, cpu_s=1.0)
 
     def __init__(self, num_workers: int = 1) -> None:
@@ -56,7 +57,9 @@ class ChoiceChecker:
             return "reference.options holds the same option twice"
         return None
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         limits = limits or self.default_limits
         began = time.perf_counter()
         wrong = self.check_problem(problem)
@@ -66,8 +69,15 @@ class ChoiceChecker:
         elif len(text) > limits.text_chars:
             status, reason = Status.MALFORMED, "the text is too long"
         else:
+            parts = thoughts.split(text, finish_reason)
             try:
-                letter, how = choose(text, list(problem.reference["options"]))
+                if unreadable := parts.unreadable():
+                    raise NoAnswerError(unreadable)
+                letter, how = choose(
+                    parts.answer,
+                    list(problem.reference["options"]),
+                    parts.cut_off("before a final answer") if parts.cut else "",
+                )
             except NoAnswerError as error:
                 status, reason = Status.MALFORMED, str(error)
             else:
@@ -75,15 +85,19 @@ class ChoiceChecker:
                 right = letter == problem.reference["answer"]
                 status = Status.VERIFIED if right else Status.REFUTED
                 reason = "the reference's option" if right else "another option"
+        reason = thoughts.name_unknown(reason, finish_reason)
         return Verdict(status, reason, evidence, self.name, self.version, time.perf_counter() - began, limits)
 
     def close(self) -> None:
         """Nothing to end."""
 
 
-def choose(text: str, options: list[str]) -> tuple[str, str]:
-    """The letter the text settles on, and how it was found. Raises NoAnswerError."""
-    text = extract.after_thinking(text)[-MAX_FINAL_CHARS:]
+def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
+    """The letter the text settles on, and how it was found. Raises NoAnswerError.
+
+    `cut_off` is the reason of a text that was cut off before its answer was complete; empty if it was not cut off.
+    """
+    text = text[-MAX_FINAL_CHARS:]
     text = unicodedata.normalize("NFKC", extract_invisible(text)).translate(_LOOK_ALIKES)
     letters = _letters(len(options))
     spans = _boxed(text)
@@ -102,10 +116,14 @@ def choose(text: str, options: list[str]) -> tuple[str, str]:
         return letter, "boxed"
     if statement := _last_statement(text):
         start, span, end = statement
+        if cut_off and text[end : end + 1] != "\n" and end + 1 >= len(text):
+            raise NoAnswerError(cut_off)
         if extract.is_taken_back(text, start, end, boxed=False):
             raise NoAnswerError("the answer is taken back")
         return _settle(span, options, letters), "stated"
     lines = [line for line in text.strip().splitlines() if line.strip()]
+    if cut_off:
+        raise NoAnswerError(cut_off)
     if not lines:
         raise NoAnswerError("empty")
     letter_or_none = _try(lines[-1], options, letters)

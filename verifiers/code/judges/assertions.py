@@ -24,7 +24,7 @@ from verifiers.code import extraction
 from verifiers.code import reference as references
 from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, cut, describe_exit, limit, show
+from verifiers.code.evidence import Outcome, cut, denied, denied_names, describe_exit, limit, show
 from verifiers.code.extraction import Program
 from verifiers.code.judges import output_arguments, renaming, test_names
 from verifiers.code.reference import Reference
@@ -39,6 +39,7 @@ _ONE_PROCESS = set(
 )
 """Names of what works otherwise, or not at all, when test and candidate are two processes. If a test that uses one
 fails, that may be the reason."""
+_LAST_WORD_S = 2.0
 _CAPTURES = set(
     """
     redirect_stdout redirect_stderr patch capsys catch_warnings monkeypatch assertLogs settrace setprofile tracemalloc
@@ -150,7 +151,7 @@ def _prepare(reference: Reference, program: Program, test: ast.Module, limits: L
         "aliases": aliases,
         "nodes": names.nodes,
         "records": records,
-        "prelude": "." in reference.entry_point,
+        "prelude": reference.prelude,
         "limits": cell_limits(limits),
     }
     return _Pair(test_job, candidate_job, asked or names.candidate[0], evidence)
@@ -175,15 +176,26 @@ def _run(slot: Slot, pair: _Pair, limits: Limits, deadline: Deadline) -> tuple[O
                 except ValueError as error:
                     return Outcome(Status.REFUTED, "no plain answer", {**evidence, "detail": cut(str(error))}), {}
                 if type(loaded) is not dict or "loaded" not in loaded:
-                    return _not_loaded(loaded, evidence), {}
+                    return denied(_not_loaded(loaded, evidence), denied_names(loaded)), {}
                 try:
                     report = tester.ask(None, deadline)
                 except CellGoneError as gone:
                     return _ended(gone, evidence, "while the test program ran"), {}
                 except ValueError as error:
                     return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(str(error))}), {}
+            refused = _refused(slot, candidate)
             ended = candidate.ended()
-    return _verdict(report, ended, pair), report if type(report) is dict else {}
+    return denied(_verdict(report, ended, pair), refused), report if type(report) is dict else {}
+
+
+def _refused(slot: Slot, candidate: Conversation) -> list[str]:
+    """What a weak sandbox has refused to the candidate, as its cell says once the test program has ended."""
+    if slot.tier.boundary != "landlock":
+        return []
+    try:
+        return denied_names(candidate.hear(Deadline.after(_LAST_WORD_S)))
+    except (CellGoneError, ValueError):
+        return []
 
 
 def _ended(gone: CellGoneError, evidence: dict[str, Any], when: str) -> Outcome:

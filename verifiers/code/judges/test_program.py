@@ -371,9 +371,9 @@ def run_candidate(job: dict[str, Any], judge: socket.socket, test: socket.socket
     """The other end: loads the candidate and answers the test program's calls until it has finished."""
     guest.fresh_streams()
     try:
-        scope = guest.load(job["code"], "solution", with_prelude=job["prelude"])
+        scope = guest.load(job["code"], "solution", job["prelude"])
     except BaseException as error:
-        framing.send(judge, guest.describe(error))
+        framing.send(judge, {**guest.describe(error), "denied": guest.DENIED})
         return 0
     framing.send(judge, {"loaded": True})
     aliases: dict[str, str] = job["aliases"]
@@ -409,6 +409,8 @@ def run_candidate(job: dict[str, Any], judge: socket.socket, test: socket.socket
         try:
             peer.answer()
         except EOFError:
+            if guest.DENIED:
+                framing.send(judge, {"denied": guest.DENIED})
             return 0
         except rpc.UnsupportedError as error:
             framing.send(test, {"unsupported": str(error)})
