@@ -13,19 +13,20 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from jobs.config import ConfigError, Problems
+from jobs.config import ConfigError, Problems, parse_settings
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
+from jobs.files import open_out
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, read_solutions, stream_problems
 from runstore.batches import problem_of
 from runstore.parts import read_parts
 from runstore.storage import StorageError, open_storage
 from verifiers.checker import Checkers, SettingsError, check_settings
-from verifiers.types import Json, Kind, Problem, Status, Verdict
+from verifiers.types import Json, Problem, Status, Verdict
 
 QUEUED = 256
 RUN_COLUMNS = [
@@ -76,18 +77,7 @@ def run(args: argparse.Namespace) -> int:
             checkers.close()
     except (ConfigError, SettingsError, ProblemFileError, StorageError) as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return 2
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:
-    """`kind.key=value` → {kind: {key: value}}. Raises ConfigError."""
-    from jobs.config import merge_overrides
-
-    table = merge_overrides({}, settings)
-    for kind in table:
-        if kind not in list(Kind):
-            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(Kind)}")
-    return table
+        return EXIT_CONFIG
 
 
 def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Task]:
@@ -148,36 +138,4 @@ def check_all(tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: 
     print(f"{sum(counts.values()):,} checked: {summary}", file=sys.stderr)
     for what, count in sorted(changed.items()):
         print(f"changed against the run: {count:,} × {what}", file=sys.stderr)
-    return 3 if counts[Status.ERROR] or changed else 0
-
-
-def open_out(path: str | None) -> Any:
-    """A text file that appears whole when it is closed, or standard output."""
-    if path is None:
-        import contextlib
-
-        return contextlib.nullcontext(sys.stdout)
-    return WholeFile(Path(path))
-
-
-class WholeFile:
-    """Writes beside `path` and moves the file there at the end, so that a reader never finds half of it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> TextIO:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._temporary.open("w", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--out {self._path}: {error.strerror}")
-        return self._file
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        self._file.close()
-        if kind is None:
-            self._temporary.replace(self._path)
-        else:
-            self._temporary.unlink(missing_ok=True)
+    return EXIT_ERRORS if counts[Status.ERROR] or changed else EXIT_DONE

@@ -22,14 +22,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from runstore.layout import SAMPLES
 from runstore.schema import SAMPLE_SCHEMA
 from runstore.storage import Storage, StorageError
 
-FOLDER = "samples/"
 ROW_GROUP_ROWS = 4096
 """Small enough for a range read of a few problems' texts, large enough to compress well."""
 READERS = 8
-NAME = re.compile(r"^samples/(e(\d{4,})-w(\d{2,}))-(\d{6,})\.parquet$")
+NAME = re.compile(rf"^{SAMPLES}(e(\d{{4,}})-w(\d{{2,}}))-(\d{{6,}})\.parquet$")
 
 
 class FencedError(Exception):
@@ -52,12 +52,12 @@ def stream_name(epoch: int, writer: int) -> str:
 
 
 def part_key(stream: str, slot: int) -> str:
-    return f"{FOLDER}{stream}-{slot:06d}.parquet"
+    return f"{SAMPLES}{stream}-{slot:06d}.parquet"
 
 
 def list_parts(storage: Storage, stream: str = "") -> list[PartName]:
     """The committed parts (fences too), of one stream or of the whole run, in slot order."""
-    matches = [NAME.match(key) for key in storage.keys(FOLDER + stream)]
+    matches = [NAME.match(key) for key in storage.keys(SAMPLES + stream)]
     names = [PartName(m[1], int(m[2]), int(m[4])) for m in matches if m and stream in ("", m[1])]
     return sorted(names, key=lambda name: (name.epoch, name.stream, name.slot))
 

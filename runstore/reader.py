@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runstore.layout import RUN
 from runstore.parts import list_parts
 from runstore.storage import Storage
 
@@ -72,11 +73,11 @@ def num_rows(storage: Storage) -> int:
 
 def read_run_json(storage: Storage) -> dict[str, Any]:
     """`run.json`, or an empty object where a run has none."""
-    data = storage.read("run.json")
+    data = storage.read(RUN)
     if data is None:
         return {}
     try:
         content = json.loads(data)
     except ValueError as error:
-        raise RunError(f"{storage.uri}/run.json: not valid JSON: {error}") from error
+        raise RunError(f"{storage.uri}/{RUN}: not valid JSON: {error}") from error
     return content if isinstance(content, dict) else {}

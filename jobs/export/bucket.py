@@ -25,7 +25,6 @@ from jobs.config import ConfigError
 from jobs.export import quality_filters
 from jobs.export import text_hashes as shingles
 from jobs.export.contamination import ContaminationIndex, Hit
-from jobs.export.partition import TEXT_STATUSES
 from jobs.export.settings import ExportSettings
 from verifiers import thoughts
 
@@ -133,7 +132,7 @@ class Bucket:
         """Rows without a text that this format may use, counted by status."""
         aborted = self.table["status"].is_null().to_numpy()
         self.drop(aborted, "aborted")
-        usable = TEXT_STATUSES[self.settings.format]
+        usable = self.settings.row.statuses
         for status in sorted({str(value) for value in set(self.status[self.alive])} - set(usable)):
             self.drop(self.status == status, f"status_{status}")
         self.drop(self.table["text"].is_null().to_numpy(), "aborted")

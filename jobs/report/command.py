@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE
 from runstore.reader import RunError
 from runstore.storage import StorageError
 
@@ -33,5 +34,5 @@ def run(args: argparse.Namespace) -> int:
             print(write_report(args.run_uri or args.folder)[0])
     except (RunError, StorageError) as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return EXIT_CONFIG
+    return EXIT_DONE

@@ -25,13 +25,13 @@ from jobs.report.charts import pass_curve
 from jobs.report.page import common_k, environment, estimate_note, headline, length_chart, line, saved_tokens
 from jobs.report.problems_table import iter_problems
 from jobs.report.statistics import REST, STATUSES, Group, RunStatistics, gather, name_order
+from runstore.layout import COMPARISON
 from runstore.parts import list_parts
 from runstore.reader import open_part
 from runstore.storage import Storage, open_storage
 from workers.sampling import estimates
 from workers.sampling.estimates import Estimate
 
-COMPARISON = "compare.html"
 MAX_LISTED = 12
 """Problems of each one-sided set that are listed with their prompts."""
 MAX_REASONS = 12

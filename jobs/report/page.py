@@ -23,11 +23,11 @@ from jobs.report import formats
 from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
 from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, RunStatistics, gather, name_order
+from runstore.layout import REPORT
 from runstore.storage import open_storage
 from workers.sampling import estimates
 from workers.sampling.pass_curve import Point
 
-REPORT = "report.html"
 MAX_REASONS = 12
 MAX_BARS = 16
 """Domains drawn as bars; the table holds them all."""

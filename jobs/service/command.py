@@ -11,12 +11,11 @@ import threading
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
 from jobs.problems.errors import ProblemFileError
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
 from verifiers.checker import SettingsError, check_settings
 from verifiers.types import Kind
-
-EXIT_DONE, EXIT_USAGE, EXIT_ERRORS = 0, 2, 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         return serve_until_stopped(config)
     except (ConfigError, ProblemFileError, SettingsError) as error:
         print(f"proofmill serve: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        return EXIT_CONFIG
 
 
 def print_token(name: str) -> int:

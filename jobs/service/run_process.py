@@ -15,7 +15,8 @@ import json
 import logging
 import sys
 
-from jobs.service.runs import OUTCOME, REQUEST, run_storage
+from jobs.service.runs import run_storage
+from runstore.layout import REQUEST, REQUEST_OUTCOME
 
 MAX_ERROR_CHARS = 2000
 log = logging.getLogger("proofmill.service")
@@ -43,8 +44,9 @@ class Tee(io.TextIOBase):
 def main(output_uri: str, run_id: str) -> int:
     from cluster.connect import ClusterError
     from jobs.config import ConfigError, check_config
+    from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED
     from jobs.problems.errors import ProblemFileError
-    from jobs.solve.command import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED, solve
+    from jobs.solve.command import solve
     from runstore.storage import StorageError
 
     storage = run_storage(output_uri, run_id)
@@ -63,7 +65,7 @@ def main(output_uri: str, run_id: str) -> int:
         log.exception("run %s", run_id)
         code, error = EXIT_ERRORS, "an unexpected fault; the service's log of this run tells it"
     outcome = {"exit_code": code, "error": (error or tee.told())[:MAX_ERROR_CHARS]}
-    storage.replace(OUTCOME, json.dumps(outcome).encode())
+    storage.replace(REQUEST_OUTCOME, json.dumps(outcome).encode())
     if error:
         print(f"proofmill: {error}", file=sys.stderr)
     return code

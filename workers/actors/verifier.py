@@ -1,4 +1,4 @@
-"""The verifier actor: checks rows of bundles with the checkers of verifiers/, side by side in threads.
+"""The verifier actor: checks rows of batches with the checkers of verifiers/, side by side in threads.
 
 Promises: every row it was given is answered once, or the actor is dead; a checker that raises costs that row a verdict
 `error`, nothing else. The checkers kill what hangs; a checker that hangs itself is the coordinator's to notice.
@@ -19,10 +19,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from runstore.batches import rows_to_check, unpack_bundle, verdict_columns
+from runstore.batches import error_verdict, pack, rows_to_check, unpack_bundle, verdict_columns
 from verifiers.checker import Checkers
-from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
-from workers.messages import Checked, CheckItem, SampleKey, VerifierReport, pack
+from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 1.0
 """How often a verifier reports when nothing ends."""
@@ -78,7 +78,7 @@ class Verifier:
         self._num_rows += sum(len(item.rows) for item in items)
         for item in items:
             try:
-                data = item.bundle if isinstance(item.bundle, bytes) else await item.bundle
+                data = item.batch if isinstance(item.batch, bytes) else await item.batch
             except Exception:
                 # The node that held it is gone: the samples have to be drawn again.
                 self._ended += [(key, None, (), time.time()) for key, _ in item.rows]
@@ -146,8 +146,3 @@ class Verifier:
 
     def _default_limits(self, kind: str) -> Limits:
         return self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
-
-
-def error_verdict(reason: str, evidence: Mapping[str, Json], seconds: float = 0.0) -> Verdict:
-    """A verdict of the pipeline itself: nothing is known about the sample."""
-    return Verdict(Status.ERROR, reason, evidence, "pipeline", "1", seconds, Limits())

@@ -16,10 +16,11 @@ import pytest
 from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
 
 from jobs.config import ConfigError, Problems
-from jobs.export import pipeline
+from jobs.export import parallel
 from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
-from jobs.export.pipeline import Summary, export
+from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
+from jobs.export.summary import Summary
 from jobs.problems.load import stream_problems
 from runstore.schema import SAMPLE_SCHEMA
 
@@ -474,8 +475,8 @@ def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_and_a_full_disk_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pipeline.worker_pool(2) as pool, pytest.raises(ConfigError, match="want of memory"):
-        list(pipeline.in_order(pool, os._exit, [(1,)], 1))
+    with parallel.worker_pool(2) as pool, pytest.raises(ConfigError, match="want of memory"):
+        list(parallel.in_order(pool, os._exit, [(1,)], 1))
 
     def full(*args: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -27,7 +27,8 @@ from jobs.report.formats import excerpt, percent, short
 from jobs.report.page import by_name, length_chart, mean_occupancy, render_report, write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import REST, gather
-from jobs.solve.command import Outcome, finish
+from jobs.solve.command import finish
+from jobs.solve.driver import DriveResult
 from jobs.solve.record import with_earlier_starts
 from runstore.reader import RunError
 from runstore.storage import open_storage
@@ -214,7 +215,7 @@ def test_the_price_of_a_resumed_run_is_that_of_all_its_starts_or_none(tmp_path: 
     # `finish` is what puts a start's summary into the record.
     record: dict[str, Any] = {}
     for summary in (first, second):
-        finish(cast(SolveConfig, None), open_storage(str(tmp_path)), record, Outcome(summary, interrupted="^C"), "")
+        finish(cast(SolveConfig, None), open_storage(str(tmp_path)), record, DriveResult(summary, interrupted="^C"), "")
     assert record["summary"]["usd"] == 3.0
     # What the first start spent is not known: it was one of an earlier version.
     killed = text("killed", with_earlier_starts({**second, "starts": 1}, None))
