@@ -45,7 +45,7 @@ def patterns():
 @pytest.mark.parametrize("token", TOKENS)
 def test_a_megabyte_is_looked_at_a_bounded_number_of_times(token, patterns):
     # The small texts come first, so that a fault fails at once.
-    for size, forms in ((MEGABYTE // 64, FORMS), (MEGABYTE, FORMS[:3:2])):
+    for size, forms in ((MEGABYTE // 64, FORMS), (MEGABYTE, FORMS[:1])):
         for form in forms:
             sizes = []
             text = CountedText(form.format(token * (size // len(token))), sizes)
