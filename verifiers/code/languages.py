@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import os
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 from verifiers.code.cells.run import Deadline, Stop, cell_limits, run_job, sealed_file
@@ -71,6 +72,11 @@ def find_program(language: str) -> str | None:
     return os.path.realpath(found) if found else None
 
 
+def needs_namespaces(language: str) -> bool:
+    """Whether programs of this language are files to execute, which a cell without a /tmp of its own cannot hold."""
+    return language != "python"
+
+
 def available(language: str) -> bool:
     return language == "python" or find_program(language) is not None
 
@@ -116,16 +122,20 @@ def job(language: str, source: str, limits: Limits) -> dict[str, Any]:
     }
 
 
-def compile_job(language: str, source: str, limits: Limits) -> dict[str, Any] | None:
+def compile_job(
+    language: str, source: str, limits: Limits, headers: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
+    """None for an interpreted language. `headers`: texts of files that `source` may include, by name."""
     entry = _TABLE[language]
     if not entry.compile:
         return None
     return {
         "mode": "compile",
-        "command": [find_program(language) or entry.program, *entry.compile, entry.source_name],
+        "command": [find_program(language) or entry.program, *entry.compile, "-I/tmp", entry.source_name],
         "code": source,
         "source_name": entry.source_name,
         "executable": "/tmp/program",
+        "headers": {f"/tmp/{name}": text for name, text in (headers or {}).items()},
         "limits": cell_limits(dataclasses.replace(limits, memory_mb=max(limits.memory_mb, _COMPILE_MB))),
     }
 

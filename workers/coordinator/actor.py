@@ -1,12 +1,12 @@
 """The coordinator actor: knows every problem's state, steers generation, checking and writing while they run.
 
-    driver ──chunks of problems──► coordinator ──leases, aborts──► generators   (one engine each)
-                                       ▲  │                            │ finished: counts, and texts as bundles
-                                       │  └──rows of bundles──► verifiers ──verdicts──┐
+    driver ──chunks of problems──► coordinator ──tasks, aborts──► generators   (one engine each)
+                                       ▲  │                            │ finished: counts, and texts as batches
+                                       │  └──rows of batches──► verifiers ──verdicts──┐
                                        └──────────────────────────────────────────────┘
                                           └──rows + verdicts──► writers ──► samples/*.parquet
 
-Its parts: workers.scheduling.ledger (what is known), pump (who gets work), seats (who is replaced), generating,
+Its parts: workers.scheduling.ledger (what is known), dispatcher (who gets work), slots (who is replaced), generating,
 checking and writing (each kind of worker), clocks (budgets, heartbeat); they share workers.coordinator.state.
 
 Every arrow that leaves the coordinator is sized by credit that the receiver reported, so nobody holds a queue it can
@@ -16,8 +16,8 @@ verifier CHECK_AHEAD_S seconds of work, at least twice its threads; one part at 
 `part_mb`.
 
 Promises: it owns the run by a claim (runstore.lease) and stops when superseded; a dead generator, verifier or writer is
-replaced, with back-off and at most `max_restarts` times a seat, and what it held goes back; `status` never waits.
-Does not: open bundles, read problem files, or survive: after its death the driver starts a new one, which resumes.
+replaced, with back-off and at most `max_restarts` times a slot, and what it held goes back; `status` never waits.
+Does not: open batches, read problem files, or survive: after its death the driver starts a new one, which resumes.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from runstore.durable import read_durable
 from runstore.lease import claim_run, is_superseded, release
 from runstore.storage import StorageError
 from verifiers.types import Json
-from workers.coordinator.dispatcher import Pump
-from workers.coordinator.generators import GeneratorCrew
-from workers.coordinator.monitor import Clocks
+from workers.coordinator.dispatcher import Dispatcher
+from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.state import CoordinatorSettings, RunState
-from workers.coordinator.supervisor import dismiss, keep_filled
-from workers.coordinator.verifiers import VerifierCrew
-from workers.coordinator.writers import WriterCrew
+from workers.coordinator.supervisor import dismiss, supervise
+from workers.coordinator.verifiers import VerifierPool
+from workers.coordinator.writers import WriterPool
 from workers.messages import Reference
-from workers.sampling.policy import make_policy
+from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage
 
@@ -53,11 +53,11 @@ class Coordinator:
     def __init__(self, settings: CoordinatorSettings) -> None:
         self._state = RunState(settings)
         self._next_chunk = 0
-        self._writers = WriterCrew(self._state)
-        self._pump = Pump(self._state, self._writers)
-        self._generators = GeneratorCrew(self._state, self._pump)
-        self._verifiers = VerifierCrew(self._state, self._pump, self._generators)
-        self._clocks = Clocks(self._state, self._generators, self._verifiers)
+        self._writers = WriterPool(self._state)
+        self._dispatcher = Dispatcher(self._state, self._writers)
+        self._generators = GeneratorPool(self._state, self._dispatcher)
+        self._verifiers = VerifierPool(self._state, self._dispatcher, self._generators)
+        self._monitor = RunMonitor(self._state, self._generators, self._verifiers)
 
     # What the driver calls.
 
@@ -67,7 +67,7 @@ class Coordinator:
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         # From here on: reading millions of rows takes longer than a lease.
-        state.spawn(self._clocks.heartbeat())
+        state.spawn(self._monitor.heartbeat())
         distinct = bool(settings.sampling.get("distinct"))
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
         state.take_over(state.claim, durable.completion_tokens)
@@ -83,12 +83,12 @@ class Coordinator:
         self._state.chunks[number] = chunk
         self._state.ledger.feed(number, unpack(entries))
         self._state.forget_chunks()
-        self._state.pump_needed.set()
+        self._state.dispatch_needed.set()
         return self._state.room()
 
     async def end_of_problems(self) -> None:
         self._state.fed_all = True
-        self._state.pump_needed.set()
+        self._state.dispatch_needed.set()
 
     async def wants_problems(self, timeout_s: float) -> int:
         """How many problems are wanted; waits up to `timeout_s` for that to be more than none."""
@@ -112,9 +112,9 @@ class Coordinator:
         try:
             await state.done.wait()
         finally:
-            for task in list(state.tasks):
+            for task in list(state.loops):
                 task.cancel()
-            await asyncio.gather(*state.tasks, return_exceptions=True)
+            await asyncio.gather(*state.loops, return_exceptions=True)
             await dismiss(state, DISMISS_S)
         if state.claim is not None and not await asyncio.to_thread(is_superseded, state.storage, state.claim):
             with contextlib.suppress(StorageError):
@@ -126,11 +126,11 @@ class Coordinator:
     def _jobs(self) -> list[Any]:
         state = self._state
         return [
-            self._pump.run(),
-            self._clocks.watch(),
-            *(keep_filled(state, seat, self._generators) for seat in state.generators),
-            *(keep_filled(state, seat, self._verifiers) for seat in state.verifiers),
-            *(keep_filled(state, seat, self._writers) for seat in state.writers),
+            self._dispatcher.run(),
+            self._monitor.watch(),
+            *(supervise(state, slot, self._generators) for slot in state.generators),
+            *(supervise(state, slot, self._verifiers) for slot in state.verifiers),
+            *(supervise(state, slot, self._writers) for slot in state.writers),
         ]
 
     async def stop(self, reason: str, grace_s: float) -> None:
@@ -139,9 +139,9 @@ class Coordinator:
             return
         self._state.stopping = True
         self._state.stop_reason = reason
-        for seat in self._state.generators:
-            if seat.actor is not None:
-                seat.actor.stop.remote()
+        for slot in self._state.generators:
+            if slot.actor is not None:
+                slot.actor.stop.remote()
         deadline = time.monotonic() + grace_s
         ledger = self._state.ledger
         while time.monotonic() < deadline:
@@ -149,7 +149,7 @@ class Coordinator:
             left = ledger.num(Stage.FINISHED), ledger.num(Stage.CHECKING), ledger.num_ready()[0]
             if not any(left) and not ledger.num(Stage.WRITING):
                 break
-            self._state.pump_needed.set()
+            self._state.dispatch_needed.set()
             await asyncio.sleep(0.05)
         self._state.done.set()
 
@@ -159,7 +159,7 @@ class Coordinator:
         if ledger is None:
             return {"phase": "claiming"}
         totals = ledger.totals
-        ready = sum(seat.ready for seat in self._state.generators)
+        ready = sum(slot.ready for slot in self._state.generators)
         return {
             "phase": "starting engines" if not ready and not self._state.generating_since else "running",
             "stopping": self._state.stopping,
@@ -175,7 +175,7 @@ class Coordinator:
             "durable": totals.durable,
             "completion_tokens": totals.completion_tokens,
             "statuses": dict(totals.statuses),
-            "running": sum(seat.running for seat in self._state.generators),
+            "running": sum(slot.running for slot in self._state.generators),
             "unchecked": ledger.num(Stage.FINISHED) + ledger.num(Stage.CHECKING),
             "unwritten": ledger.num(Stage.CHECKED) + ledger.num(Stage.WRITING),
             "usd": self._state.budget.spent_usd,
@@ -216,7 +216,7 @@ class Coordinator:
             "gpu_s": self._state.budget.spent_gpu_s,
             "cpu_s": self._state.budget.spent_cpu_s,
             "usd": self._state.budget.spent_usd,
-            "occupancy": self._clocks.occupancy,
+            "occupancy": self._monitor.occupancy,
             "retries": [{"what": "sample", "why": why, "count": n} for why, n in sorted(totals.retries.items())],
             "restarts": list(self._state.events),
             "abort_s": {
@@ -238,5 +238,5 @@ class Coordinator:
     def actors(self) -> dict[str, list[Any]]:
         """Handles of the live workers, for tests that kill them."""
         state = self._state
-        seats: dict[str, Any] = {"generator": state.generators, "verifier": state.verifiers, "writer": state.writers}
-        return {name: [seat.actor for seat in group if seat.actor is not None] for name, group in seats.items()}
+        slots: dict[str, Any] = {"generator": state.generators, "verifier": state.verifiers, "writer": state.writers}
+        return {name: [slot.actor for slot in group if slot.actor is not None] for name, group in slots.items()}

@@ -27,7 +27,7 @@ import socket
 import sys
 from typing import Any
 
-from verifiers.code.cells import guest
+from verifiers.code.cells import checker_host, guest
 from verifiers.code.judges import test_program
 from verifiers.code.wire import framing
 from verifiers.sandbox import kernel, seccomp
@@ -116,8 +116,10 @@ class Zygote:
                 channel = socket.socket(fileno=_CHANNEL_FD)
                 channel.set_inheritable(False)
                 self._confine()
+                if not self.namespaces and not self.unprotected:
+                    guest.watch_denied_operations()
                 framing.send(channel, {"confined": True})
-                status = guest.serve(channel, test_program.MODES)
+                status = guest.serve(channel, test_program.MODES, checker_host.MODES)
             except BaseException as error:
                 with contextlib.suppress(BaseException):
                     framing.send(socket.socket(fileno=_CHANNEL_FD), {"broken": f"{type(error).__name__}: {error}"})
@@ -229,6 +231,8 @@ def main() -> None:
         with contextlib.suppress(ImportError):
             __import__(name)
     _set_default_thread_stack(_THREAD_STACK)
+    sys.set_int_max_str_digits(0)  # the cells' CPU limit ends what that guards against, and honest programs print them
+    guest.livecodebench_names()
     guest.forget_verifier(settings["packages"])
     if settings["boundary"] == "namespaces":
         kernel.drop_bounding_set()

@@ -21,7 +21,7 @@ class Pool:
         self._tmp_mb = tmp_mb
         self._allow_unprotected = allow_unprotected
         self._free = threading.Semaphore(max(1, num_workers))
-        self._idle: dict[tuple[str, int, int], list[Slot]] = {}
+        self._idle: dict[tuple[str, str, int, int], list[Slot]] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -32,30 +32,43 @@ class Pool:
 
     @contextlib.contextmanager
     def slot(self, language: str, limits: Limits) -> Iterator[Slot]:
-        """A slot of one's own, waited for if need be. Raises SandboxError."""
-        key = (languages.room_of(language), limits.memory_mb, limits.processes)
-        with self._free:
-            with self._lock:
-                if self._closed:
-                    raise SandboxError("the checker is closed")
-                idle = self._idle.setdefault(key, [])
-                slot = idle.pop() if idle else None
-                spare = self._spare(key) if slot is None else None
-            if spare is not None:
-                spare.close()
-            if slot is None:
-                slot = self._open(language, limits)
-            try:
-                yield slot
-            finally:
-                with self._lock:
-                    keep = not slot.broken and not self._closed
-                    if keep:
-                        self._idle[key].append(slot)
-                if not keep:
-                    slot.close()
+        """A slot of one's own for candidates, waited for if need be. Raises SandboxError."""
+        with self._free, self._lend("candidates", language, limits) as slot:
+            yield slot
 
-    def _spare(self, key: tuple[str, int, int]) -> Slot | None:
+    @contextlib.contextmanager
+    def checker_slot(self, language: str, limits: Limits) -> Iterator[Slot]:
+        """A slot for checker programs, in a room that no candidate is ever started in. Raises SandboxError.
+
+        Taken by a thread that holds a slot for its candidate, so these are no more than those.
+        """
+        with self._lend("checkers", language, limits) as slot:
+            yield slot
+
+    @contextlib.contextmanager
+    def _lend(self, purpose: str, language: str, limits: Limits) -> Iterator[Slot]:
+        key = (purpose, languages.room_of(language), limits.memory_mb, limits.processes)
+        with self._lock:
+            if self._closed:
+                raise SandboxError("the checker is closed")
+            idle = self._idle.setdefault(key, [])
+            slot = idle.pop() if idle else None
+            spare = self._spare(key) if slot is None else None
+        if spare is not None:
+            spare.close()
+        if slot is None:
+            slot = self._open(language, limits)
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                keep = not slot.broken and not self._closed
+                if keep:
+                    self._idle[key].append(slot)
+            if not keep:
+                slot.close()
+
+    def _spare(self, key: tuple[str, str, int, int]) -> Slot | None:
         """An idle slot of another kind to close, so that rare limits do not pile up rooms."""
         if sum(len(slots) for slots in self._idle.values()) < _MAX_IDLE:
             return None
