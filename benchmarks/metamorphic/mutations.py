@@ -136,7 +136,8 @@ def _bracket(parts: Parts) -> Iterator[Parts]:
             if len(commas) == 1 and _may_be_interval(*inside, closed=parts[start] + parts[end]):
                 yield _replaced(parts, start, other[parts[start]])
                 yield _replaced(parts, end, other[parts[end]])
-            if not commas and not _is_text(inside[0]) and parts[start] == "(" and r"\left" not in parts and parts[start - 1 : start] != ["_"]:
+            plain = parts[start] == "(" and r"\left" not in parts and parts[start - 1 : start] != ["_"]
+            if plain and not commas and not _is_text(inside[0]):
                 yield parts[:start] + parts[start + 1 : end] + parts[end + 1 :]
 
 
