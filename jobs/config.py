@@ -7,6 +7,7 @@ Does not: look at models, problem files or the cluster (cluster.plan and jobs.pr
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,20 +34,27 @@ Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 
 class Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Run(Section):
+    """Which run this is."""
+
     id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     """Names the folder under `<output.uri>/runs/`. The same id again resumes the run."""
     seed: NotNegative = 0
+    """Seed of the run. The seed of each sample follows from it, the problem's id and the sample's index."""
 
 
 class Output(Section):
+    """Where the rows go, and how soon they are durable."""
+
     uri: str = "out"
     """A local folder or `s3://bucket/prefix`; any S3-compatible endpoint by AWS_ENDPOINT_URL."""
     part_rows: Positive = 20_000
+    """Rows of a Parquet part at most."""
     part_mb: Positive = 64
+    """Size of a Parquet part at most, in MB before compression."""
     flush_s: PositiveFloat = 20.0
     """A finished sample is durable at most about this long after its verdict."""
     lease_s: PositiveFloat = 30.0
@@ -54,6 +62,8 @@ class Output(Section):
 
 
 class Problems(Section):
+    """Which problems are solved."""
+
     files: Annotated[list[str], pydantic.Field(min_length=1)]
     """Paths, globs or s3:// URIs of JSONL(.gz), CSV or Parquet files."""
     layout: str = "auto"
@@ -65,10 +75,11 @@ class Problems(Section):
     limit: NotNegative = 0
     """Only the first so many problems; 0 = all."""
     skip_bad: bool = False
+    """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
 
 class Model(ModelSettings, Section):
-    """Which model, in which engine; the keys and their ranges stand in workers.engines.base."""
+    """Which model, in which engine, and what the engine is told."""
 
     @pydantic.field_validator("engine")
     @classmethod
@@ -85,7 +96,10 @@ class Model(ModelSettings, Section):
 
 
 class Prompt(Section):
+    """What is put around a problem's text."""
+
     system: str = ""
+    """System message before every problem; empty = none."""
     suffix: str = ""
     """Appended to every problem's prompt."""
     suffix_by_kind: dict[Literal["math", "code", "lean", "choice"], str] = {}
@@ -93,10 +107,14 @@ class Prompt(Section):
 
 
 class Repair(Section):
+    """Follow-up turns after an attempt that was not verified."""
+
     rounds: NotNegative = 0
     """Follow-up turns with the checker's evidence for an unverified attempt."""
     kinds: list[Literal["math", "code", "lean", "choice"]] = ["code", "lean"]
+    """Kinds of problems whose unverified attempts get follow-up turns."""
     evidence_chars: Positive = 2000
+    """Longest piece of the checker's evidence that is shown to the model, in characters."""
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):
@@ -134,21 +152,31 @@ class Budget(Section):
     """Hard ceilings of the whole run; 0 = none."""
 
     tokens: NotNegative = 0
+    """Generated tokens."""
     gpu_s: Annotated[float, pydantic.Field(ge=0)] = 0
+    """Seconds of GPU time, all GPUs together."""
     usd: Annotated[float, pydantic.Field(ge=0)] = 0
+    """US dollars, by the prices of `[cost]`."""
     wall_s: Annotated[float, pydantic.Field(ge=0)] = 0
+    """Seconds since the run began, over all its starts."""
 
 
 class KindLimits(Section):
     """Bounds of one check of this kind; left out = the checker's own defaults."""
 
     wall_s: PositiveFloat | None = None
+    """Seconds by the clock."""
     cpu_s: PositiveFloat | None = None
+    """Seconds of processor time."""
     memory_mb: Positive | None = None
+    """Memory, in MB."""
     output_kb: Positive | None = None
+    """Output that is read, in KB."""
 
 
 class Verify(Section):
+    """The checkers and the actors that run them."""
+
     actors: Positive = 1
     """Verifier actors."""
     workers_per_actor: Positive = 2
@@ -156,37 +184,57 @@ class Verify(Section):
     attempts: Positive = 3
     """Workers that try a sample before it is written with status `error`."""
     limits: dict[Literal["math", "code", "lean", "choice"], KindLimits] = {}
+    """Bounds of one check, by kind of problem."""
     math: dict[str, Json] = {}
+    """Settings of the math checker (docs/math_answers.md)."""
     choice: dict[str, Json] = {}
+    """Settings of the multiple-choice checker (docs/choice_answers.md)."""
     code: dict[str, Json] = {}
+    """Settings of the code checker (docs/code_problems.md)."""
     lean: dict[str, Json] = {}
+    """Settings of the Lean checker (docs/lean.md)."""
 
 
 class Resources(Section):
+    """What the run takes of the cluster."""
+
     replicas: Positive = 1
     """Engines; each takes `model.tensor_parallel_size` GPUs where the cluster has GPUs."""
     cpus_per_replica: Annotated[float, pydantic.Field(ge=0)] = 1.0
+    """CPUs that Ray sets aside for each engine."""
     cpus_per_verifier: Annotated[float, pydantic.Field(ge=0)] = 0.5
+    """CPUs that Ray sets aside for each verifier actor."""
     writers: Positive = 1
+    """Writer actors."""
     max_restarts: NotNegative = 5
     """Restarts of one replica before the run gives up, with back-off between them."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where the engines run; auto = on GPUs where the cluster has any."""
 
 
 class Ray(Section):
+    """The Ray that the run uses."""
+
     address: str = ""
     """Empty: a local Ray of our own. `auto` or an address: join that cluster."""
     num_cpus: NotNegative = 0
     """CPUs of the local Ray; 0 = those of the machine."""
     runtime_env: dict[str, Json] = {}
+    """Ray's runtime environment for the run's actors, as it is."""
 
 
 class Cost(Section):
+    """Prices, from which costs are computed."""
+
     usd_per_gpu_hour: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Price of one GPU for one hour; 0 = unknown, and no cost is shown."""
     usd_per_cpu_hour: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Price of one CPU for one hour, for runs without GPUs; 0 = unknown."""
 
 
 class SolveConfig(Section):
+    """A whole run. Unknown keys are refused."""
+
     run: Run
     problems: Problems
     model: Model
@@ -265,8 +313,10 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         for part in fault["loc"][:-1]:
             field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
             section = field.annotation if field else None
-        known = ", ".join(getattr(section, "model_fields", {}))
-        return f"{key}: unknown key" + (f"; known here: {known}" if known else "")
+        known = list(getattr(section, "model_fields", {}))
+        near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"

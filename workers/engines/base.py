@@ -62,14 +62,20 @@ class SamplingParameters(pydantic.BaseModel):
     """How tokens are drawn, in vLLM's terms and under its names: every engine gets them from here, and the config's
     `[sampling]` has them as keys. `top_k` -1 and `top_p` 1.0 switch the filters off."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     temperature: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
+    """Randomness of the draw: 0 takes the likeliest token each time, 1 draws as the model was trained."""
     top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
+    """Draw only among the likeliest tokens that together have this probability; 1 = all."""
     top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
+    """Draw only among so many of the likeliest tokens; -1 = all."""
     min_p: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
+    """Draw only among tokens at least this share as likely as the likeliest one; 0 = all."""
     max_tokens: Positive = 1024
+    """Longest sample, in tokens."""
     stop: tuple[Annotated[str, pydantic.Field(min_length=1)], ...] = ()
+    """Texts that end a sample where they appear."""
 
     def to_json(self) -> dict[str, Json]:
         return {name: getattr(self, name) for name in SamplingParameters.model_fields} | {"stop": list(self.stop)}
@@ -83,24 +89,30 @@ class SamplingParameters(pydantic.BaseModel):
 class ModelSettings(pydantic.BaseModel):
     """The keys of the config's `[model]`: which model, in which engine, and what the engine is told."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     path: str
     """A local Hugging Face directory or a hub id."""
     engine: str = "vllm"
     """A name of workers.engines.registry."""
     revision: str = ""
+    """Branch, tag or commit of a hub id; empty = its main branch."""
     dtype: str = "auto"
+    """Number format of the weights, such as bfloat16 or float32; auto = what the model names."""
     max_model_len: NotNegative = 0
     """Context in tokens; 0 = the model's own."""
     tensor_parallel_size: Positive = 1
+    """GPUs that one replica is split over."""
     gpu_memory_utilization: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.90
+    """Share of each GPU's memory that the engine may use."""
     cpu_kv_cache_gb: Positive = 1
     """Size of the KV cache on a machine without GPUs, in whole GiB (vLLM takes no fractions)."""
     max_num_seqs: Positive = 256
     """Samples that one replica runs at once."""
     quantization: str = ""
+    """How the weights are quantized, in vLLM's names; empty = what the model names."""
     trust_remote_code: bool = False
+    """Run Python code that the model's folder brings along. Only for models that you trust."""
     engine_args: dict[str, Json] = {}
     """Further settings of the engine: for vLLM arguments of its AsyncEngineArgs, as they are."""
 
@@ -118,7 +130,7 @@ class EngineSettings(ModelSettings):
 class NoArguments(pydantic.BaseModel):
     """For an engine that takes no `model.engine_args`."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

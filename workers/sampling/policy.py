@@ -41,7 +41,7 @@ class PolicySettings(pydantic.BaseModel):
     """The keys of `[sampling]` that every policy reads. A policy with keys of its own extends it; those that are not
     among WaveSettings stand in `sampling.policy_args`."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     policy: str = "fixed"
     """A name of workers.sampling.registry."""

@@ -47,7 +47,8 @@ def _exports() -> dict[str, tuple[str, str]]:
     for module in _LIBRARIES:
         loaded = importlib.import_module(module)
         for name in getattr(loaded, "__all__", None) or [n for n in vars(loaded) if not n.startswith("_")]:
-            found.setdefault(name, (module, name))
+            if len(name) > 1:  # a lone letter is the program's own, not re.A
+                found.setdefault(name, (module, name))
     return found
 
 
