@@ -110,18 +110,32 @@ class Cell:
         self.slot.forget(self.number)
 
 
+_PACKAGES = (
+    *("numpy", "sympy", "mpmath"),
+    # The extra `judge`: what programs and test modules of public sets import, with what these need themselves.
+    *("scipy", "pandas", "dateutil", "six", "pytz", "tzdata", "sortedcontainers"),
+    *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"),
+)
+"""Packages that programs may import, where they are installed; a name may also be that of a single file."""
+
+
 def packages() -> dict[str, str]:
-    """Where the allow-listed packages lie on this machine: name -> directory."""
+    """Where the allow-listed packages lie on this machine: name in the rooms' package folder -> path."""
     import importlib.util
 
     found = {}
-    for name in ("numpy", "sympy", "mpmath"):
+    for name in _PACKAGES:
         spec = importlib.util.find_spec(name)
-        if spec and spec.origin:
-            directory = os.path.dirname(os.path.realpath(spec.origin))
-            found[name] = directory
-            if os.path.isdir(directory + ".libs"):  # a wheel's own shared libraries
-                found[name + ".libs"] = directory + ".libs"
+        if not spec or not spec.origin:
+            continue
+        path = os.path.realpath(spec.origin)
+        if os.path.basename(path) != "__init__.py":
+            found[os.path.basename(path)] = path
+            continue
+        directory = os.path.dirname(path)
+        found[name] = directory
+        if os.path.isdir(directory + ".libs"):  # a wheel's own shared libraries
+            found[name + ".libs"] = directory + ".libs"
     return found
 
 

@@ -119,7 +119,7 @@ def _prepare(reference: Reference, program: Program, test: ast.Module, limits: L
         "entry_point": program.entry_point,
         "separation": "test and candidate in two processes",
     }
-    names = test_names.sort_out(test, before, tree, asked)
+    names = test_names.sort_out(test, before, tree, asked, reference.imported)
     if not names.candidate:
         return Outcome(Status.UNDECIDED, names.doubt, evidence)
     if names.doubt:
@@ -134,7 +134,7 @@ def _prepare(reference: Reference, program: Program, test: ast.Module, limits: L
     records = [node.name for node in before.body if isinstance(node, ast.ClassDef)]
     test_job = {
         "mode": "test",
-        "code": reference.program,
+        "code": reference.program + reference.runner,
         "preamble": preamble,
         "names": names.candidate,
         "libraries": names.libraries,
