@@ -107,18 +107,18 @@ def unpack_bundle(data: bytes) -> BundleRows:
     return BundleRows(*unpack(data))
 
 
-def rows_to_check(bundle: BundleRows, rows: Sequence[int]) -> list[tuple[Problem, str]]:
-    """(problem, text) of some rows; rows with the same problem share the object."""
+def rows_to_check(bundle: BundleRows, rows: Sequence[int]) -> list[tuple[Problem, str, str]]:
+    """(problem, text, finish reason) of some rows; rows with the same problem share the object."""
     known: dict[tuple[str, ...], Problem] = {}
     columns = [bundle.columns[name] for name in PROBLEM_COLUMNS]
-    texts = bundle.columns["text"]
+    texts, finish_reasons = bundle.columns["text"], bundle.columns["finish_reason"]
     found = []
     for row in rows:
         values = tuple(column[row] for column in columns)
         problem = known.get(values)
         if problem is None:
             problem = known[values] = problem_of(dict(zip(PROBLEM_COLUMNS, values, strict=True)))
-        found.append((problem, texts[row]))
+        found.append((problem, texts[row], finish_reasons[row]))
     return found
 
 

@@ -26,6 +26,7 @@ from jobs.export import quality_filters
 from jobs.export import text_hashes as shingles
 from jobs.export.contamination import ContaminationIndex, Hit
 from jobs.export.settings import ExportSettings
+from verifiers import thoughts
 
 Json = Any
 Bools = npt.NDArray[np.bool_]
@@ -205,7 +206,7 @@ class Bucket:
         for at in sorted(found.hits):
             self.report(int(found.at[at]), found.hits[at], sample=True)
         drop("contaminated_text")
-        thinking = pc.match_substring(found.texts, "<think>").to_numpy(zero_copy_only=False)
+        thinking = pc.match_substring_regex(found.texts, f"(?i){thoughts.MARKS}").to_numpy(zero_copy_only=False)
         mask[:] = False
         for at in np.flatnonzero(thinking & self.cut_off()[found.at]):
             mask[at] = quality_filters.is_truncated(found.texts[int(at)].as_py(), "stop")

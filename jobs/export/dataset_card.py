@@ -41,7 +41,7 @@ EXPLAINED = {
     "audit_not_selected": "verified, but not by one of the audits asked for",
     "vacuous": "proves a statement that holds vacuously",
     "repair_round": "answers to a checker's evidence",
-    "truncated": "stopped by the token limit, or thinking left open",
+    "truncated": "cut off, or thinking left open",
     "contaminated_prompt": "problem statement overlaps with an evaluation set",
     "contaminated_text": "solution overlaps with an evaluation set",
     "leaked_answer": "reference answer is a long one of an evaluation set",

@@ -70,7 +70,7 @@ class Decontaminate(Section):
 
 class Gates(Section):
     truncated: bool = True
-    """Drop samples stopped by the token limit or with an open <think>. Off, such samples can be given as right; as
+    """Drop samples that were cut off or whose thinking never ends. Off, such samples can be given as right; as
     wrong they never are."""
     vacuous: bool = True
     """Drop proofs of statements that the checker found to hold vacuously."""

@@ -36,15 +36,18 @@ from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, StorageError, open_storage
 from verifiers.types import Json
 
-CLIENT_KEYS: dict[str, tuple[str, ...] | None] = {
+CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "run": ("id", "seed"),
     "problems": ("files", "layout", "columns", "kind", "limit", "skip_bad"),
     "model": ("path", "revision", "dtype", "max_model_len"),
-    "prompt": None,
-    "sampling": None,
-    "budget": None,
+    "prompt": ("system", "suffix", "suffix_by_kind"),
+    "sampling": (
+        *("policy", "num_samples", "wave", "num_verified", "distinct", "estimates"),
+        *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "shuffle_choices", "repair"),
+    ),
+    "budget": ("tokens", "gpu_s", "usd", "wall_s"),
 }
-"""Sections and keys of a run's config that clients may set; None: all of the section."""
+"""Sections and keys of a run's config that clients may set. A key that is not named here is closed."""
 
 
 class RunRequest(Model):
@@ -103,7 +106,7 @@ class RunKeeper:
                 continue
             allowed = CLIENT_KEYS[section]
             for key in values:
-                if allowed is not None and key not in allowed:
+                if key not in allowed:
                     place = http_errors.pointer(["config", section, key])
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)

@@ -36,7 +36,8 @@ def verify_routes(gateway: Gateway) -> fastapi.APIRouter:
         gateway.access.charge_items(client, len(body.items))
         limits = body.limits.capped(gateway.config.caps)
         problems = problems_of(body.items, gateway.known)
-        checks = [Check(problem, item.text, limits) for problem, item in zip(problems, body.items, strict=True)]
+        items = zip(problems, body.items, strict=True)
+        checks = [Check(problem, item.text, limits, item.finish_reason) for problem, item in items]
 
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(gateway.items.enter(len(checks)))

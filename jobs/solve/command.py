@@ -14,13 +14,16 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 
 import ray
 import ray.exceptions
 
 from cluster.connect import ClusterError, connect
 from cluster.inventory import scalable_nodes
-from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
+from jobs.configuration.command import write_new
+from jobs.configuration.starter import plain_toml, starter_table
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.problems.load import ProblemSetSummary, check_problems
@@ -37,7 +40,12 @@ from verifiers.types import Json, Kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="a TOML file, for instance configs/solve/demo.toml")
+    parser.add_argument("config", nargs="?", help="a TOML file, for instance configs/solve/demo.toml")
+    quick = parser.add_argument_group("instead of a TOML file")
+    quick.add_argument("--model", metavar="PATH", help="a Hugging Face folder or hub id")
+    quick.add_argument("--problems", action="append", metavar="FILE", help="a file, glob or s3:// URI; may be repeated")
+    quick.add_argument("--out", metavar="URI", help="a folder or s3://bucket/prefix; default: out")
+    quick.add_argument("--num-samples", type=int, metavar="N", help="samples per problem; default: 8")
     parser.add_argument(
         "--set",
         action="append",
@@ -54,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The command. Prints errors for the user and returns an exit code."""
     try:
+        if args.config is None or args.model or args.problems:
+            args.config = config_from_flags(args)
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
         if args.print_config:
@@ -69,6 +79,28 @@ def run(args: argparse.Namespace) -> int:
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return exit_code_of(error)
+
+
+def config_from_flags(args: argparse.Namespace) -> str:
+    """Writes the TOML file that `--model`, `--problems`, `--out` and `--num-samples` stand for; its path.
+
+    The same flags name the same file and the same run, so the same command resumes. Raises ConfigError.
+    """
+    if args.config or not args.model or not args.problems:
+        raise ConfigError("give either a TOML file, or --model and --problems (proofmill solve --help has examples)")
+    out = args.out or "out"
+    table = starter_table(args.model, args.problems, out, args.num_samples)
+    check_config(table, "proofmill solve")
+    # A TOML file next to its run would have to be uploaded; one in the working folder can be edited and kept.
+    folder = Path(out) if "://" not in out else Path()
+    path = folder / f"{table['run']['id']}.toml"
+    if path.exists():
+        if read_toml(path) != table:
+            raise ConfigError(f"{path}: is there already and says something else; run it, or remove it")
+        return str(path)
+    write_new(path, plain_toml(table))
+    print(f"wrote {path}, the config of this run")
+    return str(path)
 
 
 def resume_command(args: argparse.Namespace) -> str:

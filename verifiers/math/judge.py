@@ -10,10 +10,13 @@ import functools
 from collections.abc import Mapping
 from fractions import Fraction
 
+from verifiers import thoughts
+from verifiers.math.comparing import questions
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
 from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
 from verifiers.math.reading.extract import Candidate, NoAnswerError
+from verifiers.math.symbolic import wire
 from verifiers.types import Json, Status
 
 MAX_EVIDENCE_CHARS = 300
@@ -24,7 +27,21 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text"}` to `{"status", "reason", "evidence"}`."""
+    """`{"reference", "text", "finish_reason", "known"}` to `{"status", "reason", "evidence", "open"}`.
+
+    `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
+    about such pairs: rows of two packed trees and True or False.
+    """
+    known = {(wire.unpack(a), wire.unpack(b)): equal for a, b, equal in payload.get("known") or ()}
+    with questions.collect(known) as asked:
+        result = _work(payload)
+    if result["status"] in (Status.VERIFIED, Status.REFUTED):
+        result["evidence"]["tier"] = "symbolic" if asked.used else "exact"
+    open_pairs = asked.open if result["status"] == Status.UNDECIDED else []
+    return {**result, "open": [[wire.pack(a), wire.pack(b)] for a, b in open_pairs]}
+
+
+def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     try:
         gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
         tolerance = read_tolerance(payload["reference"].get("tolerance"))
@@ -32,11 +49,16 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
         return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
     if payload.get("text") is None:
         return _result(Status.VERIFIED, "", {"gold": show(gold)})
+    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
     try:
-        texts = extract.candidates(payload["text"])
+        if unreadable := parts.unreadable():
+            raise NoAnswerError(unreadable)
+        texts = extract.candidates(parts.answer, parts.cut_off("before a final answer") if parts.cut else "")
     except NoAnswerError as error:
-        return _result(Status.MALFORMED, str(error), {})
-    return _judge(gold, texts, tolerance)
+        result = _result(Status.MALFORMED, str(error), {})
+    else:
+        result = _judge(gold, texts, tolerance)
+    return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 
 def equivalent(
@@ -61,7 +83,7 @@ def read_reference(answer: str, answer_type: str | None = None) -> Node:
         raise ReferenceError("several answers")
     span = texts[0].text
     if answer_type == "text":
-        return Node("text", value=" ".join(span.lower().split()))
+        return Node("text", value=" ".join(span.split()))
     reason = ""
     for reading in extract.readings(span):
         try:
@@ -95,13 +117,13 @@ def _read_candidate(candidate: Candidate) -> Node:
     for span in spans:
         try:
             return read_answer(span)
-        except UnreadableError as error:
-            reason = reason or error
+        except (UnreadableError, RecursionError) as error:
+            reason = reason or UnreadableError(str(error))
     raise reason or UnreadableError("empty")
 
 
 def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> dict[str, Json]:
-    if gold.op in ("list", "set"):
+    if gold.op in ("list", "set", "either"):
         texts = _joined(texts)
     final = texts[-1]
     evidence: dict[str, Json] = {"answer": final.text[:MAX_EVIDENCE_CHARS], "found": final.how}
@@ -126,16 +148,25 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> d
 
 
 def _joined(texts: list[Candidate]) -> list[Candidate]:
-    """Boxes that only a comma, `and` or `or` separates are one list, where the reference is one."""
-    joined: list[Candidate] = []
+    """Boxes that only a comma, `and` or `or` separates are one list, where the reference is one; with the names in
+    front of them if there are several."""
+    joined: list[list[Candidate]] = []
     for candidate in texts:
-        if candidate.joint and joined and joined[-1].how == "boxed":
-            before = joined.pop()
-            text = f"{before.text} {candidate.joint} {candidate.text}"
-            joined.append(Candidate(text, before.start, candidate.end, "boxed"))
+        if candidate.joint and joined and joined[-1][-1].how == "boxed":
+            joined[-1].append(candidate)
         else:
-            joined.append(candidate)
-    return joined
+            joined.append([candidate])
+    return [group[0] if len(group) == 1 else _one_list(group) for group in joined]
+
+
+def _one_list(group: list[Candidate]) -> Candidate:
+    named = len({box.name for box in group}) > 1 and all(box.name for box in group)
+    parts: list[str] = []
+    for box in group:
+        if parts:
+            parts.append(f"\\text{{ {box.joint} }}" if box.joint.isalpha() else box.joint)
+        parts.append(f"{box.name} = {box.text}" if named and "=" not in box.text else box.text)
+    return Candidate(" ".join(parts), group[0].start, group[-1].end, "boxed")
 
 
 def _result(status: Status, reason: str, evidence: dict[str, Json]) -> dict[str, Json]:

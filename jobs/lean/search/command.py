@@ -30,7 +30,6 @@ from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.lean.search.solution import Solution, find_solution
 from jobs.problems.load import check_problems, stream_problems
-from runstore.schema import SamplingParameters
 from verifiers.checker import Checkers, check_settings
 from verifiers.lean.checker import LeanChecker
 from verifiers.lean.embedded.engine import EngineError
@@ -44,7 +43,9 @@ from verifiers.lean.search.best_first import (
 )
 from verifiers.lean.search.core_tactics import CoreTactics
 from verifiers.types import Kind, Problem
-from workers.engines.vllm import EngineGoneError, EngineSettings, EngineStartError, gpu_is_here
+from workers.engines.base import EngineGoneError, EngineSettings, EngineStartError, SamplingParameters
+from workers.engines.registry import open_engine
+from workers.engines.vllm import gpu_is_here
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +130,7 @@ def _proposer(args: argparse.Namespace) -> Iterator[Proposer]:
     from jobs.lean.search.model_proposer import ModelProposer  # brings vLLM, which the core tactics do not need
 
     proposer = ModelProposer(
-        EngineSettings(path=args.model, use_gpu=gpu_is_here()),
+        open_engine(EngineSettings(path=args.model, use_gpu=gpu_is_here())),
         SamplingParameters(temperature=args.temperature, max_tokens=args.max_tokens),
         num_samples=args.samples,
         prompt=args.prompt,

@@ -16,6 +16,8 @@ from jobs.export import learning_potential
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
 from runstore.errors import StoredRunError
+from runstore.schema import Messages
+from workers.engines.base import EngineStartError
 
 MODEL = Path(__file__).parents[3] / "models" / "tiny_reasoner"
 OVERRIDES = ["work.processes=1", "select.strategy=learning_potential"]
@@ -27,8 +29,8 @@ class CountingStudent:
     def __init__(self, model: str) -> None:
         self.model = model
 
-    def potentials(self, chats: Sequence[list[dict[str, str]]], texts: Sequence[str]) -> list[float | None]:
-        assert all(chat[-1]["role"] == "user" for chat in chats)
+    def surprise(self, chats: Sequence[Messages], texts: Sequence[str]) -> list[float | None]:
+        assert all(chat[-1][0] == "user" for chat in chats)
         return [None if "unscored" in text else float(text.rsplit("surprise ", 1)[1]) for text in texts]
 
     def close(self) -> None:
@@ -44,7 +46,7 @@ def chosen(out: Path) -> dict[str, list[float]]:
 
 
 def test_highest_within_the_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_potential, "VllmStudent", CountingStudent)
+    monkeypatch.setattr(learning_potential, "open_student", CountingStudent)
     rows = [
         sample(f"p{p}", i, completion_tokens=100, text=f"{reasoning(p * 11 + i, '5', 60)} surprise {p * 10 + i}")
         for p in range(10)
@@ -59,7 +61,7 @@ def test_highest_within_the_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_cuts_are_taken_within_domain_and_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_potential, "VllmStudent", CountingStudent)
+    monkeypatch.setattr(learning_potential, "open_student", CountingStudent)
     rows = []
     for group, (domain, tokens) in enumerate([("easy", 100), ("hard", 100), ("hard", 4000)]):
         for i in range(9):
@@ -72,7 +74,7 @@ def test_cuts_are_taken_within_domain_and_length(tmp_path: Path, monkeypatch: py
 
 
 def test_bad_rows_are_named_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_potential, "VllmStudent", CountingStudent)
+    monkeypatch.setattr(learning_potential, "open_student", CountingStudent)
     rows = [sample(name, 0, text=reasoning(at * 11, "5", 60) + " surprise 1") for at, name in enumerate("pqr")]
     rows[1]["messages"], rows[2]["reference"] = "?", "[1]"
     run = write_run(tmp_path / "run", rows)
@@ -85,9 +87,9 @@ def test_bad_rows_are_named_or_left_out(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_student_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(model: str) -> None:
-        raise OSError(f"{model} is not a local folder")
+        raise EngineStartError(f"{model} is not a local folder")
 
-    monkeypatch.setattr(learning_potential, "VllmStudent", missing)
+    monkeypatch.setattr(learning_potential, "open_student", missing)
     run = write_run(tmp_path / "run", [sample("p", 0)])
     with pytest.raises(ConfigError, match=r"select\.student: no/such can not be loaded"):
         export(load_settings("sft", None, [*OVERRIDES, "select.student=no/such"]), [run], str(tmp_path / "out"))

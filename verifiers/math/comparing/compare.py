@@ -12,11 +12,28 @@ from fractions import Fraction
 
 from verifiers.math.algebra.ball import UndefinedError, UnsupportedError
 from verifiers.math.algebra.normal_field import FinerExponentError
-from verifiers.math.comparing import equality, families, relations, sets
+from verifiers.math.comparing import equality, families, relations, sets, wording
 from verifiers.math.comparing.equality import UndecidedError, all_of, match
+from verifiers.math.comparing.kinds import (
+    NOT_WORKED_OUT,
+    REAL_SETS,
+    STATED_BY_NAME,
+    VALUE_KINDS,
+    are_real_sets,
+    holds_vectors,
+    integer,
+    is_to_solve,
+    kind,
+    labels,
+    names_values,
+    same_letters,
+    seconds,
+    values,
+    values_of_digits,
+)
+from verifiers.math.comparing.measures import Measures
 from verifiers.math.reading import units
 from verifiers.math.reading.expression import SCALARS, Node
-from verifiers.math.reading.parser import letters_of
 from verifiers.types import Status
 
 
@@ -39,16 +56,55 @@ class ContradictionError(ValueError):
 
 
 def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Comparison:
-    """Total: every failure to decide is an `undecided` with its reason."""
+    """Total: every failure to decide is an `undecided` with its reason.
+
+    A writing with two readings (`81,256`) verifies where the sides agree in one reading, and refutes where they differ
+    in all of them.
+    """
+    if "either" not in (gold.op, answer.op):
+        return _compare(gold, answer, tolerance)
+    pairs = [(g, a) for g in _readings(gold) for a in _readings(answer)]
+    results = [(_compare(g, a, tolerance), g, a) for g, a in pairs]
+    for result, one, other in results:
+        if result.status is Status.VERIFIED:
+            weak = (gold.op == "either" and gold.value and one is not gold.args[0]) or (
+                answer.op == "either" and answer.value and other is not answer.args[0]
+            )
+            # The parts of 81,256 in another order are the same list only if it is one.
+            if weak or (gold.op == "either" and one.op == "list" and not _in_same_order(one, other)):
+                return Comparison(Status.UNDECIDED, "commas that may separate numbers or group their digits")
+            return result
+    if all(result.status is Status.REFUTED for result, _, _ in results):
+        return results[0][0]
+    if all(result.status is Status.MALFORMED for result, _, _ in results):
+        return results[0][0]
+    return Comparison(Status.UNDECIDED, "commas that may separate numbers or group their digits")
+
+
+def _readings(node: Node) -> tuple[Node, ...]:
+    return node.args if node.op == "either" else (node,)
+
+
+def _in_same_order(one: Node, other: Node) -> bool:
+    same_shape = other.op == "list" and len(one.args) == len(other.args)
+    return same_shape and all(
+        _compare(a, b, None).status is Status.VERIFIED for a, b in zip(one.args, other.args, strict=True)
+    )
+
+
+def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Comparison:
     try:
-        gold, answer = relations.tidy(gold), relations.tidy(answer)
+        whole, rounded = gold, relations.rounded_side(gold)
+        gold, answer = relations.tidy(relations.exact_side(gold)), relations.tidy(answer)
         if _Comparer(tolerance).same(gold, answer):
             return Comparison(Status.VERIFIED, "equal to the reference")
+        if rounded is not None and _Comparer(tolerance).same(relations.tidy(rounded), answer):
+            raise UndecidedError("the rounded side of the reference")
         return Comparison(Status.REFUTED, "differs from the reference")
     except ContradictionError as error:
         return Comparison(Status.MALFORMED, str(error))
     except (UndecidedError, UnsupportedError, FinerExponentError) as error:
-        if gold == answer:
+        if whole == answer or gold == answer:
             return Comparison(Status.VERIFIED, "written as the reference is")
         if isinstance(error, FinerExponentError):
             return Comparison(Status.UNDECIDED, "exponents that were not brought to one denominator")
@@ -59,75 +115,100 @@ def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Com
         return Comparison(Status.UNDECIDED, "nesting too deep")
 
 
-_REAL_SETS = frozenset({"union", "inter", "setminus", "named", "builder"})
-_NUMBER_WORDS = frozenset({"dozen", "pair", "couple", "nil", "once", "twice", "thrice", "nought", "naught", "infinite"})
-
-
-class _Comparer:
+class _Comparer(Measures):
     def __init__(self, tolerance: Tolerance | None) -> None:
         self.tolerance = tolerance
 
     def same(self, gold: Node, answer: Node) -> bool:
-        if gold.op in SCALARS and answer.op in SCALARS and not (_holds_vectors(gold) or _holds_vectors(answer)):
+        """By the first rule of `_RULES` that knows the two kinds of answer."""
+        vectors = holds_vectors(gold) or holds_vectors(answer)
+        if gold.op in SCALARS and answer.op in SCALARS and not vectors:
             return self.scalars(gold, answer)
         if answer.op == "rel" and gold.op != "rel":
             answer = self.last_side(gold, answer)
-        if gold != answer and (_holds_vectors(gold) or _holds_vectors(answer)):
+            vectors = holds_vectors(gold) or holds_vectors(answer)
+        if gold != answer and vectors:
             raise UndecidedError("arithmetic with vectors or matrices")
-        gold_kind, answer_kind = kind(gold), kind(answer)
-        kinds = {gold_kind, answer_kind}
-        if kinds == {"scalar"}:
-            return self.scalars(gold, answer)
-        if "text" in kinds:
-            return self.texts(gold, answer)
-        if "family" in kinds or families.is_family(gold) or families.is_family(answer):
-            return families.same(gold, answer)
-        if "qty" in kinds or "percent" in kinds:
-            return self.quantities(gold, answer)
-        if self.are_real_sets(gold, answer):
-            if sets.same_set(sets.real_set(gold), sets.real_set(answer)):
-                return True
+        for applies, judge in _RULES:
+            if applies(gold, answer):
+                return judge(self, gold, answer)
+        raise UndecidedError(f"a {kind(answer)} against a {kind(gold)}")
+
+    # Pairs of kinds (the rules choose among these)
+
+    def as_written(self, gold: Node, answer: Node) -> bool:
+        if gold == answer:
+            return True
+        raise UndecidedError("parts that are left out")
+
+    def conditions(self, gold: Node, answer: Node) -> bool:
+        """`x^2 where x > 0`: a condition on one side only leaves open whether it is meant."""
+        main_gold, *under = gold.args if gold.op == "where" else (gold,)
+        main_answer, *other = answer.args if answer.op == "where" else (answer,)
+        if not self.same(main_gold, main_answer):
+            return False
+        if under and other and self.same(under[0], other[0]):
+            return True
+        raise UndecidedError("a condition behind the answer")
+
+    def real_sets(self, gold: Node, answer: Node) -> bool:
+        left, right = sets.real_set(gold), sets.real_set(answer)
+        if not sets.same_set(left, right):
             if self.tolerance is not None:
                 raise UndecidedError("a tolerance on a set")
             return False
-        if "rel" in kinds:
-            return self.relations(gold, answer)
-        if gold_kind == answer_kind == "list" and _names_values(gold) and not _names_values(answer):
-            if not self.one_against_many(Node("list", _values(gold)), answer):
-                return False
-            raise UndecidedError("values without the names that the reference gives them")
-        if gold_kind == answer_kind:
-            method: Callable[[Node, Node], bool] | None = getattr(self, f"same_{gold_kind}", None)
-            if method is not None:
-                return method(gold, answer)
-        if kinds <= {"group", "matrix"}:
-            return self.vectors(gold, answer)
-        if kinds <= {"list", "scalar", "set", "empty"}:
-            if _names_values(gold) and answer.op in ("list", "set"):
-                raise UndecidedError("values without the names that the reference gives them")
-            return self.one_against_many(gold, answer)
-        if kinds == {"list", "group"}:
-            return self.list_against_group(gold, answer)
-        if kinds <= {"time", "ratio"} and len(kinds) == 2:
-            return self.time_against_ratio(gold, answer)
-        if answer_kind == "time" and gold_kind == "scalar" and not answer.value[3]:
-            answer, answer_kind = Node("ratio", tuple(map(_integer, answer.value[:2]))), "ratio"
-            kinds = {gold_kind, answer_kind}
-        if kinds == {"ratio", "scalar"}:
-            ratio, scalar = (gold, answer) if gold_kind == "ratio" else (answer, gold)
-            if len(ratio.args) == 2 and self.scalars(Node("div", ratio.args), scalar):
-                raise UndecidedError("a ratio against a fraction")
+        named = (gold.op in STATED_BY_NAME and answer.op in STATED_BY_NAME) or gold.op == answer.op == "builder"
+        if named and gold.symbols() != answer.symbols():
+            raise UndecidedError("the same values of another variable")
+        if left in ([], sets.EVERYTHING) and gold.op == answer.op == "rel" and not self.same_sides(gold, answer):
+            raise UndecidedError("relations that hold always or never")
+        return True
+
+    def same_sides(self, gold: Node, answer: Node) -> bool:
+        """Whether the sides are equal one by one, read forwards or backwards."""
+        turned = tuple(relations.FLIPPED.get(operator, operator) for operator in reversed(answer.value))
+        for operators, sides in ((answer.value, answer.args), (turned, tuple(reversed(answer.args)))):
+            if operators == gold.value and self.in_order(gold, Node("rel", sides, operators)):
+                return True
+        return False
+
+    def lists_by_name(self, gold: Node, answer: Node) -> bool:
+        if not self.one_against_many(Node("list", values(gold)), answer):
             return False
-        if kinds == {"based", "scalar"}:
-            based, scalar = (gold, answer) if gold_kind == "based" else (answer, gold)
-            number = equality.as_rational(scalar)
-            if number is not None and number not in _values_of_digits(*based.value):
+        raise UndecidedError("values without the names that the reference gives them")
+
+    def unnamed(self, gold: Node, answer: Node) -> bool:
+        raise UndecidedError("values without the names that the reference gives them")
+
+    def lettered(self, gold: Node, answer: Node) -> bool:
+        if gold.op == answer.op:
+            return self.in_order(gold, answer)
+        raise UndecidedError("an answer in parts against one that has none")
+
+    def same_kind(self, gold: Node, answer: Node) -> bool:
+        return _SAME_KIND[kind(gold)](self, gold, answer)
+
+    def ratio_against_number(self, gold: Node, answer: Node) -> bool:
+        ratio, scalar = (gold, answer) if gold.op in ("ratio", "time") else (answer, gold)
+        if ratio.op == "time":
+            ratio = Node("ratio", tuple(map(integer, ratio.value[:2])))
+        if len(ratio.args) == 2 and self.scalars(Node("div", ratio.args), scalar):
+            raise UndecidedError("a ratio against a fraction")
+        return False
+
+    def base_on_one_side(self, gold: Node, answer: Node) -> bool:
+        based, other = (gold, answer) if gold.op == "based" else (answer, gold)
+        if kind(other) == "scalar":
+            number = equality.as_rational(other)
+            if number is not None and number not in values_of_digits(*based.value):
                 return False
-        if "based" in kinds:
-            raise UndecidedError("a base on one side only")
-        if "scalar" in kinds and kinds & {"time", "date", "group", "matrix", "empty", *_REAL_SETS}:
-            return False
-        raise UndecidedError(f"a {answer_kind} against a {gold_kind}")
+        raise UndecidedError("a base on one side only")
+
+    def different(self, gold: Node, answer: Node) -> bool:
+        return False
+
+    def families(self, gold: Node, answer: Node) -> bool:
+        return families.same(gold, answer)
 
     def scalars(self, gold: Node, answer: Node) -> bool:
         if self.tolerance is not None and not gold.symbols() and not answer.symbols():
@@ -135,6 +216,8 @@ class _Comparer:
                 answer = answer.args[0]  # as below
             return equality.within(gold, answer, self.tolerance.abs, self.tolerance.rel)
         if equality.equal(gold, relations.rename_constant(gold, answer)):
+            if answer.op == "fn" and answer.value == "mod" and gold != answer and equality.equal(gold, answer.args[0]):
+                raise UndecidedError("a number and its modulus, where the reference has none")
             return True
         if answer.op == "mul" and answer.args[1].op == "sym" and answer.args[1].value in "kKM" and not gold.symbols():
             raise UndecidedError("a letter that could mean thousands or millions")
@@ -142,6 +225,8 @@ class _Comparer:
             product = units.as_product(answer)
             if product is not None and self.same(gold, product.args[0]):
                 raise UndecidedError("a letter that could be a unit")
+        if same_letters(gold, answer):
+            raise UndecidedError("letters that may be a product or a name")
         if relations.num_constants(gold) > 1 and relations.num_constants(answer) > 1:
             raise UndecidedError("several constants that may have other names")
         if answer.op == "deg" and gold.op != "deg" and equality.as_rational(gold) is not None:
@@ -165,8 +250,8 @@ class _Comparer:
         named = relations.assignment(answer)
         sides = list(answer.args)
         if named is not None and len(sides) == 2 and set(answer.value) == {"="}:
-            return named[1] if kind(gold) in _VALUE_KINDS else answer
-        if kind(gold) not in _VALUE_KINDS or (gold.op in ("list", "set") and _is_to_solve(answer)):
+            return named[1] if kind(gold) in VALUE_KINDS else answer
+        if kind(gold) not in VALUE_KINDS or (gold.op in ("list", "set") and is_to_solve(answer)):
             return answer
         if "~" in answer.value:
             return self.before_rounding(gold, answer)
@@ -177,6 +262,8 @@ class _Comparer:
             if side.symbols() - last.symbols() or (kind(side) != kind(last) and (side.symbols() or side.op == "based")):
                 if side is answer.args[0] and not relations.names_a_value(side):
                     raise UndecidedError("an equation where the reference is a value")
+                continue
+            if any(part.op in NOT_WORKED_OUT for part in side.walk()):
                 continue
             if not self.same(side, last):
                 raise ContradictionError("the sides of the chain differ")
@@ -206,135 +293,57 @@ class _Comparer:
     def one_against_many(self, gold: Node, answer: Node) -> bool:
         left = list(gold.args) if gold.op in ("set", "list", "empty") else [gold]
         right = list(answer.args) if answer.op in ("set", "list", "empty") else [answer]
+        unsure: list[UndecidedError] = []
         if "set" in (gold.op, answer.op):
-            left, right = self.distinct(left), self.distinct(right)
-        return match(left, right, self.member if gold.op == answer.op == "set" else self.same)
+            left, right = self.distinct(left, unsure), self.distinct(right, unsure)
+        if match(left, right, self.member if gold.op == answer.op == "set" else self.same):
+            return True
+        if unsure:
+            raise unsure[0]
+        return False
 
-    def distinct(self, items: list[Node]) -> list[Node]:
+    def distinct(self, items: list[Node], unsure: list[UndecidedError]) -> list[Node]:
+        """The items without repetitions; what may or may not be one is kept, and noted in `unsure`."""
         kept: list[Node] = []
         for item in items:
-            if not any(_Comparer(None).same(other, item) for other in kept):
-                kept.append(item)
+            try:
+                if any(_Comparer(None).same(other, item) for other in kept):
+                    continue
+            except UndecidedError as error:
+                unsure.append(error)
+            kept.append(item)
         return kept
 
     # Words
 
     def texts(self, gold: Node, answer: Node) -> bool:
         if gold.op == answer.op == "text":
-            return _plain(gold.value) == _plain(answer.value)
-        text, other = (gold, answer) if gold.op == "text" else (answer, gold)
-        words = _plain(text.value)
-        if other.op == "sym" and len(words) == 1:
-            return bool(other.value.lower() == words)
-        if other.op in ("empty", "set") and words in _EMPTY:
-            return other.op == "empty"
-        if words in ("infinity", "positive infinity", "+infinity") and equality.infinity_rank(other):
-            return equality.infinity_rank(other) == 1
-        if words in _ALL_REALS and (other.op in _REAL_SETS or other.op == "group"):
-            return sets.same_set(sets.real_set(other), sets.EVERYTHING)
-        letters = "".join(node.value for node in letters_of(other))
-        if letters and letters.lower() == words.replace(" ", ""):
-            return True
-        if (
-            kind(other) == "scalar"
-            and not other.symbols()
-            and not set(words.split()) & _NUMBER_WORDS
-            and len(words) > 1
-        ):
-            return False
-        raise UndecidedError("words against a formula")
-
-    # Units
-
-    def quantities(self, gold: Node, answer: Node) -> bool:
-        gold, answer = units.joined(gold), units.joined(answer)
-        if gold.op == "list" or answer.op == "list":
-            return self.one_against_many(gold, answer)
-        if (units.may_change(gold) or units.may_change(answer)) and not (
-            gold.op == answer.op and gold.value == answer.value
-        ):
-            raise UndecidedError("words that may change the number before them")
-        if gold.op == "percent" or answer.op == "percent":
-            return self.percentages(gold, answer)
-        if gold.op != "qty":
-            if units.is_angle(answer) and gold.op in SCALARS:
-                return self.scalars(gold, answer.args[0])
-            if gold.op not in SCALARS:
-                return self.not_a_number(gold)
-            if (product := units.as_product(gold)) is not None:
-                return self.quantities(product, answer)
-            return self.same(gold, answer.args[0])
-        if answer.op != "qty":
-            product = units.as_product(answer)
-            if product is None:
-                if answer.op not in SCALARS:
-                    return self.not_a_number(answer)
-                if not self.same(gold.args[0], answer):
-                    return False
-                if units.may_be_dropped(gold):
-                    return True
-                raise UndecidedError("the reference has a unit, the answer states none")
-            answer = product
-        if units.noun(gold) or units.noun(answer):
-            if not self.same(gold.args[0], answer.args[0]):
-                return False
-            if units.same_noun(gold, answer):
-                return True
-            raise UndecidedError("different nouns behind the number")
-        (left, left_unit), (right, right_unit) = units.measure(gold), units.measure(answer)
-        if left_unit != right_unit:
-            if units.could_agree(left_unit, right_unit):
-                raise UndecidedError("units whose conversion is not fixed")
-            return False
-        # In the unit of the reference, since a tolerance is meant in it.
-        ratio = Node("num", value=right.args[1].value / left.args[1].value)
-        return self.scalars(gold.args[0], Node("mul", (answer.args[0], ratio)))
-
-    def not_a_number(self, node: Node) -> bool:
-        if node.op in ("group", "matrix", "named", "union", "time", "date", "ratio", "empty"):
-            return False
-        raise UndecidedError("a unit against something else than a number")
-
-    def percentages(self, gold: Node, answer: Node) -> bool:
-        if gold.op == answer.op:
-            return self.same(gold.args[0], answer.args[0])
-        if gold.op == "percent":
-            if answer.op not in SCALARS:
-                return False
-            if self.scalars(gold, answer):
-                return True
-            if self.scalars(gold.args[0], answer):
-                raise UndecidedError("the reference is a percentage, the answer lacks the sign")
-            return False
-        if gold.op not in SCALARS:
-            raise UndecidedError("a percentage against something else than a number")
-        if self.scalars(gold, answer):
-            return True
-        size = equality.compare_order(gold, Node("num", value=Fraction(1)))
-        return size > 0 and self.scalars(gold, answer.args[0])
+            return wording.same_words(gold.value, answer.value)
+        return wording.words_against(gold, answer)
 
     # Relations and sets of reals
 
-    def are_real_sets(self, gold: Node, answer: Node) -> bool:
-        """Whether both can be sets of reals and at least one must be."""
-        return any(map(_must_be_real_set, (gold, answer))) and all(map(_may_be_real_set, (gold, answer)))
-
     def relations(self, gold: Node, answer: Node) -> bool:
-        for equation, values in ((gold, answer), (answer, gold)):
-            if _is_to_solve(equation) and values.op in ("list", "set", "empty") and not values.symbols():
-                return sets.same_set(sets.real_set(equation), sets.real_set(Node("set", values.args)))
+        for equation, others in ((gold, answer), (answer, gold)):
+            if is_to_solve(equation) and others.op in ("list", "set", "empty") and not others.symbols():
+                return sets.same_set(sets.real_set(equation), sets.real_set(Node("set", others.args)))
         left, right = relations.assignment(gold), relations.assignment(answer)
         if left is not None and right is not None:
-            if left[0] == right[0]:
-                return self.same(left[1], right[1])
-            if left[1].symbols() or right[1].symbols():
-                if relations.is_function_name(left[0]) and relations.is_function_name(right[0]):
-                    return self.same(left[1], right[1])
-            else:
+            if relations.same_name(gold.args[0], answer.args[0]):
+                if not self.same(left[1], relations.renamed_argument(gold.args[0], answer.args[0], right[1])):
+                    return False
+                if gold.args[0].symbols() != answer.args[0].symbols():
+                    raise UndecidedError("a function of another variable")
+                return True
+            if relations.are_both_functions(gold.args[0], answer.args[0]):
+                return self.other_function(left, right)
+            if not (left[1].symbols() or right[1].symbols()):
                 return False
-        if left is not None and answer.op != "rel" and kind(answer) in _VALUE_KINDS:
+        if left is not None and answer.op != "rel" and kind(answer) in VALUE_KINDS:
             return self.same(left[1], answer)
         if gold.op == "rel" and answer.op == "rel":
+            if not gold.symbols() and not answer.symbols():
+                return self.same_sides(gold, answer)
             if gold.value == answer.value:
                 try:
                     if self.in_order(gold, answer):
@@ -345,13 +354,21 @@ class _Comparer:
         if gold.op == "rel" and answer.op != "rel" and set(gold.value) <= {"=", "~"}:
             # The reference "x + y = 7" asks for the value 7.
             value_asked = relations.names_a_value(gold.args[0]) and not gold.args[-1].symbols()
-            if kind(answer) in _VALUE_KINDS and value_asked:
+            if kind(answer) in VALUE_KINDS and value_asked:
                 return self.same(gold.args[-1], answer)
             if answer.op in SCALARS:
                 raise UndecidedError("an expression where the reference is an equation")
         if "scalar" in (kind(gold), kind(answer)) and not gold.symbols() | answer.symbols():
             return False
         raise UndecidedError("relations of different shape")
+
+    def other_function(self, gold: tuple[str, Node], answer: tuple[str, Node]) -> bool:
+        """y = x^2 and f(x) = x^2 say the same; f and g may be different functions of the problem."""
+        if not self.same(gold[1], answer[1]):
+            return False
+        if "y" in (gold[0], answer[0]):
+            return True
+        raise UndecidedError("functions of different names")
 
     def list_against_group(self, gold: Node, answer: Node) -> bool:
         """x=1, y=2 against (1,2): by the alphabetical order of the names."""
@@ -361,6 +378,8 @@ class _Comparer:
         named = [relations.assignment(arg) for arg in listed.args]
         if all(part is not None for part in named):
             pairs = sorted((part for part in named if part is not None), key=lambda part: part[0])
+            if any("(" in name for name, _ in pairs):
+                raise UndecidedError("values of a function against a tuple")
             if len({name for name, _ in pairs}) == len(pairs):
                 return self.in_order(Node("group", tuple(value for _, value in pairs)), group)
         if listed.args and all(arg.op == "group" for arg in listed.args):
@@ -392,9 +411,28 @@ class _Comparer:
 
     def same_list(self, gold: Node, answer: Node) -> bool:
         joints = {gold.value, answer.value}
-        if "or" in joints and (joints == {"and", "or"} or (len(joints) > 1 and _names_values(gold))):
+        if "or" in joints and (joints == {"and", "or"} or (len(joints) > 1 and names_values(gold))):
             raise UndecidedError("'and' against 'or'")
+        if names_values(gold) and names_values(answer):
+            return self.by_name(gold, answer)
+        if len(labels(gold)) > 1 and any(arg.op in SCALARS for arg in answer.args):
+            bare = [arg.args[0] if arg.op == "qty" else arg for arg in gold.args]
+            if not match(bare, [arg.args[0] if arg.op == "qty" else arg for arg in answer.args], self.same):
+                return False
+            raise UndecidedError("numbers without the nouns or units that tell them apart")
         return match(list(gold.args), list(answer.args), self.same)
+
+    def by_name(self, gold: Node, answer: Node) -> bool:
+        """x = 1, y = 2: the same names with the same values, in any order."""
+        if len(gold.args) != len(answer.args):
+            return False
+        pairs = []
+        for item in gold.args:
+            found = [other for other in answer.args if relations.same_name(item.args[0], other.args[0])]
+            if len(found) != 1:
+                return False
+            pairs.append((item, found[0]))
+        return all_of([_later(self.relations, item, other) for item, other in pairs])
 
     def same_matrix(self, gold: Node, answer: Node) -> bool:
         return gold.value == answer.value and self.in_order(gold, answer)
@@ -425,25 +463,25 @@ class _Comparer:
         )
 
     def time_against_ratio(self, gold: Node, answer: Node) -> bool:
+        """12:30 may be a time or a ratio. As a reference it is a time first; against a plain ratio it is a ratio."""
         time, ratio = (gold, answer) if gold.op == "time" else (answer, gold)
         hour, minute, second, half, has_seconds = time.value
         if half:
             return False
         parts = (hour, minute, second) if has_seconds else (hour, minute)
-        return self.same_ratio(Node("ratio", tuple(map(_integer, parts))), ratio)
+        if not self.same_ratio(Node("ratio", tuple(map(integer, parts))), ratio):
+            return False
+        if gold.op == "time":
+            raise UndecidedError("a time that could be a ratio")
+        return True
 
     def same_time(self, gold: Node, answer: Node) -> bool:
-        (left, left_known), (right, right_known) = _seconds(gold), _seconds(answer)
-        if left_known == right_known or left_known is right_known is None:
+        (left, left_known), (right, right_known) = seconds(gold), seconds(answer)
+        bare = not gold.value[3] and not answer.value[3]
+        if left != right and bare and gold.value[0] * answer.value[1] == gold.value[1] * answer.value[0]:
+            raise UndecidedError("times that could be ratios")
+        if left_known == right_known or left % 43200 != right % 43200:
             return left == right
-        if left % 43200 != right % 43200:
-            if (
-                not gold.value[3]
-                and not answer.value[3]
-                and gold.value[0] * answer.value[1] == gold.value[1] * answer.value[0]
-            ):
-                raise UndecidedError("times that could be ratios")
-            return False
         raise UndecidedError("morning or afternoon is not stated")
 
     def same_date(self, gold: Node, answer: Node) -> bool:
@@ -474,99 +512,65 @@ class _Comparer:
         return relations.same_congruence(gold, answer)
 
 
-_VALUE_KINDS = frozenset(
-    {"scalar", "group", "set", "matrix", "list", "qty", "percent", "based", "ratio", "text", "time", "empty"}
-)
-_EMPTY = frozenset(
-    f"{start}{kind}{noun}"
-    for start in ("no ", "there is no ", "there are no ")
-    for kind in ("", "real ")
-    for noun in ("solution", "solutions", "root", "roots")
-) | {"none", "empty set", "empty", "no such x"}
-_ALL_REALS = frozenset(
-    {"all real numbers", "all reals", "reals", "real numbers", "any real number", "all real x", "all real"}
-)
-
-
-def kind(node: Node) -> str:
-    return "scalar" if node.op in SCALARS else node.op
-
-
-def _names_values(node: Node) -> bool:
-    """x = 1, y = 2: values that only their names tell apart."""
-    if node.op != "list":
-        return False
-    named = [relations.assignment(arg) for arg in node.args]
-    return len({part[0] for part in named if part is not None}) > 1 and None not in named
-
-
-def _values(node: Node) -> tuple[Node, ...]:
-    return tuple(arg.args[1] for arg in node.args)
-
-
-def _holds_vectors(node: Node) -> bool:
-    """(1,2) + t(3,4), A^T: arithmetic with tuples or matrices that is not worked out here."""
-    return node.op in SCALARS and any(inner.op in ("group", "matrix") for inner in node.walk())
-
-
-def _is_to_solve(node: Node) -> bool:
-    """An equation in one unknown that is not just its value: x^2 = 4."""
-    return node.op == "rel" and node.value == ("=",) and len(node.symbols()) == 1 and relations.assignment(node) is None
-
-
-def _values_of_digits(digits: str, base: int) -> set[int]:
-    """What a number without a base could mean: the value, or the digits with the base left out."""
-    return {int(digits, base), *({int(digits)} if digits.isdigit() else ())}
-
-
-def _integer(value: int) -> Node:
-    return Node("num", value=Fraction(value))
-
-
 def _later(same: Callable[[Node, Node], bool], a: Node, b: Node) -> Callable[[], bool]:
     return lambda: same(a, b)
 
 
-def _is_inequality(node: Node) -> bool:
-    return (
-        node.op == "rel" and bool(set(node.value) & (sets.INEQUALITIES | {"in", "notin"})) and len(node.symbols()) == 1
-    )
+_Rule = tuple[Callable[[Node, Node], bool], Callable[[_Comparer, Node, Node], bool]]
 
 
-def _must_be_real_set(node: Node) -> bool:
-    if node.op in _REAL_SETS:
-        return not (node.op == "named" and node.value[0] != "R")
-    if node.op == "group" and node.value in ("(]", "[)", "]["):
-        return True
-    if node.op == "group" and len(node.args) == 2 and any(equality.infinity_rank(arg) for arg in node.args):
-        return True
-    return _is_inequality(node) or (node.op == "list" and any(map(_is_inequality, node.args)))
+def _has(*kinds: str) -> Callable[[Node, Node], bool]:
+    """Whether one side is of such a kind."""
+    return lambda gold, answer: kind(gold) in kinds or kind(answer) in kinds
 
 
-def _may_be_real_set(node: Node) -> bool:
-    if node.op == "list":
-        relation = all(arg.op == "rel" and len(arg.symbols()) == 1 for arg in node.args)
-        return relation and len(node.symbols()) == 1
-    if node.op == "rel":
-        return len(node.symbols()) == 1 and set(node.value) <= sets.INEQUALITIES | {"in", "notin", "="}
-    if node.op == "group":
-        return len(node.args) == 2 and not node.symbols() and all(arg.op in SCALARS for arg in node.args)
-    if node.op == "named":
-        return bool(node.value[0] == "R")
-    return node.op in _REAL_SETS or (node.op in ("set", "empty") and not node.symbols())
+def _both(*kinds: str) -> Callable[[Node, Node], bool]:
+    return lambda gold, answer: kind(gold) in kinds and kind(answer) in kinds
 
 
-def _seconds(node: Node) -> tuple[int, bool | None]:
-    """Seconds since midnight, and whether the half of the day is known."""
-    hour, minute, second, half, _ = node.value
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    known = True if half or hour >= 13 or hour == 0 else None
-    return hour * 3600 + minute * 60 + second, known
+def _pair(one: str, other: str) -> Callable[[Node, Node], bool]:
+    return lambda gold, answer: {kind(gold), kind(answer)} == {one, other}
 
 
-def _plain(text: str) -> str:
-    words = text.lower().replace("-", " ").replace(",", " ").split()
-    if len(words) > 1:
-        words = [word for word in words if word not in ("the", "a", "an", "on")]
-    return " ".join(words).strip(" .")
+_RULES: tuple[_Rule, ...] = (
+    (_both("scalar"), _Comparer.scalars),
+    (_has("where"), _Comparer.conditions),
+    (lambda g, a: any(arg.op == "dots" for arg in (*g.args, *a.args)), _Comparer.as_written),
+    (_has("lettered"), _Comparer.lettered),
+    (_has("text"), _Comparer.texts),
+    (lambda g, a: families.is_family(g) or families.is_family(a), _Comparer.families),
+    (_has("qty", "percent"), _Comparer.quantities),
+    (lambda g, a: kind(g) == "scalar" and units.joined(a) is not a, _Comparer.quantities),
+    (lambda g, a: are_real_sets(g, a), _Comparer.real_sets),
+    (_has("rel"), _Comparer.relations),
+    (lambda g, a: g.op == a.op == "list" and names_values(g) and not names_values(a), _Comparer.lists_by_name),
+    (lambda g, a: kind(g) == kind(a) and kind(g) in _SAME_KIND, _Comparer.same_kind),
+    (_both("group", "matrix"), _Comparer.vectors),
+    (lambda g, a: names_values(g) and a.op in ("list", "set"), _Comparer.unnamed),
+    (_both("list", "scalar", "set", "empty"), _Comparer.one_against_many),
+    (_pair("list", "group"), _Comparer.list_against_group),
+    (_pair("time", "ratio"), _Comparer.time_against_ratio),
+    (lambda g, a: a.op == "time" and kind(g) == "scalar" and not a.value[3], _Comparer.ratio_against_number),
+    (_pair("ratio", "scalar"), _Comparer.ratio_against_number),
+    (_has("based"), _Comparer.base_on_one_side),
+    (
+        lambda g, a: _has("scalar")(g, a) and _has("time", "date", "group", "matrix", "empty", *REAL_SETS)(g, a),
+        _Comparer.different,
+    ),
+)
+"""What judges a pair of answers: the first rule whose condition holds. The order is that of docs/math_answers.md."""
+_SAME_KIND: dict[str, Callable[[_Comparer, Node, Node], bool]] = {
+    "group": _Comparer.same_group,
+    "set": _Comparer.same_set,
+    "list": _Comparer.same_list,
+    "matrix": _Comparer.same_matrix,
+    "ratio": _Comparer.same_ratio,
+    "time": _Comparer.same_time,
+    "date": _Comparer.same_date,
+    "based": _Comparer.same_based,
+    "empty": _Comparer.same_empty,
+    "named": _Comparer.same_named,
+    "cases": _Comparer.same_cases,
+    "branch": _Comparer.same_branch,
+    "cong": _Comparer.same_cong,
+}

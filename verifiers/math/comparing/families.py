@@ -65,6 +65,14 @@ def same(gold: Node, answer: Node) -> bool:
     left, right = _families(gold), _families(answer)
     if left is None or right is None:
         raise UndecidedError("a family of values against something else")
+    if (_parts(gold) is None) != (_parts(answer) is None):
+        if _match(left, right):
+            raise UndecidedError("a family whose index is an integer on one side only")
+        return False
+    return _match(left, right)
+
+
+def _match(left: list[Family], right: list[Family]) -> bool:
     if len(left) != len(right):
         raise UndecidedError("families split in different ways")
     # `match` pairs nodes off, so the families go in by number.

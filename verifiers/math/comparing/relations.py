@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from flint import fmpz_poly
 
@@ -13,14 +14,20 @@ from verifiers.math.algebra.normal_field import Element, Field
 from verifiers.math.algebra.normal_form import normal_form
 from verifiers.math.comparing import equality
 from verifiers.math.comparing.equality import UndecidedError
-from verifiers.math.reading.expression import SCALARS, Node
+from verifiers.math.reading.expression import SCALARS, Node, show
 
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 def tidy(node: Node) -> Node:
     """One shape for what is written in several: signs expanded, (x,y)=(1,2) and x=1,2 taken apart, 5 = x turned."""
+    if node.op == "where":
+        return _without_condition(node)
+    if node.op == "lettered":
+        return Node("lettered", tuple(map(tidy, node.args)))
     node = expand_signs(node)
+    if any(n.op == "sym" and n.value[:5] == "unit " for n in node.walk()):
+        node = _from_unit_vectors(node)
     if any(n.op in ("matrix", "group") for n in node.args):
         node = _matrix_arithmetic(node)
     if node.op == "rel" and node.value == ("=",):
@@ -39,7 +46,8 @@ def tidy(node: Node) -> Node:
         return node.args[1]
     if node.op == "list":
         items: list[Node] = []
-        for arg in node.args:
+        tuples = _named_tuples(node)
+        for arg in tuples or node.args:
             arg = tidy(arg)
             items.extend(arg.args if arg.op == "list" else (arg,))
         first = items[0]
@@ -57,6 +65,101 @@ def tidy(node: Node) -> Node:
             return Node("list", tuple(part[1] for part in named if part is not None), "or")
         return Node("list", tuple(items), node.value)
     return node
+
+
+def _named_tuples(node: Node) -> tuple[Node, ...]:
+    """The tuples of (x,y) = (5,8) or (x,y) = (8,5); none if the list is another one."""
+    made: list[Node] = []
+    for item in node.args:
+        if item.op == "group" and made:
+            made.append(item)
+            continue
+        if item.op != "rel" or item.value != ("=",) or any(side.op != "group" for side in item.args):
+            return ()
+        names, values = item.args
+        if any(arg.op != "sym" for arg in names.args) or names != node.args[0].args[0]:
+            return ()
+        made.append(values)
+    return tuple(made)
+
+
+def _without_condition(node: Node) -> Node:
+    """Without a condition that restricts nothing, and `k is an integer` as the condition of a family."""
+    main, *conditions = node.args
+    quantifier, words = node.value
+    condition = conditions[0] if conditions else None
+    main = tidy(main)
+    names = main.args[0] if main.op == "rel" else main
+    subject = condition.args[0] if condition is not None and condition.op == "rel" else condition
+    said = set(words.split()) - _EMPTY_WORDS
+    in_set = condition is not None and condition.op == "rel" and condition.value == ("in",)
+    domain = condition.args[1] if condition is not None and in_set else None
+    about = subject is None or subject.op in ("sym", "list", "group")
+    everywhere = about and said <= _DOMAIN_WORDS and (condition is subject or domain in _WHOLE_SETS)
+    of_a_function = names.op == "call" or not ("integer" in words or domain == _INTEGERS)
+    if quantifier == "all" and everywhere and of_a_function:
+        return main
+    if said <= {"constant", "constants", "real"} and said & {"constant", "constants"} and condition is subject:
+        return main
+    if subject is not None and subject.op == "sym" and (said & {"integer", "integers"} or domain == _INTEGERS):
+        return Node("list", (main, Node("rel", (subject, _INTEGERS), ("in",))), ",")
+    if quantifier == "for" and condition is not None and _is_first_index(condition):
+        return main
+    return Node("where", (main, *conditions), None)
+
+
+_EMPTY_WORDS = frozenset(
+    {"is", "are", "a", "an", "any", "arbitrary", "the", "of", "integration", "some", "x", "y", "n"}
+)
+_DOMAIN_WORDS = frozenset({"real", "reals", "number", "numbers", "values", "integer", "integers", "in"})
+_INTEGERS = Node("named", value="Z")
+_WHOLE_SETS = tuple(Node("named", value=letter) for letter in "RZNQC")
+
+
+def _is_first_index(node: Node) -> bool:
+    """n >= 1: where a sequence begins."""
+    if node.op != "rel" or node.args[0].op != "sym" or node.args[0].value not in ("n", "k", "m", "j"):
+        return False
+    return (node.value, node.args[1].value) in (((">=",), 0), ((">=",), 1), ((">",), 0))
+
+
+_UNIT_VECTORS = ("unit i", "unit j", "unit k")
+
+
+def _from_unit_vectors(node: Node) -> Node:
+    """3i + 4j in unit vectors as the vector of its coefficients; other shapes stay as they are."""
+    if node.op in ("rel", "list", "set"):
+        return Node(node.op, tuple(map(_from_unit_vectors, node.args)), node.value)
+    parts: dict[str, list[Node]] = {}
+    for term in node.args if node.op == "add" else (node,):
+        found = _coefficient(term)
+        if found is None:
+            return node
+        parts.setdefault(found[0], []).append(found[1])
+    size = 3 if "unit k" in parts else 2
+    zero = Node("num", value=Fraction(0))
+    sums = [parts.get(name, [zero]) for name in _UNIT_VECTORS[:size]]
+    return Node("group", tuple(terms[0] if len(terms) == 1 else Node("add", tuple(terms)) for terms in sums), "<>")
+
+
+def _coefficient(term: Node) -> tuple[str, Node] | None:
+    """The unit vector of a term and what it is multiplied by."""
+    if term.op == "sym" and term.value in _UNIT_VECTORS:
+        return term.value, Node("num", value=Fraction(1))
+    if term.op not in ("neg", "mul", "div"):
+        return None
+    for place, arg in enumerate(term.args):
+        if term.op == "div" and place:
+            break
+        found = _coefficient(arg)
+        if found is not None and not any(_holds_unit(other) for other in term.args if other is not arg):
+            args = tuple(found[1] if spot == place else other for spot, other in enumerate(term.args))
+            return found[0], Node(term.op, args, term.value)
+    return None
+
+
+def _holds_unit(node: Node) -> bool:
+    return any(part.op == "sym" and part.value in _UNIT_VECTORS for part in node.walk())
 
 
 def _matrix_arithmetic(node: Node) -> Node:
@@ -78,10 +181,13 @@ def _map_cells(matrix: Node, change: Callable[[Node], Node]) -> Node:
 
 
 def is_name(node: Node) -> bool:
-    """x, f(x), P(A), x_1"""
-    if node.op in ("sym", "call"):
+    """x, f(x), P(A), x_1, AB; also e and i, which an equation of their own makes names (an eccentricity, a rate)."""
+    if node.op in ("sym", "call") or node in _CONSTANT_NAMES:
         return True
     return node.op == "mul" and all(arg.op == "sym" for arg in node.args) and node.args[0].value[:1].isupper()
+
+
+_CONSTANT_NAMES = (Node("const", value="e"), Node("const", value="i"))
 
 
 def names_a_value(node: Node) -> bool:
@@ -95,6 +201,8 @@ def names_a_value(node: Node) -> bool:
         letters = [part for arg in node.args for part in (arg.args if arg.op == "mul" == node.op else (arg,))]
         if all(letter.op == "sym" for letter in letters):
             return len({letter.value for letter in letters}) == len(letters)
+    if node.op == "div" and all(arg.op == "sym" for arg in node.args):
+        return node.args[0] != node.args[1]
     return node.op == "mul" and node.args[0].op == "sym" and node.args[1].op in ("rel", "group")
 
 
@@ -107,12 +215,63 @@ def assignment(node: Node) -> tuple[str, Node] | None:
         return None
     if left.op == "call" and left.symbols() and right.symbols() and not left.symbols() & right.symbols():
         return None  # f(y) = x^2 is no name for x^2
-    name = left.args[0].value if left.op == "mul" else left.value
-    return None if name in right.symbols() else (name, right)
+    if left.op == "sym" and left.value in right.symbols():
+        return None
+    return (left.value if left.op in ("sym", "const") else show(left)), right
 
 
-def is_function_name(name: str) -> bool:
-    return name[0] in "fghyFGHY"
+def same_name(gold: Node, answer: Node) -> bool:
+    """Names are the same by their whole text: f(2) is not f(3). The variable of f(x) may be called otherwise."""
+    if gold == answer:
+        return True
+    if gold.op != "call" or answer.op != "call" or gold.value != answer.value or len(gold.args) != len(answer.args):
+        return False
+    if all(arg.op == "sym" for arg in (*gold.args, *answer.args)):
+        return all(arg.value[0].islower() for arg in (*gold.args, *answer.args))
+    numbers = [equality.as_rational(arg) for arg in (*gold.args, *answer.args)]
+    return None not in numbers and numbers[: len(gold.args)] == numbers[len(gold.args) :]
+
+
+def renamed_argument(gold: Node, answer: Node, value: Node) -> Node:
+    """The right side of f(t) = … with the names that the reference gives to the variables."""
+    if gold.op != "call" or not all(arg.op == "sym" for arg in (*gold.args, *answer.args)):
+        return value
+    names = {other.value: one.value for one, other in zip(gold.args, answer.args, strict=True)}
+    if len(set(names.values())) < len(names) or set(names.values()) & (value.symbols() - set(names)):
+        return value
+    return _rename_all(value, names)
+
+
+def _rename_all(node: Node, names: dict[str, str]) -> Node:
+    if node.op == "sym":
+        return Node("sym", value=names.get(node.value, node.value))
+    return Node(node.op, tuple(_rename_all(arg, names) for arg in node.args), node.value) if node.args else node
+
+
+def are_both_functions(gold: Node, answer: Node) -> bool:
+    """Whether both are y or a function of variables, f(x)."""
+    return all(
+        node == Node("sym", value="y")
+        or (node.op == "call" and all(arg.op == "sym" for arg in node.args) and node.value[0] in "fghFGHpP")
+        or (node.op == "sym" and node.value[0] in "fghFGH" and len(node.value) == 1)
+        for node in (gold, answer)
+    )
+
+
+def exact_side(node: Node) -> Node:
+    """The reference without its rounded side: sqrt 2 of sqrt 2 = 1.41 approximately."""
+    if node.op != "rel" or "~" not in node.value or set(node.value) - {"=", "~"}:
+        return node
+    place = node.value.index("~")
+    if place == 0 and is_name(node.args[0]):
+        return Node("rel", node.args[:2], ("=",))
+    return Node("rel", node.args[: place + 1], node.value[:place]) if place else node.args[0]
+
+
+def rounded_side(node: Node) -> Node | None:
+    """The value to which the reference rounds its exact side."""
+    exact = exact_side(node)
+    return None if exact is node or exact.args[-1:] == node.args[-1:] else node.args[-1]
 
 
 def rename_constant(gold: Node, answer: Node) -> Node:
@@ -173,14 +332,14 @@ def same_relation(gold: Node, answer: Node) -> bool:
     if len(gold.value) != 1 or len(answer.value) != 1:
         if (
             len(gold.value) == len(answer.value)
-            and tuple(_FLIPPED.get(o, o) for o in reversed(answer.value)) == gold.value
+            and tuple(FLIPPED.get(o, o) for o in reversed(answer.value)) == gold.value
         ):
             turned = tuple(reversed(answer.args))
             if all(equality.equal(a, b) for a, b in zip(gold.args, turned, strict=True)):
                 return True
         return _refute_at_points(gold, answer)
     operator, other = gold.value[0], answer.value[0]
-    if operator not in _FLIPPED or other not in _FLIPPED:
+    if operator not in FLIPPED or other not in FLIPPED:
         raise UndecidedError(f"relations {operator} and {other}")
     field = Field()
     try:
@@ -197,7 +356,7 @@ def same_relation(gold: Node, answer: Node) -> bool:
         return _same_zeros(field, left, right)
     if constant:
         sign = field.sign(quotient)
-        if sign is not None and other == (operator if sign > 0 else _FLIPPED[operator]):
+        if sign is not None and other == (operator if sign > 0 else FLIPPED[operator]):
             return True
         if sign is not None:
             return False
@@ -215,7 +374,7 @@ def _same_zeros(field: Field, left: Element, right: Element) -> bool:
     """Polynomial equations: equal when their different irreducible factors are the same; different when a factor of one
     that the other lacks has real zeros, seen on a line through the space."""
     kinds = {field.generators[i].kind for i in field.used(left.top, left.bottom, right.top, right.bottom)}
-    if kinds != {"sym"} or not left.bottom.is_constant() or not right.bottom.is_constant():
+    if kinds != {"sym"} or any(_meet(side.top, side.bottom) for side in (left, right)):
         raise UndecidedError("equations beyond polynomials with rational coefficients")
     ours = [factor for factor, _ in left.top.factor()[1]]
     theirs = [factor for factor, _ in right.top.factor()[1]]
@@ -227,6 +386,21 @@ def _same_zeros(field: Field, left: Element, right: Element) -> bool:
     if any(_has_real_zeros(factor) for factor in odd):
         return False
     raise UndecidedError("equations whose real solutions were not compared")
+
+
+def _meet(top: Any, bottom: Any) -> bool:
+    """Whether zeros of the numerator may be poles: then the equation says less than its numerator does. They cannot
+    where every factor of the denominator is one variable that, set to zero, leaves a constant of the numerator."""
+    if bottom.is_constant():
+        return False
+    for factor, _ in bottom.factor()[1]:
+        used = [index for index, degree in enumerate(factor.degrees()) if int(degree) > 0]
+        if len(factor.to_dict()) != 1 or len(used) != 1:
+            return True
+        rest = [monomial for monomial in top.to_dict() if int(monomial[used[0]]) == 0]
+        if len(rest) != 1 or any(int(power) for power in rest[0]):
+            return True
+    return False
 
 
 def _has_real_zeros(poly: object) -> bool:

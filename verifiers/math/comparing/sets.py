@@ -59,6 +59,10 @@ def real_set(node: Node) -> RealSet:
     op = node.op
     if op == "group" and len(node.args) == 2 and node.value in ("()", "[]", "(]", "[)", "]["):
         low, high = node.args
+        if (node.value[0] == "[" and equality.infinity_rank(low)) or (
+            node.value[1] == "]" and equality.infinity_rank(high)
+        ):
+            raise equality.UndecidedError("a closed bracket at infinity")
         return normalize([Piece(low, node.value[0] == "[", high, node.value[1] == "]")])
     if op == "set":
         return normalize([Piece(arg, True, arg, True) for arg in node.args])
@@ -108,8 +112,8 @@ def _builder(node: Node) -> RealSet:
     if head.op == "rel" and head.value == ("in",):
         domain = real_set(head.args[1])
         head = head.args[0]
-    if head.op != "sym":
-        raise UnsupportedError("a set-builder of an expression")
+    if head.op != "sym" or condition.symbols() - {head.value}:
+        raise UnsupportedError("a set-builder of an expression, or with another variable")
     return intersection(domain, real_set(condition))
 
 
@@ -150,6 +154,8 @@ def solve(left: Node, operator: str, right: Node, name: str) -> RealSet:
 
 
 def _ray(operator: str, end: Node) -> RealSet:
+    if "=" in operator and equality.infinity_rank(end):
+        raise equality.UndecidedError("a bound at infinity that is reached")
     point = Piece(end, True, end, True)
     if operator == "=":
         return [point]

@@ -1,34 +1,41 @@
 """From a model's whole output to its one final answer.
 
-Rules (docs/math_answers.md explains them): only what follows the thinking counts; the last `\\boxed{…}` is the answer,
-and other boxes must agree with it; without a box the last explicit statement (`#### x`, `the answer is x`) is; a text
-that is in whole one readable answer is that answer. A correction (`no`, `wait`, …) withdraws what was stated before it.
-Candidates that conflict make the text malformed; nothing is ever guessed from the middle of a derivation.
+Rules (docs/math_answers.md explains them): the text is an answer without its thought (verifiers.thoughts). The last
+`\\boxed{…}` is the answer, and other boxes must agree with it; without a box the last explicit statement (`#### x`,
+`the answer is x`) is; a text that is in whole one readable answer is that answer. A correction (`no`, `wait`, …)
+withdraws what was stated before it. Candidates that conflict make the text malformed; nothing is ever guessed from the
+middle of a derivation.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 import re
 
+from verifiers.math.reading import standing as standing_in
+from verifiers.math.reading import statements
+from verifiers.math.reading.nouns import change_nothing
+from verifiers.math.reading.standing import is_supposed as is_supposed
+from verifiers.math.reading.standing import is_taken_back as is_taken_back
+from verifiers.math.reading.vocabulary import unit_name
+
+MAX_STATEMENT_CHARS = 4000
+MAX_SPAN_CHARS = 3 * MAX_STATEMENT_CHARS
+"""A longer text is no single answer, and not looked at as one."""
+MAX_NESTED_BOXES = 8
+MAX_LABELS = 256
+"""Labels such as `answer:` that are looked at."""
 MAX_BOXES = 64
 """A text with more boxes or explicit statements than this is a flood, not an answer."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(?=[^\s{])|\\boxed(?=[\d])")
-_STATEMENT = re.compile(
-    r"####|(?:\bfinal\s+)?\banswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*:)?|"
-    r"\banswer\s+(?:will|would|should|must)\s+be\b|"
-    r"\b(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b"
-    r"(?!\s*(?:wrong|incorrect|not|a|an|the|right|correct|impossible|false|true)\b)",
-    re.IGNORECASE,
-)
 _RETRACTION = re.compile(
     r"\b(?:no\b|wait\b|actually\b|correction\b|correcting\b|oops\b|mistake\b|wrong\b|incorrect\b|"
     r"let me re|scratch that|i mean\b|rather\b|instead\b)",
     re.IGNORECASE,
 )
-_THINK_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THINK_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 
 
 _ANSWER_WORDS = re.compile(
@@ -36,27 +43,22 @@ _ANSWER_WORDS = re.compile(
 )
 
 
-_UNSAID_BEFORE = re.compile(
-    r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|imagine|doubt|wrong|incorrect|false|naive|tempting)\b|"
-    r"(?:\bnot|n't)\s+(?:the\s+case|true|think|believe|clear|mean|say))[^.?!,;:\n]*$",
+_JOINT = re.compile(
+    r"[\s$]*(?:\\(?:quad|qquad|[,;: ]))*\s*"
+    r"(?:(,|;)?[\s$]*(?:\\(?:quad|qquad|[,;: ])|\\text\s*\{)*[\s$]*(and|or)?[\s$}]*)"
+    r"(?:\\(?:quad|qquad|[,;: ])|[\s$])*(?:([a-z](?:_\{?\w\}?)?)\s*=\s*)?",
     re.IGNORECASE,
 )
-"""Before `the answer is 5`: then nobody says that it is."""
-_DENIED = re.compile(
-    r"(?:\bnot|n't|\bnever|\bcannot be)\b(?:\s+(?:the|equal|to|be|in|fact))*[\s:$*(\[\\]*$", re.IGNORECASE
+_NAME_BEFORE = re.compile(r"(?:\A|[\s$&,;:({])([A-Za-z](?:_\{?\w\}?)?)\s*&?=\s*\Z")
+_END_MARKS = re.compile(
+    r"(?:\s*(?:<\|[\w.-]{1,30}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|</s>|<eos>|<end_of_turn>|\[/INST\]|<\|\w{1,30}>))+\s*\Z"
 )
-_TAKEN_BACK = re.compile(
-    r"^[\s.,;:$*)\]\\]*(?:(?:which|but\s+(?:this|that|it)|this|that|it)\s+)?(?:is|was|are)\s+(?:\w+\s+){0,2}?"
-    r"(?:wrong|incorrect|mistaken|impossible|false|not\s+(?:the|right|correct|possible|valid|it)|n't\s+(?:the|right|correct))\b|"
-    r"\b(?:wait(?!\s+(?:for|until|to)\b)|oops|scratch\s+that|actually,?\s+no|that(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+right|a\s+mistake)|"
-    r"i\s+made\s+(?:a|an|some)\s+(?:\w+\s+)?(?:mistake|error))\b",
-    re.IGNORECASE,
-)
-"""Behind the last answer: it is withdrawn and nothing is put in its place."""
-_HEADING = re.compile(r"[ \t]*\d+[.)][ \t]+\S")
-"""What follows the #### of a numbered heading."""
-
-_JOINT = re.compile(r"[\s$]*(,?\s*(?:and|or)|,|;)[\s$]*(?:[a-z](?:_\d)?\s*=\s*)?", re.IGNORECASE)
+"""Special tokens that an engine left at the end of the text."""
+_TAG = re.compile(r"<(answer|final_answer)>", re.IGNORECASE)
+_FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
+_JSON_KEYS = frozenset({"answer", "final_answer", "final answer", "finalanswer"})
+_NESTED_BOX = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*", re.DOTALL)
+_INDEX = re.compile(r"\\?[A-Za-z]+|\d")
 
 
 class NoAnswerError(ValueError):
@@ -72,60 +74,131 @@ class Candidate:
     """boxed | stated | whole"""
     joint: str = ""
     """What stands between the previous box and this one, if it only joins them: a comma, `and`, `or`."""
+    name: str = ""
+    """The x of `x =` before a box."""
 
 
-def candidates(text: str) -> list[Candidate]:
+def candidates(text: str, cut_off: str = "") -> list[Candidate]:
     """Every candidate for the final answer that is still standing, in order; the last is the answer if the rest agree
-    with it. Raises NoAnswerError."""
-    text = after_thinking(text)
+    with it. Raises NoAnswerError.
+
+    `cut_off` is the reason of a text that was cut off before its answer was complete; empty: it was not cut off. What
+    follows the last complete answer is then judged as in any text.
+    """
+    return _candidates(without_end_marks(text), cut_off)
+
+
+def without_end_marks(text: str) -> str:
+    """Without the special tokens at the end, which are no part of what the model says."""
+    tail = max(0, len(text) - 400)
+    return text[:tail] + _END_MARKS.sub("", text[tail:], count=1)
+
+
+def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candidate]:
+    value = None if in_json else _json_answer(text)
+    if value is not None:
+        inner = _candidates(value, cut_off, in_json=True)
+        return [dataclasses.replace(c, how="stated") if c.how == "whole" else c for c in inner]
     boxes = _boxes(text)
+    tags = [tag for tag in _tags(text) if not any(tag.start < box.start < tag.end for box in boxes)]
+    marked = sorted([*boxes, *tags], key=lambda candidate: candidate.start)
     statements = _statements(text)
-    if boxes:
+    if marked:
         # A statement only matters where it comes after the box and so could contradict it.
-        standing = boxes + [s for s in statements if s.start > boxes[-1].end]
+        later = [s for s in statements if s.start > marked[-1].end]
+        standing = marked + (later or _bare_last_line(text, marked[-1].end))
     else:
         standing = statements
     if not standing:
         whole = text.strip()
+        if cut_off:
+            raise NoAnswerError(cut_off)  # the whole text is no answer where the rest of it is missing
         if not whole:
             raise NoAnswerError("empty")
+        if len(whole) > MAX_SPAN_CHARS:
+            raise NoAnswerError("no final answer")
         return [Candidate(strip_markup(whole), 0, len(text), "whole")]
-    # A question is no statement, and a correction withdraws what stands before it.
-    kept: list[Candidate] = []
-    for index, candidate in enumerate(standing):
-        following = (
-            text[candidate.end : standing[index + 1].start] if index + 1 < len(standing) else text[candidate.end :]
-        )
-        if index + 1 < len(standing) and _RETRACTION.search(following):
-            kept = []
-            continue
-        kept.append(candidate)
+    if cut_off and standing[-1].how == "stated" and _reaches_the_end(text, standing[-1].end):
+        raise NoAnswerError(cut_off)
+    kept = _still_standing(text, standing)
     last = kept[-1]
+    if last.how == "boxed" and any(
+        standing_in.is_part_of_formula(text, box.start, box.end) for box in _last_group(kept)
+    ):
+        raise NoAnswerError("a box that is a part of a formula")
     if is_taken_back(text, last.start, last.end, boxed=last.how == "boxed"):
         raise NoAnswerError("the answer is taken back")
     return kept
 
 
-def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
-    """Whether what stands behind the last answer withdraws it, or what stands before a box denies it."""
-    behind = text[end:]
-    if boxed and (behind.lstrip("$ )*").startswith("?") or _DENIED.search(text[max(0, start - 40) : start])):
-        return True
-    return _TAKEN_BACK.search(behind) is not None
+def _still_standing(text: str, standing: list[Candidate]) -> list[Candidate]:
+    """Without what a correction between two answers withdraws."""
+    kept: list[Candidate] = []
+    for index, candidate in enumerate(standing):
+        if index + 1 < len(standing) and _RETRACTION.search(text, candidate.end, standing[index + 1].start):
+            kept = []
+            continue
+        kept.append(candidate)
+    return kept
 
 
-def is_supposed(text: str, start: int) -> bool:
-    """Whether the statement that begins at `start` is a supposition, or of a wrong answer."""
-    return _UNSAID_BEFORE.search(text[max(0, start - 80) : start]) is not None
+def _last_group(candidates: list[Candidate]) -> list[Candidate]:
+    """The last box with those that it is joined with."""
+    group = [candidates[-1]]
+    for candidate in reversed(candidates[:-1]):
+        if not group[-1].joint:
+            break
+        group.append(candidate)
+    return group
 
 
-def after_thinking(text: str) -> str:
-    closings = list(_THINK_CLOSE.finditer(text))
-    if closings:
-        text = text[closings[-1].end() :]
-    if _THINK_OPEN.search(text):
-        raise NoAnswerError("the thinking never ends")
-    return text
+def _json_answer(text: str) -> str | None:
+    """The answer of a text that is in whole one JSON object with an answer in it."""
+    fenced = _FENCED.match(text)
+    body = (fenced[1] if fenced else text).strip()
+    if not (body.startswith("{") and body.endswith("}") and '"' in body):
+        return None
+    try:
+        value = json.loads(body, object_pairs_hook=list, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return None
+    found = [item for key, item in value if str(key).strip().lower() in _JSON_KEYS] if isinstance(value, list) else []
+    if len(found) != 1 or not isinstance(found[0], str):
+        return None
+    return found[0]
+
+
+def _tags(text: str) -> list[Candidate]:
+    """What stands between <answer> and </answer>."""
+    found: list[Candidate] = []
+    for match in _TAG.finditer(text):
+        end = text.find("<", match.end(), match.end() + MAX_STATEMENT_CHARS)
+        while end >= 0 and not text.startswith(f"</{match[1]}>", end):
+            end = text.find("<", end + 1, match.end() + MAX_STATEMENT_CHARS)
+        if end < 0:
+            raise NoAnswerError("an answer tag that is not closed")
+        if len(found) == MAX_BOXES:
+            raise NoAnswerError("too many answers")
+        inner = text[match.end() : end]
+        stated = _statements(inner)
+        span = stated[0].text if len(stated) == 1 else strip_markup(inner)
+        found.append(Candidate(span, match.start(), end + len(match[1]) + 3, "tagged"))
+    return found
+
+
+def _bare_last_line(text: str, end: int) -> list[Candidate]:
+    """A formula without words that is the last line behind the last box, which it may contradict."""
+    behind = text[end:].rstrip()
+    start = behind.rfind("\n") + 1
+    line = behind[start : start + MAX_STATEMENT_CHARS]
+    if not start or not any(char.isdigit() for char in line) or statements.has_words(line):
+        return []
+    return [Candidate(strip_markup(line), end + start, end + len(behind), "stated")]
+
+
+def _reaches_the_end(text: str, end: int) -> bool:
+    """Whether a statement that ends at `end` may have gone on: nothing but its own punctuation follows."""
+    return end >= len(text) or (text[end] != "\n" and end + 1 >= len(text))
 
 
 def _boxes(text: str) -> list[Candidate]:
@@ -135,7 +208,7 @@ def _boxes(text: str) -> list[Candidate]:
         if len(found) == MAX_BOXES:
             raise NoAnswerError("too many boxes")
         if not text.startswith("{", match.end()):
-            token = re.compile(r"\\?[A-Za-z]+|\d").match(text, match.end())
+            token = _INDEX.match(text, match.end())
             if token is None:
                 at = match.end()
                 continue
@@ -145,15 +218,28 @@ def _boxes(text: str) -> list[Candidate]:
         end = closing_brace(text, match.end())
         if end is None:
             raise NoAnswerError("a box that is not closed")
-        inner = text[match.end() + 1 : end]
-        while nested := re.fullmatch(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*", inner, re.DOTALL):
-            if closing_brace("{" + nested[1] + "}", 0) != len(nested[1]) + 1:
-                break
-            inner = nested[1]
-        joint = _JOINT.fullmatch(text[found[-1].end : match.start()]) if found else None
-        found.append(Candidate(inner.strip(), match.start(), end + 1, "boxed", joint[1].strip() if joint else ""))
-        at = end + 1
+        inner = _unboxed(text[match.end() + 1 : end])
+        suffix, after = standing_in.with_suffix(text, end + 1)
+        joint = name = ""
+        if found and (between := _JOINT.fullmatch(text[found[-1].end : match.start()])) and between[0].strip("$ "):
+            joint = " ".join(part for part in between.groups()[:2] if part) or ("," if "quad" in between[0] else "")
+        if before := _NAME_BEFORE.search(text[max(0, match.start() - 12) : match.start()]):
+            name = before[1]
+        found.append(Candidate(inner.strip() + suffix, match.start(), after, "boxed", joint, name))
+        at = after
     return found
+
+
+def _unboxed(inner: str) -> str:
+    """The content of boxes that hold nothing but another box."""
+    for _ in range(MAX_NESTED_BOXES):
+        nested = _NESTED_BOX.fullmatch(inner)
+        if nested is None:
+            break
+        if closing_brace("{" + nested[1] + "}", 0) != len(nested[1]) + 1:
+            break
+        inner = nested[1]
+    return inner
 
 
 def closing_brace(text: str, at: int) -> int | None:
@@ -177,17 +263,24 @@ def closing_brace(text: str, at: int) -> int | None:
 
 def _statements(text: str) -> list[Candidate]:
     found: list[Candidate] = []
-    for match in _STATEMENT.finditer(text):
+    matches = list(itertools.islice(statements.STATEMENT.finditer(text), MAX_LABELS + 1))
+    if len(matches) > MAX_LABELS:
+        raise NoAnswerError("too many statements")
+    if (label := statements.SHORT_LABEL.search(text)) and not statements.OPTION_LINE.search(text):
+        matches.append(label)
+    for match in matches:
         start = match.end()
-        if match[0] == "####" and _HEADING.match(text, start):
-            continue
-        if is_supposed(text, match.start()):
+        if statements.is_heading(text, match[0], start) or is_supposed(text, match.start()):
             continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
-        while start < len(text) and text[start] in " \t\n*:_":
-            start += 1
-        end = _statement_end(text, start)
-        span = text[start:end]
+        start = statements.answer_start(text, start)
+        listed = statements.listed_items(text, start)
+        if listed is not None and "\n" in text[match.end() - 1 : start + 1]:
+            end = listed[1]
+            span = ", ".join(listed[0]) if listed[0] else "a list"
+        else:
+            end = statements.statement_end(text, start)
+            span = text[start:end]
         if span.strip() and text[end : end + 1] != "?":
             if len(found) == MAX_BOXES:
                 raise NoAnswerError("too many statements")
@@ -195,42 +288,18 @@ def _statements(text: str) -> list[Candidate]:
     return found
 
 
-def _statement_end(text: str, start: int) -> int:
-    """End of the line or of the sentence: a full stop before white space, a question or exclamation mark before it."""
-    for index in range(start, len(text)):
-        char = text[index]
-        if char == "\n":
-            opened = text[start:index]
-            if (
-                opened.count("$$") % 2
-                or opened.count(r"\[") > opened.count(r"\]")
-                or opened.count(r"\begin") > opened.count(r"\end")
-            ):
-                continue
-            if opened.strip() in ("$$", r"\[", ""):
-                continue
-            return index
-        if (
-            char in ".?!"
-            and (index + 1 == len(text) or text[index + 1].isspace())
-            and not (char == "!" and text[index - 1].isdigit())
-        ):
-            if char == "." and re.search(r"\b[ap]\.m$", text[start:index], re.IGNORECASE):
-                return index + 1
-            return index
-    return len(text)
-
-
 def strip_markup(span: str) -> str:
     """Without markdown emphasis, math delimiters around the whole, and trailing punctuation."""
     span = span.strip()
+    if len(span) > MAX_SPAN_CHARS:
+        return span
     before = None
     while before != span:
         before = span
         span = _ANSWER_WORDS.sub("", span.strip())
         while span.endswith((",", ";", ":")) and not span.endswith(("\\,", "\\;", "\\:")):
             span = span[:-1].rstrip()
-        if span.startswith("**") != span.endswith("**"):
+        if span.startswith("**") != span.endswith("**") and span.count("**") == 1:
             span = span.removeprefix("**").removesuffix("**")
         if (
             span.endswith(".")
@@ -264,43 +333,49 @@ _PLAIN_WORDS = re.compile(
     re.IGNORECASE,
 )
 """What may stand between `the answer is` and the formula that is the answer."""
-_OTHER_VALUE = re.compile(
-    r"^\s*(?:is|are|was|does|do|has|fails?|away|short|before|after|until|cents?|to)\b|"
-    r"\d|[<>≤≥≠≈+*/=^]|[-−](?!\w)|\b(?:not|never|nothing|neither|nor|no|anything|unlikely|wrong|incorrect|impossible|false|"
-    r"different|other|except|but|half|twice|double|triple|thrice|times|less|more|fewer|greater|larger|smaller|bigger|higher|"
-    r"lower|least|most|between|above|below|under|over|beyond|up|square|squared|cube|cubed|root|power|factorial|negative|"
-    r"minus|plus|divided|multiplied|modulo|mod|base|percent|percentage|per|hundred|thousand|million|billion|trillion|dozen|"
-    r"hundreds|thousands|millions|or|wait|sorry|mean|rather|instead|oops|unless|together|along|also|then|otherwise|fails?)\b|"
-    r"n't\b",
+_REASON = re.compile(r",?\s+(?:because|since)\b|,?\s+(?:so|hence|thus|therefore)\b(?!\s+far\b)(?=[^\d$\\]*\Z)")
+"""Behind an answer: why it is right, or that nothing more follows."""
+_PRAISE = re.compile(
+    r",?\s+(?:which\s+is|as)\s+(?:irreducible|prime|composite|even|odd|positive|an?\s+integer|desired|required|claimed|requested|"
+    r"wanted|expected|needed|(?:the|our)\s+(?:final\s+|desired\s+|required\s+)?answer|what\s+we\s+(?:wanted|needed))[\s.]*\Z",
     re.IGNORECASE,
 )
-"""Behind a formula: words and signs with which the sentence may state something else."""
-_REASON = re.compile(r"(.+?)(?:,?\s+(because|since|as|so|which|where|when|and then|for)\b|,\s+(?=[a-z]{3,}))")
+_CONTRAST = re.compile(r",\s+not\s+\$?-?\d[\d.,/]*\$?[\s.]*\Z")
+"""5, not 6"""
+_BOLD = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])([^*]+?)(?<=[^\s*])\*\*(?![\w(*])")
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 
 
 def readings(span: str) -> list[str]:
-    """A stated span, and what may be the answer in it: its only formula, its bold part, what precedes words. Words that
-    may make the sentence say something else (`not`, `half of`, `at least`) leave the whole span only."""
-    made = [span]
-    formulas = list(re.finditer(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", span, re.DOTALL))
-    if len(formulas) == 1 and _is_all_that_is_said(span, formulas[0]):
-        made.append("".join(part or "" for part in formulas[0].groups()))
-    bold = list(re.finditer(r"\*\*(.+?)\*\*", span, re.DOTALL))
-    if len(bold) == 1 and _is_all_that_is_said(span, bold[0]):
-        made.append(strip_markup(bold[0][1]))
-    if match := _REASON.match(span):
-        rest = span[match.end() :]
-        reason = match[2] in ("because", "since") or (match[2] == "so" and not re.match(r"\s+far\b", rest))
-        condition = match[2] in ("for", "where", "when") and not re.search(
-            r",|\b(?:and|or|otherwise|but|while)\b", rest
-        )
-        contrast = match[2] is None and re.match(r"not\s+[$\-\d]", rest)  # "5, not 6"
-        if reason or condition or contrast or not _OTHER_VALUE.search(rest):
-            made.append(strip_markup(match[1]))
+    """A stated span, and what may be the answer in it: the part before a reason, its only formula, its bold part. Only
+    words that are known to change nothing may stand beside that part; any other leaves the whole span only."""
+    plain = _BOLD.sub(r"\1", span)
+    made = [plain]
+    cut = next((match for tail in (_REASON, _PRAISE, _CONTRAST) if (match := tail.search(plain))), None)
+    if cut:
+        made.append(strip_markup(plain[: cut.start()]))
+    for marked in (_FORMULA, _BOLD):
+        found = list(itertools.islice(marked.finditer(span), 2))
+        if len(found) == 1 and _is_all_that_is_said(span, found[0]):
+            made.append(strip_markup(next(part for part in found[0].groups() if part)))
     return list(dict.fromkeys(made))
 
 
 def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
+    """Whether only plain words stand before a part of a statement, and behind it only a unit, a noun or a reason."""
     before, behind = span[: match.start()], span[match.end() :]
-    behind = re.split(r",?\s+(?:because|since|so|where)\b", behind, maxsplit=1)[0]
-    return _PLAIN_WORDS.fullmatch(before) is not None and not _OTHER_VALUE.search(behind)
+    if _PLAIN_WORDS.fullmatch(before) is None:
+        return False
+    for tail in (_REASON, _PRAISE, _CONTRAST):
+        if cut := tail.search(behind):
+            behind = behind[: cut.start()]
+            break
+    words = behind.strip(" .,;:*_")
+    return not words or (
+        words.replace(" ", "").replace(".", "").isalpha() and _is_measure(words.replace(".", "").split())
+    )
+
+
+def _is_measure(words: list[str]) -> bool:
+    """Nouns, or a unit with nouns behind it."""
+    return change_nothing(words) or (bool(unit_name(words[0])) and change_nothing(words[1:]))

@@ -10,10 +10,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import unicodedata
+from collections.abc import Callable
 
-from verifiers.math.reading.expression import MAX_CHARS, MAX_DIGITS, MAX_TOKENS, UnreadableError
-from verifiers.math.reading.vocabulary import FUNCTIONS, GREEK, KEYWORDS, NOT_PRODUCTS, SHORT_WORDS, UNITS, words_of
+from verifiers.math.reading.characters import unify
+from verifiers.math.reading.expression import MAX_CHARS, MAX_DEPTH, MAX_DIGITS, MAX_TOKENS, UnreadableError
+from verifiers.math.reading.nouns import is_noun
+from verifiers.math.reading.vocabulary import (
+    FUNCTIONS,
+    GLUED_UNITS,
+    GREEK,
+    KEYWORDS,
+    NOT_PRODUCTS,
+    SHORT_WORDS,
+    UNITS,
+    words_of,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,73 +38,12 @@ class Token:
     """A line break or a \\quad stood before it."""
     run: bool = False
     """A letter that continues a run of letters."""
-
-
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
-_FRACTIONS = {
-    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
-    "⅙": "1/6", "⅚": "5/6", "⅐": "1/7", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8", "⅑": "1/9", "⅒": "1/10",
-}  # fmt: skip
-_CHARACTERS = {
-    "−": "-", "–": "-", "—": "-", "﹣": "-", "－": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "⋅": "*", "∙": "*",
-    "•": "*", "∗": "*", "÷": r"\div ", "⁄": "/", "∕": "/", "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ",
-    "≠": r"\ne ", "≈": r"\approx ", "≡": r"\equiv ", "∈": r"\in ", "∉": r"\notin ", "∪": r"\cup ", "∩": r"\cap ",
-    "∖": r"\setminus ", "∅": r"\emptyset ", "⌀": r"\emptyset ", "Ø": r"\emptyset ", "∞": r"\infty ", "√": r"\surd ",
-    "∛": r"\cbrt ", "π": r"\pi ", "°": r"^\circ ", "º": r"^\circ ", "˚": r"^\circ ", "±": r"\pm ", "∓": r"\mp ",
-    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
-    "⌈": r"\lceil ", "⌉": r"\rceil ", "′": "'", "’": "'", "‘": "'", "∣": "|", "｜": "|", "∑": r"\sum ", "∏": r"\prod ",
-    "∧": r"\land ", "∨": r"\lor ", "→": r"\to ", "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∫": r"\int ", "€": r"\text{euros}",
-    "£": r"\text{pounds}", "¥": r"\text{yen}", "…": r"\ldots ", "⋯": r"\ldots ", "“": '"', "”": '"', "∘": r"\circ ",
-    "\u00a0": r"\,", "\u2009": r"\,", "\u202f": r"\,", "\u2007": r"\,", "\u2008": r"\,", "\u200a": r"\,",
-}  # fmt: skip
-_GREEK_LETTERS = dict(zip("αβγδεζηθικλμνξρστυφχψωϕϵΓΔΘΛΞΠΣΦΨΩ", words_of(
-    """
-    alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi
-    psi omega phi epsilon Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
-    """
-), strict=True))  # fmt: skip
-_CHARACTERS.update({letter: f"\\{name} " for letter, name in _GREEK_LETTERS.items()})
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
-_INVISIBLE_OPERATORS = re.compile("[\u2061-\u2064]")
-_ZERO_WIDTH = re.compile("[\u200b-\u200d\u2060\ufeff\u00ad\ufe00-\ufe0f\u180e\u034f]")
-
-
-def unify(text: str) -> str:
-    """Unicode to ASCII LaTeX: digits of every script, superscripts, fraction signs, operators, Greek, odd spaces."""
-    if text.isascii():
-        return text
-    if _BIDI.search(text):
-        raise UnreadableError("text with bidirectional controls")
-    if _INVISIBLE_OPERATORS.search(text):
-        raise UnreadableError("text with invisible operators")
-    text = _ZERO_WIDTH.sub("", text)
-    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", text)
-    text = re.sub("[₀₁₂₃₄₅₆₇₈₉₊₋]+", lambda m: "_{" + m[0].translate(_SUBSCRIPTS) + "}", text)
-    text = re.sub(
-        f"(\\d?)([{''.join(_FRACTIONS)}])",
-        lambda m: (m[1] + " " if m[1] else "") + "\\frac{" + _FRACTIONS[m[2]].replace("/", "}{") + "}",
-        text,
-    )
-    text = "".join(_CHARACTERS.get(c) or c for c in text)
-    if text.isascii():
-        return text
-    # Compatibility forms (full-width, mathematical alphabets), then decimal digits of other scripts.
-    text = unicodedata.normalize("NFKC", text)
-    text = "".join(_CHARACTERS.get(c) or _digit(c) for c in text)
-    return text
-
-
-def _digit(char: str) -> str:
-    if char.isascii():
-        return char
-    value = unicodedata.decimal(char, None)
-    return char if value is None else str(value)
+    groups: str = ""
+    """Of a number: its digits with their commas, where the commas may also separate numbers (`81,256`)."""
 
 
 # Groups of three digits after the first: 1,234,567  1{,}234  1\,234  12 345 (space groups need a first group of 1-3).
-_SEPARATOR = r"(?:\{,\}|\\,|\\;|\\:|\\!,\\!|,\\!|\\ |~)"
+_SEPARATOR = r"(?:\{,\}|\\,|\\;|\\:|\\!,\\!|,\\! ?|\\ |~)"
 _NUMBER = re.compile(
     rf"(?:\d{{1,3}}(?:(?:,\d{{3}})+|(?:{_SEPARATOR}\d{{3}})+|(?: \d{{3}})+)(?![\d])|\d+)"
     r"(?:\.\d+|\{,\}\d+(?!\d)|\.(?![\d.a-zA-Z]))?|\.\d+"
@@ -111,29 +61,17 @@ _TEXT_COMMANDS = frozenset(
     """
     )
 )
-_FONT_COMMANDS = frozenset(
-    words_of(
-        """
-    mathbf boldsymbol bm mathit mathcal mathfrak vec hat tilde underline large Large LARGE small therefore color textcolor boxed fbox
-    """
-    )
-)
-_SIZE_COMMANDS = frozenset(
-    words_of(
-        """
-    left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr mleft mright
-    """
-    )
-)
+_BRACKETS = {"(": "open", "[": "open", "{": "open", ")": "close", "]": "close", "}": "close"}
 _ALIASES = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge",
-    "neq": "ne", "lbrace": "{", "rbrace": "}", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lt": "<", "gt": ">",
+    "neq": "ne", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lt": "<", "gt": ">",
     "dbinom": "binom", "tbinom": "binom", "varnothing": "emptyset", "cdot": "*", "times": "*", "ast": "*", "bullet": "*",
     "backslash": "setminus", "smallsetminus": "setminus", "wedge": "land", "vee": "lor", "ldots": "dots", "cdots": "dots",
     "dotsc": "dots", "dotsb": "dots", "rightarrow": "to", "varepsilon": "epsilon", "varphi": "phi", "vartheta": "theta",
-    "imath": "i", "jmath": "j", "lbrack": "[", "rbrack": "]", "colon": ":", "degree": "circ", "implies": "Rightarrow",
-    "bigcup": "cup", "bigcap": "cap", "lVert": "Vert", "rVert": "Vert", "prime": "'", "euro": "euros", "simeq": "approx",
-    "thickapprox": "approx", "doteq": "=", "triangleq": "=",
+    "imath": "i", "jmath": "j", "colon": ":", "degree": "circ", "implies": "Rightarrow",
+    "lVert": "Vert", "rVert": "Vert", "prime": "'", "euro": "euros", "simeq": "approx",
+    "thickapprox": "approx", "doteq": "=", "triangleq": "=", "iint": "int", "oint": "int", "vartriangle": "triangle",
+    "overleftrightarrow": "overrightarrow", "widehat": "hat", "widetilde": "tilde",
 }  # fmt: skip
 _OPERATORS = frozenset("+-*/^_=<>,;:!|'&")
 
@@ -144,20 +82,50 @@ _LEFT_BRACE_SYSTEM = re.compile(
 """A system under one big brace: what `cases` draws."""
 
 
+_PRIMES = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*|')+)\}|((?:\\prime(?![a-zA-Z])\s*)+))")
+_COMMENT = re.compile(r"(?<!\\)%[^\n%\d]*[A-Za-z][^\n]*\n")
+"""What TeX leaves out: from a percent sign to the end of the line, where words show that it is no percentage."""
+_ESCAPED_TWICE = re.compile(
+    r"\\\\(?=(?:frac|dfrac|tfrac|sqrt|text|pi|cup|cap|infty|left|right|begin|end|cdot|times|le|leq|ge|geq|in|mathbb|"
+    r"theta|alpha|beta|sin|cos|tan|log|ln|circ|pm|mathrm|quad)(?![a-zA-Z])|[{}])"
+)
+
+
 def tokenize(text: str) -> list[Token]:
     """Raises UnreadableError."""
     if len(text) > MAX_CHARS:
         raise UnreadableError(f"an answer of more than {MAX_CHARS} characters")
-    return _Scanner(_LEFT_BRACE_SYSTEM.sub(r"\\begin{cases}\2\\end{cases}", unify(text))).scan()
+    text = unify(text)
+    if "\\\\" in text:
+        text = _LEFT_BRACE_SYSTEM.sub(r"\\begin{cases}\2\\end{cases}", _escaped_once(text))
+    if "prime" in text or "'" in text:
+        text = _PRIMES.sub(lambda m: "'" * ((m[1] or m[2]).count("\\prime") + (m[1] or m[2]).count("'")), text)
+    if "%" in text and "\n" in text:
+        text = _COMMENT.sub("\n", text)
+    return _Scanner(text).scan()
+
+
+def _escaped_once(text: str) -> str:
+    """`\\\\frac` is `\\frac` that was escaped once more; a real line break stands before no command."""
+    if "\\\\begin" in text:
+        return text.replace("\\\\", "\\")
+    return _ESCAPED_TWICE.sub(r"\\", text) if _ESCAPED_TWICE.search(text) and "\\begin" not in text else text
 
 
 class _Scanner:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, depth: int = 0) -> None:
+        if depth > MAX_DEPTH:
+            raise UnreadableError(f"nesting deeper than {MAX_DEPTH}")
         self.text = text
+        self.depth = depth
         self.at = 0
         self.tokens: list[Token] = []
         self.space = False
         self.apart = False
+        self.group_ends: dict[int, int] | None = None
+        self.last_dollar = text.rfind("$")
+        self.last_content = len(text.rstrip(" .$*\\)]}\n"))
+        """Behind it only closing marks follow, so that a full stop there ends the answer."""
 
     def scan(self) -> list[Token]:
         text, size = self.text, len(self.text)
@@ -170,50 +138,52 @@ class _Scanner:
             char = text[self.at]
             if char.isdigit() or (char == "." and _NUMBER.match(text, self.at)):
                 self._number()
-            elif char == "\\":
-                self._command()
             elif char.isalpha():
                 self._letters()
-            elif char in "([{":
-                self._add("open", char)
-                self.at += 1
-            elif char in ")]}":
-                self._add("close", char)
-                self.at += 1
-            elif char == "$":
-                # A dollar sign glued to a number is money unless it opens or closes math; both mean the same value.
-                self.at += 1
-                if (
-                    not text.startswith("$", self.at)
-                    and self.at < size
-                    and text[self.at].isdigit()
-                    and "$" not in text[self.at :]
-                ):
-                    self._add("word", "dollars_prefix")
-            elif char == "%":
-                self._add("op", "%")
-                self.at += 1
-            elif char == ".":
-                if text.startswith("...", self.at):
-                    self._add("cmd", "dots")
-                    self.at += 3
-                elif text[self.at + 1 :].strip(" .$*\\)]}\n") == "":
-                    self.at += 1  # the full stop at the end
-                else:
-                    raise UnreadableError("a stray full stop")
             elif char in _OPERATORS:
                 self._operator(char)
-            elif char in '"`':
+            elif char in _BRACKETS:
+                self._add(_BRACKETS[char], char)
                 self.at += 1
+            elif char in _SIGNS:
+                _SIGNS[char](self)
             else:
                 raise UnreadableError(f"the character {char!r}")
         self._add("end", "")
         return self.tokens
 
-    def _add(self, kind: str, text: str, run: bool = False) -> None:
+    def _dollar(self) -> None:
+        """A dollar sign glued to a number is money unless it opens or closes math; both mean the same value."""
+        self.at += 1
+        text = self.text
+        if self.at < len(text) and text[self.at].isdigit() and self.last_dollar < self.at:
+            self._add("word", "dollars_prefix")
+
+    def _percent(self) -> None:
+        self._add("op", "%")
+        self.at += 1
+
+    def _full_stop(self) -> None:
+        if self.text.startswith("...", self.at):
+            self._add("cmd", "dots")
+            self.at += 3
+        elif self.at >= self.last_content:
+            self.at += 1  # the full stop at the end
+        else:
+            raise UnreadableError("a stray full stop")
+
+    def _quote(self) -> None:
+        """A quotation mark is dropped, unless it counts seconds behind minutes."""
+        self.at += 1
+        follows_number = bool(self.tokens) and self.tokens[-1].kind == "num"
+        if self.text[self.at - 1] == '"' and follows_number and any(t.text == "'" for t in self.tokens[-3:-1]):
+            self._add("op", "'")
+            self._add("op", "'")
+
+    def _add(self, kind: str, text: str, run: bool = False, groups: str = "") -> None:
         if len(self.tokens) >= MAX_TOKENS:
             raise UnreadableError(f"more than {MAX_TOKENS} tokens")
-        self.tokens.append(Token(kind, text, self.space, self.apart, run))
+        self.tokens.append(Token(kind, text, self.space, self.apart, run, groups))
         self.space = self.apart = False
 
     def _operator(self, char: str) -> None:
@@ -246,119 +216,113 @@ class _Scanner:
         self.at = match.end()
         if len(raw) > MAX_DIGITS:
             raise UnreadableError(f"a number of more than {MAX_DIGITS} digits")
-        comma_groups = "," in raw and "{" not in raw and "\\" not in raw
+        groups = raw if "," in raw and "{" not in raw and "\\" not in raw and "." not in raw else ""
         digits = raw.replace("{,}", "\0")
         if "\0" in digits and not re.fullmatch(r"\d{1,3}(?:\0\d{3})+(?:\.\d*)?", digits):
+            if digits.count("\0") + digits.count(".") > 1:
+                raise UnreadableError("a number with several decimal commas")
             digits = digits.replace("\0", ".")  # a decimal comma
         digits = re.sub(r"[^\d.]", "", digits)
         # 0x1F, 0b101, 0o17
-        if raw == "0" and (hexa := re.compile(r"x[0-9a-fA-F]+|b[01]+|o[0-7]+").match(self.text, self.at)):
+        if raw == "0" and (hexa := _PREFIXED.match(self.text, self.at)):
             self.at = hexa.end()
             self._add("based", hexa[0])
             return
-        exponent = re.compile(r"[eE][+-]?\d{1,6}(?![\d.])").match(self.text, self.at)
+        exponent = _EXPONENT.match(self.text, self.at)
         if exponent:
             digits += "e" + exponent[0][1:]
             self.at = exponent.end()
-        if digits.endswith(".") and not re.compile(r"\\(?:overline|bar|dot)(?![a-z])|\(\d").match(self.text, self.at):
+        if digits.endswith(".") and not _REPETEND.match(self.text, self.at):
             digits = digits[:-1]
-        self._add("num", digits, run=comma_groups)
+        self._add("num", digits, groups=groups)
 
     def _command(self) -> None:
         match = _COMMAND.match(self.text, self.at)
         if match is None:
             raise UnreadableError("a stray backslash")
-        name = match[1]
         self.at = match.end()
-        name = _ALIASES.get(name, name)
-        if name in "()[]" and match[0] in (r"\(", r"\)", r"\[", r"\]"):
-            return
-        if name in _SIZE_COMMANDS:
-            if self.text.startswith(".", self.at):
-                self.at += 1
-            return
-        if name in _TEXT_COMMANDS:
-            self._text_command(name)
-        elif name == "begin" or name == "end":
-            end = self._group_end()
-            if end is None:
-                raise UnreadableError(f"\\{name} without a name")
-            environment = self.text[self.at : end].strip("{} *")
-            self.at = end
-            if name == "begin" and environment == "array":
-                self.at = self._group_end() or self.at
-            self._add("cmd", f"{name}:{environment}")
-        elif name == "mathbb" or (name == "mathbf" and re.match(r"\s*\{?[RZNQC]\}?(?![a-z])", self.text[self.at :])):
-            while self.text.startswith(" ", self.at):
-                self.at += 1
-            end = self._group_end()
-            letter = self.text[self.at : end].strip("{} ") if end else self.text[self.at : self.at + 1]
-            self.at = end or self.at + 1
-            self._add("cmd", f"bb:{letter}")
-        elif name in _FONT_COMMANDS:
-            if name in ("color", "textcolor"):
-                self.at = self._group_end() or self.at
-        elif name == "\\":
-            if self.text.startswith("[", self.at) and (
-                spacing := re.compile(r"\[-?[\d.]+(?:pt|em|ex|mm|cm)\]").match(self.text, self.at)
-            ):
-                self.at = spacing.end()
-            self._add("cmd", "newline")
-        elif name in "{":
-            self._add("open", r"\{")
-        elif name == "}":
-            self._add("close", r"\}")
-        elif name in "[":
-            self._add("open", "[")
-        elif name == "]":
-            self._add("close", "]")
-        elif name in "*|<>=:'":
-            self._add("op", name)
-        elif name == "%":
-            self._add("op", "%")
-        elif name == "$":
-            self._add("word", "dollars_prefix")
-        elif name == "&":
-            self._add("word", "and")
-        elif name in ("#", "_", "-", "/"):
-            raise UnreadableError(f"the command \\{name}")
-        elif name == "pi":
-            self._add("const", "pi")
-        elif name in ("i", "j"):
-            self._add("sym", name)
-        elif name == "infty":
-            self._add("const", "inf")
-        elif name in FUNCTIONS:
-            self._add("fn", FUNCTIONS[name])
-        elif name in GREEK:
-            self._add("sym", name)
-        elif name in ("R", "Z", "N", "Q", "C", "reals", "Reals"):
-            self._add("cmd", f"bb:{name[0].upper()}")
-        elif name in ("euros",):
-            self._add("word", name)
-        elif name in ("tag", "label", "phantom", "hspace", "vspace"):
-            self.at = self._group_end() or self.at
+        name = _ALIASES.get(match[1], match[1])
+        action = _COMMANDS.get(name)
+        if action is not None:
+            action(self, name)
+        elif (token := _COMMAND_TOKENS.get(name)) is not None:
+            self._add(*token)
         else:
             self._add("cmd", name)
+
+    def _no_command(self, name: str) -> None:
+        raise UnreadableError(f"the command \\{name}")
+
+    def _size(self, name: str) -> None:
+        if self.text.startswith(".", self.at):
+            self.at += 1
+
+    def _nothing(self, name: str) -> None:
+        """A command that only changes how its argument looks."""
+
+    def _skip_argument(self, name: str) -> None:
+        self.at = self._group_end() or self.at
+
+    def _environment(self, name: str) -> None:
+        end = self._group_end()
+        if end is None:
+            raise UnreadableError(f"\\{name} without a name")
+        environment = self.text[self.at : end].strip("{} *")
+        self.at = end
+        if name == "begin" and environment == "array":
+            self.at = self._group_end() or self.at
+        self._add("cmd", f"{name}:{environment}")
+
+    def _blackboard(self, name: str) -> None:
+        while self.text.startswith(" ", self.at):
+            self.at += 1
+        end = self._group_end()
+        letter = self.text[self.at : end].strip("{} ") if end else self.text[self.at : self.at + 1]
+        self.at = end or self.at + 1
+        self._add("cmd", f"bb:{letter}")
+
+    def _font(self, name: str) -> None:
+        if name == "mathbf" and _BOLD_SET.match(self.text, self.at):
+            self._blackboard(name)
+        elif unit := _UNIT_VECTOR.match(self.text, self.at):
+            self.at = unit.end()
+            self._add("sym", f"unit {unit[1] or unit[2] or unit[3]}")
+
+    def _line_break(self, name: str) -> None:
+        if spacing := _BREAK_LENGTH.match(self.text, self.at):
+            self.at = spacing.end()
+        self._add("cmd", "newline")
+
+    def _bold_letters(self, name: str) -> None:
+        """`\\overrightarrow{AB}`, `\\dot{x}`: a symbol of its own, by its whole text."""
+        end = self._group_end()
+        while end is None and self.text.startswith(" ", self.at):
+            self.at += 1
+        inner = self.text[self.at : end].strip("{} ") if end else self.text[self.at : self.at + 1]
+        if not re.fullmatch(r"[A-Za-z\d]{1,4}(?:_\{?\w{1,3}\}?)?|\\[a-z]+", inner):
+            raise UnreadableError(f"the command \\{name}")
+        self.at = end or self.at + 1
+        self._add("sym", f"{name} {inner}")
+
+    def _dotted(self, name: str) -> None:
+        if self.tokens and self.tokens[-1].kind == "num":
+            self._add("cmd", name)  # a digit that repeats
+        else:
+            self._bold_letters(name)
 
     def _group_end(self) -> int | None:
         """End of the brace group that starts here, or None."""
         at = self.at
-        while at < len(self.text) and self.text[at] == " ":
+        while self.text.startswith(" ", at):
             at += 1
         if not self.text.startswith("{", at):
             return None
-        depth = 0
-        for index in range(at, len(self.text)):
-            if self.text[index] == "\\":
-                continue
-            if self.text[index] == "{" and self.text[index - 1] != "\\":
-                depth += 1
-            elif self.text[index] == "}" and self.text[index - 1] != "\\":
-                depth -= 1
-                if depth == 0:
-                    return index + 1
-        raise UnreadableError("unbalanced braces")
+        if self.group_ends is None:
+            self.group_ends = _group_ends(self.text)
+        end = self.group_ends.get(at)
+        if end is None:
+            raise UnreadableError("unbalanced braces")
+        return end
 
     def _text_command(self, name: str) -> None:
         if self.text.startswith("*", self.at):
@@ -370,7 +334,7 @@ class _Scanner:
         inner = self.text[start + 1 : end - 1]
         self.at = end
         stripped = inner.strip().replace("\\ ", " ")
-        if stripped in FUNCTIONS:
+        if stripped in FUNCTIONS and not (stripped in UNITS and self._follows_value()):
             self._add("fn", FUNCTIONS[stripped])
             return
         if (
@@ -389,13 +353,13 @@ class _Scanner:
                 self._add("word", piece)
             return
         # Mixed content: scan it on its own; its letters are words.
-        scanner = _Scanner(stripped)
+        scanner = _Scanner(stripped, self.depth + 1)
         scanner.tokens = self.tokens
         scanner.space = True
         scanner._scan_text()
 
     def _scan_text(self) -> None:
-        pieces = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
+        pieces = _TEXT_WORD
         while self.at < len(self.text):
             if match := pieces.match(self.text, self.at):
                 self._add("word", match[0])
@@ -404,87 +368,215 @@ class _Scanner:
             else:
                 before = self.at
                 stop = pieces.search(self.text, self.at)
-                part = _Scanner(self.text[before : stop.start() if stop else len(self.text)])
+                part = _Scanner(self.text[before : stop.start() if stop else len(self.text)], self.depth + 1)
                 part.tokens = self.tokens
                 part.space = self.space
                 part.scan()
                 self.tokens.pop()
                 self.at = stop.start() if stop else len(self.text)
 
+    def _follows_value(self) -> bool:
+        """Whether the token before ends a value, so that a unit may stand here."""
+        return bool(self.tokens) and (
+            self.tokens[-1].kind in ("num", "close", "const") or self.tokens[-1].text == "circ"
+        )
+
     def _letters(self) -> None:
         match = _LETTERS.match(self.text, self.at)
         if match is None:
             raise UnreadableError(f"the character {self.text[self.at]!r}")
         run = match[0]
-        self.at = match.end()
-        lower = run.lower()
-        previous = self.tokens[-1] if self.tokens else None
+        start, self.at = self.at, match.end()
         if len(run) > 1:
-            if lower in KEYWORDS:
-                self._add("word", lower)
+            known = self._known_name(run)
+            if known is not None:
+                self._add(*known)
                 return
-            if run in FUNCTIONS or lower in FUNCTIONS:
-                self._add("fn", FUNCTIONS.get(run) or FUNCTIONS[lower])
-                return
-            if lower in ("pi", "inf", "infinity", "infty", "oo"):
-                self._add("const", "pi" if lower == "pi" else "inf")
-                return
-            if run in GREEK:
-                self._add("sym", run)
-                return
-            after_value = previous is not None and (previous.kind in ("num", "close") or (previous.kind == "word"))
-            if (run in UNITS or lower in UNITS) and after_value:
-                self._add("word", run)
-                return
-            if lower in SHORT_WORDS or lower in NOT_PRODUCTS or not run.isascii():
+            if self._is_word(run, start):
                 self._add("word", run)
                 return
             if self._split_run(run):
                 return
-            # A word as soon as it is longer than a product of letters would be, or has white space and a neighbour word.
-            if len(run) >= 4 or (previous is not None and previous.kind == "word" and self.space):
-                self._add("word", run)
-                return
         for index, letter in enumerate(run):
             self._add("sym", letter, run=index > 0)
 
+    def _known_name(self, run: str) -> tuple[str, str] | None:
+        """A function, a constant or a Greek letter."""
+        lower = run.lower()
+        if (run in FUNCTIONS or lower in FUNCTIONS) and not (lower in UNITS and self._is_unit_here()):
+            return "fn", FUNCTIONS.get(run) or FUNCTIONS[lower]
+        if lower in ("pi", "inf", "infinity", "infty", "oo"):
+            return "const", "pi" if lower == "pi" else "inf"
+        return ("sym", run) if run in GREEK else None
+
+    def _is_unit_here(self) -> bool:
+        """`9 min` and `5 sec`, where `min(…)` and `sec x` are functions."""
+        behind = self.text[self.at : self.at + 2].lstrip()
+        return (
+            self.space and self._follows_value() and (not behind or not (behind[0].isalnum() or behind[0] in "({\\^_"))
+        )
+
+    def _is_word(self, run: str, start: int) -> bool:
+        """Whether a run of letters outside of text mode is a word; else it is a product of letters, or a name."""
+        lower = run.lower()
+        previous = self.tokens[-1] if self.tokens else None
+        before, behind = self.text[start - 1 : start], self.text[self.at : self.at + 1]
+        if previous is not None and previous.kind == "num" and not self.space:
+            return self._is_glued_unit(run, lower, behind)
+        apart = (not before or before.isspace() or self.space) and (not behind or behind in " \n.,;:!?~\\$")
+        if (
+            lower in ("or", "and")
+            and before in ("", " ", ")", "]", "}", "$")
+            and behind in ("", " ", "(", "[", "\\", "$")
+        ):
+            return True
+        near_word = (
+            self.space
+            and previous is not None
+            and previous.kind == "word"
+            and not (run.isupper() and previous.text in ("and", "or"))
+        )
+        if (
+            lower in UNITS
+            and self.space
+            and previous is not None
+            and previous.kind in ("num", "close", "word", "const")
+        ):
+            return apart or behind in "^/*)"
+        if len(run) == 2:
+            return self._is_short_word(lower, apart, near_word)
+        if lower in KEYWORDS or lower in NOT_PRODUCTS or not run.isascii():
+            return True
+        if lower in SHORT_WORDS or near_word:
+            return not before or not before.isalnum()
+        if len(run) < 4 or any(name in run for name in ("sqrt", "sin", "cos", "tan", "log")):
+            return len(run) >= 4 and not self._splits(run)
+        # A name such as ABCD = 12 is letters; a word stands apart from operators.
+        return not (run.isupper() and ((before and before in _NAME_EDGES) or (behind and behind in _NAME_EDGES)))
+
+    def _is_glued_unit(self, run: str, lower: str, behind: str) -> bool:
+        """Letters glued to a number are factors, except units that no product of letters would spell."""
+        if lower in _ORDINALS:
+            return not behind or behind.isspace()
+        if lower in GLUED_UNITS or (len(run) >= 4 and lower in UNITS):
+            return True
+        if len(run) >= 4 and is_noun(lower):
+            raise UnreadableError("a word glued to a number")
+        return False
+
+    def _is_short_word(self, lower: str, apart: bool, near_word: bool) -> bool:
+        """Two letters: a word only if they stand apart, and are alone or beside a word (`by`, `it`, `at`)."""
+        if not apart:
+            return False
+        if lower in KEYWORDS or near_word:
+            return True
+        if lower in ("sq", "am", "pm") and self._follows_value():
+            return True
+        if lower not in SHORT_WORDS:
+            return False
+        if not self.text[self.at :].strip(" .!$") and not self.tokens:
+            return True
+        following = _LETTERS.match(self.text, self.at + 1)
+        return following is not None and len(following[0]) >= 3 and following[0].lower() not in FUNCTIONS
+
+    def _splits(self, run: str) -> bool:
+        return _glued_pieces(run) is not None
+
     def _split_run(self, run: str) -> bool:
         """`sinx`, `xcosx`, `lnx`, `pir`, `sqrtx`: function names glued to single letters."""
-        pieces: list[tuple[str, str]] = []
-        at = 0
-        found = False
-        while at < len(run):
-            for name in _GLUED:
-                if run.startswith(name, at):
-                    pieces.append(("const", "pi") if name == "pi" else ("fn", FUNCTIONS[name]))
-                    at += len(name)
-                    found = True
-                    break
-            else:
-                pieces.append(("sym", run[at]))
-                at += 1
-        if not found or sum(kind == "sym" for kind, _ in pieces) > 3:
-            return False
-        for kind, text in pieces:
+        pieces = _glued_pieces(run)
+        for kind, text in pieces or ():
             self._add(kind, text)
-        return True
+        return pieces is not None
 
 
-_GLUED = (
-    "arcsin",
-    "arccos",
-    "arctan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "sqrt",
-    "sin",
-    "cos",
-    "tan",
-    "cot",
-    "sec",
-    "csc",
-    "log",
-    "ln",
-    "pi",
+def _glued_pieces(run: str) -> list[tuple[str, str]] | None:
+    pieces: list[tuple[str, str]] = []
+    at = 0
+    while at < len(run):
+        name = next((name for name in _GLUED if run.startswith(name, at)), None)
+        if name is None:
+            pieces.append(("sym", run[at]))
+            at += 1
+        else:
+            pieces.append(("const", "pi") if name == "pi" else ("fn", FUNCTIONS[name]))
+            at += len(name)
+    num_letters = sum(kind == "sym" for kind, _ in pieces)
+    return pieces if num_letters < len(pieces) and num_letters <= 3 else None
+
+
+def _group_ends(text: str) -> dict[int, int]:
+    """For every opening brace the place behind the one that closes it; escaped braces are skipped."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    escaped = False
+    for index, char in enumerate(text):
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char == "{":
+            opened.append(index)
+        elif char == "}" and opened:
+            ends[opened.pop()] = index + 1
+    return ends
+
+
+_GLUED = tuple(words_of("arcsin arccos arctan sinh cosh tanh sqrt sin cos tan cot sec csc log ln pi"))
+_ORDINALS = frozenset(["st", "nd", "rd", "th"])
+_NAME_EDGES = "=+-*/^_()[]{}|<>,0123456789"
+_TEXT_WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
+_PREFIXED = re.compile(r"x[0-9a-fA-F]+|b[01]+|o[0-7]+")
+_EXPONENT = re.compile(r"[eE][+-]?\d{1,6}(?![\d.])")
+_REPETEND = re.compile(r"\\(?:overline|bar|dot)(?![a-z])|\(\d")
+_BREAK_LENGTH = re.compile(r"\[-?[\d.]+(?:pt|em|ex|mm|cm)\]")
+_BOLD_SET = re.compile(r"\s*\{?[RZNQC]\}?(?![a-z])")
+_UNIT_VECTOR = re.compile(
+    r"\s*(?:\{\s*\\?([ijk])(?:math)?\s*\}|\\([ij])math(?![a-z])|"
+    r"\{\s*\\(?:mathbf|hat|vec|bm|boldsymbol)\s*\{\s*\\?([ijk])(?:math)?\s*\}\s*\})"
 )
+"""The argument of `\\mathbf`, `\\hat` and their kind where it is one of the unit vectors i, j, k."""
+
+_SIGNS: dict[str, Callable[[_Scanner], None]] = {
+    "\\": _Scanner._command,
+    "$": _Scanner._dollar,
+    "%": _Scanner._percent,
+    ".": _Scanner._full_stop,
+    '"': _Scanner._quote,
+    "`": _Scanner._quote,
+}
+_COMMANDS: dict[str, Callable[[_Scanner, str], None]] = {
+    name: action
+    for action, names in (
+        (
+            _Scanner._nothing,
+            "( ) [ ] mathit mathcal mathfrak tilde underline large Large LARGE small therefore boxed fbox",
+        ),
+        (_Scanner._font, "mathbf boldsymbol bm hat vec"),
+        (_Scanner._skip_argument, "color textcolor tag label phantom hspace vspace"),
+        (
+            _Scanner._size,
+            "left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr mleft mright",
+        ),
+        (_Scanner._text_command, " ".join(_TEXT_COMMANDS)),
+        (_Scanner._environment, "begin end"),
+        (_Scanner._blackboard, "mathbb"),
+        (_Scanner._line_break, "\\"),
+        (_Scanner._bold_letters, "overrightarrow overleftarrow"),
+        (_Scanner._dotted, "dot ddot"),
+        (_Scanner._no_command, "# _ - /"),
+    )
+    for name in words_of(names)
+}
+"""Commands that read on in the text, or put no token of their own."""
+_COMMAND_TOKENS: dict[str, tuple[str, str]] = (
+    {name: ("sym", name) for name in (*GREEK, "i", "j")}
+    | {name: ("fn", function) for name, function in FUNCTIONS.items()}
+    | {name: ("op", name) for name in "*|<>=:'%"}
+    | {name: ("cmd", f"bb:{name[0].upper()}") for name in ("R", "Z", "N", "Q", "C", "reals", "Reals")}
+    | {"{": ("open", r"\{"), "lbrace": ("open", r"\{"), "}": ("close", r"\}"), "rbrace": ("close", r"\}")}
+    | {"lbrack": ("open", "["), "rbrack": ("close", "]")}
+    | {"$": ("word", "dollars_prefix"), "&": ("word", "and"), "euros": ("word", "euros")}
+    | {"pi": ("const", "pi"), "infty": ("const", "inf")}
+)
+"""Commands that are one token."""

@@ -11,9 +11,12 @@ from fractions import Fraction
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.vocabulary import NUMBER_WORDS
 
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
+_CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
 _RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
 _BASED = re.compile(r"(?:\(([0-9A-Za-z]+)\)|([0-9A-Za-z]+))\s*(?:_\s*\(?|\s+base\s+)(\d{1,2}|[a-z]+)\)?")
+_TEXT = re.compile(
+    r"\\(?:text|mathrm|textrm|mathtt|mbox|hbox|textbf|textnormal)\s*\{([^{}]*)\}|\\(?:displaystyle|textstyle)(?![a-zA-Z])"
+)
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4})")
 _MONTHS = [
     "january",
@@ -38,8 +41,8 @@ def read_notation(text: str) -> Node | None:
     """The time, date, ratio or based number that the whole text is, else None."""
     if len(text) > 80 or not any(c.isdigit() for c in text):
         return None
-    bare = re.sub(r"\\(?:text|mathrm|textrm|mathtt)\s*\{([^{}]*)\}", r"\1", text)
-    bare = re.sub(r"\\[ ,;:!]|~|\u00a0|\u202f", " ", bare).replace("$", "").replace("{", "").replace(
+    bare = _TEXT.sub(r"\1", text)
+    bare = re.sub(r"\\[ ,;:]|~|\u00a0|\u202f", " ", bare.replace("\\!", "")).replace("$", "").replace("{", "").replace(
         "}", ""
     ).strip().rstrip(".") + ("." if re.search(r"[aApP]\.\s?[mM]\.$", _bare_end(text)) else "")
     bare = bare.replace("\\colon", ":").replace("：", ":").strip()
@@ -82,3 +85,23 @@ def _base_value(text: str) -> int | None:
 
 def _bare_end(text: str) -> str:
     return text.rstrip("$} \n")
+
+
+_LABEL = re.compile(
+    r"(?:(?<=^)|(?<=[\s,;.}\\])|(?<=quad))(?:\\(?:text|textbf|mathrm)\s*\{\s*)?(?:\(([a-h]|[1-8])\)|(?<!\()([a-h])\))(?:\s*\})?\s*"
+)
+_BETWEEN_PARTS = re.compile(r"(?:[\s,;.]|\\(?:quad|qquad|\\|,|;| )|\\text\s*\{\s*(?:and)?\s*\}|\band\b)+$")
+
+
+def lettered_parts(text: str) -> list[str] | None:
+    """The answers of a problem in parts, `(a) 5 (b) 7`, in order; None for anything else."""
+    if ")" not in text or not (first := _LABEL.match(text)) or (first[1] or first[2]) not in ("a", "1"):
+        return None
+    labels = [first]
+    for match in _LABEL.finditer(text, first.end()):
+        if (match[1] or match[2]) == chr(ord(labels[-1][1] or labels[-1][2]) + 1):
+            labels.append(match)
+    ends = [*(label.start() for label in labels[1:]), len(text)]
+    parts = [text[label.end() : end] for label, end in zip(labels, ends, strict=True)]
+    parts = [_BETWEEN_PARTS.sub("", part).strip() for part in parts]
+    return parts if len(parts) > 1 and all(parts) else None

@@ -5,16 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verifiers.math.reading.expression import Node
-from verifiers.math.reading.vocabulary import CHANGING_WORDS, FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, unit_name
+from verifiers.math.reading.nouns import change_nothing
+from verifiers.math.reading.vocabulary import FRACTION_WORDS, NUMBER_WORDS, SCALE_WORDS, unit_name
 
 
 def read_words(words: list[str]) -> Node:
     """Spelled numbers, else a text compared without case."""
-    lowered = [word.lower() for word in words]
+    lowered = [word.strip(",").lower() for word in words]
     number = spelled_number([part for word in lowered for part in word.split("-")])
     if number is not None:
         return number
-    return Node("text", value=" ".join(lowered))
+    return Node("text", value=" ".join(words))
 
 
 def spelled_number(words: list[str]) -> Node | None:
@@ -63,6 +64,11 @@ def spelled_number(words: list[str]) -> Node | None:
     return with_words(node, rest) if rest else node
 
 
+_OF_PERCENT = frozenset(
+    {"increase", "decrease", "profit", "loss", "discount", "interest", "chance", "probability", "off"}
+)
+
+
 def with_words(node: Node, words: list[str]) -> Node:
     """A number with the words behind it: degrees, percent, a unit, or a noun."""
     lowered = [word.lower() for word in words]
@@ -72,7 +78,7 @@ def with_words(node: Node, words: list[str]) -> Node:
         return Node("qty", (node,), ((({"c": "celsius", "f": "fahrenheit"}.get(lowered[1], lowered[1]), 1),), ""))
     if lowered[:2] == ["per", "cent"]:
         lowered = ["percent", *lowered[2:]]
-    if lowered[0] in ("percent", "percents") and not CHANGING_WORDS.intersection(lowered[1:]):
+    if lowered[0] in ("percent", "percents") and (change_nothing(lowered[1:]) or set(lowered[1:]) <= _OF_PERCENT):
         return Node("percent", (node,))
     if lowered[0] in SCALE_WORDS:
         node = Node("mul", (node, Node("num", value=Fraction(SCALE_WORDS[lowered[0]]))))
@@ -92,7 +98,7 @@ def with_words(node: Node, words: list[str]) -> Node:
             bottom, behind = _unit(rest[1:])
             if bottom is not None and not behind:
                 return Node("qty", (node,), ((top, (bottom[0], -bottom[1])), ""))
-        elif not any(word.lower() in CHANGING_WORDS or unit_name(word) for word in rest):
+        elif change_nothing(rest) and not any(unit_name(word) for word in rest):
             return Node("qty", (node,), ((top,), ""))
     return Node("qty", (node,), ((), " ".join(lowered)))
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from verifiers.math.reading import commas
 from verifiers.math.reading.expression import MAX_DEPTH, Node, UnreadableError
 from verifiers.math.reading.lexer import Token, tokenize
-from verifiers.math.reading.notations import read_notation
+from verifiers.math.reading.notations import lettered_parts, read_notation
 from verifiers.math.reading.number_words import read_words, spelled_number, with_words
 from verifiers.math.reading.vocabulary import CASED_UNITS, SCALE_WORDS, unit_name
 
@@ -23,12 +24,18 @@ MAX_EXPONENT_DIGITS = 5
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
     "in": "in", "notin": "notin",
-    "subset": "subset", "subseteq": "subset", "sim": "~", "cong": "~",
+    "subset": "subset", "subseteq": "subset", "parallel": "parallel", "perp": "perp",
+    "Leftrightarrow": "iff", "iff": "iff",
+    "sim": "sim", "cong": "cong",
 }  # fmt: skip
 _SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
 _ENVIRONMENTS = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "smallmatrix", "array"])
 
 
+_FACTORS = frozenset(
+    "frac sqrt binom overline bar lfloor lceil sum prod langle emptyset surd cbrt log int lim angle triangle".split()  # noqa: SIM905
+)
+"""Commands with which a factor may begin."""
 _FUNCTION_LETTERS = frozenset(["f", "g", "h", "f^-1", "g^-1", "h^-1", "Gamma", "zeta"])
 """What brackets behind are applied to; behind another letter they are a factor."""
 
@@ -38,16 +45,66 @@ def read(text: str) -> Node:
     special = read_notation(text)
     if special is not None:
         return special
+    parts = lettered_parts(text)
+    if parts is not None:
+        return Node("lettered", tuple(read(part) for part in parts))
     tokens = tokenize(text)
-    while tokens[0].text == "Rightarrow":
-        tokens = tokens[1:]
-    while len(tokens) > 1 and tokens[-2].text == "newline":
-        tokens = [*tokens[:-2], tokens[-1]]
+    first, last = 0, len(tokens) - 1
+    while tokens[first].text == "Rightarrow":
+        first += 1
+    while last > first and tokens[last - 1].text == "newline":
+        last -= 1
+    tokens = [*tokens[first:last], tokens[-1]]
     if len(tokens) == 1:
         raise UnreadableError("empty")
-    words = _words_only(tokens)
+    words = _words_only(_without_group(tokens))
     if words is not None:
         return read_words(words)
+    made: list[tuple[Node, bool]] = []
+    problem = UnreadableError("empty")
+    for reading in commas.readings(tokens):
+        try:
+            made.append((_read_tokens(reading.tokens), reading.weak))
+        except UnreadableError as error:
+            problem = error
+    if not made:
+        named = _numbered_name(text)
+        if named is None:
+            raise problem
+        return named
+    if len(made) == 1:
+        return made[0][0]
+    return Node("either", tuple(node for node, _ in made), any(weak for _, weak in made))
+
+
+def _can_be_name(words: str) -> bool:
+    """Whether words on the left of an equals sign name a value: `area = 5`, `Alice = 3`."""
+    return len(words.split()) <= 3 and not _DENIALS & set(words.lower().split())
+
+
+_DENIALS = frozenset("not wrong incorrect false no never minus negative half twice double if answer".split())  # noqa: SIM905
+_NUMBERED = re.compile(
+    r"(?:\\(?:text|mbox|textbf|textrm|mathrm)\s*\{)?\s*([A-Z][a-z]{2,}(?: [A-Za-z]+)* \d{1,3})\s*\}?\.?\s*"
+)
+
+
+def _numbered_name(text: str) -> Node | None:
+    """`Player 1`, `Door 3`: words with a number that is a part of the name."""
+    match = _NUMBERED.fullmatch(text)
+    return Node("text", value=match[1]) if match else None
+
+
+def _without_group(tokens: list[Token]) -> list[Token]:
+    """Without the braces around the whole, which TeX does not show."""
+    depth = 0
+    for place, token in enumerate(tokens[:-1]):
+        depth += (token.text == "{") - (token.text == "}")
+        if depth == 0 and place < len(tokens) - 2:
+            return tokens
+    return [*tokens[1:-2], tokens[-1]] if tokens[0].text == "{" and tokens[-2].text == "}" else tokens
+
+
+def _read_tokens(tokens: list[Token]) -> Node:
     node = _Reader(tokens).read()
     _refuse_prose(node)
     return node
@@ -77,20 +134,24 @@ def _words_only(tokens: list[Token]) -> list[str] | None:
             token.kind == "sym" and words and not token.run and len(token.text) == 1 and token.space
         ):
             words.append(token.text)
-        elif token.kind == "op" and token.text in "-'," and words:
+        elif token.kind == "op" and token.text == "," and words:
+            words[-1] += ","
+        elif token.kind == "op" and token.text in "-'" and words:
             continue
         elif token.kind in ("open", "close") and token.text in "({})" and len(tokens) <= 5:
             continue  # {\text{north}}, (\text{A})
         else:
             return None
+    if words:
+        words[-1] = words[-1].rstrip(",")
     return words or None
 
 
 class _Reader:
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], depth: int = 0) -> None:
         self.tokens = [*tokens, *[tokens[-1]] * 8]  # a few ends more, so that looking ahead needs no care
         self.at = 0
-        self.depth = 0
+        self.depth = depth
         self.num_series = 0
         self.bars = 0
         """Absolute values open around the current place: there a bar closes, it does not multiply."""
@@ -152,22 +213,59 @@ class _Reader:
                 joint = "and" if self.take().text == "land" else "or"
             else:
                 break
-            if self.here.kind == "end" and joint == ",":
+            if joint == "," and (self.here.kind == "end" or self.starts_condition() or self.ends_cell()):
                 break
             joints.add(joint)
             items.append(self.read_relation())
         if len(items) == 1:
-            return items[0]
+            return self.read_condition(items[0])
         kinds = joints - {","}
         if len(kinds) > 1:
             raise UnreadableError("both 'and' and 'or' between the parts")
         if any(item.op == "text" for item in items) and not all(item.op == "text" for item in items):
             raise UnreadableError("words between the parts")
-        return Node("list", tuple(items), kinds.pop() if kinds else ",")
+        return self.read_condition(Node("list", tuple(items), kinds.pop() if kinds else ","))
+
+    def ends_cell(self) -> bool:
+        ends = self.here.text == "newline" or self.here.text.startswith("end:")
+        return self.is_op("&") or (self.here.kind == "cmd" and ends)
+
+    def starts_condition(self) -> bool:
+        return self.depth <= 1 and (self.is_op("forall") or self.is_word("where", "for"))
+
+    def read_condition(self, node: Node) -> Node:
+        """What stands behind `for all` or `where`: the values a formula is meant for."""
+        if self.bars or self.depth > 1:
+            return node
+        if self.is_op("forall"):
+            self.take()
+            quantifier = "all"
+        elif self.is_word("for") and self.tokens[self.at + 1].text.lower() in ("all", "every", "any", "each"):
+            self.at += 2
+            quantifier = "all"
+        elif self.is_word("for", "where", "with", "when"):
+            quantifier = self.take().text.lower()
+        else:
+            return node
+        words = []
+        while self.here.kind == "word":
+            words.append(self.take().text.lower())
+        if self.here.kind == "end":
+            return Node("where", (node,), (quantifier, " ".join(words)))
+        condition = self.read_list()
+        if condition.op == "where":
+            raise UnreadableError("several values for several cases")
+        trailing = []
+        while self.here.kind == "word":
+            trailing.append(self.take().text.lower())
+        return Node("where", (node, condition), (quantifier, " ".join(words + trailing)))
 
     def read_relation(self) -> Node:
         if self.is_op("approx"):  # "≈ 3.14"
             self.take()
+        if self.is_op("dots") and self.tokens[self.at + 1].text in (",", "", ")", "]", "}", r"\}", "+"):
+            self.take()
+            return Node("dots")
         sides = [self.read_set()]
         operators: list[str] = []
         while self.here.kind in ("op", "cmd") and self.here.text in _RELATIONS:
@@ -175,6 +273,8 @@ class _Reader:
             sides.append(self.read_set())
         if not operators:
             return sides[0]
+        if operators[0] == "=" and sides[0].op == "text" and _can_be_name(sides[0].value):
+            sides[0] = Node("sym", value=f"text {sides[0].value}")
         if operators == ["=="] and sides[1].op == "fn" and sides[1].value == "mod":
             return Node("cong", (sides[0], *sides[1].args), ("==",))
         if operators == ["=="] or self.is_op("pmod", "bmod", "mod") or self.is_word("mod"):
@@ -215,7 +315,8 @@ class _Reader:
 
     def read_sum(self) -> Node:
         self.enter()
-        node = self.read_product()
+        start = self.at
+        node = self.lone_name(start, self.read_product())
         while True:
             if self.is_op("+"):
                 self.take()
@@ -230,6 +331,14 @@ class _Reader:
                 break
         self.depth -= 1
         return node
+
+    def lone_name(self, start: int, node: Node) -> Node:
+        """Letters written as one word and standing alone are a name or a string, not a product: AB, HTH, aab."""
+        run = self.tokens[start : self.at]
+        if len(run) < 2 or any(token.kind != "sym" or token.run != (place > 0) for place, token in enumerate(run)):
+            return node
+        text = "".join(token.text for token in run)
+        return Node("sym", value=text) if text.isupper() or len(set(text)) < len(text) else node
 
     def read_product(self) -> Node:
         node = self.read_signed()
@@ -246,6 +355,9 @@ class _Reader:
             elif self.is_op("bmod", "mod") or (self.is_word("mod")):
                 self.take()
                 node = Node("fn", (node, self.read_signed()), "mod")
+            elif self.is_op(":") and node.op == "text" and _can_be_name(node.value):
+                self.take()  # Alice: 3
+                return Node("rel", (Node("sym", value=f"text {node.value}"), self.read_product()), ("=",))
             elif self.is_op(":") and not self.in_braces:
                 parts = [node]
                 while self.is_op(":"):
@@ -298,6 +410,8 @@ class _Reader:
         right = self.read_power()
         if before.kind == "num" and _is_natural(left) and here.kind == "cmd" and here.text == "frac":
             wrapper, fraction = (right.op, right.args[0]) if right.op in ("percent", "deg") else ("", right)
+            if fraction.op == "div" and all(map(_is_natural, fraction.args)) and not _is_proper(fraction):
+                raise UnreadableError("an improper fraction behind a whole number")
             if _is_proper(fraction):
                 top, bottom = fraction.args
                 mixed = Node("num", value=left.value + top.value / bottom.value)
@@ -413,28 +527,7 @@ class _Reader:
             return True
         if token.kind == "op" and token.text == "|":
             return self.bars == 0
-        return token.kind == "cmd" and (
-            token.text
-            in (
-                "frac",
-                "sqrt",
-                "binom",
-                "overline",
-                "bar",
-                "lfloor",
-                "lceil",
-                "sum",
-                "prod",
-                "langle",
-                "emptyset",
-                "surd",
-                "cbrt",
-                "log",
-                "int",
-                "lim",
-            )
-            or token.text.startswith(("begin:", "bb:"))
-        )
+        return token.kind == "cmd" and (token.text in _FACTORS or token.text.startswith(("begin:", "bb:")))
 
     def is_union_letter(self) -> bool:
         """`(1,2) U (3,4)`"""
@@ -459,6 +552,8 @@ class _Reader:
                     node = self.read_degrees(node)
                     continue
                 node = Node("pow", (node, self.read_script()))
+                if self.is_op("_") and node.args[0].op == "sym":
+                    node = self.read_late_subscript(node)
             elif self.is_op("!"):
                 self.take()
                 if self.is_op("!"):
@@ -472,6 +567,8 @@ class _Reader:
             elif self.is_op("circ") and node.op == "num":
                 self.take()
                 node = self.read_degrees(node)
+            elif node.op == "deg" and self.here.kind == "num" and self.tokens[self.at + 1].text == "'":
+                node = self.read_minutes(node)
             elif self.is_op("'") and node.op == "sym":
                 self.take()
                 node = Node("sym", value=f"{node.value}'")
@@ -481,6 +578,45 @@ class _Reader:
                 node = _in_base(node, self.read_script())
             else:
                 return node
+
+    def read_late_subscript(self, power: Node) -> Node:
+        """v^2_0 is v_0^2, and C^3_10 the number of combinations."""
+        base, exponent = power.args
+        self.take()
+        return self.combinations(Node("pow", (self.with_subscript(base), exponent)))
+
+    def with_subscript(self, symbol: Node) -> Node:
+        """The symbol with the subscript that begins here as a part of its name."""
+        start = self.at
+        if self.here.kind == "open":
+            self.read_balanced()
+        else:
+            self.take()
+        name = "".join(t.groups or t.text for t in self.tokens[start : self.at] if t.text not in "{}")
+        return Node("sym", value=f"{symbol.value}_{name}")
+
+    def combinations(self, power: Node) -> Node:
+        """C_n^k, where n is a number above 2 or a letter, is a binomial coefficient."""
+        base, exponent = power.args
+        name, _, below = base.value.partition("_") if base.op == "sym" else ("", "", "")
+        if name != "C":
+            return power
+        if below.isdigit() and exponent.op == "num" and 2 < int(below) >= exponent.value:
+            return Node("fn", (Node("num", value=Fraction(below)), exponent), "binom")
+        return power
+
+    def read_minutes(self, degrees: Node) -> Node:
+        """63° 45' 30'': the parts of a degree."""
+        value = degrees.args[0]
+        for marks, parts in (("'", 60), ("''", 3600)):
+            if self.here.kind != "num" or self.texts(len(marks) + 1)[1:] != list(marks):
+                break
+            number = self.read_number(self.take())
+            self.at += len(marks)
+            value = _add(value, Node("div", (number, Node("num", value=Fraction(parts)))))
+        if self.is_op("'"):
+            raise UnreadableError("minutes and seconds of a degree in an unknown order")
+        return Node("deg", (value,))
 
     def read_degrees(self, node: Node) -> Node:
         if self.here.kind == "sym" and self.here.text in ("C", "F"):
@@ -536,6 +672,8 @@ class _Reader:
 
     def _read_primary(self) -> Node:
         token = self.take()
+        if token.kind == "cmd" and token.text == "dots":
+            return Node("dots")
         if token.kind == "num":
             return self.read_number(token)
         if token.kind == "based":
@@ -618,12 +756,10 @@ class _Reader:
         name = token.text
         if self.is_op("_"):
             self.take()
-            start = self.at
-            if self.here.kind == "open":
-                self.read_balanced()
-            else:
+            name = self.with_subscript(Node("sym", value=name)).value
+            if name.startswith("C_") and self.is_op("^"):
                 self.take()
-            name += "_" + "".join(t.text for t in self.tokens[start : self.at] if t.text not in "{}")
+                return self.combinations(Node("pow", (Node("sym", value=name), self.read_script())))
         return self.read_call(Node("sym", value=name))
 
     def read_call(self, node: Node) -> Node:
@@ -638,13 +774,36 @@ class _Reader:
             self.at += 5
             return Node("fn", tuple(Node("num", value=Fraction(ahead[place].text)) for place in (1, 3)), "binom")
         defined = kinds[:3] == ["open", "sym", "close"] and self.texts(4)[3:] == ["="]
+        if (self.here.kind, self.here.text) == ("open", "(") and not defined:
+            defined = self.names_what_follows(name)
         applied = name.rstrip("'") in _FUNCTION_LETTERS and not self.here.space
         if (defined or applied) and (self.here.kind, self.here.text) == ("open", "("):
             self.take()
+            outer, self.bars = self.bars, 1
             inner = self.read_list()
+            if self.is_op("|"):  # P(A|B)
+                self.take()
+                inner = Node("given", (inner, self.read_list()))
+            self.bars = outer
             self.expect("close", ")")
             return Node("call", inner.args if inner.op == "list" else (inner,), name)
         return node
+
+    def names_what_follows(self, name: str) -> bool:
+        """Whether the letter before this bracket begins a side, and an equals sign stands behind the bracket: then
+        the whole is a name, as P(A|B) = or p(0) =, and no product."""
+        before = self.tokens[self.at - 2] if self.at >= 2 else None
+        if before is not None and not (before.kind == "word" or before.text in (",", ";", "=", "{", "newline", "&")):
+            return False
+        if len(name) != 1 or not (name.isupper() or (name not in "xyz" and self.tokens[self.at + 1].kind == "num")):
+            return False
+        depth = 0
+        for place in range(self.at, len(self.tokens)):
+            token = self.tokens[place]
+            depth += (token.kind == "open") - (token.kind == "close")
+            if depth == 0:
+                return place + 1 < len(self.tokens) and self.tokens[place + 1].text == "="
+        return False
 
     def texts(self, count: int) -> list[str]:
         return [token.text for token in self.tokens[self.at : self.at + count]]
@@ -676,7 +835,6 @@ class _Reader:
             if opening == "{":
                 return self.read_primary()  # {} before a real thing
             raise UnreadableError("empty brackets")
-        first_token, first_at = self.here, self.at
         outer_braces, self.in_braces = self.in_braces, opening == r"\{"
         self.bars = 1 if opening == r"\{" else 0
         inner = self.read_list()
@@ -691,13 +849,12 @@ class _Reader:
         self.in_braces = outer_braces
         end = self.take_closing(closing)
         items = inner.args if inner.op == "list" and inner.value == "," else (inner,)
-        if opening == "(" and end == ")" and len(items) == 1 and first_token.run and self.at == first_at + 2:
-            # (1,234): a pair inside brackets, unless the groups could only be thousands.
-            items = _regroup(first_token.text)
         if opening == r"\{":
             return Node("set", items)
         if opening == "{":
-            return inner if len(items) == 1 else Node("set", items)
+            # A group of TeX, which is not seen, or a set written without backslashes.
+            grouped = len(items) == 1 or any(item.op in ("rel", "text", "qty") for item in items)
+            return inner if grouped else Node("set", items)
         if len(items) == 1 and opening + end in ("()", "[]"):
             if opening == "[" and items[0].op == "group":
                 return Node("group", items, "[]")
@@ -757,7 +914,7 @@ class _Reader:
             return self.read_series(name)
         if name in ("overline", "bar"):
             inner = self.read_argument()
-            if len(letters_of(inner)) > 1:
+            if len(letters_of(inner)) > 1 or (inner.op == "sym" and inner.value.isupper() and len(inner.value) > 1):
                 return inner  # a segment by its end points
             return Node("fn", (inner,), "conj")
         if name in ("angle", "triangle"):
@@ -765,11 +922,90 @@ class _Reader:
             while self.here.kind == "sym":
                 letters += self.take().text
             return Node("sym", value=f"{name} {letters}")
+        if name in ("int", "lim", "bigcup", "bigcap"):
+            return self.read_operator(name)
         raise UnreadableError(f"the command \\{name}")
 
+    def read_operator(self, name: str) -> Node:
+        """An integral, a limit or a union of many sets with the bounds at its sign; none is worked out."""
+        scripts: dict[str, Node] = {}
+        while self.is_op("_", "^"):
+            which = self.take().text
+            if self.here.kind == "open" and self.here.text == "{":
+                self.take()
+                scripts[which] = self.read_target() if name == "lim" else self.read_list()
+                self.expect("close", "}")
+            else:
+                if self.here.kind == "num" and len(self.here.text) > 1:
+                    raise UnreadableError("a bound of several digits without braces")
+                scripts[which] = self._read_primary_only()
+        low, high = scripts.get("_"), scripts.get("^")
+        if name == "int":
+            return self.read_integral(low, high)
+        if low is None:
+            raise UnreadableError(f"\\{name} without what it runs over")
+        if name == "lim" and low.op == "to" and low.args[0].op == "sym":
+            body, bound = _bound_by(self.read_product(), low.args[0].value)
+            return Node("lim", (body, Node("to", (bound, *low.args[1:]), low.value)))
+        body = self.read_product() if name == "lim" else self.read_set()
+        return Node(name, (body, low) if high is None else (body, low, high))
+
+    def read_target(self) -> Node:
+        """x \\to a, under a limit."""
+        variable = self.read_primary()
+        self.expect("cmd", "to")
+        target = self.read_sum_or_side()
+        return Node("to", (variable, *target.args), target.value)
+
+    def read_sum_or_side(self) -> Node:
+        """0, or 0^+ for the limit from above."""
+        start = self.at
+        if self.here.kind in ("num", "sym", "const") and self.tokens[start + 1].text == "^":
+            marks = [t.text for t in self.tokens[start + 2 : start + 5] if t.text not in "{}"]
+            if marks and marks[0] in ("+", "-"):
+                point = self._read_primary_only()
+                self.take()
+                if self.here.text == "{":
+                    self.at += 3
+                else:
+                    self.take()
+                return Node("side", (point,), marks[0])
+        return Node("side", (self.read_sum(),))
+
+    def _read_primary_only(self) -> Node:
+        token = self.take()
+        if token.kind == "num":
+            return self.read_number(token)
+        if token.kind not in ("const", "sym"):
+            raise UnreadableError(f"unexpected {token.text!r}")
+        return Node("const" if token.kind == "const" or token.text in "ei" else "sym", value=token.text)
+
+    def read_integral(self, low: Node | None, high: Node | None) -> Node:
+        """The integrand up to its dx; a differential inside a fraction is not looked for."""
+        place = self.at
+        depth = 0
+        while self.tokens[place].kind != "end":
+            token, behind = self.tokens[place], self.tokens[place + 1]
+            depth += (token.kind == "open") - (token.kind == "close")
+            if depth == 0 and (token.kind, token.text) == ("sym", "d") and behind.kind == "sym":
+                break
+            place += 1
+        else:
+            raise UnreadableError("an integral without a differential")
+        variable = self.tokens[place + 1].text
+        inner = [*self.tokens[self.at : place], Token("end", "")]
+        body = Node("num", value=Fraction(1)) if len(inner) == 1 else _Reader(inner, self.depth).read()
+        self.at = place + 2
+        bound = Node("sym", value=variable)
+        if low is None or high is None:
+            return Node("int", (body, bound))
+        return Node("int", (*_bound_by(body, variable), low, high))
+
     def read_derivative(self, top: Node, bottom: Node) -> Node:
-        """dy/dx is a name; d/dx before an expression would have to be worked out."""
+        """dy/dx is a name; d/dx before an expression is its derivative."""
         upper = [n.value for n in letters_of(top)]
+        if upper == ["d"] and self.starts_factor():
+            return Node("derivative", (self.read_bare_argument(), letters_of(bottom)[1]))
         if len(upper) != 2 or upper[0] != "d":
             raise UnreadableError("a derivative that is not worked out")
         return Node("sym", value=f"d{upper[1]}/d{letters_of(bottom)[1].value}")
@@ -823,7 +1059,7 @@ class _Reader:
             row = self.read_list()
             if self.is_op("&"):
                 self.take()
-                while self.is_word("if", "for", "when", "where"):
+                while self.is_word("if", "for", "when", "where") or self.is_op("&"):
                     self.take()
                 if self.is_word("otherwise"):
                     self.take()
@@ -941,12 +1177,20 @@ class _Reader:
 
 def letters_of(node: Node) -> list[Node]:
     """The symbols of a product of single letters, in order."""
+    if node.op == "sym" and node.value.isupper():
+        return [Node("sym", value=letter) for letter in node.value]
     if node.op == "sym":
         return [node]
     if node.op == "mul":
         left, right = (letters_of(arg) for arg in node.args)
         return [*left, *right] if left and right else []
     return []
+
+
+def _bound_by(body: Node, variable: str) -> tuple[Node, Node]:
+    """The body of an integral or a limit with its variable bound, and that variable."""
+    bound = Node("sym", value=f"#{variable}")
+    return _replace(body, Node("sym", value=variable), bound), bound
 
 
 def _replace(node: Node, old: Node, new: Node) -> Node:
@@ -980,14 +1224,6 @@ def _determinant(cells: tuple[Node, ...], size: int) -> Node:
         term = Node("mul", (cells[column], _determinant(minor, size - 1)))
         terms.append(Node("neg", (term,)) if column % 2 else term)
     return Node("add", tuple(terms))
-
-
-def _regroup(text: str) -> tuple[Node, ...]:
-    """Digits read as thousands: as the items of a bracket if they could be (no item would start with a zero)."""
-    groups = re.findall(r"^\d{1,3}?(?=(?:\d{3})+$)|\d{3}", text)
-    if "".join(groups) != text or any(group[0] == "0" for group in groups[1:]):
-        return (Node("num", value=Fraction(text)),)
-    return tuple(Node("num", value=Fraction(group)) for group in groups)
 
 
 def _in_base(node: Node, base: Node | None) -> Node:

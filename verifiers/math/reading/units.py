@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verifiers.math.reading.expression import Node
-from verifiers.math.reading.vocabulary import CASED_UNITS, CHANGING_WORDS, UNITS
+from verifiers.math.reading.nouns import change_nothing, singular
+from verifiers.math.reading.vocabulary import CASED_UNITS, UNITS
 
 Dimensions = tuple[tuple[str, int], ...]
 _DERIVED: dict[str, Dimensions] = {
@@ -29,6 +30,9 @@ _LOOSE: dict[str, Dimensions] = {
 _CURRENCIES = frozenset({"dollar", "euro", "pound", "yen", "rupee"})
 
 
+_ABBREVIATED = {"sq": "square", "cu": "cubic", "pts": "point", "pt": "point"}
+
+
 def noun(node: Node) -> str:
     """What stands behind the number if it is no unit: apples."""
     name: str = node.value[1]
@@ -36,28 +40,17 @@ def noun(node: Node) -> str:
 
 
 def may_change(node: Node) -> bool:
-    """Whether the words behind the number may make it another number."""
-    return node.op == "qty" and not CHANGING_WORDS.isdisjoint(noun(node).split())
+    """Whether the words behind the number may make it another number: any that are not known to be harmless."""
+    if node.op != "qty":
+        return False
+    if any(unit == "k" for unit, _ in node.value[0]):
+        return True  # 5K: kelvins, or thousands
+    return not change_nothing(noun(node).split())
 
 
 def same_noun(a: Node, b: Node) -> bool:
-    left, right = ({_singular(word) for word in noun(node).split()} for node in (a, b))
+    left, right = ({_ABBREVIATED.get(word, singular(word)) for word in noun(node).split()} for node in (a, b))
     return bool(left and right) and (left <= right or right <= left)
-
-
-def _singular(word: str) -> str:
-    for ending, replacement in (
-        ("ies", "y"),
-        ("ves", "f"),
-        ("sses", "ss"),
-        ("shes", "sh"),
-        ("ches", "ch"),
-        ("xes", "x"),
-        ("s", ""),
-    ):
-        if word.endswith(ending) and len(word) > len(ending) + 1:
-            return word[: -len(ending)] + replacement
-    return word
 
 
 def is_angle(node: Node) -> bool:

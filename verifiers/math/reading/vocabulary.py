@@ -179,3 +179,13 @@ def unit_name(word: str) -> str:
         return CASED_UNITS.get(word, word if word in UNITS and not word.isalpha() else "")
     name = word.lower()
     return name if name in UNITS and word in _CASED_SYMBOLS.get(name, (word,)) else ""
+
+
+GLUED_UNITS = frozenset(
+    words_of(
+        """
+    cm mm km dm kg mg ml lb lbs oz ft yd mph kph kmh hr hrs min sec mins secs kwh hz khz mhz ghz kj kpa kcal usd eur
+        """
+    )
+)
+"""Units that count as such even when they are glued to their number (`5cm`); other letters there are factors (`2mn`)."""
