@@ -12,7 +12,7 @@ MAX_EXCERPT = 300
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Fault:
+class RowError:
     """One fault. `line` counts lines of text and rows of Parquet from 1; 0 means the file as a whole."""
 
     file: str
@@ -35,10 +35,12 @@ class ProblemFileError(Exception):
     that cannot be used, by reason.
     """
 
-    def __init__(self, faults: Sequence[Fault], num_faults: int = 0, reasons: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, faults: Sequence[RowError], num_faults: int = 0, reasons: Mapping[str, int] | None = None
+    ) -> None:
         # All go to Exception's args, which is what pickle rebuilds the error from.
         super().__init__(tuple(faults), num_faults or len(faults), dict(reasons or {}))
-        self.faults: tuple[Fault, ...] = tuple(faults)
+        self.faults: tuple[RowError, ...] = tuple(faults)
         self.num_faults = num_faults or len(faults)
         self.reasons = dict(reasons or {})
 
@@ -50,7 +52,7 @@ class ProblemFileError(Exception):
         return "\n".join(lines)
 
 
-def reason_of(fault: Fault) -> str:
+def reason_of(fault: RowError) -> str:
     """The last part of what a checker said about a reference, without the reference itself that it quotes."""
     return fault.wrong.rsplit(": ", 1)[-1]
 
@@ -68,14 +70,14 @@ def describe_reasons(reasons: Mapping[str, int]) -> list[str]:
 
 
 class BadRow(Exception):
-    """Raised while one row is read; the reader of the file adds file and line and makes it a `Fault`."""
+    """Raised while one row is read; the reader of the file adds file and line and makes it a `RowError`."""
 
     def __init__(self, field: str, wrong: str, right: str) -> None:
         super().__init__(field, wrong, right)
         self.field, self.wrong, self.right = field, wrong, right
 
-    def at(self, file: str, line: int) -> Fault:
-        return Fault(file, line, self.field, self.wrong, self.right)
+    def at(self, file: str, line: int) -> RowError:
+        return RowError(file, line, self.field, self.wrong, self.right)
 
 
 def excerpt(value: object) -> str:

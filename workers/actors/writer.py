@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from runstore.batches import part_table, unpack_bundle
+from runstore.batches import part_table, unpack_batch
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
 from workers.messages import PartRows, SampleBatch, WriteReply
@@ -56,7 +56,7 @@ class Writer:
         return await asyncio.to_thread(self._write, parts, batches)
 
     def _write(self, parts: list[PartRows], batches: list[Any]) -> WriteReply:
-        rows = [(unpack_bundle(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
+        rows = [(unpack_batch(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
         data = encode_part(part_table(rows))
         slot = self._slot
         key = append_part(self._storage, self._stream, slot, data)

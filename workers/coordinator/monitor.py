@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from runstore.lease import beat, is_superseded
+from runstore.lease import is_superseded, renew
 from runstore.storage import StorageError
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.state import RunState
@@ -40,7 +40,7 @@ class RunMonitor:
                 if await asyncio.to_thread(is_superseded, state.storage, state.claim):
                     state.fail("this run has been taken over by another job; this job stops here")
                     return
-                await asyncio.to_thread(beat, state.storage, state.claim, count, state.spent())
+                await asyncio.to_thread(renew, state.storage, state.claim, count, state.spent())
             except StorageError as error:
                 state.note("heartbeat", str(error))
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from runstore.lease import Claim
+from runstore.lease import RunLease
 from runstore.storage import open_storage
 from verifiers.types import Json
 from workers.actors.generator import GeneratorSettings
@@ -68,7 +68,7 @@ class RunState:
     def __init__(self, settings: CoordinatorSettings) -> None:
         self.settings = settings
         self.storage = open_storage(settings.run_uri)
-        self.claim: Claim | None = None
+        self.claim: RunLease | None = None
         self.opened_ledger: Ledger | None = None
         self.budget = Budget.of(settings.budget, settings.cost)
         self.starts = 1
@@ -106,7 +106,7 @@ class RunState:
     def slots(self) -> list[WorkerSlot]:
         return [*self.generators, *self.verifiers, *self.writers]
 
-    def take_over(self, claim: Claim, durable_tokens: int) -> None:
+    def take_over(self, claim: RunLease, durable_tokens: int) -> None:
         """Goes on from what earlier starts of the run spent."""
         self.budget.restore(claim.earlier, durable_tokens)
         self.starts = int(claim.earlier.get("starts", 0)) + 1

@@ -15,7 +15,7 @@ from jobs.config import ConfigError, load_config
 from jobs.service.access import Access, Admission, Bucket
 from jobs.service.app import build_app
 from jobs.service.gateway import Gateway
-from jobs.service.http_errors import Fault
+from jobs.service.http_errors import HttpProblem
 from jobs.service.settings import Token, check_service_config, load_service_config, new_token, token_digest
 from jobs.service.verifying import Check, Checked, VerifierLost, check_all, encode
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
@@ -312,7 +312,7 @@ def test_a_bucket_lets_one_large_batch_pass_and_then_asks_to_wait() -> None:
 async def test_admission_takes_a_request_larger_than_all_when_idle() -> None:
     admission = Admission(10, "items")
     async with admission.enter(50):
-        with pytest.raises(Fault):
+        with pytest.raises(HttpProblem):
             async with admission.enter(1):
                 pass
     assert admission.pending == 0

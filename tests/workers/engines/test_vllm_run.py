@@ -30,7 +30,7 @@ def write_problems(path: Path, count: int) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def write_config(folder: Path, uri: str, num_samples: int = 8) -> Path:
+def write_config(folder: Path, uri: str, num_samples: int = 8, part_rows: int = 20_000) -> Path:
     path = folder / "run.toml"
     path.write_text(
         f"""
@@ -46,6 +46,7 @@ max_num_seqs = 16
 cpu_kv_cache_gb = 1
 [output]
 uri = "{uri}"
+part_rows = {part_rows}
 flush_s = 0.5
 lease_s = 3.0
 [sampling]
@@ -162,18 +163,27 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     assert "sampling.temperature was 1.0 and is 0.5 now" in changed.stderr
 
 
-def test_to_object_storage_with_an_interrupt(tmp_path: Path, s3: str) -> None:
+def test_to_object_storage_with_an_interrupt(tmp_path: Path, s3: str, proxy: Any) -> None:
+    """The store holds parts back until the run has heard the interrupt, so that no machine is fast enough to finish."""
     import datasets
 
     problems = 100
     write_problems(tmp_path / "problems.jsonl", problems)
-    config = write_config(tmp_path, s3)
+    config = write_config(tmp_path, s3, part_rows=100)
     uri = f"{s3}/runs/r"
+    proxy.parts_let_through = 2  # the writer's fence and one part with rows, of eight
     process = start(config)
     wait_for_rows(uri, 8, process)
     os.kill(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 130, output
+    assert process.stdout is not None
+    output = ""
+    while "stopping; what is checked is being written" not in output:
+        line = process.stdout.readline()
+        assert line, output
+        output += line
+    proxy.opened.set()
+    output += process.stdout.read()
+    assert process.wait(300) == 130, output
     assert "To resume: proofmill solve" in output
     process = start(config)
     output, _ = process.communicate(timeout=900)
