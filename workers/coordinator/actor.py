@@ -36,6 +36,7 @@ from verifiers.types import Json
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.monitor import RunMonitor
+from workers.coordinator.revisions import other_code
 from workers.coordinator.state import CoordinatorSettings, RunState
 from workers.coordinator.supervisor import dismiss, supervise
 from workers.coordinator.verifiers import VerifierPool
@@ -65,6 +66,8 @@ class Coordinator:
     async def claim(self) -> dict[str, Json]:
         """Takes the run over and reads what is durable. Raises RunHeldError, StorageError, DuplicateRowError."""
         state, settings = self._state, self._state.settings
+        if wrong := await other_code():
+            raise RuntimeError(wrong)
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         # From here on: reading millions of rows takes longer than a lease.
