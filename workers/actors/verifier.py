@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import logging
 import queue
 import time
 import traceback
@@ -22,6 +23,7 @@ from typing import Any, Protocol
 from runstore.batches import error_verdict, pack, rows_to_check, unpack_bundle, verdict_columns
 from verifiers.checker import Checkers
 from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 1.0
@@ -29,6 +31,8 @@ IDLE_S = 1.0
 FLUSH_S = 0.02
 """Verdicts are batched for up to this long while others are being checked; an abort may depend on one."""
 EVIDENCE_CHARS = 2000
+
+log = logging.getLogger("proofmill.verifier")
 
 
 class CheckersLike(Protocol):
@@ -46,13 +50,15 @@ class VerifierSettings:
     limits: Mapping[str, Mapping[str, Json]] = dataclasses.field(default_factory=dict)
     checkers: Mapping[str, Mapping[str, Json]] = dataclasses.field(default_factory=dict)
     checkers_class: Callable[..., CheckersLike] = Checkers
+    log: LogSettings = NO_FILES
 
 
 class Verifier:
     """Runs as a Ray actor with an event loop of its own."""
 
-    def __init__(self, settings: VerifierSettings) -> None:
+    def __init__(self, settings: VerifierSettings, worker: int = 0) -> None:
         self.settings = settings
+        self._log = RunLog(settings.log, f"verifier-{worker}")
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)
         self._threads = ThreadPoolExecutor(settings.num_threads, thread_name_prefix="check")
         self._waiting: queue.SimpleQueue[tuple[SampleKey, Problem, str, str]] = queue.SimpleQueue()
@@ -115,6 +121,7 @@ class Verifier:
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._checkers.close)
+        await asyncio.to_thread(self._log.upload)
 
     def _drain(self) -> None:
         """In a thread: checks rows until none waits."""
@@ -136,6 +143,7 @@ class Verifier:
             verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)), finish_reason)
             return verdict, verdict_columns(verdict)
         except Exception as error:
+            log.exception("the checker failed at problem %s", problem.id)
             evidence = {"error": repr(error), "traceback": traceback.format_exc()[-EVIDENCE_CHARS:]}
             verdict = error_verdict("the checker failed", evidence, time.monotonic() - started)
             return verdict, verdict_columns(verdict)

@@ -8,18 +8,23 @@ Does not: choose rows. One `write` at a time.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from runstore.batches import part_table, unpack_bundle
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
+from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import PartRows, SampleBatch, WriteReply
+
+log = logging.getLogger("proofmill.writer")
 
 
 class Writer:
     """Runs as a Ray actor with an event loop of its own; owns one stream."""
 
-    def __init__(self, storage_uri: str, stream: str) -> None:
+    def __init__(self, storage_uri: str, stream: str, log: LogSettings = NO_FILES, worker: int = 0) -> None:
+        self._log = RunLog(log, f"writer-{stream}-{worker}")
         self._storage = open_storage(storage_uri)
         self._stream = stream
         self._slot = 0
@@ -31,6 +36,7 @@ class Writer:
 
     def _take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
         self._slot = fence_stream(self._storage, self._stream)
+        log.info("stream %s is fenced; the next slot is %d", self._stream, self._slot)
         rows = []
         for table in read_parts(self._storage, ["problem_id", "sample_index"], self._stream, from_slot):
             rows += list(
@@ -42,6 +48,9 @@ class Writer:
                 )
             )
         return rows
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._log.upload)
 
     async def stay(self) -> None:
         """Never returns: whoever awaits it learns of this actor's death at once, idle or not."""
@@ -61,6 +70,7 @@ class Writer:
         slot = self._slot
         key = append_part(self._storage, self._stream, slot, data)
         self._slot += 1
+        log.debug("part %s: %d bytes", key, len(data))
         return WriteReply(key, slot, len(data), [])
 
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import Any
 
@@ -40,10 +41,13 @@ from workers.coordinator.state import CoordinatorSettings, RunState
 from workers.coordinator.supervisor import dismiss, supervise
 from workers.coordinator.verifiers import VerifierPool
 from workers.coordinator.writers import WriterPool
+from workers.logs import NO_FILES, RunLog
 from workers.messages import Reference
 from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage
+
+log = logging.getLogger("proofmill.coordinator")
 
 DISMISS_S = 20.0
 
@@ -54,6 +58,7 @@ class Coordinator:
     def __init__(self, settings: CoordinatorSettings) -> None:
         self._state = RunState(settings)
         self._next_chunk = 0
+        self._log = RunLog(NO_FILES, "")
         self._writers = WriterPool(self._state)
         self._dispatcher = Dispatcher(self._state, self._writers)
         self._generators = GeneratorPool(self._state, self._dispatcher)
@@ -67,12 +72,15 @@ class Coordinator:
         state, settings = self._state, self._state.settings
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
+        self._log = self._monitor.log = RunLog(settings.log, f"coordinator-{state.claim.epoch}")
+        log.info("%s is owned, epoch %d", state.storage.uri, state.claim.epoch)
         # From here on: reading millions of rows takes longer than a lease.
         state.spawn(self._monitor.heartbeat())
         distinct = bool(settings.sampling.get("distinct"))
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
         state.take_over(state.claim, durable.completion_tokens)
         policy = make_policy(settings.sampling)
+        log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
         state.opened_ledger = Ledger(settings.ledger, policy, state.budget, durable)
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}
 
@@ -126,6 +134,8 @@ class Coordinator:
         finally:
             await state.end_loops()
             await dismiss(state, DISMISS_S)
+            log.info("ended: %s", state.fatal or state.stop_reason or "all is done")
+            await asyncio.to_thread(self._log.upload)
         await self._give_up_the_lease()
         if state.fatal:
             raise RuntimeError(state.fatal)
@@ -142,6 +152,7 @@ class Coordinator:
         """Draws nothing more, writes what is checked and returns within about `grace_s`. The run can be resumed."""
         if self._state.stopping:
             return
+        log.info("asked to stop: %s", reason)
         self._state.stopping = True
         self._state.stop_reason = reason
         for slot in self._state.generators:
@@ -157,6 +168,11 @@ class Coordinator:
             self._state.dispatch_needed.set()
             await asyncio.sleep(0.05)
         self._state.done.set()
+
+    async def story(self, problem_id: str, index: int) -> str:
+        """The last changes of state of a sample on its way, for people; empty where it is not on its way."""
+        ledger = self._state.opened_ledger
+        return ledger.story(problem_id, index) if ledger is not None else ""
 
     async def status(self) -> dict[str, Json]:
         """Counts for the progress display; cheap."""

@@ -94,7 +94,7 @@ class ModelSettings(pydantic.BaseModel):
     path: str
     """A local Hugging Face directory or a hub id."""
     engine: str = "vllm"
-    """A name of workers.engines.registry."""
+    """The engine that draws the samples: vllm, or the engine of a plugin."""
     revision: str = ""
     """Branch, tag or commit of a hub id; empty = its main branch."""
     dtype: str = "auto"

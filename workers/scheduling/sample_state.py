@@ -60,6 +60,17 @@ class OpenProblem:
         """Aborted samples that wait for the others to be durable."""
 
 
+STORY_MOVES = 20
+
+
+class Move(NamedTuple):
+    """One change of a sample's state. `at` is in the caller's clock; `worker` is -1 where no worker has the sample."""
+
+    at: float
+    stage: Stage
+    worker: int
+
+
 class SampleState:
     """One sample on its way."""
 
@@ -81,6 +92,7 @@ class SampleState:
         "since",
         "stage",
         "status",
+        "story",
         "suspect",
         "verdict",
         "worker",
@@ -113,6 +125,8 @@ class SampleState:
         self.status: Status | None = None
         """Of the final verdict."""
         self.verdict: VerdictRow | None = None
+        self.story: list[Move] = []
+        """Its last STORY_MOVES changes of state, oldest first."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -140,3 +154,25 @@ class Totals:
     verify_s: float = 0.0
     statuses: dict[str, int] = dataclasses.field(default_factory=dict)
     retries: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def count(self, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float) -> None:
+        """Adds one row; `status` None: an aborted sample."""
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+        self.generation_s += generation_s
+        self.verify_s += verify_s
+        if status is None:
+            self.aborted += 1
+            self.aborted_tokens += completion
+        else:
+            self.samples += 1
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+
+    def uncount(self, status: Status | None) -> None:
+        """Takes a verdict back whose sample has to be drawn again; what it cost stays."""
+        if status is not None:
+            self.samples -= 1
+            self.statuses[str(status)] -= 1
+
+    def count_retry(self, why: str) -> None:
+        self.retries[why] = self.retries.get(why, 0) + 1
