@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-import itertools
 import logging
 import time
 from collections.abc import Coroutine, Mapping
@@ -24,7 +23,6 @@ from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, W
 from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
 from workers.sampling.budget import Budget
-from workers.scheduling import invariants
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import LedgerSettings
 
@@ -174,6 +172,6 @@ class RunState:
         if not task.cancelled() and (error := task.exception()) is not None:
             # No loop raises what it expects, so what it found in the ledger may be what cannot be.
             log.error("a loop of the coordinator died", exc_info=error)
-            for fault in itertools.islice(invariants.faults(self.ledger), FAULTS_LOGGED) if self.opened_ledger else ():
+            for fault in self.opened_ledger.faults()[:FAULTS_LOGGED] if self.opened_ledger else ():
                 log.error("%s", fault)
             self.fail(f"{type(error).__name__}: {error}")

@@ -29,16 +29,7 @@ from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
-from workers.scheduling.sample_state import (
-    STORY_MOVES,
-    LedgerSettings,
-    Move,
-    OpenProblem,
-    ProblemEntry,
-    SampleState,
-    Stage,
-    Totals,
-)
+from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
 from workers.scheduling.write_queue import WriteQueue
 
 log = logging.getLogger("proofmill.ledger")
@@ -518,21 +509,21 @@ class Ledger:
         """The one place where a sample changes its state. `worker` has it from now on; None: as before."""
         self._num_stage[sample.stage] -= 1
         self._num_stage[stage] += 1
-        sample.stage = stage
-        sample.since = now
-        if worker is not None:
-            sample.worker = worker
-        if now > self._now:
-            self._now = now
-        story = sample.story
-        if len(story) == STORY_MOVES:
-            del story[0]
-        story.append(Move(self._now, stage, sample.worker))
+        self._now = max(self._now, now)
+        sample.move(stage, now, self._now, worker)
+
+    def faults(self) -> list[str]:
+        """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all
+        that is open."""
+        parts = invariants.Parts(
+            *(self._samples, self._problems, self._queued, self.writes, self._num_stage, self._chunk_uses),
+            *(self._pending_bytes, self.budget.reserved_tokens, self.settings.max_tokens),
+        )
+        return list(invariants.faults(parts))
 
     def validate(self) -> None:
-        """Raises AssertionError for what can never be, with the stories of the samples. Linear in all that is open."""
-        found = list(invariants.faults(self))
-        if found:
+        """Raises AssertionError where `faults` finds any."""
+        if found := self.faults():
             raise AssertionError("\n".join(found))
 
     def story(self, problem_id: str, index: int) -> str:

@@ -128,6 +128,17 @@ class SampleState:
         self.story: list[Move] = []
         """Its last STORY_MOVES changes of state, oldest first."""
 
+    def move(self, stage: Stage, since: float, at: float, worker: int | None) -> None:
+        """Only the ledger calls this, which counts. `since` may lie before `at`, where a wait goes on; `worker` None:
+        the one that had it."""
+        self.stage = stage
+        self.since = since
+        if worker is not None:
+            self.worker = worker
+        if len(self.story) == STORY_MOVES:
+            del self.story[0]
+        self.story.append(Move(at, stage, self.worker))
+
 
 @dataclasses.dataclass(slots=True)
 class Totals:
