@@ -21,7 +21,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from runstore.batches import PromptColumns, messages_column, pack, pack_bundle, problem_columns, unpack
+from runstore.batches import PromptColumns, messages_column, pack, pack_batch, problem_columns, unpack
 from runstore.schema import Provenance, Sample, solution_key
 from verifiers.types import Kind, Problem
 from workers.engines.base import Engine, EngineGoneError, EngineSettings, Generation, SamplingParameters
@@ -181,7 +181,7 @@ class Generator:
         done, self._done = self._done, []
         batch = b""
         if done and self.origin is not None:
-            batch = pack_bundle([(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done], self.origin)
+            batch = pack_batch([(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done], self.origin)
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(

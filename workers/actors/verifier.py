@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from runstore.batches import error_verdict, pack, rows_to_check, unpack_bundle, verdict_columns
+from runstore.batches import error_verdict, pack, rows_to_check, unpack_batch, verdict_columns
 from verifiers.checker import Checkers
 from verifiers.types import Json, Kind, Limits, Problem, Verdict
 from workers.logs import NO_FILES, LogSettings, RunLog
@@ -90,7 +90,7 @@ class Verifier:
                 self._ended += [(key, None, (), time.time()) for key, _ in item.rows]
                 self._wake.set()
                 continue
-            rows = rows_to_check(unpack_bundle(data), [row for _, row in item.rows])
+            rows = rows_to_check(unpack_batch(data), [row for _, row in item.rows])
             for (key, _), (problem, text, finish_reason) in zip(item.rows, rows, strict=True):
                 self._waiting.put((key, problem, text, finish_reason))
             for _ in range(min(self.settings.num_threads, len(rows))):

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import Any
 
-from runstore.batches import part_table, unpack_bundle
+from runstore.batches import part_table, unpack_batch
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
 from workers.logs import NO_FILES, LogSettings, RunLog
@@ -65,7 +65,7 @@ class Writer:
         return await asyncio.to_thread(self._write, parts, batches)
 
     def _write(self, parts: list[PartRows], batches: list[Any]) -> WriteReply:
-        rows = [(unpack_bundle(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
+        rows = [(unpack_batch(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
         data = encode_part(part_table(rows))
         slot = self._slot
         key = append_part(self._storage, self._stream, slot, data)

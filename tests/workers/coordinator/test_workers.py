@@ -15,7 +15,7 @@ from batches import Batch
 from ledger_bench import Bench
 from stand_ins import StandInCheckers, StandInEngine
 
-from runstore.batches import pack, pack_verdicts, unpack, unpack_bundle
+from runstore.batches import pack, pack_verdicts, unpack, unpack_batch
 from runstore.lease import claim_run
 from runstore.parts import FencedError, read_part
 from runstore.storage import open_storage
@@ -86,7 +86,7 @@ def test_a_small_batch_lies_in_the_report_and_a_large_one_beside_it() -> None:
     assert len(report.finished) == 4 and batch is None and len(report.batch) <= INLINE_BYTES
     report, batch = asyncio.run(drawn(pad="x" * INLINE_BYTES))
     assert len(report.finished) == 4 and report.batch == b"" and batch is not None
-    rows = unpack_bundle(batch)
+    rows = unpack_batch(batch)
     keys = [(f"p{row.key[0]}", row.key[1]) for row in report.finished]
     assert list(zip(rows.columns["problem_id"], rows.columns["sample_index"], strict=True)) == keys
 
@@ -134,7 +134,7 @@ def test_every_row_is_answered_once_while_verdicts_come_in() -> None:
     assert {answer.status for answer in answers} == {Status.VERIFIED}
 
 
-def test_a_part_joins_bundles_and_verdicts_row_by_row(tmp_path: Path) -> None:
+def test_a_part_joins_batches_and_verdicts_row_by_row(tmp_path: Path) -> None:
     async def written() -> str:
         made = await generator()
         report, _ = await draw(made, Orders(pack(tasks(4)), {0: [Stored(pack(problems(4)))]}, [], {}))
