@@ -120,7 +120,7 @@ class Generator:
         self._mean_s = 0.0
         self._received = 0
         self._unwanted: dict[SampleKey, float] = {}
-        """Aborted ones that have not ended: when it was known that nobody needs them (seconds since the epoch)."""
+        """Aborted ones that have not ended: when it was known that they are not needed (seconds since the epoch)."""
 
     async def start(self) -> dict[str, Any]:
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
@@ -219,7 +219,7 @@ class Generator:
 
     async def abort(self, keys: list[SampleKey], since: float) -> None:
         """Ends running samples at the engine's next step; they are reported as aborted. `since` is when it was known
-        that nobody needs them (seconds since the epoch)."""
+        that they are not needed (seconds since the epoch)."""
         known = [key for key in keys if key in self._drawing]
         self._unwanted.update(dict.fromkeys(known, since))  # read by those that have not reached the engine yet
         await self.engine.abort([request_id(key) for key in known])

@@ -1,7 +1,7 @@
 """The writer actor: turns rows of batches and their verdicts into Parquet parts of one stream.
 
 Promises: a part is durable when `write` returns; a writer that was replaced or superseded stops with FencedError and
-can not add a row; `take_over` returns every row that the stream's earlier writers made durable.
+cannot add a row; `take_over` returns every row that the stream's earlier writers made durable.
 Does not: choose rows. One `write` at a time.
 """
 
@@ -30,7 +30,7 @@ class Writer:
         self._slot = 0
 
     async def take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
-        """Fences the writer of before. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
+        """Fences the previous writer. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
         on: those whose acknowledgement may have been lost."""
         return await asyncio.to_thread(self._take_over, from_slot)
 
@@ -53,7 +53,7 @@ class Writer:
         await asyncio.to_thread(self._log.upload)
 
     async def stay(self) -> None:
-        """Never returns: whoever awaits it learns of this actor's death at once, idle or not."""
+        """Never returns: a call of it fails as soon as this actor dies, idle or not."""
         await asyncio.Event().wait()
 
     async def write(self, parts: list[PartRows]) -> WriteReply:

@@ -17,7 +17,7 @@ rows at a verifier CHECK_AHEAD_S seconds of work, at least twice its threads; on
 and `part_mb`.
 
 Promises: it owns the run by a claim (runstore.lease) and stops when superseded; a dead generator, verifier or writer is
-replaced, with back-off and at most `max_restarts` times a slot, and what it held goes back; `status` never waits.
+replaced, with back-off and at most `max_restarts` times per slot, and what it held goes back; `status` never waits.
 Does not: open batches, read problem files, or survive: after its death the driver starts a new one, which resumes.
 """
 

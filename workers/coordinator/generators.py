@@ -1,4 +1,4 @@
-"""The generators' side of the coordinator: starts them, takes in what they finish, aborts what nobody needs."""
+"""The generators' side of the coordinator: starts them, takes in what they finish, aborts what is superfluous."""
 
 from __future__ import annotations
 

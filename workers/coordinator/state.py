@@ -91,7 +91,7 @@ class RunState:
         self.room_wanted = asyncio.Event()
         self.done = asyncio.Event()
         self.fatal = ""
-        """Why the run can not go on, for the user."""
+        """Why the run cannot go on, for the user."""
         self.stop_reason = ""
         self.stopping = False
         self.engine: dict[str, Json] = {}
@@ -119,7 +119,7 @@ class RunState:
         self.earlier_wall_s = self.budget.spent_wall_s
 
     def spent(self) -> dict[str, Json]:
-        """Of all starts so far, for the next one."""
+        """What all starts so far spent, for the next one."""
         if self.opened_ledger is None and self.claim is not None:
             return dict(self.claim.earlier)
         return {**self.budget.to_json(), "starts": self.starts}

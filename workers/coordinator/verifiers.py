@@ -18,7 +18,7 @@ from workers.messages import VerifierReport
 log = logging.getLogger("proofmill.coordinator.verifiers")
 
 HANG_S = 120.0
-"""A row that a verifier has been at for so long beyond every limit means that the checker itself hangs."""
+"""Seconds beyond every limit after which a row that is still being checked means that the checker itself hangs."""
 
 
 class VerifierPool:

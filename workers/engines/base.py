@@ -183,10 +183,10 @@ class Generation:
     generation_s: float = 0.0
     token_ids: Sequence[int] = ()
     logprobs: tuple[float, ...] | None = None
-    """Of every token, where the request asked for them."""
+    """The log-probability of every token, where the request asked for them."""
     opened_thought: bool = False
-    """The rendered prompt ends inside a thought. The text then begins with the opening mark, so that whoever reads it
-    later needs to know no template, unless the request has a prefix, behind which the mark has no place."""
+    """The rendered prompt ends inside a thought. The text then begins with the opening mark, so that its later
+    readers need to know no template, unless the request has a prefix, behind which the mark has no place."""
 
 
 class Engine(ABC):

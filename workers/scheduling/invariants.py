@@ -73,7 +73,7 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
 
 
 def story_of(sample: SampleState) -> str:
-    """The last changes of state of a sample, one a line: when, which stage, and which worker had it."""
+    """The last changes of state of a sample, one per line: when, which stage, and which worker had it."""
     head = f"sample {sample.problem.entry.id}:{sample.key[1]}, attempt {sample.attempt}"
     lines = (
         f"  {move.at:.3f} {move.stage.name}" + (f" worker {move.worker}" if move.worker >= 0 else "")

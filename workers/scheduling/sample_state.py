@@ -123,7 +123,7 @@ class SampleState:
         """Was with a verifier when it died; checked alone from now on, to find the culprit."""
         self.check_attempts = 0
         self.status: Status | None = None
-        """Of the final verdict."""
+        """The final verdict's status."""
         self.verdict: VerdictRow | None = None
         self.story: list[Move] = []
         """Its last STORY_MOVES changes of state, oldest first."""
@@ -154,7 +154,7 @@ class Totals:
     """Rows with a verdict."""
     aborted: int = 0
     withdrawn: int = 0
-    """Leases taken back before they began."""
+    """Tasks taken back before they began."""
     durable: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
