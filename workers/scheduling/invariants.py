@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from workers.messages import SampleKey
-from workers.scheduling.sample_state import OpenProblem, SampleState, Stage
+from workers.scheduling.sample_state import STORY_MOVES, OpenProblem, SampleState, Stage
 from workers.scheduling.write_queue import WriteQueue
 
+STORY_SIZE = 3 * STORY_MOVES
+"""Longest `SampleState.story`."""
 WITH_BATCH = frozenset({Stage.FINISHED, Stage.CHECKING, Stage.CHECKED, Stage.WRITING})
 
 
@@ -67,16 +69,14 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
         return "a sample is QUEUED and not in the queue"
     if sample.stage in WITH_BATCH and sample.finished is None:
         return f"a sample is {sample.stage.name} without a row of a batch"
-    if sample.story and sample.story[-1].stage is not sample.stage:
-        return f"a sample is {sample.stage.name}, and its story ends with {sample.story[-1].stage.name}"
+    if sample.story and sample.story[-2] is not sample.stage:
+        return f"a sample is {sample.stage.name}, and its story ends with {sample.story[-2].name}"
     return ""
 
 
 def story_of(sample: SampleState) -> str:
     """The last changes of state of a sample, one per line: when, which stage, and which worker had it."""
     head = f"sample {sample.problem.entry.id}:{sample.key[1]}, attempt {sample.attempt}"
-    lines = (
-        f"  {move.at:.3f} {move.stage.name}" + (f" worker {move.worker}" if move.worker >= 0 else "")
-        for move in sample.story
-    )
+    moves = zip(*(iter(sample.story),) * 3, strict=True)
+    lines = (f"  {at:.3f} {stage.name}" + (f" worker {who}" if who >= 0 else "") for at, stage, who in moves)
     return "\n".join([head, *lines])

@@ -214,7 +214,7 @@ class Ledger:
     def assign(self, key: SampleKey, worker: int) -> None:
         """Says which replica a task went to."""
         sample = self._samples[key]
-        sample.worker, sample.story[-1] = worker, sample.story[-1]._replace(worker=worker)
+        sample.worker = sample.story[-1] = worker
 
     def is_backed_up(self) -> bool:
         """True while verifiers or writers are so far behind that nothing more should be drawn."""
@@ -509,8 +509,16 @@ class Ledger:
         """The one place where a sample changes its state. `worker` has it from now on; None: as before."""
         self._num_stage[sample.stage] -= 1
         self._num_stage[stage] += 1
-        self._now = max(self._now, now)
-        sample.move(stage, now, self._now, worker)
+        sample.stage = stage
+        sample.since = now
+        if worker is not None:
+            sample.worker = worker
+        if now > self._now:
+            self._now = now
+        story = sample.story
+        story += (self._now, stage, sample.worker)
+        if len(story) > invariants.STORY_SIZE:
+            del story[:3]
 
     def faults(self) -> list[str]:
         """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
 from verifiers.types import Status
@@ -61,14 +61,7 @@ class OpenProblem:
 
 
 STORY_MOVES = 20
-
-
-class Move(NamedTuple):
-    """One change of a sample's state. `at` is in the caller's clock; `worker` is -1 where no worker has the sample."""
-
-    at: float
-    stage: Stage
-    worker: int
+"""Changes of state that a sample keeps."""
 
 
 class SampleState:
@@ -125,19 +118,9 @@ class SampleState:
         self.status: Status | None = None
         """The final verdict's status."""
         self.verdict: VerdictRow | None = None
-        self.story: list[Move] = []
-        """Its last STORY_MOVES changes of state, oldest first."""
-
-    def move(self, stage: Stage, since: float, at: float, worker: int | None) -> None:
-        """Only the ledger calls this, which counts. `since` may lie before `at`, where a wait goes on; `worker` None:
-        the one that had it."""
-        self.stage = stage
-        self.since = since
-        if worker is not None:
-            self.worker = worker
-        if len(self.story) == STORY_MOVES:
-            del self.story[0]
-        self.story.append(Move(at, stage, self.worker))
+        self.story: list[Any] = []
+        """Its last STORY_MOVES changes of state, oldest first, and of each: when, in the caller's clock; the stage; the
+        worker that had it from then on, -1 for none. Flat, since the coordinator makes some five of them per sample."""
 
 
 @dataclasses.dataclass(slots=True)
