@@ -133,7 +133,7 @@ class NoArguments(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class GenerationRequest:
     """One sample to draw, of `messages` or of `token_ids`."""
 
@@ -168,7 +168,7 @@ class GenerationRequest:
         return self.sampling.needs() | {ability for ability, is_wanted in wanted.items() if is_wanted}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Generation:
     """What an engine made of a GenerationRequest."""
 
