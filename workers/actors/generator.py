@@ -148,7 +148,7 @@ class Generator:
         }
 
     async def add(self, orders: Orders) -> None:
-        """Begins the leased samples."""
+        """Begins to draw the samples of the tasks."""
         for number in orders.gone:
             self._chunks.pop(number, None)
             self._fetched.pop(number, None)

@@ -31,6 +31,8 @@ IDLE_S = 1.0
 FLUSH_S = 0.02
 """Verdicts are batched for up to this long while others are being checked; an abort may depend on one."""
 EVIDENCE_CHARS = 2000
+SLOW_CHECK_S = 60.0
+"""A check that takes longer is told in the log."""
 
 log = logging.getLogger("proofmill.verifier")
 
@@ -141,6 +143,8 @@ class Verifier:
         started = time.monotonic()
         try:
             verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)), finish_reason)
+            if verdict.seconds > SLOW_CHECK_S:
+                log.warning("a check of problem %s took %.1f s: %s", problem.id, verdict.seconds, verdict.reason)
             return verdict, verdict_columns(verdict)
         except Exception as error:
             log.exception("the checker failed at problem %s", problem.id)
