@@ -118,8 +118,8 @@ class Repair(Section):
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):
-    """How many samples, and how they are drawn. Keys of WaveSettings may stand there for any policy, so that
-    `--set sampling.policy=fixed` is enough to compare two of them."""
+    """How many samples, and how they are drawn. Keys that the policy does not use are allowed and not read, so that
+    `--set sampling.policy=fixed` is enough to compare two policies."""
 
     policy_args: dict[str, Json] = {}
     """Further settings of the policy, for one that has keys of its own."""

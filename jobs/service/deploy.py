@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ class GeneratorReplica:
         """Loads the model; Serve awaits it and counts the replica as ready only then."""
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
-        log_path = Path(settings.log_folder) / f"engine-service-{os.getpid()}.log"
+        log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
 
