@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
 from jobs.problems import canonical, layouts, sources
-from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError, excerpt
+from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError, excerpt, identity_of
 from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
@@ -28,6 +28,8 @@ from verifiers.types import Json, Kind, Problem
 
 MAX_SKIPPED = 10_000
 """`skip_bad` is for a few bad rows; more than this is the wrong file or layout, and is an error."""
+ID_FIELDS = ("id", "task_id", "unique_id", "problem_id", "question_id", "custom_id", "name", "Record ID")
+"""Columns in which publishers give ids: a row that cannot be used is named by what stands there."""
 MAX_ROWS_TO_RECOGNISE = 20
 """Broken first rows that may stand before one that shows the layout."""
 
@@ -92,7 +94,7 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
                 if num_problems == config.limit:
                     break
                 continue
-            item = Fault(place.source.uri, place.line, "reference", wrong, f"problem {item.id}")
+            item = Fault(place.source.uri, place.line, "reference", wrong, f"problem {item.id}", item.id)
         num_faults += 1
         if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
             faults.append(item)
@@ -154,6 +156,7 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
                     where = f"{found[first[0]].uri}:{first[1]}"
                     raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
             except BadRow as fault:
+                fault.identity = identity_of(row, *ID_FIELDS, config.columns.get("id", ""))
                 yield place, fault.at(source.uri, line)
             else:
                 yield place, problem
@@ -233,27 +236,3 @@ class IdTable:
             if digest:
                 slot = self._slot(digest)
                 self._digests[slot], self._places[slot] = digest, place
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Solution:
-    """A given text for a problem of a set, to be verified offline."""
-
-    problem_id: str
-    text: str
-    line: int
-
-
-def read_solutions(path: str) -> Iterator[Solution]:
-    """`{"problem_id": "…", "text": "…"}` a line (JSONL, CSV or Parquet, local or s3://), in order, lazily. Other
-    fields are ignored. Raises ProblemFileError at the first fault: verdicts answer line for line, so no line may be
-    left out."""
-    for source in sources.find_sources([path]):
-        for line, row in sources.read_rows(source):
-            if isinstance(row, Fault):
-                raise ProblemFileError([row])
-            for field in ("problem_id", "text"):
-                if not isinstance(row.get(field), str):
-                    wrong = "missing" if row.get(field) is None else f"is {excerpt(row[field])}"
-                    raise ProblemFileError([Fault(source.uri, line, field, wrong, '{"problem_id": "…", "text": "…"}')])
-            yield Solution(row["problem_id"], row["text"], line)
