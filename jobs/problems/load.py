@@ -143,6 +143,12 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
         rows = sources.read_rows(source)
         layout, rows = settle_layout(source, rows, wanted)
         kind = Kind(config.kind) if config.kind else None
+        if kind is not None and layout is not None and kind not in layout.kinds:
+            gives = " and ".join(layout.kinds)
+            raise ConfigError(
+                f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
+                f"{kind}; leave problems.kind out, or set problems.layout"
+            )
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
             if isinstance(row, Fault) or layout is None:
