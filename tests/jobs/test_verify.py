@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from made_up_runs import sample, write_run
 
 from jobs.cli import main
 
@@ -124,3 +125,13 @@ def test_a_checker_that_raises_costs_its_own_line_only(tmp_path, monkeypatch):
     code, lines = verify(tmp_path, "--problems", problems, "--solutions", solutions)
     assert code == 3
     assert [line["status"] for line in lines] == ["error", "verified"]
+
+
+def test_a_stored_run_gives_its_finish_reasons(tmp_path):
+    texts = [("stop", r"So \boxed{1234567}."), ("length", "The answer is 1234567"), ("length", r"\boxed{1234567} and")]
+    rows = [sample("p", at, text=text, finish_reason=finish) for at, (finish, text) in enumerate(texts)]
+    run = write_run(tmp_path / "run", rows)
+    code, lines = verify(tmp_path, "--run", run)
+    found = {line["sample_index"]: line["status"] for line in lines}
+    assert found == {0: "verified", 1: "malformed", 2: "verified"}
+    assert code == 3 and [line["stored_status"] for line in lines] == ["verified"] * 3

@@ -75,13 +75,14 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     strong = [one for one in found if one.how != "judged"]
     strong_end = strong[-1].end if strong else -1
     weak = [one for one in found if one.how == "judged" and one.start >= strong_end]
+    first = _first_line(text, known, last)
     if last is not None and (not found or last.start >= found[-1].end):
         if not found and _is_a_list(text, last, known):
             raise NoAnswerError("a list of options")
         strong = [*(one for one in strong if one.how != "boxed" or known.read(one.span) != Reading()), last]
     standing = [*strong, *weak]
-    if not standing and not found and not cut_off and (first := _first_line(text, known)):
-        standing = [first]
+    if first is not None and (not standing or first.end <= standing[0].start):
+        standing = [first, *standing]
     if not standing:
         raise NoAnswerError(cut_off or "no final answer")
     final, letter = _agreed(text, standing, known)
@@ -92,7 +93,8 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
         match[match.lastindex or 0] in known.letters.replace(letter, "") for match in _RESTATED.finditer(text, behind)
     ):
         raise NoAnswerError("several statements with different options")
-    if _TAKEN_BACK.search(text, final.begin) or _DISOWNED.match(text[final.end : final.end + 200]):
+    begin = final.end if known.plain[letter] in plain(final.span) else final.begin
+    if _TAKEN_BACK.search(text, begin) or _DISOWNED.match(text[final.end : final.end + 200]):
         raise NoAnswerError("the answer is taken back")
     return letter, final.how
 
@@ -429,14 +431,16 @@ def _last_line(text: str, known: Options) -> Statement | None:
     return Statement(begin, begin, end, line, "last line")
 
 
-def _first_line(text: str, known: Options) -> Statement | None:
-    """The first line, if it is an answer alone and no later line begins with another option."""
+def _first_line(text: str, known: Options, last: Statement | None) -> Statement | None:
+    """The first line, if it is an answer alone and no line between it and the last begins with another option: then it
+    would be the head of a list."""
     begin = len(text) - len(text.lstrip())
     end = text.find("\n", begin)
     if end < 0 or not _is_answer_alone(text[begin:end], known, is_only=False):
         return None
     letter = known.read(text[begin:end]).letter
-    if any(match[1].upper() != letter for match in _OPTION_LINE.finditer(text, end)):
+    between = text[end : last.begin if last else len(text)]
+    if any(match[1].upper() != letter for match in _OPTION_LINE.finditer(between)):
         return None
     return Statement(begin, begin, end, text[begin:end], "first line")
 
@@ -551,11 +555,11 @@ class Options:
             return False  # the start of a formula
         if rest[:1] == "(" and not is_bracketed and plain(rest.strip("() .")) != self.plain[letter]:
             return False  # `C(5,2)`
-        if "?" in rest or _TAKEN_BACK.search(rest) or _DISOWNED.match(rest):
-            return False
         own = self.plain[letter]
         if plain(rest.lstrip(" .):,;-–—")) == own:
-            return True
+            return True  # before anything else: an option may read `False` or `wait`
+        if "?" in rest or _TAKEN_BACK.search(rest) or _DISOWNED.match(rest):
+            return False
         for match in _NEGATED_LETTERS.finditer(rest):
             if letter in re.findall(r"(?<![A-Za-z])[A-Z](?![A-Za-z])", match[0]):
                 return False  # `C, not C`
