@@ -8,7 +8,7 @@ import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
 from verifiers import thoughts
-from verifiers.choice import reading
+from verifiers.choice import reading, spans
 from verifiers.choice.checker import ChoiceChecker, shuffle
 from verifiers.types import Kind, Limits, Problem, Status
 
@@ -251,7 +251,7 @@ def test_a_megabyte_of_one_token_takes_few_steps(checker, token, end):
 
 def test_no_pattern_repeats_without_bound():
     """Each search then costs a bounded number of steps per character, whatever the text is."""
-    for name, pattern in patterns_of(reading).items():
+    for name, pattern in {**patterns_of(reading), **patterns_of(spans)}.items():
         assert not repeats_without_bound(pattern), name
     assert not repeats_without_bound(thoughts._MARK)
     # A fence reads its own line once: the parts of the line that it repeats have no character in common.
