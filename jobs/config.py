@@ -67,7 +67,8 @@ class Problems(Section):
     files: Annotated[list[str], pydantic.Field(min_length=1)]
     """Paths, globs or s3:// URIs of JSONL(.gz), CSV or Parquet files."""
     layout: str = "auto"
-    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, verl, openai, columns."""
+    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, lean_file, verl, openai,
+    columns."""
     columns: dict[str, str] = {}
     """Canonical field → column of the file, for layout `columns`."""
     kind: Literal["math", "code", "lean", "choice", ""] = ""

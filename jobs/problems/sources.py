@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet
 
-from jobs.problems.errors import BadRow, ProblemFileError, RowError, excerpt, json_type
+from jobs.problems.errors import BadRow, ProblemFileError, RowError, excerpt, identity_of, json_type
 from runstore.storage import s3_endpoint, s3_filesystem
 from verifiers.types import Json
 
@@ -266,7 +266,11 @@ def parse_json(data: bytes) -> Json:
     except ValueError as error:
         raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object a line, finite numbers only")
     if "\\u" in text:
-        refuse_surrogates(value)
+        try:
+            refuse_surrogates(value)
+        except BadRow as bad:
+            bad.identity = identity_of(value, "problem_id", "id")
+            raise
     return value
 
 
