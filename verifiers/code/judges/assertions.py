@@ -103,7 +103,7 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         if again.status is Status.VERIFIED:
             traces.append(traced.get("trace"))
     names = {*prepared.test_job["names"], "candidate"}
-    if len(traces) == 2 and output_arguments.holds(test.tree, reference.program, names, (traces[0], traces[1])):
+    if len(traces) == 2 and output_arguments.holds(test.tree, prepared.test_job["code"], names, (traces[0], traces[1])):
         return outcome
     detail = "what the test expects may depend on an argument that the program has changed"
     return _undecided(detail, prepared.evidence)
@@ -117,7 +117,7 @@ def _prepare(reference: Reference, program: Program, test: test_names.Test, limi
         "entry_point": program.entry_point,
         "separation": "test and candidate in two processes",
     }
-    names = test_names.sort_out(test, tree, asked)
+    names = test_names.sort_out(test, tree, asked, reference.imported)
     if not names.candidate:
         return Outcome(Status.UNDECIDED, names.doubt, evidence)
     if names.doubt:
@@ -131,7 +131,7 @@ def _prepare(reference: Reference, program: Program, test: test_names.Test, limi
         aliases = {renamed.asked: renamed.found}
     test_job = {
         "mode": "test",
-        "code": reference.program,
+        "code": reference.program + reference.runner,
         "preamble": test.preamble,
         "names": names.candidate,
         "libraries": names.libraries,

@@ -46,7 +46,8 @@ def find_called(reference: Reference, program: Program) -> Renaming | None:
     tree = extraction.parse(program.source)
     if tree is None:
         return None
-    names = test_names.sort_out(test_names.read(reference.program, reference.prompt, ""), tree, "")
+    test = test_names.read(reference.program, reference.prompt, "")
+    names = test_names.sort_out(test, tree, "", reference.imported)
     if len(names.candidate) != 1 or names.candidate[0] in extraction.defined_names(tree):
         return None
     found = extraction.resolve_all(tree, names.candidate)

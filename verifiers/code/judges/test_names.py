@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import importlib
 import itertools
+import re
 import sys
 
 from verifiers.code import extraction
@@ -113,7 +114,7 @@ def free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
     known |= extraction.defined_names(test) | extraction.defined_names(preamble)
     known |= _star_imports(test) | _star_imports(preamble)
     used = extraction.used_names(_Unannotated().visit(copy.deepcopy(test)) if _is_lazy(test) else test)
-    return sorted(used - known - set(dir(builtins)) - {"__name__", "__file__"})
+    return sorted(name for name in used - known - set(dir(builtins)) if not re.fullmatch("__.*__", name))
 
 
 def _is_lazy(test: ast.Module) -> bool:
@@ -172,8 +173,11 @@ def own_definitions(program: ast.Module) -> set[str]:
     return names
 
 
-def sort_out(source: Test, program: ast.Module, entry_point: str) -> Names:
-    """`entry_point` is the name that the test has for what the problem asks for; empty if it does not say."""
+def sort_out(source: Test, program: ast.Module, entry_point: str, imported: frozenset[str]) -> Names:
+    """`entry_point` is the name that the test has for what the problem asks for; empty if it does not say.
+
+    `imported`: names that a test module imports from the candidate's, whatever else bears them.
+    """
     test, free = source.tree, source.free
     own = own_definitions(program)
     nodes = [name for name in free if name in NODES and name not in own]
@@ -189,6 +193,8 @@ def sort_out(source: Test, program: ast.Module, entry_point: str) -> Names:
         mine, others = [entry_point], [name for name in free if name != entry_point]
     else:
         mine, others = [], free
+    mine += [name for name in others if name in imported]
+    others = [name for name in others if name not in imported]
     usual = [name for name in others if name in _exports() or name in _ABSENT or name in sys.stdlib_module_names]
     mine += [name for name in others if name not in usual]
     if not mine:

@@ -324,7 +324,7 @@ class Session:
             elif len(job["names"]) > 1:
                 raise rpc.UnsupportedError(f"the test reads {name} of the program")
             else:
-                scope[name] = self.ask("value", (name,), {})
+                scope[name] = self.ask("?value", (name,), {})
         scope[rewriting.CHECK_EQUAL], scope[rewriting.CHECK_TRUE] = self.check_equal, self.check_true
         scope[rewriting.IS], scope[rewriting.TYPE] = _is, _type_of
         return scope
@@ -389,7 +389,7 @@ def run_candidate(job: dict[str, Any], judge: socket.socket, test: socket.socket
     aliases: dict[str, str] = job["aliases"]
 
     def serve(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target in ("?", "value"):
+        if target in ("?", "?value"):
             try:
                 found = guest.find(scope, aliases.get(args[0], args[0]))
             except (KeyError, AttributeError):
