@@ -136,7 +136,8 @@ def _bracket(parts: Parts) -> Iterator[Parts]:
             if len(commas) == 1 and _may_be_interval(*inside, closed=parts[start] + parts[end]):
                 yield _replaced(parts, start, other[parts[start]])
                 yield _replaced(parts, end, other[parts[end]])
-            if not commas and parts[start] == "(" and r"\left" not in parts and parts[start - 1 : start] != ["_"]:
+            plain = parts[start] == "(" and r"\left" not in parts and parts[start - 1 : start] != ["_"]
+            if plain and not commas and not _is_text(inside[0]):
                 yield parts[:start] + parts[start + 1 : end] + parts[end + 1 :]
 
 
@@ -247,7 +248,7 @@ def _unit(parts: Parts) -> Iterator[Parts]:
             yield parts[:place] + parts[place + 1 :]
         if part == r"\$":
             yield _replaced(parts, place, "€")
-    if number("".join(parts)) is not None:
+    if number("".join(parts)) not in (None, 0):
         yield [*parts, r"\text{ million}"]
         yield [*parts, r"\text{ dozen}"]
         yield [*parts, r"\text{ hundredths}"]
@@ -267,8 +268,9 @@ def _name(parts: Parts) -> Iterator[Parts]:
             for place, part in enumerate(parts):
                 if part == letter:
                     yield _replaced(parts, place, new)
+    symmetric = "," in parts or "=" in parts
     for first, second in itertools.pairwise(letters):
-        if free and first.islower() == second.islower():
+        if not symmetric and free and first.islower() == second.islower():
             swap = {first: second, second: first}
             yield [swap.get(part, part) for part in parts]
     yield from _words(parts)
@@ -359,6 +361,8 @@ def _names_a_segment(parts: Parts, place: int) -> bool:
 def _cut(parts: Parts) -> Iterator[Parts]:
     """The answer without its end, where what is left is balanced."""
     for length in range(len(parts) - 1, 0, -1):
+        if any(part in ("=", r"\approx") for part in parts[length : length + 2]):
+            continue  # one side of a chain, which has the value of the other
         kept = strip(parts[:length])
         closed = {place for pair in brackets(kept) for place in pair}
         balanced = all(
@@ -397,34 +401,34 @@ def _taken_back(text: str) -> Iterator[tuple[Variant, str]]:
     """The right answer in a text that does not give it as its answer. The evaluator has nothing to say here."""
     other = "76543"
     for kind, whole in _OTHERWISE.items():
-        yield Variant(kind, whole.replace("@", text).replace("#", other)), other
+        yield Variant(kind, whole.replace("@", text).replace("~", other)), other
 
 
 _OTHERWISE = {
     "denied": r"\boxed{@} (incorrect)",
-    "corrected": "\\boxed{@}\n\nCorrection: #.",
-    "corrected by a sentence": "\\boxed{@}\n\nWait, that is not right. It should be $#$.",
+    "corrected": "\\boxed{@}\n\nCorrection: ~.",
+    "corrected by a sentence": "\\boxed{@}\n\nWait, that is not right. It should be $~$.",
     "wrong by its own words": r"The wrong answer is \boxed{@}.",
     "a common wrong answer": r"A common wrong answer is \boxed{@}.",
     "not the answer": r"So the answer is not \boxed{@}.",
     "thought only": "<think>The answer is \\boxed{@}.\n</think>\n\nI am not sure.",
     "open thought": r"<think>The answer is \boxed{@}. But wait",
-    "two answers": r"\boxed{@} and then \boxed{#}",
-    "another answer behind": "\\boxed{@}\n\nThe final answer is $#$.",
-    "another answer in a table": "\\boxed{@}\n\n#### #",
+    "two answers": r"\boxed{@} and then \boxed{~}",
+    "another answer behind": "\\boxed{@}\n\nThe final answer is $~$.",
+    "another answer in a table": "\\boxed{@}\n\n#### ~",
     "supposed": r"If the answer were \boxed{@} then $0=1$, a contradiction.",
     "asked": r"Is the answer $@$?",
     "asked in a box": r"Could it be \boxed{@}?",
     "cut box": r"So the answer is \boxed{@",
-    "twice the box": r"So the answer is $2\cdot\boxed{@}+#$.",
+    "twice the box": r"So the answer is $2\cdot\boxed{@}+~$.",
     "a power of the box": r"The answer is $\boxed{@}^{7}+1$.",
     "half of it": r"The answer is half of $@$.",
-    "at least": r"The answer is at least $@$ times #.",
+    "at least": r"The answer is at least $@$ times ~.",
     "not stated": r"The answer is not $@$.",
-    "or another": r"The answer is $@$ or $#$.",
-    "numbered": "The answers are:\n1. #\n2. $@$",
+    "or another": r"The answer is $@$ or $~$.",
+    "numbered": "The answers are:\n1. ~\n2. $@$",
 }
-"""Texts with the right answer at @ (and a wrong one at #) that do not give it as their answer."""
+"""Texts with the right answer at @ (and a wrong one at ~) that do not give it as their answer."""
 
 
 __all__ = ["is_excused", "mutations"]

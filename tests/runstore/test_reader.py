@@ -1,5 +1,5 @@
-"""One reader: what an older version left out is filled in for every program that reads a run, and what cannot be read is
-named by all of them alike."""
+"""One reader: what an older version left out is filled in for every program that reads a run, and what cannot be read
+is named by all of them alike."""
 
 from __future__ import annotations
 

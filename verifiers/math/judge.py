@@ -29,8 +29,8 @@ class ReferenceError(ValueError):
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
     """`{"reference", "text", "finish_reason", "known"}` to `{"status", "reason", "evidence", "open"}`.
 
-    `open` holds the pairs of expressions that kept the verdict undecided, and `known` what the symbolic engine said about
-    such pairs: rows of two packed trees and True or False.
+    `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
+    about such pairs: rows of two packed trees and True or False.
     """
     known = {(wire.unpack(a), wire.unpack(b)): equal for a, b, equal in payload.get("known") or ()}
     with questions.collect(known) as asked:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.checker import CodeChecker
 from verifiers.sandbox import kernel
 from verifiers.sandbox.room import SandboxError, Tier

@@ -43,24 +43,19 @@ def patterns():
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_megabyte_is_looked_at_a_bounded_number_of_times(token, patterns):
-    # The small texts come first, so that a fault fails at once.
-    for size, forms in ((MEGABYTE // 64, FORMS), (MEGABYTE, FORMS[:3:2])):
+def test_texts_are_looked_at_a_bounded_number_of_times(token, patterns):
+    # Slices and methods of the text are counted on the small texts only: counting them makes each read a Python call.
+    for size, forms, counted in ((MEGABYTE // 64, FORMS, True), (MEGABYTE, FORMS[:1], False)):
         for form in forms:
             sizes = []
-            text = CountedText(form.format(token * (size // len(token))), sizes)
+            text = form.format(token * (size // len(token)))
             with counted_patterns([name for name in READERS if exists(name)]) as uses:
-                read(text)
+                read(CountedText(text, sizes) if counted else text)
             looked_at = sum(sizes) + sum(handed for _, _, handed in uses)
             assert looked_at < MAX_SCANS * size, f"{form}: {looked_at} characters of {size} were looked at"
             for pattern, method, handed in uses:
                 if handed > LONG:
                     patterns.setdefault((pattern.pattern, pattern.flags, method), token)
-
-
-def exists(name):
-    path = Path(FOLDER).parent.joinpath(*name.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def test_no_pattern_that_sees_long_texts_backtracks_more_than_linearly(patterns):

@@ -26,7 +26,7 @@ MIN_POINTS = 3
 TIGHT = arb("1e-12")
 """Greatest relative radius of a rigorous ball that counts as a value."""
 ROUGH = arb("0.02")
-"""The same for an estimate."""
+"""The same for an estimate, and its greatest radius where the value is below 1."""
 
 
 class Agreement(enum.StrEnum):
@@ -61,16 +61,15 @@ class Enclosure(Evaluation):
         if len(node.args) != 4:
             raise UnsupportedError("an integral without bounds")
         body, variable, low, high = node.args
-        ends = [self._end(low), self._end(high)]
+        start, stop = ends = self._end(low), self._end(high)
         integrate = self._integrator(body, variable.value)
-        if all(end is not None for end in ends):
-            value = integrate(*ends)
+        if start is not None and stop is not None:
+            value = integrate(start, stop)
             if value.is_finite():
                 return value
             # The integrand may be infinite at an end: step by step closer to it.
-            width = ends[1] - ends[0]
-            margins = [width * ball.rational(Fraction(1, 10**exponent)) for exponent in (6, 9)]
-            return self._estimate([integrate(ends[0] + margin, ends[1] - margin) for margin in margins])
+            margins = [(stop - start) * ball.rational(Fraction(1, 10**exponent)) for exponent in (6, 9)]
+            return self._estimate([integrate(start + margin, stop - margin) for margin in margins])
         estimates = [integrate(*_bounded(ends, (low, high), reach)) for reach in (100, 3000)]
         return self._estimate(estimates)
 
@@ -84,11 +83,22 @@ class Enclosure(Evaluation):
         return value
 
     def _integrator(self, body: Node, variable: str) -> Callable[[acb, acb], acb]:
+        raised: list[Exception] = []
+
         def integrand(z: acb, analytic: bool) -> acb:
-            return _Analytic({**self.point, variable: z}, self.log_base, bool(analytic)).of(body)
+            # An exception must not leave the callback: the C code around it goes on.
+            try:
+                return _Analytic({**self.point, variable: z}, self.log_base, bool(analytic)).of(body)
+            except (UndefinedError, UnsupportedError) as error:
+                raised.append(error)
+                return acb("nan")
 
         def integrate(low: acb, high: acb) -> acb:
-            return acb.integral(integrand, low, high, rel_tol=arb(2) ** -60, abs_tol=arb(2) ** -60, eval_limit=20_000)
+            tolerance = arb(2) ** -60
+            value = acb.integral(integrand, low, high, rel_tol=tolerance, abs_tol=tolerance, eval_limit=20_000)
+            if raised:
+                raise raised[0]
+            return value
 
         return integrate
 
@@ -205,7 +215,7 @@ def agreement(a: Node, b: Node) -> Agreement:
                 rough = left.rough or right.rough
                 if not x.overlaps(y):
                     return Agreement.UNKNOWN if rough else Agreement.DIFFER
-                if all(_tight(value, ROUGH if rough else TIGHT) for value in (x, y)):
+                if all(_tight(value, rough) for value in (x, y)):
                     agreed += 1
         except (UndefinedError, UnsupportedError):
             continue
@@ -240,16 +250,17 @@ def _integer_symbols(node: Node) -> frozenset[str]:
     return frozenset(found)
 
 
-def _tight(value: acb, most: arb) -> bool:
-    size = abs(value).max(arb("1e-6"))
-    return bool(value.real.rad() <= (most * size).lower()) and bool(value.imag.rad() <= (most * size).lower())
+def _tight(value: acb, rough: bool) -> bool:
+    """Whether the ball is small enough to count as a value; near zero an estimate is measured absolutely."""
+    most = ROUGH * abs(value).max(arb(1)) if rough else TIGHT * abs(value).max(arb("1e-6"))
+    return bool(value.real.rad() <= most.lower()) and bool(value.imag.rad() <= most.lower())
 
 
 def _infinite(node: Node) -> bool:
-    return node.op == "neg" and _infinite(node.args[0]) or node == Node("const", value="inf")
+    return node == Node("const", value="inf") or (node.op == "neg" and _infinite(node.args[0]))
 
 
-def _bounded(ends: list[acb | None], nodes: tuple[Node, Node], reach: int) -> list[acb]:
+def _bounded(ends: tuple[acb | None, acb | None], nodes: tuple[Node, Node], reach: int) -> list[acb]:
     return [
         acb(-reach if node.op == "neg" else reach) if end is None else end
         for end, node in zip(ends, nodes, strict=True)

@@ -1,8 +1,8 @@
 """Does sympy prove that two expressions are equal? Imported in the symbolic worker only.
 
-Three ways, each a proof as far as sympy's own rules are right: the difference simplifies to zero; the sine or tangent of
-a constant difference is exactly zero while its size is proven to be below pi; the derivative of the difference is zero on
-one interval, where the difference is zero at one point.
+There are three ways, each a proof as far as sympy's own rules are right. The difference simplifies to zero. Or the sine
+or tangent of a constant difference is exactly zero while its size is proven to be below pi. Or the derivative of the
+difference is zero on one interval, and the difference is zero at one point of it.
 """
 
 from __future__ import annotations
@@ -46,10 +46,7 @@ def _generic(piecewise: Any) -> Any:
 def _is_zero(difference: Any) -> bool:
     if difference == 0:
         return True
-    for rewrite in (sympy.simplify, _expanded):
-        if rewrite(difference) == 0:
-            return True
-    return False
+    return any(rewrite(difference) == 0 for rewrite in (sympy.simplify, _expanded))
 
 
 def _expanded(difference: Any) -> Any:
