@@ -36,6 +36,7 @@ _NO_TAGS = {"code", "solution", "answer", "program"}
 # A text may be a megabyte of one character: no two neighbouring repeats may match the same one.
 _RUN = re.compile(r"`{3,}|~{3,}")
 _INFO = re.compile(r"[ \t]*(?:\{[ \t]*)?\.?([A-Za-z0-9+#_.\-]*)")
+_ASSIGNMENT = re.compile(r"\s+\w+(?:, ?\w+){0,20} ?= ?[\w.]+\(")
 _FIRST_LINE_OF_CODE = re.compile(r"\s+(import |from \S+ import|def |class |print\(|#\s*include|using )")
 
 
@@ -75,8 +76,13 @@ def _tag(info: str) -> tuple[str, str]:
         word = ""
     elif "." in word and (extension := word.rpartition(".")[2]) in _KNOWN_TAGS:
         word = extension
-    first = after.strip() if word in _KNOWN_TAGS and _FIRST_LINE_OF_CODE.match(after) else ""
+    first = after.strip() if word in _KNOWN_TAGS and _is_code(after) else ""
     return word, first
+
+
+def _is_code(after: str) -> bool:
+    """Whether what follows a language's name on the line of its fence is code: `a = int(input())`, not `title="x"`."""
+    return bool(_FIRST_LINE_OF_CODE.match(after)) or ("(" in after and bool(_ASSIGNMENT.match(after)))
 
 
 def _opening(line: str) -> _Opening | None:

@@ -30,7 +30,7 @@ import re
 import warnings
 
 from verifiers import thoughts
-from verifiers.code.blocks import TAGS, Block, find
+from verifiers.code.blocks import MAX_BLOCKS, TAGS, Block, find
 
 _MAX_PROSE_LINES = 3000
 _MAX_TRIES = 60
@@ -377,7 +377,20 @@ def _without_fences(text: str, found: list[Block], entry_point: str, prompt: str
     program = _whole_text(head, entry_point, prompt) or _from_prose(head, entry_point)
     if program is None and found and (not found[-1].tag or found[-1].tag in TAGS["python"]):
         program = _from_prose(found[-1].source, entry_point)
+    if program is None and not found:
+        program = _indented(bare, entry_point)
     return program
+
+
+def _indented(text: str, entry_point: str) -> Program | None:
+    """Markdown's other way to write code: lines that are all indented. The last such run that is a program."""
+    runs: list[list[str]] = [[]]
+    for line in text.split("\n")[-_MAX_PROSE_LINES:]:
+        if line.startswith(("    ", "\t")) or (not line.strip() and runs[-1]):
+            runs[-1].append(line)
+        elif runs[-1]:
+            runs.append([])
+    return _from_fences([Block("", "\n".join(run)) for run in runs[-MAX_BLOCKS:] if run], entry_point)
 
 
 def _after_future_imports(source: str, before: str) -> str:

@@ -94,6 +94,8 @@ STREAMS = {
     f"assert (sys.stdout.name, sys.stdout.mode, sys.stderr.name) == ('<stdout>', 'w', '<stderr>')\n"
     f"assert sys.stdin.buffer.mode == 'rb' and sys.stdin.encoding == 'utf-8'\n{_READ}print(total)",
     "exit with it open": f"import os, sys\nout = os.fdopen(1, 'w')\n{_READ}out.write(str(total))\nsys.exit()",
+    "last words": f"class Last:\n    def __del__(self): print(total)\nlast = Last()\n{_READ}",
+    "a library's stream": f"import ctypes\n{_READ}ctypes.CDLL(None).puts(str(total).encode())",
     "long numbers": f"{_READ}assert len(str(10 ** 5000)) == 5001\nassert int('1' * 9999)\nprint(total)",
 }
 

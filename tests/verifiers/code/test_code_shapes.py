@@ -133,6 +133,8 @@ def test_a_program_in_parts() -> None:
         f"``` python\n{SUM}\n``",
         f"```python import sys\n{SUM}\n```",
         f"```python\n\ufeff{SUM}\n```",
+        f"```python {SUM}\n```",
+        "Here:\n\n    " + SUM.replace("\n", "\n    ") + "\n\nThat is all.",
         "```python\r\n" + SUM.replace("\n", "\r\n") + "\r\n```\r\n",
         f"<think>\nLet me see:\n```python\nx = 1\n```\n</think>\n\n```python\n{SUM}\n```",
     ],
