@@ -254,6 +254,16 @@ def test_no_output_speaks_for_the_checker(checker: CodeChecker, name: str, outpu
     assert verdict.status in (Status.REFUTED, Status.UNDECIDED), verdict
 
 
+def test_an_output_repeated_behind_the_ruling_is_no_ruling(checker: CodeChecker) -> None:
+    """By the protocol's letter the last line decides, and here the candidate has written it."""
+    source = "import sys\nprint(0)\nprint('got', open(sys.argv[3]).read())"
+    verdict = check(checker, problem(python(source, "score")), "print('nothing', 1, sep='\\n')")
+    assert verdict.status is Status.UNDECIDED
+    assert verdict.evidence["first_failure"]["checker"] == "it prints both 0 and 1"
+    assert check(checker, problem(python(source, "score")), "print('nothing')").status is Status.UNDECIDED
+    assert check(checker, problem(python(source, "score")), "print('nothing', 0, sep='\\n')").status is Status.REFUTED
+
+
 def test_the_candidate_and_the_checker_share_no_files(checker: CodeChecker) -> None:
     """Neither finds the other: the program looks for a checker and its answers, the checker for a program."""
     spy = """

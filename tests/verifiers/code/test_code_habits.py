@@ -183,6 +183,17 @@ def test_json_is_compared_by_python(checker: CodeChecker) -> None:
     assert check(checker, reference, text.replace("x / 1", "str(x)")).status is Status.REFUTED
 
 
+def test_integers_of_any_length(checker: CodeChecker) -> None:
+    long = 10**5000 + 7
+    tests = [{"input": [long], "kwargs": {"y": -long}, "output": {"$tuple": [long - 1, -long]}}]
+    reference = {"mode": "function", "entry_point": "f", "tests": tests}
+    assert check(checker, reference, "def f(x, y): return x - 1, y").status is Status.VERIFIED
+    assert check(checker, reference, "def f(x, y): return x, y").status is Status.REFUTED
+    lines = {"mode": "stdin", "tests": [{"input": "9" * 6000, "output": "1" + "0" * 6000}]}
+    assert check(checker, lines, "print(int(input()) + 1)").status is Status.VERIFIED
+    assert check(checker, lines, "print(int(input()) + 2)").status is Status.REFUTED
+
+
 def test_answers_in_any_order(checker: CodeChecker) -> None:
     tests = [{"input": [[1, 2, 2]], "output": [[1], [2], [2]]}]
     for compare, right in (("set", ["{2, 1}"]), ("multiset", ["[2, 1, 2]"]), ("sorted_lines", ["[2, 2, 1]"])):
