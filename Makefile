@@ -50,4 +50,4 @@ metamorphic: setup
 # Every mutant of the right programs, with plain CPython as the oracle; `make test` runs a twentieth of them.
 mutants: setup
 	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_mutants.py \
-	  tests/verifiers/code/test_code_module_mutants.py
+	  tests/verifiers/code/test_code_module_mutants.py tests/verifiers/code/test_code_script_mutants.py
