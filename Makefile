@@ -50,3 +50,8 @@ flywheel: lean
 REFERENCES ?=
 metamorphic: setup
 	$(BIN)/python -m benchmarks.metamorphic $(if $(REFERENCES),--references $(REFERENCES))
+
+# Every mutant of the right programs, with plain CPython as the oracle; `make test` runs a twentieth of them.
+mutants: setup
+	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_mutants.py \
+	  tests/verifiers/code/test_code_module_mutants.py tests/verifiers/code/test_code_script_mutants.py
