@@ -21,7 +21,7 @@ class MathChecker:
     """Checks texts against `reference` `{"answer", "type"?, "tolerance"?}`."""
 
     name = "math"
-    version = "4"
+    version = "5"
     default_limits = Limits(wall_s=1.0, cpu_s=1.0, memory_mb=512, processes=1)
 
     def __init__(self, num_workers: int = 1) -> None:
