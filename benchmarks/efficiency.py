@@ -26,9 +26,9 @@ from benchmarks.stand_in import Coin, Silent
 from cluster.connect import connect
 from jobs.config import check_config
 from jobs.problems.load import stream_problems
-from jobs.solve.command import drive
-from jobs.solve.record import run_uri
+from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings
+from runstore.layout import run_uri
 from runstore.parts import read_parts
 from runstore.storage import open_storage
 
@@ -61,7 +61,7 @@ def measure(args: argparse.Namespace, policy: str) -> dict[str, Any]:
             "benchmark",
         )
         kinds = tuple({str(problem.kind) for problem in stream_problems(config.problems)})
-        uri = run_uri(config)
+        uri = run_uri(config.output.uri, config.run.id)
         settings = coordinator_settings(config, kinds, uri, args.device == "gpu")
         if args.coin:
             ray.cloudpickle.register_pickle_by_value(stand_in)

@@ -26,11 +26,11 @@ from typing import Any
 import psutil
 
 from jobs.config import check_config
-from jobs.solve.command import drive
-from jobs.solve.record import run_uri
+from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings
+from runstore.layout import run_uri
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engines.vllm import Completion
+from workers.engines.base import Ability, Engine, Generation, GenerationRequest
 
 SECONDS = 0.5
 """Time of one made-up sample."""
@@ -40,16 +40,15 @@ CPU_S = 1.0
 """How often processor times are read."""
 
 
-class StandInEngine:
+class StandInEngine(Engine):
     """Ends every sample after SECONDS with a text of 200 characters."""
 
     name = "stand-in"
-    version = "1"
-    revision = "1"
-    max_model_len = 4096
-    kv_capacity_tokens = 0
+    abilities = frozenset(Ability)
 
-    def __init__(self, settings: Any, sampling: Any) -> None:
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.version, self.revision, self.max_model_len = "1", "1", 4096
         self._barrier = Path(settings.engine_args["barrier"])
         self._replicas = int(settings.engine_args["replicas"])
         self._ticks: dict[int, list[asyncio.Future[None]]] = {}
@@ -59,7 +58,7 @@ class StandInEngine:
         while len(list(self._barrier.iterdir())) < self._replicas:
             await asyncio.sleep(0.5)
 
-    async def generate(self, request_id: str, messages: Any, seed: int) -> Completion:
+    async def generate(self, request: GenerationRequest) -> Generation:
         loop = asyncio.get_running_loop()
         tick = int((loop.time() + SECONDS) / TICK_S) + 1
         if tick not in self._ticks:
@@ -68,15 +67,15 @@ class StandInEngine:
         ended: asyncio.Future[None] = loop.create_future()
         self._ticks[tick].append(ended)
         await ended
-        text = f"{seed % 10} " + "x" * 198
-        return Completion(text, "stop", 20, 50, -1.0, 0.0, SECONDS)
+        text = f"{request.seed % 10} " + "x" * 198
+        return Generation(text, "stop", 20, 50, -1.0, generation_s=SECONDS)
 
     def _end(self, tick: int) -> None:
         for ended in self._ticks.pop(tick):
             if not ended.done():
                 ended.set_result(None)
 
-    async def abort(self, request_ids: list[str]) -> None:
+    async def abort(self, request_ids: Any) -> None:
         pass
 
     def stop(self) -> None:
@@ -89,7 +88,9 @@ class TrivialCheckers:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         status = Status.VERIFIED if int(text[0]) % 2 == 0 else Status.REFUTED
         return Verdict(status, "parity", {}, "trivial", "1", 1e-5, Limits())
 
@@ -103,7 +104,9 @@ class Coin:
     def __init__(self, num_workers: int, settings: Any) -> None:
         pass
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         rate = random.Random(problem.id).betavariate(0.6, 0.8)
         status = Status.VERIFIED if random.Random(text).random() < rate else Status.REFUTED
         return Verdict(status, "a coin", {}, "coin", "1", 1e-5, Limits())
@@ -126,7 +129,7 @@ class Silent:
     def update(self, status: Any) -> None:
         import ray
 
-        from jobs.solve.command import current_coordinator
+        from jobs.solve.driver import current_coordinator
 
         self.driver_mb = max(self.driver_mb, psutil.Process().memory_info().rss / 2**20)
         self.coordinator_mb = max(self.coordinator_mb, ray.get(current_coordinator().memory_mb.remote()))
@@ -199,7 +202,7 @@ def run_stand_in(
             },
             "benchmark",
         )
-        settings = coordinator_settings(config, ("math",), run_uri(config), use_gpu=False)
+        settings = coordinator_settings(config, ("math",), run_uri(config.output.uri, config.run.id), use_gpu=False)
         settings = dataclasses.replace(
             settings,
             generator=dataclasses.replace(settings.generator, engine_class=StandInEngine),

@@ -1,8 +1,7 @@
-"""Jobs on a Ray cluster, seen from outside: connect, follow the log, stop, read the outcome.
+"""Jobs on a Ray cluster, seen from outside: connect, and follow the log.
 
 Promises: `follow_log` writes every character of a job's log once, in order, over any number of lost connections (Ray
-sends a log from its beginning on every connection; what was written is skipped). `exit_code` is the job's own where it
-has one.
+sends a log from its beginning on every connection; what was written is skipped).
 Does not: keep a job's log once its node is gone; Ray stores it on that node only.
 Fails: with RemoteError, whose text is for the user. A job that can not be reached for `patience_s` is left running and
 said to be.
@@ -22,9 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from ray.job_submission import JobDetails, JobSubmissionClient
+    from ray.job_submission import JobSubmissionClient
 
-EXIT_DONE, EXIT_USAGE, EXIT_ERRORS, EXIT_INTERRUPTED = 0, 2, 3, 130
 TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
@@ -166,16 +164,3 @@ def is_connection_error(error: Exception) -> bool:
     # Ray's client wraps an aborted websocket and every answer but 200 (a head that restarts) in RuntimeError.
     kinds = (OSError, RuntimeError, asyncio.TimeoutError, aiohttp.ClientError, requests.exceptions.RequestException)
     return isinstance(error, kinds)
-
-
-def exit_code(details: JobDetails) -> int:
-    """The job's own exit code; 128 + n where signal n ended it; 130 for a stopped job; 3 where it never started."""
-    status = str(details.status.value)
-    if status == "SUCCEEDED":
-        return EXIT_DONE
-    if status == "STOPPED":
-        return EXIT_INTERRUPTED
-    code = details.driver_exit_code
-    if code is None or code == 0:
-        return EXIT_ERRORS
-    return 128 - code if code < 0 else int(code)

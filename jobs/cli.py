@@ -7,8 +7,11 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
+
+from jobs.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED
 
 
 class Command(NamedTuple):
@@ -27,7 +30,20 @@ COMMANDS = {
         "run or resume a batch",
         "proofmill solve configs/solve/demo.toml\n"
         "proofmill solve configs/solve/vibethinker_3b.toml --dry-run\n"
-        "proofmill solve my.toml --set sampling.num_samples=16 --set output.uri=s3://bucket/prefix",
+        "proofmill solve my.toml --set sampling.num_samples=16 --set output.uri=s3://bucket/prefix\n"
+        "proofmill solve --model models/tiny_reasoner --problems examples/problems/demo.jsonl --out out",
+    ),
+    "init": Command(
+        "jobs.configuration.command",
+        "write a commented config for a model and problem files",
+        "proofmill init --model models/tiny_reasoner --problems examples/problems/demo.jsonl --to my.toml",
+        "add_init_arguments",
+        "run_init",
+    ),
+    "config": Command(
+        "jobs.configuration.command",
+        "print the reference of all config keys, or their JSON schema",
+        "proofmill config reference\nproofmill config schema > proofmill.schema.json",
     ),
     "verify": Command(
         "jobs.verify",
@@ -79,7 +95,7 @@ COMMANDS = {
         "proofmill search --problems set.jsonl --out solutions.jsonl --model models/tiny_reasoner --prompt theorem",
     ),
     "problems": Command(
-        "jobs.lean.dojo.command",
+        "jobs.problems.command",
         "make a problem set of a Lean repository's theorems",
         "proofmill problems from-repo https://github.com/yangky11/lean4-example main --out problems.jsonl\n"
         "proofmill problems from-repo ~/my_project HEAD --out problems.jsonl",
@@ -98,23 +114,23 @@ COMMANDS = {
     "serve": Command(
         "jobs.service.command", "serve verification and solving by HTTP", "proofmill serve configs/service/local.toml"
     ),
+    "completion": Command(
+        "jobs.completion",
+        "print a shell's completion script",
+        'eval "$(proofmill completion bash)"\nproofmill completion zsh > ~/.zsh/completions/_proofmill',
+    ),
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Exit codes: 0 done, 2 usage or config error, 3 finished with errors, 130 interrupted (resumable)."""
-    fault = misplaced_package()
-    if fault:
-        print(f"proofmill: {fault}", file=sys.stderr)
-        return 2
-    argv = sys.argv[1:] if argv is None else argv
+def make_parser(with_arguments: Collection[str]) -> argparse.ArgumentParser:
+    """The parser of all commands. Only the named ones are imported and have their arguments: imports take seconds."""
     parser = argparse.ArgumentParser(
         prog="proofmill",
         description="Sample many solutions per problem, keep what can be proven right.",
         epilog="proofmill COMMAND --help shows a command's options and examples.",
     )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print version and code revision")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = argv[0] if argv and argv[0] in COMMANDS else None
     for name, command in COMMANDS.items():
         sub = commands.add_parser(
             name,
@@ -123,15 +139,41 @@ def main(argv: list[str] | None = None) -> int:
             epilog="examples:\n  " + command.example.replace("\n", "\n  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name == chosen:
+        if name in with_arguments:
             getattr(importlib.import_module(command.module), command.add)(sub)
-    args = parser.parse_args(argv)
+    return parser
+
+
+class ShowVersion(argparse.Action):
+    """Prints the version of the package and the revision of its code, which run.json stores too."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        from runstore.code_revision import code_revision
+
+        try:
+            number = version("proofmill")
+        except PackageNotFoundError:  # run from a checkout that was never installed
+            number = "not installed"
+        print(f"proofmill {number} ({code_revision()})")
+        parser.exit()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit codes: 0 done, 2 usage or config error, 3 finished with errors, 130 interrupted (resumable)."""
+    fault = misplaced_package()
+    if fault:
+        print(f"proofmill: {fault}", file=sys.stderr)
+        return EXIT_CONFIG
+    argv = sys.argv[1:] if argv is None else argv
+    args = make_parser(argv[:1]).parse_args(argv)
     command = COMMANDS[args.command]
     try:
         return int(getattr(importlib.import_module(command.module), command.run)(args))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         return 141
 

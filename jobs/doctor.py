@@ -22,9 +22,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cluster.inventory import gib, local_gpus, memory_limit
-from jobs.config import ConfigError, Json, SolveConfig, load_config
+from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
 from jobs.problems.errors import ProblemFileError
+from runstore.layout import run_uri
 from verifiers.checker import SettingsError
+from verifiers.types import Json
 
 PROBE_S = 300.0
 """Importing torch and vLLM takes 10 s, on a loaded machine with a cold disk far more."""
@@ -36,7 +39,6 @@ import vllm
 from vllm.platforms import current_platform
 print(json.dumps({"vllm": vllm.__version__, "platform": type(current_platform).__name__}), flush=True)
 """
-EXIT_DONE, EXIT_CONFIG, EXIT_MISSING = 0, 2, 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def run_doctor(config: str | None = None, overrides: list[str] | None = None) ->
         for finding in found:
             print(finding, flush=True)
             states.append(finding.state)
-    code = EXIT_MISSING if "missing" in states else EXIT_DONE
+    code = EXIT_ERRORS if "missing" in states else EXIT_DONE
     if config is not None:
         code = max(code, examine_config(config, overrides or [])) if code == EXIT_DONE else code
     return code
@@ -189,11 +191,10 @@ def object_storage() -> Iterator[Finding]:
     import boto3
     import pyarrow
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-    session = boto3.Session()
-    credentials = session.get_credentials()
-    region = session.region_name or "no region"
-    text = f"pyarrow {pyarrow.__version__}, endpoint {endpoint}, {region}"
+    from runstore.storage import s3_endpoint, s3_region
+
+    credentials = boto3.Session().get_credentials()
+    text = f"pyarrow {pyarrow.__version__}, endpoint {s3_endpoint() or 'AWS'}, {s3_region() or 'no region'}"
     if credentials is None:
         yield Finding(
             "note",
@@ -341,7 +342,7 @@ def examine_output(config: SolveConfig) -> str:
 
     uri = config.output.uri
     if uri.startswith("s3://"):
-        open_storage(f"{uri.rstrip('/')}/runs/{config.run.id}").check_conditional_writes()
+        open_storage(run_uri(uri, config.run.id)).check_conditional_writes()
         return f"{uri} takes exclusive writes"
     place = Path(uri).expanduser().absolute()
     existing = next(parent for parent in (place, *place.parents) if parent.exists())

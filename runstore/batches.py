@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+import pickle
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from runstore.schema import SAMPLE_SCHEMA, Provenance, Sample
-from verifiers.types import Kind, Limits, Problem, Verdict
-from workers.messages import VerdictRow, pack, unpack
-from workers.prompting.messages import Messages
+from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample
+from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
+
+VerdictRow = tuple[bytes, int]
+"""Packed verdicts (runstore.batches.pack_verdicts) and the place of one among them."""
 
 VERDICT_COLUMNS = (
     "status",
@@ -52,6 +54,16 @@ class BundleRows(NamedTuple):
 
     shared: dict[str, Any]
     columns: dict[str, list[Any]]
+
+
+def pack(message: Any) -> bytes:
+    """For messages and rows of plain values; one with a Reference inside has to go through Ray's own pickler."""
+    return pickle.dumps(message, protocol=5)
+
+
+def unpack(data: bytes) -> Any:
+    """Only ever of bytes that an actor of this run packed."""
+    return pickle.loads(data)
 
 
 def problem_columns(problem: Problem) -> tuple[str, ...]:
@@ -95,18 +107,18 @@ def unpack_bundle(data: bytes) -> BundleRows:
     return BundleRows(*unpack(data))
 
 
-def rows_to_check(bundle: BundleRows, rows: Sequence[int]) -> list[tuple[Problem, str]]:
-    """(problem, text) of some rows; rows with the same problem share the object."""
+def rows_to_check(bundle: BundleRows, rows: Sequence[int]) -> list[tuple[Problem, str, str]]:
+    """(problem, text, finish reason) of some rows; rows with the same problem share the object."""
     known: dict[tuple[str, ...], Problem] = {}
     columns = [bundle.columns[name] for name in PROBLEM_COLUMNS]
-    texts = bundle.columns["text"]
+    texts, finish_reasons = bundle.columns["text"], bundle.columns["finish_reason"]
     found = []
     for row in rows:
         values = tuple(column[row] for column in columns)
         problem = known.get(values)
         if problem is None:
             problem = known[values] = problem_of(dict(zip(PROBLEM_COLUMNS, values, strict=True)))
-        found.append((problem, texts[row]))
+        found.append((problem, texts[row], finish_reasons[row]))
     return found
 
 
@@ -192,3 +204,8 @@ def part_table(parts: Sequence[tuple[BundleRows, Sequence[int], Sequence[Verdict
         columns[name] = [verdict[place] for verdict in verdicts]
     arrays = [pa.array(columns[field.name], field.type) for field in SAMPLE_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=SAMPLE_SCHEMA)
+
+
+def error_verdict(reason: str, evidence: Mapping[str, Json], seconds: float = 0.0) -> Verdict:
+    """A verdict of the pipeline itself: nothing is known about the sample."""
+    return Verdict(Status.ERROR, reason, evidence, "pipeline", "1", seconds, Limits())

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from runstore.parts import read_parts
+from runstore.schema import solution_key
 from runstore.storage import Storage
-from workers.sampling.problem_state import solution_key
 
 COLUMNS = [
     "problem_id",

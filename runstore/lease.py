@@ -18,13 +18,12 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
+from runstore.layout import EPOCHS, LEASE
 from runstore.parts import fence_stream, stream_name
+from runstore.process_identity import boot_id, is_running, started_at
 from runstore.storage import Storage
 from verifiers.types import Json
 
-LEASE = "lease.json"
 POLL_S = 0.5
 
 
@@ -65,13 +64,13 @@ def claim_run(storage: Storage, num_streams: int, lease_s: float) -> Claim:
 
 
 def epoch_key(epoch: int) -> str:
-    return f"epochs/{epoch:04d}.json"
+    return f"{EPOCHS}{epoch:04d}.json"
 
 
 def read_epochs(storage: Storage) -> dict[int, int]:
     """Claimed epochs → number of their streams."""
     epochs = {}
-    for key in storage.keys("epochs/"):
+    for key in storage.keys(EPOCHS):
         if key.endswith(".json"):
             epochs[int(Path(key).stem)] = int(json.loads(storage.read(key) or b"{}")["num_streams"])
     return epochs
@@ -102,29 +101,6 @@ def describe_owner(token: str) -> dict[str, Json]:
         "pid": os.getpid(),
         "started": started_at(os.getpid()),
     }
-
-
-def boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def is_running(pid: int, started: float) -> bool:
-    try:
-        return started_at(pid) == started and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def started_at(pid: int) -> float:
-    """When a process was started; in ticks since boot where Linux tells them, since a clock that is set moves the time
-    of day that psutil computes from them. Raises psutil.NoSuchProcess."""
-    try:
-        return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except OSError:
-        return psutil.Process(pid).create_time()
 
 
 def refuse_if_alive(storage: Storage, lease_s: float) -> None:

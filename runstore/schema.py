@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from verifiers.types import Json, Problem
+from verifiers.types import Problem
 
 SAMPLE_SCHEMA_VERSION = 1
 PROBLEM_SCHEMA_VERSION = 2
@@ -109,19 +109,7 @@ PROBLEM_SCHEMA = pa.schema(
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SamplingParameters:
-    """What vLLM's SamplingParams takes, in its own terms. `top_k` -1 and `top_p` 1.0 switch the filters off."""
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = -1
-    min_p: float = 0.0
-    max_tokens: int = 1024
-    stop: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Json]:
-        return {**dataclasses.asdict(self), "stop": list(self.stop)}
+Messages = tuple[tuple[str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -184,3 +172,12 @@ def sample_seed(run_seed: int, problem_id: str, sample_index: int) -> int:
     """
     digest = hashlib.blake2b(f"{run_seed}\x00{problem_id}\x00{sample_index}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def solution_key(text: str) -> int:
+    """Equal for texts that differ in white space or case only; what `distinct` compares.
+
+    >>> solution_key("x = 5,  so\\n5") == solution_key("X = 5, so 5") != solution_key("x = 6")
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(" ".join(text.split()).lower().encode(), digest_size=8).digest(), "big")

@@ -29,9 +29,15 @@ class Checker(Protocol):
         """None if the problem's reference can be used; else what is wrong with it, for the person who wrote the set."""
         ...
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         """Never raises for anything in `text`, never outlives `limits` by more than a moment, never returns `verified`
-        without positive evidence."""
+        without positive evidence.
+
+        Only the answer is judged, never the thought (verifiers.thoughts). `finish_reason` is the engine's: anything but
+        `stop` means that the text was cut off. None: the text alone decides.
+        """
         ...
 
     def close(self) -> None:
@@ -67,8 +73,10 @@ class Checkers:
         if warm := getattr(checker, "warm", None):
             warm()
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
-        return self.of(problem.kind).verify(problem, text, limits)
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
+        return self.of(problem.kind).verify(problem, text, limits, finish_reason)
 
     def check_problem(self, problem: Problem) -> str | None:
         return self.of(problem.kind).check_problem(problem)
@@ -119,11 +127,11 @@ _shared: Checkers | None = None
 _shared_lock = threading.Lock()
 
 
-def verify(problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+def verify(problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None) -> Verdict:
     """Checks one text with checkers shared by this process (one worker a kind), closed at exit."""
     global _shared
     with _shared_lock:
         if _shared is None:
             _shared = Checkers()
             atexit.register(_shared.close)
-    return _shared.verify(problem, text, limits)
+    return _shared.verify(problem, text, limits, finish_reason)

@@ -25,8 +25,8 @@ from jobs.config import ConfigError
 from jobs.export import quality_filters
 from jobs.export import text_hashes as shingles
 from jobs.export.contamination import ContaminationIndex, Hit
-from jobs.export.partition import TEXT_STATUSES
 from jobs.export.settings import ExportSettings
+from verifiers import thoughts
 
 Json = Any
 Bools = npt.NDArray[np.bool_]
@@ -132,7 +132,7 @@ class Bucket:
         """Rows without a text that this format may use, counted by status."""
         aborted = self.table["status"].is_null().to_numpy()
         self.drop(aborted, "aborted")
-        usable = TEXT_STATUSES[self.settings.format]
+        usable = self.settings.row.statuses
         for status in sorted({str(value) for value in set(self.status[self.alive])} - set(usable)):
             self.drop(self.status == status, f"status_{status}")
         self.drop(self.table["text"].is_null().to_numpy(), "aborted")
@@ -206,7 +206,7 @@ class Bucket:
         for at in sorted(found.hits):
             self.report(int(found.at[at]), found.hits[at], sample=True)
         drop("contaminated_text")
-        thinking = pc.match_substring(found.texts, "<think>").to_numpy(zero_copy_only=False)
+        thinking = pc.match_substring_regex(found.texts, f"(?i){thoughts.MARKS}").to_numpy(zero_copy_only=False)
         mask[:] = False
         for at in np.flatnonzero(thinking & self.cut_off()[found.at]):
             mask[at] = quality_filters.is_truncated(found.texts[int(at)].as_py(), "stop")

@@ -1,6 +1,7 @@
 """`proofmill export`: training data from stored runs.
 
-Exit codes: 0 done, 2 usage or config error, 130 interrupted (nothing visible at --out; the same command starts afresh).
+Exit codes: 0 done, 2 usage or config error, 3 a broken run, a lost store or a killed process, 130 interrupted. After
+any but the first, nothing is visible at --out, and the same command starts afresh.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ import argparse
 import json
 import sys
 
-from jobs.config import ConfigError
-from jobs.export.settings import LAYOUTS, load_settings
+from jobs.errors import TOLD, exit_code_of
+from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.export.formats_table import FORMATS
+from jobs.export.settings import load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("format", choices=sorted(LAYOUTS), help="what the rows are for")
+    parser.add_argument("format", metavar="FORMAT", help=f"what the rows are for: {', '.join(FORMATS)}")
     parser.add_argument("--run", action="append", required=True, metavar="URI", help="a run's folder; may be repeated")
     parser.add_argument("--out", required=True, metavar="URI", help="a new folder or s3://bucket/prefix")
     parser.add_argument("--config", metavar="TOML", help="settings, for instance configs/export/sft.toml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides one setting")
-    layouts = "; ".join(f"{name}: {', '.join(known)}" for name, known in LAYOUTS.items())
+    layouts = "; ".join(f"{name}: {', '.join(FORMATS.row(name).layouts)}" for name in FORMATS)
     parser.add_argument("--layout", help=f"columns by consumer. {layouts}")
     parser.add_argument("--files", choices=["parquet", "jsonl", "both"])
     parser.add_argument("--select", choices=["diverse", "shortest", "middle", "learning_potential", "first"])
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         settings = load_settings(args.format, args.config, overrides(args))
         if args.print_config:
             print(json.dumps(settings.resolved(), indent=2))
-            return 0
+            return EXIT_DONE
         from jobs.export.pipeline import export
 
         progress = Progress()
@@ -76,22 +79,22 @@ def run(args: argparse.Namespace) -> int:
             summary = export(settings, args.run, args.out, progress)
         finally:
             progress.close()
-    except ConfigError as error:
+    except TOLD as error:
         print(f"proofmill export: {error}", file=sys.stderr)
-        return 2
+        return exit_code_of(error)
     except storage_errors() as error:
         print(f"proofmill export: {error}", file=sys.stderr)
         print("Nothing is visible at --out; the same command starts afresh.", file=sys.stderr)
-        return 3
+        return EXIT_ERRORS
     except KeyboardInterrupt:
         print(
             "\nproofmill export: interrupted; nothing was left at --out, the same command starts afresh",
             file=sys.stderr,
         )
-        return 130
+        return EXIT_INTERRUPTED
     read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
     print(f"{summary.num_rows} rows in {args.out}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f}/s)")
-    return 0
+    return EXIT_DONE
 
 
 def storage_errors() -> tuple[type[Exception], ...]:

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import yaml
 
-from jobs.report.problems_table import read_rule
-from workers.sampling.estimates import Stopped
+from jobs.export.markdown import histogram, span, table
+from jobs.export.summary import DomainPasses, Summary
 from workers.sampling.pass_curve import PassCurve, Point
-
-if TYPE_CHECKING:
-    from jobs.export.pipeline import Summary
 
 Json = Any
 
@@ -29,8 +24,6 @@ SIZE_CATEGORIES = (
     (10**6, "100K<n<1M"),
     (10**7, "1M<n<10M"),
 )
-TASKS = {"sft": "text-generation", "preference": "text-generation", "kto": "text-generation", "rl": "text-generation"}
-BAR = 30
 MAX_DOMAINS = 50
 """Rows of a table of the card."""
 MAX_SOURCES = 50
@@ -48,7 +41,7 @@ EXPLAINED = {
     "audit_not_selected": "verified, but not by one of the audits asked for",
     "vacuous": "proves a statement that holds vacuously",
     "repair_round": "answers to a checker's evidence",
-    "truncated": "stopped by the token limit, or thinking left open",
+    "truncated": "cut off, or thinking left open",
     "contaminated_prompt": "problem statement overlaps with an evaluation set",
     "contaminated_text": "solution overlaps with an evaluation set",
     "leaked_answer": "reference answer is a long one of an evaluation set",
@@ -71,63 +64,6 @@ EXPLAINED = {
 }
 
 
-class DomainPasses:
-    """Pass@k of the sampled problems by domain, from rows of problems.parquet."""
-
-    def __init__(self) -> None:
-        self.curves: dict[str, PassCurve] = {}
-        self.missing: Counter[str] = Counter()
-        """Problems of a domain without an unbiased estimate."""
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        for row in batch.select(PASS_COLUMNS).to_pylist():
-            if stopped := where_stopped(row):
-                self.curves.setdefault(row["domain"], PassCurve()).add(stopped)
-            else:
-                self.missing[row["domain"]] += 1
-
-
-PASS_COLUMNS = [
-    "domain",
-    "num_samples",
-    "num_verified",
-    "stopping_rule",
-    "settled",
-    "settled_at_index",
-    "settled_verified",
-    "settled_first_try",
-]
-
-
-def where_stopped(row: Mapping[str, Json]) -> Stopped | None:
-    """Where the plan of a problem stopped; None where nothing unbiased follows from its samples."""
-    if row["settled_at_index"] is None:
-        return None
-    total = row["settled_at_index"] + 1
-    verified, first_try = row["settled_verified"], row["settled_first_try"]
-    if verified is None:  # schema version 1; the plain counts are those of the plan if nothing lies above its stop
-        if row["num_samples"] != total:
-            return None
-        verified = first_try = row["num_verified"]
-    _, plan = read_rule(row["stopping_rule"])
-    return Stopped(plan, verified, total - verified, first_try, row["settled"])
-
-
-def add_figures(summary: Summary, table: pa.Table) -> None:
-    """Counts the exported rows by domain and source, and by length or pass rate."""
-    for name, counts in (("domain", summary.domains), ("source", summary.sources)):
-        for row in table[name].value_counts().to_pylist():
-            counts[row["values"]] += row["counts"]
-    if "tokens" in table.column_names:
-        tokens = np.maximum(table["tokens"].to_numpy(), 1)
-        for power, number in zip(*np.unique(np.floor(np.log2(tokens)).astype(int), return_counts=True), strict=True):
-            summary.lengths[int(power)] += int(number)
-    if "pass_rate" in table.column_names:
-        tenths = np.minimum((table["pass_rate"].to_numpy() * 10).astype(int), 9)
-        for tenth, number in zip(*np.unique(tenths, return_counts=True), strict=True):
-            summary.pass_rates[int(tenth)] += int(number)
-
-
 def dataset_card(summary: Summary, out: str) -> str:
     settings = summary.settings
     name = settings.output.name or out.rstrip("/").rsplit("/", 1)[-1]
@@ -135,12 +71,12 @@ def dataset_card(summary: Summary, out: str) -> str:
     header = {
         "pretty_name": name,
         "license": settings.output.licence,
-        "task_categories": [TASKS.get(settings.format, "other")],
+        "task_categories": [settings.row.task_category],
         "tags": ["proofmill", "verified", settings.format, settings.layout],
         "size_categories": [next((label for most, label in SIZE_CATEGORIES if summary.num_rows < most), "n>10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"data/train.{kind}"}]}],
     }
-    unit = "problems" if settings.format == "rl" else "samples"
+    unit = settings.row.rows_of
     parts = [
         "---\n" + yaml.safe_dump(header, sort_keys=False, allow_unicode=True) + "---",
         f"# {name}",
@@ -155,7 +91,7 @@ def dataset_card(summary: Summary, out: str) -> str:
         f"## From {unit} read to {unit} exported",
         funnel_table(summary.funnel, unit),
     ]
-    if settings.format != "rl":
+    if settings.row.rows_of == "samples":
         parts += ["## Gates", gate_table(summary)]
     if settings.decontaminate.files:
         sets = ", ".join(f"`{file}`" for file in settings.decontaminate.files)
@@ -176,22 +112,6 @@ def dataset_card(summary: Summary, out: str) -> str:
         bars = [(f"{t / 10:.1f}–{(t + 1) / 10:.1f}", summary.pass_rates[t]) for t in range(10)]
         parts += ["## Pass rates", histogram(bars)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def span(counts: Mapping[int, int]) -> range:
-    return range(min(counts), max(counts) + 1)
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    if not rows:
-        return ""
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    return "\n".join(lines + ["| " + " | ".join(map(plain_cell, row)) + " |" for row in rows])
-
-
-def plain_cell(text: str) -> str:
-    """Names come from problem files and may hold anything."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def funnel_table(funnel: Mapping[str, int], unit: str) -> str:
@@ -279,10 +199,3 @@ def pass_cell(point: Point) -> str:
     estimate = point.estimate
     bound = "" if point.exact else "≥ "
     return f"{bound}{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
-
-
-def histogram(bars: list[tuple[str, int]]) -> str:
-    largest = max(number for _, number in bars) or 1
-    width = max(len(label) for label, _ in bars)
-    lines = [f"{label:>{width}}  {'█' * round(BAR * number / largest)} {number:,}" for label, number in bars]
-    return "```\n" + "\n".join(lines) + "\n```"

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.export.settings import Format
-from jobs.export.source import SampleFile, read_samples
+from jobs.export.formats_table import FormatRow
+from runstore.reader import SampleFile, read_samples
 
 MAX_BUCKETS = 1024
 """Open files of one scanning process, and so the size at which buckets begin to grow: 24 GB of rows by default."""
@@ -48,15 +48,6 @@ SPILLED = [
 ]
 FACTS = ["evidence", "model_revision", "engine", "engine_version", "checker", "checker_version", "code_revision"]
 """Read and not kept: for the dataset card and `audit_columns`."""
-
-TEXT_STATUSES: dict[Format, tuple[str, ...]] = {
-    "sft": ("verified",),
-    "preference": ("verified", "refuted"),
-    "kto": ("verified", "refuted"),
-    "rl": (),
-    "prm": ("verified", "refuted"),
-}
-"""Statuses whose texts each format may use. `undecided`, `error` and `malformed` are never a training negative."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -95,9 +86,9 @@ def audit_columns(evidence: pa.Array) -> dict[str, pa.Array]:
     return {"audit": pc.struct_field(found, "audit"), "vacuous": pc.fill_null(vacuous, False)}
 
 
-def columns_for(format: Format) -> list[str]:
-    left_out = {"text"} if format == "rl" else set()
-    return [name for name in SPILLED if name not in left_out] + (["evidence"] if format == "prm" else [])
+def columns_for(row: FormatRow) -> list[str]:
+    left_out = {"text"} if row.rows_of == "problems" else set()
+    return [name for name in SPILLED if name not in left_out] + (["evidence"] if row.needs_evidence else [])
 
 
 def bucket_of(ids: pa.Array, num_buckets: int) -> np.ndarray:
@@ -144,13 +135,13 @@ class BucketFiles:
 def scan(
     files: Iterable[SampleFile],
     folder: Path,
-    format: Format,
+    row: FormatRow,
     num_buckets: int,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ScanFacts:
     """Deals the rows of `files` into bucket files under `folder`. Raises ConfigError for unreadable files."""
-    columns = columns_for(format)
-    usable = pa.array([*TEXT_STATUSES[format]], pa.string())
+    columns = columns_for(row)
+    usable = pa.array([*row.statuses], pa.string())
     facts = ScanFacts()
     with BucketFiles(folder, num_buckets) as buckets:
         for file in files:

@@ -14,49 +14,41 @@ Fails: ConfigError for what the user can mend, before the destination shows anyt
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
 import errno
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import resource
-import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
 from jobs.export import dataset_card, evaluation
 from jobs.export.bucket import text_hashes
-from jobs.export.choosing import BucketResult, process_bucket
+from jobs.export.choosing import BucketResult
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import (
     CARD,
-    CONTAMINATION,
-    DATA_FILES,
-    FINGERPRINTS,
     Destination,
     open_destination,
     scratch,
 )
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
+from jobs.export.output import Output, read_fingerprints, write
+from jobs.export.parallel import allow_open_files, balanced, in_order, worker_pool
 from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan
+from jobs.export.process import process_bucket
 from jobs.export.settings import ExportSettings
-from jobs.export.source import RunSource, SampleFile, find_run, open_filesystem, read_problems
+from jobs.export.summary import PASS_COLUMNS, Summary, add_figures, manifest, nothing_left
+from runstore.reader import RunSource, find_run, read_problems
 
 Json = Any
-T = TypeVar("T")
 Progress = Callable[[str], None]
 
 MEGABYTE = 1 << 20
@@ -73,38 +65,17 @@ RATE_COLUMNS = [
 OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_problems", EARLIER: "exported_earlier"}
 
 
-@dataclasses.dataclass(slots=True)
-class Summary:
-    """What an export did; the manifest and the card are made of it."""
-
-    settings: ExportSettings
-    runs: list[str]
-    facts: ScanFacts
-    unfinished: list[str] = dataclasses.field(default_factory=list)
-    """Runs without a problems.parquet."""
-    funnel: Counter[str] = dataclasses.field(default_factory=Counter)
-    num_rows: int = 0
-    num_bytes: int = 0
-    hits: int = 0
-    first_hit: dict[str, Json] | None = None
-    domains: Counter[str] = dataclasses.field(default_factory=Counter)
-    sources: Counter[str] = dataclasses.field(default_factory=Counter)
-    lengths: Counter[int] = dataclasses.field(default_factory=Counter)
-    """Completion tokens of the exported samples, by power of two."""
-    pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
-    """Exported problems of an `rl` pool, by tenth."""
-    clusters: dict[str, list[int]] = dataclasses.field(default_factory=dict)
-    passes: dataset_card.DomainPasses = dataclasses.field(default_factory=dataset_card.DomainPasses)
-    seconds: float = 0.0
-
-
 def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Progress = lambda line: None) -> Summary:
-    """Writes the data set of `runs` to `out`. Raises ConfigError, with nothing visible at `out`."""
+    """Writes the data set of `runs` to `out`. Raises one of jobs.errors.TOLD, with nothing visible at
+    `out`."""
     started = time.monotonic()
     processes = settings.work.processes or min(os.cpu_count() or 1, 8)
     sources = [find_run(uri, pieces=processes) for uri in runs]
-    if settings.format == "rl" and (unfinished := [source.uri for source in sources if not source.problems_uri]):
-        raise ConfigError(f"{unfinished[0]}: no problems.parquet there: rl needs the pass rates of a finished run")
+    by_problem = settings.row.rows_of == "problems"
+    if by_problem and (unfinished := [source.uri for source in sources if not source.problems_uri]):
+        raise ConfigError(
+            f"{unfinished[0]}: no problems.parquet there: {settings.format} needs the pass rates of a finished run"
+        )
     with scratch(out, settings.work.directory) as folder:
         destination = open_destination(out, settings.output.overwrite)
         try:
@@ -177,14 +148,14 @@ class Exporter:
             number = build_index(items, self._index, decontaminate.ngram, decontaminate.answer_chars)
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
         self._rates.mkdir()
-        columns = list(dict.fromkeys([*dataset_card.PASS_COLUMNS, *RATE_COLUMNS]))
+        columns = list(dict.fromkeys([*PASS_COLUMNS, *RATE_COLUMNS]))
         known = np.zeros(0, np.uint64)
         with RateFiles(self._rates, self._num_buckets) as rates:
             for source in self._sources:
                 if source.problems_uri is None:
                     summary.unfinished.append(source.uri)
                 here = [known]
-                for batch in read_problems(source, columns):
+                for batch in read_problems(source.problems_uri, columns) if source.problems_uri else []:
                     if len(self._sources) > 1:  # the same run may be given twice
                         names = pc.binary_join_element_wise(batch.column("run_id"), batch.column("problem_id"), "\0")
                         keys = text_hashes(names)
@@ -192,7 +163,7 @@ class Exporter:
                         here.append(keys[new])
                         batch = batch.filter(pa.array(new))
                     summary.passes.add(batch)
-                    if self._settings.format == "rl":
+                    if self._settings.row.rows_of == "problems":
                         rates.add(batch.select(RATE_COLUMNS))
                 known = np.concatenate(here)
 
@@ -201,7 +172,7 @@ class Exporter:
         rows = sum(file.num_rows for file in self._files)
         self._progress(f"reading {rows} rows of {len(self._files)} pieces into {self._num_buckets} buckets")
         tasks = [
-            (share, folder, self._settings.format, self._num_buckets)
+            (share, folder, self._settings.row, self._num_buckets)
             for share, folder in zip(shares, self._spills, strict=True)
         ]
         yield from in_order(pool, scan, tasks, self._processes)
@@ -235,98 +206,8 @@ class Exporter:
                     summary.funnel["exported"] -= number
             table, prints = table.filter(pa.array(outcome == NEW)), prints[outcome == NEW]
         summary.num_rows += len(table)
-        dataset_card.add_figures(summary, table)
+        add_figures(summary, table)
         output.add(table, prints)
-
-
-def nothing_left(summary: Summary) -> str:
-    stopped = ", ".join(f"{name} {number:,}" for name, number in summary.funnel.most_common() if number)
-    first = summary.first_hit
-    overlap = f"; the first overlap is with {first['item']} of {first['file']}: {first['matching']!r}" if first else ""
-    return (
-        f"nothing to export: no row passed the filters ({stopped or 'no rows at all'}{overlap}); "
-        "`--set` or a TOML file loosens them"
-    )
-
-
-def in_order(
-    pool: Executor | None, function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], window: int
-) -> Iterator[T]:
-    """Results in the order of `tasks`, at most `window` of them begun and not yet taken."""
-    if pool is None:
-        for task in tasks:
-            yield function(*task)
-        return
-    pending: deque[Future[T]] = deque()
-    try:
-        for task in tasks:
-            if len(pending) >= window:
-                yield pending.popleft().result()
-            pending.append(pool.submit(function, *task))
-        while pending:
-            yield pending.popleft().result()
-    except BrokenProcessPool:
-        raise ConfigError(
-            "a worker process was killed, most likely for want of memory; fewer --processes or a smaller "
-            "`work.bucket_mb` need less"
-        )
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-class worker_pool:
-    """A pool of spawned processes (fork and Arrow's threads do not mix); None for one process."""
-
-    def __init__(self, processes: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pool = (
-            ProcessPoolExecutor(processes, mp_context=context, initializer=prepare_worker) if processes > 1 else None
-        )
-
-    def __enter__(self) -> Executor | None:
-        return self._pool
-
-    def __exit__(self, *fault: object) -> None:
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-
-
-def prepare_worker() -> None:
-    # One process a core is the parallelism; Arrow's own threads would only take turns with it.
-    pa.set_cpu_count(1)
-    allow_open_files(MAX_BUCKETS + 64)
-    threading.Thread(target=follow_parent, name="follow-parent", daemon=True).start()
-
-
-def follow_parent() -> None:
-    """Ends this process when its parent is gone.
-
-    A pool's workers hold both ends of their task queue: they never see the death of a parent that was killed, and would
-    wait for its next task for ever.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
-
-
-def allow_open_files(number: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < number:
-        limit = number if hard == resource.RLIM_INFINITY else min(number, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-
-
-def balanced(files: Sequence[SampleFile], shares: int) -> list[list[SampleFile]]:
-    """`files` in `shares` lists of about the same size, largest first."""
-    result: list[list[SampleFile]] = [[] for _ in range(shares)]
-    sizes = [0] * shares
-    for file in sorted(files, key=lambda one: (-one.num_bytes, one.uri, one.row_groups)):
-        least = sizes.index(min(sizes))
-        result[least].append(file)
-        sizes[least] += file.num_bytes + 1
-    return result
 
 
 def run_bucket(
@@ -337,7 +218,7 @@ def run_bucket(
     if table is None:
         return BucketResult(None, np.zeros(0, FINGERPRINT), 1, Counter(), [], {})
     known = None
-    if settings.format == "rl":
+    if settings.row.rows_of == "problems":
         known = {(row["run_id"], row["problem_id"]): row for row in RateFiles.read(rates, bucket)}
     potentials = None
     if scores is not None:
@@ -375,105 +256,3 @@ class RateFiles:
         if path.exists():
             with path.open("rb") as stream:
                 yield from map(json.loads, stream)
-
-
-class Output:
-    """The data files of one export, in the making."""
-
-    def __init__(self, settings: ExportSettings, destination: Destination) -> None:
-        self._destination = destination
-        self._kinds = ("parquet", "jsonl") if settings.output.files == "both" else (settings.output.files,)
-        self._streams: dict[str, BinaryIO] = {}
-        self._parquet: pq.ParquetWriter | None = None
-        self._prints = [np.zeros(0, FINGERPRINT)]
-        self._hits: BinaryIO | None = None
-        self._num_rows = 0
-        self.num_bytes = 0
-
-    def __enter__(self) -> Output:
-        for kind in self._kinds:
-            self._streams[kind] = self._destination.create(DATA_FILES[kind])
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        # Without its footer a half Parquet file is not valid; the destination throws it away.
-        for stream in self._streams.values():
-            if fault[0] is None:
-                self.num_bytes += stream.tell() if stream.seekable() else 0
-                stream.close()
-
-    def add(self, table: pa.Table, prints: np.ndarray) -> None:
-        self._prints.append(prints)
-        if "extra_info" in table.column_names:
-            table = numbered(table, self._num_rows)
-        self._num_rows += len(table)
-        if stream := self._streams.get("parquet"):
-            if self._parquet is None:
-                self._parquet = pq.ParquetWriter(stream, table.schema, compression="zstd")
-            self._parquet.write_table(table)
-        if stream := self._streams.get("jsonl"):
-            for row in table.to_pylist():
-                stream.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
-
-    def add_hits(self, hits: list[dict[str, Json]]) -> None:
-        if hits and self._hits is None:
-            self._hits = self._destination.create(CONTAMINATION)
-        for hit in hits:
-            assert self._hits is not None
-            self._hits.write(json.dumps(hit, ensure_ascii=False).encode() + b"\n")
-
-    def finish(self) -> None:
-        if self._parquet:
-            self._parquet.close()
-        if self._hits:
-            self._hits.close()
-        with self._destination.create(FINGERPRINTS) as stream:
-            prints = np.concatenate(self._prints)
-            np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(prints))
-            for part in self._prints:
-                stream.write(part.tobytes())
-
-
-def numbered(table: pa.Table, start: int) -> pa.Table:
-    """verl wants the row's number in `extra_info.index`."""
-    at = table.column_names.index("extra_info")
-    info = table["extra_info"].combine_chunks()
-    fields = [field.name for field in info.type]
-    columns = [info.field(name) for name in fields]
-    columns[fields.index("index")] = pa.array(np.arange(start, start + len(table)))
-    return table.set_column(at, "extra_info", pa.StructArray.from_arrays(columns, fields=list(info.type)))
-
-
-def read_fingerprints(uri: str) -> np.ndarray:
-    """Fingerprints of an earlier export. Raises ConfigError."""
-    filesystem, path = open_filesystem(uri)
-    try:
-        with filesystem.open_input_stream(f"{path}/{FINGERPRINTS}") as stream:
-            prints = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{uri}: no readable {FINGERPRINTS}; --against is the folder of an earlier export: {error}")
-    if prints.dtype != FINGERPRINT:
-        raise ConfigError(f"{uri}: {FINGERPRINTS} is of another version of proofmill")
-    return prints
-
-
-def write(destination: Destination, name: str, data: bytes) -> None:
-    with destination.create(name) as stream:
-        stream.write(data)
-
-
-def manifest(summary: Summary) -> bytes:
-    facts = summary.facts
-    table = {
-        "version": 1,
-        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "settings": summary.settings.resolved(),
-        "runs": summary.runs,
-        "rows": summary.num_rows,
-        "funnel": dict(summary.funnel),
-        "models": sorted(facts.models),
-        "checkers": sorted(facts.checkers),
-        "code_revisions": sorted(facts.code_revisions),
-        "seconds": round(summary.seconds, 3),
-    }
-    return json.dumps(table, indent=2, ensure_ascii=False).encode() + b"\n"

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.export.settings import Gates
+from verifiers import thoughts
 from verifiers.types import Kind
 
 Bools = npt.NDArray[np.bool_]
@@ -71,8 +72,9 @@ def is_mixed(text: str, prompt: str, foreign_share: float) -> bool:
 
 
 def is_truncated(text: str, finish_reason: str) -> bool:
-    """Stopped by the token limit, or thinking that was never closed."""
-    return finish_reason != "stop" or text.rfind("<think>") > text.rfind("</think>")
+    """Cut off, or thinking that was never closed."""
+    parts = thoughts.split(text, finish_reason)
+    return parts.cut or parts.open_at_end
 
 
 def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
@@ -80,9 +82,9 @@ def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64]
 
 
 def without_answers(texts: pa.Array) -> pa.Array:
-    """Without the tags around thinking, and with one letter for what is boxed: neither an empty thought nor an answer
+    """Without the marks around thinking, and with one letter for what is boxed: neither an empty thought nor an answer
     of many signs is work."""
-    texts = pc.replace_substring_regex(texts, pattern=r"</?think>", replacement=" ")
+    texts = pc.replace_substring_regex(texts, pattern=f"(?i){thoughts.MARKS}", replacement=" ")
     return pc.replace_substring_regex(texts, pattern=_BOXED, replacement=r"\\\1{x}")
 
 

@@ -14,19 +14,11 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from jobs.config import ConfigError, NotNegative, Positive, PositiveFloat, Section, merge_overrides, read_toml, validate
+from jobs.export.formats_table import FORMATS, FormatRow
+from verifiers.registry import UnknownNameError
 
 Json = Any
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
-Format = Literal["sft", "preference", "kto", "rl", "prm"]
-
-LAYOUTS: dict[str, tuple[str, ...]] = {
-    "sft": ("prompt_completion", "messages", "nemo_rl", "openthoughts"),
-    "preference": ("trl", "open_instruct", "nemo_rl"),
-    "kto": ("trl",),
-    "rl": ("verl", "open_instruct", "trl"),
-    "prm": ("trl",),
-}
-"""Layouts of each format; the first is the default. docs/export.md shows a row of each."""
 
 
 class Select(Section):
@@ -78,7 +70,7 @@ class Decontaminate(Section):
 
 class Gates(Section):
     truncated: bool = True
-    """Drop samples stopped by the token limit or with an open <think>. Off, such samples can be given as right; as
+    """Drop samples that were cut off or whose thinking never ends. Off, such samples can be given as right; as
     wrong they never are."""
     vacuous: bool = True
     """Drop proofs of statements that the checker found to hold vacuously."""
@@ -143,7 +135,8 @@ class Work(Section):
 
 
 class ExportSettings(Section):
-    format: Format
+    format: str
+    """A name of jobs.export.formats_table."""
     select: Select = Select()
     dedup: Dedup = Dedup()
     decontaminate: Decontaminate = Decontaminate()
@@ -155,14 +148,19 @@ class ExportSettings(Section):
 
     @property
     def layout(self) -> str:
-        return self.output.layout or LAYOUTS[self.format][0]
+        return self.output.layout or self.row.layouts[0]
+
+    @property
+    def row(self) -> FormatRow:
+        """The format's row of the table. Raises UnknownNameError."""
+        return FORMATS.row(self.format)
 
     def resolved(self) -> dict[str, Json]:
         """Every value in use, defaults included, as plain JSON."""
         return self.model_dump(mode="json")
 
 
-def load_settings(format: Format, path: str | Path | None, overrides: Iterable[str] = ()) -> ExportSettings:
+def load_settings(format: str, path: str | Path | None, overrides: Iterable[str] = ()) -> ExportSettings:
     """Reads the optional TOML file and applies `key.path=value` overrides. Raises ConfigError."""
     table = read_toml(Path(path)) if path else {}
     where = str(path) if path else "--set"
@@ -174,9 +172,13 @@ def load_settings(format: Format, path: str | Path | None, overrides: Iterable[s
 def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
     """Raises ConfigError listing every fault, one a line: file, key, what was wrong, what would be right."""
     settings = validate(ExportSettings, table, where)
+    try:
+        row = settings.row
+    except UnknownNameError as error:
+        raise ConfigError(f"{where}: format: {error}") from None
     faults = []
-    if settings.layout not in LAYOUTS[settings.format]:
-        known = ", ".join(LAYOUTS[settings.format])
+    if settings.layout not in row.layouts:
+        known = ", ".join(row.layouts)
         faults.append(f"output.layout: {settings.layout!r} is no layout of {settings.format}; known: {known}")
     if settings.rl.low > settings.rl.high:
         faults.append(f"rl.low: {settings.rl.low} is above rl.high, {settings.rl.high}")
@@ -184,13 +186,17 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
         faults.append("select.low_quantile: must be below select.high_quantile")
     if settings.select.strategy == "learning_potential" and not settings.select.student:
         faults.append("select.student: strategy learning_potential needs a student model, for instance --student PATH")
-    if settings.select.strategy != "diverse" and settings.format in ("preference", "rl"):
-        chosen_by = "hard negatives" if settings.format == "preference" else "pass rate"
-        faults.append(f"select.strategy: {settings.format} chooses by {chosen_by}; leave it out")
-    if settings.select.strategy == "learning_potential" and settings.format == "prm":
-        faults.append("select.strategy: learning_potential ranks verified samples only, prm takes refuted ones too")
-    if settings.format == "rl" and (settings.select.tiers or settings.select.audits):
-        faults.append("select.tiers, select.audits: a pass rate counts every verified sample; rl can not restrict them")
+    if settings.select.strategy != "diverse" and row.chosen_by:
+        faults.append(f"select.strategy: {settings.format} chooses by {row.chosen_by}; leave it out")
+    if settings.select.strategy == "learning_potential" and not row.learning_potential:
+        faults.append(
+            f"select.strategy: learning_potential ranks verified samples only, {settings.format} takes refuted ones too"
+        )
+    if row.rows_of == "problems" and (settings.select.tiers or settings.select.audits):
+        faults.append(
+            "select.tiers, select.audits: a pass rate counts every verified sample; "
+            f"{settings.format} can not restrict them"
+        )
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE
 from verifiers.lean.embedded.install import SetupError, prepare
 
 
@@ -17,5 +18,5 @@ def run(_arguments: argparse.Namespace | None = None) -> int:
         prepare(progress=lambda line: print(line, file=sys.stderr))
     except SetupError as error:
         print(f"proofmill lean setup: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return EXIT_CONFIG
+    return EXIT_DONE

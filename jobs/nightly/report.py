@@ -6,14 +6,12 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 
+from jobs.nightly.findings import Finding
 from verifiers.types import Json
-
-if TYPE_CHECKING:
-    from jobs.nightly.run import Finding
 
 SAMPLING_SHOWN = ("policy", "num_samples", "temperature", "top_p", "top_k", "max_tokens")
 MAX_NAMES = 50

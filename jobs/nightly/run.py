@@ -14,26 +14,27 @@ Fails: 0 all well, 3 a regression or a run with errors, 2 config, 130 interrupte
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime as dt
-import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from jobs.config import ConfigError, Problems, SolveConfig
+from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.nightly import report
-from jobs.nightly.comparison import Comparison, compare
-from jobs.nightly.history import History, Outcome, RunResult, read_outcomes
+from jobs.nightly.findings import compare_leg, trend
+from jobs.nightly.history import History, RunResult, read_outcomes
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
 from jobs.problems.load import stream_problems
+from runstore.errors import StoredRunError
+from runstore.layout import run_uri
 from runstore.lease import RunHeldError, beat, claim_run, is_superseded, release
+from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.types import Json, Problem
 
-EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED = 0, 3, 130
 MAIN = "main"
 BUCKETS = {MAIN: (NEW, OPEN), NEAR: (NEAR,), REGRESSION: (REGRESSION,)}
 """Runs of a leg, and what goes into each."""
@@ -49,7 +50,7 @@ def run_night(
     solve: Solve,
     say: Callable[[str], object] = print,
 ) -> int:
-    """Runs, resumes, or leaves alone. Raises ConfigError, ProblemFileError, HistoryError or StorageError."""
+    """Runs, resumes, or leaves alone. Raises HistoryError or one of jobs.errors.TOLD."""
     storage = open_storage(nightly_uri(config))
     storage.check_conditional_writes()
     history = History(storage)
@@ -118,7 +119,7 @@ def locked_night(
         run = run_config(config, legs[entry["leg"]], entry, history, night)
         try:
             code = solve(run)
-        except ConfigError as error:  # one leg's wrong config must not cost the others their night
+        except (ConfigError, StoredRunError) as error:  # one leg's fault must not cost the others their night
             errors.append(f"{run_id}: {error}")
             continue
         if code == EXIT_INTERRUPTED:
@@ -214,9 +215,9 @@ def run_config(
 
 def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> RunResult | None:
     """What the run left, or None where it is not complete."""
-    storage = open_storage(f"{run.output.uri.rstrip('/')}/runs/{run.run.id}")
-    record = json.loads(storage.read("run.json") or b"{}")
-    table = storage.read("problems.parquet")
+    storage = open_storage(run_uri(run.output.uri, run.run.id))
+    record = read_run_json(storage) or {}
+    table = read_problems_table(storage)
     if table is None or not record.get("complete"):
         return None
     summary = record.get("summary", {})
@@ -237,78 +238,6 @@ def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: i
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """A leg's night."""
-
-    leg: str
-    plan: dict[str, Any]
-    tonight: list[RunResult]
-    previous: list[RunResult]
-    """Of the last earlier night that this leg ran."""
-    comparison: Comparison
-
-
-def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: str, plan: dict[str, Any]) -> Finding:
-    """Against each problem's last outcome on an earlier night, where the budgets were those of the leg."""
-    earlier = [result for result in history.results(before=night) if result.leg == leg]
-    tonight = [result for result in history.results(before=night + dt.timedelta(days=1)) if result.leg == leg]
-    tonight = [result for result in tonight if result.night == night]
-    last: dict[str, tuple[str, Outcome]] = {}
-    lost = tried = 0
-    for _, results in itertools.groupby(earlier, key=lambda result: result.night):
-        held: dict[str, tuple[str, Outcome]] = {}
-        for result in results:
-            for name, outcome in result.outcomes.items():
-                if outcome.num_samples > outcome.num_error:
-                    held[name] = (result.bucket, outcome)
-        again = [name for name, (bucket, _) in held.items() if bucket != NEAR and is_solved(last.get(name))]
-        tried += len(again)
-        lost += sum(not held[name][1].solved for name in again)
-        last.update(held)
-    # A near miss had a bigger budget; going back to the leg's own is no regression.
-    before = {name: outcome for name, (bucket, outcome) in last.items() if bucket != NEAR}
-    after = {name: out for result in tonight if result.bucket != NEAR for name, out in result.outcomes.items()}
-    ever = frozenset(name for name, past in pasts(earlier, leg).items() if past.ever_solved)
-    near = {name: out for result in tonight if result.bucket == NEAR for name, out in result.outcomes.items()}
-    gained = sum(out.solved and name in last and not last[name][1].solved for name, out in near.items())
-    comparison = compare(before, after, config.bounds, ever, gained, (lost, tried))
-    everything = {name: outcome for result in tonight for name, outcome in result.outcomes.items()}
-    newly = sorted(name for name, outcome in everything.items() if outcome.solved and name not in ever)
-    comparison = dataclasses.replace(comparison, newly_solved=newly)
-    latest = max((result.night for result in earlier), default=None)
-    return Finding(leg, plan, tonight, [result for result in earlier if result.night == latest], comparison)
-
-
-def is_solved(last: tuple[str, Outcome] | None) -> bool:
-    """Within the leg's own budget."""
-    return last is not None and last[0] != NEAR and last[1].solved
-
-
-def trend(history: History, night: dt.date, num_nights: int = 30) -> dict[str, list[dict[str, Json]]]:
-    """Per leg, for the report's curve: problems solved so far and the mean pass rate of what each night tried."""
-    curves: dict[str, list[dict[str, Json]]] = {}
-    solved: dict[str, set[str]] = {}
-    by_night: dict[tuple[str, dt.date], list[RunResult]] = {}
-    for result in history.results(before=night + dt.timedelta(days=1)):
-        by_night.setdefault((result.leg, result.night), []).append(result)
-    for (leg, date), results in sorted(by_night.items(), key=lambda pair: pair[0][1]):
-        outcomes = [(name, outcome) for result in results for name, outcome in result.outcomes.items()]
-        solved.setdefault(leg, set()).update(name for name, outcome in outcomes if outcome.solved)
-        samples = sum(outcome.num_samples for _, outcome in outcomes)
-        verified = sum(outcome.num_verified for _, outcome in outcomes)
-        curves.setdefault(leg, []).append(
-            {
-                "night": date.isoformat(),
-                "solved_ever": len(solved[leg]),
-                "verified_share": verified / samples if samples else 0.0,
-                "tokens": sum(outcome.tokens for _, outcome in outcomes),
-                "usd": sum(result.usd for result in results),
-            }
-        )
-    return {leg: rows[-num_nights:] for leg, rows in curves.items()}
-
-
 def forget(config: NightlyConfig, history: History, night: dt.date, say: Callable[[str], object]) -> None:
     """Deletes runs older than `keep_nights`; only runs that this nightly's own history names, and never the history."""
     if not config.nightly.keep_nights:
@@ -318,7 +247,7 @@ def forget(config: NightlyConfig, history: History, night: dt.date, say: Callabl
             continue
         plan = history.plan(old) or {"runs": []}
         for entry in plan["runs"]:
-            storage = open_storage(f"{config.nightly.output_uri.rstrip('/')}/runs/{entry['run_id']}")
+            storage = open_storage(run_uri(config.nightly.output_uri, entry["run_id"]))
             keys = storage.keys()
             for key in keys:
                 storage.delete(key)

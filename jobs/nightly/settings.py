@@ -12,7 +12,6 @@ import pydantic
 
 from jobs.config import (
     ConfigError,
-    Json,
     NotNegative,
     Positive,
     PositiveFloat,
@@ -23,6 +22,7 @@ from jobs.config import (
     read_toml,
     validate,
 )
+from verifiers.types import Json
 
 Name = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
 """Lower case, digits and underscores: names become parts of run ids, joined by dashes."""

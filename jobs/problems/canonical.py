@@ -30,8 +30,13 @@ encode = json.JSONEncoder(allow_nan=False).encode
 """Made once: `json.dumps` with an option makes a new encoder at each call."""
 CODE_COMMON_KEYS = frozenset({"mode", "language", "time_limit_s", "memory_limit_mb"})
 CODE_KEYS = {
-    "stdin": frozenset({"tests", "tolerance"}),
-    "function": frozenset({"tests", "tolerance", "entry_point", "compare", "output_argument", "prompt"}),
+    "stdin": frozenset({"tests", "tolerance", "compare", "checker", "prelude"}),
+    "function": frozenset(
+        {
+            *("tests", "tolerance", "entry_point", "compare", "output_argument", "prompt", "prelude"),
+            "wrapped_outputs",
+        }
+    ),
     "assert": frozenset({"entry_point", "prompt", "test", "test_list", "test_setup"}),
 }
 

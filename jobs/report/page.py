@@ -3,7 +3,7 @@
 Promises: whatever a model, a checker or a problem file wrote is escaped (jinja2 autoescape, and a content security
 policy that allows no script at all); a run without `run.json`, without cost or without estimates gives a report that
 leaves these parts out.
-Fails with RunError or StorageError.
+Fails with StoredRunError or StorageError.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from jobs.report import formats
 from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
 from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, RunStatistics, gather, name_order
+from runstore.layout import REPORT
 from runstore.storage import open_storage
 from workers.sampling import estimates
 from workers.sampling.pass_curve import Point
 
-REPORT = "report.html"
 MAX_REASONS = 12
 MAX_BARS = 16
 """Domains drawn as bars; the table holds them all."""
@@ -38,7 +38,7 @@ Json = Any
 
 def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
     """Writes `report.html` and, in the same pass, `problems.parquet` beside the samples. Returns the report's URI and
-    what it rests on. Raises RunError where there are no samples, StorageError."""
+    what it rests on. Raises NoRunError where there are no samples, StoredRunError, StorageError."""
     storage = open_storage(run_uri)
     table = ProblemsTable(storage)
     statistics = gather(run_uri, ended, on_problem=table.add)

@@ -17,7 +17,7 @@ import subprocess
 
 import psutil
 
-from runstore.lease import boot_id, is_running, started_at
+from runstore.process_identity import boot_id, is_running, started_at
 from runstore.storage import Storage
 
 FOLDER = "service/processes/"

@@ -15,7 +15,8 @@ import json
 import logging
 import sys
 
-from jobs.service.runs import OUTCOME, REQUEST, run_storage
+from jobs.service.runs import run_storage
+from runstore.layout import REQUEST, REQUEST_OUTCOME
 
 MAX_ERROR_CHARS = 2000
 log = logging.getLogger("proofmill.service")
@@ -42,10 +43,10 @@ class Tee(io.TextIOBase):
 
 def main(output_uri: str, run_id: str) -> int:
     from cluster.connect import ClusterError
-    from jobs.config import ConfigError, check_config
-    from jobs.problems.errors import ProblemFileError
-    from jobs.solve.command import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED, solve
-    from runstore.storage import StorageError
+    from jobs.config import check_config
+    from jobs.errors import TOLD, exit_code_of
+    from jobs.exit_codes import EXIT_ERRORS, EXIT_INTERRUPTED
+    from jobs.solve.command import solve
 
     storage = run_storage(output_uri, run_id)
     tee = Tee()
@@ -53,17 +54,17 @@ def main(output_uri: str, run_id: str) -> int:
     try:
         with contextlib.redirect_stderr(tee):
             code = solve(check_config(json.loads(storage.read(REQUEST) or b"{}")["config"], "config"))
-    except (ConfigError, ProblemFileError) as fault:
-        code, error = EXIT_CONFIG, str(fault)
-    except (ClusterError, StorageError) as fault:
+    except ClusterError as fault:
         code, error = EXIT_ERRORS, str(fault)
+    except TOLD as fault:
+        code, error = exit_code_of(fault), str(fault)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except Exception:
         log.exception("run %s", run_id)
         code, error = EXIT_ERRORS, "an unexpected fault; the service's log of this run tells it"
     outcome = {"exit_code": code, "error": (error or tee.told())[:MAX_ERROR_CHARS]}
-    storage.replace(OUTCOME, json.dumps(outcome).encode())
+    storage.replace(REQUEST_OUTCOME, json.dumps(outcome).encode())
     if error:
         print(f"proofmill: {error}", file=sys.stderr)
     return code

@@ -20,11 +20,10 @@ import threading
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, check_config
+from jobs.exit_codes import EXIT_INTERRUPTED
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
 from jobs.service.confinement import confined
@@ -32,20 +31,23 @@ from jobs.service.processes import Processes
 from jobs.service.schemas import Model, ProblemBody, bad_row
 from jobs.service.settings import Runs
 from jobs.submit.package import CODE_ROOT
+from runstore.layout import REPORT, REQUEST, REQUEST_OUTCOME, REQUEST_PROBLEMS, run_uri
+from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, StorageError, open_storage
 from verifiers.types import Json
 
-CLIENT_KEYS: dict[str, tuple[str, ...] | None] = {
+CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "run": ("id", "seed"),
     "problems": ("files", "layout", "columns", "kind", "limit", "skip_bad"),
     "model": ("path", "revision", "dtype", "max_model_len"),
-    "prompt": None,
-    "sampling": None,
-    "budget": None,
+    "prompt": ("system", "suffix", "suffix_by_kind"),
+    "sampling": (
+        *("policy", "num_samples", "wave", "num_verified", "distinct", "estimates"),
+        *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "shuffle_choices", "repair"),
+    ),
+    "budget": ("tokens", "gpu_s", "usd", "wall_s"),
 }
-"""Sections and keys of a run's config that clients may set; None: all of the section."""
-REQUEST, OUTCOME = "request/request.json", "request/outcome.json"
-"""Beside the run's output: what was asked for; how its last process ended (run_process.py)."""
+"""Sections and keys of a run's config that clients may set. A key that is not named here is closed."""
 
 
 class RunRequest(Model):
@@ -90,7 +92,7 @@ class RunKeeper:
                 raise http_errors.Fault(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
             storage = run_storage(self.settings.output_uri, run_id)
             self.write(storage, owner, config, request)
-            storage.delete(OUTCOME)
+            storage.delete(REQUEST_OUTCOME)
             processes.add(run_id, launch(config))
         return self.describe(run_id)
 
@@ -104,7 +106,7 @@ class RunKeeper:
                 continue
             allowed = CLIENT_KEYS[section]
             for key in values:
-                if allowed is not None and key not in allowed:
+                if key not in allowed:
                     place = http_errors.pointer(["config", section, key])
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
@@ -123,7 +125,7 @@ class RunKeeper:
             if len(request.problems) > self.settings.max_inline_problems:
                 message = f"at most {self.settings.max_inline_problems:,} inline problems"
                 raise http_errors.Fault(413, "too-large", message)
-            problems["files"] = [f"{self.uri(table['run']['id'] or '-')}/request/problems.jsonl"]
+            problems["files"] = [f"{self.uri(table['run']['id'] or '-')}/{REQUEST_PROBLEMS}"]
             problems["layout"] = "canonical"
         try:
             config = check_config(table, "config")
@@ -149,7 +151,7 @@ class RunKeeper:
             except BadRow as error:
                 listed = [bad_row(error, f"/problems/{index}")]
                 raise http_errors.Fault(422, "invalid-request", "a problem can not be used", errors=listed) from None
-        same = storage.create("request/problems.jsonl", ("\n".join(lines) + "\n").encode()) if lines else True
+        same = storage.create(REQUEST_PROBLEMS, ("\n".join(lines) + "\n").encode()) if lines else True
         record = {"owner": owner, "config": config.resolved()}
         if not storage.create(REQUEST, json.dumps(record, sort_keys=True).encode()) or not same:
             message = "a run of this id exists with another config; choose another run.id"
@@ -177,15 +179,15 @@ class RunKeeper:
         with self._lock:
             running = run_id in self.processes().running()
         storage = run_storage(self.settings.output_uri, run_id)
-        record = json.loads(storage.read("run.json") or b"{}")
-        outcome = json.loads(storage.read(OUTCOME) or b"{}")
+        record = read_run_json(storage) or {}
+        outcome = json.loads(storage.read(REQUEST_OUTCOME) or b"{}")
         code = outcome.get("exit_code")
         state: Literal["running", "complete", "stopped", "failed"] = "stopped"
         if running:
             state = "running"
         elif record.get("complete"):
             state = "complete"
-        elif code not in (None, 130):
+        elif code not in (None, EXIT_INTERRUPTED):
             state = "failed"
         return RunBody(
             id=run_id,
@@ -198,14 +200,14 @@ class RunKeeper:
 
     def problems(self, owner: str, run_id: str, offset: int, limit: int) -> list[dict[str, Json]]:
         """Rows of the run's problems table. Fault 404 before it is written."""
-        data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read("problems.parquet")
-        if data is None:
+        table = read_problems_table(run_storage(self.settings.output_uri, self.owned(owner, run_id)))
+        if table is None:
             raise http_errors.Fault(404, "not-yet", "the run has not written its problems table yet")
-        rows: list[dict[str, Json]] = pq.read_table(pa.BufferReader(data)).slice(offset, limit).to_pylist()
+        rows: list[dict[str, Json]] = table.slice(offset, limit).to_pylist()
         return rows
 
     def report(self, owner: str, run_id: str) -> bytes:
-        data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read("report.html")
+        data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read(REPORT)
         if data is None:
             raise http_errors.Fault(404, "not-yet", "the run has not written its report yet")
         return data
@@ -223,11 +225,11 @@ class RunKeeper:
         return self._processes
 
     def uri(self, run_id: str) -> str:
-        return f"{self.settings.output_uri.rstrip('/')}/runs/{run_id}"
+        return run_uri(self.settings.output_uri, run_id)
 
 
 def run_storage(output_uri: str, run_id: str) -> Storage:
-    return open_storage(f"{output_uri.rstrip('/')}/runs/{run_id}")
+    return open_storage(run_uri(output_uri, run_id))
 
 
 def launch(config: SolveConfig) -> subprocess.Popen[bytes]:

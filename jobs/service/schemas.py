@@ -20,6 +20,7 @@ from jobs.service.settings import Caps
 from verifiers.types import Kind, Limits, Problem, Status
 
 MAX_TEXT_CHARS = Limits().text_chars
+MAX_FINISH_REASON_CHARS = 100
 Body = TypeVar("Body", bound=pydantic.BaseModel)
 
 
@@ -64,17 +65,21 @@ class LimitsBody(Model):
 
 
 Text = Annotated[str, pydantic.Field(max_length=MAX_TEXT_CHARS)]
+FinishReason = Annotated[str, pydantic.Field(max_length=MAX_FINISH_REASON_CHARS)]
+"""Why the engine ended the text, in any engine's words. Anything but a stop means that it was cut off."""
 
 
 class InlineItem(Model):
     problem: ProblemBody
     text: Text
+    finish_reason: FinishReason | None = None
 
 
 class KnownItem(Model):
     problem_id: Annotated[str, pydantic.Field(min_length=1, max_length=MAX_ID_CHARS)]
     """Id of a problem in the sets that the service was started with."""
     text: Text
+    finish_reason: FinishReason | None = None
 
 
 class VerifyRequest(Model):

@@ -13,7 +13,6 @@ import pydantic
 
 from jobs.config import (
     ConfigError,
-    Json,
     Positive,
     PositiveFloat,
     Ray,
@@ -23,6 +22,7 @@ from jobs.config import (
     read_toml,
     validate,
 )
+from verifiers.types import Json
 
 
 class Server(Section):

@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import fastapi
 import pydantic
@@ -16,13 +16,11 @@ from fastapi.responses import StreamingResponse
 from jobs.problems.canonical import MAX_PROMPT_CHARS
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
+from jobs.service.gateway import Gateway
 from jobs.service.schemas import Model, ProblemBody, VerdictBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
 from jobs.service.solving import Event, solve
 from verifiers.types import Kind, Problem
-
-if TYPE_CHECKING:
-    from jobs.service.app import Gateway
 
 MAX_SEED = 2**53
 """JSON numbers beyond it lose digits in many clients."""

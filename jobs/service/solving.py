@@ -71,7 +71,7 @@ async def solve(
 
     async def one(request: SampleRequest) -> tuple[Sample, Checked]:
         sample = await generators.generate(request)
-        check = Check(problem, sample.text or "")
+        check = Check(problem, sample.text or "", finish_reason=sample.finish_reason)
         return sample, (await check_chunk(verifiers, [check], attempts, lambda: None))[0]
 
     tasks = {asyncio.create_task(one(request)): request for request in requests}

@@ -39,10 +39,11 @@ class Check:
     problem: Problem
     text: str
     limits: tuple[tuple[str, Any], ...] = ()
+    finish_reason: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # As for the types of verifiers/: the default of a frozen class with slots takes ten times as long.
-        return Check, (self.problem, self.text, self.limits)
+        return Check, (self.problem, self.text, self.limits, self.finish_reason)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class LocalVerifiers:
         try:
             checker = self._checkers.of(check.problem.kind)
             limits = dataclasses.replace(checker.default_limits, **dict(check.limits)) if check.limits else None
-            return encode(checker.verify(check.problem, check.text, limits))
+            return encode(checker.verify(check.problem, check.text, limits, check.finish_reason))
         except Exception as error:  # a checker must not raise; if one does, it is our fault and one item's verdict
             log.exception("checker of kind %s raised", check.problem.kind)
             return encode(failure(check, f"checker raised {type(error).__name__}", time.perf_counter() - started))

@@ -14,7 +14,8 @@ from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group
 from jobs.solve.progress import STATUS_ORDER, clock
-from jobs.solve.record import run_uri, write_record
+from jobs.solve.record import write_record
+from runstore.layout import run_uri
 from runstore.reader import num_rows
 from runstore.storage import Storage
 from verifiers.types import Json
@@ -41,7 +42,7 @@ def pass_rates(total: Group) -> PassRates:
 
 def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) -> dict[str, Any]:
     """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
-    uri = run_uri(config)
+    uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
     ended = "budget" if summary["stopped"] else "open"
     report, total = "", Group()

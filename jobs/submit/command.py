@@ -23,19 +23,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ray.job_submission import JobDetails
+
 from cluster.ray_jobs import (
-    EXIT_DONE,
-    EXIT_ERRORS,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
     TERMINAL,
     RemoteError,
     connect,
-    exit_code,
     follow_log,
 )
 from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.submit.package import MAX_PACKAGE_MB, Package, plan_package, zip_package
+from runstore.layout import run_uri
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -81,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         return submit(args)
     except ConfigError as error:
-        return fail(str(error), EXIT_USAGE)
+        return fail(str(error), EXIT_CONFIG)
     except RemoteError as error:
         return fail(str(error), EXIT_ERRORS)
     except KeyboardInterrupt:
@@ -107,7 +106,7 @@ def submit(args: argparse.Namespace) -> int:
         return EXIT_DONE
 
     client = connect(args.address)
-    output = f"{config.output.uri.rstrip('/')}/runs/{config.run.id}"
+    output = run_uri(config.output.uri, config.run.id)
     job_id = send(client, config.run.id, package, variables, entrypoint, output)
     print(f"job {job_id} accepted by {client.get_address()}\noutput {output}", flush=True)
     if args.detach:
@@ -327,3 +326,16 @@ def add_interrupt(parser: argparse.ArgumentParser, default: str = "ask") -> None
 def fail(text: str, code: int) -> int:
     print(f"proofmill: {text}", file=sys.stderr)
     return code
+
+
+def exit_code(details: JobDetails) -> int:
+    """The job's own exit code; 128 + n where signal n ended it; 130 for a stopped job; 3 where it never started."""
+    status = str(details.status.value)
+    if status == "SUCCEEDED":
+        return EXIT_DONE
+    if status == "STOPPED":
+        return EXIT_INTERRUPTED
+    code = details.driver_exit_code
+    if code is None or code == 0:
+        return EXIT_ERRORS
+    return 128 - code if code < 0 else int(code)

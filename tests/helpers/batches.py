@@ -31,7 +31,7 @@ class Batch:
 
     def __init__(self, folder: Path, tasks: list[dict[str, Any]], uri: str = "", **overrides: Any) -> None:
         from jobs.config import check_config
-        from jobs.solve.record import run_uri
+        from runstore.layout import run_uri
 
         path = folder / "problems.jsonl"
         path.write_text(
@@ -61,7 +61,7 @@ class Batch:
         for key, value in overrides.items():
             table.setdefault(key, {}).update(value)
         self.config = check_config(table, "test")
-        self.uri = run_uri(self.config)
+        self.uri = run_uri(self.config.output.uri, self.config.run.id)
         self.num_problems = len(tasks)
         self.display = QuietDisplay()
 
@@ -79,7 +79,7 @@ class Batch:
         )
 
     def run(self, **changes: Any) -> Any:
-        from jobs.solve.command import drive
+        from jobs.solve.driver import drive
 
         return drive(self.config, self.settings(**changes), self.display)
 

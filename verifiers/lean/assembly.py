@@ -1,7 +1,8 @@
 """From a model's text to Lean source: which part is the proof, and how it is joined with the problem's statement.
 
 Rules, in order:
-1. What precedes the last `</think>` is not read. Of fenced blocks, the last one that declares the theorem counts, else
+1. Only the answer is read, never the thought (verifiers.thoughts); of a text that was cut off only a finished block.
+   Of fenced blocks, the last one that declares the theorem counts, else
    the last one; without a fence the whole text counts.
 2. `import` lines at the top are dropped if the problem (or Lean itself) imports those modules, otherwise the text is
    refused: a different library may change what the statement means.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from verifiers import thoughts
 from verifiers.types import Json
 
 
@@ -65,6 +67,7 @@ class Unreadable:
 
 MAX_HEADER_CHARS = 100_000
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
+_CLOSED = re.compile(r"\n[ \t]*(?:`{3,}|~{3,})[ \t]*\Z")
 _LEAN_FENCES = {"", "lean", "lean4", "lean3", "tactics", "lean4tactics"}
 _IMPORT = re.compile(r"[ \t]*(?:public[ \t]+)?(?:meta[ \t]+)?import[ \t]+(?:all[ \t]+)?([^\s]+)[ \t]*")
 _COMMAND = re.compile(
@@ -168,7 +171,9 @@ def mask(text: str) -> str:
     return "".join(out)
 
 
-def assemble(reference: Reference, text: str, max_heartbeats: int) -> list[Source] | Unreadable:
+def assemble(
+    reference: Reference, text: str, max_heartbeats: int, finish_reason: str | None = None
+) -> list[Source] | Unreadable:
     """The readings of `text` to try, in order."""
     if "\0" in text:
         return Unreadable("null byte in the text")
@@ -177,7 +182,12 @@ def assemble(reference: Reference, text: str, max_heartbeats: int) -> list[Sourc
     except UnicodeEncodeError:
         return Unreadable("the text is not valid Unicode")
     text = _newlines(text)
-    block, line = _block(reference, text)
+    parts = thoughts.split(text, finish_reason)
+    if reason := parts.unreadable():
+        return Unreadable(reason)
+    block, line = _block(reference, text, parts)
+    if block is None:
+        return Unreadable(parts.cut_off("inside the proof"))
     if not block.strip():
         return Unreadable("the text is empty")
     imports, code = split_imports(block)
@@ -216,13 +226,15 @@ def _declares(name: str, masked: str) -> bool:
     return re.search(rf"\b{_MODIFIERS}\s+(?:[\w.«»]+\.)?«?{short}»?(?![\w'.!?₀-₉])", masked) is not None
 
 
-def _block(reference: Reference, text: str) -> tuple[str, int]:
-    """The part of the text that is Lean, and the line it starts at."""
-    thought = text.rfind("</think>")
-    start = thought + len("</think>") if thought >= 0 else 0
-    found = [m for m in _FENCE.finditer(text, start) if m.group(2).lower() in _LEAN_FENCES]
+def _block(reference: Reference, text: str, parts: thoughts.Split) -> tuple[str | None, int]:
+    """The part of the answer that is Lean, None where it was cut off, and the line it starts at."""
+    start = parts.answer_start
+    end = start + len(parts.answer)
+    found = [m for m in _FENCE.finditer(text, start, end) if m.group(2).lower() in _LEAN_FENCES]
+    if parts.cut and (not found or not _CLOSED.search(found[-1].group())):
+        return None, 0
     if not found:
-        return text[start:], text.count("\n", 0, start) + 1
+        return text[start:end], text.count("\n", 0, start) + 1
     stating = [m for m in found if _declares(reference.name, mask(m.group(3)))]
     chosen = (stating or found)[-1]
     return chosen.group(3), text.count("\n", 0, chosen.start(3)) + 1

@@ -23,6 +23,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
+from verifiers import thoughts
 from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
 from verifiers.lean.embedded.engine import EngineError, Outcome, Pool
 from verifiers.lean.embedded.install import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
@@ -34,7 +35,7 @@ from verifiers.lean.native.sandboxed_tools import RoomError
 from verifiers.lean.native.settings import NativeSettings, ProjectError
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
-VERSION = "2"
+VERSION = "3"
 _MAX_SHARED = 20_000  # verdicts kept for duplicates; sampling repeats itself a lot
 _MAX_LIBRARIES = 2  # sets of imports with warm processes at once
 _MAX_EVIDENCE_CHARS = 2000
@@ -129,14 +130,16 @@ class LeanChecker:
         except (SetupError, EngineError, ProcessError, ProjectError, RoomError) as error:
             return f"could not be checked: {error}"
 
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict:
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict:
         limits = limits or self.default_limits
         started = time.monotonic()
-        finding, shared = self._shared_finding(problem, text, limits)
+        finding, shared = self._shared_finding(problem, text, limits, finish_reason)
         evidence = {**finding.evidence, **({"shared": True} if shared else {})}
         return Verdict(
             status=finding.status,
-            reason=finding.reason,
+            reason=thoughts.name_unknown(finding.reason, finish_reason),
             evidence=evidence,
             checker=self.name,
             checker_version=self.version,
@@ -168,11 +171,13 @@ class LeanChecker:
 
     # Duplicates
 
-    def _shared_finding(self, problem: Problem, text: str, limits: Limits) -> tuple[_Finding, bool]:
+    def _shared_finding(
+        self, problem: Problem, text: str, limits: Limits, finish_reason: str | None
+    ) -> tuple[_Finding, bool]:
         """The finding, and whether it is another sample's: equal texts for one problem are checked once."""
         if len(text) > limits.text_chars:
             return _Finding(Status.MALFORMED, "text too long", {}), False
-        key = _digest(problem, text, limits)
+        key = _digest(problem, text, limits, finish_reason)
         with self._lock:
             future = self._shared.get(key)
             mine = future is None
@@ -185,7 +190,7 @@ class LeanChecker:
         if not mine:
             return future.result(), True
         try:
-            finding = self._find(problem, text, limits)
+            finding = self._find(problem, text, limits, finish_reason)
         except BaseException as error:
             finding = _Finding(Status.ERROR, "internal error", {"detail": f"{type(error).__name__}: {error}"[:500]})
             if not isinstance(error, Exception):
@@ -199,20 +204,20 @@ class LeanChecker:
 
     # The check
 
-    def _find(self, problem: Problem, text: str, limits: Limits) -> _Finding:
+    def _find(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> _Finding:
         reference = read_reference(dict(problem.reference))
         if isinstance(reference, str):
             return _Finding(Status.UNDECIDED, "unusable problem", {"detail": reference})
         try:
             if self._goes_native(reference):
-                return self._find_natively(reference, text, limits)
+                return self._find_natively(reference, text, limits, finish_reason)
             missing = self._missing_modules(reference)
             if missing:
                 library = missing[0].split(".")[0]
                 return _Finding(
                     Status.UNDECIDED, f"needs {library}: configure a native Lean project", {"imports": missing[:20]}
                 )
-            sources = assemble(reference, text, self._max_heartbeats)
+            sources = assemble(reference, text, self._max_heartbeats, finish_reason)
             if isinstance(sources, Unreadable):
                 return _Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
             pool = self._pool(reference.imports)
@@ -227,14 +232,14 @@ class LeanChecker:
         except ProcessError as error:
             return _Finding(Status.ERROR, "Lean died", {"detail": str(error)[:_MAX_EVIDENCE_CHARS]})
 
-    def _find_natively(self, reference: Reference, text: str, limits: Limits) -> _Finding:
+    def _find_natively(self, reference: Reference, text: str, limits: Limits, finish_reason: str | None) -> _Finding:
         engine = self._native_engine()
         if missing := engine.missing_modules(reference):
             library = missing[0].split(".")[0]
             return _Finding(
                 Status.UNDECIDED, f"needs {library}: not built in the native project", {"imports": missing[:20]}
             )
-        sources = assemble(reference, text, self._native_settings.max_heartbeats)
+        sources = assemble(reference, text, self._native_settings.max_heartbeats, finish_reason)
         if isinstance(sources, Unreadable):
             return _Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
         if limits == self.default_limits:  # nobody asked for others, and the embedded engine's do not fit
@@ -361,9 +366,14 @@ class LeanChecker:
         return pool
 
 
-def _digest(problem: Problem, text: str, limits: Limits) -> bytes:
+def _digest(problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> bytes:
+    finish = thoughts.map_finish_reason(finish_reason)
     reference = problem.reference
-    parts = [str(reference.get(k, "")) for k in ("header", "statement", "name")] + [repr(limits), text]
+    parts = [str(reference.get(k, "")) for k in ("header", "statement", "name")] + [
+        repr(limits),
+        finish.name if finish.cut else "",
+        text,
+    ]
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")

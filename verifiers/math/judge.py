@@ -10,10 +10,13 @@ import functools
 from collections.abc import Mapping
 from fractions import Fraction
 
+from verifiers import thoughts
+from verifiers.math.comparing import questions
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
 from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
 from verifiers.math.reading.extract import Candidate, NoAnswerError
+from verifiers.math.symbolic import wire
 from verifiers.types import Json, Status
 
 MAX_EVIDENCE_CHARS = 300
@@ -24,7 +27,21 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text"}` to `{"status", "reason", "evidence"}`."""
+    """`{"reference", "text", "finish_reason", "known"}` to `{"status", "reason", "evidence", "open"}`.
+
+    `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
+    about such pairs: rows of two packed trees and True or False.
+    """
+    known = {(wire.unpack(a), wire.unpack(b)): equal for a, b, equal in payload.get("known") or ()}
+    with questions.collect(known) as asked:
+        result = _work(payload)
+    if result["status"] in (Status.VERIFIED, Status.REFUTED):
+        result["evidence"]["tier"] = "symbolic" if asked.used else "exact"
+    open_pairs = asked.open if result["status"] == Status.UNDECIDED else []
+    return {**result, "open": [[wire.pack(a), wire.pack(b)] for a, b in open_pairs]}
+
+
+def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     try:
         gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
         tolerance = read_tolerance(payload["reference"].get("tolerance"))
@@ -32,11 +49,16 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
         return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
     if payload.get("text") is None:
         return _result(Status.VERIFIED, "", {"gold": show(gold)})
+    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
     try:
-        texts = extract.candidates(payload["text"])
+        if unreadable := parts.unreadable():
+            raise NoAnswerError(unreadable)
+        texts = extract.candidates(parts.answer, parts.cut_off("before a final answer") if parts.cut else "")
     except NoAnswerError as error:
-        return _result(Status.MALFORMED, str(error), {})
-    return _judge(gold, texts, tolerance)
+        result = _result(Status.MALFORMED, str(error), {})
+    else:
+        result = _judge(gold, texts, tolerance)
+    return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 
 def equivalent(

@@ -1,4 +1,4 @@
-"""The verifier actor: checks rows of bundles with the checkers of verifiers/, side by side in threads.
+"""The verifier actor: checks rows of batches with the checkers of verifiers/, side by side in threads.
 
 Promises: every row it was given is answered once, or the actor is dead; a checker that raises costs that row a verdict
 `error`, nothing else. The checkers kill what hangs; a checker that hangs itself is the coordinator's to notice.
@@ -19,20 +19,22 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from runstore.batches import rows_to_check, unpack_bundle, verdict_columns
+from runstore.batches import error_verdict, pack, rows_to_check, unpack_bundle, verdict_columns
 from verifiers.checker import Checkers
-from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
-from workers.messages import Checked, CheckItem, SampleKey, VerifierReport, pack
+from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 1.0
 """How often a verifier reports when nothing ends."""
 FLUSH_S = 0.02
-"""A verdict waits so long for company while others are being checked; an abort may depend on it."""
+"""Verdicts are batched for up to this long while others are being checked; an abort may depend on one."""
 EVIDENCE_CHARS = 2000
 
 
 class CheckersLike(Protocol):
-    def verify(self, problem: Problem, text: str, limits: Limits | None = None) -> Verdict: ...
+    def verify(
+        self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
+    ) -> Verdict: ...
     def close(self) -> None: ...
 
 
@@ -53,7 +55,7 @@ class Verifier:
         self.settings = settings
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)
         self._threads = ThreadPoolExecutor(settings.num_threads, thread_name_prefix="check")
-        self._waiting: queue.SimpleQueue[tuple[SampleKey, Problem, str]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[SampleKey, Problem, str, str]] = queue.SimpleQueue()
         self._ended: collections.deque[tuple[SampleKey, Verdict | None, tuple[Any, ...], float]] = collections.deque()
         """Filled by threads, so it is emptied row by row: a list swapped for a new one may still be appended to."""
         self._num_rows = 0
@@ -76,15 +78,15 @@ class Verifier:
         self._num_rows += sum(len(item.rows) for item in items)
         for item in items:
             try:
-                data = item.bundle if isinstance(item.bundle, bytes) else await item.bundle
+                data = item.batch if isinstance(item.batch, bytes) else await item.batch
             except Exception:
                 # The node that held it is gone: the samples have to be drawn again.
                 self._ended += [(key, None, (), time.time()) for key, _ in item.rows]
                 self._wake.set()
                 continue
             rows = rows_to_check(unpack_bundle(data), [row for _, row in item.rows])
-            for (key, _), (problem, text) in zip(item.rows, rows, strict=True):
-                self._waiting.put((key, problem, text))
+            for (key, _), (problem, text, finish_reason) in zip(item.rows, rows, strict=True):
+                self._waiting.put((key, problem, text, finish_reason))
             for _ in range(min(self.settings.num_threads, len(rows))):
                 self._threads.submit(self._drain)
 
@@ -118,20 +120,20 @@ class Verifier:
         """In a thread: checks rows until none waits."""
         while True:
             try:
-                key, problem, text = self._waiting.get_nowait()
+                key, problem, text, finish_reason = self._waiting.get_nowait()
             except queue.Empty:
                 return
-            verdict, columns = self._verify(problem, text)
+            verdict, columns = self._verify(problem, text, finish_reason)
             self._ended.append((key, verdict, columns, time.time()))
             if not self._woken and self._loop is not None:
                 # Waking the loop takes a system call: once for all rows of a report.
                 self._woken = True
                 self._loop.call_soon_threadsafe(self._wake.set)
 
-    def _verify(self, problem: Problem, text: str) -> tuple[Verdict, tuple[Any, ...]]:
+    def _verify(self, problem: Problem, text: str, finish_reason: str) -> tuple[Verdict, tuple[Any, ...]]:
         started = time.monotonic()
         try:
-            verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)))
+            verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)), finish_reason)
             return verdict, verdict_columns(verdict)
         except Exception as error:
             evidence = {"error": repr(error), "traceback": traceback.format_exc()[-EVIDENCE_CHARS:]}
@@ -144,8 +146,3 @@ class Verifier:
 
     def _default_limits(self, kind: str) -> Limits:
         return self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
-
-
-def error_verdict(reason: str, evidence: Mapping[str, Json], seconds: float = 0.0) -> Verdict:
-    """A verdict of the pipeline itself: nothing is known about the sample."""
-    return Verdict(Status.ERROR, reason, evidence, "pipeline", "1", seconds, Limits())

@@ -10,12 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from runstore.schema import Messages
 from verifiers.choice.checker import shuffle
 from verifiers.types import Kind, Problem
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-Messages = tuple[tuple[str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ import json
 import sys
 
 from jobs.config import ConfigError
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE
+from jobs.files import open_out
 from jobs.lean.dojo.repository import Skipped, read_problems, trace
-from jobs.verify import open_out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["from-repo"], help="theorems of a Lean 4 git repository")
     parser.add_argument("repository", metavar="URL_OR_PATH", help="a git URL or the path of a local clone")
     parser.add_argument("commit", metavar="COMMIT", help="commit, tag or branch")
     parser.add_argument("--out", metavar="P.jsonl", required=True, help="the problem set")
@@ -39,11 +39,11 @@ def run(args: argparse.Namespace) -> int:
                 num_problems += 1
     except ConfigError as error:
         print(f"proofmill problems: {error}", file=sys.stderr)
-        return 2
+        return EXIT_CONFIG
     print(f"{num_problems:,} problems from {args.repository} at {args.commit}", file=sys.stderr)
     for reason, count in skipped.counts.most_common():
         print(f"  left out {count:,}: {reason}", file=sys.stderr)
-    return 0
+    return EXIT_DONE
 
 
 def _trace(args: argparse.Namespace) -> object:

@@ -1,4 +1,4 @@
-"""Tactics from a model: one vLLM engine in this process, asked for several continuations of a goal state.
+"""Tactics from a model: one engine in this process, asked for several continuations of a goal state.
 
 Promises: safe from many threads (the engine runs on an event loop of its own); a tactic's log-probability is that of
 its share among the samples of its state, an estimate that does not punish long tactics for their tokens. Does not: use
@@ -13,16 +13,15 @@ import itertools
 import math
 import re
 import textwrap
-import threading
 from collections import Counter
 
-from runstore.schema import SamplingParameters
+from runstore.schema import Messages
+from verifiers import thoughts
 from verifiers.lean.search.best_first import Proposal, TacticState
 from verifiers.lean.search.core_tactics import read_goal
-from workers.engines.vllm import Completion, Engine, EngineSettings
-from workers.prompting.messages import Messages
+from workers.engines.base import Ability, Engine, Generation, GenerationRequest, SamplingParameters
+from workers.engines.blocking import BlockingEngine
 
-START_TIMEOUT_S = 900.0
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.M | re.S)
 _PREFIX = re.compile(r"(?:theorem|lemma|example)\b.*?:=[ \t]*by(?![\w'.])", re.S)
 PROMPTS = ("state", "theorem")
@@ -35,47 +34,47 @@ class ModelProposer:
 
     def __init__(
         self,
-        engine: EngineSettings,
+        engine: Engine,
         sampling: SamplingParameters,
         *,
         num_samples: int = 8,
         prompt: str = "state",
         seed: int = 0,
     ) -> None:
+        """`engine` is not started yet. Raises EngineAbilityError for one that cannot be asked with messages."""
         if prompt not in PROMPTS:
             raise ValueError(f"prompt: {prompt!r} is not one of {', '.join(PROMPTS)}")
-        self._engine = Engine(engine, sampling)
+        engine.require({Ability.MESSAGES})
+        self._engine = engine
+        self._blocking = BlockingEngine(engine)
+        self._sampling = sampling
         self._num_samples = num_samples
         self._prompt = prompt
         self._seed = seed
         self._numbers = itertools.count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="model proposer", daemon=True)
 
     def start(self) -> None:
         """Loads the model. Raises EngineStartError."""
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._engine.start(), self._loop).result(START_TIMEOUT_S)
+        self._blocking.start()
 
     def propose(self, state: TacticState) -> list[Proposal]:
-        completions = asyncio.run_coroutine_threadsafe(self._sample(state), self._loop).result()
-        return count_tactics([completion.text for completion in completions])
+        generations = self._blocking.call(self._sample(state))
+        return count_tactics([(generation.text, generation.finish_reason) for generation in generations])
 
     def close(self) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._engine.stop)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=60)
+        self._blocking.close()
 
-    async def _sample(self, state: TacticState) -> list[Completion]:
+    async def _sample(self, state: TacticState) -> list[Generation]:
         messages = messages_for(state, self._prompt)
         # The same state gets the same samples, whenever the search comes to it.
         content = "\0".join((str(self._seed), *state.goals)).encode()
         first = int.from_bytes(hashlib.sha256(content).digest()[:4])
         number = next(self._numbers)
-        return await asyncio.gather(
-            *(self._engine.generate(f"state-{number}-{i}", messages, first + i) for i in range(self._num_samples))
+        requests = (
+            GenerationRequest(f"state-{number}-{i}", self._sampling, messages=messages, seed=first + i)
+            for i in range(self._num_samples)
         )
+        return await asyncio.gather(*(self._engine.generate(request) for request in requests))
 
 
 def messages_for(state: TacticState, prompt: str) -> Messages:
@@ -102,15 +101,20 @@ def as_theorem(goal: str) -> str:
     return f"theorem t{binders} : {target}"
 
 
-def count_tactics(texts: list[str]) -> list[Proposal]:
-    """Every text's whole block and its first tactic, with the logarithm of their share of the texts."""
-    counts = Counter(tactic for text in texts for tactic in dict.fromkeys(read_tactics(text)))
+def count_tactics(texts: list[tuple[str, str]]) -> list[Proposal]:
+    """Every text's whole block and its first tactic, with the logarithm of their share of the texts. A text comes with
+    its finish reason."""
+    counts = Counter(tactic for text, finish in texts for tactic in dict.fromkeys(read_tactics(text, finish)))
     return [Proposal(tactic, math.log(count / len(texts))) for tactic, count in counts.items()]
 
 
-def read_tactics(text: str) -> list[str]:
-    """The tactic block in a model's text and its first tactic; none where there is no text."""
-    text = text.rpartition("</think>")[2]
+def read_tactics(text: str, finish_reason: str | None = None) -> list[str]:
+    """The tactic block in a model's text and its first tactic; none where there is no text. Of a text that was cut off
+    only what something else follows."""
+    parts = thoughts.split(text, finish_reason)
+    if parts.open_at_end:
+        return []
+    text = parts.answer
     blocks = _FENCE.findall(text)
     code = blocks[-1] if blocks else text
     code = _PREFIX.sub("", code.strip("\n"), count=1)
@@ -119,4 +123,6 @@ def read_tactics(text: str) -> list[str]:
     lines = block.split("\n")
     end = next((i for i, line in enumerate(lines[1:], 1) if line and not line[0].isspace() and line[0] != "|"), None)
     first = "\n".join(lines[:end]).rstrip()
+    if parts.cut and (parts.in_fence or not blocks):
+        return [first] if first and end is not None else []
     return [tactic for tactic in dict.fromkeys((block, first)) if tactic]

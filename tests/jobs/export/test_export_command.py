@@ -12,7 +12,8 @@ from made_up_runs import mixed_samples, sample, write_run
 
 from jobs.config import ConfigError
 from jobs.export import command
-from jobs.export.settings import LAYOUTS, load_settings
+from jobs.export.formats_table import FORMATS
+from jobs.export.settings import load_settings
 
 SHIPPED = sorted((Path(__file__).parents[3] / "configs" / "export").glob("*.toml"))
 
@@ -67,7 +68,7 @@ def test_flags_reach_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_settings(path: Path) -> None:
     settings = load_settings(path.stem, path)
-    assert settings.layout in LAYOUTS[settings.format]
+    assert settings.layout in FORMATS.row(settings.format).layouts
 
 
 def test_faults_are_listed_together(tmp_path: Path) -> None:

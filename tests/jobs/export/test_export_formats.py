@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, problem, sample, write_run
 
-from jobs.export.pipeline import Summary, export
+from jobs.export.formats.prm import lean_steps
+from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
-from jobs.export.steps import lean_steps
+from jobs.export.summary import Summary
 from jobs.report.problems_table import write_problems_table
 from runstore.schema import PROBLEM_SCHEMA
 

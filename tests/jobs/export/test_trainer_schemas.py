@@ -18,7 +18,7 @@ import datasets
 import pytest
 from made_up_runs import mixed_samples, sample, write_run
 
-from jobs.export.formats.chats import VERL_SOURCES
+from jobs.export.formats.rl import VERL_SOURCES
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
 

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from jobs.nightly.comparison import Split, compare, lost_by_chance, mcnemar, mean_shift, problem_shifts
+from jobs.nightly.findings import compare_leg
 from jobs.nightly.history import Outcome, RunResult
-from jobs.nightly.run import BUCKETS, compare_leg
+from jobs.nightly.run import BUCKETS
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, pasts, select
 from jobs.nightly.settings import Bounds, Hopeless, Nightly, NightlyConfig, Regression
 

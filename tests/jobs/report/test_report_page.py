@@ -27,9 +27,10 @@ from jobs.report.formats import excerpt, percent, short
 from jobs.report.page import by_name, length_chart, mean_occupancy, render_report, write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import REST, gather
-from jobs.solve.command import Outcome, finish
+from jobs.solve.command import finish
+from jobs.solve.driver import DriveResult
 from jobs.solve.record import with_earlier_starts
-from runstore.reader import RunError
+from runstore.errors import StoredRunError
 from runstore.storage import open_storage
 
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
@@ -214,7 +215,7 @@ def test_the_price_of_a_resumed_run_is_that_of_all_its_starts_or_none(tmp_path: 
     # `finish` is what puts a start's summary into the record.
     record: dict[str, Any] = {}
     for summary in (first, second):
-        finish(cast(SolveConfig, None), open_storage(str(tmp_path)), record, Outcome(summary, interrupted="^C"), "")
+        finish(cast(SolveConfig, None), open_storage(str(tmp_path)), record, DriveResult(summary, interrupted="^C"), "")
     assert record["summary"]["usd"] == 3.0
     # What the first start spent is not known: it was one of an earlier version.
     killed = text("killed", with_earlier_starts({**second, "starts": 1}, None))
@@ -222,7 +223,7 @@ def test_the_price_of_a_resumed_run_is_that_of_all_its_starts_or_none(tmp_path: 
 
 
 def test_a_folder_without_a_run_is_refused_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no committed samples"):
+    with pytest.raises(StoredRunError, match="no committed samples"):
         write_report(str(tmp_path))
 
 
@@ -246,8 +247,8 @@ def test_a_part_that_can_not_be_read_is_named(tmp_path: Path, capsys: pytest.Cap
     uri = made_up_run(str(tmp_path), 20)
     part = next((tmp_path / "samples").glob("*.parquet"))
     part.write_bytes(part.read_bytes()[:-100])
-    assert main(["report", "--run", uri]) == 2
-    assert f"{part.name}: not a readable Parquet file" in capsys.readouterr().err
+    assert main(["report", "--run", uri]) == 3
+    assert f"{part.name}: not a whole Parquet file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("longest", [12, 14, 19])

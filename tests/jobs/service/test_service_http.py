@@ -13,7 +13,8 @@ import pytest
 
 from jobs.config import ConfigError, load_config
 from jobs.service.access import Access, Admission, Bucket
-from jobs.service.app import Gateway, build_app
+from jobs.service.app import build_app
+from jobs.service.gateway import Gateway
 from jobs.service.http_errors import Fault
 from jobs.service.settings import Token, check_service_config, load_service_config, new_token, token_digest
 from jobs.service.verifying import Check, Checked, VerifierLost, check_all, encode

@@ -14,11 +14,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobs.config import SolveConfig
 from jobs.service import runs
-from jobs.service.app import Gateway, build_app
+from jobs.service.app import build_app
 from jobs.service.confinement import confined
+from jobs.service.gateway import Gateway
 from jobs.service.http_errors import Fault
 from jobs.service.settings import Runs, check_service_config, token_digest
+from runstore import layout
 from runstore.storage import open_storage
 
 pytestmark = pytest.mark.anyio
@@ -151,6 +154,23 @@ async def test_clients_choose_no_address_output_code_or_limits(root: Path, start
     assert (await ann.post("/v1/runs", json={"config": {**CONFIG, "run": {"id": "../../x"}}})).status_code == 422
 
 
+def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
+    """A key that a later version adds is closed until it is named in CLIENT_KEYS, and this list is read again then."""
+    refused = {
+        "problems": set(),
+        "model": {
+            *("engine", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
+            *("quantization", "trust_remote_code", "engine_args"),
+        },
+        "sampling": {"policy_args"},
+    }
+    sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
+    assert set(sections) - set(runs.CLIENT_KEYS) == {"output", "verify", "resources", "ray", "cost"}
+    for name, allowed in runs.CLIENT_KEYS.items():
+        assert set(sections[name].model_fields) - set(allowed) == refused.get(name, set()), name
+        assert set(allowed) <= set(sections[name].model_fields), name
+
+
 async def test_inline_problems_and_results(root: Path, started) -> None:
     ann, _ = clients(root, max_running=1)
     body = {"config": {"run": {"id": "r2"}, "model": {"path": "root/models"}}, "problems": INLINE}
@@ -229,4 +249,4 @@ def test_an_interrupt_before_the_solver_listens_ends_the_run(root: Path, monkeyp
         keeper.stop("ann", "r1")  # again and again: the process needs a moment until it handles signals at all
         time.sleep(0.5)
     assert keeper.status("ann", "r1").state == "stopped"
-    assert json.loads(storage.read(runs.OUTCOME) or b"{}").get("exit_code") in (None, 130)
+    assert json.loads(storage.read(layout.REQUEST_OUTCOME) or b"{}").get("exit_code") in (None, 130)

@@ -8,7 +8,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import checks
 
-from jobs.service.app import Gateway, build_app
+from jobs.service.app import build_app
+from jobs.service.gateway import Gateway
 from jobs.service.settings import check_service_config, new_token, token_digest
 from jobs.service.verifying import LocalVerifiers
 from verifiers.checker import Checkers

@@ -10,7 +10,8 @@ import httpx
 import openai
 import pytest
 
-from jobs.service.app import Gateway, build_app
+from jobs.service.app import build_app
+from jobs.service.gateway import Gateway
 from jobs.service.settings import check_service_config
 from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import LocalVerifiers

@@ -12,6 +12,7 @@ import pytest
 
 from jobs.config import ConfigError, check_config
 from jobs.submit.package import plan_package, zip_package
+from runstore.code_revision import PACKAGES
 
 TABLE = {
     "run": {"id": "r1"},
@@ -41,8 +42,9 @@ def plan(folder: Path, **options):
 def test_only_code_config_and_named_files_go(folder: Path) -> None:
     package = plan(folder)
     paths = [entry.path for entry in package.entries]
-    ours = [path for path in paths if path.split("/")[0] not in ("verifiers", "workers", "cluster", "jobs")]
+    ours = [path for path in paths if path.split("/")[0] not in PACKAGES]
     assert ours == ["data/a.jsonl", "data/b.jsonl", "models/tiny/config.json", "run.toml"]
+    assert {path.split("/")[0] for path in paths} >= set(PACKAGES)
     assert "jobs/cli.py" in paths and "verifiers/types.py" in paths
     assert not [path for path in paths if "__pycache__" in path or path.endswith(".pyc")]
     assert any("/shared/set.jsonl is absolute" in note for note in package.notes)

@@ -13,9 +13,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.ray_jobs import RemoteError, connect, exit_code, follow_log, is_private_channel, read_token
+from cluster.ray_jobs import RemoteError, connect, follow_log, is_private_channel, read_token
 from jobs.config import ConfigError
 from jobs.submit import command as submit
+from jobs.submit.command import exit_code
 from jobs.submit.package import Package
 
 

@@ -30,7 +30,7 @@ def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: P
     import ray
     from batches import Batch
 
-    import jobs.solve.command
+    import jobs.solve.driver
     from cluster.connect import connect
 
     spot = cluster.add_node(num_cpus=8, object_store_memory=100 << 20)
@@ -47,7 +47,7 @@ def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: P
         # An actor that is still starting on the node would be started elsewhere by Ray itself, and nothing be lost.
         if status.get("samples", 0) >= 60 and status["replicas"] == 4 and not state["removed"]:
             state["removed"] = True
-            state["actors"] = ray.get(jobs.solve.command.current_coordinator().actors.remote())
+            state["actors"] = ray.get(jobs.solve.driver.current_coordinator().actors.remote())
             cluster.remove_node(spot, allow_graceful=False)
             cluster.add_node(num_cpus=8, object_store_memory=100 << 20)
 

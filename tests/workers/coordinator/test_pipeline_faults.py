@@ -58,9 +58,9 @@ class Saboteur:
 
 def coordinator_handle() -> Any:
     """The live coordinator, found as Ray's state knows it (the driver keeps its handle to itself)."""
-    import jobs.solve.command
+    import jobs.solve.driver
 
-    return jobs.solve.command.current_coordinator()
+    return jobs.solve.driver.current_coordinator()
 
 
 def kill_worker(kind: str) -> None:
@@ -175,7 +175,7 @@ def test_chaos(make_batch: Any) -> None:
     """Kills random components at random moments, the coordinator among them, fifty times over one run."""
     import ray
 
-    import jobs.solve.command
+    import jobs.solve.driver
 
     seed = int(os.environ.get("PROOFMILL_CHAOS_SEED", "20261123"))
     rounds = int(os.environ.get("PROOFMILL_CHAOS_ROUNDS", "50"))
@@ -194,7 +194,7 @@ def test_chaos(make_batch: Any) -> None:
         while sum(kills.values()) < rounds and not over.wait(dice.uniform(0.05, 1.2)):
             kind = dice.choice(["generator", "verifier", "writer", "generator", "verifier", "writer", "coordinator"])
             try:
-                coordinator = jobs.solve.command.current_coordinator()
+                coordinator = jobs.solve.driver.current_coordinator()
                 if kind == "coordinator":
                     ray.kill(coordinator)
                 else:
@@ -206,7 +206,7 @@ def test_chaos(make_batch: Any) -> None:
             except Exception:
                 time.sleep(0.1)
 
-    jobs.solve.command.COORDINATOR_STARTS, before = 1000, jobs.solve.command.COORDINATOR_STARTS
+    jobs.solve.driver.COORDINATOR_STARTS, before = 1000, jobs.solve.driver.COORDINATOR_STARTS
     killer = threading.Thread(target=havoc)
     killer.start()
     try:
@@ -214,7 +214,7 @@ def test_chaos(make_batch: Any) -> None:
     finally:
         over.set()
         killer.join()
-        jobs.solve.command.COORDINATOR_STARTS = before
+        jobs.solve.driver.COORDINATOR_STARTS = before
     assert outcome.summary and outcome.summary["complete"], outcome.error
     check_exactly_once(batch)
     print(f"kills: {dict(kills)}")

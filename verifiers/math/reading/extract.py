@@ -1,9 +1,10 @@
 """From a model's whole output to its one final answer.
 
-Rules (docs/math_answers.md explains them): only what follows the thinking counts; the last `\\boxed{…}` is the answer,
-and other boxes must agree with it; without a box the last explicit statement (`#### x`, `the answer is x`) is; a text
-that is in whole one readable answer is that answer. A correction (`no`, `wait`, …) withdraws what was stated before it.
-Candidates that conflict make the text malformed; nothing is ever guessed from the middle of a derivation.
+Rules (docs/math_answers.md explains them): the text is an answer without its thought (verifiers.thoughts). The last
+`\\boxed{…}` is the answer, and other boxes must agree with it; without a box the last explicit statement (`#### x`,
+`the answer is x`) is; a text that is in whole one readable answer is that answer. A correction (`no`, `wait`, …)
+withdraws what was stated before it. Candidates that conflict make the text malformed; nothing is ever guessed from the
+middle of a derivation.
 """
 
 from __future__ import annotations
@@ -35,8 +36,6 @@ _RETRACTION = re.compile(
     r"let me re|scratch that|i mean\b|rather\b|instead\b)",
     re.IGNORECASE,
 )
-_THINK_CLOSE = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THINK_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 
 
 _ANSWER_WORDS = re.compile(
@@ -79,10 +78,14 @@ class Candidate:
     """The x of `x =` before a box."""
 
 
-def candidates(text: str) -> list[Candidate]:
+def candidates(text: str, cut_off: str = "") -> list[Candidate]:
     """Every candidate for the final answer that is still standing, in order; the last is the answer if the rest agree
-    with it. Raises NoAnswerError."""
-    return _candidates(without_end_marks(after_thinking(text)))
+    with it. Raises NoAnswerError.
+
+    `cut_off` is the reason of a text that was cut off before its answer was complete; empty: it was not cut off. What
+    follows the last complete answer is then judged as in any text.
+    """
+    return _candidates(without_end_marks(text), cut_off)
 
 
 def without_end_marks(text: str) -> str:
@@ -91,10 +94,10 @@ def without_end_marks(text: str) -> str:
     return text[:tail] + _END_MARKS.sub("", text[tail:], count=1)
 
 
-def _candidates(text: str, *, in_json: bool = False) -> list[Candidate]:
+def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candidate]:
     value = None if in_json else _json_answer(text)
     if value is not None:
-        inner = _candidates(value, in_json=True)
+        inner = _candidates(value, cut_off, in_json=True)
         return [dataclasses.replace(c, how="stated") if c.how == "whole" else c for c in inner]
     boxes = _boxes(text)
     tags = [tag for tag in _tags(text) if not any(tag.start < box.start < tag.end for box in boxes)]
@@ -108,11 +111,15 @@ def _candidates(text: str, *, in_json: bool = False) -> list[Candidate]:
         standing = statements
     if not standing:
         whole = text.strip()
+        if cut_off:
+            raise NoAnswerError(cut_off)  # the whole text is no answer where the rest of it is missing
         if not whole:
             raise NoAnswerError("empty")
         if len(whole) > MAX_SPAN_CHARS:
             raise NoAnswerError("no final answer")
         return [Candidate(strip_markup(whole), 0, len(text), "whole")]
+    if cut_off and standing[-1].how == "stated" and _reaches_the_end(text, standing[-1].end):
+        raise NoAnswerError(cut_off)
     kept = _still_standing(text, standing)
     last = kept[-1]
     if last.how == "boxed" and any(
@@ -189,13 +196,9 @@ def _bare_last_line(text: str, end: int) -> list[Candidate]:
     return [Candidate(strip_markup(line), end + start, end + len(behind), "stated")]
 
 
-def after_thinking(text: str) -> str:
-    closings = list(_THINK_CLOSE.finditer(text))
-    if closings:
-        text = text[closings[-1].end() :]
-    if _THINK_OPEN.search(text):
-        raise NoAnswerError("the thinking never ends")
-    return text
+def _reaches_the_end(text: str, end: int) -> bool:
+    """Whether a statement that ends at `end` may have gone on: nothing but its own punctuation follows."""
+    return end >= len(text) or (text[end] != "\n" and end + 1 >= len(text))
 
 
 def _boxes(text: str) -> list[Candidate]:

@@ -101,7 +101,8 @@ def test_tactics_are_read_from_what_models_write() -> None:
     ) == ["cases a with\n| zero => rfl\n| succ n => rfl"]
     assert read_tactics("simp") == ["simp"]
     assert read_tactics("") == [] and read_tactics("```lean\n```") == []
-    shares = {p.tactic: p.logprob for p in count_tactics(["simp", "simp", "omega", ""])}
+    texts = [("simp", "stop"), ("simp", "stop"), ("omega", "stop"), ("", "stop")]
+    shares = {p.tactic: p.logprob for p in count_tactics(texts)}
     assert shares["simp"] > shares["omega"] and shares["simp"] == pytest.approx(-0.6931, abs=1e-3)
 
 

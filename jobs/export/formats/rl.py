@@ -1,0 +1,231 @@
+"""Problem pools for reinforcement learning, with the reward fields that each trainer reads."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.export import selection
+from jobs.export.bucket import Bucket
+from jobs.export.choosing import BucketResult, BuilderInputs, Json, prompt_features, result
+from jobs.export.duplicates import fingerprints
+from jobs.export.formats.chats import CHAT, parse_chat
+from verifiers.types import Kind
+
+
+def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
+    """Problems in the pass-rate band; the funnel counts problems."""
+    settings, table, rates = bucket.settings, bucket.table, inputs.rates
+    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
+    contaminated = bucket.drop_contaminated_prompts()
+    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
+    tokens = bucket.tokens
+    rounds = table["round"].to_numpy()
+    rows: list[dict[str, Json]] = []
+    firsts: list[int] = []
+    for problem in bucket.problems:
+        span = slice(problem.first, problem.stop)
+        row = {name: table[name][problem.first].as_py() for name in RL_COLUMNS}
+        if name := contaminated.get(problem.first):
+            bucket.funnel[name] += 1
+            continue
+        if not bucket.alive[span].any():
+            bucket.funnel["not_selected"] += 1
+            continue
+        runs = dict.fromkeys(table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist())
+        estimate = pooled_rate([rates[run, row["problem_id"]] for run in runs if (run, row["problem_id"]) in rates])
+        if estimate is None:
+            bucket.funnel["no_pass_rate"] += 1
+            continue
+        if not settings.rl.low <= estimate["pass_rate"] <= settings.rl.high:
+            bucket.funnel["pass_rate_outside"] += 1
+            continue
+        verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0)) + problem.first
+        lengths = [int(length) for length in tokens[verified]]
+        built = rl_row(
+            settings.layout,
+            {
+                **row,
+                **estimate,
+                "mgpo_weight": selection.mgpo_weight(estimate["pass_rate"], settings.rl.mgpo_gamma),
+                "verified_lengths": lengths,
+                "long2short_rewards": selection.long2short(lengths, settings.rl.long2short),
+            },
+            settings.rl.data_source,
+        )
+        if built is None:
+            bucket.funnel["no_scorer"] += 1
+            continue
+        bucket.funnel["exported"] += 1
+        rows.append(built)
+        firsts.append(problem.first)
+    exact, signatures = prompt_features(table["prompt"].combine_chunks().take(pa.array(firsts, pa.int64())))
+    return result(bucket, rl_table(settings.layout, rows), fingerprints(exact, signatures), 1)
+
+
+RL_COLUMNS = ["problem_id", "run_id", "kind", "domain", "source", "split", "reference", "messages"]
+
+
+def pooled_rate(estimates: list[Mapping[str, Json]]) -> dict[str, Json] | None:
+    """The mean of the runs' unbiased estimates, unbiased itself; its interval is the mean of theirs, which covers at
+    least as often. Runs without an unbiased estimate are left out; None when no run has one."""
+    known = [estimate for estimate in estimates if estimate["pass_rate"] is not None]
+    if not known:
+        return None
+    pooled: dict[str, Json] = {
+        name: float(np.mean([estimate[name] for estimate in known]))
+        for name in ("pass_rate", "pass_rate_low", "pass_rate_high")
+        if all(estimate[name] is not None for estimate in known)
+    }
+    counts = {name: sum(estimate[name] for estimate in known) for name in ("num_samples", "num_verified")}
+    return {"pass_rate_low": None, "pass_rate_high": None, **pooled, **counts}
+
+
+VERL_SOURCES = frozenset(
+    [
+        "openai/gsm8k",
+        "lighteval/MATH",
+        "DigitalLearningGmbH/MATH-lighteval",
+        "HuggingFaceH4/MATH-500",
+        "math_dapo",
+        "math",
+        "math_dapo_reasoning",
+        "numina_aops_forum",
+        "numina_synthetic_math",
+        "numina_amc_aime",
+        "numina_synthetic_amc",
+        "numina_cn_k12",
+        "numina_olympiads",
+        "codecontests",
+        "apps",
+        "codeforces",
+        "taco",
+    ]
+)
+"""What verl 0.9's default_compute_score scores (besides its image and search sets); it raises for any other name."""
+
+
+VERL_DEFAULTS = {Kind.MATH: "math_dapo", Kind.CHOICE: "lighteval/MATH", Kind.CODE: "apps"}
+"""`math_dapo` reads `Answer: x` and \\boxed{x}; `lighteval/MATH` compares the text in \\boxed{}; `apps` runs tests.
+verl has no scorer for Lean."""
+
+
+MATH_FORMATS = {Kind.MATH, Kind.CHOICE}
+
+
+RL_FACTS = pa.schema(
+    [
+        ("problem_id", pa.string()),
+        ("run_id", pa.string()),
+        ("kind", pa.string()),
+        ("domain", pa.string()),
+        ("source", pa.string()),
+        ("pass_rate", pa.float64()),
+        ("pass_rate_low", pa.float64()),
+        ("pass_rate_high", pa.float64()),
+        ("num_samples", pa.int64()),
+        ("num_verified", pa.int64()),
+        ("mgpo_weight", pa.float64()),
+        ("verified_lengths", pa.list_(pa.int64())),
+        ("long2short_rewards", pa.list_(pa.float64())),
+    ]
+)
+"""Columns of every RL layout beyond the consumer's; the two lists are parallel, one entry a verified sample."""
+
+
+RL_BODIES: dict[str, pa.Schema] = {
+    "verl": pa.schema(
+        [
+            ("data_source", pa.string()),
+            ("prompt", CHAT),
+            ("ability", pa.string()),
+            ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
+            (
+                "extra_info",
+                pa.struct([("split", pa.string()), ("index", pa.int64()), ("id", pa.string()), ("kind", pa.string())]),
+            ),
+        ]
+    ),
+    "open_instruct": pa.schema([("messages", CHAT), ("ground_truth", pa.string()), ("dataset", pa.string())]),
+    "trl": pa.schema([("prompt", CHAT), ("ground_truth", pa.string()), ("reference", pa.string())]),
+}
+
+
+OPEN_INSTRUCT_VERIFIERS = {Kind.MATH: "math", Kind.CHOICE: "math", Kind.CODE: "code"}
+"""open-instruct picks its verifier by the `dataset` column."""
+
+
+def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[str, Json] | None:
+    """One problem with its facts; None when the consumer's scorer can not express the reference.
+
+    `problem` has kind, messages, reference (JSON text), source, split, and the RL_FACTS.
+    """
+    reference = json.loads(problem["reference"])
+    chat = parse_chat(problem["messages"])
+    facts = {name: problem[name] for name in RL_FACTS.names}
+    truth: str | None
+    if layout == "trl":
+        answer = reference.get("answer")
+        truth = answer if isinstance(answer, str) else json.dumps(answer if answer is not None else reference)
+        return {"prompt": chat, "ground_truth": truth, "reference": problem["reference"], **facts}
+    if problem["kind"] not in set(Kind):
+        return None
+    kind = Kind(problem["kind"])
+    if layout == "open_instruct":
+        if kind is Kind.LEAN and not data_source:
+            return None
+        truth = ground_truth(kind, reference, open_instruct=True, known_scorer=not data_source)
+        if truth is None:
+            return None
+        name = data_source or OPEN_INSTRUCT_VERIFIERS[kind]
+        return {"messages": chat, "ground_truth": truth, "dataset": name, **facts}
+    known = problem["source"] if problem["source"] in VERL_SOURCES and kind is not Kind.CODE else ""
+    name = data_source or known or VERL_DEFAULTS.get(kind, "")
+    truth = ground_truth(kind, reference, open_instruct=False, known_scorer=not data_source)
+    if not name or truth is None:
+        return None
+    extra = {
+        "split": problem["split"] or "train",
+        "index": 0,
+        "id": problem["problem_id"],
+        "kind": str(kind),
+    }
+    style = {"style": "rule", "ground_truth": truth}
+    return {
+        "data_source": name,
+        "prompt": chat,
+        "ability": str(kind),
+        "reward_model": style,
+        "extra_info": extra,
+        **facts,
+    }
+
+
+def ground_truth(kind: Kind, reference: Mapping[str, Json], open_instruct: bool, known_scorer: bool) -> str | None:
+    """The reference as the consumer's scorer takes it; a scorer of the user's own takes code and Lean as they are."""
+    if kind in MATH_FORMATS:
+        answer = reference.get("answer")
+        return str(answer) if isinstance(answer, (str, int, float)) and not isinstance(answer, bool) else None
+    if not known_scorer:
+        return json.dumps(reference)
+    if kind is Kind.CODE and reference.get("mode") == "assert" and open_instruct:
+        tests = reference.get("tests")
+        return json.dumps(tests if isinstance(tests, list) else [tests])
+    if kind is Kind.CODE and reference.get("mode") in ("stdin", "function") and not open_instruct:
+        tests = [test for test in reference.get("tests", []) if isinstance(test, dict)]
+        if not tests or len(tests) != len(reference["tests"]):
+            return None
+        table = {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
+        if reference["mode"] == "function":
+            table["fn_name"] = reference["entry_point"]
+        return json.dumps(table)
+    return None
+
+
+def rl_table(layout: str, rows: Sequence[Mapping[str, Json]]) -> pa.Table:
+    schema = pa.schema([*RL_BODIES[layout], *RL_FACTS])
+    return pa.Table.from_pylist(list(rows), schema=schema)

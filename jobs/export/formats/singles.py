@@ -1,0 +1,99 @@
+"""Formats of one sample per row: SFT and KTO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.export import selection
+from jobs.export.bucket import Bucket
+from jobs.export.choosing import (
+    BucketResult,
+    BuilderInputs,
+    choose,
+    count_clusters,
+    hardness,
+    leave,
+    result,
+    sample_fingerprints,
+    spread,
+    usable_candidates,
+)
+from jobs.export.formats.chats import column, flat_prompt, joined, parse_chats, provenance, turns
+
+
+def sft(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
+    """Verified samples, as examples to imitate."""
+    return single_samples(bucket, inputs, with_refuted=False)
+
+
+def kto(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
+    """Verified samples labelled true and refuted ones labelled false, unpaired."""
+    return single_samples(bucket, inputs, with_refuted=True)
+
+
+def single_samples(bucket: Bucket, inputs: BuilderInputs, with_refuted: bool) -> BucketResult:
+    found = usable_candidates(bucket)
+    picked: list[npt.NDArray[np.int64]] = []
+    rewards = np.full(len(bucket.table), np.nan)
+    tokens = bucket.tokens
+    logprobs = hardness(bucket)
+    for problem, members in bucket.members(found):
+        range_ = np.arange(members.start, members.stop)
+        chosen, matrix = spread(bucket, found, range_, "verified")
+        count_clusters(bucket, problem, len(chosen), matrix)
+        rows = found.at[chosen]
+        rewards[rows] = selection.long2short(tokens[rows].tolist(), bucket.settings.rl.long2short)
+        good = choose(bucket, found, chosen, matrix, inputs.scores)
+        picked.append(good)
+        if with_refuted:
+            bad, _ = spread(bucket, found, range_, "refuted")
+            order = selection.by_score(logprobs[found.at[bad]], bucket.settings.select.per_problem)
+            picked.append(bad[np.array(order, np.int64)])
+    at = np.sort(np.concatenate([*picked, np.zeros(0, np.int64)]))
+    rows = found.at[at]
+    leave(bucket, rows, "not_chosen")
+    taken = bucket.table.take(pa.array(rows))
+    values = rewards[rows]
+    reward = {"long2short_reward": pa.array(values, pa.float64(), mask=np.isnan(values))}
+    if with_refuted:
+        table = kto_table(taken, reward)
+    else:
+        table = sft_table(bucket.settings.layout, taken, reward)
+    return result(bucket, table, sample_fingerprints(bucket, found, at), 1)
+
+
+def sft_table(layout: str, rows: pa.Table, extras: Mapping[str, pa.Array]) -> pa.Table:
+    prompt, answer = parse_chats(column(rows, "messages")), turns("assistant", column(rows, "text"))
+    if layout == "messages":
+        body = {"messages": joined(prompt, answer)}
+    elif layout == "nemo_rl":
+        body = {"input": flat_prompt(prompt), "output": column(rows, "text")}
+    elif layout == "openthoughts":
+        body = openthoughts(joined(prompt, answer))
+    else:
+        body = {"prompt": prompt, "completion": answer}
+    return pa.table({**body, **provenance(rows), **extras})
+
+
+def openthoughts(chats: pa.Array) -> dict[str, pa.Array]:
+    systems, conversations = [], []
+    for chat in chats.to_pylist():
+        systems.append("\n\n".join(turn["content"] for turn in chat if turn["role"] == "system"))
+        conversations.append([{"from": t["role"], "value": t["content"]} for t in chat if t["role"] != "system"])
+    kind = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
+    return {"system": pa.array(systems, pa.string()), "conversations": pa.array(conversations, kind)}
+
+
+def kto_table(rows: pa.Table, extras: Mapping[str, pa.Array]) -> pa.Table:
+    label = pc.equal(column(rows, "status"), pa.scalar("verified"))
+    body = {
+        "prompt": parse_chats(column(rows, "messages")),
+        "completion": turns("assistant", column(rows, "text")),
+        "label": label,
+    }
+    return pa.table({**body, **provenance(rows), **extras})

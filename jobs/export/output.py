@@ -1,0 +1,103 @@
+"""The files that an export writes: rows, fingerprints, card and manifest."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.config import ConfigError
+from jobs.export.destination import CONTAMINATION, DATA_FILES, FINGERPRINTS, Destination
+from jobs.export.duplicates import FINGERPRINT
+from jobs.export.settings import ExportSettings
+from runstore.storage import open_filesystem
+
+Json = Any
+
+
+class Output:
+    """The data files of one export, in the making."""
+
+    def __init__(self, settings: ExportSettings, destination: Destination) -> None:
+        self._destination = destination
+        self._kinds = ("parquet", "jsonl") if settings.output.files == "both" else (settings.output.files,)
+        self._streams: dict[str, BinaryIO] = {}
+        self._parquet: pq.ParquetWriter | None = None
+        self._prints = [np.zeros(0, FINGERPRINT)]
+        self._hits: BinaryIO | None = None
+        self._num_rows = 0
+        self.num_bytes = 0
+
+    def __enter__(self) -> Output:
+        for kind in self._kinds:
+            self._streams[kind] = self._destination.create(DATA_FILES[kind])
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        # Without its footer a half Parquet file is not valid; the destination throws it away.
+        for stream in self._streams.values():
+            if fault[0] is None:
+                self.num_bytes += stream.tell() if stream.seekable() else 0
+                stream.close()
+
+    def add(self, table: pa.Table, prints: np.ndarray) -> None:
+        self._prints.append(prints)
+        if "extra_info" in table.column_names:
+            table = numbered(table, self._num_rows)
+        self._num_rows += len(table)
+        if stream := self._streams.get("parquet"):
+            if self._parquet is None:
+                self._parquet = pq.ParquetWriter(stream, table.schema, compression="zstd")
+            self._parquet.write_table(table)
+        if stream := self._streams.get("jsonl"):
+            for row in table.to_pylist():
+                stream.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+
+    def add_hits(self, hits: list[dict[str, Json]]) -> None:
+        if hits and self._hits is None:
+            self._hits = self._destination.create(CONTAMINATION)
+        for hit in hits:
+            assert self._hits is not None
+            self._hits.write(json.dumps(hit, ensure_ascii=False).encode() + b"\n")
+
+    def finish(self) -> None:
+        if self._parquet:
+            self._parquet.close()
+        if self._hits:
+            self._hits.close()
+        with self._destination.create(FINGERPRINTS) as stream:
+            prints = np.concatenate(self._prints)
+            np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(prints))
+            for part in self._prints:
+                stream.write(part.tobytes())
+
+
+def numbered(table: pa.Table, start: int) -> pa.Table:
+    """verl wants the row's number in `extra_info.index`."""
+    at = table.column_names.index("extra_info")
+    info = table["extra_info"].combine_chunks()
+    fields = [field.name for field in info.type]
+    columns = [info.field(name) for name in fields]
+    columns[fields.index("index")] = pa.array(np.arange(start, start + len(table)))
+    return table.set_column(at, "extra_info", pa.StructArray.from_arrays(columns, fields=list(info.type)))
+
+
+def read_fingerprints(uri: str) -> np.ndarray:
+    """Fingerprints of an earlier export. Raises ConfigError."""
+    filesystem, path = open_filesystem(uri)
+    try:
+        with filesystem.open_input_stream(f"{path}/{FINGERPRINTS}") as stream:
+            prints = np.lib.format.read_array(stream, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{uri}: no readable {FINGERPRINTS}; --against is the folder of an earlier export: {error}")
+    if prints.dtype != FINGERPRINT:
+        raise ConfigError(f"{uri}: {FINGERPRINTS} is of another version of proofmill")
+    return prints
+
+
+def write(destination: Destination, name: str, data: bytes) -> None:
+    with destination.create(name) as stream:
+        stream.write(data)

@@ -1,0 +1,77 @@
+"""What the routes of the service share: who is admitted, how much is pending, and the way to the verifiers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import AsyncGenerator, Mapping
+from typing import Annotated, Any
+
+import fastapi
+import fastapi.openapi.utils
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from jobs.service.access import Access, Admission
+from jobs.service.metrics import Metrics, NoMetrics
+from jobs.service.run_routes import Ask
+from jobs.service.settings import ServiceConfig, Token
+from jobs.service.solving import Generators
+from jobs.service.verifying import Check, Checked, Verifiers, check_all
+from verifiers.types import Problem
+
+BEARER = HTTPBearer(auto_error=False)
+"""For the OpenAPI schema; Access reads the header."""
+
+
+@dataclasses.dataclass(slots=True)
+class Gateway:
+    """What the routes share."""
+
+    config: ServiceConfig
+    verifiers: Verifiers
+    known: Mapping[str, Problem] = dataclasses.field(default_factory=dict)
+    metrics: Metrics = dataclasses.field(default_factory=NoMetrics)
+    share: float = 1.0
+    """This gateway's part of the configured rates and of the pending work: one over the number of gateways."""
+    generators: Generators | None = None
+    """None: the service only verifies."""
+    model: str = ""
+    runs: Ask | None = None
+    """Calls the keeper of batch runs; None: one in this process."""
+    access: Access = dataclasses.field(init=False)
+    items: Admission = dataclasses.field(init=False)
+    samples: Admission = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.access = Access(self.config.tokens, share=self.share)
+        self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")
+        self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
+
+    async def client(self, request: fastapi.Request) -> Token:
+        """The authenticated client of a request, charged for one. Raises Fault 401 and 429."""
+        client = self.access.authenticate(request.headers.get("authorization"))
+        self.access.charge_request(client)
+        return client
+
+    async def checked(self, checks: list[Check]) -> AsyncGenerator[list[Checked], None]:
+        """Verdicts in order, counted."""
+        chunks = check_all(self.verifiers, checks, attempts=self.config.verify.attempts, on_lost=self.metrics.lost)
+        kinds = (str(check.problem.kind) for check in checks)
+        async with contextlib.aclosing(chunks):
+            async for chunk in chunks:
+                # The chunk first: zip would else take one kind too many.
+                pairs = zip(chunk, kinds, strict=False)
+                self.metrics.verdicts([(kind, each.status, each.seconds) for each, kind in pairs])
+                yield chunk
+
+
+def client_of(gateway: Gateway) -> Any:
+    """The dependency that admits a request."""
+
+    async def client(
+        request: fastapi.Request, _: Annotated[HTTPAuthorizationCredentials | None, fastapi.Depends(BEARER)]
+    ) -> Token:
+        return await gateway.client(request)
+
+    return fastapi.Depends(client)

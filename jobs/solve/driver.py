@@ -1,0 +1,151 @@
+"""The driver of a run: starts the coordinator, feeds it problems and shows its progress.
+
+    problems ──chunks──► coordinator ──status──► display
+
+Promises: a coordinator that dies is replaced, and its successor resumes from what is durable; the first SIGINT or
+SIGTERM has checked samples written, the second ends at once.
+Does not: check the config or the problems, or write the run's record (jobs.solve.command does).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from jobs.config import SolveConfig
+from jobs.problems.errors import Fault
+from jobs.problems.load import stream_problems
+from jobs.solve.progress import Display
+from runstore.batches import pack
+from verifiers.types import Json
+from workers.coordinator.actor import Coordinator
+from workers.coordinator.state import CoordinatorSettings
+from workers.scheduling.sample_state import ProblemEntry
+
+CHUNK = 64
+"""Problems that travel together; a generator fetches them at once and keeps them while it needs them."""
+
+GRACE_S = 20.0
+"""For what is in checks and parts when a run is stopped; within the two minutes a spot machine's notice gives."""
+
+POLL_S = 0.5
+
+COORDINATOR_STARTS = 3
+
+
+class DriveResult:
+    """How a drive ended."""
+
+    def __init__(self, summary: dict[str, Json] | None, error: str = "", interrupted: str = "") -> None:
+        self.summary = summary
+        self.error = error
+        self.interrupted = interrupted
+
+
+def drive(
+    config: SolveConfig, settings: CoordinatorSettings, screen: Display, skipped: tuple[Fault, ...] = ()
+) -> DriveResult:
+    """Starts coordinators until one finishes the run, or it can not go on. Ray is connected."""
+    for start in range(1, COORDINATOR_STARTS + 1):
+        with stop_signals() as signals:
+            # Beside the driver: a node that only lends its GPUs may be taken away at any time.
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+            options = {"num_cpus": 0, "max_concurrency": 1000, "max_restarts": 0, "scheduling_strategy": here}
+            coordinator = ray.remote(Coordinator).options(**options).remote(settings)
+            _current.append(coordinator)
+            try:
+                return attend(coordinator, config, skipped, signals, screen)
+            except ray.exceptions.RayTaskError as error:
+                # It lives and says why it can not go on: another one would say the same.
+                return DriveResult(None, str(getattr(error, "cause", error)))
+            except ray.exceptions.RayActorError as error:
+                if start == COORDINATOR_STARTS:
+                    return DriveResult(None, f"the coordinator died {start} times; the last time: {error}")
+                screen.say("the coordinator died; starting another one, which resumes from what is durable")
+            finally:
+                with contextlib.suppress(Exception):
+                    ray.kill(coordinator)
+    raise AssertionError("unreachable")
+
+
+_current: list[Any] = []
+
+
+def current_coordinator() -> Any:
+    """Handle of the coordinator started last in this process, for tests and tools that look into a live run."""
+    return _current[-1]
+
+
+def attend(
+    coordinator: Any, config: SolveConfig, skipped: tuple[Fault, ...], signals: list[str], screen: Display
+) -> DriveResult:
+    """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies, and
+    RayTaskError for what it raises itself."""
+    claiming = coordinator.claim.remote()
+    while not ray.wait([claiming], timeout=POLL_S)[0]:
+        if signals:
+            return DriveResult(
+                None, interrupted=signals[0]
+            )  # it waits for an owner's heartbeat, or reads what is durable
+    claim = ray.get(claiming)
+    if claim["durable_rows"]:
+        screen.say(f"resuming: {claim['durable_rows']:,} samples of {claim['durable_problems']:,} problems are durable")
+    result = coordinator.run.remote()
+    feed = chunks_of(stream_problems(config.problems, skipped))
+    wanted = 1
+    fed_all = stopping = False
+    last_status = 0.0
+    while True:
+        if signals and not stopping:
+            stopping = True
+            screen.say(f"{signals[0]}: stopping; what is checked is being written (again to stop at once)")
+            coordinator.stop.remote(signals[0], GRACE_S)
+        if len(signals) > 1:
+            return DriveResult(None, interrupted=signals[0])
+        if not fed_all and not stopping:
+            if wanted > 0:
+                chunk = next(feed, None)
+                if chunk is None:
+                    fed_all = True
+                    ray.get(coordinator.end_of_problems.remote())
+                else:
+                    entries = [ProblemEntry(problem.id, str(problem.kind), problem.domain) for problem in chunk]
+                    wanted = ray.get(coordinator.feed.remote([ray.put(pack(chunk))], pack(entries)))
+            else:
+                wanted = ray.get(coordinator.wants_problems.remote(POLL_S))
+        if time.monotonic() - last_status >= POLL_S:
+            last_status = time.monotonic()
+            screen.update(ray.get(coordinator.status.remote()))
+        ready, _ = ray.wait([result], timeout=POLL_S if fed_all or stopping else 0)
+        if ready:
+            return DriveResult(ray.get(result), interrupted=signals[0] if signals else "")
+
+
+def chunks_of(problems: Iterator[Any]) -> Iterator[list[Any]]:
+    while chunk := list(itertools.islice(problems, CHUNK)):
+        yield chunk
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[str]]:
+    """SIGINT and SIGTERM append to the yielded list instead of ending the process."""
+    seen: list[str] = []
+    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "asked to end (SIGTERM)"}
+    try:
+        before = {number: signal.signal(number, lambda n, _: seen.append(names[signal.Signals(n)])) for number in names}
+    except ValueError:  # not the main thread: the caller handles signals
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
