@@ -126,7 +126,10 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         standing_in.is_part_of_formula(text, box.start, box.end) for box in _last_group(kept)
     ):
         raise NoAnswerError("a box that is a part of a formula")
-    if is_taken_back(text, last.start, last.end, boxed=last.how == "boxed"):
+    marked_last = last.how in ("boxed", "tagged")
+    if is_taken_back(text, last.start, last.end, boxed=marked_last) or (
+        marked_last and standing_in.is_denied(text, _last_group(kept)[-1].start, last.end)
+    ):
         raise NoAnswerError("the answer is taken back")
     return kept
 
@@ -324,15 +327,6 @@ def strip_markup(span: str) -> str:
     return span
 
 
-_PLAIN_WORDS = re.compile(
-    r"[\s,:*_]*(?:(?:the|an?|thus|therefore|then|hence|so|simply|just|clearly|exactly|precisely|indeed|now|all|only|unique|"
-    r"equal\s+to|equals|given\s+by|total|total\s+of|final|correct|desired|required|smallest|largest|minimum|maximum|minimal|"
-    r"maximal|greatest|least|possible|common|real|complex|rational|positive|prime|ordered|number|integer|fraction|values?|"
-    r"probability|area|volume|perimeter|length|width|height|distance|angle|slope|polynomial|expression|formula|equation|"
-    r"function|line|curve|points?|vertex|vector|matrix|set|interval|pairs?|tuple|triple|solutions?|ratio)\b[\s,:*_]*)*",
-    re.IGNORECASE,
-)
-"""What may stand between `the answer is` and the formula that is the answer."""
 _REASON = re.compile(r",?\s+(?:because|since)\b|,?\s+(?:so|hence|thus|therefore)\b(?!\s+far\b)(?=[^\d$\\]*\Z)")
 """Behind an answer: why it is right, or that nothing more follows."""
 _PRAISE = re.compile(
@@ -364,7 +358,7 @@ def readings(span: str) -> list[str]:
 def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
     """Whether only plain words stand before a part of a statement, and behind it only a unit, a noun or a reason."""
     before, behind = span[: match.start()], span[match.end() :]
-    if _PLAIN_WORDS.fullmatch(before) is None:
+    if standing_in.PLAIN_WORDS.fullmatch(before) is None:
         return False
     for tail in (_REASON, _PRAISE, _CONTRAST):
         if cut := tail.search(behind):

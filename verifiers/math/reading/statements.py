@@ -27,7 +27,7 @@ STATEMENT = re.compile(
     r"(?:最终)?答案\s*(?:是|为|：|:)+|(?:(?<=\n)|(?<=\A))[ \t]*答[ \t]*[：:]",
     re.IGNORECASE,
 )
-SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)")
+SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)(?![^\n]*\b[B-Z][ \t]*[:：])")
 """`A: 18` as the last line of a text of questions and answers."""
 OPTION_LINE = re.compile(r"(?:\A|(?<=\n))[ \t*_(]*[B-E][ \t*_]*[:：.)]")
 _HEADING = re.compile(r"[ \t]*\d+[.)][ \t]+\S")
