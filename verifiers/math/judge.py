@@ -57,7 +57,11 @@ def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     except NoAnswerError as error:
         result = _result(Status.MALFORMED, str(error), {})
     else:
-        result = _judge(gold, texts, tolerance)
+        try:
+            result = _judge(gold, texts, tolerance)
+        except RecursionError:
+            # A product of a thousand factors is a tree as deep: no evidence either way.
+            result = _result(Status.UNDECIDED, "nesting too deep", {})
     return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 

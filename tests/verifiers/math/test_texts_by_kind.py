@@ -458,3 +458,17 @@ TEXTS = [
 def test_text(gold, text, status):
     verdict = work({"reference": {"answer": gold}, "text": text})
     assert verdict["status"] == status, verdict
+
+
+def test_a_product_of_a_thousand_factors_is_no_error():
+    assert work({"reference": {"answer": "5"}, "text": "\\boxed{" + "a b " * 900 + "}"})["status"] == "undecided"
+
+
+def test_spaces_behind_a_box_are_looked_at_once():
+    """The reader of what belongs to a boxed number once took time that grew with the square of the spaces."""
+    from verifiers.math.reading import standing
+
+    text = "\\boxed{5}" + " " * 2**20
+    assert standing.with_suffix(text, 9) == ("", 9)
+    for pattern in (standing._ENDING_NUMBER, standing._SCALE_BEHIND):
+        assert "\\s*" not in pattern.pattern, "what is read behind a box has to be bounded"

@@ -24,6 +24,8 @@ from verifiers.math.reading.vocabulary import unit_name
 MAX_STATEMENT_CHARS = 4000
 MAX_SPAN_CHARS = 3 * MAX_STATEMENT_CHARS
 """A longer text is no single answer, and not looked at as one."""
+MAX_JOINT_CHARS = 60
+"""Characters between two boxes that may join them."""
 MAX_NESTED_BOXES = 8
 MAX_LABELS = 256
 """Labels such as `answer:` that are looked at."""
@@ -224,7 +226,8 @@ def _boxes(text: str) -> list[Candidate]:
         inner = _unboxed(text[match.end() + 1 : end])
         suffix, after = standing_in.with_suffix(text, end + 1)
         joint = name = ""
-        if found and (between := _JOINT.fullmatch(text[found[-1].end : match.start()])) and between[0].strip("$ "):
+        near = found and match.start() - found[-1].end <= MAX_JOINT_CHARS
+        if near and (between := _JOINT.fullmatch(text[found[-1].end : match.start()])) and between[0].strip("$ "):
             joint = " ".join(part for part in between.groups()[:2] if part) or ("," if "quad" in between[0] else "")
         if before := _NAME_BEFORE.search(text[max(0, match.start() - 12) : match.start()]):
             name = before[1]

@@ -59,10 +59,10 @@ _TAKEN_BACK = re.compile(
     r"disregard|(?:take|taking)\s+(?:that|this|it)\s+back|(?:misread|misunderstood|miscalculated|miscounted|recomputing|recalculating|redoing)|"
     r"i\s+meant?|off\s+by\s+one|my\s+mistake|my\s+bad|i\s+apologi[sz]e|"
     r"(?:it|that|this|the\s+(?:correct\s+|right\s+|final\s+)?answer|which)\s+should(?:\s+actually)?\s+(?:be(?!\s+noted)|have\s+been))\b|"
-    r"(?:\A|[.!?\n)}$])[\s*_#>$]{0,20}(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b[\w \t]{0,10}[:：(]|"
+    r"(?:\A|[.!?\n)}$])[\s*_#>$]{0,6}(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b[\w \t]{0,10}[:：(]|"
     r"\bcorrected\s+(?:answer|value|result)\b|\b(?:correct|right|true|actual|real)\s+(?:answer|value|result)\s+is\s+not\b|"
-    r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,20}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
-    r"(?:\A|[.!?\n])[\s*_#>]{0,20}no[,.:;!—-]",
+    r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,6}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
+    r"(?:\A|[.!?\n])[\s*_#>]{0,6}no[,.:;!—-]",
     re.IGNORECASE,
 )
 """Behind the last answer: it is withdrawn."""
@@ -154,7 +154,7 @@ _BEFORE_IN_MATH = re.compile(
 )
 """What may stand in a formula before a box that is the answer: a relation, a comma, words, nothing."""
 _BEFORE_IN_TEXT = re.compile(r"(?:[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|\A[<>])\Z")
-_PERCENT_OF = re.compile(r"\$?\s*of\s+\$?\d")
+_PERCENT_OF = re.compile(r"\$?\s{0,4}of\s+\$?\d")
 _RELATION_BEFORE = re.compile(r"(?:[≠≤≥]|\w\s*[<>])\s*\Z(?<!<\w>)(?<!\w>)")
 _TAG_BEFORE = re.compile(r"<\w+>\Z")
 _BEHIND_IN_MATH = re.compile(
@@ -164,9 +164,9 @@ _BEHIND_IN_MATH = re.compile(
 _BEHIND_IN_TEXT = re.compile(
     r"(?:[\w^!/+×·√=]|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
 )
-_ENDING_NUMBER = re.compile(r"\s*(?:\\,|\\ |~)*\s*(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
+_ENDING_NUMBER = re.compile(r"\s{0,4}(?:\\,|\\ |~){0,4}\s{0,4}(\\?%|°|\^\s{0,4}\{?\\circ\}?|\\degree)")
 _SCALE_BEHIND = re.compile(
-    r"[\s$]*(?:\\[,; ]|~)*\s*(?:\\(?:text|mathrm|mbox)\s*\{)?\s*(hundred|thousand|million|billion|trillion|dozen|percent)\b",
+    r"[\s$]{0,4}(?:\\[,; ]|~){0,4}\s{0,4}(?:\\(?:text|mathrm|mbox)\s{0,2}\{)?\s{0,4}(hundred|thousand|million|billion|trillion|dozen|percent)\b",
     re.IGNORECASE,
 )
 
