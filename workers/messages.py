@@ -107,7 +107,7 @@ class Checked(NamedTuple):
     """None: the batch is lost; the sample has to be drawn again."""
     seconds: float
     row: int
-    """Of its verdict among the report's."""
+    """Index of this row's verdict in `verdicts`."""
 
 
 class VerifierReport(NamedTuple):

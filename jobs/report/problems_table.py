@@ -4,7 +4,7 @@ Promises: a pure function of the committed sample rows (running it twice gives t
 or after it loses nothing; estimates follow workers.sampling.estimates and are null where nothing unbiased can be
 said; memory is bounded by BUCKET_ROWS samples at a time, further rows wait in a temporary file on the local disk.
 Does not: list problems that have no row at all, and gives no particular order of rows.
-Fails with RunError or StorageError.
+Fails with StoredRunError or StorageError.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runstore.errors import StoredRunError
 from runstore.layout import PROBLEMS
-from runstore.reader import RunError, num_rows, read_batches
+from runstore.reader import num_rows, read_batches
 from runstore.schema import PROBLEM_SCHEMA, solution_key
 from runstore.storage import Storage, open_storage
 from workers.sampling import estimates
@@ -181,7 +182,7 @@ def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[Prob
     again = np.flatnonzero((codes[1:] == codes[:-1]) & (index[1:] == index[:-1]))
     if len(again):
         problem_id = ids.dictionary[int(codes[again[0]])]
-        raise RunError(f"{storage.uri}: problem {problem_id} has a sample that is committed twice")
+        raise StoredRunError(f"{storage.uri}: problem {problem_id} has a sample that is committed twice")
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
 
     def column(name: str) -> np.ndarray:

@@ -20,8 +20,6 @@ import threading
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, check_config
@@ -33,7 +31,8 @@ from jobs.service.processes import Processes
 from jobs.service.schemas import Model, ProblemBody, bad_row
 from jobs.service.settings import Runs
 from jobs.submit.package import CODE_ROOT
-from runstore.layout import PROBLEMS, REPORT, REQUEST, REQUEST_OUTCOME, REQUEST_PROBLEMS, RUN, run_uri
+from runstore.layout import REPORT, REQUEST, REQUEST_OUTCOME, REQUEST_PROBLEMS, run_uri
+from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, StorageError, open_storage
 from verifiers.types import Json
 
@@ -180,7 +179,7 @@ class RunKeeper:
         with self._lock:
             running = run_id in self.processes().running()
         storage = run_storage(self.settings.output_uri, run_id)
-        record = json.loads(storage.read(RUN) or b"{}")
+        record = read_run_json(storage) or {}
         outcome = json.loads(storage.read(REQUEST_OUTCOME) or b"{}")
         code = outcome.get("exit_code")
         state: Literal["running", "complete", "stopped", "failed"] = "stopped"
@@ -201,10 +200,10 @@ class RunKeeper:
 
     def problems(self, owner: str, run_id: str, offset: int, limit: int) -> list[dict[str, Json]]:
         """Rows of the run's problems table. Fault 404 before it is written."""
-        data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read(PROBLEMS)
-        if data is None:
+        table = read_problems_table(run_storage(self.settings.output_uri, self.owned(owner, run_id)))
+        if table is None:
             raise http_errors.Fault(404, "not-yet", "the run has not written its problems table yet")
-        rows: list[dict[str, Json]] = pq.read_table(pa.BufferReader(data)).slice(offset, limit).to_pylist()
+        rows: list[dict[str, Json]] = table.slice(offset, limit).to_pylist()
         return rows
 
     def report(self, owner: str, run_id: str) -> bytes:

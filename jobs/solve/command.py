@@ -24,16 +24,17 @@ from cluster.inventory import scalable_nodes
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
 from jobs.configuration.command import write_new
 from jobs.configuration.starter import plain_toml, starter_table
+from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
-from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.plan import describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
-from jobs.solve.record import check_resume, new_record, now, read_record, with_earlier_starts, write_record
+from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import run_uri
-from runstore.storage import Storage, StorageError, open_storage
+from runstore.reader import read_run_json
+from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, SettingsError, check_settings
 from verifiers.types import Json, Kind
 
@@ -72,12 +73,12 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:  # before the run began, or while its report was being written
         print(f"Stopped. To resume: {resume_command(args)}")
         return EXIT_INTERRUPTED
-    except (ConfigError, ProblemFileError, ClusterError) as error:
+    except ClusterError as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return EXIT_CONFIG
-    except StorageError as error:
+    except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return EXIT_ERRORS
+        return exit_code_of(error)
 
 
 def config_from_flags(args: argparse.Namespace) -> str:
@@ -110,7 +111,7 @@ def resume_command(args: argparse.Namespace) -> str:
 def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display: Display | None = None) -> int:
     """Runs or resumes the batch that `config` describes; returns an exit code.
 
-    Raises ConfigError, ProblemFileError, ClusterError or StorageError with a text for the user.
+    Raises ClusterError or one of jobs.errors.TOLD, with a text for the user.
     """
     problems = check_problem_set(config)
     print(problems.describe(), flush=True)
@@ -125,7 +126,7 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
         return EXIT_DONE
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
-    record = read_record(storage)
+    record = read_run_json(storage)
     if record is not None:
         check_resume(config, problems, record, uri)
         if record.get("complete"):

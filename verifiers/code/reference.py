@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from verifiers.code import test_modules
 from verifiers.code.wire import values
 from verifiers.types import Json
 
@@ -92,6 +93,10 @@ class Reference:
     prompt: str
     program: str
     """`assert`: the whole test program, set-up and call of `check` included."""
+    runner: str
+    """`assert`: lines after a test module that run its tests (test_modules.py)."""
+    imported: frozenset[str]
+    """`assert`: names that a test module imports from the candidate's module."""
 
 
 def _text(row: Mapping[str, Json], key: str, default: str = "") -> str:
@@ -224,7 +229,7 @@ def test_name(entry_point: str) -> str:
     return "entry_point_" + entry_point.replace(".", "_") if taken else entry_point
 
 
-def _assert_program(row: Mapping[str, Json], entry_point: str) -> str:
+def _assert_program(row: Mapping[str, Json], entry_point: str) -> tuple[str, str, frozenset[str]]:
     test, test_list = row.get("test"), row.get("test_list")
     if (test is None) == (test_list is None):
         raise ValueError("test, test_list: exactly one of them is needed in mode assert")
@@ -242,7 +247,10 @@ def _assert_program(row: Mapping[str, Json], entry_point: str) -> str:
     defines_check = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body)
     if entry_point and defines_check:
         program += f"\ncheck({test_name(entry_point)})\n"
-    return f"{setup}\n{program}\n"
+    runner, imported = "", frozenset[str]()
+    if not defines_check and test_modules.is_test_module(tree):
+        program, runner, imported = test_modules.as_program(program)
+    return f"{setup}\n{program}\n", runner, imported
 
 
 def _wrapped(row: Mapping[str, Json], tests: tuple[Test, ...], entry_point: str, compare: str) -> bool:
@@ -286,6 +294,7 @@ def parse(row: Mapping[str, Json]) -> Reference:
     if output_argument is not None and (not isinstance(output_argument, int) or output_argument < 0):
         raise ValueError(f"output_argument: expected the number of an argument, got {output_argument!r}")
     memory = _positive(row, "memory_limit_mb")
+    program, runner, imported = _assert_program(row, entry_point) if mode == "assert" else ("", "", frozenset[str]())
     return Reference(
         mode=mode,
         language=language,
@@ -301,5 +310,7 @@ def parse(row: Mapping[str, Json]) -> Reference:
         prelude=prelude,
         output_argument=output_argument,
         prompt=_text(row, "prompt"),
-        program=_assert_program(row, entry_point) if mode == "assert" else "",
+        program=program,
+        runner=runner,
+        imported=imported,
     )

@@ -27,7 +27,7 @@ from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 IDLE_S = 1.0
 """How often a verifier reports when nothing ends."""
 FLUSH_S = 0.02
-"""A verdict waits so long for company while others are being checked; an abort may depend on it."""
+"""Verdicts are batched for up to this long while others are being checked; an abort may depend on one."""
 EVIDENCE_CHARS = 2000
 
 

@@ -6,14 +6,15 @@
                                        └──────────────────────────────────────────────┘
                                           └──rows + verdicts──► writers ──► samples/*.parquet
 
-Its parts: workers.scheduling.ledger (what is known), dispatcher (who gets work), slots (who is replaced), generating,
-checking and writing (each kind of worker), clocks (budgets, heartbeat); they share workers.coordinator.state.
+`Coordinator.run` is the whole life of a run. Its parts: workers.scheduling.ledger (what is known), dispatcher (hands
+out work), supervisor (restarts workers that die), generators, verifiers and writers (each kind of worker), monitor
+(budgets, heartbeat); they share workers.coordinator.state.
 
-Every arrow that leaves the coordinator is sized by credit that the receiver reported, so nobody holds a queue it can
-not work on. Bounds: open problems `window` (the driver is asked for more below it); samples in flight = the engines'
-room; unchecked rows `max_unchecked` and pending bytes `max_pending_bytes` (above either, nothing is leased); rows at a
-verifier CHECK_AHEAD_S seconds of work, at least twice its threads; one part at a writer, at most `part_rows` and
-`part_mb`.
+Every arrow that leaves the coordinator is sized by credit that the receiver reported, so no worker holds a queue that
+it cannot work on. Bounds: open problems `window` (the driver is asked for more below it); samples in flight = the
+engines' room; unchecked rows `max_unchecked` and pending bytes `max_pending_bytes` (above either, nothing is drawn);
+rows at a verifier CHECK_AHEAD_S seconds of work, at least twice its threads; one part at a writer, at most `part_rows`
+and `part_mb`.
 
 Promises: it owns the run by a claim (runstore.lease) and stops when superseded; a dead generator, verifier or writer is
 replaced, with back-off and at most `max_restarts` times a slot, and what it held goes back; `status` never waits.
@@ -101,37 +102,41 @@ class Coordinator:
         return 0 if state.done.is_set() else state.room()
 
     async def run(self) -> dict[str, Json]:
-        """Works until every problem is settled and durable, or `stop`. Returns the summary; raises RuntimeError with a
-        text for the user when the run can not go on."""
+        """The whole life of a run: it works until every problem is settled and durable, or `stop`. Returns the summary;
+        raises RuntimeError with a text for the user when the run cannot go on.
+
+        docs/architecture.md says for each of the loops what it waits for and who unblocks it.
+        """
         state = self._state
         if state.claim is None:
-            await self.claim()
+            await self.claim()  # the run is ours, what is durable is in the ledger, and the heartbeat runs
         state.started = time.monotonic()
-        for job in self._jobs():
-            state.spawn(job)
+        state.spawn(self._dispatcher.run())  # the ledger's work goes to slots that reported room
+        state.spawn(self._monitor.watch())  # time and money are charged; hung verifiers are ended
+        for generator in state.generators:
+            state.spawn(supervise(state, generator, self._generators))  # finished samples come into the ledger
+        for verifier in state.verifiers:
+            state.spawn(
+                supervise(state, verifier, self._verifiers)
+            )  # verdicts come in, superfluous samples are aborted
+        for writer in state.writers:
+            state.spawn(supervise(state, writer, self._writers))  # rows become durable and leave the ledger
         try:
-            await state.done.wait()
+            await state.done.wait()  # by the dispatcher when all is durable, by `stop`, or by what ends the run
         finally:
-            for task in list(state.loops):
-                task.cancel()
-            await asyncio.gather(*state.loops, return_exceptions=True)
+            await state.end_loops()
             await dismiss(state, DISMISS_S)
-        if state.claim is not None and not await asyncio.to_thread(is_superseded, state.storage, state.claim):
-            with contextlib.suppress(StorageError):
-                await asyncio.to_thread(release, state.storage, state.claim, state.spent())
+        await self._give_up_the_lease()
         if state.fatal:
             raise RuntimeError(state.fatal)
         return self.summary()
 
-    def _jobs(self) -> list[Any]:
+    async def _give_up_the_lease(self) -> None:
+        """The next start of the run need not wait for the lease to end."""
         state = self._state
-        return [
-            self._dispatcher.run(),
-            self._monitor.watch(),
-            *(supervise(state, slot, self._generators) for slot in state.generators),
-            *(supervise(state, slot, self._verifiers) for slot in state.verifiers),
-            *(supervise(state, slot, self._writers) for slot in state.writers),
-        ]
+        if state.claim is not None and not await asyncio.to_thread(is_superseded, state.storage, state.claim):
+            with contextlib.suppress(StorageError):
+                await asyncio.to_thread(release, state.storage, state.claim, state.spent())
 
     async def stop(self, reason: str, grace_s: float) -> None:
         """Draws nothing more, writes what is checked and returns within about `grace_s`. The run can be resumed."""

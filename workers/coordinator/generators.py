@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray
-import ray.exceptions
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -48,8 +47,8 @@ class GeneratorPool:
             if settings.gpus_per_replica == 1:
                 options["num_gpus"] = 1
             elif settings.gpus_per_replica > 1:
-                bundle = {"GPU": settings.gpus_per_replica, "CPU": max(1.0, settings.cpus_per_replica)}
-                group = placement_group([bundle], strategy="STRICT_PACK")
+                together = {"GPU": settings.gpus_per_replica, "CPU": max(1.0, settings.cpus_per_replica)}
+                group = placement_group([together], strategy="STRICT_PACK")
                 options["num_gpus"] = settings.gpus_per_replica
                 options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group)
             generator = settings.generator
@@ -70,20 +69,21 @@ class GeneratorPool:
                 remove_placement_group(group)
 
     async def _collect(self, slot: GeneratorSlot) -> None:
-        """Takes in what the generator finishes until it dies or its GPUs are given back."""
+        """Takes in what the generator finishes until it dies; returns when its GPUs were given back and are needed
+        again."""
         state = self._state
         while True:
             self._dispatcher.assign_to(slot)
             results = slot.actor.results.options(num_returns=2)
             slot.polled = True
-            report_ref, bundle_ref = results.remote(self._dispatcher.orders(slot), self._dispatcher.pace_s())
+            report_ref, batch_ref = results.remote(self._dispatcher.orders(slot), self._dispatcher.pace_s())
             report: GeneratorReport = unpack(await report_ref)
             slot.polled = False
             now = time.monotonic()
             if report.finished:
                 self._note_aborts(slot, report)
                 state.generated_at = now
-                state.ledger.finished(slot.worker, report.finished, report.batch or bundle_ref, now)
+                state.ledger.finished(slot.worker, report.finished, report.batch or batch_ref, now)
             # Tasks still on their way count against the room that was reported.
             on_the_way = slot.num_assigned - report.received
             slot.credit = max(0, report.free - on_the_way)
@@ -92,6 +92,7 @@ class GeneratorPool:
                 state.dispatch_needed.set()
             if self._may_release(slot):
                 await self._rest(slot)
+                return
 
     def _note_aborts(self, slot: GeneratorSlot, report: GeneratorReport) -> None:
         if not self._aborting:
@@ -110,15 +111,14 @@ class GeneratorPool:
         return state.ledger.backlog_s() / threads > settings.release_backlog_s
 
     async def _rest(self, slot: GeneratorSlot) -> None:
-        """Frees the replica until samples are wanted again, then raises to have the slot filled."""
+        """Gives the replica's GPUs back; returns when samples are wanted again."""
         slot.ready = False
         self._state.note(f"generator {slot.index}", "idle: GPUs given back")
         ray.kill(slot.actor)
         slot.actor = None
         while not self._state.ledger.wants_samples():
             await asyncio.sleep(POLL_S)
-        slot.restarts = 0
-        raise ray.exceptions.RayActorError(error_msg="samples are wanted again")
+        self._state.note(f"generator {slot.index}", "samples are wanted again")
 
     def give_back(self, slot: GeneratorSlot) -> None:
         self._state.ledger.lost_generator(slot.worker)

@@ -12,7 +12,7 @@ from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 
 TICK_S = 0.25
-"""Budgets, overdue checks and part ages are looked at so often."""
+"""Polling interval for budgets, overdue checks and part ages."""
 HANG_TICKS = 20
 OCCUPANCY_POINTS = 600
 
@@ -39,6 +39,7 @@ class RunMonitor:
             try:
                 if await asyncio.to_thread(is_superseded, state.storage, state.claim):
                     state.fail("this run has been taken over by another job; this job stops here")
+                    return
                 await asyncio.to_thread(beat, state.storage, state.claim, count, state.spent())
             except StorageError as error:
                 state.note("heartbeat", str(error))

@@ -58,7 +58,7 @@ class VerifierSlot(WorkerSlot):
     def vacate(self) -> None:
         """Forgets the occupant."""
         self.check_s = 0.0
-        """One check takes no longer, by its limits."""
+        """Upper bound on one check, in seconds."""
         self.assigned: dict[SampleKey, float | None] = {}
         """Rows given and not answered, in the order in which it begins them; since when it has had a thread for one
         (monotonic seconds), None while that may still wait."""

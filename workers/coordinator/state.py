@@ -26,6 +26,9 @@ from workers.scheduling.sample_state import LedgerSettings
 
 ERROR_CHARS = 4000
 EVENTS_KEPT = 200
+WINDOW_FACTOR = 4
+"""Problems open for each sample that the engines have room for. A problem with one sample left to draw and three whose
+verdicts are awaited still leaves every engine full; an open problem costs the coordinator about a kilobyte."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class CoordinatorSettings:
     release_backlog_s: float = 60.0
     """Seconds of checking that must be waiting before idle replicas give their GPUs back: more than a restart costs."""
     window: int = 0
-    """Problems open at once; 0 = four times the engines' room."""
+    """Problems open at once; 0 = WINDOW_FACTOR times the engines' room."""
 
 
 class RunState:
@@ -120,7 +123,7 @@ class RunState:
         settings = self.settings
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
-        window = settings.window or 4 * settings.replicas * settings.generator.engine.max_num_seqs
+        window = settings.window or WINDOW_FACTOR * settings.replicas * settings.generator.engine.max_num_seqs
         return max(0, window - self.ledger.num_open())
 
     def forget_chunks(self) -> None:
@@ -140,10 +143,9 @@ class RunState:
         self.events.append({"what": what, "why": why[-ERROR_CHARS:], "at": time.time()})
 
     def fail(self, text: str) -> None:
-        """Ends the run; raises CancelledError to end the caller too."""
+        """Ends the run; the caller has nothing to do after it. The first reason is the one that is told."""
         self.fatal = self.fatal or text
         self.done.set()
-        raise asyncio.CancelledError
 
     def spawn(self, job: Coroutine[Any, Any, None]) -> None:
         """Runs a part of the coordinator; an exception out of it ends the run."""
@@ -151,8 +153,13 @@ class RunState:
         self.loops.add(task)
         task.add_done_callback(self._task_ended)
 
+    async def end_loops(self) -> None:
+        """Cancels every part of the coordinator that still runs and waits for it."""
+        for loop in list(self.loops):
+            loop.cancel()
+        await asyncio.gather(*self.loops, return_exceptions=True)
+
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self.loops.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.fatal = self.fatal or f"{type(error).__name__}: {error}"
-            self.done.set()
+            self.fail(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Keeping a slot occupied: who dies is replaced, with back-off, and what it held goes back."""
+"""Keeps a worker in every slot: restarts workers that die, with back-off, and gives back what they held."""
 
 from __future__ import annotations
 
@@ -30,44 +30,69 @@ class WorkerPool(Protocol[S]):
     """The workers of one kind."""
 
     async def serve(self, slot: S) -> None:
-        """Starts an occupant and works with it until it dies, which raises; returns when it is not needed any more."""
+        """Starts a worker in the slot and works with it until it dies, which raises. Returns when it has let the worker
+        go and wants another one now."""
 
     def give_back(self, slot: S) -> None:
-        """What the dead occupant held goes back to the ledger."""
+        """What the slot's last worker held goes back to the ledger."""
 
 
 async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
-    """Returns when the slot is no longer needed; ends the run when it can not be filled."""
+    """Keeps a worker in the slot, with back-off between those that die. Returns when the slot is no longer needed; ends
+    the run when it cannot be filled."""
     while True:
         began = time.monotonic()
         slot.worker = state.num_workers
         state.num_workers += 1
-        try:
-            await pool.serve(slot)
-            return
-        except (FencedError, StorageError, EngineStartError, ray.exceptions.RayError) as error:
-            reason = describe(error)
-            cause = cause_of(error)
-        finally:
-            slot.ready = False
-            slot.actor, actor = None, slot.actor
-            if actor is not None:
-                with contextlib.suppress(Exception):
-                    ray.kill(actor)
+        error = await occupy(slot, pool)
         if state.stopping and slot.name == "generator":
             return
         pool.give_back(slot)
         state.dispatch_needed.set()
-        if isinstance(cause, FencedError) and state.claim is not None and is_superseded(state.storage, state.claim):
-            state.fail("this run has been taken over by another job; nothing was lost, and this job stops here")
-        if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and not state.engine):
-            # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
-            state.fail(reason)
+        if error is None:
+            slot.restarts = 0
+            continue
+        reason = describe(error)
+        if hopeless := await why_hopeless(state, error):
+            state.fail(hopeless)
+            return
         slot.restarts = slot.restarts + 1 if time.monotonic() - began < STEADY_S else 1
         state.note(f"{slot.name} {slot.index}", reason)
         if slot.restarts > state.settings.max_restarts:
             state.fail(f"{slot.name} {slot.index} failed {slot.restarts} times in a row; the last time: {reason}")
+            return
         await asyncio.sleep(min(RESTART_S * 2 ** (slot.restarts - 1), RESTART_MAX_S))
+
+
+async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:
+    """One worker's life in the slot: returns what it died of, or None if it was let go and another one is wanted."""
+    try:
+        await pool.serve(slot)
+        return None
+    except (FencedError, StorageError, EngineStartError, ray.exceptions.RayError) as error:
+        return error
+    finally:
+        slot.ready = False
+        slot.actor, actor = None, slot.actor
+        if actor is not None:
+            with contextlib.suppress(Exception):
+                ray.kill(actor)
+
+
+async def why_hopeless(state: RunState, error: BaseException) -> str:
+    """Why the run cannot go on after this, for the user; empty where another worker may do better."""
+    cause = cause_of(error)
+    if isinstance(cause, FencedError) and state.claim is not None:
+        try:
+            # In a thread: a storage that does not answer would otherwise stop every worker with it.
+            if await asyncio.to_thread(is_superseded, state.storage, state.claim):
+                return "this run has been taken over by another job; nothing was lost, and this job stops here"
+        except StorageError as fault:
+            return str(fault)
+    if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and not state.engine):
+        # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
+        return describe(error)
+    return ""
 
 
 async def dismiss(state: RunState, stop_s: float) -> None:

@@ -16,6 +16,11 @@ CHECK_SECONDS_FIRST = 0.05
 """Guess of a check's length before the first of its kind has ended."""
 
 
+NEWEST_WEIGHT = 0.1
+"""Weight of the newest check in the running mean of its kind: the mean follows a change within some ten checks, and a
+single check that runs into its time limit does not make its kind look slow."""
+
+
 class CheckQueue:
     """Not thread-safe: the ledger owns it."""
 
@@ -64,7 +69,7 @@ class CheckQueue:
 
     def note_seconds(self, kind: str, seconds: float) -> None:
         """A check of this kind took so long."""
-        self._seconds[kind] = 0.9 * self.seconds(kind) + 0.1 * seconds
+        self._seconds[kind] = (1 - NEWEST_WEIGHT) * self.seconds(kind) + NEWEST_WEIGHT * seconds
 
     def seconds(self, kind: str) -> float:
         return self._seconds.get(kind, CHECK_SECONDS_FIRST)

@@ -30,6 +30,10 @@ from workers.scheduling.check_queue import CheckQueue
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
 from workers.scheduling.write_queue import WriteQueue
 
+UNWRITTEN_PER_UNCHECKED = 4
+"""Rows that may wait for a writer, as a multiple of `max_unchecked`. They keep no worker busy and the bound on bytes
+holds for them too, so this one is only reached where short texts pile up behind a writer that does not get on."""
+
 
 class Ledger:
     """Owned by the coordinator, used from its one thread."""
@@ -211,7 +215,7 @@ class Ledger:
         unchecked = self._num_stage[Stage.FINISHED] + self._num_stage[Stage.CHECKING]
         unwritten = len(self.writes) + self._num_stage[Stage.WRITING]
         limit = self.settings.max_unchecked
-        too_many = unchecked >= limit or unwritten >= 4 * limit
+        too_many = unchecked >= limit or unwritten >= UNWRITTEN_PER_UNCHECKED * limit
         return too_many or self._pending_bytes >= self.settings.max_pending_bytes
 
     def wants_samples(self) -> bool:
@@ -540,7 +544,7 @@ class Ledger:
         self._close_if_done(problem)
 
     def _waits(self, sample: SampleState) -> bool:
-        """Of an entry of the queue: still to be drawn."""
+        """Whether this queue entry still has to be sampled."""
         return self._samples.get(sample.key) is sample and sample.stage is Stage.QUEUED
 
     def _forget_batch(self, sample: SampleState) -> None:

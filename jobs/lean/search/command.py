@@ -25,13 +25,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jobs.config import ConfigError, Problems, parse_settings
+from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.lean.search.solution import Solution, find_solution
-from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
-from runstore.storage import StorageError
-from verifiers.checker import Checkers, SettingsError, check_settings
+from verifiers.checker import Checkers, check_settings
 from verifiers.lean.checker import LeanChecker
 from verifiers.lean.embedded.engine import EngineError
 from verifiers.lean.embedded.install import SetupError
@@ -100,9 +99,12 @@ def run(args: argparse.Namespace) -> int:
             problems = _lean_problems(args, checkers)
             with _proposer(args) as proposer, open_out(args.out) as out, _open_log(args.log) as log:
                 return _search_all(args, problems, checkers, proposer, out, log)
-    except (ConfigError, SettingsError, ProblemFileError, StorageError, EngineStartError) as error:
+    except EngineStartError as error:
         print(f"proofmill search: {error}", file=sys.stderr)
         return EXIT_CONFIG
+    except TOLD as error:
+        print(f"proofmill search: {error}", file=sys.stderr)
+        return exit_code_of(error)
     except EngineGoneError as error:
         print(f"proofmill search: the engine died: {error}", file=sys.stderr)
         return EXIT_ERRORS

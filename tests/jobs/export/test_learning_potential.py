@@ -15,6 +15,7 @@ from jobs.config import ConfigError
 from jobs.export import learning_potential
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
+from runstore.errors import StoredRunError
 from runstore.schema import Messages
 from workers.engines.base import EngineStartError
 
@@ -78,7 +79,7 @@ def test_bad_rows_are_named_or_left_out(tmp_path: Path, monkeypatch: pytest.Monk
     rows[1]["messages"], rows[2]["reference"] = "?", "[1]"
     run = write_run(tmp_path / "run", rows)
     flags = [*OVERRIDES, "select.student=x"]
-    with pytest.raises(ConfigError, match="problem q, sample 0"):
+    with pytest.raises(StoredRunError, match="problem q, sample 0"):
         export(load_settings("sft", None, flags), [run], str(tmp_path / "out"))
     summary = export(load_settings("sft", None, [*flags, "work.skip_bad=true"]), [run], str(tmp_path / "out"))
     assert summary.funnel == {"exported": 1, "bad_row": 2}

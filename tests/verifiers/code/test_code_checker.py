@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.checker import CodeChecker
 from verifiers.sandbox import kernel
 from verifiers.sandbox.room import SandboxError, Tier
@@ -92,11 +92,11 @@ def test_the_last_words_tell_of_a_limit(checker: CodeChecker, text: str, languag
 
 
 def test_a_missing_package_decides_nothing(checker: CodeChecker) -> None:
-    code = "from sortedcontainers.sortedlist import SortedList\ndef gcd(a, b): return 6"
+    code = "from torchvision.transforms import Resize\ndef gcd(a, b): return 6"
     for reference in (SUM, GCD, problem(mode="assert", test_list=["assert gcd(12, 18) == 6"])):
         verdict = check(checker, reference, code)
         assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "module not installed")
-        assert check(checker, reference, code.replace("sortedcontainers", "os")).status is Status.REFUTED
+        assert check(checker, reference, code.replace("torchvision", "os")).status is Status.REFUTED
 
 
 def test_bytes_that_are_no_text(checker: CodeChecker) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from code_corpora import HERE, HONEST, PROBLEMS, as_answer, header
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.checker import CodeChecker
 from verifiers.types import Limits, Status
 
@@ -30,17 +30,17 @@ _LEAKS = [
 
 
 def processes_below() -> set[int]:
-    """Every process descended from this one, by its launchers: the zygotes and their one prepared cell each."""
+    """Every process descended from this one, by its launchers: the fork servers and their one prepared cell each."""
     return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 def leftovers() -> list[int]:
-    """Processes below a zygote other than its prepared cell; a zygote is the child of a launcher."""
+    """Processes below a fork server other than its prepared cell; a fork server is the child of a launcher."""
     extra = []
     for launcher in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
-            for zygote in launcher.children():
-                cells = zygote.children(recursive=True)
+            for server in launcher.children():
+                cells = server.children(recursive=True)
                 extra += [cell.pid for cell in cells[1:]]
     return extra
 

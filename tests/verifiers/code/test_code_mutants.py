@@ -8,11 +8,12 @@ import ast
 import collections
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import code_mutants
 import pytest
-from code_mutants import SUBJECTS, Subject
+from code_mutants import Subject
 
 from verifiers.code.checker import CodeChecker
 from verifiers.types import Kind, Limits, Problem, Status
@@ -20,6 +21,7 @@ from verifiers.types import Kind, Limits, Problem, Status
 SHARE = int(os.environ.get("PROOFMILL_MUTANTS_SHARE", "20"))
 """One in so many mutants is run."""
 PER_MODE = 60
+SUBJECTS = code_mutants.subjects(Path(__file__).with_name("right_programs.toml"))
 LIMITS = Limits(wall_s=code_mutants.TIMEOUT_S, cpu_s=3.0, memory_mb=512, output_kb=1024)
 
 

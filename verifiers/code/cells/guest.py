@@ -441,7 +441,7 @@ def serve(channel: socket.socket, paired: dict[str, PairedMode], hosts: dict[str
     job, fds = framing.receive_with_fds(channel, _MAX_FDS)
     mode = job["mode"]
     if "random" in (job["code"] or ""):
-        random.seed()  # the zygote's state would be the same in every cell
+        random.seed()  # the fork server's state would be the same in every cell
     if mode in ("command", "compile"):
         channel.close()
         set_limits(job["limits"])

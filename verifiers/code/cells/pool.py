@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.cells.worker import Slot, python_room
 from verifiers.sandbox.room import SandboxError, Tier
 from verifiers.types import Limits
@@ -16,9 +16,13 @@ from verifiers.types import Limits
 class Pool:
     """Thread-safe."""
 
-    def __init__(self, tier: Tier, num_workers: int, *, tmp_mb: int, allow_unprotected: bool) -> None:
+    def __init__(
+        self, tier: Tier, num_workers: int, *, tmp_mb: int, allow_unprotected: bool, paired_modes: str
+    ) -> None:
+        """`paired_modes` names the module whose MODES a cell may be told to run (verifiers.code.cells.guest.serve)."""
         self._tier = tier
         self._tmp_mb = tmp_mb
+        self._paired_modes = paired_modes
         self._allow_unprotected = allow_unprotected
         self._free = threading.Semaphore(max(1, num_workers))
         self._idle: dict[tuple[str, str, int, int], list[Slot]] = {}
@@ -27,7 +31,7 @@ class Pool:
 
     def _open(self, language: str, limits: Limits) -> Slot:
         extra = languages.read_only(language)
-        room = python_room(self._tier, limits.memory_mb, limits.processes, self._tmp_mb, extra)
+        room = python_room(self._tier, limits.memory_mb, limits.processes, self._tmp_mb, self._paired_modes, extra)
         return Slot(self._tier, room, allow_unprotected=self._allow_unprotected)
 
     @contextlib.contextmanager

@@ -26,7 +26,7 @@ from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop
 from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome, cut, denied, denied_names, describe_exit, limit, show
 from verifiers.code.extraction import Program
-from verifiers.code.judges import renaming, test_names
+from verifiers.code.judges import output_arguments, renaming, test_names
 from verifiers.code.reference import Reference
 from verifiers.types import Limits, Status
 
@@ -95,11 +95,15 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         return _undecided("the test seeds a generator that the program may use", prepared.evidence)
     if not report.get("changed"):
         return outcome
-    # An expected value that the test computes from an argument after the call is the candidate's to choose, if the call
-    # changes the argument: `assert f(x) == sum(x)` with x emptied. The verdict has to hold without such changes too.
-    again = dataclasses.replace(prepared, test_job={**prepared.test_job, "keeps_arguments": True})
-    without, _ = _run(slot, again, limits, deadline)
-    if without.status is Status.VERIFIED:
+    # What a test computes from an argument after the call is the candidate's to choose, if the call changes it.
+    traces = []
+    for keeps in (False, True):
+        job = {**prepared.test_job, "traced": True, "keeps_arguments": keeps}
+        again, traced = _run(slot, dataclasses.replace(prepared, test_job=job), limits, deadline)
+        if again.status is Status.VERIFIED:
+            traces.append(traced.get("trace"))
+    names = {*prepared.test_job["names"], "candidate"}
+    if len(traces) == 2 and output_arguments.holds(tree, reference.program, names, (traces[0], traces[1])):
         return outcome
     detail = "what the test expects may depend on an argument that the program has changed"
     return _undecided(detail, prepared.evidence)
@@ -115,7 +119,7 @@ def _prepare(reference: Reference, program: Program, test: ast.Module, limits: L
         "entry_point": program.entry_point,
         "separation": "test and candidate in two processes",
     }
-    names = test_names.sort_out(test, before, tree, asked)
+    names = test_names.sort_out(test, before, tree, asked, reference.imported)
     if not names.candidate:
         return Outcome(Status.UNDECIDED, names.doubt, evidence)
     if names.doubt:
@@ -130,13 +134,14 @@ def _prepare(reference: Reference, program: Program, test: ast.Module, limits: L
     records = [node.name for node in before.body if isinstance(node, ast.ClassDef)]
     test_job = {
         "mode": "test",
-        "code": reference.program,
+        "code": reference.program + reference.runner,
         "preamble": preamble,
         "names": names.candidate,
         "libraries": names.libraries,
         "nodes": names.nodes,
         "records": records,
         "keeps_arguments": False,
+        "traced": False,
         "seed": secrets.randbits(64),
         "limits": cell_limits(limits),
     }

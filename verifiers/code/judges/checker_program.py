@@ -25,7 +25,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.cells.run import (
     CellGoneError,
     Conversation,
@@ -38,6 +38,7 @@ from verifiers.code.cells.run import (
 )
 from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome, cut, describe_status
+from verifiers.code.judges.compiling import compile_program
 from verifiers.code.reference import CheckerProgram
 from verifiers.sandbox.room import SandboxError
 from verifiers.types import Limits, Status
@@ -122,7 +123,7 @@ class CheckerPrograms:
         headers = {"testlib.h": self._testlib} if self._testlib is not None else {}
         job = languages.compile_job(program.language, program.source, _COMPILE_LIMITS, headers)
         assert job is not None
-        made = languages.compile_program(slot, job, _COMPILE_LIMITS, Deadline.after(_COMPILE_LIMITS.wall_s))
+        made = compile_program(slot, job, _COMPILE_LIMITS, Deadline.after(_COMPILE_LIMITS.wall_s))
         if isinstance(made, Outcome):
             reason = "the checker program does not compile"
             if made.status is not Status.REFUTED:

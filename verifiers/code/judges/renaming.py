@@ -48,7 +48,7 @@ def find_called(reference: Reference, program: Program) -> Renaming | None:
     if tree is None:
         return None
     preamble = extraction.parse(extraction.preamble(reference.prompt, "")) or ast.Module([], [])
-    names = test_names.sort_out(ast.parse(reference.program), preamble, tree, "")
+    names = test_names.sort_out(ast.parse(reference.program), preamble, tree, "", reference.imported)
     if len(names.candidate) != 1 or names.candidate[0] in extraction.defined_names(tree):
         return None
     found = extraction.resolve_all(tree, names.candidate)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.cells.guest import DENIED_MARK
 from verifiers.code.cells.run import Deadline, Output, Stop, cell_limits, run_job, stop_of_error
 from verifiers.code.cells.worker import Slot
@@ -19,6 +19,7 @@ from verifiers.code.evidence import Outcome, cut, denied, describe_exit, limit, 
 from verifiers.code.extraction import Program
 from verifiers.code.judges import comparison
 from verifiers.code.judges.checker_program import Session
+from verifiers.code.judges.compiling import compile_program
 from verifiers.code.reference import Reference, Test
 from verifiers.types import Limits, Status
 
@@ -147,7 +148,7 @@ def _prepared(
     if compile_job is None:
         yield job, ()
         return
-    result = languages.compile_program(slot, compile_job, limits, deadline)
+    result = compile_program(slot, compile_job, limits, deadline)
     if isinstance(result, Outcome):
         yield result
         return

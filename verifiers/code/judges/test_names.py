@@ -47,7 +47,8 @@ def _exports() -> dict[str, tuple[str, str]]:
     for module in _LIBRARIES:
         loaded = importlib.import_module(module)
         for name in getattr(loaded, "__all__", None) or [n for n in vars(loaded) if not n.startswith("_")]:
-            found.setdefault(name, (module, name))
+            if len(name) > 1:  # a lone letter is the program's own, not re.A
+                found.setdefault(name, (module, name))
     return found
 
 
@@ -80,7 +81,8 @@ def free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
     known = stored | arguments | handlers | inner | imported
     known |= extraction.defined_names(test) | extraction.defined_names(preamble)
     known |= _star_imports(test) | _star_imports(preamble)
-    return sorted(extraction.used_names(test) - known - set(dir(builtins)) - {"__name__", "__file__"})
+    used = {name for name in extraction.used_names(test) if not (name.startswith("__") and name.endswith("__"))}
+    return sorted(used - known - set(dir(builtins)))
 
 
 def _star_imports(tree: ast.Module) -> set[str]:
@@ -115,8 +117,13 @@ def own_definitions(program: ast.Module) -> set[str]:
     return names
 
 
-def sort_out(test: ast.Module, preamble: ast.Module, program: ast.Module, entry_point: str) -> Names:
-    """`entry_point` is the name that the test has for what the problem asks for; empty if it does not say."""
+def sort_out(
+    test: ast.Module, preamble: ast.Module, program: ast.Module, entry_point: str, imported: frozenset[str]
+) -> Names:
+    """`entry_point` is the name that the test has for what the problem asks for; empty if it does not say.
+
+    `imported`: names that a test module imports from the candidate's, whatever else bears them.
+    """
     free = free_names(test, preamble)
     own = own_definitions(program)
     nodes = [name for name in free if name in NODES and name not in own]
@@ -132,6 +139,8 @@ def sort_out(test: ast.Module, preamble: ast.Module, program: ast.Module, entry_
         mine, others = [entry_point], [name for name in free if name != entry_point]
     else:
         mine, others = [], free
+    mine += [name for name in others if name in imported]
+    others = [name for name in others if name not in imported]
     usual = [name for name in others if name in _exports() or name in _ABSENT or name in sys.stdlib_module_names]
     mine += [name for name in others if name not in usual]
     if not mine:

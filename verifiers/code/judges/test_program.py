@@ -7,64 +7,25 @@ counted and rewritten so that a failing one tells what it compared.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import functools
+import hashlib
 import importlib
+import json
 import random
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from verifiers.code.cells import guest, rpc
-from verifiers.code.wire import framing
+from verifiers.code.judges import rewriting
+from verifiers.code.wire import framing, values
 from verifiers.code.wire.heap import is_record
 
 _SHOWN_CHARS = 500
-_CHECK_EQUAL, _CHECK_TRUE, _IS, _TYPE = "__check_equal__", "__check_true__", "__is__", "__type_of__"
-_SINGLETONS = (None, True, False, Ellipsis, NotImplemented)
+_MAX_TRACE = 10_000
 _OWN_FAULTS = (ImportError, NameError, OSError, SyntaxError, RecursionError)
 """What a test program raises by its own fault, unless it comes out of the candidate."""
-
-
-class _Rewrite(ast.NodeTransformer):
-    """`assert a == b, m` becomes `__check_equal__(a, b, "a == b")`, any other `assert x` `__check_true__(x, "x")`.
-
-    Those that hold whatever the candidate does stay, uncounted: `assert True` and `assert (a == b, m)`. `a is b` and
-    `type(a)` become calls too: what crosses by value has no identity, and what stays there has no type here.
-    """
-
-    def visit_Assert(self, node: ast.Assert) -> Any:
-        test = node.test
-        if (isinstance(test, ast.Constant) and test.value) or (isinstance(test, ast.Tuple) and test.elts):
-            return node
-        text = ast.Constant(ast.unparse(test)[:_SHOWN_CHARS])
-        self.generic_visit(node)
-        test = node.test
-        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
-            name, args = _CHECK_EQUAL, [test.left, test.comparators[0], text]
-        else:
-            name, args = _CHECK_TRUE, [test, text]
-        call = ast.Expr(ast.Call(ast.Name(name, ast.Load()), args, []))
-        return ast.fix_missing_locations(ast.copy_location(call, node))
-
-    def visit_Compare(self, node: ast.Compare) -> Any:
-        self.generic_visit(node)
-        if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Is | ast.IsNot):
-            return node
-        sides = [node.left, node.comparators[0]]
-        if any(isinstance(side, ast.Constant) and side.value in _SINGLETONS for side in sides):
-            return node
-        call: ast.expr = ast.Call(ast.Name(_IS, ast.Load()), sides, [])
-        if isinstance(node.ops[0], ast.IsNot):
-            call = ast.UnaryOp(ast.Not(), call)
-        return ast.fix_missing_locations(ast.copy_location(call, node))
-
-    def visit_Call(self, node: ast.Call) -> Any:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "type" and len(node.args) == 1 and not node.keywords:
-            node.func = ast.copy_location(ast.Name(_TYPE, ast.Load()), node.func)
-        return node
 
 
 def _is(left: Any, right: Any) -> bool:
@@ -132,6 +93,15 @@ def _guard_numpy() -> None:
         setattr(numpy, name, _strict(getattr(numpy, name), lambda: numpy.False_))
     for name in _ASSERTIONS:
         setattr(numpy.testing, name, _strict(getattr(numpy.testing, name), refuse))
+
+
+def _digest(value: Any) -> str:
+    """The same for the same plain data; empty for what is not plain data."""
+    try:
+        text = json.dumps(values.encode(value))
+    except (values.NotPlainDataError, rpc.UnsupportedError):
+        return ""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _show(value: Any) -> str:
@@ -208,6 +178,8 @@ class Session:
         self.last_raised: BaseException | None = None
         self.gone = ""
         self.failure: dict[str, str] | None = None
+        self.trace: list[list[Any]] | None = None
+        """What each assert has compared, where that is asked for."""
 
     def _serve(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call back from the candidate to a function that the test has passed to it."""
@@ -254,15 +226,25 @@ class Session:
             raise rpc.UnsupportedError(f"{name} is asynchronous")
         return result
 
-    def check_equal(self, left: Any, right: Any, text: str) -> None:
+    def check_equal(self, left: Any, right: Any, number: int, text: str) -> None:
         self.asserts += 1
-        if not left == right:  # noqa: SIM201 (what assert evaluates; __ne__ may differ)
+        self._note(number, left, right)
+        # What assert evaluates: __ne__ may differ.
+        if not left == right and not self.peer.keeps_arguments:  # noqa: SIM201
             self._fail(text, expected=_show(right), got=_show(left))
 
-    def check_true(self, value: Any, text: str) -> None:
+    def check_true(self, value: Any, number: int, text: str) -> None:
         self.asserts += 1
-        if not value:
+        self._note(number, value, None)
+        if not value and not self.peer.keeps_arguments:
             self._fail(text)
+
+    def _note(self, number: int, left: Any, right: Any) -> None:
+        if self.trace is None:
+            return
+        if len(self.trace) == _MAX_TRACE:
+            raise rpc.UnsupportedError("too many asserts beside a changed argument")
+        self.trace.append([number, _digest(left), _digest(right)])
 
     def _fail(self, text: str, **shown: str) -> None:
         if self.failure is None:
@@ -276,7 +258,7 @@ class Session:
             scope = self._scope(job, missing)
             if missing:
                 return {"missing": missing}
-            tree = _Rewrite().visit(ast.parse(job["code"]))
+            tree, _ = rewriting.rewrite(job["code"])
             exec(compile(tree, "<test>", "exec", dont_inherit=True), scope)  # noqa: S102
         except rpc.UnsupportedError as error:
             return {"unsupported": str(error)}
@@ -292,7 +274,8 @@ class Session:
             return {"gone": self.gone, "failed": {**self.last_call, "got": self.gone}}
         if self.failure is not None:
             return {"failed": self.failure}
-        return {"passed": self.asserts, "calls": self.calls, "changed": self.peer.changed_beside_a_value()}
+        changed = self.peer.changed_beside_a_value()
+        return {"passed": self.asserts, "calls": self.calls, "changed": changed, "trace": self.trace}
 
     def _failed(self, evidence: dict[str, str]) -> dict[str, Any]:
         return {"failed": evidence} if self.calls else {"own_fault": f"assert {evidence['assert']}"}
@@ -331,9 +314,9 @@ class Session:
             elif len(job["names"]) > 1:
                 raise rpc.UnsupportedError(f"the test reads {name} of the program")
             else:
-                scope[name] = self.ask("value", (name,), {})
-        scope[_CHECK_EQUAL], scope[_CHECK_TRUE] = self.check_equal, self.check_true
-        scope[_IS], scope[_TYPE] = _is, _type_of
+                scope[name] = self.ask("?value", (name,), {})
+        scope[rewriting.CHECK_EQUAL], scope[rewriting.CHECK_TRUE] = self.check_equal, self.check_true
+        scope[rewriting.IS], scope[rewriting.TYPE] = _is, _type_of
         return scope
 
 
@@ -362,10 +345,11 @@ def exception(answer: dict[str, Any], stops: bool = False) -> BaseException:
         if base in ("StopIteration", "StopAsyncIteration") and not stops:
             continue
         if isinstance(kind, type) and issubclass(kind, Exception):
+            base_type: Any = kind
             is_own = base != name and type(name) is str and name.isidentifier()
             for arguments in (args if type(args) is tuple else (), (message,)):
                 try:
-                    error: BaseException = (_error_type(name, kind) if is_own else kind)(*arguments)
+                    error: BaseException = (_error_type(name, base_type) if is_own else base_type)(*arguments)
                 except TypeError:
                     continue
                 if arguments or not message:
@@ -378,6 +362,7 @@ def run_test(job: dict[str, Any], judge: socket.socket, candidate: socket.socket
     random.seed(job["seed"])
     session = Session(candidate)
     session.peer.keeps_arguments = job["keeps_arguments"]
+    session.trace = [] if job["traced"] else None
     framing.send(judge, session.report(job))
     return 0
 
@@ -394,7 +379,7 @@ def run_candidate(job: dict[str, Any], judge: socket.socket, test: socket.socket
     aliases: dict[str, str] = job["aliases"]
 
     def serve(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target in ("?", "value"):
+        if target in ("?", "?value"):
             try:
                 found = guest.find(scope, aliases.get(args[0], args[0]))
             except (KeyError, AttributeError):

@@ -157,7 +157,8 @@ class _Comparer(Measures):
             if self.tolerance is not None:
                 raise UndecidedError("a tolerance on a set")
             return False
-        if gold.op in STATED_BY_NAME and answer.op in STATED_BY_NAME and gold.symbols() != answer.symbols():
+        named = (gold.op in STATED_BY_NAME and answer.op in STATED_BY_NAME) or gold.op == answer.op == "builder"
+        if named and gold.symbols() != answer.symbols():
             raise UndecidedError("the same values of another variable")
         if left in ([], sets.EVERYTHING) and gold.op == answer.op == "rel" and not self.same_sides(gold, answer):
             raise UndecidedError("relations that hold always or never")
@@ -329,7 +330,11 @@ class _Comparer(Measures):
         left, right = relations.assignment(gold), relations.assignment(answer)
         if left is not None and right is not None:
             if relations.same_name(gold.args[0], answer.args[0]):
-                return self.same(left[1], relations.renamed_argument(gold.args[0], answer.args[0], right[1]))
+                if not self.same(left[1], relations.renamed_argument(gold.args[0], answer.args[0], right[1])):
+                    return False
+                if gold.args[0].symbols() != answer.args[0].symbols():
+                    raise UndecidedError("a function of another variable")
+                return True
             if relations.are_both_functions(gold.args[0], answer.args[0]):
                 return self.other_function(left, right)
             if not (left[1].symbols() or right[1].symbols()):

@@ -14,13 +14,10 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from verifiers.code.cells.run import Deadline, Stop, cell_limits, run_job, sealed_file
-from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, limit, stderr_tail
+from verifiers.code.cells.run import cell_limits
 from verifiers.sandbox.room import SandboxError
-from verifiers.types import Limits, Status
+from verifiers.types import Limits
 
-_MAX_EXECUTABLE = 64 << 20
 _COMPILE_MB = 1024
 
 
@@ -138,14 +135,3 @@ def compile_job(
         "headers": {f"/tmp/{name}": text for name, text in (headers or {}).items()},
         "limits": cell_limits(dataclasses.replace(limits, memory_mb=max(limits.memory_mb, _COMPILE_MB))),
     }
-
-
-def compile_program(slot: Slot, job_: dict[str, Any], limits: Limits, deadline: Deadline) -> int | Outcome:
-    """A sealed descriptor of the executable, or why there is none. Raises SandboxError."""
-    run = run_job(slot, job_, b"", limits, deadline, stdout_cap=_MAX_EXECUTABLE)
-    evidence = {"compiler": stderr_tail(run.stderr)}
-    if run.stop is not Stop.NONE:
-        return limit(run.stop, {**evidence, "phase": "compile"})
-    if run.exit.status != 0 or not run.stdout:
-        return Outcome(Status.REFUTED, "does not compile", evidence)
-    return sealed_file(run.stdout, "program")
