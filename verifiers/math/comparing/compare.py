@@ -276,6 +276,12 @@ class _Comparer(Measures):
         rounded: Node = answer.args[place + 1]
         if relations.is_name(exact):
             return rounded
+        measured = [side for side in (exact, rounded) if side.op in ("qty", "percent")]
+        if measured and not (len(measured) == 1 and measured[0].op == "percent"):
+            if len(measured) == 1 or (exact.op, exact.value) != (rounded.op, rounded.value):
+                raise UndecidedError("a value and its rounding in different units")
+            if not equality.within(exact.args[0], rounded.args[0], Fraction(0), Fraction(1, 100)):
+                raise ContradictionError("the sides of the chain differ")
         if gold.op in SCALARS and exact.op in SCALARS and rounded.op in SCALARS:
             hundredth = Fraction(1, 100)
             if not equality.within(exact, rounded, Fraction(0), hundredth):
