@@ -26,9 +26,10 @@ _WRONG_BEFORE = re.compile(
 )
 """Before a box: what follows is named as something that is not the answer."""
 _SUPPOSED_BEFORE = re.compile(
-    r"\b(?:if|whether|suppose|supposing|assume|assuming|imagine|had|were)\b(?:\s+that)?(?:[,\s]+[^.?!,;:\n]{0,40}?)?"
+    r"\b(?:if|whether|suppose|supposing|assume|assuming|imagine)\b(?:\s+that)?"
+    r"(?:[,\s]+(?:(?!\b(?:so|then|thus|therefore|hence)\b)[^.?!,;:\n]){0,40}?)?"
     r"\b(?:answer|result|solution|value|number|it|this|that|[a-z])\s*(?:is|was|were|be|been|equals?|equal\s+to|=|\$)[\s$:*=(]*\Z|"
-    r"\b(?:answer|result|solution|value|it)\s+were\b[\s$:*=(]*\Z",
+    r"\b(?:answer|result|solution|value|it)\s+(?:were|had\s+been|been)\b[\s$:*=(]*\Z",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
@@ -43,7 +44,7 @@ _SENTENCE_BEHIND = re.compile(
     r"^[\s.,;:$*)\]\\(\[{}-]*(?:(?:which|but\s+(?:this|that|it)|but|this|that|it)\s+)?(?:(?:is|was|are|would\s+be|seems|looks)\s+(?:\w+\s+){0,2}?)?"
     r"(?:wrong|incorrect|mistaken|impossible|false|absurd|invalid|rejected|not\s+(?:the|right|correct|possible|valid|it|true|an?)|"
     r"n't\s+(?:the|right|correct)|(?:does|do|did|can|could|will|would)(?:\s+not|n't)|cannot|fails?\b|too\s+(?:small|large|big|low|high|much|many|few)|[✗❌✘])|"
-    r"^[\s$)*,}\]]*(?:if|unless|provided|assuming|only\s+(?:if|when)|before\s+round)\b|"
+    r"^[ \t$)*,}\]]*(?:if|unless|provided|assuming|only\s+(?:if|when)|before\s+round)\b|"
     r"^[\s$]*(?:or|and)\s+\$?-?\d|"
     r"^[^.?!\n]*\b(?:then|so|but|which|that|this|it)\b[^.?!\n]*\b(?:contradict\w*|impossible|absurd|incorrect|wrong|not\s+possible|"
     r"does\s+not\s+(?:work|hold|satisfy)|doesn't\s+(?:work|hold|satisfy)|cannot\s+be|can't\s+be|fails)\b|"
@@ -57,7 +58,7 @@ _TAKEN_BACK = re.compile(
     r"i\s+made\s+(?:a|an|some)\s+(?:\w+\s+)?(?:mistake|error)|let\s+me\s+(?:re|check\s+again|try\s+again|correct|fix)|"
     r"disregard|my\s+mistake|my\s+bad|i\s+apologi[sz]e|"
     r"(?:it|that|this|the\s+(?:correct\s+|right\s+|final\s+)?answer|which)\s+should(?:\s+actually)?\s+(?:be(?!\s+noted)|have\s+been))\b|"
-    r"\b(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b\s*[:：(]|"
+    r"(?:\A|[.!?\n)}$])[\s*_#>$]{0,20}(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b[\w \t]{0,10}[:：(]|"
     r"\bcorrected\s+(?:answer|value|result)\b|\b(?:correct|right|true|actual|real)\s+(?:answer|value|result)\s+is\s+not\b|"
     r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,20}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
     r"(?:\A|[.!?\n])[\s*_#>]{0,20}no[,.:;!—-]",
@@ -91,9 +92,6 @@ def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
 
 # A box in a formula
 
-_MATH_OPENS = re.compile(
-    r"\$\$?|\\\[|\\\(|\\begin\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|\n[ \t]*\n"
-)
 _BEFORE_IN_MATH = re.compile(
     r"(?:\A|=|\\(?:approx|Rightarrow|Longrightarrow|implies|iff|Leftrightarrow|to|rightarrow|longrightarrow|therefore|quad|qquad|equiv|"
     r"colon|displaystyle|textstyle|large|Large|LARGE|huge|Huge|bf|left|medspace|thinspace|sim|in|ni|because|so|land|lor)|\\\\(?:\[[^\]]*\])?|"
@@ -130,31 +128,36 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
 
 
 def _formula_start(text: str, start: int) -> int | None:
-    """Where the formula around a place begins; None outside of formulas."""
-    paragraph = max(0, start - 4000, text.rfind("\n\n", max(0, start - 4000), start))
+    """Where the formula around a place begins; None outside of formulas. A single dollar sign opens a formula only
+    where another one closes it in the same line: elsewhere it is money."""
     opened: int | None = None
     mark = ""
-    at = paragraph
-    while match := _FORMULA_MARK.search(text, at, start):
-        at = match.end()
+    for match in _FORMULA_MARK.finditer(
+        text, max(0, start - 4000, text.rfind("\n\n", max(0, start - 4000), start)), start
+    ):
         token = match[0]
-        if token[0] == "\\" and len(token) == 2 and token not in _CLOSING and token not in _CLOSING.values():
-            continue  # an escaped character
         if opened is None:
             if token in _CLOSING:
-                opened, mark = at, _CLOSING[token]
+                opened, mark = match.end(), _CLOSING[token]
             elif token.startswith("\\begin"):
-                opened, mark = at, "\\end"
+                opened, mark = match.end(), "\\end"
         elif token.startswith(mark):
             opened = None
-    return opened
+    if opened is not None:
+        return opened
+    line = text.rfind("\n", max(0, start - 4000), start) + 1
+    dollars = [match.end() for match in _DOLLAR.finditer(text, line, start)]
+    end = text.find("\n", start)
+    closed = _DOLLAR.search(text, start, end if end >= 0 else len(text))
+    return dollars[-1] if len(dollars) % 2 and closed else None
 
 
-_CLOSING = {"$": "$", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
+_CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _FORMULA_MARK = re.compile(
-    r"\$\$|\$|\\begin\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|"
-    r"\\end\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|\\."
+    r"\$\$|\\begin\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|"
+    r"\\end\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|\\[\[\]()]|\\."
 )
+_DOLLAR = re.compile(r"(?<!\\)\$")
 
 
 def with_suffix(text: str, end: int) -> tuple[str, int]:
