@@ -288,7 +288,10 @@ def values(parts: list[str], turn: int) -> list[mpmath.mpc]:
 def same(a: str, b: str) -> Sameness:
     """Whether two answers mean the same, as far as this evaluator can tell."""
     with mpmath.workdps(DIGITS):
-        return _same(tokens(a.strip()), tokens(b.strip()))
+        return _same(*(tokens(_COMBINATIONS.sub(r"\\binom{\1}{\2}", text.strip())) for text in (a, b)))
+
+
+_COMBINATIONS = re.compile(r"\bC_\{(\d+)\}\^\{(\d+)\}")
 
 
 def _bare(parts: list[str]) -> list[str]:

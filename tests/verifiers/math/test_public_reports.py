@@ -65,7 +65,7 @@ WRONG = {
     "simple-evals 115: the first statement was another one": ("5", "Answer: 5\n\nThat misses a case.\n\nAnswer: 7"),
     "simple-evals 33: a word that begins like an answer": ("5", "Antwort:\n\nAntwort: 7"),
     "sglang-jax 1409: the answer of a thought": ("5", "<think>Answer: 5</think> The answer is 72."),
-    "lm-evaluation-harness 3477: only the command is mentioned": ("9", "Mark your solution with \\boxed 9 times"),
+    "lm-evaluation-harness 3477: only the command is mentioned": ("as", "Mark your solution with \\boxed as asked"),
 }  # fmt: skip
 
 
