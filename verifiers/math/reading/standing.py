@@ -108,9 +108,9 @@ _BEHIND_IN_MATH = re.compile(
 _BEHIND_IN_TEXT = re.compile(
     r"(?:[\w^!/+×·√=]|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
 )
-_ENDING_NUMBER = re.compile(r"\s*(?:\\,|\\ |~)*\s*(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
+_ENDING_NUMBER = re.compile(r"(?:\\,|\\ |[~\s])*+(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
 _SCALE_BEHIND = re.compile(
-    r"[\s$]*(?:\\[,; ]|~)*\s*(?:\\(?:text|mathrm|mbox)\s*\{)?\s*(hundred|thousand|million|billion|trillion|dozen|percent)\b",
+    r"(?:\\[,; ]|[\s$~])*+(?:\\(?:text|mathrm|mbox)\s*+\{\s*+)?(hundred|thousand|million|billion|trillion|dozen|percent)\b",
     re.IGNORECASE,
 )
 
