@@ -117,3 +117,9 @@ def test_the_matcher_that_counts_finds_what_re_finds(pattern, text, flags):
     compiled = re.compile(pattern, flags)
     for whole in (text, text * 7, text[1:]):
         assert regex_run(compiled, whole, "finditer")[1] == [match.end() for match in compiled.finditer(whole)]
+
+
+@pytest.mark.parametrize("token", ["a b ", "2a", "-a"])
+def test_a_product_as_deep_as_it_is_long_raises_nothing(token):
+    result = judge.work({"reference": {"answer": "12345"}, "text": f"\\boxed{{{token * 600}}}"})
+    assert result["status"] in ("undecided", "refuted", "malformed")
