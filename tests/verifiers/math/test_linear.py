@@ -49,18 +49,23 @@ def patterns():
 
 @pytest.mark.parametrize("token", TOKENS)
 def test_texts_are_looked_at_a_bounded_number_of_times(token, patterns):
-    # Slices and methods of the text are counted on the small texts only: counting them makes each read a Python call.
-    for size, forms, counted in ((MEGABYTE // 64, FORMS, True), (MEGABYTE, FORMS[:1], False)):
-        for form in forms:
-            sizes = []
-            text = form.format(token * (size // len(token)))
-            with counted_patterns([name for name in READERS if exists(name)]) as uses:
-                read(CountedText(text, sizes) if counted else text)
-            looked_at = sum(sizes) + sum(handed for _, _, handed in uses)
-            assert looked_at < MAX_SCANS * size, f"{form}: {looked_at} characters of {size} were looked at"
-            for pattern, method, handed in uses:
-                if handed > LONG:
-                    patterns.setdefault((pattern.pattern, pattern.flags, method), token)
+    for form in FORMS:
+        few, many = (looked_at(form.format(token * (size // len(token))), patterns) for size in (2**13, 2**15))
+        assert many < max(5 * few, MAX_SCANS * 2**15), f"{form}: {few} characters of 8 KiB, {many} of 32 KiB"
+    # Counting slices makes each read a Python call, so of the megabyte only what patterns are handed is counted.
+    handed = looked_at(token * (MEGABYTE // len(token)), patterns, slices=False)
+    assert handed < MAX_SCANS * MEGABYTE, f"{handed} characters were handed to patterns"
+
+
+def looked_at(text, patterns, slices=True):
+    """Characters of slices and of texts handed to patterns; `patterns` collects what was handed long texts."""
+    sizes = []
+    with counted_patterns([name for name in READERS if exists(name)]) as uses:
+        read(CountedText(text, sizes) if slices else text)
+    for pattern, method, handed in uses:
+        if handed > LONG:
+            patterns.setdefault((pattern.pattern, pattern.flags, method), text[:20])
+    return sum(sizes) + sum(handed for _, _, handed in uses)
 
 
 def test_no_pattern_that_sees_long_texts_backtracks_more_than_linearly(patterns):
