@@ -61,6 +61,7 @@ _FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 _JSON_KEYS = frozenset({"answer", "final_answer", "final answer", "finalanswer"})
 _NESTED_BOX = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*", re.DOTALL)
 _INDEX = re.compile(r"\\[A-Za-z]+|[A-Za-z](?![A-Za-z])|\d")
+"""What a box without braces holds; a word behind `\\boxed` is prose about the command."""
 
 
 class NoAnswerError(ValueError):

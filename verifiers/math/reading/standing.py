@@ -164,9 +164,9 @@ _BEHIND_IN_MATH = re.compile(
 _BEHIND_IN_TEXT = re.compile(
     r"(?:[\w^!/+×·√=]|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
 )
-_ENDING_NUMBER = re.compile(r"\s{0,4}(?:\\,|\\ |~){0,4}\s{0,4}(\\?%|°|\^\s{0,4}\{?\\circ\}?|\\degree)")
+_ENDING_NUMBER = re.compile(r"(?:\\,|\\ |[~\s])*+(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
 _SCALE_BEHIND = re.compile(
-    r"[\s$]{0,4}(?:\\[,; ]|~){0,4}\s{0,4}(?:\\(?:text|mathrm|mbox)\s{0,2}\{)?\s{0,4}(hundred|thousand|million|billion|trillion|dozen|percent)\b",
+    r"(?:\\[,; ]|[\s$~])*+(?:\\(?:text|mathrm|mbox)\s*+\{\s*+)?(hundred|thousand|million|billion|trillion|dozen|percent)\b",
     re.IGNORECASE,
 )
 
