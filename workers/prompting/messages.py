@@ -47,7 +47,7 @@ def lists_options(problem: Problem) -> bool:
 def shuffle_options(problem: Problem, seed: int) -> Problem:
     """The same item with its options in an order drawn from `seed`, in the prompt too where it lists them.
 
-    Unchanged where the prompt names the options in a way that can not be reordered.
+    Unchanged where the prompt names the options in a way that cannot be reordered.
     """
     if problem.kind is not Kind.CHOICE:
         return problem
@@ -61,7 +61,7 @@ def shuffle_options(problem: Problem, seed: int) -> Problem:
 
 
 def with_options(problem: Problem) -> str:
-    """The prompt with one lettered option a line below it."""
+    """The prompt with one lettered option per line below it."""
     lines = [f"{LETTERS[i]}. {text}" for i, text in enumerate(problem.reference["options"])]
     return "\n".join([problem.prompt, "", *lines])
 
