@@ -14,11 +14,29 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from verifiers.types import Json, Kind
+from verifiers.kinds import KINDS
+from verifiers.registry import UnknownNameError
+from verifiers.types import Json
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
 PositiveFloat = Annotated[float, pydantic.Field(gt=0)]
+
+
+def _known_kind(name: str) -> str:
+    try:
+        KINDS.row(name)
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+KindName = Annotated[
+    str,
+    pydantic.AfterValidator(_known_kind),
+    pydantic.Field(json_schema_extra=lambda schema: schema.update(enum=list(KINDS))),
+]
+"""A name in the table of kinds."""
 
 
 class ConfigError(Exception):
@@ -56,7 +74,7 @@ class Problems(Section):
     """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, verl, openai, columns."""
     columns: dict[str, str] = {}
     """Canonical field → column of the file, for layout `columns`."""
-    kind: Literal["math", "code", "lean", "choice", ""] = ""
+    kind: KindName | Literal[""] = ""
     """Kind of the problems where the layout does not say."""
     limit: NotNegative = 0
     """Only the first so many problems; 0 = all."""
@@ -98,14 +116,14 @@ class Prompt(Section):
     system: str = ""
     suffix: str = ""
     """Appended to every problem's prompt."""
-    suffix_by_kind: dict[Literal["math", "code", "lean", "choice"], str] = {}
+    suffix_by_kind: dict[KindName, str] = {}
     """Overrides `suffix` for a kind."""
 
 
 class Repair(Section):
     rounds: NotNegative = 0
     """Follow-up turns with the checker's evidence for an unverified attempt."""
-    kinds: list[Literal["math", "code", "lean", "choice"]] = ["code", "lean"]
+    kinds: list[KindName] = ["code", "lean"]
     evidence_chars: Positive = 2000
 
 
@@ -157,11 +175,27 @@ class Verify(Section):
     """Checks an actor runs side by side, of each kind."""
     attempts: Positive = 3
     """Workers that try a sample before it is written with status `error`."""
-    limits: dict[Literal["math", "code", "lean", "choice"], KindLimits] = {}
+    limits: dict[KindName, KindLimits] = {}
     math: dict[str, Json] = {}
     choice: dict[str, Json] = {}
     code: dict[str, Json] = {}
     lean: dict[str, Json] = {}
+    of_plugins: dict[KindName, dict[str, Json]] = {}
+    """Settings of the checkers of other kinds; written `[verify.<kind>]` like those above."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_plugins(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        further = {key: table[key] for key in table if key not in cls.model_fields and key in KINDS}
+        rest = {key: value for key, value in table.items() if key not in further}
+        return {**rest, "of_plugins": {**table.get("of_plugins", {}), **further}} if further else rest
+
+    def tables(self) -> dict[str, dict[str, Json]]:
+        """`[verify.<kind>]` by kind."""
+        built_in = {kind: dict(getattr(self, kind)) for kind in ("math", "choice", "code", "lean")}
+        return {**built_in, **{kind: dict(table) for kind, table in self.of_plugins.items()}}
 
 
 class Resources(Section):
@@ -278,6 +312,6 @@ def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:
     """`kind.key=value` → {kind: {key: value}}. Raises ConfigError."""
     table = merge_overrides({}, settings)
     for kind in table:
-        if kind not in list(Kind):
-            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(Kind)}")
+        if kind not in KINDS:
+            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(KINDS)}")
     return table

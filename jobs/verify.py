@@ -25,8 +25,8 @@ from jobs.problems.load import check_problems, read_solutions, stream_problems
 from runstore.batches import problem_of
 from runstore.parts import read_parts
 from runstore.storage import StorageError, open_storage
-from verifiers.checker import Checkers, SettingsError, check_settings
-from verifiers.types import Json, Problem, Status, Verdict
+from verifiers.checker import Checkers, check_settings
+from verifiers.types import Json, Problem, SettingsError, Status, Verdict
 
 QUEUED = 256
 RUN_COLUMNS = [

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 MAX_SHOWN = 20
 """Faults one error lists. Enough to see the pattern; a thousand lines of the same would bury it."""
-MAX_EXCERPT = 300
-"""Characters of foreign text that one fault quotes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,15 +54,3 @@ class BadRow(Exception):
 
     def at(self, file: str, line: int) -> Fault:
         return Fault(file, line, self.field, self.wrong, self.right)
-
-
-def excerpt(value: object) -> str:
-    """`repr` cut to MAX_EXCERPT characters, without rendering more than is shown."""
-    text = repr(value[:MAX_EXCERPT] if isinstance(value, str | bytes | list) else value)
-    return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
-
-
-def json_type(value: object) -> str:
-    """The JSON name of a value's type."""
-    names = {bool: "true/false", int: "number", float: "number", str: "string", list: "list", dict: "object"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from jobs.problems import canonical, code_layouts, exam_layouts, training_layouts
-from jobs.problems.errors import BadRow, excerpt
+from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext
+from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Problem
 
 Row = Mapping[str, Json]

@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
 from jobs.problems import canonical, layouts, sources
-from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError, excerpt
+from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError
 from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from jobs.problems.training_layouts import mapping_fault
-from verifiers.types import Json, Kind, Problem
+from verifiers.reference_fields import excerpt
+from verifiers.types import Json, Problem
 
 MAX_SKIPPED = 10_000
 """`skip_bad` is for a few bad rows; more than this is the wrong file or layout, and is an error."""
@@ -140,7 +141,6 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
     for number, source in enumerate(found):
         rows = sources.read_rows(source)
         layout, rows = settle_layout(source, rows, wanted)
-        kind = Kind(config.kind) if config.kind else None
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
             if isinstance(row, Fault) or layout is None:
@@ -148,7 +148,7 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
                     yield place, row
                 continue
             try:
-                problem = layout.read(row, RowContext(source.label, line, kind, config.columns))
+                problem = layout.read(row, RowContext(source.label, line, config.kind, config.columns))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
                 if first := seen.add(problem.id, number, line):
                     where = f"{found[first[0]].uri}:{first[1]}"

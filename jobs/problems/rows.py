@@ -6,8 +6,9 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
-from jobs.problems.errors import BadRow, excerpt, json_type
-from verifiers.types import Json, Kind
+from jobs.problems.errors import BadRow
+from verifiers.reference_fields import excerpt, json_type
+from verifiers.types import Json
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class RowContext:
 
     label: str
     line: int
-    kind: Kind | None = None
+    kind: str = ""
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property

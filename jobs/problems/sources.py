@@ -26,7 +26,8 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet
 
-from jobs.problems.errors import BadRow, Fault, ProblemFileError, excerpt, json_type
+from jobs.problems.errors import BadRow, Fault, ProblemFileError
+from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
 
 MAX_LINE_BYTES = 256 * 2**20

@@ -14,8 +14,8 @@ from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
 from jobs.problems.errors import ProblemFileError
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
-from verifiers.checker import SettingsError, check_settings
-from verifiers.types import Kind
+from verifiers.checker import check_settings
+from verifiers.types import SettingsError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def print_token(name: str) -> int:
 
 
 def serve_until_stopped(config: ServiceConfig) -> int:
-    check_settings({str(kind): getattr(config.verify, str(kind)) for kind in Kind})
+    check_settings(config.verify.tables())
 
     import ray
     from ray import serve

@@ -9,7 +9,6 @@ from pathlib import Path
 from jobs.config import SolveConfig
 from runstore.code_revision import code_revision
 from runstore.schema import SamplingParameters
-from verifiers.types import Kind
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.state import CoordinatorSettings
@@ -71,7 +70,7 @@ def verifier_settings(config: SolveConfig) -> VerifierSettings:
     return VerifierSettings(
         num_threads=verify.workers_per_actor,
         limits={kind: limit for kind, limit in limits.items() if limit},
-        checkers={str(kind): dict(getattr(verify, str(kind))) for kind in Kind},
+        checkers=verify.tables(),
     )
 
 

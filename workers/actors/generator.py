@@ -33,10 +33,10 @@ from runstore.batches import (
 from runstore.parts import read_row
 from runstore.schema import Messages, Provenance, Sample, SampleRequest, SamplingParameters, solution_key
 from runstore.storage import open_storage
-from verifiers.types import Kind, Problem
+from verifiers.types import Problem
 from workers.engines.vllm import Completion, Engine, EngineGoneError, EngineSettings
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Lease, Orders, Parent, Reference, SampleKey
-from workers.prompting.messages import PromptStyle, build_messages, repair_turns, shuffle_options
+from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, repair_turns, shuffle_options
 
 FLUSH_S = 0.02
 FLUSH_MAX_S = 0.25
@@ -267,7 +267,7 @@ class Generator:
                         oldest.problems, oldest.prompted = [], {}
         problem = chunk.problems[lease.row]
         style = self.settings.style
-        if style.shuffle_choices and problem.kind is Kind.CHOICE:
+        if is_shuffled(problem, style):
             return Prompted(shuffle_options(problem, lease.seed), style)
         if lease.row not in chunk.prompted:
             chunk.prompted[lease.row] = Prompted(problem, style)

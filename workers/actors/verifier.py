@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from runstore.batches import error_verdict, pack, rows_to_check, unpack_bundle, verdict_columns
 from verifiers.checker import Checkers
-from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from verifiers.types import Json, Limits, Problem, Verdict
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 1.0
@@ -69,7 +69,7 @@ class Verifier:
         the seconds that a check may take, by the longest limit."""
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
-            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, Kind(kind)) for kind in kinds))
+            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, kind) for kind in kinds))
         return max(((self._limits(kind) or self._default_limits(kind)).wall_s for kind in kinds), default=0.0)
 
     async def add(self, items: list[CheckItem]) -> None:
@@ -145,4 +145,4 @@ class Verifier:
         return dataclasses.replace(self._default_limits(kind), **override) if override else None
 
     def _default_limits(self, kind: str) -> Limits:
-        return self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
+        return self._checkers.of(kind).default_limits if isinstance(self._checkers, Checkers) else Limits()

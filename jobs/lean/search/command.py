@@ -32,7 +32,7 @@ from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
 from runstore.schema import SamplingParameters
 from runstore.storage import StorageError
-from verifiers.checker import Checkers, SettingsError, check_settings
+from verifiers.checker import Checkers, check_settings
 from verifiers.lean.checker import LeanChecker
 from verifiers.lean.embedded.engine import EngineError
 from verifiers.lean.embedded.install import SetupError
@@ -44,7 +44,7 @@ from verifiers.lean.search.best_first import (
     TacticBackend,
 )
 from verifiers.lean.search.core_tactics import CoreTactics
-from verifiers.types import Kind, Problem
+from verifiers.types import Kind, Problem, SettingsError
 from workers.engines.vllm import EngineGoneError, EngineSettings, EngineStartError, gpu_is_here
 
 
@@ -112,7 +112,7 @@ def _lean_problems(args: argparse.Namespace, checkers: Checkers) -> list[Problem
     config = Problems(files=[args.problems], layout=args.layout)
     check_problems(config, checkers.check_problem)
     problems = list(stream_problems(config))
-    other = next((p for p in problems if p.kind is not Kind.LEAN), None)
+    other = next((p for p in problems if p.kind != Kind.LEAN), None)
     if other:
         raise ConfigError(f"{args.problems}: problem {other.id} is of kind {other.kind}; search takes lean problems")
     return problems
