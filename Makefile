@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint setup lean flywheel clean
+.PHONY: demo test lint setup lean flywheel metamorphic clean
 
 setup: $(STAMP)
 
@@ -41,3 +41,8 @@ demo: lean
 # Sample, verify, export, fine-tune, measure: three rounds, and a control without the verification. Resumable.
 flywheel: lean
 	$(BIN)/python -m examples.expert_iteration.flywheel examples/expert_iteration/flywheel.toml
+
+# The math checker against rewrites and mutations of reference answers: a file of lines with `answer` and `set`, or made-up ones.
+REFERENCES ?=
+metamorphic: setup
+	$(BIN)/python -m benchmarks.metamorphic $(if $(REFERENCES),--references $(REFERENCES))

@@ -30,9 +30,10 @@ from jobs.problems.load import stream_problems
 from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings, engine_settings
 from runstore.layout import run_uri
-from runstore.schema import SamplingParameters, sample_seed
+from runstore.schema import sample_seed
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engines.vllm import Engine
+from workers.engines.base import GenerationRequest
+from workers.engines.registry import open_engine
 from workers.prompting.messages import PromptStyle, build_messages
 
 
@@ -80,8 +81,8 @@ def config_of(args: argparse.Namespace, folder: str) -> SolveConfig:
 
 async def bare(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str, float]:
     """The peer: AsyncLLM alone, `concurrency` requests in flight until all are done."""
-    sampling = SamplingParameters(temperature=config.sampling.temperature, max_tokens=config.sampling.max_tokens)
-    engine = Engine(dataclasses.replace(engine_settings(config, use_gpu), log_path=""), sampling)
+    engine = open_engine(engine_settings(config, use_gpu))
+    sampling = config.sampling.parameters()
     await engine.start()
     problems = list(stream_problems(config.problems))
     work = [(problem, index) for problem in problems for index in range(config.sampling.num_samples)]
@@ -91,7 +92,10 @@ async def bare(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str
     async def draw(problem: Problem, index: int) -> int:
         async with room:
             seed = sample_seed(config.run.seed, problem.id, index)
-            done = await engine.generate(f"{problem.id}/{index}", build_messages(problem, style), seed)
+            messages = build_messages(problem, style)
+            done = await engine.generate(
+                GenerationRequest(f"{problem.id}/{index}", sampling, messages=messages, seed=seed)
+            )
             return done.completion_tokens
 
     started = time.monotonic()

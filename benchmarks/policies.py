@@ -2,7 +2,7 @@
 
     python benchmarks/policies.py [--problems 20000]
 
-Every sample is issued by the agenda, answered in random order among 4,096 in flight, observed and settled. The peer is
+Every sample is issued by the queue, answered in random order among 4,096 in flight, observed and settled. The peer is
 `fixed`: what the others cost beyond it is the price of ranking and settling.
 """
 
@@ -14,9 +14,9 @@ import statistics
 import time
 import tracemalloc
 
-from workers.sampling.policy import make_policy
-from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import Outcome
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import SampleOutcome
+from workers.sampling.registry import make_policy
 
 IN_FLIGHT = 4096
 
@@ -25,15 +25,15 @@ def run(name: str, num_problems: int) -> tuple[float, int]:
     """Samples per second and samples of one run."""
     rng = random.Random(0)
     policy = make_policy({"policy": name, "num_samples": 16, "wave": 4, "num_verified": 1})
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     rates = [rng.betavariate(0.5, 0.7) for _ in range(num_problems)]
     flying: list = []
     samples = 0
     started = time.perf_counter()
     for number in range(num_problems):
-        agenda.push(policy.open(number, f"domain {number % 12}"))
+        queue.push(policy.open(number, f"domain {number % 12}"))
     while True:
-        flying += agenda.take(IN_FLIGHT - len(flying))
+        flying += queue.take(IN_FLIGHT - len(flying))
         if not flying:
             return samples / (time.perf_counter() - started), samples
         for _ in range(min(256, len(flying))):
@@ -44,26 +44,28 @@ def run(name: str, num_problems: int) -> tuple[float, int]:
                 continue
             samples += 1
             right = rng.random() < rates[state.number]
-            policy.observe(state, index, Outcome.VERIFIED if right else Outcome.REFUTED, tokens=rng.randint(50, 500))
+            policy.observe(
+                state, index, SampleOutcome.VERIFIED if right else SampleOutcome.REFUTED, tokens=rng.randint(50, 500)
+            )
             if not policy.settle(state):
-                agenda.push(state)
+                queue.push(state)
             for doomed in policy.abortable(state):
-                policy.observe(state, doomed, Outcome.ABORTED)
+                policy.observe(state, doomed, SampleOutcome.ABORTED)
 
 
 def bytes_per_problem(name: str, num_problems: int = 5000) -> float:
     policy = make_policy({"policy": name, "num_samples": 16, "wave": 16, "num_verified": 2})
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     tracemalloc.start()
     states = []
     for number in range(num_problems):
         states.append(policy.open(number + 100_000, "domain"))
-        agenda.push(states[-1])
-    agenda.take(8 * num_problems)
+        queue.push(states[-1])
+    queue.take(8 * num_problems)
     for state in states:
         for index in range(state.next_index):
-            policy.observe(state, index, Outcome.REFUTED, tokens=20_000)
-        agenda.push(state)
+            policy.observe(state, index, SampleOutcome.REFUTED, tokens=20_000)
+        queue.push(state)
     used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return used / num_problems

@@ -16,9 +16,9 @@ import math
 import random
 from typing import Any
 
-from workers.sampling.policy import make_policy
-from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import Outcome
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import SampleOutcome
+from workers.sampling.registry import make_policy
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "fixed n=16": {"policy": "fixed", "num_samples": 16},
@@ -38,14 +38,14 @@ def run(sampling: dict[str, Any], num_problems: int, room: int) -> tuple[int, in
     shapes = [(0.5, 0.8), (2.0, 1.0), (0.3, 2.0), (1.0, 1.0)]
     rates = [random.Random(number).betavariate(*shapes[number % 4]) for number in range(num_problems)]
     policy = make_policy(sampling)
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     states = [policy.open(number, f"domain {number % 4}") for number in range(num_problems)]
     for state in states:
-        agenda.push(state)
+        queue.push(state)
     flying: list[tuple[int, int, int, int, bool]] = []
     clock, tokens = 0, 0
     while True:
-        for state, index in agenda.take(room - len(flying)):
+        for state, index in queue.take(room - len(flying)):
             draw = random.Random(state.number * 1000 + index)
             right = draw.random() < rates[state.number]
             length = max(8, int(draw.lognormvariate(math.log(300 if right else 700), 0.6)))
@@ -55,7 +55,7 @@ def run(sampling: dict[str, Any], num_problems: int, room: int) -> tuple[int, in
         clock, number, index, length, right = heapq.heappop(flying)
         tokens += length
         state = states[number]
-        policy.observe(state, index, Outcome.VERIFIED if right else Outcome.REFUTED, tokens=length)
+        policy.observe(state, index, SampleOutcome.VERIFIED if right else SampleOutcome.REFUTED, tokens=length)
         policy.settle(state)
         doomed = set(policy.abortable(state))
         if doomed:
@@ -63,12 +63,12 @@ def run(sampling: dict[str, Any], num_problems: int, room: int) -> tuple[int, in
             for entry in flying:
                 if entry[1] == number and entry[2] in doomed:
                     tokens += entry[3] - (entry[0] - clock)
-                    policy.observe(state, entry[2], Outcome.ABORTED)
+                    policy.observe(state, entry[2], SampleOutcome.ABORTED)
                 else:
                     kept.append(entry)
             flying = kept
             heapq.heapify(flying)
-        agenda.push(state)
+        queue.push(state)
     return sum(state.solved for state in states), tokens, clock
 
 

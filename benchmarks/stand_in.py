@@ -30,7 +30,7 @@ from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import run_uri
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engines.vllm import Completion
+from workers.engines.base import Ability, Engine, Generation, GenerationRequest
 
 SECONDS = 0.5
 """Time of one made-up sample."""
@@ -40,16 +40,15 @@ CPU_S = 1.0
 """How often processor times are read."""
 
 
-class StandInEngine:
+class StandInEngine(Engine):
     """Ends every sample after SECONDS with a text of 200 characters."""
 
     name = "stand-in"
-    version = "1"
-    revision = "1"
-    max_model_len = 4096
-    kv_capacity_tokens = 0
+    abilities = frozenset(Ability)
 
-    def __init__(self, settings: Any, sampling: Any) -> None:
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.version, self.revision, self.max_model_len = "1", "1", 4096
         self._barrier = Path(settings.engine_args["barrier"])
         self._replicas = int(settings.engine_args["replicas"])
         self._ticks: dict[int, list[asyncio.Future[None]]] = {}
@@ -59,7 +58,7 @@ class StandInEngine:
         while len(list(self._barrier.iterdir())) < self._replicas:
             await asyncio.sleep(0.5)
 
-    async def generate(self, request_id: str, messages: Any, seed: int) -> Completion:
+    async def generate(self, request: GenerationRequest) -> Generation:
         loop = asyncio.get_running_loop()
         tick = int((loop.time() + SECONDS) / TICK_S) + 1
         if tick not in self._ticks:
@@ -68,15 +67,15 @@ class StandInEngine:
         ended: asyncio.Future[None] = loop.create_future()
         self._ticks[tick].append(ended)
         await ended
-        text = f"{seed % 10} " + "x" * 198
-        return Completion(text, "stop", 20, 50, -1.0, 0.0, SECONDS)
+        text = f"{request.seed % 10} " + "x" * 198
+        return Generation(text, "stop", 20, 50, -1.0, generation_s=SECONDS)
 
     def _end(self, tick: int) -> None:
         for ended in self._ticks.pop(tick):
             if not ended.done():
                 ended.set_result(None)
 
-    async def abort(self, request_ids: list[str]) -> None:
+    async def abort(self, request_ids: Any) -> None:
         pass
 
     def stop(self) -> None:

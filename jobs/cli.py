@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,20 @@ COMMANDS = {
         "run or resume a batch",
         "proofmill solve configs/solve/demo.toml\n"
         "proofmill solve configs/solve/vibethinker_3b.toml --dry-run\n"
-        "proofmill solve my.toml --set sampling.num_samples=16 --set output.uri=s3://bucket/prefix",
+        "proofmill solve my.toml --set sampling.num_samples=16 --set output.uri=s3://bucket/prefix\n"
+        "proofmill solve --model models/tiny_reasoner --problems examples/problems/demo.jsonl --out out",
+    ),
+    "init": Command(
+        "jobs.configuration.command",
+        "write a commented config for a model and problem files",
+        "proofmill init --model models/tiny_reasoner --problems examples/problems/demo.jsonl --to my.toml",
+        "add_init_arguments",
+        "run_init",
+    ),
+    "config": Command(
+        "jobs.configuration.command",
+        "print the reference of all config keys, or their JSON schema",
+        "proofmill config reference\nproofmill config schema > proofmill.schema.json",
     ),
     "verify": Command(
         "jobs.verify",
@@ -100,7 +114,50 @@ COMMANDS = {
     "serve": Command(
         "jobs.service.command", "serve verification and solving by HTTP", "proofmill serve configs/service/local.toml"
     ),
+    "completion": Command(
+        "jobs.completion",
+        "print a shell's completion script",
+        'eval "$(proofmill completion bash)"\nproofmill completion zsh > ~/.zsh/completions/_proofmill',
+    ),
 }
+
+
+def make_parser(with_arguments: Collection[str]) -> argparse.ArgumentParser:
+    """The parser of all commands. Only the named ones are imported and have their arguments: imports take seconds."""
+    parser = argparse.ArgumentParser(
+        prog="proofmill",
+        description="Sample many solutions per problem, keep what can be proven right.",
+        epilog="proofmill COMMAND --help shows a command's options and examples.",
+    )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print version and code revision")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.help,
+            description=command.help[0].upper() + command.help[1:] + ".",
+            epilog="examples:\n  " + command.example.replace("\n", "\n  "),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in with_arguments:
+            getattr(importlib.import_module(command.module), command.add)(sub)
+    return parser
+
+
+class ShowVersion(argparse.Action):
+    """Prints the version of the package and the revision of its code, which run.json stores too."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        from runstore.code_revision import code_revision
+
+        try:
+            number = version("proofmill")
+        except PackageNotFoundError:  # run from a checkout that was never installed
+            number = "not installed"
+        print(f"proofmill {number} ({code_revision()})")
+        parser.exit()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -110,24 +167,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"proofmill: {fault}", file=sys.stderr)
         return EXIT_CONFIG
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(
-        prog="proofmill",
-        description="Sample many solutions per problem, keep what can be proven right.",
-        epilog="proofmill COMMAND --help shows a command's options and examples.",
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = argv[0] if argv and argv[0] in COMMANDS else None
-    for name, command in COMMANDS.items():
-        sub = commands.add_parser(
-            name,
-            help=command.help,
-            description=command.help[0].upper() + command.help[1:] + ".",
-            epilog="examples:\n  " + command.example.replace("\n", "\n  "),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        if name == chosen:
-            getattr(importlib.import_module(command.module), command.add)(sub)
-    args = parser.parse_args(argv)
+    args = make_parser(argv[:1]).parse_args(argv)
     command = COMMANDS[args.command]
     try:
         return int(getattr(importlib.import_module(command.module), command.run)(args))

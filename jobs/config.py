@@ -7,6 +7,7 @@ Does not: look at models, problem files or the cluster (cluster.plan and jobs.pr
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ import pydantic
 from verifiers.kinds import KINDS
 from verifiers.registry import UnknownNameError
 from verifiers.types import Json
+from workers.engines.base import ModelSettings, SamplingParameters
+from workers.engines.registry import ENGINES, engine_class
+from workers.sampling.policy import WaveSettings
+from workers.sampling.registry import POLICIES, policy_class
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
@@ -47,20 +52,27 @@ Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 
 class Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Run(Section):
+    """Which run this is."""
+
     id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     """Names the folder under `<output.uri>/runs/`. The same id again resumes the run."""
     seed: NotNegative = 0
+    """Seed of the run. The seed of each sample follows from it, the problem's id and the sample's index."""
 
 
 class Output(Section):
+    """Where the rows go, and how soon they are durable."""
+
     uri: str = "out"
     """A local folder or `s3://bucket/prefix`; any S3-compatible endpoint by AWS_ENDPOINT_URL."""
     part_rows: Positive = 20_000
+    """Rows of a Parquet part at most."""
     part_mb: Positive = 64
+    """Size of a Parquet part at most, in MB before compression."""
     flush_s: PositiveFloat = 20.0
     """A finished sample is durable at most about this long after its verdict."""
     lease_s: PositiveFloat = 30.0
@@ -68,6 +80,8 @@ class Output(Section):
 
 
 class Problems(Section):
+    """Which problems are solved."""
+
     files: Annotated[list[str], pydantic.Field(min_length=1)]
     """Paths, globs or s3:// URIs of JSONL(.gz), CSV or Parquet files."""
     layout: str = "auto"
@@ -79,41 +93,31 @@ class Problems(Section):
     limit: NotNegative = 0
     """Only the first so many problems; 0 = all."""
     skip_bad: bool = False
+    """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
 
-class Model(Section):
-    path: str
-    """A local Hugging Face directory or a hub id."""
-    revision: str = ""
-    dtype: str = "auto"
-    max_model_len: NotNegative = 0
-    """Context in tokens; 0 = the model's own."""
-    tensor_parallel_size: Positive = 1
-    gpu_memory_utilization: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.90
-    cpu_kv_cache_gb: Positive = 1
-    """Size of the KV cache on a machine without GPUs, in whole GiB (vLLM takes no fractions)."""
-    max_num_seqs: Positive = 256
-    """Samples that one replica runs at once."""
-    quantization: str = ""
-    trust_remote_code: bool = False
-    engine_args: dict[str, Json] = {}
-    """Further arguments of vLLM's AsyncEngineArgs, as they are."""
+class Model(ModelSettings, Section):
+    """Which model, in which engine, and what the engine is told."""
+
+    @pydantic.field_validator("engine")
+    @classmethod
+    def _a_known_engine(cls, name: str) -> str:
+        ENGINES.row(name)
+        return name
 
     @pydantic.field_validator("engine_args")
     @classmethod
-    def _further_ones_only(cls, arguments: dict[str, Json]) -> dict[str, Json]:
-        """What the plan and the room for samples are computed from is told in one place."""
-        for name in arguments:
-            key = "path" if name == "model" else name
-            if key in cls.model_fields and key != "engine_args":
-                raise ValueError(f"{name} has a key of its own, model.{key}")
-        if arguments.get("pipeline_parallel_size", 1) != 1:
-            raise ValueError("pipeline_parallel_size is not planned for; set model.tensor_parallel_size")
+    def _arguments_of_the_engine(cls, arguments: dict[str, Json], info: pydantic.ValidationInfo) -> dict[str, Json]:
+        if "engine" in info.data:  # else that fault is told already
+            engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
 
 
 class Prompt(Section):
+    """What is put around a problem's text."""
+
     system: str = ""
+    """System message before every problem; empty = none."""
     suffix: str = ""
     """Appended to every problem's prompt."""
     suffix_by_kind: dict[KindName, str] = {}
@@ -121,54 +125,76 @@ class Prompt(Section):
 
 
 class Repair(Section):
+    """Follow-up turns after an attempt that was not verified."""
+
     rounds: NotNegative = 0
     """Follow-up turns with the checker's evidence for an unverified attempt."""
     kinds: list[KindName] = ["code", "lean"]
+    """Kinds of problems whose unverified attempts get follow-up turns."""
     evidence_chars: Positive = 2000
+    """Longest piece of the checker's evidence that is shown to the model, in characters."""
 
 
-class Sampling(Section):
-    policy: Literal["fixed", "until_verified", "adaptive"] = "fixed"
-    num_samples: Positive = 8
-    """fixed: samples a problem. until_verified and adaptive: at most so many."""
-    wave: Positive = 4
-    """until_verified: samples asked for at a time."""
-    num_verified: Positive = 1
-    """until_verified and adaptive: verified solutions that settle a problem."""
-    distinct: bool = False
-    """Count verified solutions with different normalised texts only."""
-    estimates: Literal["unbiased", "fast"] = "unbiased"
-    """unbiased: only samples above the settling index are aborted: pass@k has an unbiased estimate. fast: any."""
-    temperature: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
-    top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
-    top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
-    min_p: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
-    max_tokens: Positive = 1024
-    stop: list[Annotated[str, pydantic.Field(min_length=1)]] = []
+class Sampling(SamplingParameters, WaveSettings, Section):
+    """How many samples, and how they are drawn. Keys of WaveSettings may stand there for any policy, so that
+    `--set sampling.policy=fixed` is enough to compare two of them."""
+
+    policy_args: dict[str, Json] = {}
+    """Further settings of the policy, for one that has keys of its own."""
     shuffle_choices: bool = False
     """Shuffle a multiple-choice item's options per sample with a recorded seed."""
     repair: Repair = Repair()
+
+    @pydantic.field_validator("policy")
+    @classmethod
+    def _a_known_policy(cls, name: str) -> str:
+        POLICIES.row(name)
+        return name
+
+    @pydantic.field_validator("policy_args")
+    @classmethod
+    def _arguments_of_the_policy(cls, arguments: dict[str, Json], info: pydantic.ValidationInfo) -> dict[str, Json]:
+        if arguments and "policy" in info.data:
+            for name in arguments:
+                if name in WaveSettings.model_fields:
+                    raise ValueError(f"{name} has a key of its own, sampling.{name}")
+            policy_class(info.data["policy"]).Settings.model_validate(arguments)
+        return arguments
+
+    def parameters(self) -> SamplingParameters:
+        """The part that an engine is told."""
+        return SamplingParameters(**{name: getattr(self, name) for name in SamplingParameters.model_fields})
 
 
 class Budget(Section):
     """Hard ceilings of the whole run; 0 = none."""
 
     tokens: NotNegative = 0
+    """Generated tokens."""
     gpu_s: Annotated[float, pydantic.Field(ge=0)] = 0
+    """Seconds of GPU time, all GPUs together."""
     usd: Annotated[float, pydantic.Field(ge=0)] = 0
+    """US dollars, by the prices of `[cost]`."""
     wall_s: Annotated[float, pydantic.Field(ge=0)] = 0
+    """Seconds since the run began, over all its starts."""
 
 
 class KindLimits(Section):
     """Bounds of one check of this kind; left out = the checker's own defaults."""
 
     wall_s: PositiveFloat | None = None
+    """Seconds by the clock."""
     cpu_s: PositiveFloat | None = None
+    """Seconds of processor time."""
     memory_mb: Positive | None = None
+    """Memory, in MB."""
     output_kb: Positive | None = None
+    """Output that is read, in KB."""
 
 
 class Verify(Section):
+    """The checkers and the actors that run them."""
+
     actors: Positive = 1
     """Verifier actors."""
     workers_per_actor: Positive = 2
@@ -176,10 +202,15 @@ class Verify(Section):
     attempts: Positive = 3
     """Workers that try a sample before it is written with status `error`."""
     limits: dict[KindName, KindLimits] = {}
+    """Bounds of one check, by kind of problem."""
     math: dict[str, Json] = {}
+    """Settings of the math checker (docs/math_answers.md)."""
     choice: dict[str, Json] = {}
+    """Settings of the multiple-choice checker (docs/choice_answers.md)."""
     code: dict[str, Json] = {}
+    """Settings of the code checker (docs/code_problems.md)."""
     lean: dict[str, Json] = {}
+    """Settings of the Lean checker (docs/lean.md)."""
     of_plugins: dict[KindName, dict[str, Json]] = {}
     """Settings of the checkers of other kinds; written `[verify.<kind>]` like those above."""
 
@@ -199,30 +230,45 @@ class Verify(Section):
 
 
 class Resources(Section):
+    """What the run takes of the cluster."""
+
     replicas: Positive = 1
     """Engines; each takes `model.tensor_parallel_size` GPUs where the cluster has GPUs."""
     cpus_per_replica: Annotated[float, pydantic.Field(ge=0)] = 1.0
+    """CPUs that Ray sets aside for each engine."""
     cpus_per_verifier: Annotated[float, pydantic.Field(ge=0)] = 0.5
+    """CPUs that Ray sets aside for each verifier actor."""
     writers: Positive = 1
+    """Writer actors."""
     max_restarts: NotNegative = 5
     """Restarts of one replica before the run gives up, with back-off between them."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where the engines run; auto = on GPUs where the cluster has any."""
 
 
 class Ray(Section):
+    """The Ray that the run uses."""
+
     address: str = ""
     """Empty: a local Ray of our own. `auto` or an address: join that cluster."""
     num_cpus: NotNegative = 0
     """CPUs of the local Ray; 0 = those of the machine."""
     runtime_env: dict[str, Json] = {}
+    """Ray's runtime environment for the run's actors, as it is."""
 
 
 class Cost(Section):
+    """Prices, from which costs are computed."""
+
     usd_per_gpu_hour: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Price of one GPU for one hour; 0 = unknown, and no cost is shown."""
     usd_per_cpu_hour: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Price of one CPU for one hour, for runs without GPUs; 0 = unknown."""
 
 
 class SolveConfig(Section):
+    """A whole run. Unknown keys are refused."""
+
     run: Run
     problems: Problems
     model: Model
@@ -301,11 +347,13 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         for part in fault["loc"][:-1]:
             field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
             section = field.annotation if field else None
-        known = ", ".join(getattr(section, "model_fields", {}))
-        return f"{key}: unknown key" + (f"; known here: {known}" if known else "")
+        known = list(getattr(section, "model_fields", {}))
+        near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
-    return f"{key}: {fault['msg']}, got {fault['input']!r}"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:

@@ -190,11 +190,10 @@ def object_storage() -> Iterator[Finding]:
     import boto3
     import pyarrow
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-    session = boto3.Session()
-    credentials = session.get_credentials()
-    region = session.region_name or "no region"
-    text = f"pyarrow {pyarrow.__version__}, endpoint {endpoint}, {region}"
+    from runstore.storage import s3_endpoint, s3_region
+
+    credentials = boto3.Session().get_credentials()
+    text = f"pyarrow {pyarrow.__version__}, endpoint {s3_endpoint() or 'AWS'}, {s3_region() or 'no region'}"
     if credentials is None:
         yield Finding(
             "note",

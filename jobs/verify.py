@@ -2,7 +2,8 @@
 
 Promises: one verdict a line in the order of the input, written as they come; at most QUEUED texts in memory; a run that
 is checked again stays as it is (the new verdicts go to `--out`, with what changed).
-Exit codes: 0 done, 2 bad input, 3 when a verdict is `error` or a run's verdicts changed.
+Exit codes: 0 done, 2 bad input, 3 when a verdict is `error`, a run's verdicts changed, or the run is broken or its
+store is lost.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TextIO
 
 from jobs.config import ConfigError, Problems, parse_settings
-from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
+from jobs.errors import TOLD, exit_code_of
+from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.files import open_out
-from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, read_solutions, stream_problems
 from runstore.batches import problem_of
-from runstore.parts import read_parts
-from runstore.storage import StorageError, open_storage
+from runstore.reader import find_run, read_samples
 from verifiers.checker import Checkers, check_settings
-from verifiers.types import Json, Problem, SettingsError, Status, Verdict
+from verifiers.types import Json, Problem, Status, Verdict
 
 QUEUED = 256
 RUN_COLUMNS = [
@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
                 return check_all(tasks, checkers, args.workers, out)
         finally:
             checkers.close()
-    except (ConfigError, SettingsError, ProblemFileError, StorageError) as error:
+    except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return exit_code_of(error)
 
 
 def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Task]:
@@ -95,21 +95,17 @@ def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Tas
 
 
 def tasks_of_run(uri: str) -> Iterator[Task]:
-    """Every sample of a run that has a text."""
-    storage = open_storage(uri)
-    found = False
-    for table in read_parts(storage, RUN_COLUMNS):
-        found = True
-        for row in table.to_pylist():
-            if row["text"] is not None:
-                labels = {
-                    "problem_id": row["problem_id"],
-                    "sample_index": row["sample_index"],
-                    "stored_status": row["status"],
-                }
-                yield Task(problem_of(row), row["text"], labels)
-    if not found:
-        raise ConfigError(f"{uri}: no samples/*.parquet there; give a run's folder, <output.uri>/runs/<run id>")
+    """Every sample of a run that has a text. Raises StoredRunError, StorageError."""
+    for file in find_run(uri).files:
+        for batch in read_samples(file, RUN_COLUMNS):
+            for row in batch.to_pylist():
+                if row["text"] is not None:
+                    labels = {
+                        "problem_id": row["problem_id"],
+                        "sample_index": row["sample_index"],
+                        "stored_status": row["status"],
+                    }
+                    yield Task(problem_of(row), row["text"], labels)
 
 
 def check_all(tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: TextIO) -> int:

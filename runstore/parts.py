@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from runstore.layout import SAMPLES
 from runstore.schema import SAMPLE_SCHEMA
 from runstore.storage import Storage, StorageError
+from runstore.upgrades import check_schema, conform_table
 
 ROW_GROUP_ROWS = 4096
 """Small enough for a range read of a few problems' texts, large enough to compress well."""
@@ -92,14 +93,21 @@ def fence_stream(storage: Storage, stream: str) -> int:
 
 
 def read_part(storage: Storage, key: str, columns: list[str] | None = None) -> pa.Table:
-    """Raises StorageError if the part is gone or can not be read."""
+    """The given columns, or all of them, as SAMPLE_SCHEMA has them. Raises StorageError if the part is gone or can not
+    be read, StoredRunError if it is not one that this version reads."""
     data = storage.read(key)
     if data is None:
         raise StorageError(f"{storage.uri}/{key}: listed but gone; was the run's folder changed by hand?")
+    uri = f"{storage.uri}/{key}"
+    wanted = columns if columns is not None else SAMPLE_SCHEMA.names
     try:
-        return pq.read_table(pa.BufferReader(data), columns=columns)
+        file = pq.ParquetFile(pa.BufferReader(data))
+        found = file.schema_arrow
+        check_schema(found, SAMPLE_SCHEMA, uri, wanted)
+        table = file.read(columns=[name for name in wanted if name in found.names])
     except pa.ArrowInvalid as error:
-        raise StorageError(f"{storage.uri}/{key}: not a readable Parquet file: {error}") from error
+        raise StorageError(f"{uri}: not a readable Parquet file: {error}") from error
+    return conform_table(table, pa.schema([SAMPLE_SCHEMA.field(name) for name in wanted]), uri)
 
 
 def read_parts(storage: Storage, columns: list[str], stream: str = "", from_slot: int = 0) -> Iterator[pa.Table]:

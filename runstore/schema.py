@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from verifiers.types import Json, Problem
+from verifiers.types import Problem
 
 SAMPLE_SCHEMA_VERSION = 1
 PROBLEM_SCHEMA_VERSION = 2
@@ -110,21 +110,6 @@ PROBLEM_SCHEMA = pa.schema(
 
 
 Messages = tuple[tuple[str, str], ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SamplingParameters:
-    """What vLLM's SamplingParams takes, in its own terms. `top_k` -1 and `top_p` 1.0 switch the filters off."""
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = -1
-    min_p: float = 0.0
-    max_tokens: int = 1024
-    stop: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Json]:
-        return {**dataclasses.asdict(self), "stop": list(self.stop)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -40,10 +40,23 @@ TRANSIENT = {
     "504",
 }
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+CONNECT_S = 10.0
+REQUEST_S = 60.0
+UPLOAD_ATTEMPTS = 5
+"""Tries of one call of an upload in parts, which botocore repeats: none of these calls is conditional but the last."""
+READ_ATTEMPTS = 3
+"""Tries of one request of pyarrow's file system, which reads Parquet."""
+DEFAULT_REGION = "us-east-1"
+"""The region of a private endpoint where none is named. Without one pyarrow asks AWS itself, which the endpoint's
+network may not reach."""
 
 
 class StorageError(Exception):
     """Storage can not do what was asked; the text is for the user."""
+
+
+class StorageUriError(StorageError):
+    """No storage has such a URI."""
 
 
 class Storage(abc.ABC):
@@ -95,11 +108,59 @@ def open_storage(uri: str) -> Storage:
     if uri.startswith("s3://"):
         parts = urlsplit(uri)
         if not parts.netloc:
-            raise StorageError(f"{uri}: no bucket; expected s3://bucket/prefix")
+            raise StorageUriError(f"{uri}: no bucket; expected s3://bucket/prefix")
         return S3Storage(parts.netloc, parts.path.strip("/"))
     if "://" in uri and scheme != "file":
-        raise StorageError(f"{uri}: unknown scheme {scheme}; expected a local path or s3://bucket/prefix")
+        raise StorageUriError(f"{uri}: unknown scheme {scheme}; expected a local path or s3://bucket/prefix")
     return LocalStorage(Path(uri.removeprefix("file://")).absolute())
+
+
+def open_filesystem(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """A pyarrow file system for reading what lies at `uri`, and the path in it. Raises StorageUriError."""
+    return open_storage(uri).arrow()
+
+
+def s3_endpoint() -> str:
+    """The server that the environment names; empty for AWS."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def s3_region() -> str:
+    """The region that the environment or the AWS files name; empty where AWS is to be asked for it."""
+    if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        return region
+    if not s3_endpoint():
+        return ""
+    import boto3
+
+    return boto3.session.Session().region_name or DEFAULT_REGION
+
+
+def s3_client(attempts: int) -> Any:
+    """A boto3 client that tries each call `attempts` times by itself."""
+    import boto3
+    import botocore.config
+
+    config = botocore.config.Config(
+        retries={"total_max_attempts": attempts}, connect_timeout=CONNECT_S, read_timeout=REQUEST_S
+    )
+    return boto3.session.Session().client("s3", region_name=s3_region() or None, config=config)
+
+
+def s3_filesystem() -> pyarrow.fs.FileSystem:
+    """pyarrow's S3 file system for the environment's endpoint."""
+    options: dict[str, Any] = {
+        "connect_timeout": CONNECT_S,
+        "request_timeout": REQUEST_S,
+        "retry_strategy": pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=READ_ATTEMPTS),
+    }
+    if endpoint := s3_endpoint():
+        parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+        options["endpoint_override"] = parts.netloc + parts.path.rstrip("/")
+        options["scheme"] = parts.scheme
+    if region := s3_region():
+        options["region"] = region
+    return pyarrow.fs.S3FileSystem(**options)
 
 
 class LocalStorage(Storage):
@@ -189,12 +250,8 @@ class S3Storage(Storage):
 
     @functools.cached_property
     def _client(self) -> Any:
-        import boto3
-        import botocore.config
-
         # Retries are ours: botocore's own would hide whether an earlier try of a conditional write took effect.
-        config = botocore.config.Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60)
-        return boto3.session.Session().client("s3", config=config)
+        return s3_client(attempts=1)
 
     def _call(self, name: str, key: str, **arguments: Any) -> Any:
         """Calls the client until it answers. Raises botocore's ClientError for answers that are final."""
@@ -280,15 +337,7 @@ class S3Storage(Storage):
             raise self._explain(error, key)
 
     def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        options: dict[str, Any] = {}
-        if endpoint:
-            parts = urlsplit(endpoint)
-            options = {"endpoint_override": parts.netloc + parts.path.rstrip("/"), "scheme": parts.scheme}
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if region:
-            options["region"] = region
-        return pyarrow.fs.S3FileSystem(**options), f"{self.bucket}/{self.prefix}".rstrip("/")
+        return s3_filesystem(), f"{self.bucket}/{self.prefix}".rstrip("/")
 
     def _explain(self, error: Any, key: str) -> StorageError:
         code = code_of(error)

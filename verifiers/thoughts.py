@@ -285,6 +285,8 @@ _END_TOKENS = (
     *("<|close|>message<|sep|>", "<|endofprompt|>", "<|eos|>", "</response>"),
 )
 """What ends a turn. Behind an answer it is no part of it."""
+MAX_END_TOKENS = 64
+"""Tokens that end a turn which are taken from the end of one text."""
 _START_TOKENS = (
     *("<|begin_of_solution|>", "<|START_RESPONSE|>", "<|open|>response<|sep|>", "<|content_text|>", "<response>"),
 )
@@ -424,22 +426,20 @@ def _events(text: str) -> Iterator[_Event]:
 
 def _trimmed(text: str, start: int) -> tuple[int, int]:
     """The answer from `start` on, without what models put before it and what ends a turn."""
-    begin = start
-    while text[begin : begin + 1].isspace():
-        begin += 1
+    answer = text[start:]
+    begin = start + len(answer) - len(answer.lstrip())
     for token in _START_TOKENS:
         if text.startswith(token, begin):
             start = begin + len(token)
             break
     end = len(text)
-    while True:
-        last = end
-        while last > start and text[last - 1].isspace():
-            last -= 1
+    for _ in range(MAX_END_TOKENS):
+        last = start + len(text[start:end].rstrip())
         token = next((token for token in _END_TOKENS if text.endswith(token, start, last)), "")
         if not token:
-            return start, end
+            break
         end = last - len(token)
+    return start, end
 
 
 def opening_mark_of_prompt(prompt: str, before: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What the coordinator and its workers say to each other: ids, counts, statuses, and bundles that they pass unopened.
+"""What the coordinator and its workers say to each other: ids, counts, statuses, and batches that they pass unopened.
 
 NamedTuples, since thousands of them cross Ray each second and they pickle smallest. Each survives a pickle round trip
 (tests/workers/test_messages.py). Messages without references travel packed (`pack`): Ray's own pickler makes a Python
@@ -18,7 +18,7 @@ SampleKey = tuple[int, int]
 Reference = Any
 """A ray.ObjectRef. Always inside a container, so that Ray passes the reference and does not fetch the object."""
 
-Bundle = Any
+SampleBatch = Any
 """Finished rows as runstore.batches packs them: the bytes themselves up to INLINE_BYTES, since fetching an object costs
 more than carrying so few, else a Reference to them."""
 
@@ -27,16 +27,16 @@ INLINE_BYTES = 64 << 10
 
 
 class Parent(NamedTuple):
-    """Where a repair round finds the attempt it answers: in a bundle, or once that is gone in a part."""
+    """Where a repair round finds the attempt it answers: in a batch, or once that is gone in a part."""
 
-    bundle: Bundle | None
+    batch: SampleBatch | None
     row: int
     part: str
     evidence: str
     """What the checker found, for the model; empty: as the part's row has it."""
 
 
-class Lease(NamedTuple):
+class SampleTask(NamedTuple):
     """One sample to draw. `chunk` and `row` say where the problem lies; a repair round's Parent travels beside it."""
 
     key: SampleKey
@@ -54,17 +54,17 @@ class Lease(NamedTuple):
 class Orders(NamedTuple):
     """What a generator is told in one message."""
 
-    leases: bytes
-    """Packed list of Lease."""
+    tasks: bytes
+    """Packed list of SampleTask."""
     chunks: dict[int, list[Reference]]
     """[reference to a packed list of Problem] for every chunk that this occupant is not known to have."""
     gone: list[int]
-    """Chunks that no lease will name again."""
+    """Chunks that no task will name again."""
     parents: dict[SampleKey, Parent]
 
 
 class Finished(NamedTuple):
-    """One row of a bundle."""
+    """One row of a batch."""
 
     key: SampleKey
     attempt: int
@@ -88,26 +88,26 @@ class GeneratorReport(NamedTuple):
     finished: list[Finished]
     running: int
     free: int
-    """Room in samples, bounded by sequences and KV memory, when `received` leases had arrived."""
+    """Room in samples, bounded by sequences and KV memory, when `received` tasks had arrived."""
     received: int
-    bundle: bytes
+    batch: bytes
     """Of `finished`, in their order; empty if it comes by reference or there is none."""
 
 
 class CheckItem(NamedTuple):
-    """Rows of one bundle to check."""
+    """Rows of one batch to check."""
 
-    bundle: Bundle
+    batch: SampleBatch
     rows: list[tuple[SampleKey, int]]
 
 
 class Checked(NamedTuple):
     key: SampleKey
     status: Status | None
-    """None: the bundle is lost; the sample has to be drawn again."""
+    """None: the batch is lost; the sample has to be drawn again."""
     seconds: float
     row: int
-    """Of its verdict among the report's."""
+    """Index of this row's verdict in `verdicts`."""
 
 
 class VerifierReport(NamedTuple):
@@ -118,15 +118,15 @@ class VerifierReport(NamedTuple):
 
 
 class PartRows(NamedTuple):
-    """Rows of one bundle for one part, with their verdicts; None for an aborted sample."""
+    """Rows of one batch for one part, with their verdicts; None for an aborted sample."""
 
-    bundle: Bundle
+    batch: SampleBatch
     rows: list[int]
     verdicts: list[VerdictRow | None]
 
 
 class WriteReply(NamedTuple):
-    """`lost`: positions in the request whose bundles are gone; nothing was written then."""
+    """`lost`: positions in the request whose batches are gone; nothing was written then."""
 
     key: str
     slot: int

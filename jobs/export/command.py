@@ -1,6 +1,7 @@
 """`proofmill export`: training data from stored runs.
 
-Exit codes: 0 done, 2 usage or config error, 130 interrupted (nothing visible at --out; the same command starts afresh).
+Exit codes: 0 done, 2 usage or config error, 3 a broken run, a lost store or a killed process, 130 interrupted. After
+any but the first, nothing is visible at --out, and the same command starts afresh.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import argparse
 import json
 import sys
 
-from jobs.config import ConfigError
-from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.errors import TOLD, exit_code_of
+from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.export.formats_table import FORMATS
 from jobs.export.settings import load_settings
 
@@ -78,9 +79,9 @@ def run(args: argparse.Namespace) -> int:
             summary = export(settings, args.run, args.out, progress)
         finally:
             progress.close()
-    except ConfigError as error:
+    except TOLD as error:
         print(f"proofmill export: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return exit_code_of(error)
     except storage_errors() as error:
         print(f"proofmill export: {error}", file=sys.stderr)
         print("Nothing is visible at --out; the same command starts afresh.", file=sys.stderr)

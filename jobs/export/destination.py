@@ -9,7 +9,8 @@ Promises
   The next export to the same place removes what a dead one left and starts afresh.
 Does not: replace an existing data set unless told to; resume an interrupted one; guard the two renames of an overwrite
 (a reader between them finds no folder; it never finds half a one).
-Fails: ConfigError where the place can not be used, before anything is written.
+Fails: ConfigError where the place can not be used, StorageError where the store does not answer, both before anything
+is written.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ import contextlib
 import fcntl
 import glob
 import hashlib
-import io
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 from urllib.parse import urlsplit
 
 from jobs.config import ConfigError
+from runstore.multipart import MultipartFile, abort_uploads
+from runstore.storage import UPLOAD_ATTEMPTS, StorageError, s3_client
 
 MANIFEST = "export.json"
 CARD = "README.md"
@@ -36,9 +38,6 @@ CONTAMINATION = "contamination.jsonl"
 DATA_FILES = {kind: f"data/train.{kind}" for kind in ("parquet", "jsonl")}
 PARTIAL = ".partial"
 """Suffix of unfinished local files: some globs (Python's pathlib) look into hidden folders too."""
-PART_BYTES = 16 << 20
-PARTS_PER_STEP = 1000
-"""S3 takes 10,000 parts an object: the part size grows by PART_BYTES every so many parts, for 880 GB in all."""
 
 
 def is_ours(name: str) -> bool:
@@ -141,13 +140,12 @@ def sync(path: Path) -> None:
 
 class S3Folder:
     def __init__(self, bucket: str, prefix: str, overwrite: bool) -> None:
-        import boto3
         import botocore.exceptions
 
         if not bucket or not prefix:
             raise ConfigError(f"s3://{bucket}/{prefix}: expected s3://bucket/prefix")
         self._errors = botocore.exceptions
-        self._client = boto3.client("s3")
+        self._client = s3_client(UPLOAD_ATTEMPTS)
         self._bucket = bucket
         self._prefix = prefix
         self._overwrite = overwrite
@@ -170,10 +168,8 @@ class S3Folder:
                 for key in existing:  # whole data files of an export that died before its manifest
                     self._client.delete_object(Bucket=bucket, Key=key)
             self._abort_uploads()
-        except self._errors.BotoCoreError as error:
-            raise ConfigError(f"s3://{bucket}/{prefix}: {error}")
-        except self._errors.ClientError as error:
-            raise ConfigError(f"s3://{bucket}/{prefix}: {error}")
+        except (self._errors.BotoCoreError, self._errors.ClientError) as error:
+            raise StorageError(f"s3://{bucket}/{prefix}: {error}") from error
 
     def _ours(self, key: str) -> bool:
         return is_ours(key.removeprefix(self._prefix + "/"))
@@ -185,17 +181,8 @@ class S3Folder:
 
     def _abort_uploads(self) -> None:
         """Clears the invisible parts that a killed export left, where the server and our rights allow it."""
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=self._bucket, Prefix=self._prefix + "/"
-        )
         with contextlib.suppress(self._errors.ClientError):
-            for upload in [upload for page in pages for upload in page.get("Uploads", [])]:
-                if not self._ours(upload["Key"]):
-                    continue
-                with contextlib.suppress(self._errors.ClientError):
-                    self._client.abort_multipart_upload(
-                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
+            abort_uploads(self._client, self._bucket, self._prefix + "/", self._ours)
 
     def create(self, name: str) -> BinaryIO:
         upload = MultipartFile(self._client, self._bucket, f"{self._prefix}/{name}")
@@ -231,57 +218,6 @@ class S3Folder:
         for upload in self._uploads:
             upload.abort()
         self._uploads = []
-
-
-class MultipartFile(io.RawIOBase):
-    """A write-only file that is one S3 object, invisible until `complete`."""
-
-    def __init__(self, client: Any, bucket: str, key: str) -> None:
-        super().__init__()
-        self._client = client
-        self.key = key
-        self._target = {"Bucket": bucket, "Key": key}
-        self._upload_id: str | None = client.create_multipart_upload(**self._target)["UploadId"]
-        self._parts: list[dict[str, Any]] = []
-        self._buffer = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        self._buffer += view
-        part_bytes = PART_BYTES * (1 + len(self._parts) // PARTS_PER_STEP)
-        while len(self._buffer) >= part_bytes:
-            self._send(bytes(self._buffer[:part_bytes]))
-            del self._buffer[:part_bytes]
-        return len(view)
-
-    def _send(self, data: bytes) -> None:
-        number = len(self._parts) + 1
-        sent = self._client.upload_part(**self._target, UploadId=self._upload_id, PartNumber=number, Body=data)
-        self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
-
-    def close(self) -> None:
-        if not self.closed and self._upload_id and (self._buffer or not self._parts):
-            self._send(bytes(self._buffer))
-            self._buffer.clear()
-        super().close()
-
-    def complete(self, replace: bool) -> None:
-        condition = {} if replace else {"IfNoneMatch": "*"}
-        self._client.complete_multipart_upload(
-            **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}, **condition
-        )
-        self._upload_id = None
-
-    def abort(self) -> None:
-        if self._upload_id:
-            # Gone already when another export to this place has cleared it away.
-            with contextlib.suppress(self._client.exceptions.NoSuchUpload):
-                self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)
-            self._upload_id = None
-            super().close()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -27,8 +27,11 @@ from jobs.export.formats import chats as formats
 from jobs.export.partition import read_bucket
 from jobs.export.process import without_bad_rows
 from jobs.export.settings import ExportSettings
-from verifiers import thoughts
-from workers.engines.vllm import EngineSettings, context_of, gpu_is_here, set_environment
+from runstore.schema import Messages
+from workers.engines.base import EngineSettings, EngineStartError
+from workers.engines.registry import open_engine
+from workers.engines.scoring import Scorer
+from workers.engines.vllm import gpu_is_here
 
 BATCH = 256
 """Texts given to the engine at a time."""
@@ -38,8 +41,8 @@ Identity = tuple[str, str, int]
 
 
 class Student(Protocol):
-    def potentials(self, chats: Sequence[list[dict[str, str]]], texts: Sequence[str]) -> list[float | None]:
-        """Mean negative log-likelihood (nats a token) of each text after its chat; None where it does not fit."""
+    def surprise(self, chats: Sequence[Messages], texts: Sequence[str]) -> list[float | None]:
+        """Mean negative log-likelihood (nats per token) of each text after its chat; None where it does not fit."""
         ...
 
     def close(self) -> None:
@@ -47,61 +50,20 @@ class Student(Protocol):
         ...
 
 
-class VllmStudent:
-    """A student behind an offline vLLM engine."""
-
-    def __init__(self, model: str) -> None:
-        settings = EngineSettings(path=model, use_gpu=gpu_is_here())
-        set_environment(settings)
-        # Slow, and needed for this strategy only.
-        from vllm import LLM
-
-        options: dict[str, Any] = {}
-        if not settings.use_gpu:
-            # As the generators run it: a prompt is one chunk.
-            # bfloat16, vLLM's choice, changes the second digit of a score, and differently on different processors.
-            options = {"enforce_eager": True, "enable_chunked_prefill": False, "dtype": "float32"}
-            options["max_num_batched_tokens"] = max(context_of(model) or 0, 8192)
-        # A cached prefix has no log-probabilities.
-        self._llm = LLM(model=model, seed=0, enable_prefix_caching=False, disable_log_stats=True, **options)
-        self._tokenizer = self._llm.get_tokenizer()
-        self._max_tokens: int = self._llm.llm_engine.model_config.max_model_len - 1
-
-    def potentials(self, chats: Sequence[list[dict[str, str]]], texts: Sequence[str]) -> list[float | None]:
-        from vllm import SamplingParams, TokensPrompt
-
-        result: list[float | None] = [None] * len(texts)
-        prompts, places = [], []
-        for at, (chat, text) in enumerate(zip(chats, texts, strict=True)):
-            before = self._prompt_ids(chat)
-            # The student's own template may begin the thought, too; its mark must not stand there twice.
-            answer = self._tokenizer.encode(text.removeprefix(self._opening(chat)), add_special_tokens=False)
-            if answer and len(before) + len(answer) <= self._max_tokens:
-                prompts.append(TokensPrompt(prompt_token_ids=before + answer))
-                places.append((at, len(before)))
-        parameters = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=0)
-        for (at, start), output in zip(
-            places, self._llm.generate(prompts, parameters, use_tqdm=False) if prompts else [], strict=True
-        ):
-            ids = output.prompt_token_ids
-            logprobs = [output.prompt_logprobs[i][ids[i]].logprob for i in range(start, len(ids))]
-            result[at] = -sum(logprobs) / len(logprobs)
-        return result
-
-    def close(self) -> None:
-        self._llm.llm_engine.engine_core.shutdown()
-
-    def _opening(self, chat: list[dict[str, str]]) -> str:
-        prompt, before = (
-            self._tokenizer.apply_chat_template(chat, add_generation_prompt=generation, tokenize=False)
-            for generation in (True, False)
-        )
-        return thoughts.opening_mark_of_prompt(prompt, before)
-
-    def _prompt_ids(self, chat: list[dict[str, str]]) -> list[int]:
-        # Some tokenizers give the ids themselves, some a mapping that has them.
-        encoded: Any = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True)
-        return list(encoded if isinstance(encoded, list) else encoded["input_ids"])
+def open_student(model: str) -> Scorer:
+    """Loads the student. Raises EngineStartError."""
+    on_gpu = gpu_is_here()
+    settings = EngineSettings(
+        path=model,
+        use_gpu=on_gpu,
+        # vLLM's choice on CPUs, bfloat16, changes the second digit of a score, and differently on different processors.
+        dtype="auto" if on_gpu else "float32",
+        # No two texts share a prompt here, and a cached prefix has no log-probabilities.
+        engine_args={"enable_prefix_caching": False, "disable_log_stats": True},
+    )
+    student = Scorer(open_engine(settings))
+    student.start()
+    return student
 
 
 def score_buckets(
@@ -114,8 +76,8 @@ def score_buckets(
 ) -> None:
     """Writes the learning potential of every usable sample within the cuts to `folder`, a file a bucket."""
     try:
-        student = VllmStudent(settings.select.student)
-    except (ImportError, OSError, ValueError) as error:
+        student = open_student(settings.select.student)
+    except EngineStartError as error:
         raise ConfigError(f"select.student: {settings.select.student} can not be loaded: {error}")
     folder.mkdir()
     groups: dict[tuple[str, int], list[float]] = defaultdict(list)
@@ -162,11 +124,16 @@ def scored(
     rows = np.flatnonzero(state.alive & (state.status == "verified"))
     for start in range(0, len(rows), BATCH):
         chosen = state.table.take(rows[start : start + BATCH]).to_pylist()
-        chats = [formats.parse_chat(row["messages"]) for row in chosen]
-        for row, score in zip(chosen, student.potentials(chats, [row["text"] for row in chosen]), strict=True):
+        chats = [messages_of(row["messages"]) for row in chosen]
+        for row, score in zip(chosen, student.surprise(chats, [row["text"] for row in chosen]), strict=True):
             if score is not None and math.isfinite(score):
                 group = (row["domain"], max(1, row["completion_tokens"]).bit_length())
                 yield (row["run_id"], row["problem_id"], row["sample_index"]), group, score
+
+
+def messages_of(chat: str) -> Messages:
+    """A row's `messages` as the engine takes them."""
+    return tuple((message["role"], message["content"]) for message in formats.parse_chat(chat))
 
 
 def read_scores(folder: Path, bucket: int) -> dict[Identity, float]:

@@ -13,7 +13,7 @@ from jobs.config import ConfigError
 from jobs.export.destination import CONTAMINATION, DATA_FILES, FINGERPRINTS, Destination
 from jobs.export.duplicates import FINGERPRINT
 from jobs.export.settings import ExportSettings
-from jobs.export.source import open_filesystem
+from runstore.storage import open_filesystem
 
 Json = Any
 

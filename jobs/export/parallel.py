@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from jobs.config import ConfigError
+from jobs.errors import WorkerKilledError
 from jobs.export.partition import MAX_BUCKETS
-from jobs.export.source import SampleFile
+from runstore.reader import SampleFile
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def in_order(
         while pending:
             yield pending.popleft().result()
     except BrokenProcessPool:
-        raise ConfigError(
+        raise WorkerKilledError(
             "a worker process was killed, most likely for want of memory; fewer --processes or a smaller "
             "`work.bucket_mb` need less"
         )

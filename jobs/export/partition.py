@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.export.formats_table import FormatRow
-from jobs.export.source import SampleFile, read_samples
+from runstore.reader import SampleFile, read_samples
 
 MAX_BUCKETS = 1024
 """Open files of one scanning process, and so the size at which buckets begin to grow: 24 GB of rows by default."""

@@ -45,8 +45,8 @@ from jobs.export.parallel import allow_open_files, balanced, in_order, worker_po
 from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan
 from jobs.export.process import process_bucket
 from jobs.export.settings import ExportSettings
-from jobs.export.source import RunSource, find_run, read_problems
 from jobs.export.summary import PASS_COLUMNS, Summary, add_figures, manifest, nothing_left
+from runstore.reader import RunSource, find_run, read_problems
 
 Json = Any
 Progress = Callable[[str], None]
@@ -66,7 +66,8 @@ OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_pro
 
 
 def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Progress = lambda line: None) -> Summary:
-    """Writes the data set of `runs` to `out`. Raises ConfigError, with nothing visible at `out`."""
+    """Writes the data set of `runs` to `out`. Raises one of jobs.errors.TOLD, with nothing visible at
+    `out`."""
     started = time.monotonic()
     processes = settings.work.processes or min(os.cpu_count() or 1, 8)
     sources = [find_run(uri, pieces=processes) for uri in runs]
@@ -154,7 +155,7 @@ class Exporter:
                 if source.problems_uri is None:
                     summary.unfinished.append(source.uri)
                 here = [known]
-                for batch in read_problems(source, columns):
+                for batch in read_problems(source.problems_uri, columns) if source.problems_uri else []:
                     if len(self._sources) > 1:  # the same run may be given twice
                         names = pc.binary_join_element_wise(batch.column("run_id"), batch.column("problem_id"), "\0")
                         keys = text_hashes(names)

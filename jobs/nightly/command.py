@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.nightly.history import History, HistoryError
 from jobs.nightly.run import due_nights, nightly_uri, run_night
 from jobs.nightly.settings import load_nightly_config, night_of
-from jobs.problems.errors import ProblemFileError
-from runstore.storage import StorageError, open_storage
+from runstore.storage import open_storage
 
 SEVERITY = {EXIT_DONE: 0, EXIT_ERRORS: 1, EXIT_CONFIG: 2, EXIT_INTERRUPTED: 3}
 
@@ -70,12 +70,12 @@ def run_one(path: str, overrides: list[str], date: dt.date | None) -> int:
                 return code
             worst = max(worst, code, key=lambda each: SEVERITY.get(each, 1))
         return worst
-    except (ConfigError, ProblemFileError, HistoryError) as error:
+    except HistoryError as error:
         print(f"proofmill nightly: {error}", file=sys.stderr)
         return EXIT_CONFIG
-    except StorageError as error:
+    except TOLD as error:
         print(f"proofmill nightly: {error}", file=sys.stderr)
-        return EXIT_ERRORS
+        return exit_code_of(error)
 
 
 def solve_batch(config: SolveConfig) -> int:

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import io
 import json
 from collections.abc import Iterator
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from runstore.storage import Storage
 from verifiers.types import Json
@@ -146,10 +145,10 @@ class History:
                 raise HistoryError(f"{self.storage.uri}/{key}: {name} is no date; this folder holds nights only")
 
 
-def read_outcomes(data: bytes) -> dict[str, Outcome]:
-    """Outcomes from the bytes of a run's `problems.parquet` (runstore.schema.PROBLEM_SCHEMA)."""
+def read_outcomes(table: pa.Table) -> dict[str, Outcome]:
+    """Outcomes from a run's `problems.parquet` (runstore.schema.PROBLEM_SCHEMA)."""
     outcomes = {}
-    for row in pq.read_table(io.BytesIO(data)).to_pylist():
+    for row in table.to_pylist():
         policy = json.loads(row["stopping_rule"] or "{}")
         outcomes[row["problem_id"]] = Outcome(
             num_samples=row["num_samples"],

@@ -28,8 +28,10 @@ from jobs.nightly.history import History, RunResult, read_outcomes
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
 from jobs.problems.load import stream_problems
-from runstore.layout import PROBLEMS, RUN, run_uri
+from runstore.errors import StoredRunError
+from runstore.layout import run_uri
 from runstore.lease import RunHeldError, beat, claim_run, is_superseded, release
+from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.types import Json, Problem
 
@@ -48,7 +50,7 @@ def run_night(
     solve: Solve,
     say: Callable[[str], object] = print,
 ) -> int:
-    """Runs, resumes, or leaves alone. Raises ConfigError, ProblemFileError, HistoryError or StorageError."""
+    """Runs, resumes, or leaves alone. Raises HistoryError or one of jobs.errors.TOLD."""
     storage = open_storage(nightly_uri(config))
     storage.check_conditional_writes()
     history = History(storage)
@@ -117,7 +119,7 @@ def locked_night(
         run = run_config(config, legs[entry["leg"]], entry, history, night)
         try:
             code = solve(run)
-        except ConfigError as error:  # one leg's wrong config must not cost the others their night
+        except (ConfigError, StoredRunError) as error:  # one leg's fault must not cost the others their night
             errors.append(f"{run_id}: {error}")
             continue
         if code == EXIT_INTERRUPTED:
@@ -214,8 +216,8 @@ def run_config(
 def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> RunResult | None:
     """What the run left, or None where it is not complete."""
     storage = open_storage(run_uri(run.output.uri, run.run.id))
-    record = json.loads(storage.read(RUN) or b"{}")
-    table = storage.read(PROBLEMS)
+    record = read_run_json(storage) or {}
+    table = read_problems_table(storage)
     if table is None or not record.get("complete"):
         return None
     summary = record.get("summary", {})

@@ -24,6 +24,8 @@ STDIN_TASK = (
     "Give the whole program in one ```python block."
 )
 STARTER_TASK = "Use this starting code. Give the whole program in one ```python block."
+LIVECODEBENCH_HARNESS: dict[str, Json] = {"prelude": "livecodebench", "time_limit_s": 6}
+"""What the publisher's runner gives to every program: its imports, its recursion limit, and seconds per test."""
 MAX_TESTS_BYTES = 512 * 2**20
 """LiveCodeBench's largest private tests are some 100 MB unpacked; a zlib bomb unpacks to far more."""
 
@@ -83,7 +85,7 @@ def read_livecodebench(row: Row, context: RowContext) -> Problem:
     if kinds == {"stdin"}:
         how = STDIN_TASK
         pairs = [{"input": test["input"], "output": test["output"]} for test in tests]
-        reference = {"mode": "stdin", "tests": pairs}
+        reference = {"mode": "stdin", "tests": pairs, **LIVECODEBENCH_HARNESS}
     else:
         metadata = parsed(row.get("metadata") or "{}", "metadata")
         name = metadata.get("func_name") if isinstance(metadata, dict) else None
@@ -94,7 +96,13 @@ def read_livecodebench(row: Row, context: RowContext) -> Problem:
         how = STARTER_TASK
         pairs = [functional_test(test) for test in tests]
         # The publisher's own check compares after JSON, where a tuple is a list.
-        reference = {"mode": "function", "entry_point": f"Solution.{name}", "compare": "json", "tests": pairs}
+        reference = {
+            "mode": "function",
+            "entry_point": f"Solution.{name}",
+            "compare": "json",
+            "tests": pairs,
+            **LIVECODEBENCH_HARNESS,
+        }
     question = string(row, "question_content").strip()
     code = f"\n\n```python\n{starter.rstrip()}\n```" if starter.strip() else ""
     return Problem(

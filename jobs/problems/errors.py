@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 MAX_SHOWN = 20
 """Faults one error lists. Enough to see the pattern; a thousand lines of the same would bury it."""
@@ -29,20 +29,40 @@ class Fault:
 class ProblemFileError(Exception):
     """A problem set that can not be used as it is; the text is for the user. Exit code 2.
 
-    `faults` are the first ones found (at most MAX_SHOWN), `num_faults` all of them.
+    `faults` are the first ones found (at most MAX_SHOWN), `num_faults` all of them; `reasons` counts the references
+    that cannot be used, by reason.
     """
 
-    def __init__(self, faults: Sequence[Fault], num_faults: int = 0) -> None:
-        # Both go to Exception's args, which is what pickle rebuilds the error from.
-        super().__init__(tuple(faults), num_faults or len(faults))
+    def __init__(self, faults: Sequence[Fault], num_faults: int = 0, reasons: Mapping[str, int] | None = None) -> None:
+        # All go to Exception's args, which is what pickle rebuilds the error from.
+        super().__init__(tuple(faults), num_faults or len(faults), dict(reasons or {}))
         self.faults: tuple[Fault, ...] = tuple(faults)
         self.num_faults = num_faults or len(faults)
+        self.reasons = dict(reasons or {})
 
     def __str__(self) -> str:
         lines = [str(fault) for fault in self.faults]
         if more := self.num_faults - len(self.faults):
             lines.append(f"… and {more:,} more")
+        lines += describe_reasons(self.reasons) if self.num_faults > 1 else []
         return "\n".join(lines)
+
+
+def reason_of(fault: Fault) -> str:
+    """The last part of what a checker said about a reference, without the reference itself that it quotes."""
+    return fault.wrong.rsplit(": ", 1)[-1]
+
+
+def describe_reasons(reasons: Mapping[str, int]) -> list[str]:
+    """Lines that count the references that cannot be used, the most frequent reason first."""
+    if not reasons:
+        return []
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"{sum(reasons.values()):,} references cannot be used, by reason:"]
+    lines += [f"  {count:,} × {reason}" for reason, count in ordered[:MAX_SHOWN]]
+    if len(ordered) > MAX_SHOWN:
+        lines.append(f"  … and {len(ordered) - MAX_SHOWN:,} more reasons")
+    return lines
 
 
 class BadRow(Exception):

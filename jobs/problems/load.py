@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
 from jobs.problems import canonical, layouts, sources
-from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError
+from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError, describe_reasons, reason_of
 from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
@@ -58,6 +58,8 @@ class ProblemSetSummary:
     sha256: str
     sources: tuple[SourceSummary, ...]
     skipped: tuple[Fault, ...] = ()
+    reasons: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many references cannot be used, by reason."""
 
     def to_json(self) -> dict[str, Json]:
         return dataclasses.asdict(self)
@@ -69,6 +71,7 @@ class ProblemSetSummary:
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
         if self.skipped:
             lines.append(f"  skipped {len(self.skipped):,} bad rows, the first: {self.skipped[0]}")
+            lines += [f"  {line}" for line in describe_reasons(self.reasons)]
         return "\n".join(lines)
 
 
@@ -77,6 +80,7 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
     themselves."""
     faults: list[Fault] = []
     num_faults = num_problems = 0
+    reasons: collections.Counter[str] = collections.Counter()
     kinds: collections.Counter[str] = collections.Counter()
     domains: collections.Counter[str] = collections.Counter()
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -94,11 +98,12 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
                     break
                 continue
             item = Fault(place.source.uri, place.line, "reference", wrong, f"problem {item.id}")
+            reasons[reason_of(item)] += 1
         num_faults += 1
         if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
             faults.append(item)
     if num_faults and (not config.skip_bad or num_faults > MAX_SKIPPED or not num_problems):
-        raise ProblemFileError(faults[:MAX_SHOWN], num_faults)
+        raise ProblemFileError(faults[:MAX_SHOWN], num_faults, reasons)
     return ProblemSetSummary(
         num_problems=num_problems,
         by_kind=dict(kinds),
@@ -106,6 +111,7 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
         sha256=content.hexdigest(),
         sources=tuple(SourceSummary(uri, layout, count) for (uri, layout), count in by_source.items()),
         skipped=tuple(faults),
+        reasons=dict(reasons),
     )
 
 

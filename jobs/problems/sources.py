@@ -4,7 +4,8 @@ gzip.
 Promises: rows come one at a time in the order of the file, files in the order given (a glob's matches sorted), and
 memory is bounded by the longest row or Parquet batch. Whatever is wrong with the bytes (not UTF-8, not JSON, a
 truncated gzip or Parquet file, an empty file) comes out as a `Fault` with file and line, never as a foreign exception.
-Does not: know what the rows mean (layouts do). S3 credentials, region and AWS_ENDPOINT_URL come from the environment.
+Does not: know what the rows mean (layouts do). S3 credentials, region and endpoint come from the environment
+(runstore.storage).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import fnmatch
 import gzip
 import io
 import json
-import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -27,6 +27,7 @@ import pyarrow.fs
 import pyarrow.parquet
 
 from jobs.problems.errors import BadRow, Fault, ProblemFileError
+from runstore.storage import s3_endpoint, s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
 
@@ -36,8 +37,6 @@ MAX_JSON_BYTES = 512 * 2**20
 """A `.json` file is read whole; a bigger set belongs in JSONL or Parquet, which stream."""
 PARQUET_BATCH_ROWS = 64
 """Small, because a row may carry megabytes of tests."""
-S3_CONNECT_S = 10.0
-S3_REQUEST_S = 60.0
 
 Row = dict[str, Json]
 GLOB = re.compile(r"[*?\[]")
@@ -130,24 +129,24 @@ def expand_s3(uri: str) -> list[str]:
     bucket, _, key = path.partition("/")
     if not bucket or GLOB.search(bucket):
         raise BadRow("", "no bucket in this URI", "give s3://bucket/path")
-    filesystem = s3_filesystem()
+    filesystem, server = s3_filesystem(), s3_endpoint()
     try:
         if not GLOB.search(key):
             info = filesystem.get_file_info(path)
             if info.type == pa.fs.FileType.File:
                 return [f"s3://{path}"]
             if info.type == pa.fs.FileType.NotFound:
-                raise BadRow("", "no such object", f"endpoint {endpoint() or 'of AWS'}; check the bucket and the key")
-            matches = list_s3(filesystem, path, recursive=False)
-            found = sorted(f"s3://{match}" for match in matches if is_known(match))
+                raise BadRow("", "no such object", f"endpoint {server or 'of AWS'}; check the bucket and the key")
+            keys = list_s3(filesystem, path, recursive=False)
+            found = sorted(f"s3://{key}" for key in keys if is_known(key))
         else:
             # List from the last folder before the first wildcard; S3 itself knows no patterns.
             prefix = GLOB.split(path, maxsplit=1)[0].rpartition("/")[0]
-            matches = list_s3(filesystem, prefix, recursive="/" in path[len(prefix) + 1 :])
-            pattern = glob_pattern(path)
-            found = sorted(f"s3://{match}" for match in matches if pattern.fullmatch(match))
+            keys = list_s3(filesystem, prefix, recursive="/" in path[len(prefix) + 1 :])
+            pattern = path.split("/")
+            found = sorted(f"s3://{key}" for key in keys if matches(key.split("/"), pattern))
     except OSError as error:
-        raise BadRow("", f"S3 at {endpoint() or 'AWS'} says: {error}", "check AWS_ENDPOINT_URL, credentials and bucket")
+        raise BadRow("", f"S3 at {server or 'AWS'} says: {error}", "check AWS_ENDPOINT_URL, credentials and bucket")
     if not found:
         raise BadRow("", "no object matches", f"give {KNOWN_FORMATS}")
     return found
@@ -158,33 +157,18 @@ def list_s3(filesystem: Any, prefix: str, recursive: bool) -> list[str]:
     return [info.path for info in filesystem.get_file_info(selector) if info.type == pa.fs.FileType.File]
 
 
-def glob_pattern(pattern: str) -> re.Pattern[str]:
-    """`*` and `?` stay within one folder, `**/` spans any number of them, as in pathlib."""
-    pieces = []
-    for part in re.split(r"(\*\*/)", pattern):
-        if part == "**/":
-            pieces.append("(?:[^/]+/)*")
-        else:
-            pieces.append(fnmatch.translate(part).removesuffix(r")\Z").removeprefix("(?s:").replace(".*", "[^/]*"))
-    return re.compile("".join(pieces))
+def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path, in its parts, fits a pattern, in its parts: `*`, `?` and `[…]` stay within one folder, `**` spans
+    any number of them, as in pathlib.
 
-
-def endpoint() -> str:
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-
-
-def s3_filesystem() -> Any:
-    """pyarrow's S3 file system for the environment's endpoint."""
-    options: dict[str, Any] = {"connect_timeout": S3_CONNECT_S, "request_timeout": S3_REQUEST_S}
-    if url := endpoint():
-        options["endpoint_override"] = url.split("://", 1)[-1].rstrip("/")
-        options["scheme"] = "http" if url.startswith("http://") else "https"
-    if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
-        options["region"] = region
-    elif options.get("endpoint_override"):
-        # Without a region pyarrow asks AWS itself for one, which a private endpoint's network may not reach.
-        options["region"] = "us-east-1"
-    return pa.fs.S3FileSystem(**options)
+    >>> matches("a/b/c.jsonl".split("/"), "a/**/*.jsonl".split("/")), matches("a/b/c".split("/"), "a/*".split("/"))
+    (True, False)
+    """
+    if not parts or not pattern:
+        return not parts and not pattern
+    if pattern[0] == "**" and len(pattern) > 1:
+        return any(matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts)))
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
 
 
 def short_labels(uris: Sequence[str]) -> list[str]:

@@ -106,13 +106,25 @@ def reference_of_inputs_outputs(truth: Json, field: str) -> dict[str, Json]:
     if len(inputs) != len(outputs):
         raise BadRow(field, f"{len(inputs)} inputs, {len(outputs)} outputs", "as many outputs as inputs")
     name = tests.get("fn_name")
-    pairs = [{"input": given, "output": wanted} for given, wanted in zip(inputs, outputs, strict=True)]
     if name is None:
+        pairs = [{"input": text_of(i), "output": text_of(o)} for i, o in zip(inputs, outputs, strict=True)]
         return {"mode": "stdin", "tests": pairs}
     if not all(isinstance(given, list) for given in inputs):
         raise BadRow(field, "an input of a function is not a list", "each input the list of arguments")
-    # Tests of this origin are JSON on both sides, where a tuple is a list.
-    return {"mode": "function", "entry_point": name, "compare": "json", "tests": pairs}
+    pairs = [{"input": given, "output": wanted} for given, wanted in zip(inputs, outputs, strict=True)]
+    # Tests of this origin are JSON on both sides, where a tuple is a list. APPS, and TACO and PRIME after it, put each
+    # expected value into a list of its own, and compare with the list or with what is in it.
+    reference: dict[str, Json] = {"mode": "function", "entry_point": name, "compare": "json", "tests": pairs}
+    if outputs and all(isinstance(wanted, list) and len(wanted) == 1 for wanted in outputs):
+        reference["wrapped_outputs"] = True
+    return reference
+
+
+def text_of(value: Json) -> Json:
+    """The text of a test; APPS writes some as the list of its lines."""
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "\n".join(value)
+    return value
 
 
 def read_openai_batch(row: Row, context: RowContext) -> Problem:

@@ -1,6 +1,6 @@
 """`proofmill report`: the page of a stored run, or two runs side by side.
 
-Exit codes: 0 done, 2 no such run or not readable.
+Exit codes: 0 done, 2 no such run, 3 a broken run or a lost store.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE
-from runstore.reader import RunError
-from runstore.storage import StorageError
+from jobs.errors import TOLD, exit_code_of
+from jobs.exit_codes import EXIT_DONE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
             print(compare_runs(first, second, args.out))
         else:
             print(write_report(args.run_uri or args.folder)[0])
-    except (RunError, StorageError) as error:
+    except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return exit_code_of(error)
     return EXIT_DONE

@@ -4,7 +4,7 @@ Promises: problems are matched by id; the difference of pass rates is taken over
 in both runs, with a paired interval, and not shown for others; solved sets differ by what was drawn, so a problem
 solved in one run only is listed with the interval of its pass rate in the other.
 Does not: hold more than one small record for each problem of the first run in memory.
-Fails with RunError or StorageError.
+Fails with StoredRunError or StorageError.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from markupsafe import Markup
 from scipy.stats import t
 
@@ -25,9 +24,8 @@ from jobs.report.charts import pass_curve
 from jobs.report.page import common_k, environment, estimate_note, headline, length_chart, line, saved_tokens
 from jobs.report.problems_table import iter_problems
 from jobs.report.statistics import REST, STATUSES, Group, RunStatistics, gather, name_order
-from runstore.layout import COMPARISON
-from runstore.parts import list_parts
-from runstore.reader import open_part
+from runstore.layout import COMPARISON, SAMPLES
+from runstore.reader import read_rows, sample_keys
 from runstore.storage import Storage, open_storage
 from workers.sampling import estimates
 from workers.sampling.estimates import Estimate
@@ -147,14 +145,11 @@ def _paired(number: float, total: float, squares: float) -> Estimate | None:
 
 def _read_prompts(storage: Storage, listed: Sequence[OneSided]) -> None:
     wanted = {problem.problem_id: problem for problem in listed}
-    for name in list_parts(storage) if wanted else []:
+    for key in sample_keys(storage.keys(SAMPLES)) if wanted else []:
         missing = [problem_id for problem_id, problem in wanted.items() if not problem.prompt]
         if not missing:
             return
-        with open_part(storage, name.key) as source:
-            chosen = pc.field("problem_id").isin(missing)
-            table = pq.read_table(source, columns=["problem_id", "prompt"], filters=chosen)
-        for row in table.to_pylist():
+        for row in read_rows(storage, key, ["problem_id", "prompt"], pc.field("problem_id").isin(missing)):
             wanted[row["problem_id"]].prompt = row["prompt"]
 
 

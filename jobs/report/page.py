@@ -3,7 +3,7 @@
 Promises: whatever a model, a checker or a problem file wrote is escaped (jinja2 autoescape, and a content security
 policy that allows no script at all); a run without `run.json`, without cost or without estimates gives a report that
 leaves these parts out.
-Fails with RunError or StorageError.
+Fails with StoredRunError or StorageError.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Json = Any
 
 def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
     """Writes `report.html` and, in the same pass, `problems.parquet` beside the samples. Returns the report's URI and
-    what it rests on. Raises RunError where there are no samples, StorageError."""
+    what it rests on. Raises NoRunError where there are no samples, StoredRunError, StorageError."""
     storage = open_storage(run_uri)
     table = ProblemsTable(storage)
     statistics = gather(run_uri, ended, on_problem=table.add)

@@ -4,7 +4,7 @@ Promises: a pure function of the committed sample rows (running it twice gives t
 or after it loses nothing; estimates follow workers.sampling.estimates and are null where nothing unbiased can be
 said; memory is bounded by BUCKET_ROWS samples at a time, further rows wait in a temporary file on the local disk.
 Does not: list problems that have no row at all, and gives no particular order of rows.
-Fails with RunError or StorageError.
+Fails with StoredRunError or StorageError.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runstore.errors import StoredRunError
 from runstore.layout import PROBLEMS
-from runstore.reader import RunError, num_rows, read_batches
+from runstore.reader import num_rows, read_batches
 from runstore.schema import PROBLEM_SCHEMA, solution_key
 from runstore.storage import Storage, open_storage
 from workers.sampling import estimates
 from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
-from workers.sampling.problem_state import OUTCOME_OF_STATUS, SOLUTIONS, Outcome
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, SOLUTIONS, SampleOutcome
 
 BUCKET_ROWS = 2_000_000
 """Samples sorted in memory at once: about 60 bytes each."""
@@ -147,7 +148,7 @@ def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
 
 def _outcomes(statuses: pa.DictionaryArray) -> pa.Array:
     """Statuses as outcomes; an aborted sample has none."""
-    known = [OUTCOME_OF_STATUS[name] for name in statuses.dictionary.to_pylist()] + [Outcome.ABORTED]
+    known = [OUTCOME_OF_STATUS[name] for name in statuses.dictionary.to_pylist()] + [SampleOutcome.ABORTED]
     codes = statuses.indices.fill_null(len(known) - 1).to_numpy()
     return pa.array(np.array(known, np.int8)[codes])
 
@@ -181,7 +182,7 @@ def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[Prob
     again = np.flatnonzero((codes[1:] == codes[:-1]) & (index[1:] == index[:-1]))
     if len(again):
         problem_id = ids.dictionary[int(codes[again[0]])]
-        raise RunError(f"{storage.uri}: problem {problem_id} has a sample that is committed twice")
+        raise StoredRunError(f"{storage.uri}: problem {problem_id} has a sample that is committed twice")
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
 
     def column(name: str) -> np.ndarray:
@@ -192,7 +193,7 @@ def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[Prob
         return sums
 
     status, tokens = column("status"), column("completion_tokens").astype(np.int64)
-    aborted = status == Outcome.ABORTED
+    aborted = status == SampleOutcome.ABORTED
     counted = {f"num_{name}": totals((status == OUTCOME_OF_STATUS[name]).astype(np.int64)) for name in _STATUSES}
     counted["num_aborted"] = totals(aborted.astype(np.int64))
     counted["prompt_tokens"] = totals(column("prompt_tokens").astype(np.int64))
@@ -269,21 +270,23 @@ def _chains(plan: Plan, samples: _Samples) -> tuple[list[int], dict[int, int]]:
     """Outcome by index of the first attempt; repair rounds of it have that index plus multiples of `num_samples`."""
     if samples.indices[-1] == len(samples.indices) - 1 < plan.num_samples:
         return samples.outcomes, dict(enumerate(samples.keys)) if plan.distinct else {}
-    outcomes = [int(Outcome.UNKNOWN)] * (min(samples.indices[-1] + 1, plan.num_samples))
+    outcomes = [int(SampleOutcome.UNKNOWN)] * (min(samples.indices[-1] + 1, plan.num_samples))
     keys: dict[int, int] = {}
     # Ascending sample index: a chain's rounds come in order.
     for index, round_, outcome, key in zip(*samples, strict=True):
         base = index % plan.num_samples
         if outcomes[base] in SOLUTIONS:
             continue
-        outcomes[base] = int(Outcome.REPAIRED) if round_ and outcome == Outcome.VERIFIED else outcome
+        outcomes[base] = int(SampleOutcome.REPAIRED) if round_ and outcome == SampleOutcome.VERIFIED else outcome
         keys[base] = key
     return outcomes, keys
 
 
 def _settled_anyhow(plan: Plan, outcomes: list[int], keys: dict[int, int], unbiased: bool) -> str:
     """What the counts say where index order can not: in `fast` mode, or with a hole below the stop."""
-    known = [index for index, outcome in enumerate(outcomes) if outcome not in (Outcome.UNKNOWN, Outcome.ABORTED)]
+    known = [
+        index for index, outcome in enumerate(outcomes) if outcome not in (SampleOutcome.UNKNOWN, SampleOutcome.ABORTED)
+    ]
     solved = [index for index in known if outcomes[index] in SOLUTIONS]
     useful = len({keys[index] for index in solved}) if plan.distinct else len(solved)
     if unbiased and not (plan.num_verified and useful >= plan.num_verified):

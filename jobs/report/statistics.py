@@ -2,7 +2,7 @@
 
 Promises: memory grows with the number of domains, reasons and checkers (each capped by name), not with that of samples;
 what is said of pass@k comes from workers.sampling.estimates and says where it is a lower bound or nothing.
-Fails with RunError or StorageError.
+Fails with StoredRunError or StorageError.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.report.formats import clipped
 from jobs.report.problems_table import ProblemResult, iter_problems
+from runstore.errors import NoRunError
 from runstore.parts import list_parts
-from runstore.reader import RunError, open_part, read_batches, read_run_json
+from runstore.reader import read_batches, read_rows, read_run_json
 from runstore.storage import Storage, open_storage
 from workers.sampling.pass_curve import PassCurve
 
@@ -212,7 +212,7 @@ def gather(
     """Reads one run. `ended`: see `problems_table.write_problems_table`; empty = as `run.json` says. `on_problem` is
     called with every problem, to save a pass."""
     storage = open_storage(run_uri)
-    run = read_run_json(storage)
+    run = read_run_json(storage) or {}
     statistics = RunStatistics(storage.uri, run)
     statistics.num_starts = max((part.epoch for part in list_parts(storage)), default=0)
     ended = ended or ended_by(run)
@@ -224,7 +224,9 @@ def gather(
         if result.difficulty:
             _group(statistics.difficulties, result.difficulty).add(result)
     if not statistics.total.problems:
-        raise RunError(f"{storage.uri}: no committed samples under samples/; give the URI of a run, <output>/runs/<id>")
+        raise NoRunError(
+            f"{storage.uri}: no committed samples under samples/; give the URI of a run, <output>/runs/<id>"
+        )
     chosen = _Chosen()
     for part, batch in read_batches(storage, _COLUMNS):
         _add_batch(statistics, batch)
@@ -381,9 +383,7 @@ class _Chosen:
             ids = pc.field("problem_id").isin([problem_id for problem_id, _ in keys])
             indices = pc.field("sample_index").isin([index for _, index in keys])
             columns = [field.name for field in dataclasses.fields(Example)]
-            with open_part(storage, part) as source:
-                table = pq.read_table(source, columns=columns, filters=ids & indices)
-            examples += _examples_of(table.to_pylist(), keys)
+            examples += _examples_of(read_rows(storage, part, columns, ids & indices), keys)
         order = {status: place for place, status in enumerate(STATUSES)}
         return sorted(examples, key=lambda e: (e.kind, order.get(e.status, 9), e.problem_id, e.sample_index))
 

@@ -11,11 +11,10 @@ import threading
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, load_config
-from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
-from jobs.problems.errors import ProblemFileError
+from jobs.errors import TOLD, exit_code_of
+from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
 from verifiers.checker import check_settings
-from verifiers.types import SettingsError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
             config = check_service_config(merge_overrides({}, args.overrides), "--set")
         return serve_until_stopped(config)
-    except (ConfigError, ProblemFileError, SettingsError) as error:
+    except TOLD as error:
         print(f"proofmill serve: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return exit_code_of(error)
 
 
 def print_token(name: str) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -25,9 +27,15 @@ from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
+from jobs.solve.settings import generator_settings
 from runstore.schema import Sample, SampleRequest
 from verifiers.checker import Checkers
 from verifiers.types import Kind, Problem
+from workers.engines.registry import open_engine
+from workers.messages import SampleTask
+from workers.prompting.messages import build_messages
+from workers.rollouts.base import RolloutRequest, make_sample
+from workers.rollouts.single import Single
 
 APP = "proofmill"
 VERIFIER = "verifier"
@@ -97,22 +105,28 @@ class GeneratorReplica:
 
     async def __init__(self, config: dict[str, Any], use_gpu: bool) -> None:  # type: ignore[misc]
         """Loads the model; Serve awaits it and counts the replica as ready only then."""
-        from jobs.solve.settings import generator_settings
-        from workers.actors.generator import Generator
-
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
-        self._generator = Generator(settings, 0, 0)
-        await self._generator.start()
+        self._style, self._sampling = settings.style, settings.sampling
+        log_path = Path(settings.log_folder) / f"engine-service-{os.getpid()}.log"
+        self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
+        await self._engine.start()
 
     async def generate(self, request: SampleRequest) -> Sample:
-        return await self._generator.generate(request)
+        """Raises EngineGoneError."""
+        messages = (*build_messages(request.problem, self._style), *request.turns)
+        key = (0, request.sample_index)
+        task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
+        engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
+        rollout = Single(self._engine, RolloutRequest(engine_id, task, messages, self._sampling))
+        return make_sample(task, messages, await rollout.draw())
 
     async def abort(self, request_ids: list[str]) -> None:
-        await self._generator.abort_requests(request_ids)
+        """Ends running samples; ids are `problem/index/seed`."""
+        await self._engine.abort(request_ids)
 
     async def check_health(self) -> None:
         """Serve's own hook: a replica whose engine is gone is replaced."""
-        await self._generator.engine.check()  # type: ignore[attr-defined]
+        await self._engine.check()
 
 
 class ServeGenerators:

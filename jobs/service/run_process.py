@@ -43,11 +43,10 @@ class Tee(io.TextIOBase):
 
 def main(output_uri: str, run_id: str) -> int:
     from cluster.connect import ClusterError
-    from jobs.config import ConfigError, check_config
-    from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS, EXIT_INTERRUPTED
-    from jobs.problems.errors import ProblemFileError
+    from jobs.config import check_config
+    from jobs.errors import TOLD, exit_code_of
+    from jobs.exit_codes import EXIT_ERRORS, EXIT_INTERRUPTED
     from jobs.solve.command import solve
-    from runstore.storage import StorageError
 
     storage = run_storage(output_uri, run_id)
     tee = Tee()
@@ -55,10 +54,10 @@ def main(output_uri: str, run_id: str) -> int:
     try:
         with contextlib.redirect_stderr(tee):
             code = solve(check_config(json.loads(storage.read(REQUEST) or b"{}")["config"], "config"))
-    except (ConfigError, ProblemFileError) as fault:
-        code, error = EXIT_CONFIG, str(fault)
-    except (ClusterError, StorageError) as fault:
+    except ClusterError as fault:
         code, error = EXIT_ERRORS, str(fault)
+    except TOLD as fault:
+        code, error = exit_code_of(fault), str(fault)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except Exception:

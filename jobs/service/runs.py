@@ -20,8 +20,6 @@ import threading
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, check_config
@@ -33,19 +31,23 @@ from jobs.service.processes import Processes
 from jobs.service.schemas import Model, ProblemBody, bad_row
 from jobs.service.settings import Runs
 from jobs.submit.package import CODE_ROOT
-from runstore.layout import PROBLEMS, REPORT, REQUEST, REQUEST_OUTCOME, REQUEST_PROBLEMS, RUN, run_uri
+from runstore.layout import REPORT, REQUEST, REQUEST_OUTCOME, REQUEST_PROBLEMS, run_uri
+from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, StorageError, open_storage
 from verifiers.types import Json
 
-CLIENT_KEYS: dict[str, tuple[str, ...] | None] = {
+CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "run": ("id", "seed"),
     "problems": ("files", "layout", "columns", "kind", "limit", "skip_bad"),
     "model": ("path", "revision", "dtype", "max_model_len"),
-    "prompt": None,
-    "sampling": None,
-    "budget": None,
+    "prompt": ("system", "suffix", "suffix_by_kind"),
+    "sampling": (
+        *("policy", "num_samples", "wave", "num_verified", "distinct", "estimates"),
+        *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "shuffle_choices", "repair"),
+    ),
+    "budget": ("tokens", "gpu_s", "usd", "wall_s"),
 }
-"""Sections and keys of a run's config that clients may set; None: all of the section."""
+"""Sections and keys of a run's config that clients may set. A key that is not named here is closed."""
 
 
 class RunRequest(Model):
@@ -104,7 +106,7 @@ class RunKeeper:
                 continue
             allowed = CLIENT_KEYS[section]
             for key in values:
-                if allowed is not None and key not in allowed:
+                if key not in allowed:
                     place = http_errors.pointer(["config", section, key])
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
@@ -177,7 +179,7 @@ class RunKeeper:
         with self._lock:
             running = run_id in self.processes().running()
         storage = run_storage(self.settings.output_uri, run_id)
-        record = json.loads(storage.read(RUN) or b"{}")
+        record = read_run_json(storage) or {}
         outcome = json.loads(storage.read(REQUEST_OUTCOME) or b"{}")
         code = outcome.get("exit_code")
         state: Literal["running", "complete", "stopped", "failed"] = "stopped"
@@ -198,10 +200,10 @@ class RunKeeper:
 
     def problems(self, owner: str, run_id: str, offset: int, limit: int) -> list[dict[str, Json]]:
         """Rows of the run's problems table. Fault 404 before it is written."""
-        data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read(PROBLEMS)
-        if data is None:
+        table = read_problems_table(run_storage(self.settings.output_uri, self.owned(owner, run_id)))
+        if table is None:
             raise http_errors.Fault(404, "not-yet", "the run has not written its problems table yet")
-        rows: list[dict[str, Json]] = pq.read_table(pa.BufferReader(data)).slice(offset, limit).to_pylist()
+        rows: list[dict[str, Json]] = table.slice(offset, limit).to_pylist()
         return rows
 
     def report(self, owner: str, run_id: str) -> bytes:

@@ -14,29 +14,38 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 
 import ray
 import ray.exceptions
 
 from cluster.connect import ClusterError, connect
 from cluster.inventory import scalable_nodes
-from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
+from jobs.configuration.command import write_new
+from jobs.configuration.starter import plain_toml, starter_table
+from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
-from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.plan import describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
-from jobs.solve.record import check_resume, new_record, now, read_record, with_earlier_starts, write_record
+from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import run_uri
-from runstore.storage import Storage, StorageError, open_storage
+from runstore.reader import read_run_json
+from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, check_settings
 from verifiers.types import Json, SettingsError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="a TOML file, for instance configs/solve/demo.toml")
+    parser.add_argument("config", nargs="?", help="a TOML file, for instance configs/solve/demo.toml")
+    quick = parser.add_argument_group("instead of a TOML file")
+    quick.add_argument("--model", metavar="PATH", help="a Hugging Face folder or hub id")
+    quick.add_argument("--problems", action="append", metavar="FILE", help="a file, glob or s3:// URI; may be repeated")
+    quick.add_argument("--out", metavar="URI", help="a folder or s3://bucket/prefix; default: out")
+    quick.add_argument("--num-samples", type=int, metavar="N", help="samples per problem; default: 8")
     parser.add_argument(
         "--set",
         action="append",
@@ -53,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The command. Prints errors for the user and returns an exit code."""
     try:
+        if args.config is None or args.model or args.problems:
+            args.config = config_from_flags(args)
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
         if args.print_config:
@@ -62,12 +73,34 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:  # before the run began, or while its report was being written
         print(f"Stopped. To resume: {resume_command(args)}")
         return EXIT_INTERRUPTED
-    except (ConfigError, ProblemFileError, ClusterError) as error:
+    except ClusterError as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return EXIT_CONFIG
-    except StorageError as error:
+    except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return EXIT_ERRORS
+        return exit_code_of(error)
+
+
+def config_from_flags(args: argparse.Namespace) -> str:
+    """Writes the TOML file that `--model`, `--problems`, `--out` and `--num-samples` stand for; its path.
+
+    The same flags name the same file and the same run, so the same command resumes. Raises ConfigError.
+    """
+    if args.config or not args.model or not args.problems:
+        raise ConfigError("give either a TOML file, or --model and --problems (proofmill solve --help has examples)")
+    out = args.out or "out"
+    table = starter_table(args.model, args.problems, out, args.num_samples)
+    check_config(table, "proofmill solve")
+    # A TOML file next to its run would have to be uploaded; one in the working folder can be edited and kept.
+    folder = Path(out) if "://" not in out else Path()
+    path = folder / f"{table['run']['id']}.toml"
+    if path.exists():
+        if read_toml(path) != table:
+            raise ConfigError(f"{path}: is there already and says something else; run it, or remove it")
+        return str(path)
+    write_new(path, plain_toml(table))
+    print(f"wrote {path}, the config of this run")
+    return str(path)
 
 
 def resume_command(args: argparse.Namespace) -> str:
@@ -78,7 +111,7 @@ def resume_command(args: argparse.Namespace) -> str:
 def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display: Display | None = None) -> int:
     """Runs or resumes the batch that `config` describes; returns an exit code.
 
-    Raises ConfigError, ProblemFileError, ClusterError or StorageError with a text for the user.
+    Raises ClusterError or one of jobs.errors.TOLD, with a text for the user.
     """
     problems = check_problem_set(config)
     print(problems.describe(), flush=True)
@@ -93,7 +126,7 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
         return EXIT_DONE
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
-    record = read_record(storage)
+    record = read_run_json(storage)
     if record is not None:
         check_resume(config, problems, record, uri)
         if record.get("complete"):

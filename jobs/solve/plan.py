@@ -11,6 +11,10 @@ from cluster.plan import Plan, PlanError, PlanRequest, make_plan
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
 from verifiers.types import Json
+from workers.engines.base import EngineAbilityError, EngineSettings
+from workers.engines.registry import open_engine
+from workers.rollouts.registry import ROLLOUTS
+from workers.sampling.registry import sample_bound
 
 PROMPT_TOKENS = 1024
 """Room for the prompt beside `max_tokens` when sequences are counted."""
@@ -22,6 +26,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> 
         inventory = ray_inventory(nodes) if nodes is not None else local_inventory(config.ray.num_cpus)
     except InventoryError as error:
         raise ConfigError(f"no plan can be made: {error}")
+    require_abilities(config)
     model = config.model
     request = PlanRequest(
         replicas=config.resources.replicas,
@@ -48,12 +53,28 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> 
         raise ConfigError(f"the plan does not fit: {error}")
 
 
+def require_abilities(config: SolveConfig) -> None:
+    """Raises ConfigError where the engine cannot do what the config asks for."""
+    engine = open_engine(EngineSettings(**config.model.model_dump()))
+    rollouts = ["single", *(["repair"] if config.sampling.repair.rounds else [])]
+    needs = config.sampling.parameters().needs().union(*(ROLLOUTS.row(name).needs for name in rollouts))
+    try:
+        engine.require(needs)
+    except EngineAbilityError as error:
+        able = ", ".join(sorted(engine.abilities)) or "nothing"
+        raise ConfigError(
+            f"model.engine = {config.model.engine!r}: {error}, which this config asks for; it can: {able}"
+        )
+
+
 def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan) -> str:
     sampling = config.sampling
-    most = problems.num_problems * sampling.num_samples * (1 + sampling.repair.rounds)
-    exact = sampling.policy == "fixed" and not sampling.repair.rounds
-    expected = f"{most:,} samples" if exact else f"at most {most:,} samples"
+    bound = sample_bound(sampling.model_dump())
+    least, most = problems.num_problems * bound.least, problems.num_problems * bound.most * (1 + sampling.repair.rounds)
+    expected = f"{most:,} samples" if least == most else f"{least:,} to {most:,} samples"
     policy = f"policy {sampling.policy}, {expected} of at most {sampling.max_tokens:,} tokens each"
+    if bound.stops:
+        policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
     return f"{plan.describe()}\n{policy}"
 
 

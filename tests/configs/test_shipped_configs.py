@@ -11,7 +11,7 @@ from cluster.inventory import GIB
 from jobs.config import load_config
 from jobs.problems.load import check_problems
 from jobs.solve.plan import plan_run
-from runstore.schema import SamplingParameters
+from workers.engines.base import SamplingParameters
 
 CONFIGS = sorted(Path("configs/solve").glob("*.toml"))
 
@@ -43,7 +43,7 @@ def test_demo_problems_are_all_good():
 def test_vibethinker_protocol_and_plan(monkeypatch):
     config = load_config("configs/solve/vibethinker_3b.toml")
     sampling = config.sampling
-    used = SamplingParameters(sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p, sampling.max_tokens)
+    used = sampling.parameters()
     assert used == SamplingParameters(temperature=1.0, top_p=0.95, top_k=-1, max_tokens=40_960)
     model = config.model
     assert (model.dtype, model.tensor_parallel_size, model.max_model_len) == ("bfloat16", 1, 131_072)

@@ -81,6 +81,9 @@ PROBLEMS = {
         entry_point="Solution.invert",
         tests=[{"input": [{"$tree_node": [1, 2, 3, None, 4]}], "output": {"$tree_node": [1, 3, 2, None, None, 4]}}],
     ),
+    "method": problem(
+        "add-method", mode="function", entry_point="Solution.add", tests=[{"input": [3, 4], "output": 7}]
+    ),
     "in_place": problem(
         "sort",
         mode="function",

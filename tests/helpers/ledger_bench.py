@@ -6,9 +6,9 @@ from typing import Any
 
 from runstore.batches import pack_verdicts, unpack_verdicts
 from verifiers.types import Limits, Status, Verdict
-from workers.messages import Checked, Finished, Lease
+from workers.messages import Checked, Finished, SampleTask
 from workers.sampling.budget import Budget
-from workers.sampling.policy import make_policy
+from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import LedgerSettings, ProblemEntry
 
@@ -36,12 +36,12 @@ class Bench:
         self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])
         self.written: list[tuple[str, int, str | None]] = []
 
-    def lease(self, room: int = 100, worker: int = 1) -> list[Lease]:
-        return self.ledger.lease(room, worker)
+    def draw(self, room: int = 100, worker: int = 1) -> list[SampleTask]:
+        return self.ledger.next_tasks(room, worker)
 
-    def finish(self, leases: list[Lease], worker: int = 1, aborted: bool = False, bundle: str = "b") -> None:
-        rows = [Finished(lease.key, lease.attempt, aborted, "", 5, 7, 0.1, 100, 0) for lease in leases]
-        self.ledger.finished(worker, rows, bundle)
+    def finish(self, tasks: list[SampleTask], worker: int = 1, aborted: bool = False, batch: str = "b") -> None:
+        rows = [Finished(task.key, task.attempt, aborted, "", 5, 7, 0.1, 100, 0) for task in tasks]
+        self.ledger.finished(worker, rows, batch)
 
     def take_checks(self, worker: int = 50, room: int = 1000, idle: bool = True) -> list[Any]:
         items, _ = self.ledger.next_checks(worker, 1, room, 1e9, idle)
@@ -52,10 +52,10 @@ class Bench:
         return self.ledger.checked(worker, rows, pack_verdicts([verdict(status) for _ in keys]))
 
     def write(self) -> int:
-        flights = self.ledger.cut(1000, 1 << 30)
-        for flight in flights:
-            status = unpack_verdicts(flight.verdict[0])[flight.verdict[1]][0] if flight.verdict else None
-            assert status == (str(flight.status) if flight.status else None)
-            self.written.append((flight.problem.entry.id, flight.key[1], status))
-        self.ledger.durable(flights, "part")
-        return len(flights)
+        samples = self.ledger.cut(1000, 1 << 30)
+        for sample in samples:
+            status = unpack_verdicts(sample.verdict[0])[sample.verdict[1]][0] if sample.verdict else None
+            assert status == (str(sample.status) if sample.status else None)
+            self.written.append((sample.problem.entry.id, sample.key[1], status))
+        self.ledger.durable(samples, "part")
+        return len(samples)

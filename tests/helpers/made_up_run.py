@@ -19,9 +19,9 @@ import pyarrow as pa
 from runstore.parts import append_part, encode_part
 from runstore.schema import SAMPLE_SCHEMA
 from runstore.storage import open_storage
-from workers.sampling.policy import make_policy
-from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import OUTCOME_OF_STATUS, Outcome
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
+from workers.sampling.registry import make_policy
 
 FINISHED = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 STATUS_OF_OUTCOME = {outcome: status for status, outcome in OUTCOME_OF_STATUS.items()}
@@ -87,10 +87,10 @@ def write_run(uri: str, rows: Sequence[dict[str, Any]], run: dict[str, Any] | No
 
 
 REASONS = {
-    Outcome.REFUTED: ["answers differ", "wrong option", "test 3 failed", "statement not proven"],
-    Outcome.MALFORMED: ["no final answer", "two answers boxed", "no code block"],
-    Outcome.UNDECIDED: ["time limit", "unsupported form"],
-    Outcome.ERROR: ["checker died"],
+    SampleOutcome.REFUTED: ["answers differ", "wrong option", "test 3 failed", "statement not proven"],
+    SampleOutcome.MALFORMED: ["no final answer", "two answers boxed", "no code block"],
+    SampleOutcome.UNDECIDED: ["time limit", "unsupported form"],
+    SampleOutcome.ERROR: ["checker died"],
 }
 DOMAINS = {
     "arithmetic": ("math", 3.0, 1.2),
@@ -107,7 +107,7 @@ def made_up_run(uri: str, num_problems: int = 300, seed: int = 0, skill: float =
     """A plausible run: several kinds, pass rates by domain, wrong samples longer than right ones, aborts."""
     rng = random.Random(seed)
     policy = make_policy({"policy": "until_verified", "num_samples": 16, "wave": 4, "num_verified": 2, **sampling})
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     rows: list[dict[str, Any]] = []
     names = list(DOMAINS)
     states, rates = [], []
@@ -117,10 +117,10 @@ def made_up_run(uri: str, num_problems: int = 300, seed: int = 0, skill: float =
         # The problem is the same in every made-up run; `skill` moves the model.
         rates.append(random.Random(number).betavariate(a * skill, b))
         states.append(policy.open(number, domain))
-        agenda.push(states[-1])
+        queue.push(states[-1])
     flying: list[tuple[Any, int]] = []
     while True:
-        flying += agenda.take(256 - len(flying))
+        flying += queue.take(256 - len(flying))
         if not flying:
             break
         state, index = flying.pop(rng.randrange(len(flying)))
@@ -128,17 +128,17 @@ def made_up_run(uri: str, num_problems: int = 300, seed: int = 0, skill: float =
             continue
         kind = DOMAINS[state.domain][0]
         if rng.random() < rates[state.number]:
-            outcome = Outcome.VERIFIED
+            outcome = SampleOutcome.VERIFIED
         else:
             outcome = rng.choices(list(REASONS), [80, 12, 7, 1])[0]
-        tokens = int(min(1024, rng.lognormvariate(math.log(120 if outcome is Outcome.VERIFIED else 260), 0.5)))
+        tokens = int(min(1024, rng.lognormvariate(math.log(120 if outcome is SampleOutcome.VERIFIED else 260), 0.5)))
         other = row_details(rng, kind, state.domain, outcome, index, tokens)
         rule = policy.stopping_rule(state)
         rows.append(sample_row(f"p{state.number:05d}", index, STATUS_OF_OUTCOME[outcome], rule, **other))
         policy.observe(state, index, outcome, tokens=tokens)
         policy.settle(state)
         for doomed in policy.abortable(state):
-            policy.observe(state, doomed, Outcome.ABORTED)
+            policy.observe(state, doomed, SampleOutcome.ABORTED)
             rows.append(
                 sample_row(
                     f"p{state.number:05d}",
@@ -150,15 +150,15 @@ def made_up_run(uri: str, num_problems: int = 300, seed: int = 0, skill: float =
                     completion_tokens=rng.randint(1, 120),
                 )
             )
-        agenda.push(state)
+        queue.push(state)
     rng.shuffle(rows)
     return write_run(uri, rows, made_up_summary(rng, rows, sampling))
 
 
 def row_details(
-    rng: random.Random, kind: str, domain: str, outcome: Outcome, index: int, tokens: int
+    rng: random.Random, kind: str, domain: str, outcome: SampleOutcome, index: int, tokens: int
 ) -> dict[str, Any]:
-    right = outcome is Outcome.VERIFIED
+    right = outcome is SampleOutcome.VERIFIED
     answer = rng.randint(2, 40)
     given = answer if right else answer + rng.randint(1, 5)
     other: dict[str, Any] = {

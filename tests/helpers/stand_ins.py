@@ -14,24 +14,23 @@ import time
 from typing import Any
 
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engines.vllm import Completion, EngineGoneError
+from workers.engines.base import Ability, Engine, EngineGoneError, Generation, GenerationRequest
 
 
-class StandInEngine:
+class StandInEngine(Engine):
     name = "stand-in"
-    version = "1"
-    revision = "r1"
-    max_model_len = 4096
-    kv_capacity_tokens = 0
+    abilities = frozenset(Ability)
 
-    def __init__(self, settings: Any, sampling: Any) -> None:
-        self.max_tokens = sampling.max_tokens
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.version, self.revision, self.max_model_len = "1", "r1", 4096
         self._aborts: dict[str, asyncio.Event] = {}
 
     async def start(self) -> None:
         pass
 
-    async def generate(self, request_id: str, messages: Any, seed: int) -> Completion:
+    async def generate(self, request: GenerationRequest) -> Generation:
+        messages, seed, request_id = request.messages, request.seed, request.id
         task = json.loads(messages[-1][1]) if len(messages) == 1 else json.loads(messages[0][1])
         if task.get("fault") == "engine dies":
             raise EngineGoneError("the stand-in engine was told to die")
@@ -46,15 +45,15 @@ class StandInEngine:
         try:
             await asyncio.wait_for(event.wait(), seconds)
             done = int(tokens * (time.monotonic() - began) / seconds)
-            return Completion("par", "abort", 5, done, None, 0.0, time.monotonic() - began)
+            return Generation("par", "abort", 5, done, generation_s=time.monotonic() - began)
         except TimeoutError:
             pass
         finally:
             self._aborts.pop(request_id, None)
         answer = task["answer"] if right else f"not {task['answer']} {dice.randrange(10)}"
-        return Completion(answer, "stop", 5, tokens, -0.5, 0.0, seconds)
+        return Generation(answer, "stop", 5, tokens, -0.5, generation_s=seconds)
 
-    async def abort(self, request_ids: list[str]) -> None:
+    async def abort(self, request_ids: Any) -> None:
         for request_id in request_ids:
             if request_id in self._aborts:
                 self._aborts[request_id].set()

@@ -36,7 +36,10 @@ def test_a_missing_config_names_file_and_remedy(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("sampling.num_sample = 3", "sampling.num_sample: unknown key; known here: policy, num_samples"),
+        (
+            "sampling.num_sample = 3",
+            "sampling.num_sample: unknown key (did you mean num_samples?); known here: policy, num_samples",
+        ),
         ('sampling.num_samples = "many"', "sampling.num_samples: Input should be a valid integer"),
         ("sampling.temperature = -1", "sampling.temperature: Input should be greater than or equal to 0"),
         ("sampling.temperature = ", "not valid TOML"),

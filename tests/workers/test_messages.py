@@ -14,10 +14,10 @@ from workers.messages import (
     CheckItem,
     Finished,
     GeneratorReport,
-    Lease,
     Orders,
     Parent,
     PartRows,
+    SampleTask,
     VerifierReport,
     WriteReply,
 )
@@ -27,8 +27,8 @@ VERDICTS = (pack_verdicts([VERDICT]), 0)
 FINISHED = Finished((1, 2), 1, False, "", 5, 7, 0.5, 100, 2**64 - 1)
 MESSAGES = [
     Parent("bundle", 3, "", "wrong"),
-    Lease((1, 2), "p", 0, 4, 1, 99, "{}", 1, 0),
-    Orders(b"leases", {3: ["chunk"]}, [1, 2], {(1, 2): Parent(None, 0, "part", "")}),
+    SampleTask((1, 2), "p", 0, 4, 1, 99, "{}", 1, 0),
+    Orders(b"tasks", {3: ["chunk"]}, [1, 2], {(1, 2): Parent(None, 0, "part", "")}),
     FINISHED,
     GeneratorReport([FINISHED], 3, 4, 5, b"bundle"),
     CheckItem("bundle", [((1, 2), 0)]),

@@ -22,8 +22,10 @@ from verifiers.code import extraction
 from verifiers.code import reference as references
 from verifiers.code.cells.pool import Pool
 from verifiers.code.cells.run import Deadline
+from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome
-from verifiers.code.judges import assertions, function, stdin
+from verifiers.code.judges import assertions, function, renaming, stdin
+from verifiers.code.judges.checker_program import CheckerPrograms
 from verifiers.sandbox.room import SandboxError, Tier, detect
 from verifiers.types import Limits, Problem, Status, Verdict
 
@@ -34,16 +36,28 @@ _CACHED_REFERENCES = 256
 
 
 class CodeChecker:
-    """The checker of kind `code`. Settings: `allow_unprotected`, `tmp_mb` (size of a program's private /tmp)."""
+    """The checker of kind `code`.
+
+    Settings: `allow_unprotected`, `tmp_mb` (size of a program's private /tmp), `testlib` (path of testlib.h, for
+    problems whose checker programs include it), `accept_renamed` (a function of another name than the problem asks for
+    counts, if it is the program's only one).
+    """
 
     name = "code"
     version = VERSION
     default_limits = Limits(wall_s=30.0, cpu_s=10.0, memory_mb=1024, output_kb=4096, processes=32)
 
     def __init__(
-        self, num_workers: int = 1, *, allow_unprotected: bool = False, tmp_mb: int = 64, tier: Tier | None = None
+        self,
+        num_workers: int = 1,
+        *,
+        allow_unprotected: bool = False,
+        tmp_mb: int = 64,
+        testlib: str = "",
+        accept_renamed: bool = False,
+        tier: Tier | None = None,
     ) -> None:
-        """Raises SandboxError on a machine without protection, unless allowed to go on."""
+        """Raises SandboxError on a machine without protection, unless allowed to go on, and ValueError for settings."""
         self.tier = tier or detect()
         if not self.tier.protected:
             if not allow_unprotected:
@@ -52,7 +66,15 @@ class CodeChecker:
                     "set verify.code.allow_unprotected = true to run them all the same"
                 )
             print("WARNING: running untrusted programs WITHOUT ANY PROTECTION (allow_unprotected)", file=sys.stderr)
-        self._pool = Pool(self.tier, num_workers, tmp_mb=tmp_mb, allow_unprotected=allow_unprotected)
+        self._pool = Pool(
+            self.tier,
+            num_workers,
+            tmp_mb=tmp_mb,
+            allow_unprotected=allow_unprotected,
+            paired_modes="verifiers.code.judges.test_program",
+        )
+        self._checkers = CheckerPrograms(self._pool.checker_slot, testlib)
+        self._accept_renamed = accept_renamed
         self._references: dict[str, tuple[Problem, references.Reference]] = {}
         self._lock = threading.Lock()
 
@@ -103,6 +125,9 @@ class CodeChecker:
             raise extraction.MalformedError("text too long")
         language, entry_point, prompt = reference.language, reference.entry_point, reference.prompt
         program = extraction.extract(text, language, entry_point, prompt, finish_reason)
+        renamed = renaming.find(reference, program)
+        if renamed is not None and not self._accept_renamed:
+            return renaming.refuted(renamed, program), time.monotonic()
         if reference.memory_limit_mb is not None:
             limits = dataclasses.replace(limits, memory_mb=min(limits.memory_mb, reference.memory_limit_mb))
         judge: Any = {"stdin": stdin.judge, "function": function.judge, "assert": assertions.judge}[reference.mode]
@@ -110,13 +135,27 @@ class CodeChecker:
             with self._pool.slot(reference.language, limits) as slot:
                 began = time.monotonic()
                 try:
+                    if reference.checker is not None:
+                        return self._judge_with_checker(slot, reference, program, limits)
                     outcome: Outcome = judge(slot, reference, program, limits, Deadline.after(limits.wall_s))
-                    return outcome, began
+                    return (outcome if renamed is None else renaming.tell(renamed, outcome)), began
                 except SandboxError:
                     slot.broken = True
                     if attempt == _ATTEMPTS:
                         raise
         raise AssertionError("unreachable")
 
+    def _judge_with_checker(
+        self, slot: Slot, reference: references.Reference, program: extraction.Program, limits: Limits
+    ) -> tuple[Outcome, float]:
+        """As `_judge`; compiling the problem's own program is not the candidate's slowness either."""
+        assert reference.checker is not None
+        with self._checkers.open(reference.checker) as session:
+            began = time.monotonic()
+            if isinstance(session, Outcome):
+                return session, began
+            return stdin.judge(slot, reference, program, limits, Deadline.after(limits.wall_s), session), began
+
     def close(self) -> None:
+        self._checkers.close()
         self._pool.close()

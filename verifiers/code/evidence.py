@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from verifiers.code.cells.run import Stop
@@ -53,10 +54,33 @@ def limit(stop: Stop, evidence: Mapping[str, Json]) -> Outcome:
     return Outcome(Status.UNDECIDED, str(stop), evidence)
 
 
+def denied(outcome: Outcome, operations: Iterable[str]) -> Outcome:
+    """A refusal of the sandbox is no fault of the program: what failed with one is undecided.
+
+    A program can claim one. All that it gains is that it is not refuted.
+    """
+    names = sorted(set(operations))
+    if outcome.status is not Status.REFUTED or not names:
+        return outcome
+    detail = f"without namespaces this machine's sandbox denies: {cut(', '.join(names), 200)}"
+    return Outcome(Status.UNDECIDED, "denied by the sandbox", {**outcome.evidence, "detail": detail})
+
+
+def denied_names(answer: Any) -> list[str]:
+    """What the sandbox has refused to a program, as its cell says."""
+    names = answer.get("denied") if type(answer) is dict else None
+    return [name for name in names if type(name) is str] if type(names) is list else []
+
+
 def describe_exit(exit_: Exit) -> str:
-    if exit_.signal is not None:
-        try:
-            return f"killed by {signal.Signals(exit_.signal).name}"
-        except ValueError:
-            return f"killed by signal {exit_.signal}"
-    return f"exit status {exit_.code}"
+    return describe_status(exit_.status)
+
+
+def describe_status(status: int) -> str:
+    """A wait status as of os.waitpid, in words."""
+    if not os.WIFSIGNALED(status):
+        return f"exit status {os.WEXITSTATUS(status)}"
+    try:
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    except ValueError:
+        return f"killed by signal {os.WTERMSIG(status)}"

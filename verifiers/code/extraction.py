@@ -23,28 +23,30 @@ from __future__ import annotations
 import ast
 import builtins
 import dataclasses
+import itertools
 import re
 import warnings
 
 from verifiers import thoughts
+from verifiers.code.blocks import TAGS, Block, find
 
-_MAX_BLOCKS = 200
 _MAX_PROSE_LINES = 3000
 _MAX_TRIES = 60
 """Parses of one text without fences: enough for prose around one program."""
 _MAX_TRIED_CHARS = 3_000_000
-"""Of all these parses together, a few seconds: no limit covers them, and they hold up every other thread."""
-# A text may be a megabyte of blanks: two neighbouring repeats must never match the same character.
-_FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)([^\n`]*)$")
-_TAGS = {
-    "python": {"python", "py", "python3", "py3", "pycon", "python2", "sage"},
-    "cpp": {"cpp", "c++", "cc", "cxx", "c", "cpp17", "cpp20", "c++17", "c++20"},
-    "javascript": {"javascript", "js", "node", "nodejs", "mjs", "cjs"},
-}
+"""Characters of all these parses together, a few seconds: no limit covers them, and they hold up every other thread."""
+_END_TOKEN = re.compile(r"(?:<\|[\w\u2581]{1,40}\|>|</s>|<eos>|<end_of_turn>|</(?:answer|solution|code)>)\Z")
+_END_TOKEN_CHARS = 50
+_TAG_LINES = re.compile(r"</?(?:answer|solution|code)>")
 _CODE_START = re.compile(r"^(def |class |import |from \S+ import|@\w|async def )")
 _STATEMENT_START = re.compile(
     r"^([A-Za-z_][\w.\[\], \t]*[+\-*/]?=[^=]|[A-Za-z_][\w.]*\(|for .*:|while .*:|if .*:|print\b)"
 )
+_READS = {"input", "stdin", "fileinput", "read", "readline", "readlines", "mmap", "raw_input"}
+_WRITES = {"print", "stdout", "write", "writelines", "pprint"}
+_GAP = re.compile(r"(?:#|//)\s*(?:\.\.\.|\u2026)")
+_READS_JAVASCRIPT = re.compile(r"stdin|readline|readFileSync|process\.argv")
+_CPP_MAIN = re.compile(r"\bmain\s*\(")
 _LOOKS_LIKE_CPP = re.compile(r"^[ \t]*(#[ \t]*include\b|using namespace\b|int main\b)", re.MULTILINE)
 
 
@@ -71,30 +73,17 @@ def parse(source: str) -> ast.Module | None:
         return None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Block:
-    tag: str
-    source: str
-    closed: bool = True
+def _parse_block(source: str) -> tuple[str, ast.Module] | None:
+    """A block's program, moved to the margin if need be."""
+    for text in (source, _dedent(source)):
+        tree = parse(text)
+        if tree is not None and tree.body:
+            return text, tree
+    return None
 
 
-def _blocks(text: str) -> list[_Block]:
-    blocks: list[_Block] = []
-    fence, tag = "", ""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        match = _FENCE.match(line.rstrip("\r"))
-        if not fence:
-            if match:
-                fence, tag, lines = match[1], match[2].strip().lower(), []
-        elif match and match[1][0] == fence[0] and len(match[1]) >= len(fence) and not match[2].strip():
-            blocks.append(_Block(tag, "\n".join(lines)))
-            fence = ""
-        else:
-            lines.append(line)
-    if fence:
-        blocks.append(_Block(tag, "\n".join(lines), closed=False))
-    return blocks[-_MAX_BLOCKS:]
+def _find(text: str, language: str) -> list[Block]:
+    return find(text, language, (lambda source: _parse_block(source) is not None) if language == "python" else None)
 
 
 def defined_names(tree: ast.Module) -> set[str]:
@@ -165,43 +154,105 @@ def _only_function(tree: ast.Module) -> str | None:
     return None
 
 
-def _with_earlier(block: _Block, tree: ast.Module, earlier: list[tuple[_Block, ast.Module]]) -> str:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Part:
+    """A block that is a program, or part of one."""
+
+    source: str
+    tree: ast.Module
+    tagged: bool
+
+
+def _with_earlier(part: _Part, earlier: list[_Part]) -> str:
     """The block, preceded by the earlier ones that define what it lacks."""
-    missing = used_names(tree) - defined_names(tree) - set(dir(builtins))
+    missing = used_names(part.tree) - defined_names(part.tree) - set(dir(builtins))
     needed = []
-    for other, other_tree in reversed(earlier):
-        provided = defined_names(other_tree)
-        if provided & missing and not provided & defined_names(tree):
+    for other in reversed(earlier):
+        provided = defined_names(other.tree)
+        if provided & missing and not provided & defined_names(part.tree):
             needed.append(other.source)
-            missing |= used_names(other_tree) - set(dir(builtins))
-    return "\n".join([*reversed(needed), block.source])
+            missing |= used_names(other.tree) - set(dir(builtins))
+    return "\n".join([*reversed(needed), part.source])
 
 
-def _from_fences(blocks: list[_Block], entry_point: str) -> Program | None:
-    own = _TAGS["python"]
-    usable = []
+def _joined(source: str) -> str:
+    return "\n" + "\n".join(line.strip() for line in source.split("\n") if line.strip()) + "\n"
+
+
+def _without_excerpts(sources: list[str]) -> list[int]:
+    """Positions of the blocks that do not merely repeat some lines of an earlier one, or stand for one with gaps."""
+    joined = [_joined(source) for source in sources]
+    whole = [
+        position
+        for position, text in enumerate(joined)
+        if not any(text in other and text != other for other in joined[:position])
+    ]
+    return [
+        position
+        for position in whole
+        if not _GAP.search(sources[position])
+        or not any(len(joined[other]) >= len(joined[position]) for other in whole if other < position)
+    ]
+
+
+def _identifiers(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found.add(node.name)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+            found.add("read")
+    return found
+
+
+def _whole_script(tree: ast.Module) -> bool:
+    """Reads its input and writes something, as a block that shows or explains a line does not."""
+    names = _identifiers(tree)
+    return bool(names & _READS) and bool(names & _WRITES)
+
+
+def _parts(blocks: list[Block]) -> list[_Part]:
+    found: list[_Part] = []
     for block in blocks:
-        if block.tag.split(" ")[0].strip("{}.") in own or not block.tag:
-            source = block.source
-            tree = parse(source)
-            if tree is None:
-                source = _dedent(source)
-                tree = parse(source)
-            if tree is not None and tree.body and _does_something(tree):
-                usable.append((_Block(block.tag, source), tree))
-    tagged = [entry for entry in usable if entry[0].tag]
+        if block.tag in TAGS["python"] or not block.tag:
+            parsed = _parse_block(block.source)
+            if parsed is not None and _does_something(parsed[1]):
+                found.append(_Part(*parsed, bool(block.tag)))
+    return [found[position] for position in _without_excerpts([part.source for part in found])]
+
+
+def _from_fences(blocks: list[Block], entry_point: str) -> Program | None:
+    usable = _parts(blocks)
+    tagged = [part for part in usable if part.tagged]
+    if not entry_point:
+        part = _last_script(usable)
+        return None if part is None else Program(_with_earlier(part, usable[: usable.index(part)]), "", "fenced")
     for group in (tagged, usable):
         for position in range(len(group) - 1, -1, -1):
-            block, tree = group[position]
-            target = _resolve(tree, entry_point) if entry_point else ""
+            target = _resolve(group[position].tree, entry_point)
             if target is not None:
-                return Program(_with_earlier(block, tree, group[:position]), target, "fenced")
-    if entry_point:
-        for block, tree in reversed(tagged or usable):
-            name = _only_function(tree)
-            if name:
-                earlier = [entry for entry in usable if entry[0] is not block]
-                return Program(_with_earlier(block, tree, earlier), name, "fenced, entry point under another name")
+                return Program(_with_earlier(group[position], group[:position]), target, "fenced")
+    for part in reversed(tagged or usable):
+        name = _only_function(part.tree)
+        if name:
+            earlier = [other for other in usable if other is not part]
+            return Program(_with_earlier(part, earlier), name, "fenced, entry point under another name")
+    return None
+
+
+def _last_script(parts: list[_Part]) -> _Part | None:
+    """The last whole program; without one the last block, which may need the earlier ones."""
+    for group in (
+        [part for part in parts if _whole_script(part.tree)],
+        [part for part in parts if part.tagged],
+        parts,
+    ):
+        if group:
+            return group[-1]
     return None
 
 
@@ -287,28 +338,43 @@ def _from_completion(text: str, prompt: str, entry_point: str, *, is_whole: bool
     return None
 
 
+def _whole_text(text: str, entry_point: str, prompt: str) -> Program | None:
+    """The text itself, if it is a program."""
+    tree = parse(text)
+    if tree is None or not tree.body or not _does_something(tree):
+        return None
+    target = _resolve(tree, entry_point) if entry_point else ""
+    if target is None and not prompt:
+        target = _only_function(tree)
+    return None if target is None else Program(text, target, "unfenced")
+
+
 def _extract_python(text: str, entry_point: str, prompt: str) -> Program:
-    blocks = _blocks(text)
-    program = _from_fences(blocks, entry_point)
-    if program is None and not blocks:
-        tree = parse(text)
-        if tree is not None and tree.body and _does_something(tree):
-            target = _resolve(tree, entry_point) if entry_point else ""
-            if target is None and not prompt:
-                target = _only_function(tree)
-            if target is not None:
-                program = Program(text, target, "unfenced")
-    if program is None and prompt and entry_point:
-        bodies = [block.source for block in blocks if not block.tag or block.tag in _TAGS["python"]] or [text]
-        program = _from_completion(bodies[-1], prompt, entry_point)
-    if program is None and not blocks:
-        program = _from_prose(text, entry_point)
+    program = _whole_text(text, entry_point, prompt)  # fences in it are in its strings
+    found = [] if program else _find(text, "python")
     if program is None:
-        if blocks and not any(parse(_dedent(block.source)) for block in blocks):
+        program = _from_fences(found, entry_point)
+    if program is None and prompt and entry_point:
+        bodies = [block.source for block in found if not block.tag or block.tag in TAGS["python"]] or [text]
+        program = _from_completion(bodies[-1], prompt, entry_point)
+    if program is None:
+        program = _without_fences(text, found, entry_point, prompt)
+    if program is None:
+        if found and not any(_parse_block(block.source) for block in found):
             raise MalformedError("no fenced block is a Python program")
         raise MalformedError(f"no program that defines {entry_point}" if entry_point else "no program found")
     if prompt and program.rule != "completion" and (before := preamble(prompt, entry_point)):
         program = dataclasses.replace(program, source=_after_future_imports(program.source, before))
+    return program
+
+
+def _without_fences(text: str, found: list[Block], entry_point: str, prompt: str) -> Program | None:
+    """A program in prose: before the first fence, which only closes it, or in a block with prose behind the code."""
+    bare = _TAG_LINES.sub("\n", text)
+    head = "\n".join(itertools.takewhile(lambda line: not line.lstrip().startswith(("```", "~~~")), bare.split("\n")))
+    program = _whole_text(head, entry_point, prompt) or _from_prose(head, entry_point)
+    if program is None and found and (not found[-1].tag or found[-1].tag in TAGS["python"]):
+        program = _from_prose(found[-1].source, entry_point)
     return program
 
 
@@ -325,19 +391,35 @@ def _after_future_imports(source: str, before: str) -> str:
 
 
 def _extract_other(text: str, language: str) -> Program:
-    own = _TAGS[language]
-    blocks = _blocks(text)
-    tagged = [block for block in blocks if block.tag.split(" ")[0] in own]
-    untagged = [block for block in blocks if not block.tag and block.source.strip()]
+    found = _find(text, language)
+    own = [block for block in found if not block.tag or block.tag in TAGS[language]]
     if language == "cpp":
-        untagged = [block for block in untagged if _LOOKS_LIKE_CPP.search(block.source)]
-        tagged = [block for block in tagged if _LOOKS_LIKE_CPP.search(block.source)] or tagged  # not a line explained
-    for group in (tagged, untagged):
+        own = [block for block in own if block.tag or _LOOKS_LIKE_CPP.search(block.source)]
+    own = [own[position] for position in _without_excerpts([block.source for block in own])]
+    complete = _CPP_MAIN if language == "cpp" else _READS_JAVASCRIPT
+    for group in (
+        [block for block in own if complete.search(block.source)],
+        [block for block in own if block.tag],
+        [block for block in own if block.source.strip()],
+    ):
         if group:
             return Program(group[-1].source, "", "fenced")
-    if not blocks and text.strip() and (language != "cpp" or _LOOKS_LIKE_CPP.search(text)):
-        return Program(text, "", "unfenced")
+    if not any(block.source.strip() for block in found):
+        bare = "\n".join(line for line in text.split("\n") if not line.strip().startswith(("```", "~~~")))
+        if language != "cpp":
+            return Program(bare, "", "unfenced")
+        if match := _LOOKS_LIKE_CPP.search(bare):
+            code = bare[match.start() :]
+            end = code.rfind("}")  # what follows its line is prose
+            line_end = code.find("\n", end)
+            return Program(code if end < 0 or line_end < 0 else code[:line_end], "", "unfenced")
     raise MalformedError(f"no {language} program found")
+
+
+def _without_end_tokens(text: str) -> str:
+    while token := _END_TOKEN.search(text, max(0, len(text) - _END_TOKEN_CHARS)):
+        text = text[: token.start()].rstrip()
+    return text
 
 
 def extract(
@@ -347,11 +429,11 @@ def extract(
     parts = thoughts.split(text, finish_reason)
     if unreadable := parts.unreadable():
         raise MalformedError(unreadable)
-    text = parts.answer.replace("\r\n", "\n")
+    text = _without_end_tokens(parts.answer.replace("\r\n", "\n").lstrip("\ufeff"))
     if not text.strip():
         raise MalformedError("empty answer")
     if parts.cut:
-        blocks = _blocks(text)
+        blocks = _find(text, language)
         if blocks and not blocks[-1].closed:
             raise MalformedError(parts.cut_off("inside a fenced block"))
         if not blocks:

@@ -11,17 +11,36 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from verifiers.code import test_modules
 from verifiers.code.wire import values
 from verifiers.reference_fields import MAX_LABEL_CHARS, BadReferenceError, check_tolerance, excerpt, only_keys, text
 from verifiers.types import Json
 
 _KEYS = {
-    "stdin": {"language", "tests", "tolerance"},
-    "function": {"language", "tests", "tolerance", "entry_point", "compare", "output_argument", "prompt"},
+    "stdin": {"language", "tests", "tolerance", "compare", "checker", "prelude"},
+    "function": {
+        "language",
+        "tests",
+        "tolerance",
+        "entry_point",
+        "compare",
+        "output_argument",
+        "prompt",
+        "prelude",
+        "wrapped_outputs",
+    },
     "assert": {"language", "entry_point", "prompt", "test", "test_list", "test_setup"},
 }
 _COMMON = {"mode", "time_limit_s", "memory_limit_mb"}
 LANGUAGES = ("python", "cpp", "javascript")
+PRELUDES = ("livecodebench",)
+_ANY_ORDER = ("set", "multiset", "sorted_lines")
+COMPARE = {"stdin": ("lines", "exact", *_ANY_ORDER), "function": ("exact", "json", *_ANY_ORDER)}
+"""Values of `compare` by mode, the default first (judges/comparison.py)."""
+CHECKER_LANGUAGES = ("python", "cpp")
+PROTOCOLS = ("testlib", "score")
+_CLASS_TIME_LIMIT_S = 6.0
+"""Seconds per test of a method of a class, where the problem declares no limit: LiveCodeBench's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,6 +60,18 @@ class Test:
     input: Any
     output: Any
     kwargs: Mapping[str, Json]
+    operations: tuple[str, ...] = ()
+    """`function`: a sequence of calls on one object; `input` then holds one list of arguments per operation."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CheckerProgram:
+    """A program that says whether an output is right, for problems with several right answers."""
+
+    language: str
+    source: str
+    protocol: str
+    """`testlib` or `score` (judges/checker_program.py)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,11 +83,21 @@ class Reference:
     time_limit_s: float | None
     memory_limit_mb: int | None
     entry_point: str
-    tuples_are_lists: bool
+    compare: str
+    """One of COMPARE[mode]."""
+    wrapped_outputs: bool
+    """Each expected value may stand alone in a list: `[true]` for `true`."""
+    checker: CheckerProgram | None
+    prelude: str
+    """The imports and limits that the program gets without asking: `livecodebench` or none."""
     output_argument: int | None
     prompt: str
     program: str
     """`assert`: the whole test program, set-up and call of `check` included."""
+    runner: str
+    """`assert`: lines after a test module that run its tests (test_modules.py)."""
+    imported: frozenset[str]
+    """`assert`: names that a test module imports from the candidate's module."""
 
 
 def _text(row: Mapping[str, Json], key: str, default: str = "") -> str:
@@ -87,6 +128,64 @@ def _tolerance(row: Mapping[str, Json]) -> Tolerance:
     return Tolerance(value.get("rel"), value.get("abs"))
 
 
+def _checker(row: Mapping[str, Json]) -> CheckerProgram | None:
+    value = row.get("checker")
+    if value is None:
+        return None
+    keys = {"language", "source", "protocol"}
+    if not isinstance(value, Mapping) or value.keys() != keys or not all(isinstance(v, str) for v in value.values()):
+        raise ValueError('checker: expected {"language": …, "source": …, "protocol": …}, each of them text')
+    language, source, protocol = value["language"].lower(), value["source"], value["protocol"]
+    if language not in CHECKER_LANGUAGES:
+        raise ValueError(f'checker.language: expected "python" or "cpp", got {language!r}')
+    if protocol not in PROTOCOLS:
+        raise ValueError(f'checker.protocol: expected "testlib" or "score", got {protocol!r}')
+    if language == "python":
+        _parses(source, "checker.source")
+    if not source.strip():
+        raise ValueError("checker.source: empty")
+    if row.get("compare") is not None or row.get("tolerance"):
+        raise ValueError("checker: decides alone, so neither compare nor tolerance can be declared beside it")
+    return CheckerProgram(language, source, protocol)
+
+
+def _compare(row: Mapping[str, Json], mode: str) -> str:
+    if mode == "assert":
+        return ""
+    known = COMPARE[mode]
+    compare = _text(row, "compare", known[0])
+    if compare not in known:
+        raise ValueError(f"compare: expected one of {', '.join(known)} in mode {mode}, got {compare!r}")
+    if compare in ("set", "multiset") and row.get("tolerance"):
+        raise ValueError(f'tolerance: does not go with compare {compare!r}; "sorted_lines" takes one')
+    return compare
+
+
+def _prelude(row: Mapping[str, Json], entry_point: str, tests: tuple[Test, ...]) -> str:
+    prelude = _text(row, "prelude")
+    if prelude and prelude not in PRELUDES:
+        raise ValueError(f"prelude: expected {PRELUDES[0]!r} or nothing, got {prelude!r}")
+    # Classes are written for LeetCode, which gives its programs these names.
+    is_class = "." in entry_point or any(test.operations for test in tests)
+    return prelude or (PRELUDES[0] if is_class else "")
+
+
+def _sequence(test: Mapping[str, Json], where: str) -> Test:
+    """LeetCode's tests of a class: names of operations, the constructor's first, and arguments, one list for each."""
+    operations, arguments, output = test["operations"], test["input"], test["output"]
+    if not isinstance(operations, list) or not operations or not all(isinstance(name, str) for name in operations):
+        raise ValueError(f"{where}: operations is the list of names to call, the class first")
+    if not isinstance(arguments, list) or not all(isinstance(args, list) for args in arguments):
+        raise ValueError(f"{where}: with operations, input holds one list of arguments for each")
+    if len(arguments) != len(operations) or not isinstance(output, list) or len(output) != len(operations):
+        raise ValueError(f"{where}: {len(operations)} operations need as many lists of arguments and outputs")
+    try:
+        values.decode_object(arguments)
+        return Test(arguments, values.decode_object(output), {}, tuple(operations))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
 def _tests(row: Mapping[str, Json], mode: str) -> tuple[Test, ...]:
     rows = row.get("tests")
     if not isinstance(rows, list) or not rows:
@@ -94,12 +193,18 @@ def _tests(row: Mapping[str, Json], mode: str) -> tuple[Test, ...]:
     tests = []
     for number, test in enumerate(rows):
         where = f"tests[{number}]"
-        if not isinstance(test, Mapping) or not {"input", "output"} <= test.keys() <= {"input", "output", "kwargs"}:
+        known = {"input", "output"} | ({"kwargs", "operations"} if mode == "function" else set())
+        if not isinstance(test, Mapping) or not {"input", "output"} <= test.keys() <= known:
             raise ValueError(f'{where}: expected {{"input": …, "output": …}}')
         if mode == "stdin":
             if not isinstance(test["input"], str) or not isinstance(test["output"], str):
                 raise ValueError(f"{where}: input and output are text in mode stdin")
             tests.append(Test(test["input"], test["output"], {}))
+            continue
+        if test.get("operations") is not None:
+            if test.get("kwargs") or row.get("output_argument") is not None:
+                raise ValueError(f"{where}: operations go with neither kwargs nor output_argument")
+            tests.append(_sequence(test, where))
             continue
         kwargs = test.get("kwargs") or {}
         if not isinstance(test["input"], list) or not isinstance(kwargs, Mapping):
@@ -125,7 +230,7 @@ def test_name(entry_point: str) -> str:
     return "entry_point_" + entry_point.replace(".", "_") if taken else entry_point
 
 
-def _assert_program(row: Mapping[str, Json], entry_point: str) -> str:
+def _assert_program(row: Mapping[str, Json], entry_point: str) -> tuple[str, str, frozenset[str]]:
     test, test_list = row.get("test"), row.get("test_list")
     if (test is None) == (test_list is None):
         raise ValueError("test, test_list: exactly one of them is needed in mode assert")
@@ -143,7 +248,27 @@ def _assert_program(row: Mapping[str, Json], entry_point: str) -> str:
     defines_check = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body)
     if entry_point and defines_check:
         program += f"\ncheck({test_name(entry_point)})\n"
-    return f"{setup}\n{program}\n"
+    runner, imported = "", frozenset[str]()
+    if not defines_check and test_modules.is_test_module(tree):
+        program, runner, imported = test_modules.as_program(program)
+    return f"{setup}\n{program}\n", runner, imported
+
+
+def _wrapped(row: Mapping[str, Json], tests: tuple[Test, ...], entry_point: str, compare: str) -> bool:
+    """Whether each expected value stands alone in a list, as the files of APPS, TACO and PRIME write them.
+
+    Where the problem does not say, only all of several tests together tell, and only for a plain function: values of
+    methods are LiveCodeBench's, which are written as they are.
+    """
+    declared = row.get("wrapped_outputs")
+    alone = all(type(test.output) is list and len(test.output) == 1 and not test.operations for test in tests)
+    if declared is None:
+        return compare == "json" and len(tests) > 1 and "." not in entry_point and alone
+    if not isinstance(declared, bool):
+        raise ValueError(f"wrapped_outputs: expected true or false, got {declared!r}")
+    if declared and not alone:
+        raise ValueError("wrapped_outputs: not every output is a list of one value")
+    return declared
 
 
 def parse(row: Mapping[str, Json]) -> Reference:
@@ -163,25 +288,32 @@ def parse(row: Mapping[str, Json]) -> Reference:
         "."
     ) > 1:
         raise ValueError(f'entry_point: expected "name" or "Class.method", got {entry_point!r}')
-    compare = _text(row, "compare", "exact")
-    if compare not in ("exact", "json"):
-        raise ValueError(f'compare: expected "exact" or "json", got {compare!r}')
+    compare = _compare(row, mode)
+    tests = _tests(row, mode) if mode != "assert" else ()
+    prelude = _prelude(row, entry_point, tests)
     output_argument = row.get("output_argument")
     if output_argument is not None and (not isinstance(output_argument, int) or output_argument < 0):
         raise ValueError(f"output_argument: expected the number of an argument, got {output_argument!r}")
     memory = _positive(row, "memory_limit_mb")
+    program, runner, imported = _assert_program(row, entry_point) if mode == "assert" else ("", "", frozenset[str]())
     return Reference(
         mode=mode,
         language=language,
-        tests=_tests(row, mode) if mode != "assert" else (),
+        tests=tests,
         tolerance=_tolerance(row),
-        time_limit_s=_positive(row, "time_limit_s"),
+        time_limit_s=_positive(row, "time_limit_s")
+        or (_CLASS_TIME_LIMIT_S if prelude and mode == "function" else None),
         memory_limit_mb=None if memory is None else max(1, int(memory)),
         entry_point=entry_point,
-        tuples_are_lists=compare == "json",
+        compare=compare,
+        wrapped_outputs=_wrapped(row, tests, entry_point, compare),
+        checker=_checker(row),
+        prelude=prelude,
         output_argument=output_argument,
         prompt=_text(row, "prompt"),
-        program=_assert_program(row, entry_point) if mode == "assert" else "",
+        program=program,
+        runner=runner,
+        imported=imported,
     )
 
 

@@ -9,10 +9,19 @@ says so when the set is loaded).
 
 from __future__ import annotations
 
+import dataclasses
+import time
+
 from verifiers.processes.pool import End, Outcome, Pool, PoolError
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 TARGET = "verifiers.math.judge:work"
+SYMBOLIC_TARGET = "verifiers.math.symbolic.worker:judge_pair"
+EXACT_S = 1.0
+"""Seconds that the exact engine gets at most; the rest of the wall limit is for the symbolic one."""
+SYMBOLIC_PAIR_S = 2.0
+"""Seconds of wall and of processor time that sympy gets for one pair."""
+SYMBOLIC_MEMORY_MB = 1024
 MAX_STARVED_CALLS = 3
 """Times a check is tried that ran into its wall limit on a machine too busy to run it."""
 
@@ -21,11 +30,13 @@ class MathChecker:
     """Checks texts against `reference` `{"answer", "type"?, "tolerance"?}`."""
 
     name = "math"
-    version = "5"
-    default_limits = Limits(wall_s=1.0, cpu_s=1.0, memory_mb=512, processes=1)
+    version = "6"
+    default_limits = Limits(wall_s=5.0, cpu_s=5.0, memory_mb=512, processes=1)
 
     def __init__(self, num_workers: int = 1) -> None:
         self._pool = Pool(TARGET, num_workers)
+        self._symbolic = Pool(SYMBOLIC_TARGET)
+        """Starts, and imports sympy, when a pair stays open for the first time."""
 
     def check_problem(self, problem: Problem) -> str | None:
         """Why the reference cannot be used, or None."""
@@ -53,17 +64,42 @@ class MathChecker:
         if "answer" not in problem.reference:
             return self._verdict(Status.ERROR, "the reference has no answer", {}, 0.0, limits)
         payload = {"reference": dict(problem.reference), "text": text, "finish_reason": finish_reason}
-        for _ in range(MAX_STARVED_CALLS):
-            try:
-                outcome = self._pool.call(payload, limits.wall_s, limits.cpu_s, limits.memory_mb)
-            except PoolError as error:
-                return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
-            if not outcome.starved:
-                break
+        try:
+            outcome = self._exact(payload, limits)
+            if outcome.end is End.DONE and outcome.value["open"]:
+                outcome = self._with_second_opinion(payload, outcome, limits)
+        except PoolError as error:
+            return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
         return self._from_outcome(outcome, limits)
 
     def close(self) -> None:
         self._pool.close()
+        self._symbolic.close()
+
+    def _exact(self, payload: dict[str, Json], limits: Limits) -> Outcome:
+        wall_s, cpu_s = min(limits.wall_s, EXACT_S), min(limits.cpu_s, EXACT_S)
+        for _ in range(MAX_STARVED_CALLS):
+            outcome = self._pool.call(payload, wall_s, cpu_s, limits.memory_mb)
+            if not outcome.starved:
+                break
+        return outcome
+
+    def _with_second_opinion(self, payload: dict[str, Json], first: Outcome, limits: Limits) -> Outcome:
+        """Puts the open pairs to the symbolic engine and compares again with its answers; `first` if it has none."""
+        began = time.perf_counter()
+        known: list[Json] = []
+        for pair in first.value["open"]:
+            left_s = limits.wall_s - first.seconds - (time.perf_counter() - began)
+            if left_s <= 0:
+                break
+            wall_s = min(left_s, SYMBOLIC_PAIR_S)
+            found = self._symbolic.call({"pair": pair}, wall_s, SYMBOLIC_PAIR_S, SYMBOLIC_MEMORY_MB)
+            if found.end is End.DONE and found.value is not None:
+                known.append([*pair, found.value])
+        if not known:
+            return first
+        second = self._exact({**payload, "known": known}, limits)
+        return dataclasses.replace(second, seconds=first.seconds + time.perf_counter() - began)
 
     def _from_outcome(self, outcome: Outcome, limits: Limits) -> Verdict:
         if outcome.end is End.DONE:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from verifiers import thoughts
+from verifiers.math.comparing import questions
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
 from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
 from verifiers.math.reading.extract import Candidate, NoAnswerError
+from verifiers.math.symbolic import wire
 from verifiers.types import Json, Status
 
 MAX_EVIDENCE_CHARS = 300
@@ -25,7 +27,21 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text", "finish_reason"}` to `{"status", "reason", "evidence"}`."""
+    """`{"reference", "text", "finish_reason", "known"}` to `{"status", "reason", "evidence", "open"}`.
+
+    `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
+    about such pairs: rows of two packed trees and True or False.
+    """
+    known = {(wire.unpack(a), wire.unpack(b)): equal for a, b, equal in payload.get("known") or ()}
+    with questions.collect(known) as asked:
+        result = _work(payload)
+    if result["status"] in (Status.VERIFIED, Status.REFUTED):
+        result["evidence"]["tier"] = "symbolic" if asked.used else "exact"
+    open_pairs = asked.open if result["status"] == Status.UNDECIDED else []
+    return {**result, "open": [[wire.pack(a), wire.pack(b)] for a, b in open_pairs]}
+
+
+def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     try:
         gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
         tolerance = read_tolerance(payload["reference"].get("tolerance"))
@@ -145,7 +161,7 @@ def _joined(texts: list[Candidate]) -> list[Candidate]:
 
 def _one_list(group: list[Candidate]) -> Candidate:
     named = len({box.name for box in group}) > 1 and all(box.name for box in group)
-    parts = []
+    parts: list[str] = []
     for box in group:
         if parts:
             parts.append(f"\\text{{ {box.joint} }}" if box.joint.isalpha() else box.joint)

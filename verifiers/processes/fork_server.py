@@ -8,8 +8,8 @@ parent changes), and its workers end with it (PR_SET_PDEATHSIG).
 Does not: time anything (verifiers.processes.pool holds the clock) or confine the work beyond rlimits: the work is our
 own code on hostile data, not hostile code.
 
-PR_SET_PDEATHSIG is not used for the zygote itself: it fires when the *thread* that started the child ends, and a pool
-may well be opened from a short-lived thread.
+PR_SET_PDEATHSIG is not used for the fork server itself: it fires when the *thread* that started the child ends, and a
+pool may well be opened from a short-lived thread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ FRAME = struct.Struct("!I")
 STARTED = b"\x01"
 """Sent by a worker when it begins a request: the caller's clock starts here."""
 ORPHAN_POLL_S = 5.0
-"""How often the zygote looks whether its parent changed, should a stray copy of the control socket keep it open."""
+"""How often the fork server looks whether its parent changed, should a stray copy of the control socket keep it
+open."""
 _PR_SET_PDEATHSIG = 1
 
 Work = Callable[[Any], Any]
@@ -75,13 +76,13 @@ def _serve(control: socket.socket, parent_pid: int, work: Work) -> None:
 
 def _spawn(control: socket.socket, work: Work) -> None:
     ours, theirs = socket.socketpair()
-    zygote_pid = os.getpid()
+    server_pid = os.getpid()
     pid = os.fork()
     if pid == 0:
         status = 1
         with contextlib.suppress(BaseException):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != zygote_pid:
+            if os.getppid() != server_pid:
                 os._exit(1)
             ours.close()
             control.close()

@@ -28,7 +28,7 @@ from verifiers.processes.fork_server import FRAME, STARTED, read_exactly
 from verifiers.types import Json
 
 START_TIMEOUT_S = 60.0
-"""For a zygote to import its work, and for a worker to begin: only a machine in trouble needs more."""
+"""For a fork server to import its work, and for a worker to begin: only a machine in trouble needs more."""
 MAX_CALLS_PER_WORKER = 2000
 """A worker is replaced after so many calls, which bounds what any leak in a C library can pile up."""
 
@@ -75,7 +75,7 @@ class Pool:
         self._slots = threading.BoundedSemaphore(num_workers)
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
-        self._zygote: subprocess.Popen[bytes] | None = None
+        self._fork_server: subprocess.Popen[bytes] | None = None
         self._idle: list[_Worker] = []
         self._closed = False
 
@@ -112,7 +112,7 @@ class Pool:
             for worker in self._idle:
                 worker.connection.close()
             self._idle.clear()
-            self._stop_zygote()
+            self._stop_fork_server()
 
     def _run(self, worker: _Worker, body: bytes, wall_s: float) -> Outcome:
         connection = worker.connection
@@ -156,27 +156,27 @@ class Pool:
                 try:
                     return self._spawn()
                 except (OSError, PoolError, ValueError) as error:
-                    self._stop_zygote()
+                    self._stop_fork_server()
                     if attempt:
                         raise PoolError(f"cannot start a worker for {self._target}: {error}") from None
         raise AssertionError("unreachable")
 
     def _spawn(self) -> _Worker:
         if self._control is None:
-            self._start_zygote()
+            self._start_fork_server()
         assert self._control is not None
         self._control.send(b"spawn")
         message, fds, _, _ = socket.recv_fds(self._control, 64, 1)
         if not message or len(fds) != 1:
-            raise PoolError("the zygote ended")
+            raise PoolError("the fork server ended")
         return _Worker(int(message), socket.socket(fileno=fds[0]))
 
-    def _start_zygote(self) -> None:
+    def _start_fork_server(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             root = str(Path(__file__).resolve().parents[2])
             path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-            self._zygote = subprocess.Popen(
+            self._fork_server = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
@@ -193,10 +193,10 @@ class Pool:
         ours.settimeout(START_TIMEOUT_S)
         self._control = ours
         if ours.recv(64) != b"ready":
-            raise PoolError("the zygote could not import its work")
+            raise PoolError("the fork server could not import its work")
 
     def _retire(self, worker: _Worker) -> int | None:
-        """Kills the worker; its wait status, or None if the zygote is gone (its workers are then dead as well)."""
+        """Kills the worker; its wait status, or None if the fork server is gone (its workers are then dead as well)."""
         worker.connection.close()
         with self._lock:
             if self._control is None:
@@ -205,21 +205,21 @@ class Pool:
                 self._control.send(f"reap {worker.pid}".encode())
                 return int(self._control.recv(64))
             except (OSError, ValueError):
-                self._stop_zygote()
+                self._stop_fork_server()
                 return None
 
-    def _stop_zygote(self) -> None:
+    def _stop_fork_server(self) -> None:
         for worker in self._idle:
             worker.connection.close()
         self._idle.clear()
         if self._control is not None:
             self._control.close()
             self._control = None
-        if self._zygote is not None:
+        if self._fork_server is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._zygote.kill()
-            self._zygote.wait()
-            self._zygote = None
+                self._fork_server.kill()
+            self._fork_server.wait()
+            self._fork_server = None
 
 
 class _NotStartedError(Exception):

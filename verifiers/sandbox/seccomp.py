@@ -138,7 +138,7 @@ def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
     return ranges
 
 
-# What a zygote needs besides, to make a cell: taken away again, in each cell, by `assemble_withdrawal`.
+# What a fork server needs besides, to make a cell: taken away again, in each cell, by `assemble_withdrawal`.
 _ADMINISTRATION = {
     "x86_64": {
         "setresuid": 117,
@@ -166,7 +166,7 @@ _ADMINISTRATION = {
 
 
 def assemble_withdrawal(machine: str) -> bytes:
-    """The second, short filter of a cell whose zygote runs under `assemble(…, administrator=True)`.
+    """The second, short filter of a cell whose fork server runs under `assemble(…, administrator=True)`.
 
     Filters stack and the strictest answer counts, so the two together are `assemble(…)`; installing the long one in
     every cell would cost 0.3 ms each.
@@ -185,7 +185,7 @@ def assemble(machine: str, *, administrator: bool = False, only_pid: int | None 
     """The filter program for `machine` ("x86_64", "aarch64").
 
     `only_pid` is for a process that shares a PID namespace with others: it may then signal nobody but itself and start
-    threads but no processes, so that killing it leaves nothing behind. `administrator` is for a zygote.
+    threads but no processes, so that killing it leaves nothing behind. `administrator` is for a fork server.
     """
     table, checked = (_X86_64, _X86_64_CHECKED) if machine == "x86_64" else (_AARCH64, _AARCH64_CHECKED)
     allow, deny = (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)

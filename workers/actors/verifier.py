@@ -1,4 +1,4 @@
-"""The verifier actor: checks rows of bundles with the checkers of verifiers/, side by side in threads.
+"""The verifier actor: checks rows of batches with the checkers of verifiers/, side by side in threads.
 
 Promises: every row it was given is answered once, or the actor is dead; a checker that raises costs that row a verdict
 `error`, nothing else. The checkers kill what hangs; a checker that hangs itself is the coordinator's to notice.
@@ -27,7 +27,7 @@ from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 IDLE_S = 1.0
 """How often a verifier reports when nothing ends."""
 FLUSH_S = 0.02
-"""A verdict waits so long for company while others are being checked; an abort may depend on it."""
+"""Verdicts are batched for up to this long while others are being checked; an abort may depend on one."""
 EVIDENCE_CHARS = 2000
 
 
@@ -78,7 +78,7 @@ class Verifier:
         self._num_rows += sum(len(item.rows) for item in items)
         for item in items:
             try:
-                data = item.bundle if isinstance(item.bundle, bytes) else await item.bundle
+                data = item.batch if isinstance(item.batch, bytes) else await item.batch
             except Exception:
                 # The node that held it is gone: the samples have to be drawn again.
                 self._ended += [(key, None, (), time.time()) for key, _ in item.rows]

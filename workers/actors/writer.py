@@ -1,4 +1,4 @@
-"""The writer actor: turns rows of bundles and their verdicts into Parquet parts of one stream.
+"""The writer actor: turns rows of batches and their verdicts into Parquet parts of one stream.
 
 Promises: a part is durable when `write` returns; a writer that was replaced or superseded stops with FencedError and
 can not add a row; `take_over` returns every row that the stream's earlier writers made durable.
@@ -13,7 +13,7 @@ from typing import Any
 from runstore.batches import part_table, unpack_bundle
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
-from workers.messages import Bundle, PartRows, WriteReply
+from workers.messages import PartRows, SampleBatch, WriteReply
 
 
 class Writer:
@@ -48,15 +48,15 @@ class Writer:
         await asyncio.Event().wait()
 
     async def write(self, parts: list[PartRows]) -> WriteReply:
-        """Writes one part. Raises FencedError, StorageError. Nothing is written if a bundle is lost."""
-        bundles = await asyncio.gather(*(fetch(part.bundle) for part in parts), return_exceptions=True)
-        lost = [i for i, bundle in enumerate(bundles) if isinstance(bundle, BaseException)]
+        """Writes one part. Raises FencedError, StorageError. Nothing is written if a batch is lost."""
+        batches = await asyncio.gather(*(fetch(part.batch) for part in parts), return_exceptions=True)
+        lost = [i for i, batch in enumerate(batches) if isinstance(batch, BaseException)]
         if lost:
             return WriteReply("", self._slot, 0, lost)
-        return await asyncio.to_thread(self._write, parts, bundles)
+        return await asyncio.to_thread(self._write, parts, batches)
 
-    def _write(self, parts: list[PartRows], bundles: list[Any]) -> WriteReply:
-        rows = [(unpack_bundle(data), part.rows, part.verdicts) for part, data in zip(parts, bundles, strict=True)]
+    def _write(self, parts: list[PartRows], batches: list[Any]) -> WriteReply:
+        rows = [(unpack_bundle(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
         data = encode_part(part_table(rows))
         slot = self._slot
         key = append_part(self._storage, self._stream, slot, data)
@@ -64,7 +64,7 @@ class Writer:
         return WriteReply(key, slot, len(data), [])
 
 
-async def fetch(bundle: Bundle) -> bytes:
+async def fetch(batch: SampleBatch) -> bytes:
     """Its bytes. Raises one of Ray's errors where the node that held them is gone."""
-    data: bytes = bundle if isinstance(bundle, bytes) else await bundle
+    data: bytes = batch if isinstance(batch, bytes) else await batch
     return data

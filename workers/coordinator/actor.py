@@ -1,23 +1,24 @@
 """The coordinator actor: knows every problem's state, steers generation, checking and writing while they run.
 
-    driver ──chunks of problems──► coordinator ──leases, aborts──► generators   (one engine each)
-                                       ▲  │                            │ finished: counts, and texts as bundles
-                                       │  └──rows of bundles──► verifiers ──verdicts──┐
+    driver ──chunks of problems──► coordinator ──tasks, aborts──► generators   (one engine each)
+                                       ▲  │                            │ finished: counts, and texts as batches
+                                       │  └──rows of batches──► verifiers ──verdicts──┐
                                        └──────────────────────────────────────────────┘
                                           └──rows + verdicts──► writers ──► samples/*.parquet
 
-Its parts: workers.scheduling.ledger (what is known), pump (who gets work), seats (who is replaced), generating,
-checking and writing (each kind of worker), clocks (budgets, heartbeat); they share workers.coordinator.state.
+`Coordinator.run` is the whole life of a run. Its parts: workers.scheduling.ledger (what is known), dispatcher (hands
+out work), supervisor (restarts workers that die), generators, verifiers and writers (each kind of worker), monitor
+(budgets, heartbeat); they share workers.coordinator.state.
 
-Every arrow that leaves the coordinator is sized by credit that the receiver reported, so nobody holds a queue it can
-not work on. Bounds: open problems `window` (the driver is asked for more below it); samples in flight = the engines'
-room; unchecked rows `max_unchecked` and pending bytes `max_pending_bytes` (above either, nothing is leased); rows at a
-verifier CHECK_AHEAD_S seconds of work, at least twice its threads; one part at a writer, at most `part_rows` and
-`part_mb`.
+Every arrow that leaves the coordinator is sized by credit that the receiver reported, so no worker holds a queue that
+it cannot work on. Bounds: open problems `window` (the driver is asked for more below it); samples in flight = the
+engines' room; unchecked rows `max_unchecked` and pending bytes `max_pending_bytes` (above either, nothing is drawn);
+rows at a verifier CHECK_AHEAD_S seconds of work, at least twice its threads; one part at a writer, at most `part_rows`
+and `part_mb`.
 
 Promises: it owns the run by a claim (runstore.lease) and stops when superseded; a dead generator, verifier or writer is
-replaced, with back-off and at most `max_restarts` times a seat, and what it held goes back; `status` never waits.
-Does not: open bundles, read problem files, or survive: after its death the driver starts a new one, which resumes.
+replaced, with back-off and at most `max_restarts` times a slot, and what it held goes back; `status` never waits.
+Does not: open batches, read problem files, or survive: after its death the driver starts a new one, which resumes.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from runstore.durable import read_durable
 from runstore.lease import claim_run, is_superseded, release
 from runstore.storage import StorageError
 from verifiers.types import Json
-from workers.coordinator.dispatcher import Pump
-from workers.coordinator.generators import GeneratorCrew
-from workers.coordinator.monitor import Clocks
+from workers.coordinator.dispatcher import Dispatcher
+from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.state import CoordinatorSettings, RunState
-from workers.coordinator.supervisor import dismiss, keep_filled
-from workers.coordinator.verifiers import VerifierCrew
-from workers.coordinator.writers import WriterCrew
+from workers.coordinator.supervisor import dismiss, supervise
+from workers.coordinator.verifiers import VerifierPool
+from workers.coordinator.writers import WriterPool
 from workers.messages import Reference
-from workers.sampling.policy import make_policy
+from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage
 
@@ -53,11 +54,11 @@ class Coordinator:
     def __init__(self, settings: CoordinatorSettings) -> None:
         self._state = RunState(settings)
         self._next_chunk = 0
-        self._writers = WriterCrew(self._state)
-        self._pump = Pump(self._state, self._writers)
-        self._generators = GeneratorCrew(self._state, self._pump)
-        self._verifiers = VerifierCrew(self._state, self._pump, self._generators)
-        self._clocks = Clocks(self._state, self._generators, self._verifiers)
+        self._writers = WriterPool(self._state)
+        self._dispatcher = Dispatcher(self._state, self._writers)
+        self._generators = GeneratorPool(self._state, self._dispatcher)
+        self._verifiers = VerifierPool(self._state, self._dispatcher, self._generators)
+        self._monitor = RunMonitor(self._state, self._generators, self._verifiers)
 
     # What the driver calls.
 
@@ -67,7 +68,7 @@ class Coordinator:
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         # From here on: reading millions of rows takes longer than a lease.
-        state.spawn(self._clocks.heartbeat())
+        state.spawn(self._monitor.heartbeat())
         distinct = bool(settings.sampling.get("distinct"))
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
         state.take_over(state.claim, durable.completion_tokens)
@@ -83,12 +84,12 @@ class Coordinator:
         self._state.chunks[number] = chunk
         self._state.ledger.feed(number, unpack(entries))
         self._state.forget_chunks()
-        self._state.pump_needed.set()
+        self._state.dispatch_needed.set()
         return self._state.room()
 
     async def end_of_problems(self) -> None:
         self._state.fed_all = True
-        self._state.pump_needed.set()
+        self._state.dispatch_needed.set()
 
     async def wants_problems(self, timeout_s: float) -> int:
         """How many problems are wanted; waits up to `timeout_s` for that to be more than none."""
@@ -101,37 +102,41 @@ class Coordinator:
         return 0 if state.done.is_set() else state.room()
 
     async def run(self) -> dict[str, Json]:
-        """Works until every problem is settled and durable, or `stop`. Returns the summary; raises RuntimeError with a
-        text for the user when the run can not go on."""
+        """The whole life of a run: it works until every problem is settled and durable, or `stop`. Returns the summary;
+        raises RuntimeError with a text for the user when the run cannot go on.
+
+        docs/architecture.md says for each of the loops what it waits for and who unblocks it.
+        """
         state = self._state
         if state.claim is None:
-            await self.claim()
+            await self.claim()  # the run is ours, what is durable is in the ledger, and the heartbeat runs
         state.started = time.monotonic()
-        for job in self._jobs():
-            state.spawn(job)
+        state.spawn(self._dispatcher.run())  # the ledger's work goes to slots that reported room
+        state.spawn(self._monitor.watch())  # time and money are charged; hung verifiers are ended
+        for generator in state.generators:
+            state.spawn(supervise(state, generator, self._generators))  # finished samples come into the ledger
+        for verifier in state.verifiers:
+            state.spawn(
+                supervise(state, verifier, self._verifiers)
+            )  # verdicts come in, superfluous samples are aborted
+        for writer in state.writers:
+            state.spawn(supervise(state, writer, self._writers))  # rows become durable and leave the ledger
         try:
-            await state.done.wait()
+            await state.done.wait()  # by the dispatcher when all is durable, by `stop`, or by what ends the run
         finally:
-            for task in list(state.tasks):
-                task.cancel()
-            await asyncio.gather(*state.tasks, return_exceptions=True)
+            await state.end_loops()
             await dismiss(state, DISMISS_S)
-        if state.claim is not None and not await asyncio.to_thread(is_superseded, state.storage, state.claim):
-            with contextlib.suppress(StorageError):
-                await asyncio.to_thread(release, state.storage, state.claim, state.spent())
+        await self._give_up_the_lease()
         if state.fatal:
             raise RuntimeError(state.fatal)
         return self.summary()
 
-    def _jobs(self) -> list[Any]:
+    async def _give_up_the_lease(self) -> None:
+        """The next start of the run need not wait for the lease to end."""
         state = self._state
-        return [
-            self._pump.run(),
-            self._clocks.watch(),
-            *(keep_filled(state, seat, self._generators) for seat in state.generators),
-            *(keep_filled(state, seat, self._verifiers) for seat in state.verifiers),
-            *(keep_filled(state, seat, self._writers) for seat in state.writers),
-        ]
+        if state.claim is not None and not await asyncio.to_thread(is_superseded, state.storage, state.claim):
+            with contextlib.suppress(StorageError):
+                await asyncio.to_thread(release, state.storage, state.claim, state.spent())
 
     async def stop(self, reason: str, grace_s: float) -> None:
         """Draws nothing more, writes what is checked and returns within about `grace_s`. The run can be resumed."""
@@ -139,9 +144,9 @@ class Coordinator:
             return
         self._state.stopping = True
         self._state.stop_reason = reason
-        for seat in self._state.generators:
-            if seat.actor is not None:
-                seat.actor.stop.remote()
+        for slot in self._state.generators:
+            if slot.actor is not None:
+                slot.actor.stop.remote()
         deadline = time.monotonic() + grace_s
         ledger = self._state.ledger
         while time.monotonic() < deadline:
@@ -149,7 +154,7 @@ class Coordinator:
             left = ledger.num(Stage.FINISHED), ledger.num(Stage.CHECKING), ledger.num_ready()[0]
             if not any(left) and not ledger.num(Stage.WRITING):
                 break
-            self._state.pump_needed.set()
+            self._state.dispatch_needed.set()
             await asyncio.sleep(0.05)
         self._state.done.set()
 
@@ -159,7 +164,7 @@ class Coordinator:
         if ledger is None:
             return {"phase": "claiming"}
         totals = ledger.totals
-        ready = sum(seat.ready for seat in self._state.generators)
+        ready = sum(slot.ready for slot in self._state.generators)
         return {
             "phase": "starting engines" if not ready and not self._state.generating_since else "running",
             "stopping": self._state.stopping,
@@ -175,7 +180,7 @@ class Coordinator:
             "durable": totals.durable,
             "completion_tokens": totals.completion_tokens,
             "statuses": dict(totals.statuses),
-            "running": sum(seat.running for seat in self._state.generators),
+            "running": sum(slot.running for slot in self._state.generators),
             "unchecked": ledger.num(Stage.FINISHED) + ledger.num(Stage.CHECKING),
             "unwritten": ledger.num(Stage.CHECKED) + ledger.num(Stage.WRITING),
             "usd": self._state.budget.spent_usd,
@@ -216,7 +221,7 @@ class Coordinator:
             "gpu_s": self._state.budget.spent_gpu_s,
             "cpu_s": self._state.budget.spent_cpu_s,
             "usd": self._state.budget.spent_usd,
-            "occupancy": self._clocks.occupancy,
+            "occupancy": self._monitor.occupancy,
             "retries": [{"what": "sample", "why": why, "count": n} for why, n in sorted(totals.retries.items())],
             "restarts": list(self._state.events),
             "abort_s": {
@@ -238,5 +243,5 @@ class Coordinator:
     def actors(self) -> dict[str, list[Any]]:
         """Handles of the live workers, for tests that kill them."""
         state = self._state
-        seats: dict[str, Any] = {"generator": state.generators, "verifier": state.verifiers, "writer": state.writers}
-        return {name: [seat.actor for seat in group if seat.actor is not None] for name, group in seats.items()}
+        slots: dict[str, Any] = {"generator": state.generators, "verifier": state.verifiers, "writer": state.writers}
+        return {name: [slot.actor for slot in group if slot.actor is not None] for name, group in slots.items()}

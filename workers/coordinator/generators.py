@@ -10,31 +10,31 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray
-import ray.exceptions
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from runstore.batches import unpack
 from workers.actors.generator import Generator
-from workers.coordinator.dispatcher import Pump
-from workers.coordinator.state import GeneratorSeat, RunState
+from workers.coordinator.dispatcher import Dispatcher
+from workers.coordinator.slots import GeneratorSlot
+from workers.coordinator.state import RunState
 from workers.messages import GeneratorReport, SampleKey
 
 POLL_S = 0.25
 
 
-class GeneratorCrew:
-    """See workers.coordinator.supervisor.Crew."""
+class GeneratorPool:
+    """See workers.coordinator.supervisor.WorkerPool."""
 
-    def __init__(self, state: RunState, pump: Pump) -> None:
+    def __init__(self, state: RunState, dispatcher: Dispatcher) -> None:
         self._state = state
-        self._pump = pump
+        self._dispatcher = dispatcher
         self.abort_latency: collections.deque[float] = collections.deque(maxlen=1000)
         """Seconds from the verdict to the last output of a sample that it made superfluous."""
         self._aborting: set[tuple[int, SampleKey]] = set()
         """(worker, key): told to abort, and not reported."""
 
-    async def serve(self, seat: GeneratorSeat) -> None:
+    async def serve(self, slot: GeneratorSlot) -> None:
         state, settings = self._state, self._state.settings
         group = None
         try:
@@ -47,82 +47,83 @@ class GeneratorCrew:
             if settings.gpus_per_replica == 1:
                 options["num_gpus"] = 1
             elif settings.gpus_per_replica > 1:
-                bundle = {"GPU": settings.gpus_per_replica, "CPU": max(1.0, settings.cpus_per_replica)}
-                group = placement_group([bundle], strategy="STRICT_PACK")
+                together = {"GPU": settings.gpus_per_replica, "CPU": max(1.0, settings.cpus_per_replica)}
+                group = placement_group([together], strategy="STRICT_PACK")
                 options["num_gpus"] = settings.gpus_per_replica
                 options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group)
             generator = settings.generator
             if settings.cores and settings.replicas > 1:
-                cores = tuple(range(settings.cores))[seat.index % settings.cores :: settings.replicas]
-                engine = dataclasses.replace(generator.engine, cpu_cores=cores)
+                cores = tuple(range(settings.cores))[slot.index % settings.cores :: settings.replicas]
+                engine = generator.engine.model_copy(update={"cpu_cores": cores})
                 generator = dataclasses.replace(generator, engine=engine)
             generator = dataclasses.replace(generator, epoch=state.claim.epoch if state.claim else 0)
-            seat.actor = ray.remote(Generator).options(**options).remote(generator, seat.index, seat.worker)
-            state.engine = await seat.actor.start.remote()
-            seat.capacity = generator.engine.max_num_seqs
+            slot.actor = ray.remote(Generator).options(**options).remote(generator, slot.index, slot.worker)
+            state.engine = await slot.actor.start.remote()
+            slot.capacity = generator.engine.max_num_seqs
             state.generating_since = state.generating_since or time.monotonic()
-            seat.ready = True
-            seat.credit = seat.capacity
-            await self._collect(seat)
+            slot.ready = True
+            slot.credit = slot.capacity
+            await self._collect(slot)
         finally:
             if group is not None:
                 remove_placement_group(group)
 
-    async def _collect(self, seat: GeneratorSeat) -> None:
-        """Takes in what the generator finishes until it dies or its GPUs are given back."""
+    async def _collect(self, slot: GeneratorSlot) -> None:
+        """Takes in what the generator finishes until it dies; returns when its GPUs were given back and are needed
+        again."""
         state = self._state
         while True:
-            self._pump.lease_to(seat)
-            results = seat.actor.results.options(num_returns=2)
-            seat.polled = True
-            report_ref, bundle_ref = results.remote(self._pump.orders(seat), self._pump.pace_s())
+            self._dispatcher.assign_to(slot)
+            results = slot.actor.results.options(num_returns=2)
+            slot.polled = True
+            report_ref, batch_ref = results.remote(self._dispatcher.orders(slot), self._dispatcher.pace_s())
             report: GeneratorReport = unpack(await report_ref)
-            seat.polled = False
+            slot.polled = False
             now = time.monotonic()
             if report.finished:
-                self._note_aborts(seat, report)
+                self._note_aborts(slot, report)
                 state.generated_at = now
-                state.ledger.finished(seat.worker, report.finished, report.bundle or bundle_ref, now)
-            # Leases still on their way count against the room that was reported.
-            on_the_way = seat.given - report.received
-            seat.credit = max(0, report.free - on_the_way)
-            seat.running = report.running + on_the_way
-            if report.finished or seat.credit:
-                state.pump_needed.set()
-            if self._may_release(seat):
-                await self._rest(seat)
+                state.ledger.finished(slot.worker, report.finished, report.batch or batch_ref, now)
+            # Tasks still on their way count against the room that was reported.
+            on_the_way = slot.num_assigned - report.received
+            slot.credit = max(0, report.free - on_the_way)
+            slot.running = report.running + on_the_way
+            if report.finished or slot.credit:
+                state.dispatch_needed.set()
+            if self._may_release(slot):
+                await self._rest(slot)
+                return
 
-    def _note_aborts(self, seat: GeneratorSeat, report: GeneratorReport) -> None:
+    def _note_aborts(self, slot: GeneratorSlot, report: GeneratorReport) -> None:
         if not self._aborting:
             return
         for row in report.finished:
-            self._aborting.discard((seat.worker, row.key))
+            self._aborting.discard((slot.worker, row.key))
             if row.aborted and row.abort_s >= 0:
                 self.abort_latency.append(row.abort_s)
 
-    def _may_release(self, seat: GeneratorSeat) -> bool:
+    def _may_release(self, slot: GeneratorSlot) -> bool:
         """In the verification tail an idle replica gives its GPUs back."""
         state, settings = self._state, self._state.settings
-        if not settings.gpus_per_replica or seat.running or not state.fed_all or state.ledger.wants_samples():
+        if not settings.gpus_per_replica or slot.running or not state.fed_all or state.ledger.wants_samples():
             return False
         threads = settings.verifiers * settings.verifier.num_threads
         return state.ledger.backlog_s() / threads > settings.release_backlog_s
 
-    async def _rest(self, seat: GeneratorSeat) -> None:
-        """Frees the replica until samples are wanted again, then raises to have the seat filled."""
-        seat.ready = False
-        self._state.note(f"generator {seat.index}", "idle: GPUs given back")
-        ray.kill(seat.actor)
-        seat.actor = None
+    async def _rest(self, slot: GeneratorSlot) -> None:
+        """Gives the replica's GPUs back; returns when samples are wanted again."""
+        slot.ready = False
+        self._state.note(f"generator {slot.index}", "idle: GPUs given back")
+        ray.kill(slot.actor)
+        slot.actor = None
         while not self._state.ledger.wants_samples():
             await asyncio.sleep(POLL_S)
-        seat.restarts = 0
-        raise ray.exceptions.RayActorError(error_msg="samples are wanted again")
+        self._state.note(f"generator {slot.index}", "samples are wanted again")
 
-    def give_back(self, seat: GeneratorSeat) -> None:
-        self._state.ledger.lost_generator(seat.worker)
-        self._aborting = {(worker, key) for worker, key in self._aborting if worker != seat.worker}
-        seat.vacate()
+    def give_back(self, slot: GeneratorSlot) -> None:
+        self._state.ledger.lost_generator(slot.worker)
+        self._aborting = {(worker, key) for worker, key in self._aborting if worker != slot.worker}
+        slot.vacate()
 
     def abort(self, aborts: Iterable[tuple[int, SampleKey]], since: float = 0.0) -> None:
         """Ends samples, (worker, key), in their engines. `since` is when the verdict fell that made them superfluous
@@ -134,9 +135,9 @@ class GeneratorCrew:
                 by_worker.setdefault(worker, []).append(key)
         if not by_worker:
             return
-        for seat in self._state.generators:
-            if seat.actor is not None and (keys := by_worker.get(seat.worker)):
-                untold = not {lease.key for lease in seat.leases}.isdisjoint(keys)
-                if untold and (orders := self._pump.orders(seat)):
-                    seat.actor.add.remote(orders)  # or the abort would come before what it means
-                seat.actor.abort.remote(keys, since or time.time())
+        for slot in self._state.generators:
+            if slot.actor is not None and (keys := by_worker.get(slot.worker)):
+                untold = not {task.key for task in slot.tasks}.isdisjoint(keys)
+                if untold and (orders := self._dispatcher.orders(slot)):
+                    slot.actor.add.remote(orders)  # or the abort would come before what it means
+                slot.actor.abort.remote(keys, since or time.time())

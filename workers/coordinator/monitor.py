@@ -7,20 +7,20 @@ import time
 
 from runstore.lease import beat, is_superseded
 from runstore.storage import StorageError
-from workers.coordinator.generators import GeneratorCrew
+from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.state import RunState
-from workers.coordinator.verifiers import VerifierCrew
+from workers.coordinator.verifiers import VerifierPool
 
 TICK_S = 0.25
-"""Budgets, overdue checks and part ages are looked at so often."""
+"""Polling interval for budgets, overdue checks and part ages."""
 HANG_TICKS = 20
 OCCUPANCY_POINTS = 600
 
 
-class Clocks:
+class RunMonitor:
     """Two loops that end with the run."""
 
-    def __init__(self, state: RunState, generators: GeneratorCrew, verifiers: VerifierCrew) -> None:
+    def __init__(self, state: RunState, generators: GeneratorPool, verifiers: VerifierPool) -> None:
         self._state = state
         self._generators = generators
         self._verifiers = verifiers
@@ -39,6 +39,7 @@ class Clocks:
             try:
                 if await asyncio.to_thread(is_superseded, state.storage, state.claim):
                     state.fail("this run has been taken over by another job; this job stops here")
+                    return
                 await asyncio.to_thread(beat, state.storage, state.claim, count, state.spent())
             except StorageError as error:
                 state.note("heartbeat", str(error))
@@ -66,18 +67,18 @@ class Clocks:
             if now >= next_point:
                 next_point = now + self._occupancy_step
                 self._note_occupancy(now)
-            state.pump_needed.set()
+            state.dispatch_needed.set()
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings
         gpus = settings.gpus_per_replica
-        live = sum(1 for seat in self._state.generators if seat.actor is not None)
+        live = sum(1 for slot in self._state.generators if slot.actor is not None)
         cpus = settings.cores or live * settings.cpus_per_replica
         self._state.budget.charge(gpu_s=live * gpus * seconds, cpu_s=0.0 if gpus else cpus * seconds, wall_s=seconds)
 
     def _note_occupancy(self, now: float) -> None:
-        running = sum(seat.running for seat in self._state.generators)
-        capacity = sum(seat.capacity for seat in self._state.generators if seat.ready)
+        running = sum(slot.running for slot in self._state.generators)
+        capacity = sum(slot.capacity for slot in self._state.generators if slot.ready)
         self.occupancy.append([round(now - self._state.started, 2), running, capacity])
         if len(self.occupancy) >= OCCUPANCY_POINTS:
             self.occupancy = self.occupancy[::2]

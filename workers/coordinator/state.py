@@ -1,7 +1,7 @@
-"""What the coordinator's parts share: settings, the ledger, the seats of the workers, and how the run stands.
+"""What the coordinator's parts share: settings, the ledger, the slots of the workers, and how the run stands.
 
-The parts (workers.coordinator.actor, pump, seats, generating, checking, writing, clocks) run on one event loop and
-change it between two awaits only, so it needs no locks.
+The parts (dispatcher, supervisor, monitor, generators, verifiers, writers) run on one event loop and change it between
+two awaits only, so it needs no locks.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-import itertools
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from runstore.lease import Claim
@@ -19,13 +18,17 @@ from runstore.storage import open_storage
 from verifiers.types import Json
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
-from workers.messages import CheckItem, Lease, Reference, SampleKey
+from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot
+from workers.messages import Reference
 from workers.sampling.budget import Budget
 from workers.scheduling.ledger import Ledger
-from workers.scheduling.sample_state import Flight, LedgerSettings
+from workers.scheduling.sample_state import LedgerSettings
 
 ERROR_CHARS = 4000
 EVENTS_KEPT = 200
+WINDOW_FACTOR = 4
+"""Problems open for each sample that the engines have room for. A problem with one sample left to draw and three whose
+verdicts are awaited still leaves every engine full; an open problem costs the coordinator about a kilobyte."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,101 +59,7 @@ class CoordinatorSettings:
     release_backlog_s: float = 60.0
     """Seconds of checking that must be waiting before idle replicas give their GPUs back: more than a restart costs."""
     window: int = 0
-    """Problems open at once; 0 = four times the engines' room."""
-
-
-class Seat:
-    """A place for one worker, filled again when its occupant dies. `worker` numbers occupants, never reused."""
-
-    def __init__(self, name: str, index: int) -> None:
-        self.name = name
-        self.index = index
-        self.worker = -1
-        self.actor: Any = None
-        self.ready = False
-        self.restarts = 0
-
-
-class GeneratorSeat(Seat):
-    def __init__(self, index: int) -> None:
-        super().__init__("generator", index)
-        self.capacity = 0
-        self.vacate()
-
-    def vacate(self) -> None:
-        """Forgets the occupant."""
-        self.credit = 0
-        """Leases that it may get now."""
-        self.given = 0
-        """Leases handed to it so far."""
-        self.running = 0
-        self.polled = False
-        """A `results` call is on its way; what it is to be told must go in a message of its own."""
-        self.leases: list[Lease] = []
-        """To be told with the next `results` call."""
-        self.chunks: set[int] = set()
-        """Chunks whose references it has."""
-        self.chunks_gone: list[int] = []
-
-
-class VerifierSeat(Seat):
-    def __init__(self, index: int) -> None:
-        super().__init__("verifier", index)
-        self.capacity = 0
-        """Twice its threads."""
-        self.vacate()
-
-    def vacate(self) -> None:
-        """Forgets the occupant."""
-        self.check_s = 0.0
-        """One check takes no longer, by its limits."""
-        self.hands: dict[SampleKey, float | None] = {}
-        """Rows given and not answered, in the order in which it begins them; since when it has had a thread for one
-        (monotonic seconds), None while that may still wait."""
-        self.outstanding_s = 0.0
-        """Seconds of work in them."""
-        self.polled = False
-        self.items: list[CheckItem] = []
-        """To be told with the next `results` call."""
-
-    @property
-    def outstanding(self) -> int:
-        return len(self.hands)
-
-    def given(self, items: Iterable[CheckItem], seconds: float, now: float) -> None:
-        """Rows worth so many seconds of work."""
-        self.hands |= {key: None for item in items for key, _ in item.rows}
-        self.outstanding_s += seconds
-        self._begin(now)
-
-    def answered(self, keys: Iterable[SampleKey], now: float) -> None:
-        """Each row is taken to have been as much work as the others."""
-        before = len(self.hands)
-        for key in keys:
-            self.hands.pop(key, None)
-        self.outstanding_s *= len(self.hands) / before if before else 0.0
-        self._begin(now)
-
-    def overdue(self, before: float) -> list[SampleKey]:
-        """Rows that it has been at since before `before`."""
-        return [key for key, since in self.hands.items() if since is not None and since < before]
-
-    def _begin(self, now: float) -> None:
-        for key in itertools.islice(self.hands, self.capacity // 2):
-            if self.hands[key] is None:
-                self.hands[key] = now
-
-
-class WriterSeat(Seat):
-    def __init__(self, index: int) -> None:
-        super().__init__("writer", index)
-        self.busy = False
-        self.next_slot = 0
-        """The stream's first slot that is not acknowledged."""
-        self.writing: list[Flight] = []
-        """Rows of the part on its way."""
-        self.failure: asyncio.Future[None] | None = None
-        """Of the occupant; ends it."""
+    """Problems open at once; 0 = WINDOW_FACTOR times the engines' room."""
 
 
 class RunState:
@@ -168,11 +77,11 @@ class RunState:
         self.chunks: dict[int, list[Reference]] = {}
         """[reference to a packed list of Problem] by number, while a problem of it is open."""
         self.fed_all = False
-        self.generators = [GeneratorSeat(i) for i in range(settings.replicas)]
-        self.verifiers = [VerifierSeat(i) for i in range(settings.verifiers)]
-        self.writers = [WriterSeat(i) for i in range(settings.writers)]
+        self.generators = [GeneratorSlot(i) for i in range(settings.replicas)]
+        self.verifiers = [VerifierSlot(i) for i in range(settings.verifiers)]
+        self.writers = [WriterSlot(i) for i in range(settings.writers)]
         self.num_workers = 0
-        self.pump_needed = asyncio.Event()
+        self.dispatch_needed = asyncio.Event()
         self.room_wanted = asyncio.Event()
         self.done = asyncio.Event()
         self.fatal = ""
@@ -185,7 +94,7 @@ class RunState:
         self.started = time.monotonic()
         self.generating_since = 0.0
         self.generated_at = 0.0
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.loops: set[asyncio.Task[None]] = set()
 
     @property
     def ledger(self) -> Ledger:
@@ -194,7 +103,7 @@ class RunState:
         return self.opened_ledger
 
     @property
-    def seats(self) -> list[Seat]:
+    def slots(self) -> list[WorkerSlot]:
         return [*self.generators, *self.verifiers, *self.writers]
 
     def take_over(self, claim: Claim, durable_tokens: int) -> None:
@@ -214,7 +123,7 @@ class RunState:
         settings = self.settings
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
-        window = settings.window or 4 * settings.replicas * settings.generator.engine.max_num_seqs
+        window = settings.window or WINDOW_FACTOR * settings.replicas * settings.generator.engine.max_num_seqs
         return max(0, window - self.ledger.num_open())
 
     def forget_chunks(self) -> None:
@@ -224,29 +133,33 @@ class RunState:
             return
         for number in [number for number in self.chunks if number not in live]:
             del self.chunks[number]
-            for seat in self.generators:
-                if number in seat.chunks:
-                    seat.chunks.discard(number)
-                    seat.chunks_gone.append(number)
+            for slot in self.generators:
+                if number in slot.chunks:
+                    slot.chunks.discard(number)
+                    slot.chunks_gone.append(number)
 
     def note(self, what: str, why: str) -> None:
         """For the run's record and its report."""
         self.events.append({"what": what, "why": why[-ERROR_CHARS:], "at": time.time()})
 
     def fail(self, text: str) -> None:
-        """Ends the run; raises CancelledError to end the caller too."""
+        """Ends the run; the caller has nothing to do after it. The first reason is the one that is told."""
         self.fatal = self.fatal or text
         self.done.set()
-        raise asyncio.CancelledError
 
     def spawn(self, job: Coroutine[Any, Any, None]) -> None:
         """Runs a part of the coordinator; an exception out of it ends the run."""
         task = asyncio.create_task(job)
-        self.tasks.add(task)
+        self.loops.add(task)
         task.add_done_callback(self._task_ended)
 
+    async def end_loops(self) -> None:
+        """Cancels every part of the coordinator that still runs and waits for it."""
+        for loop in list(self.loops):
+            loop.cancel()
+        await asyncio.gather(*self.loops, return_exceptions=True)
+
     def _task_ended(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
+        self.loops.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.fatal = self.fatal or f"{type(error).__name__}: {error}"
-            self.done.set()
+            self.fail(f"{type(error).__name__}: {error}")

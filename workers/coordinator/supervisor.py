@@ -1,4 +1,4 @@
-"""Keeping a seat occupied: who dies is replaced, with back-off, and what it held goes back."""
+"""Keeps a worker in every slot: restarts workers that die, with back-off, and gives back what they held."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import ray.exceptions
 from runstore.lease import is_superseded
 from runstore.parts import FencedError
 from runstore.storage import StorageError
-from workers.coordinator.state import RunState, Seat
-from workers.engines.vllm import EngineStartError
+from workers.coordinator.slots import WorkerSlot
+from workers.coordinator.state import RunState
+from workers.engines.base import EngineStartError
 
 RESTART_S = 1.0
 RESTART_MAX_S = 60.0
@@ -22,67 +23,92 @@ STEADY_S = 120.0
 """A worker that lived so long has its back-off forgiven."""
 
 
-S = TypeVar("S", bound=Seat, contravariant=True)
+S = TypeVar("S", bound=WorkerSlot, contravariant=True)
 
 
-class Crew(Protocol[S]):
+class WorkerPool(Protocol[S]):
     """The workers of one kind."""
 
-    async def serve(self, seat: S) -> None:
-        """Starts an occupant and works with it until it dies, which raises; returns when it is not needed any more."""
+    async def serve(self, slot: S) -> None:
+        """Starts a worker in the slot and works with it until it dies, which raises. Returns when it has let the worker
+        go and wants another one now."""
 
-    def give_back(self, seat: S) -> None:
-        """What the dead occupant held goes back to the ledger."""
+    def give_back(self, slot: S) -> None:
+        """What the slot's last worker held goes back to the ledger."""
 
 
-async def keep_filled(state: RunState, seat: S, crew: Crew[S]) -> None:
-    """Returns when the seat is no longer needed; ends the run when it can not be filled."""
+async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
+    """Keeps a worker in the slot, with back-off between those that die. Returns when the slot is no longer needed; ends
+    the run when it cannot be filled."""
     while True:
         began = time.monotonic()
-        seat.worker = state.num_workers
+        slot.worker = state.num_workers
         state.num_workers += 1
+        error = await occupy(slot, pool)
+        if state.stopping and slot.name == "generator":
+            return
+        pool.give_back(slot)
+        state.dispatch_needed.set()
+        if error is None:
+            slot.restarts = 0
+            continue
+        reason = describe(error)
+        if hopeless := await why_hopeless(state, error):
+            state.fail(hopeless)
+            return
+        slot.restarts = slot.restarts + 1 if time.monotonic() - began < STEADY_S else 1
+        state.note(f"{slot.name} {slot.index}", reason)
+        if slot.restarts > state.settings.max_restarts:
+            state.fail(f"{slot.name} {slot.index} failed {slot.restarts} times in a row; the last time: {reason}")
+            return
+        await asyncio.sleep(min(RESTART_S * 2 ** (slot.restarts - 1), RESTART_MAX_S))
+
+
+async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:
+    """One worker's life in the slot: returns what it died of, or None if it was let go and another one is wanted."""
+    try:
+        await pool.serve(slot)
+        return None
+    except (FencedError, StorageError, EngineStartError, ray.exceptions.RayError) as error:
+        return error
+    finally:
+        slot.ready = False
+        slot.actor, actor = None, slot.actor
+        if actor is not None:
+            with contextlib.suppress(Exception):
+                ray.kill(actor)
+
+
+async def why_hopeless(state: RunState, error: BaseException) -> str:
+    """Why the run cannot go on after this, for the user; empty where another worker may do better."""
+    cause = cause_of(error)
+    if isinstance(cause, FencedError) and state.claim is not None:
         try:
-            await crew.serve(seat)
-            return
-        except (FencedError, StorageError, EngineStartError, ray.exceptions.RayError) as error:
-            reason = describe(error)
-            cause = cause_of(error)
-        finally:
-            seat.ready = False
-            seat.actor, actor = None, seat.actor
-            if actor is not None:
-                with contextlib.suppress(Exception):
-                    ray.kill(actor)
-        if state.stopping and seat.name == "generator":
-            return
-        crew.give_back(seat)
-        state.pump_needed.set()
-        if isinstance(cause, FencedError) and state.claim is not None and is_superseded(state.storage, state.claim):
-            state.fail("this run has been taken over by another job; nothing was lost, and this job stops here")
-        if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and not state.engine):
-            # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
-            state.fail(reason)
-        seat.restarts = seat.restarts + 1 if time.monotonic() - began < STEADY_S else 1
-        state.note(f"{seat.name} {seat.index}", reason)
-        if seat.restarts > state.settings.max_restarts:
-            state.fail(f"{seat.name} {seat.index} failed {seat.restarts} times in a row; the last time: {reason}")
-        await asyncio.sleep(min(RESTART_S * 2 ** (seat.restarts - 1), RESTART_MAX_S))
+            # In a thread: a storage that does not answer would otherwise stop every worker with it.
+            if await asyncio.to_thread(is_superseded, state.storage, state.claim):
+                return "this run has been taken over by another job; nothing was lost, and this job stops here"
+        except StorageError as fault:
+            return str(fault)
+    if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and not state.engine):
+        # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
+        return describe(error)
+    return ""
 
 
 async def dismiss(state: RunState, stop_s: float) -> None:
     """Ends every worker of the run; engines and checkers get up to `stop_s` seconds to end their own processes."""
     stops: list[Any] = []
-    for seat in [*state.generators, *state.verifiers]:
-        if seat.actor is not None:
+    for slot in [*state.generators, *state.verifiers]:
+        if slot.actor is not None:
             with contextlib.suppress(Exception):
-                stops.append(seat.actor.stop.remote())
+                stops.append(slot.actor.stop.remote())
     if stops:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(asyncio.gather(*stops, return_exceptions=True), stop_s)
-    for seat in state.seats:
-        if seat.actor is not None:
+    for slot in state.slots:
+        if slot.actor is not None:
             with contextlib.suppress(Exception):
-                ray.kill(seat.actor)
+                ray.kill(slot.actor)
 
 
 def cause_of(error: BaseException) -> BaseException:

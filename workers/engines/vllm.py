@@ -1,10 +1,10 @@
-"""One vLLM engine in this process: started from settings, one request a sample, aborted by id.
+"""One vLLM engine in this process: started from settings, one request per sample, aborted by id.
 
 A text carries the opening mark of a thought that the chat template began in the prompt, and a model whose marks are
 special tokens has them decoded: what reads a stored text later needs to know no template (verifiers.thoughts).
 
 Promises: a sample's tokens depend on its prompt, its seed and the engine, not on what else runs (each request has its
-own random generator); an engine that can not start raises EngineStartError with the engine's own last lines; a dead
+own random generator); an engine that cannot start raises EngineStartError with the engine's own last lines; a dead
 engine raises EngineGoneError out of `generate`.
 Does not: restart itself (the coordinator starts a new generator) or know of Ray.
 
@@ -16,100 +16,71 @@ torch.compile of the sampler is switched off there, since it costs half a minute
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import hashlib
 import os
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runstore.schema import Messages, SamplingParameters
+import pydantic
+
+from runstore.schema import Messages
 from verifiers import thoughts
-from verifiers.types import Json
+from workers.engines.base import (
+    Ability,
+    Engine,
+    EngineGoneError,
+    EngineSettings,
+    EngineStartError,
+    Generation,
+    GenerationRequest,
+    ModelSettings,
+)
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096
 """Tokenised prompts kept: the samples of a problem share one."""
+ABILITIES = frozenset(Ability) - {Ability.ADAPTER}
+"""Adapters need `enable_lora` among the engine's arguments, since vLLM reserves memory for them."""
 
 
-class EngineStartError(Exception):
-    """The engine did not start; the text has its last lines."""
+class VllmArguments(pydantic.BaseModel):
+    """Arguments of vLLM's AsyncEngineArgs, which checks them itself when the engine starts."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _further_ones_only(cls, arguments: Any) -> Any:
+        """What the plan and the room for samples are computed from is told in one place."""
+        for name in arguments:
+            key = "path" if name == "model" else name
+            if key in ModelSettings.model_fields and key != "engine_args":
+                raise ValueError(f"{name} has a key of its own, model.{key}")
+        if arguments.get("pipeline_parallel_size", 1) != 1:
+            raise ValueError("pipeline_parallel_size is not planned for; set model.tensor_parallel_size")
+        return arguments
 
 
-class EngineGoneError(Exception):
-    """The engine died while it ran."""
+class VllmEngine(Engine):
+    """An AsyncLLM."""
 
+    name = "vllm"
+    Arguments = VllmArguments
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """`path` is a local Hugging Face directory or a hub id; the rest is `[model]` of the config."""
-
-    path: str
-    revision: str = ""
-    dtype: str = "auto"
-    max_model_len: int = 0
-    tensor_parallel_size: int = 1
-    gpu_memory_utilization: float = 0.90
-    cpu_kv_cache_gb: int = 1
-    max_num_seqs: int = 256
-    quantization: str = ""
-    trust_remote_code: bool = False
-    engine_args: Mapping[str, Json] = dataclasses.field(default_factory=dict)
-    use_gpu: bool = False
-    cpu_cores: tuple[int, ...] = ()
-    """Cores this replica's threads are bound to, where several share a machine; empty: vLLM decides."""
-    log_path: str = ""
-    """Where the engine's own output goes; empty: this process's."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Completion:
-    text: str
-    finish_reason: str
-    """stop | length | abort"""
-    prompt_tokens: int
-    completion_tokens: int
-    mean_logprob: float | None
-    queue_s: float
-    generation_s: float
-
-
-class Prompt(NamedTuple):
-    tokens: list[int]
-    opening: str
-    """The opening mark of a thought that the prompt leaves open, with what the template wrote behind it."""
-
-
-def make_prompt(tokenizer: Any, messages: Messages) -> Prompt:
-    """By the tokenizer's chat template, or of the plain contents where it has none."""
-    if not getattr(tokenizer, "chat_template", None):
-        text = "\n\n".join(content for _, content in messages) + "\n"
-        return Prompt(list(tokenizer.encode(text)), thoughts.opening_mark_of_prompt(text))
-    turns = [{"role": role, "content": content} for role, content in messages]
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
-    tokens = list(tokenizer.encode(text, add_special_tokens=False))
-    return Prompt(tokens, thoughts.opening_mark_of_prompt(text, before))
-
-
-class Engine:
-    """An AsyncLLM. All methods belong to the event loop that awaited `start`."""
-
-    def __init__(self, settings: EngineSettings, sampling: SamplingParameters) -> None:
-        self.settings = settings
-        self.sampling = sampling
-        self._prompts: OrderedDict[Messages, Prompt] = OrderedDict()
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        adapters = frozenset({Ability.ADAPTER}) if settings.engine_args.get("enable_lora") else frozenset()
+        self.abilities = ABILITIES | adapters
+        self._prompts: OrderedDict[tuple[Messages, str], Prompt] = OrderedDict()
+        self._adapters: dict[str, int] = {}
+        """Folder of an adapter → the number that vLLM knows it by."""
         self._llm: Any = None
         self._tokenizer: Any = None
         self._skip_special_tokens = True
-        self.name = "vllm"
-        self.version = ""
-        self.revision = ""
-        self.max_model_len = 0
-        self.kv_capacity_tokens = 0
 
     async def start(self) -> None:
         """Loads the model (seconds to minutes). Raises EngineStartError."""
@@ -168,68 +139,110 @@ class Engine:
         self.kv_capacity_tokens = int(cache.num_gpu_blocks or 0) * int(cache.block_size or 0)
         self.revision = settings.revision or model_revision(settings.path, model)
 
-    async def generate(self, request_id: str, messages: Messages, seed: int) -> Completion:
-        """One sample. An aborted one returns with finish_reason `abort`. Raises EngineGoneError."""
+    async def generate(self, request: GenerationRequest) -> Generation:
+        """One sample. An aborted one returns with finish_reason `abort`. Raises EngineGoneError, EngineAbilityError."""
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-        from vllm.v1.engine.exceptions import EngineDeadError
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        prompt, opening = self.prepare(messages)
-        room = self.max_model_len - len(prompt)
+        self.require(request.needs())
+        prompt = self._prompt_of(request)
+        room = self.max_model_len - len(prompt.tokens)
         started = time.time()
         if room < 1:
             # Data, not a fault: the problem does not fit this model's context.
-            return Completion("", "length", len(prompt), 0, None, 0.0, 0.0)
-        sampling = self.sampling
+            return Generation("", "length", len(prompt.tokens), opened_thought=bool(prompt.opening))
+        sampling, schema = request.sampling, request.json_schema
         parameters = SamplingParams(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            min_p=sampling.min_p,
-            max_tokens=min(sampling.max_tokens, room),
-            stop=list(sampling.stop),
-            seed=seed,
+            **{
+                **sampling.to_json(),
+                "max_tokens": min(sampling.max_tokens, room),
+                "stop": [*sampling.stop, *request.stop],
+            },
+            seed=request.seed,
             logprobs=0,
             skip_special_tokens=self._skip_special_tokens,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema is not None else None,
         )
-        final = None
-        try:
-            async for output in self._llm.generate({"prompt_token_ids": prompt}, parameters, request_id):
-                final = output
-        except EngineDeadError as error:
-            raise EngineGoneError(f"{error}\n{last_lines(self.settings.log_path)}") from None
-        if final is None:
-            raise EngineGoneError(f"request {request_id} ended without an output")
+        final = await self._final_output(prompt.tokens, parameters, request.id, self._adapter(request.adapter))
         completion = final.outputs[0]
         num_tokens = len(completion.token_ids)
         stats = final.metrics
         waited = (stats.scheduled_ts - stats.queued_ts) if stats and stats.scheduled_ts else 0.0
         mean = completion.cumulative_logprob / num_tokens if num_tokens and completion.cumulative_logprob else None
-        return Completion(
-            text=opening + completion.text,
+        return Generation(
+            # Behind a prefix the mark would stand in the middle of the answer.
+            text=completion.text if request.prefix else prompt.opening + completion.text,
             finish_reason=completion.finish_reason or "abort",
-            prompt_tokens=len(prompt),
+            prompt_tokens=len(prompt.tokens),
             completion_tokens=num_tokens,
             mean_logprob=mean,
             queue_s=max(waited, 0.0),
             generation_s=max(time.time() - started - max(waited, 0.0), 0.0),
+            token_ids=completion.token_ids,
+            logprobs=token_logprobs(completion.token_ids, completion.logprobs) if request.logprobs else None,
+            opened_thought=bool(prompt.opening),
         )
 
-    async def abort(self, request_ids: list[str]) -> None:
+    async def _final_output(self, token_ids: list[int], parameters: Any, request_id: str, adapter: Any = None) -> Any:
+        """The one output that a request for FINAL_ONLY has. Raises EngineGoneError."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        final = None
+        try:
+            outputs: AsyncIterator[Any] = self._llm.generate(
+                {"prompt_token_ids": token_ids}, parameters, request_id, lora_request=adapter
+            )
+            async for output in outputs:
+                final = output
+        except EngineDeadError as error:
+            raise EngineGoneError(f"{error}\n{last_lines(self.settings.log_path)}") from None
+        if final is None:
+            raise EngineGoneError(f"request {request_id} ended without an output")
+        return final
+
+    async def score(self, request_id: str, messages: Messages, text: str) -> list[float] | None:
+        """See Engine.score. A prefix in the cache has no log-probabilities, so vLLM reads none for such a request."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        before, opening = self._prompt(messages)
+        # The template may have begun the thought that the text begins with; its mark must not stand there twice.
+        answer = self._tokenizer.encode(text.removeprefix(opening), add_special_tokens=False)
+        # vLLM draws one token even where only the prompt is asked for.
+        if not answer or len(before) + len(answer) >= self.max_model_len:
+            return None
+        parameters = SamplingParams(
+            max_tokens=1, prompt_logprobs=0, temperature=0, output_kind=RequestOutputKind.FINAL_ONLY
+        )
+        final = await self._final_output([*before, *answer], parameters, request_id)
+        return list(token_logprobs(answer, final.prompt_logprobs[len(before) :]))
+
+    async def abort(self, request_ids: Sequence[str]) -> None:
         """Stops requests at the engine's next step; unknown ids do nothing."""
-        await self._llm.abort(request_ids)
+        await self._llm.abort(list(request_ids))
 
-    def encode(self, messages: Messages) -> list[int]:
-        """Token ids by the model's chat template, or of the plain contents where it has none."""
-        return self.prepare(messages).tokens
+    def _adapter(self, folder: str) -> Any:
+        from vllm.lora.request import LoRARequest
 
-    def prepare(self, messages: Messages) -> Prompt:
+        if not folder:
+            return None
+        number = self._adapters.setdefault(folder, len(self._adapters) + 1)
+        return LoRARequest(lora_name=folder, lora_int_id=number, lora_path=folder)
+
+    def _prompt_of(self, request: GenerationRequest) -> Prompt:
+        if request.messages:
+            return self._prompt(request.messages, request.prefix)
+        beginning = self._tokenizer.encode(request.prefix, add_special_tokens=False) if request.prefix else []
+        return Prompt([*request.token_ids, *beginning], "")
+
+    def _prompt(self, messages: Messages, prefix: str = "") -> Prompt:
         """The prompt of `messages`, from the cache where it is known."""
-        if messages in self._prompts:
-            self._prompts.move_to_end(messages)
-            return self._prompts[messages]
-        prompt = self._prompts[messages] = make_prompt(self._tokenizer, messages)
+        key = messages, prefix
+        if key in self._prompts:
+            self._prompts.move_to_end(key)
+            return self._prompts[key]
+        prompt = self._prompts[key] = make_prompt(self._tokenizer, messages, prefix)
         if len(self._prompts) > PROMPT_CACHE:
             self._prompts.popitem(last=False)
         return prompt
@@ -247,6 +260,31 @@ class Engine:
         if self._llm is not None:
             self._llm.shutdown()
             self._llm = None
+
+
+class Prompt(NamedTuple):
+    """What the engine is given."""
+
+    tokens: list[int]
+    opening: str
+    """The opening mark of a thought that the prompt leaves open, with what the template wrote behind it."""
+
+
+def make_prompt(tokenizer: Any, messages: Messages, prefix: str = "") -> Prompt:
+    """By the tokenizer's chat template, or of the plain contents where it has none; `prefix` begins the answer."""
+    if not getattr(tokenizer, "chat_template", None):
+        text = "\n\n".join(content for _, content in messages) + "\n"
+        return Prompt(list(tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
+    turns = [{"role": role, "content": content} for role, content in messages]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
+    tokens = list(tokenizer.encode(text + prefix, add_special_tokens=False))
+    return Prompt(tokens, thoughts.opening_mark_of_prompt(text, before))
+
+
+def token_logprobs(token_ids: Sequence[int], rows: Any) -> tuple[float, ...]:
+    """The log-probability of each token, out of vLLM's tables of alternatives."""
+    return tuple(row[token].logprob for token, row in zip(token_ids, rows, strict=True))
 
 
 def gpu_is_here() -> bool:

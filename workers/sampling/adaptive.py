@@ -23,9 +23,9 @@ from __future__ import annotations
 import math
 
 from workers.sampling.plan import Plan
-from workers.sampling.policy import Policy
+from workers.sampling.policy import Policy, SampleBound, WaveSettings
 from workers.sampling.prior import DEFAULT, PassRates, fit_prior
-from workers.sampling.problem_state import Outcome, ProblemState
+from workers.sampling.problem_state import ProblemState, SampleOutcome
 
 PATIENCE = 32.0
 """Give up when a further solution is expected to cost this many times the run's average. The price of a wrong
@@ -44,6 +44,7 @@ OWN_WEIGHT = 4.0
 class Adaptive(Policy):
     """Ranks by expected useful solutions per token; at most `wave` samples of a problem are in flight at once."""
 
+    Settings = WaveSettings
     name = "adaptive"
     stride = 1
 
@@ -67,6 +68,22 @@ class Adaptive(Policy):
         self._priors: dict[str, tuple[float, float]] = {"": DEFAULT}
         self._next_refit = FIRST_REFIT
         self._plans = {"": self._plan(DEFAULT)}
+
+    @classmethod
+    def from_settings(cls, settings: WaveSettings) -> Adaptive:
+        return cls(
+            settings.num_samples,
+            settings.wave,
+            settings.num_verified,
+            distinct=settings.distinct,
+            unbiased=settings.unbiased,
+        )
+
+    @classmethod
+    def bound(cls, settings: WaveSettings) -> SampleBound:
+        least = min(settings.num_verified, settings.num_samples, MIN_GIVE_UP)
+        stops = f"{settings.num_verified} verified, or when further samples look hopeless"
+        return SampleBound(least, settings.num_samples, stops)
 
     def open(self, number: int, domain: str) -> ProblemState:
         if domain not in self._domains:
@@ -114,7 +131,13 @@ class Adaptive(Policy):
         return (state.tokens + OWN_WEIGHT * domain) / (state.num_known + OWN_WEIGHT)
 
     def observe(
-        self, state: ProblemState, index: int, outcome: Outcome, tokens: int = 0, seconds: float = 0.0, key: int = 0
+        self,
+        state: ProblemState,
+        index: int,
+        outcome: SampleOutcome,
+        tokens: int = 0,
+        seconds: float = 0.0,
+        key: int = 0,
     ) -> None:
         known, failed, useful = state.num_known, state.num_failed, state.num_useful
         super().observe(state, index, outcome, tokens, seconds, key)

@@ -30,7 +30,7 @@ from scipy.special import betaln
 from scipy.stats import beta, norm, t
 
 from workers.sampling.plan import SOLVED, Plan
-from workers.sampling.problem_state import SOLUTIONS, Outcome
+from workers.sampling.problem_state import SOLUTIONS, SampleOutcome
 
 CONFIDENCE = 0.95
 
@@ -70,18 +70,18 @@ class Stopped:
 
 
 def replay(plan: Plan, outcomes: Sequence[int], keys: Mapping[int, int] | None = None) -> Stopped | None:
-    """Applies a plan to outcomes (`Outcome`) by index; None if an index it needs is unknown or was aborted.
+    """Applies a plan to outcomes (`SampleOutcome`) by index; None if an index it needs is unknown or was aborted.
 
     `keys`, index → solution key, is needed with `distinct`.
     """
     seen: set[int] = set()
     solutions = failures = first_try = 0
     for index, outcome in enumerate(outcomes):
-        if outcome in (Outcome.UNKNOWN, Outcome.ABORTED):
+        if outcome in (SampleOutcome.UNKNOWN, SampleOutcome.ABORTED):
             return None
         if outcome in SOLUTIONS:
             solutions += 1
-            first_try += outcome == Outcome.VERIFIED
+            first_try += outcome == SampleOutcome.VERIFIED
             if plan.distinct:
                 seen.add((keys or {})[index])
         else:

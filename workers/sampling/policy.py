@@ -1,9 +1,9 @@
 """Sampling policies: how many samples a problem gets, when it is settled and what may then be aborted. Pure, no Ray.
 
-    state = policy.open(number, domain); agenda.push(state)
-    for state, index in agenda.take(room): …                     issue sample `index`
+    state = policy.open(number, domain); queue.push(state)
+    for state, index in queue.take(room): …                     issue sample `index`
     policy.observe(state, index, outcome, tokens, seconds)       verdicts, in any order
-    if policy.settle(state): …                                   else agenda.push(state)
+    if policy.settle(state): …                                   else queue.push(state)
     for index in policy.abortable(state): …                      abort or withdraw; then observe it as ABORTED
 
 Every policy gives each problem a `Plan`: a stopping rule on that problem's counts, fixed before its first sample. In
@@ -18,29 +18,76 @@ VERIFIED, or REPAIRED if a later round was verified, or the last failure.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
+
+import pydantic
 
 from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
-from workers.sampling.problem_state import SOLUTIONS, Outcome, ProblemState
+from workers.sampling.problem_state import SOLUTIONS, ProblemState, SampleOutcome
 
 _STARTED = 1e15
 """Above any problem number: a started problem goes on before a new one is begun, which keeps few problems open and
 starts the long chains of waves early."""
 
 
-class Policy:
-    """What the three policies share; each of them chooses plans, how many samples run at once, and priorities.
+Positive = Annotated[int, pydantic.Field(gt=0)]
+
+
+class PolicySettings(pydantic.BaseModel):
+    """The keys of `[sampling]` that every policy reads. A policy with keys of its own extends it; those that are not
+    among WaveSettings stand in `sampling.policy_args`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    policy: str = "fixed"
+    """A name of workers.sampling.registry."""
+    num_samples: Positive = 8
+    """Samples per problem (fixed) or the maximum (until_verified, adaptive)."""
+
+
+class WaveSettings(PolicySettings):
+    """The keys of policies that stop at verified solutions."""
+
+    wave: Positive = 4
+    """until_verified: samples asked for at a time. adaptive: samples of one problem that are drawn at once."""
+    num_verified: Positive = 1
+    """Verified solutions that settle a problem."""
+    distinct: bool = False
+    """Count verified solutions with different normalised texts only."""
+    estimates: Literal["unbiased", "fast"] = "unbiased"
+    """unbiased: only samples above the settling index are aborted: pass@k has an unbiased estimate. fast: any."""
+
+    @property
+    def unbiased(self) -> bool:
+        return self.estimates == "unbiased"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SampleBound:
+    """How many samples one problem can get, repair rounds aside; `stops` says in words what ends it sooner."""
+
+    least: int
+    most: int
+    stops: str = ""
+
+
+class Policy(ABC):
+    """What the policies share; each of them chooses plans, how many samples run at once, and priorities.
 
     Not thread-safe: the coordinator calls it from one place.
     """
 
+    Settings: ClassVar[type[PolicySettings]] = PolicySettings
+    """The settings that `from_settings` takes."""
     name = ""
     stride = 1_000_000
-    """Samples of one problem that the agenda hands out before it looks at the next problem."""
+    """Samples of one problem that the priority queue hands out before it looks at the next problem."""
     refits = 0
-    """Grows when every priority may have moved; the agenda then orders itself anew."""
+    """Grows when every priority may have moved; the priority queue then orders itself anew."""
 
     def __init__(self, num_samples: int, *, unbiased: bool = True) -> None:
         self.num_samples = num_samples
@@ -48,16 +95,26 @@ class Policy:
 
     # What a policy chooses.
 
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: Any) -> Policy:
+        """`settings` is an instance of the class's own `Settings`."""
+
+    @classmethod
+    @abstractmethod
+    def bound(cls, settings: Any) -> SampleBound:
+        """How many samples a problem can get under these settings, for the plan that `--dry-run` prints."""
+
+    @abstractmethod
     def plan_for(self, domain: str) -> Plan:
         """The plan of a problem about to be opened. May use what other problems showed, never this one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def num_wanted(self, state: ProblemState) -> int:
         """Further samples that this open problem may have issued now, before `num_samples` caps it."""
-        raise NotImplementedError
 
     def priority(self, state: ProblemState) -> float:
-        """The agenda hands out the highest first."""
+        """The priority queue hands out the highest first."""
         return (_STARTED if state.next_index else 0.0) - state.number
 
     # What the coordinator calls.
@@ -78,9 +135,15 @@ class Policy:
         return range(first, state.next_index)
 
     def observe(
-        self, state: ProblemState, index: int, outcome: Outcome, tokens: int = 0, seconds: float = 0.0, key: int = 0
+        self,
+        state: ProblemState,
+        index: int,
+        outcome: SampleOutcome,
+        tokens: int = 0,
+        seconds: float = 0.0,
+        key: int = 0,
     ) -> None:
-        """Records one outcome; a second one for an index is ignored (a lease may be answered twice).
+        """Records one outcome; a second one for an index is ignored (a task may be answered twice).
 
         `key` is the `solution_key` of a solution's text, needed with `distinct` only.
         """
@@ -91,7 +154,7 @@ class Policy:
         state.outcomes = bytes(outcomes)
         state.next_index = max(state.next_index, index + 1)
         state.tokens += tokens
-        if outcome == Outcome.ABORTED:
+        if outcome == SampleOutcome.ABORTED:
             return
         state.num_known += 1
         if outcome not in SOLUTIONS:
@@ -141,7 +204,7 @@ class Policy:
     def restore(
         self,
         state: ProblemState,
-        outcomes: Mapping[int, Outcome],
+        outcomes: Mapping[int, SampleOutcome],
         tokens: Mapping[int, int] | None = None,
         keys: Mapping[int, int] | None = None,
     ) -> None:
@@ -170,7 +233,7 @@ class Policy:
             outcome = outcomes[state.prefix]
             if not outcome:
                 return False
-            if outcome == Outcome.ABORTED:
+            if outcome == SampleOutcome.ABORTED:
                 return True
             state.prefix += 1
             state.prefix_failed += outcome not in SOLUTIONS
@@ -195,67 +258,3 @@ class Policy:
         else:
             firsts = (index for index, outcome in enumerate(state.outcomes) if outcome in SOLUTIONS)
         state.bound = sorted(firsts)[needed - 1]
-
-
-class Fixed(Policy):
-    """`num_samples` samples for each problem, whatever comes out."""
-
-    name = "fixed"
-
-    def __init__(self, num_samples: int, *, unbiased: bool = True) -> None:
-        # Nothing is ever aborted, so there is no faster mode to choose.
-        super().__init__(num_samples, unbiased=True)
-        self._plan = Plan(num_samples)
-
-    def plan_for(self, domain: str) -> Plan:
-        return self._plan
-
-    def num_wanted(self, state: ProblemState) -> int:
-        return state.plan.num_samples
-
-
-class UntilVerified(Policy):
-    """Waves of `wave` samples until `num_verified` (distinct) solutions, at most `num_samples` samples.
-
-    The next wave waits for the last verdict of the one before: a sample not begun costs nothing.
-    """
-
-    name = "until_verified"
-
-    def __init__(
-        self, num_samples: int, wave: int, num_verified: int = 1, *, distinct: bool = False, unbiased: bool = True
-    ) -> None:
-        super().__init__(num_samples, unbiased=unbiased)
-        self.wave = wave
-        self._plan = Plan(num_samples, num_verified, distinct=distinct)
-
-    def plan_for(self, domain: str) -> Plan:
-        return self._plan
-
-    def num_wanted(self, state: ProblemState) -> int:
-        if not state.num_in_flight:
-            return self.wave
-        # A wave cut short by a lack of room goes on to its end.
-        return -state.next_index % self.wave
-
-
-def make_policy(sampling: Mapping[str, Any]) -> Policy:
-    """From the fields of the config's `[sampling]`; others are ignored. Raises ValueError for an unknown policy."""
-    from workers.sampling.adaptive import Adaptive  # it imports this module, and scipy, which the others do not need
-
-    name = sampling.get("policy", "fixed")
-    num_samples = sampling["num_samples"]
-    unbiased = sampling.get("estimates", "unbiased") == "unbiased"
-    if name == "fixed":
-        return Fixed(num_samples)
-    settings: dict[str, Any] = {
-        "wave": sampling.get("wave", 4),
-        "num_verified": sampling.get("num_verified", 1),
-        "distinct": sampling.get("distinct", False),
-        "unbiased": unbiased,
-    }
-    if name == "until_verified":
-        return UntilVerified(num_samples, **settings)
-    if name == "adaptive":
-        return Adaptive(num_samples, **settings)
-    raise ValueError(f"unknown sampling policy {name!r}; known: fixed, until_verified, adaptive")

@@ -3,7 +3,7 @@
 Promises: `take` hands out the highest priority as of now for problems whose priority only fell since they were pushed
 (push again after a verdict, which may raise it); a settled problem is never handed out; the heap
 holds at most about two entries a problem. Speed: benchmarks/policies.py.
-Does not: keep problems alive or know about leases.
+Does not: keep problems alive or know which worker draws what.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SLACK = 64
 """Dead entries tolerated beyond one per live one before the heap is rebuilt."""
 
 
-class Agenda:
+class PriorityQueue:
     """Problems that may want samples. Not thread-safe."""
 
     def __init__(self, policy: Policy) -> None:

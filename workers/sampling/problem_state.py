@@ -12,7 +12,7 @@ from enum import IntEnum
 from workers.sampling.plan import OPEN, Plan
 
 
-class Outcome(IntEnum):
+class SampleOutcome(IntEnum):
     """Fate of one sample index; fits a byte. The numbers are not stored anywhere durable."""
 
     UNKNOWN = 0
@@ -34,15 +34,15 @@ class Outcome(IntEnum):
         return self in SOLUTIONS
 
 
-SOLUTIONS = frozenset({Outcome.VERIFIED, Outcome.REPAIRED})
+SOLUTIONS = frozenset({SampleOutcome.VERIFIED, SampleOutcome.REPAIRED})
 
 OUTCOME_OF_STATUS = {
-    "verified": Outcome.VERIFIED,
-    "refuted": Outcome.REFUTED,
-    "malformed": Outcome.MALFORMED,
-    "undecided": Outcome.UNDECIDED,
-    "error": Outcome.ERROR,
-    None: Outcome.ABORTED,
+    "verified": SampleOutcome.VERIFIED,
+    "refuted": SampleOutcome.REFUTED,
+    "malformed": SampleOutcome.MALFORMED,
+    "undecided": SampleOutcome.UNDECIDED,
+    "error": SampleOutcome.ERROR,
+    None: SampleOutcome.ABORTED,
 }
 """By the `status` column of a sample row; an aborted row has none."""
 
@@ -78,7 +78,7 @@ class ProblemState:
         self.next_index = 0
         """Samples issued so far; the next sample gets this index."""
         self.outcomes = b""
-        """One byte an index (`Outcome`); shorter than a bytearray by half at these lengths."""
+        """One byte an index (`SampleOutcome`); shorter than a bytearray by half at these lengths."""
         self.keys: dict[int, int] | None = None
         """With `distinct`: solution key → lowest index known to carry it."""
         self.num_known = 0
@@ -96,10 +96,10 @@ class ProblemState:
         self.settled_at_index = -1
         """Last index of the prefix that the plan used; -1 while open, in `fast` mode and after a budget stop."""
         self.queued: float | None = None
-        """Its key on the agenda."""
+        """Its key on the queue."""
 
-    def outcome(self, index: int) -> Outcome:
-        return Outcome(self.outcomes[index]) if index < len(self.outcomes) else Outcome.UNKNOWN
+    def outcome(self, index: int) -> SampleOutcome:
+        return SampleOutcome(self.outcomes[index]) if index < len(self.outcomes) else SampleOutcome.UNKNOWN
 
     @property
     def in_flight(self) -> list[int]:

@@ -10,52 +10,57 @@ from __future__ import annotations
 
 import collections
 
-from workers.scheduling.sample_state import Flight, Stage
+from workers.scheduling.sample_state import SampleState, Stage
 
 CHECK_SECONDS_FIRST = 0.05
 """Guess of a check's length before the first of its kind has ended."""
+
+
+NEWEST_WEIGHT = 0.1
+"""Weight of the newest check in the running mean of its kind: the mean follows a change within some ten checks, and a
+single check that runs into its time limit does not make its kind look slow."""
 
 
 class CheckQueue:
     """Not thread-safe: the ledger owns it."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, collections.deque[Flight]] = {}
+        self._waiting: dict[str, collections.deque[SampleState]] = {}
         """By kind; without empty queues."""
-        self._suspects: collections.deque[Flight] = collections.deque()
+        self._suspects: collections.deque[SampleState] = collections.deque()
         self._seconds: dict[str, float] = {}
         self._served: dict[str, float] = {}
         """Seconds of work handed out by kind. A kind that begins to wait again starts level with the others."""
         self._level = 0.0
 
-    def add(self, flight: Flight) -> None:
-        """`flight` has to be in stage FINISHED."""
-        if flight.suspect:
-            self._suspects.append(flight)
+    def add(self, sample: SampleState) -> None:
+        """`sample` has to be in stage FINISHED."""
+        if sample.suspect:
+            self._suspects.append(sample)
         else:
-            kind = flight.problem.entry.kind
+            kind = sample.problem.entry.kind
             if kind not in self._waiting:
                 self._waiting[kind] = collections.deque()
                 self._served[kind] = max(self._served.get(kind, 0.0), self._level)
-            self._waiting[kind].append(flight)
+            self._waiting[kind].append(sample)
 
-    def take(self, at_least: int, at_most: int, seconds: float, idle: bool) -> list[Flight]:
+    def take(self, at_least: int, at_most: int, seconds: float, idle: bool) -> list[SampleState]:
         """Rows worth about `seconds` of work, between `at_least` and `at_most` of them where so many wait; or a single
         suspect for a verifier that is idle."""
         while idle and self._suspects:
-            flight = self._suspects.popleft()
-            if flight.stage is Stage.FINISHED:
-                return [flight]
-        chosen: list[Flight] = []
+            sample = self._suspects.popleft()
+            if sample.stage is Stage.FINISHED:
+                return [sample]
+        chosen: list[SampleState] = []
         while self._waiting and len(chosen) < at_most and (seconds > 0 or len(chosen) < at_least):
             # The kind that had least, by time: fair queueing with equal weights (Demers, Keshav and Shenker 1989).
             kind = min(self._waiting, key=lambda kind: self._served[kind])
             queue = self._waiting[kind]
-            flight = queue.popleft()
+            sample = queue.popleft()
             if not queue:
                 del self._waiting[kind]
-            if flight.stage is Stage.FINISHED:
-                chosen.append(flight)
+            if sample.stage is Stage.FINISHED:
+                chosen.append(sample)
                 cost = self.seconds(kind)
                 seconds -= cost
                 self._level = self._served[kind]
@@ -64,7 +69,7 @@ class CheckQueue:
 
     def note_seconds(self, kind: str, seconds: float) -> None:
         """A check of this kind took so long."""
-        self._seconds[kind] = 0.9 * self.seconds(kind) + 0.1 * seconds
+        self._seconds[kind] = (1 - NEWEST_WEIGHT) * self.seconds(kind) + NEWEST_WEIGHT * seconds
 
     def seconds(self, kind: str) -> float:
         return self._seconds.get(kind, CHECK_SECONDS_FIRST)

@@ -1,8 +1,8 @@
 """What is known of every open problem and of every sample in flight. Pure: no Ray, no clock, no storage.
 
-    queued ─lease─► leased ─finished─► finished ─next_checks─► checking ─checked─► checked ─cut─► writing ─► durable
-      ▲                │ replica died     │ bundle lost            │ verifier died     ▲              │
-      └────────────────┴──────────────────┘                        └► finished again   └ write failed ┘
+    queued ─next_tasks─► drawing ─finished─► finished ─next_checks─► checking ─checked─► checked ─cut─► writing ─► …
+      ▲                     │ replica died      │ batch lost            │ verifier died     ▲              │
+      └─────────────────────┴───────────────────┘                       └► finished again   └ write failed ┘
 
 Promises: a sample is in exactly one stage; only `durable` forgets it; an answer that comes twice or too late is ignored
 (the attempt tells); aborted rows of a problem are handed out for writing after all its other rows are durable, so a
@@ -20,14 +20,19 @@ from runstore.batches import VerdictRow, error_verdict, pack_verdicts, reason_an
 from runstore.durable import DurableRow
 from runstore.schema import sample_seed
 from verifiers.types import Json, Status
-from workers.messages import Bundle, Checked, CheckItem, Finished, Lease, Parent, SampleKey
+from workers.messages import Checked, CheckItem, Finished, Parent, SampleBatch, SampleKey, SampleTask
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
-from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import OUTCOME_OF_STATUS, Outcome
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
 from workers.scheduling.check_queue import CheckQueue
-from workers.scheduling.sample_state import Flight, LedgerSettings, OpenProblem, ProblemEntry, Stage, Totals
+from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
+from workers.scheduling.write_queue import WriteQueue
+
+UNWRITTEN_PER_UNCHECKED = 4
+"""Rows that may wait for a writer, as a multiple of `max_unchecked`. They keep no worker busy and the bound on bytes
+holds for them too, so this one is only reached where short texts pile up behind a writer that does not get on."""
 
 
 class Ledger:
@@ -45,13 +50,12 @@ class Ledger:
         self.budget = budget
         self.totals = Totals()
         self._durable = durable or {}
-        self._agenda = Agenda(policy)
+        self._priorities = PriorityQueue(policy)
         self._problems: dict[int, OpenProblem] = {}
-        self._flights: dict[SampleKey, Flight] = {}
-        self._queued: collections.deque[Flight] = collections.deque()
+        self._samples: dict[SampleKey, SampleState] = {}
+        self._queued: collections.deque[SampleState] = collections.deque()
         self.checks = CheckQueue()
-        self._ready: collections.deque[Flight] = collections.deque()
-        self._ready_bytes = 0
+        self.writes = WriteQueue()
         self._with_suspect: set[int] = set()
         """Verifiers that check a suspect, which must be alone."""
         self._chunk_uses: dict[int, int] = {}
@@ -83,7 +87,7 @@ class Ledger:
             if self._budget_reason:
                 self._end(problem)
             if not self._close_if_done(problem):
-                self._agenda.push(state)
+                self._priorities.push(state)
 
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
@@ -91,15 +95,15 @@ class Ledger:
             self._count(row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
             self.totals.durable += 1
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, SampleOutcome] = {}
         tokens: dict[int, int] = {}
         keys: dict[int, int] = {}
         state = problem.state
         for base, chain in chains.items():
             last = max(chain, key=lambda row: row.round)
             outcome = OUTCOME_OF_STATUS[last.status]
-            if last.round and outcome is Outcome.VERIFIED:
-                outcome = Outcome.REPAIRED
+            if last.round and outcome is SampleOutcome.VERIFIED:
+                outcome = SampleOutcome.REPAIRED
             keys[base] = last.solution_key
             tokens[base] = sum(row.completion_tokens for row in chain)
             if self._wants_repair(problem, last.round, outcome):
@@ -116,11 +120,11 @@ class Ledger:
             # Of a chain, not every earlier round need be durable: a process died between two writers' parts.
             parent = max(chain, key=lambda row: row.round, default=None)
             round_ = parent.round + 1 if parent else 0
-            flight = self._open_flight(problem, base + self.settings.num_samples * round_, base)
+            sample = self._open_sample(problem, base + self.settings.num_samples * round_, base)
             if parent:
-                flight.round, flight.parent_index = round_, parent.sample_index
-                flight.parent = Parent(None, 0, parent.part, "")
-            self._queued.append(flight)
+                sample.round, sample.parent_index = round_, parent.sample_index
+                sample.parent = Parent(None, 0, parent.part, "")
+            self._queued.append(sample)
 
     def _close_if_done(self, problem: OpenProblem) -> bool:
         """Forgets a settled problem once nothing of it is in flight; releases its held rows first."""
@@ -131,8 +135,8 @@ class Ledger:
             return False
         if held:
             problem.held = None
-            for flight in held:
-                self._make_ready(flight, flight.since)
+            for sample in held:
+                self._make_ready(sample, sample.since)
             return False
         del self._problems[problem.state.number]
         self.totals.problems_closed += 1
@@ -152,8 +156,8 @@ class Ledger:
         for problem in list(self._problems.values()):
             aborts += self._end(problem)
             self._close_if_done(problem)
-        for flight in [flight for flight in self._queued if self._waits(flight)]:
-            self._give_up(flight)  # of problems that were settled before
+        for sample in [sample for sample in self._queued if self._waits(sample)]:
+            self._give_up(sample)  # of problems that were settled before
         return aborts
 
     def _end(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
@@ -165,62 +169,62 @@ class Ledger:
 
     # Leases.
 
-    def lease(self, room: int, worker: int = -1, now: float = 0.0) -> list[Lease]:
+    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0) -> list[SampleTask]:
         """Up to `room` samples to draw, the most useful first; fewer under back-pressure or near the budget's end."""
         if self.is_backed_up():
             return []
         room = self.budget.room(self.settings.max_tokens, room)
-        leases: list[Lease] = []
-        while self._queued and len(leases) < room:
-            flight = self._queued.popleft()
-            if self._waits(flight):
-                leases.append(self._lease(flight, worker, now))
-        for state, index in self._agenda.take(room - len(leases)):
-            flight = self._open_flight(self._problems[state.number], index, index)
-            leases.append(self._lease(flight, worker, now))
-        return leases
+        tasks: list[SampleTask] = []
+        while self._queued and len(tasks) < room:
+            sample = self._queued.popleft()
+            if self._waits(sample):
+                tasks.append(self._make_task(sample, worker, now))
+        for state, index in self._priorities.take(room - len(tasks)):
+            sample = self._open_sample(self._problems[state.number], index, index)
+            tasks.append(self._make_task(sample, worker, now))
+        return tasks
 
-    def _lease(self, flight: Flight, worker: int, now: float) -> Lease:
-        self._move(flight, Stage.LEASED, now)
-        flight.worker = worker
+    def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
+        self._move(sample, Stage.DRAWING, now)
+        sample.worker = worker
         self.budget.reserve(self.settings.max_tokens)
-        problem = flight.problem
-        return Lease(
-            key=flight.key,
+        problem = sample.problem
+        return SampleTask(
+            key=sample.key,
             problem_id=problem.entry.id,
             chunk=problem.chunk,
             row=problem.row,
-            attempt=flight.attempt,
-            seed=sample_seed(self.settings.run_seed, problem.entry.id, flight.key[1]),
+            attempt=sample.attempt,
+            seed=sample_seed(self.settings.run_seed, problem.entry.id, sample.key[1]),
             stopping_rule=problem.rule,
-            round=flight.round,
-            parent_index=flight.parent_index,
+            round=sample.round,
+            parent_index=sample.parent_index,
         )
 
-    def parents(self, leases: Iterable[Lease]) -> dict[SampleKey, Parent]:
-        """Where the attempts lie that the repair rounds among `leases` answer."""
-        flights = (self._flights[lease.key] for lease in leases if lease.round)
-        return {flight.key: flight.parent for flight in flights if flight.parent is not None}
+    def parents(self, tasks: Iterable[SampleTask]) -> dict[SampleKey, Parent]:
+        """Where the attempts lie that the repair rounds among `tasks` answer."""
+        samples = (self._samples[task.key] for task in tasks if task.round)
+        return {sample.key: sample.parent for sample in samples if sample.parent is not None}
 
     def assign(self, key: SampleKey, worker: int) -> None:
-        """Says which replica a lease went to."""
-        self._flights[key].worker = worker
+        """Says which replica a task went to."""
+        self._samples[key].worker = worker
 
     def is_backed_up(self) -> bool:
         """True while verifiers or writers are so far behind that nothing more should be drawn."""
         unchecked = self._num_stage[Stage.FINISHED] + self._num_stage[Stage.CHECKING]
-        unwritten = len(self._ready) + self._num_stage[Stage.WRITING]
+        unwritten = len(self.writes) + self._num_stage[Stage.WRITING]
         limit = self.settings.max_unchecked
-        too_many = unchecked >= limit or unwritten >= 4 * limit
+        too_many = unchecked >= limit or unwritten >= UNWRITTEN_PER_UNCHECKED * limit
         return too_many or self._pending_bytes >= self.settings.max_pending_bytes
 
     def wants_samples(self) -> bool:
-        """True if `lease` would hand out something, back-pressure aside."""
-        return self._agenda.wants() or any(self._waits(flight) for flight in self._queued)
+        """True if `next_tasks` would hand out something, back-pressure aside."""
+        return self._priorities.wants() or any(self._waits(sample) for sample in self._queued)
 
     def num_wanting(self) -> int:
-        """Problems and repairs that may want samples now: at least so many leases are to be had, dead entries aside."""
-        return len(self._agenda) + len(self._queued)
+        """Problems and repairs that may want samples now: at least so many tasks are to be had, dead entries aside."""
+        return len(self._priorities) + len(self._queued)
 
     def num(self, stage: Stage) -> int:
         return self._num_stage[stage]
@@ -234,50 +238,50 @@ class Ledger:
 
     # Finished samples.
 
-    def finished(self, worker: int, rows: Sequence[Finished], bundle: Bundle, now: float = 0.0) -> None:
-        """Takes in a bundle's rows. A row whose lease was given away meanwhile is dropped."""
+    def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
+        """Takes in a batch's rows. A row whose task was given away meanwhile is dropped."""
         for index, row in enumerate(rows):
-            flight = self._flights.get(row.key)
-            if flight is None or flight.stage is not Stage.LEASED or flight.attempt != row.attempt:
+            sample = self._samples.get(row.key)
+            if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
                 continue
-            if flight.worker != worker:
+            if sample.worker != worker:
                 continue
             self.budget.release(self.settings.max_tokens)
             self.budget.charge(tokens=row.completion_tokens)
-            if row.error and flight.attempt < self.settings.sample_attempts:
-                self._retry(flight, "sample not drawn")
+            if row.error and sample.attempt < self.settings.sample_attempts:
+                self._retry(sample, "sample not drawn")
                 continue
-            flight.finished = row
-            flight.num_bytes = row.num_bytes
-            flight.bundle, flight.bundle_row = bundle, index
-            flight.aborted = row.aborted
+            sample.finished = row
+            sample.num_bytes = row.num_bytes
+            sample.batch, sample.batch_row = batch, index
+            sample.aborted = row.aborted
             self._pending_bytes += row.num_bytes
             if row.aborted:
-                self._end_aborted(flight, now)
+                self._end_aborted(sample, now)
             elif row.error:
-                self._move(flight, Stage.CHECKING, now)
+                self._move(sample, Stage.CHECKING, now)
                 verdict = packed_error("the engine could not draw this sample", {"error": row.error})
-                self._settle_verdict(flight, Status.ERROR, 0.0, verdict, now)
+                self._settle_verdict(sample, Status.ERROR, 0.0, verdict, now)
             else:
-                self._move(flight, Stage.FINISHED, now)
-                self.checks.add(flight)
+                self._move(sample, Stage.FINISHED, now)
+                self.checks.add(sample)
 
-    def _end_aborted(self, flight: Flight, now: float) -> None:
-        self._move(flight, Stage.CHECKED, now)
-        self.policy.observe(flight.problem.state, flight.base, Outcome.ABORTED)
-        row = flight.finished
+    def _end_aborted(self, sample: SampleState, now: float) -> None:
+        self._move(sample, Stage.CHECKED, now)
+        self.policy.observe(sample.problem.state, sample.base, SampleOutcome.ABORTED)
+        row = sample.finished
         if row is not None:
             mean = self.totals.completion_tokens / max(1, self.totals.samples)
             self.totals.saved_tokens += max(0, int(mean) - row.completion_tokens)
             self._count(None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
-        problem = flight.problem
+        problem = sample.problem
         if problem.state.settled == BUDGET:
             # A row would use the index up; without one, a resume with a larger budget draws it again.
-            self._forget_bundle(flight)
-            self._drop(flight)
+            self._forget_batch(sample)
+            self._drop(sample)
         else:
             problem.held = problem.held or []
-            problem.held.append(flight)
+            problem.held.append(sample)
         self._close_if_done(problem)
 
     # Checks.
@@ -288,19 +292,19 @@ class Ledger:
         """Rows for one verifier and the seconds that checking them will take (see CheckQueue.take)."""
         if worker in self._with_suspect:
             return [], 0.0
-        by_bundle: dict[Bundle, CheckItem] = {}
+        by_batch: dict[SampleBatch, CheckItem] = {}
         work_s = 0.0
-        for flight in self.checks.take(at_least, at_most, seconds, idle):
-            if flight.suspect:
+        for sample in self.checks.take(at_least, at_most, seconds, idle):
+            if sample.suspect:
                 self._with_suspect.add(worker)
-            self._move(flight, Stage.CHECKING, now)
-            flight.worker = worker
-            work_s += self.checks.seconds(flight.problem.entry.kind)
-            item = by_bundle.get(flight.bundle)
+            self._move(sample, Stage.CHECKING, now)
+            sample.worker = worker
+            work_s += self.checks.seconds(sample.problem.entry.kind)
+            item = by_batch.get(sample.batch)
             if item is None:
-                item = by_bundle[flight.bundle] = CheckItem(flight.bundle, [])
-            item.rows.append((flight.key, flight.bundle_row))
-        return list(by_bundle.values()), work_s
+                item = by_batch[sample.batch] = CheckItem(sample.batch, [])
+            item.rows.append((sample.key, sample.batch_row))
+        return list(by_batch.values()), work_s
 
     def backlog_s(self) -> float:
         """Seconds of checking that wait, for one checker working alone."""
@@ -313,41 +317,41 @@ class Ledger:
         aborts: list[tuple[int, SampleKey]] = []
         self._with_suspect.discard(worker)
         for key, status, seconds, row in rows:
-            flight = self._flights.get(key)
-            if flight is None or flight.stage is not Stage.CHECKING or flight.worker != worker:
+            sample = self._samples.get(key)
+            if sample is None or sample.stage is not Stage.CHECKING or sample.worker != worker:
                 continue
             if status is None:
-                self._forget_bundle(flight)
-                self._retry(flight, "bundle lost with its node")
+                self._forget_batch(sample)
+                self._retry(sample, "batch lost with its node")
                 continue
-            flight.check_attempts += 1
+            sample.check_attempts += 1
             verdict = (verdicts, row)
-            if status is Status.ERROR and flight.check_attempts < self.settings.check_attempts:
+            if status is Status.ERROR and sample.check_attempts < self.settings.check_attempts:
                 self._count_retry(f"check failed: {reason_and_evidence(verdict)[0]}")
-                self._requeue_check(flight, now)
+                self._requeue_check(sample, now)
                 continue
-            self.checks.note_seconds(flight.problem.entry.kind, seconds)
-            aborts += self._settle_verdict(flight, status, seconds, verdict, now)
+            self.checks.note_seconds(sample.problem.entry.kind, seconds)
+            aborts += self._settle_verdict(sample, status, seconds, verdict, now)
         return aborts
 
     def _settle_verdict(
-        self, flight: Flight, status: Status, seconds: float, verdict: VerdictRow, now: float
+        self, sample: SampleState, status: Status, seconds: float, verdict: VerdictRow, now: float
     ) -> list[tuple[int, SampleKey]]:
         """Records a final verdict, makes the row ready, and asks the policy what follows."""
-        flight.status, flight.verdict = status, verdict
-        row = flight.finished
+        sample.status, sample.verdict = status, verdict
+        row = sample.finished
         assert row is not None
         self._count(str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
-        self._make_ready(flight, now)
-        problem, state = flight.problem, flight.problem.state
+        self._make_ready(sample, now)
+        problem, state = sample.problem, sample.problem.state
         outcome = OUTCOME_OF_STATUS[status]
-        if flight.round and outcome is Outcome.VERIFIED:
-            outcome = Outcome.REPAIRED
-        if not state.settled and self._wants_repair(problem, flight.round, outcome):
-            self._repair(flight, verdict)
+        if sample.round and outcome is SampleOutcome.VERIFIED:
+            outcome = SampleOutcome.REPAIRED
+        if not state.settled and self._wants_repair(problem, sample.round, outcome):
+            self._repair(sample, verdict)
             return []
         settled, solved = state.settled, state.solved
-        self.policy.observe(state, flight.base, outcome, row.completion_tokens, row.generation_s, key=row.solution_key)
+        self.policy.observe(state, sample.base, outcome, row.completion_tokens, row.generation_s, key=row.solution_key)
         aborts: list[tuple[int, SampleKey]] = []
         if settled:
             self.totals.problems_solved += state.solved - solved
@@ -357,30 +361,30 @@ class Ledger:
         else:
             if state.solved and not solved:
                 aborts = self._withdraw(problem)
-            self._agenda.push(state)
+            self._priorities.push(state)
         self._close_if_done(problem)
         return aborts
 
-    def _wants_repair(self, problem: OpenProblem, round_: int, outcome: Outcome) -> bool:
+    def _wants_repair(self, problem: OpenProblem, round_: int, outcome: SampleOutcome) -> bool:
         if round_ >= self.settings.repair_rounds or problem.entry.kind not in self.settings.repair_kinds:
             return False
-        return outcome in (Outcome.REFUTED, Outcome.MALFORMED, Outcome.UNDECIDED)
+        return outcome in (SampleOutcome.REFUTED, SampleOutcome.MALFORMED, SampleOutcome.UNDECIDED)
 
-    def _repair(self, parent: Flight, verdict: VerdictRow) -> None:
+    def _repair(self, parent: SampleState, verdict: VerdictRow) -> None:
         """Queues the follow-up turn of an unverified attempt; if that has one and was drawn again, tells it so."""
         index = parent.key[1] + self.settings.num_samples
-        flight = self._flights.get((parent.key[0], index))
-        if flight is None:
+        sample = self._samples.get((parent.key[0], index))
+        if sample is None:
             if parent.repaired:
                 return
-            flight = self._open_flight(parent.problem, index, parent.base)
-            flight.round = parent.round + 1
-            flight.parent_index = parent.key[1]
+            sample = self._open_sample(parent.problem, index, parent.base)
+            sample.round = parent.round + 1
+            sample.parent_index = parent.key[1]
             parent.repaired = True
-            self._queued.append(flight)
+            self._queued.append(sample)
         reason, found = reason_and_evidence(verdict)
         evidence = f"{reason}\n{json.dumps(json.loads(found), ensure_ascii=False, indent=1)}"
-        flight.parent = Parent(parent.bundle, parent.bundle_row, "", evidence[: self.settings.evidence_chars])
+        sample.parent = Parent(parent.batch, parent.batch_row, "", evidence[: self.settings.evidence_chars])
 
     def _withdraw(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
         """Takes back what the policy no longer needs: queued samples at once, running ones by an abort."""
@@ -388,171 +392,165 @@ class Ledger:
         step = self.settings.num_samples
         for base in self.policy.abortable(problem.state):
             for index in range(base, base + step * (self.settings.repair_rounds + 1), step):
-                flight = self._flights.get((problem.state.number, index))
-                if flight is None:
+                sample = self._samples.get((problem.state.number, index))
+                if sample is None:
                     continue
-                if flight.stage is Stage.LEASED:
-                    aborts.append((flight.worker, flight.key))
-                elif flight.stage is Stage.QUEUED:
+                if sample.stage is Stage.DRAWING:
+                    aborts.append((sample.worker, sample.key))
+                elif sample.stage is Stage.QUEUED:
                     self.totals.withdrawn += 1
-                    self.policy.observe(problem.state, base, Outcome.ABORTED)
-                    self._drop(flight)
+                    self.policy.observe(problem.state, base, SampleOutcome.ABORTED)
+                    self._drop(sample)
         return aborts
 
     # Writing.
 
     def num_ready(self) -> tuple[int, int]:
         """Rows and bytes that wait for a part."""
-        return len(self._ready), self._ready_bytes
+        return len(self.writes), self.writes.num_bytes
 
     def oldest_ready(self) -> float:
         """When the longest-waiting row became ready; 0 where none waits."""
-        return self._ready[0].since if self._ready else 0.0
+        return self.writes.oldest()
 
-    def cut(self, max_rows: int, max_bytes: int, now: float = 0.0) -> list[Flight]:
+    def cut(self, max_rows: int, max_bytes: int, now: float = 0.0) -> list[SampleState]:
         """Rows for one part, oldest first."""
-        rows: list[Flight] = []
-        size = 0
-        while self._ready and len(rows) < max_rows and (not rows or size + self._ready[0].num_bytes <= max_bytes):
-            flight = self._ready.popleft()
-            self._ready_bytes -= flight.num_bytes
-            size += flight.num_bytes
-            self._move(flight, Stage.WRITING, now)
-            rows.append(flight)
+        rows = self.writes.cut(max_rows, max_bytes)
+        for sample in rows:
+            self._move(sample, Stage.WRITING, now)
         return rows
 
-    def durable(self, flights: Iterable[Flight], part: str) -> None:
+    def durable(self, samples: Iterable[SampleState], part: str) -> None:
         """The rows of a part are on storage."""
-        for flight in flights:
-            if self._flights.get(flight.key) is not flight:
+        for sample in samples:
+            if self._samples.get(sample.key) is not sample:
                 continue
             self.totals.durable += 1
-            self._pending_bytes -= flight.num_bytes
-            problem = flight.problem
-            child = self._flights.get((flight.key[0], flight.key[1] + self.settings.num_samples))
+            self._pending_bytes -= sample.num_bytes
+            problem = sample.problem
+            child = self._samples.get((sample.key[0], sample.key[1] + self.settings.num_samples))
             if child is not None and child.parent is not None:
                 child.parent = child.parent._replace(part=part)
-            self._drop(flight)
+            self._drop(sample)
             self._close_if_done(problem)
 
-    def not_written(self, flights: Iterable[Flight]) -> None:
+    def not_written(self, samples: Iterable[SampleState]) -> None:
         """The writer died before the part was visible: the rows wait for the next part."""
-        for flight in flights:
-            if self._flights.get(flight.key) is flight and flight.stage is Stage.WRITING:
-                self._make_ready(flight, flight.since)
+        for sample in samples:
+            if self._samples.get(sample.key) is sample and sample.stage is Stage.WRITING:
+                self._make_ready(sample, sample.since)
                 self._count_retry("part written again")
 
-    def bundle_gone(self, flights: Iterable[Flight]) -> None:
-        """A bundle was lost after its rows were checked: the samples have to be drawn and checked again."""
-        for flight in flights:
-            if self._flights.get(flight.key) is not flight:
+    def batch_gone(self, samples: Iterable[SampleState]) -> None:
+        """A batch was lost after its rows were checked: the samples have to be drawn and checked again."""
+        for sample in samples:
+            if self._samples.get(sample.key) is not sample:
                 continue
-            self._forget_bundle(flight)
-            if flight.aborted:
+            self._forget_batch(sample)
+            if sample.aborted:
                 # Only its token counts were to be kept; the settled problem does not need it.
-                self._drop(flight)
-                self._close_if_done(flight.problem)
+                self._drop(sample)
+                self._close_if_done(sample.problem)
             else:
-                self._uncount(flight)
-                self._retry(flight, "bundle lost with its node")
+                self._uncount(sample)
+                self._retry(sample, "batch lost with its node")
 
     # Faults.
 
     def lost_generator(self, worker: int) -> int:
-        """A replica died: its leases go back, its finished bundles stay. Returns how many."""
-        lost = [f for f in self._flights.values() if f.stage is Stage.LEASED and f.worker == worker]
-        for flight in lost:
+        """A replica died: its tasks go back, its finished batches stay. Returns how many."""
+        lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
+        for sample in lost:
             self.budget.release(self.settings.max_tokens)
-            self._retry(flight, "replica died")
+            self._retry(sample, "replica died")
         return len(lost)
 
     def lost_verifier(
         self, worker: int, culprits: Iterable[SampleKey] = (), now: float = 0.0
     ) -> list[tuple[int, SampleKey]]:
-        """A verifier died or was killed with rows in its hands; returns samples to abort.
+        """A verifier died or was killed with rows in its assigned; returns samples to abort.
 
         A row that was alone, or that is known to have hung (`culprits`), is to blame; of several, each is checked
         alone.
         """
-        hands = [f for f in self._flights.values() if f.stage is Stage.CHECKING and f.worker == worker]
-        blamed = set(culprits) or ({hands[0].key} if len(hands) == 1 else set())
+        assigned = [f for f in self._samples.values() if f.stage is Stage.CHECKING and f.worker == worker]
+        blamed = set(culprits) or ({assigned[0].key} if len(assigned) == 1 else set())
         aborts: list[tuple[int, SampleKey]] = []
         self._with_suspect.discard(worker)
-        for flight in hands:
+        for sample in assigned:
             self._count_retry("verifier died")
-            if flight.key in blamed:
-                flight.check_attempts += 1
-            flight.suspect = flight.suspect or not blamed or flight.key in blamed
-            if flight.check_attempts >= self.settings.check_attempts:
-                verdict = packed_error("the checker died of this sample", {"attempts": flight.check_attempts})
-                aborts += self._settle_verdict(flight, Status.ERROR, 0.0, verdict, now)
+            if sample.key in blamed:
+                sample.check_attempts += 1
+            sample.suspect = sample.suspect or not blamed or sample.key in blamed
+            if sample.check_attempts >= self.settings.check_attempts:
+                verdict = packed_error("the checker died of this sample", {"attempts": sample.check_attempts})
+                aborts += self._settle_verdict(sample, Status.ERROR, 0.0, verdict, now)
             else:
-                self._requeue_check(flight, now)
+                self._requeue_check(sample, now)
         return aborts
 
     # Bookkeeping.
 
-    def _open_flight(self, problem: OpenProblem, index: int, base: int) -> Flight:
-        flight = Flight(problem, (problem.state.number, index), base)
-        self._flights[flight.key] = flight
+    def _open_sample(self, problem: OpenProblem, index: int, base: int) -> SampleState:
+        sample = SampleState(problem, (problem.state.number, index), base)
+        self._samples[sample.key] = sample
         self._num_stage[Stage.QUEUED] += 1
         problem.num_rows += 1
-        return flight
+        return sample
 
-    def _move(self, flight: Flight, stage: Stage, now: float) -> None:
-        self._num_stage[flight.stage] -= 1
+    def _move(self, sample: SampleState, stage: Stage, now: float) -> None:
+        self._num_stage[sample.stage] -= 1
         self._num_stage[stage] += 1
-        flight.stage = stage
-        flight.since = now
+        sample.stage = stage
+        sample.since = now
 
-    def _drop(self, flight: Flight) -> None:
-        self._num_stage[flight.stage] -= 1
-        del self._flights[flight.key]
-        flight.problem.num_rows -= 1
-        flight.bundle = flight.verdict = None
+    def _drop(self, sample: SampleState) -> None:
+        self._num_stage[sample.stage] -= 1
+        del self._samples[sample.key]
+        sample.problem.num_rows -= 1
+        sample.batch = sample.verdict = None
 
-    def _make_ready(self, flight: Flight, since: float) -> None:
-        self._move(flight, Stage.CHECKED, since)
-        self._ready.append(flight)
-        self._ready_bytes += flight.num_bytes
+    def _make_ready(self, sample: SampleState, since: float) -> None:
+        self._move(sample, Stage.CHECKED, since)
+        self.writes.add(sample)
 
-    def _requeue_check(self, flight: Flight, now: float) -> None:
-        self._move(flight, Stage.FINISHED, now)
-        self.checks.add(flight)
+    def _requeue_check(self, sample: SampleState, now: float) -> None:
+        self._move(sample, Stage.FINISHED, now)
+        self.checks.add(sample)
 
-    def _retry(self, flight: Flight, why: str) -> None:
+    def _retry(self, sample: SampleState, why: str) -> None:
         """Back to the queue, to be drawn again with the same seed, if it is still needed and anything is drawn."""
-        if self._budget_reason or flight.base in self.policy.abortable(flight.problem.state):
-            self._give_up(flight)
+        if self._budget_reason or sample.base in self.policy.abortable(sample.problem.state):
+            self._give_up(sample)
             return
         self._count_retry(why)
-        self._move(flight, Stage.QUEUED, 0.0)
-        flight.attempt += 1
-        flight.worker = -1
-        flight.status = flight.verdict = flight.finished = flight.bundle = None
-        self._queued.append(flight)
+        self._move(sample, Stage.QUEUED, 0.0)
+        sample.attempt += 1
+        sample.worker = -1
+        sample.status = sample.verdict = sample.finished = sample.batch = None
+        self._queued.append(sample)
 
-    def _give_up(self, flight: Flight) -> None:
-        """Forgets a sample that has no bundle and will not be drawn again in this start."""
-        problem = flight.problem
-        if problem.state.outcome(flight.base):
+    def _give_up(self, sample: SampleState) -> None:
+        """Forgets a sample that has no batch and will not be drawn again in this start."""
+        problem = sample.problem
+        if problem.state.outcome(sample.base):
             # Its row was to be evidence for what is held: without it a resume must not find that.
             for held in problem.held or []:
-                self._forget_bundle(held)
+                self._forget_batch(held)
                 self._drop(held)
             problem.held = None
-        self.policy.observe(problem.state, flight.base, Outcome.ABORTED)
-        self._drop(flight)
+        self.policy.observe(problem.state, sample.base, SampleOutcome.ABORTED)
+        self._drop(sample)
         self._close_if_done(problem)
 
-    def _waits(self, flight: Flight) -> bool:
-        """Of an entry of the queue: still to be drawn."""
-        return self._flights.get(flight.key) is flight and flight.stage is Stage.QUEUED
+    def _waits(self, sample: SampleState) -> bool:
+        """Whether this queue entry still has to be sampled."""
+        return self._samples.get(sample.key) is sample and sample.stage is Stage.QUEUED
 
-    def _forget_bundle(self, flight: Flight) -> None:
-        self._pending_bytes -= flight.num_bytes
-        flight.num_bytes = 0
-        flight.bundle = None
+    def _forget_batch(self, sample: SampleState) -> None:
+        self._pending_bytes -= sample.num_bytes
+        sample.num_bytes = 0
+        sample.batch = None
 
     def _count(self, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float) -> None:
         totals = self.totals
@@ -567,10 +565,10 @@ class Ledger:
             totals.samples += 1
             totals.statuses[status] = totals.statuses.get(status, 0) + 1
 
-    def _uncount(self, flight: Flight) -> None:
-        if flight.status is not None:
+    def _uncount(self, sample: SampleState) -> None:
+        if sample.status is not None:
             self.totals.samples -= 1
-            self.totals.statuses[str(flight.status)] -= 1
+            self.totals.statuses[str(sample.status)] -= 1
 
     def _count_retry(self, why: str) -> None:
         self.totals.retries[why] = self.totals.retries.get(why, 0) + 1

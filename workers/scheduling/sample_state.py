@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from runstore.batches import VerdictRow
 from verifiers.types import Status
-from workers.messages import Bundle, Finished, Parent, SampleKey
+from workers.messages import Finished, Parent, SampleBatch, SampleKey
 from workers.sampling.problem_state import ProblemState
 
 
 class Stage(IntEnum):
     QUEUED = 0
-    LEASED = 1
+    DRAWING = 1
     FINISHED = 2
     CHECKING = 3
     CHECKED = 4
@@ -56,19 +56,19 @@ class OpenProblem:
         self.rule = rule
         self.num_rows = 0
         """Samples in flight or held."""
-        self.held: list[Flight] | None = None
+        self.held: list[SampleState] | None = None
         """Aborted samples that wait for the others to be durable."""
 
 
-class Flight:
+class SampleState:
     """One sample on its way."""
 
     __slots__ = (
         "aborted",
         "attempt",
         "base",
-        "bundle",
-        "bundle_row",
+        "batch",
+        "batch_row",
         "check_attempts",
         "finished",
         "key",
@@ -102,8 +102,8 @@ class Flight:
         """Replica or verifier that has it."""
         self.since = 0.0
         """When it entered its stage, in the caller's clock."""
-        self.bundle: Bundle | None = None
-        self.bundle_row = -1
+        self.batch: SampleBatch | None = None
+        self.batch_row = -1
         self.finished: Finished | None = None
         self.num_bytes = 0
         self.aborted = False

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.config import ConfigError
+from runstore.errors import StoredRunError
 
 Json = Any
 
@@ -23,7 +23,7 @@ TURN = pa.struct([("role", pa.string()), ("content", pa.string())])
 CHAT = pa.list_(TURN)
 
 
-class BadRow(ConfigError):
+class BadRow(StoredRunError):
     """A JSON column that can not be read."""
 
 

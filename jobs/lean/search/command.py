@@ -25,13 +25,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jobs.config import ConfigError, Problems, parse_settings
+from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.lean.search.solution import Solution, find_solution
-from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
-from runstore.schema import SamplingParameters
-from runstore.storage import StorageError
 from verifiers.checker import Checkers, check_settings
 from verifiers.lean.checker import LeanChecker
 from verifiers.lean.embedded.engine import EngineError
@@ -44,8 +42,10 @@ from verifiers.lean.search.best_first import (
     TacticBackend,
 )
 from verifiers.lean.search.core_tactics import CoreTactics
-from verifiers.types import Kind, Problem, SettingsError
-from workers.engines.vllm import EngineGoneError, EngineSettings, EngineStartError, gpu_is_here
+from verifiers.types import Kind, Problem
+from workers.engines.base import EngineGoneError, EngineSettings, EngineStartError, SamplingParameters
+from workers.engines.registry import open_engine
+from workers.engines.vllm import gpu_is_here
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,9 +99,12 @@ def run(args: argparse.Namespace) -> int:
             problems = _lean_problems(args, checkers)
             with _proposer(args) as proposer, open_out(args.out) as out, _open_log(args.log) as log:
                 return _search_all(args, problems, checkers, proposer, out, log)
-    except (ConfigError, SettingsError, ProblemFileError, StorageError, EngineStartError) as error:
+    except EngineStartError as error:
         print(f"proofmill search: {error}", file=sys.stderr)
         return EXIT_CONFIG
+    except TOLD as error:
+        print(f"proofmill search: {error}", file=sys.stderr)
+        return exit_code_of(error)
     except EngineGoneError as error:
         print(f"proofmill search: the engine died: {error}", file=sys.stderr)
         return EXIT_ERRORS
@@ -127,7 +130,7 @@ def _proposer(args: argparse.Namespace) -> Iterator[Proposer]:
     from jobs.lean.search.model_proposer import ModelProposer  # brings vLLM, which the core tactics do not need
 
     proposer = ModelProposer(
-        EngineSettings(path=args.model, use_gpu=gpu_is_here()),
+        open_engine(EngineSettings(path=args.model, use_gpu=gpu_is_here())),
         SamplingParameters(temperature=args.temperature, max_tokens=args.max_tokens),
         num_samples=args.samples,
         prompt=args.prompt,

@@ -1,4 +1,4 @@
-"""Tactics from a model: one vLLM engine in this process, asked for several continuations of a goal state.
+"""Tactics from a model: one engine in this process, asked for several continuations of a goal state.
 
 Promises: safe from many threads (the engine runs on an event loop of its own); a tactic's log-probability is that of
 its share among the samples of its state, an estimate that does not punish long tactics for their tokens. Does not: use
@@ -13,16 +13,15 @@ import itertools
 import math
 import re
 import textwrap
-import threading
 from collections import Counter
 
-from runstore.schema import Messages, SamplingParameters
+from runstore.schema import Messages
 from verifiers import thoughts
 from verifiers.lean.search.best_first import Proposal, TacticState
 from verifiers.lean.search.core_tactics import read_goal
-from workers.engines.vllm import Completion, Engine, EngineSettings
+from workers.engines.base import Ability, Engine, Generation, GenerationRequest, SamplingParameters
+from workers.engines.blocking import BlockingEngine
 
-START_TIMEOUT_S = 900.0
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.M | re.S)
 _PREFIX = re.compile(r"(?:theorem|lemma|example)\b.*?:=[ \t]*by(?![\w'.])", re.S)
 PROMPTS = ("state", "theorem")
@@ -35,47 +34,47 @@ class ModelProposer:
 
     def __init__(
         self,
-        engine: EngineSettings,
+        engine: Engine,
         sampling: SamplingParameters,
         *,
         num_samples: int = 8,
         prompt: str = "state",
         seed: int = 0,
     ) -> None:
+        """`engine` is not started yet. Raises EngineAbilityError for one that cannot be asked with messages."""
         if prompt not in PROMPTS:
             raise ValueError(f"prompt: {prompt!r} is not one of {', '.join(PROMPTS)}")
-        self._engine = Engine(engine, sampling)
+        engine.require({Ability.MESSAGES})
+        self._engine = engine
+        self._blocking = BlockingEngine(engine)
+        self._sampling = sampling
         self._num_samples = num_samples
         self._prompt = prompt
         self._seed = seed
         self._numbers = itertools.count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="model proposer", daemon=True)
 
     def start(self) -> None:
         """Loads the model. Raises EngineStartError."""
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._engine.start(), self._loop).result(START_TIMEOUT_S)
+        self._blocking.start()
 
     def propose(self, state: TacticState) -> list[Proposal]:
-        completions = asyncio.run_coroutine_threadsafe(self._sample(state), self._loop).result()
-        return count_tactics([(completion.text, completion.finish_reason) for completion in completions])
+        generations = self._blocking.call(self._sample(state))
+        return count_tactics([(generation.text, generation.finish_reason) for generation in generations])
 
     def close(self) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._engine.stop)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=60)
+        self._blocking.close()
 
-    async def _sample(self, state: TacticState) -> list[Completion]:
+    async def _sample(self, state: TacticState) -> list[Generation]:
         messages = messages_for(state, self._prompt)
         # The same state gets the same samples, whenever the search comes to it.
         content = "\0".join((str(self._seed), *state.goals)).encode()
         first = int.from_bytes(hashlib.sha256(content).digest()[:4])
         number = next(self._numbers)
-        return await asyncio.gather(
-            *(self._engine.generate(f"state-{number}-{i}", messages, first + i) for i in range(self._num_samples))
+        requests = (
+            GenerationRequest(f"state-{number}-{i}", self._sampling, messages=messages, seed=first + i)
+            for i in range(self._num_samples)
         )
+        return await asyncio.gather(*(self._engine.generate(request) for request in requests))
 
 
 def messages_for(state: TacticState, prompt: str) -> Messages:

@@ -20,7 +20,8 @@ from jobs.config import ConfigError
 from jobs.export import destination
 from jobs.export.pipeline import export
 from jobs.export.settings import ExportSettings, load_settings
-from jobs.export.source import open_filesystem
+from runstore import multipart
+from runstore.storage import open_filesystem
 
 
 def keys(bucket: str) -> set[str]:
@@ -203,7 +204,7 @@ def test_one_export_at_a_time_on_a_machine(tmp_path: Path) -> None:
 
 
 def test_parts_are_sent_as_they_fill(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(destination, "PART_BYTES", 5 << 20)
+    monkeypatch.setattr(multipart, "PART_BYTES", 5 << 20)
     folder = destination.open_destination(f"s3://{bucket}/big", overwrite=False)
     data = os.urandom(1 << 20) * 12
     with folder.create("data/train.parquet") as stream:

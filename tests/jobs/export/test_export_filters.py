@@ -16,12 +16,14 @@ import pytest
 from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
 
 from jobs.config import ConfigError, Problems
+from jobs.errors import WorkerKilledError
 from jobs.export import parallel
 from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
 from jobs.export.summary import Summary
 from jobs.problems.load import stream_problems
+from runstore.errors import StoredRunError
 from runstore.schema import SAMPLE_SCHEMA
 
 
@@ -505,7 +507,7 @@ def test_unreadable_evaluation_set_stops_the_export(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_and_a_full_disk_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with parallel.worker_pool(2) as pool, pytest.raises(ConfigError, match="want of memory"):
+    with parallel.worker_pool(2) as pool, pytest.raises(WorkerKilledError, match="want of memory"):
         list(parallel.in_order(pool, os._exit, [(1,)], 1))
 
     def full(*args: Any) -> None:
@@ -513,7 +515,7 @@ def test_a_killed_worker_and_a_full_disk_are_named(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("jobs.export.pipeline.scan", full)
     run = write_run(tmp_path / "run", [sample("p", 0)])
-    assert "--work-dir" in message(tmp_path, run)
+    assert "--work-dir" in message(tmp_path, run, ConfigError)
 
 
 def write_table(tmp_path: Path, table: pa.Table) -> str:
@@ -523,8 +525,8 @@ def write_table(tmp_path: Path, table: pa.Table) -> str:
     return str(folder)
 
 
-def message(tmp_path: Path, run: str) -> str:
-    with pytest.raises(ConfigError) as caught:
+def message(tmp_path: Path, run: str, kind: type[Exception] = StoredRunError) -> str:
+    with pytest.raises(kind) as caught:
         export(load_settings("sft", None, ["work.processes=1"]), [run], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     return str(caught.value)
@@ -624,7 +626,7 @@ def test_rl_pools_two_runs(tmp_path: Path) -> None:
 
 def test_nothing_to_export(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [sample("p", 0, status="refuted")])
-    assert "nothing to export" in (text := message(tmp_path, run)) and "status_refuted 1" in text
+    assert "nothing to export" in (text := message(tmp_path, run, ConfigError)) and "status_refuted 1" in text
 
 
 @pytest.mark.parametrize("format", ["sft", "preference", "kto", "rl", "prm"])

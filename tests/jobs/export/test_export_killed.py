@@ -20,12 +20,13 @@ from made_up_runs import mixed_samples, write_run
 from jobs.config import ConfigError
 from jobs.export.pipeline import export
 from jobs.export.settings import ExportSettings, load_settings
-from jobs.export.source import open_filesystem
+from runstore.storage import open_filesystem
 
 DYING = """
 import os, signal, sys
 from jobs.export import destination, pipeline
 from jobs.export.settings import load_settings
+from runstore import multipart
 run, out, scratch, point = sys.argv[1:]
 
 def die(*_):
@@ -46,8 +47,8 @@ patches = {
     "bucket": (pipeline.Output, "add", after(pipeline.Output.add)),
     "finished": (pipeline.Output, "finish", after(pipeline.Output.finish)),
     "syncing": (destination, "sync", after(destination.sync)),
-    "data": (destination.MultipartFile, "complete", after(destination.MultipartFile.complete)),
-    "all_but_manifest": (destination.MultipartFile, "complete", after(destination.MultipartFile.complete, 3)),
+    "data": (multipart.MultipartFile, "complete", after(multipart.MultipartFile.complete)),
+    "all_but_manifest": (multipart.MultipartFile, "complete", after(multipart.MultipartFile.complete, 3)),
     "local_commit": (destination.LocalFolder, "commit", after(destination.LocalFolder.commit)),
     "s3_commit": (destination.S3Folder, "commit", after(destination.S3Folder.commit)),
 }

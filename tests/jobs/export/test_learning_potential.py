@@ -15,6 +15,9 @@ from jobs.config import ConfigError
 from jobs.export import learning_potential
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
+from runstore.errors import StoredRunError
+from runstore.schema import Messages
+from workers.engines.base import EngineStartError
 
 MODEL = Path(__file__).parents[3] / "models" / "tiny_reasoner"
 OVERRIDES = ["work.processes=1", "select.strategy=learning_potential"]
@@ -26,8 +29,8 @@ class CountingStudent:
     def __init__(self, model: str) -> None:
         self.model = model
 
-    def potentials(self, chats: Sequence[list[dict[str, str]]], texts: Sequence[str]) -> list[float | None]:
-        assert all(chat[-1]["role"] == "user" for chat in chats)
+    def surprise(self, chats: Sequence[Messages], texts: Sequence[str]) -> list[float | None]:
+        assert all(chat[-1][0] == "user" for chat in chats)
         return [None if "unscored" in text else float(text.rsplit("surprise ", 1)[1]) for text in texts]
 
     def close(self) -> None:
@@ -43,7 +46,7 @@ def chosen(out: Path) -> dict[str, list[float]]:
 
 
 def test_highest_within_the_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_potential, "VllmStudent", CountingStudent)
+    monkeypatch.setattr(learning_potential, "open_student", CountingStudent)
     rows = [
         sample(f"p{p}", i, completion_tokens=100, text=f"{reasoning(p * 11 + i, '5', 60)} surprise {p * 10 + i}")
         for p in range(10)
@@ -58,7 +61,7 @@ def test_highest_within_the_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_cuts_are_taken_within_domain_and_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_potential, "VllmStudent", CountingStudent)
+    monkeypatch.setattr(learning_potential, "open_student", CountingStudent)
     rows = []
     for group, (domain, tokens) in enumerate([("easy", 100), ("hard", 100), ("hard", 4000)]):
         for i in range(9):
@@ -71,12 +74,12 @@ def test_cuts_are_taken_within_domain_and_length(tmp_path: Path, monkeypatch: py
 
 
 def test_bad_rows_are_named_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_potential, "VllmStudent", CountingStudent)
+    monkeypatch.setattr(learning_potential, "open_student", CountingStudent)
     rows = [sample(name, 0, text=reasoning(at * 11, "5", 60) + " surprise 1") for at, name in enumerate("pqr")]
     rows[1]["messages"], rows[2]["reference"] = "?", "[1]"
     run = write_run(tmp_path / "run", rows)
     flags = [*OVERRIDES, "select.student=x"]
-    with pytest.raises(ConfigError, match="problem q, sample 0"):
+    with pytest.raises(StoredRunError, match="problem q, sample 0"):
         export(load_settings("sft", None, flags), [run], str(tmp_path / "out"))
     summary = export(load_settings("sft", None, [*flags, "work.skip_bad=true"]), [run], str(tmp_path / "out"))
     assert summary.funnel == {"exported": 1, "bad_row": 2}
@@ -84,9 +87,9 @@ def test_bad_rows_are_named_or_left_out(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_student_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(model: str) -> None:
-        raise OSError(f"{model} is not a local folder")
+        raise EngineStartError(f"{model} is not a local folder")
 
-    monkeypatch.setattr(learning_potential, "VllmStudent", missing)
+    monkeypatch.setattr(learning_potential, "open_student", missing)
     run = write_run(tmp_path / "run", [sample("p", 0)])
     with pytest.raises(ConfigError, match=r"select\.student: no/such can not be loaded"):
         export(load_settings("sft", None, [*OVERRIDES, "select.student=no/such"]), [run], str(tmp_path / "out"))

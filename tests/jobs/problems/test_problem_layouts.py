@@ -188,6 +188,8 @@ def test_livecodebench_stdin(tmp_path, pack):
     assert problem.reference == {
         "mode": "stdin",
         "tests": [{"input": "1 2\n", "output": "3\n"}, {"input": "5 6\n", "output": "11\n"}],
+        "prelude": "livecodebench",
+        "time_limit_s": 6,
     }
 
 
@@ -207,6 +209,8 @@ def test_livecodebench_functional(tmp_path):
         "entry_point": "Solution.f",
         "compare": "json",
         "tests": [test, test],
+        "prelude": "livecodebench",
+        "time_limit_s": 6,
     }
     assert "class Solution" in problem.prompt
     assert "no func_name" in fault(tmp_path, {**row, "metadata": "{}"})
@@ -349,6 +353,20 @@ def test_verl_code(tmp_path):
     (problem,) = verl(tmp_path, code)
     assert problem.reference["entry_point"] == "add"
     assert problem.reference["tests"] == [{"input": [1, 2], "output": 3}]
+    assert "wrapped_outputs" not in problem.reference
+
+
+def test_outputs_in_lists_of_their_own(tmp_path):
+    """APPS, TACO and PRIME write `[[true]]`; APPS also writes a text as the list of its lines."""
+    truth = {"inputs": [["foefet", "toffee"]], "outputs": [[True]], "fn_name": "is_anagram"}
+    code = {**VERL, "ability": "code", "reward_model": {"style": "rule", "ground_truth": json.dumps(truth)}}
+    (problem,) = verl(tmp_path, code)
+    assert problem.reference["wrapped_outputs"] is True
+    assert problem.reference["tests"] == [{"input": ["foefet", "toffee"], "output": [True]}]
+    truth = {"inputs": [["2", "1 2"]], "outputs": [["3", ""]]}
+    code["reward_model"] = {"style": "rule", "ground_truth": json.dumps(truth)}
+    (problem,) = verl(tmp_path, code)
+    assert problem.reference["tests"] == [{"input": "2\n1 2", "output": "3\n"}]
 
 
 def test_verl_ability_that_tells_nothing(tmp_path):

@@ -301,6 +301,24 @@ def test_a_reference_that_no_checker_can_read_is_a_fault(tmp_path):
     assert [problem.id for problem in stream_problems(problems(path, skip_bad=True), summary.skipped)] == ["m1"]
 
 
+def test_references_that_cannot_be_used_are_counted_by_reason(tmp_path):
+    answers = ["1", "\\frac{1}{", "\\frac{2}{", "", "\\frac{3}{"]
+    rows = [{**MATH, "id": f"m{i}", "reference": {"answer": answer}} for i, answer in enumerate(answers, start=1)]
+    path = write(tmp_path / "set.jsonl", *rows)
+
+    def check(problem: Problem) -> str | None:
+        answer = problem.reference["answer"]
+        return f"reference.answer: {answer!r}: unbalanced braces" if "{" in answer else None
+
+    summary = check_problems(problems(path, skip_bad=True), check)
+    assert summary.reasons == {"unbalanced braces": 3}
+    assert "3 references cannot be used, by reason:\n    3 × unbalanced braces" in summary.describe()
+    with pytest.raises(ProblemFileError) as caught:
+        check_problems(problems(path), check)
+    assert str(caught.value).endswith("3 references cannot be used, by reason:\n  3 × unbalanced braces")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
 def test_limit_counts_good_problems_and_stops_reading(tmp_path):
     path = tmp_path / "set.jsonl"
     lines = [json.dumps({**MATH, "id": f"m{i}"}) for i in range(3)]

@@ -10,7 +10,7 @@ import pytest
 from made_up_run import made_up_run, sample_row, write_run
 
 from jobs.report.problems_table import iter_problems, write_problems_table
-from runstore.reader import RunError
+from runstore.errors import StoredRunError
 from runstore.schema import PROBLEM_SCHEMA
 from runstore.storage import open_storage
 
@@ -95,7 +95,7 @@ def test_many_small_buckets_give_the_same_table(tmp_path: Path) -> None:
 
 def test_a_row_committed_twice_is_refused(tmp_path: Path) -> None:
     rows = samples("p", FIXED, "vrmv")
-    with pytest.raises(RunError, match="problem p has a sample that is committed twice"):
+    with pytest.raises(StoredRunError, match="problem p has a sample that is committed twice"):
         table_of(tmp_path, [*rows, rows[2]])
 
 
@@ -103,7 +103,7 @@ def test_parts_of_another_version_are_named(tmp_path: Path) -> None:
     uri = write_run(str(tmp_path), samples("p", FIXED, "vrmv"), num_parts=1)
     part = next((tmp_path / "samples").glob("*.parquet"))
     pq.write_table(pq.read_table(part).drop_columns(["stopping_rule"]), part)
-    with pytest.raises(RunError, match="no column stopping_rule"):
+    with pytest.raises(StoredRunError, match="no column 'stopping_rule'"):
         write_problems_table(uri)
 
 

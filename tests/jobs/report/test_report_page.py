@@ -30,7 +30,7 @@ from jobs.report.statistics import REST, gather
 from jobs.solve.command import finish
 from jobs.solve.driver import DriveResult
 from jobs.solve.record import with_earlier_starts
-from runstore.reader import RunError
+from runstore.errors import StoredRunError
 from runstore.storage import open_storage
 
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
@@ -223,7 +223,7 @@ def test_the_price_of_a_resumed_run_is_that_of_all_its_starts_or_none(tmp_path: 
 
 
 def test_a_folder_without_a_run_is_refused_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no committed samples"):
+    with pytest.raises(StoredRunError, match="no committed samples"):
         write_report(str(tmp_path))
 
 
@@ -247,8 +247,8 @@ def test_a_part_that_can_not_be_read_is_named(tmp_path: Path, capsys: pytest.Cap
     uri = made_up_run(str(tmp_path), 20)
     part = next((tmp_path / "samples").glob("*.parquet"))
     part.write_bytes(part.read_bytes()[:-100])
-    assert main(["report", "--run", uri]) == 2
-    assert f"{part.name}: not a readable Parquet file" in capsys.readouterr().err
+    assert main(["report", "--run", uri]) == 3
+    assert f"{part.name}: not a whole Parquet file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("longest", [12, 14, 19])

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobs.config import SolveConfig
 from jobs.service import runs
 from jobs.service.app import build_app
 from jobs.service.confinement import confined
@@ -151,6 +152,23 @@ async def test_clients_choose_no_address_output_code_or_limits(root: Path, start
     raised = await ann.post("/v1/runs", json={"config": {**CONFIG, "budget": {"tokens": 10**9}}})
     assert raised.status_code == 202 and started[0][0].budget.tokens == 1000, "the operator's budget must win"
     assert (await ann.post("/v1/runs", json={"config": {**CONFIG, "run": {"id": "../../x"}}})).status_code == 422
+
+
+def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
+    """A key that a later version adds is closed until it is named in CLIENT_KEYS, and this list is read again then."""
+    refused = {
+        "problems": set(),
+        "model": {
+            *("engine", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
+            *("quantization", "trust_remote_code", "engine_args"),
+        },
+        "sampling": {"policy_args"},
+    }
+    sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
+    assert set(sections) - set(runs.CLIENT_KEYS) == {"output", "verify", "resources", "ray", "cost"}
+    for name, allowed in runs.CLIENT_KEYS.items():
+        assert set(sections[name].model_fields) - set(allowed) == refused.get(name, set()), name
+        assert set(allowed) <= set(sections[name].model_fields), name
 
 
 async def test_inline_problems_and_results(root: Path, started) -> None:

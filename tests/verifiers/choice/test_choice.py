@@ -1,7 +1,13 @@
 """Which option a text settles on: what models write, and what must not count."""
 
-import pytest
+import re
+from pathlib import Path
 
+import pytest
+from steps import patterns_of, python_steps, repeats_without_bound
+
+from verifiers import thoughts
+from verifiers.choice import reading
 from verifiers.choice.checker import ChoiceChecker, shuffle
 from verifiers.types import Kind, Limits, Problem, Status
 
@@ -173,9 +179,141 @@ def test_the_pronoun_is_not_option_i(checker, text, letter):
     assert checker.verify(NINE, text).evidence.get("answer") == letter
 
 
-@pytest.mark.parametrize("text", ["Answer: " * 100_000, "final " * 100_000 + "answer", "answer is C? " * 10_000])
-def test_repetition_takes_no_time(checker, text):
-    assert checker.verify(COLOURS, text).seconds < ChoiceChecker.default_limits.wall_s
+FLOODS = [
+    *(
+        r"\text{",
+        r"\boxed{",
+        r"\boxed{C} ",
+        "{",
+        "}",
+        "Answer: ",
+        "Answer: C\n",
+        "answer is C? ",
+        "final ",
+        "(",
+        "**",
+        "`",
+    ),
+    *(
+        "the answer is ",
+        "C is the correct answer. ",
+        "option C is correct. ",
+        "<answer>",
+        "</answer>",
+        "$",
+        "I choose ",
+    ),
+    *(
+        "not ",
+        "if ",
+        "no, ",
+        "wait ",
+        "答案",
+        "选C",
+        "\n",
+        " ",
+        "\t",
+        "#### C\n",
+        "A) x\n",
+        "C or ",
+        "C, ",
+        '"',
+        "\\",
+        "- ",
+    ),
+    *(
+        "it is C ",
+        "also ",
+        "С",
+        "Ⓒ",
+        "?",
+        "...",
+        "because A ",
+        "say the answer ",
+        "<think>",
+        "</think>\n",
+        "```\n",
+        "<|im_end|>",
+    ),
+]
+
+
+@pytest.mark.parametrize("token", FLOODS)
+@pytest.mark.parametrize("end", ["", "\nAnswer: C"])
+def test_a_megabyte_of_one_token_takes_few_steps(checker, token, end):
+    """Twice the text may take twice the steps, and no more; of regular expressions see the next test."""
+    texts = [(token * (size // len(token) + 1))[: size - len(end)] + end for size in (500_000, 1_000_000)]
+    half, whole = (python_steps(lambda text=text: checker.verify(COLOURS, text)) for text in texts)
+    assert whole <= 2.1 * half + 1000, (half, whole)
+    assert whole < 3_000_000
+
+
+def test_no_pattern_repeats_without_bound():
+    """Each search then costs a bounded number of steps per character, whatever the text is."""
+    for name, pattern in patterns_of(reading).items():
+        assert not repeats_without_bound(pattern), name
+    assert not repeats_without_bound(thoughts._MARK)
+    # A fence reads its own line once: the parts of the line that it repeats have no character in common.
+    assert len(repeats_without_bound(thoughts._FENCE)) == 5
+    assert repeats_without_bound(re.compile("a*")) and repeats_without_bound(re.compile("(?:(?=(?:a|b+)))"))
+
+
+GASES = ["oxygen", "nitrogen", "carbon dioxide", "helium"]
+FOLDER = Path(__file__).parent
+
+
+def texts(name):
+    """One text per line; ⏎ is a line break."""
+    return [line.replace("⏎", "\n") for line in (FOLDER / name).read_text().split("\n") if line]
+
+
+@pytest.mark.parametrize("text", texts("texts_that_say_c.txt"))
+def test_texts_that_say_c(checker, text):
+    """The options turn with the answer, so that no other letter is read by luck."""
+    problem = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "C"})
+    verdict = checker.verify(problem, text)
+    assert verdict.status is Status.VERIFIED, verdict.reason
+    other = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "D"})
+    assert checker.verify(other, text).status is Status.REFUTED
+    thought = f"<think>\nPerhaps D? The answer is D.\n</think>\n\n{text}"
+    assert checker.verify(problem, thought).status is Status.VERIFIED
+    assert checker.verify(problem, f"◁think▷{text}", finish_reason="stop").status is Status.MALFORMED
+
+
+@pytest.mark.parametrize("text", texts("texts_that_do_not.txt"))
+def test_texts_that_do_not_say_c(checker, text):
+    verdict = checker.verify(Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "C"}), text)
+    assert verdict.status is not Status.VERIFIED, verdict.evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        # simple-evals 33: a label whose own first letter is an option
+        ("Antwort:\n\nAntwort: C", "C"),
+        ("**Antwort: A**ntwort: C", None),
+        # NeMo-Skills 1526: a formula in a box beside an explicit answer
+        (r"So \boxed{\Delta E} follows. Answer: C", "C"),
+        (r"The text mentions Answer: D." "\n\n" r"\boxed{(C)}", None),
+        (r"\boxed{D}" "\n\nAnswer: C", None),
+        # openbench 348: "seems" is no letter
+        ("Answer seems to be A.\n\nAnswer: A\n", "A"),
+        ("Answer seems to be A.\n\nAnswer: C\n", None),
+        # lm-evaluation-harness 4188: the article
+        ("The answer is B because a car moves.", "B"),
+        ("I would pick B — a safe choice.", "B"),
+        # frontier-evals 125: a correction that is said
+        ("Answer: A\nAfter checking the reasoning, I need to correct this.\nAnswer: B", "B"),
+        # inspect_ai 5055: markup around the letter
+        ("ANSWER: **A**", "A"),
+        ("ANSWER: $A$", "A"),
+        # omlx 3668: letters that are mentioned behind the answer
+        ("The answer is B. Note that A is a common distractor.", "B"),
+    ],
+)
+def test_what_public_extractors_got_wrong(checker, text, letter):
+    problem = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "C"})
+    assert checker.verify(problem, text).evidence.get("answer") == letter
 
 
 def test_too_long_is_malformed(checker):

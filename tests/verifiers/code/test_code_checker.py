@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.checker import CodeChecker
 from verifiers.sandbox import kernel
 from verifiers.sandbox.room import SandboxError, Tier
@@ -92,11 +92,11 @@ def test_the_last_words_tell_of_a_limit(checker: CodeChecker, text: str, languag
 
 
 def test_a_missing_package_decides_nothing(checker: CodeChecker) -> None:
-    code = "from sortedcontainers.sortedlist import SortedList\ndef gcd(a, b): return 6"
+    code = "from torchvision.transforms import Resize\ndef gcd(a, b): return 6"
     for reference in (SUM, GCD, problem(mode="assert", test_list=["assert gcd(12, 18) == 6"])):
         verdict = check(checker, reference, code)
         assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "module not installed")
-        assert check(checker, reference, code.replace("sortedcontainers", "os")).status is Status.REFUTED
+        assert check(checker, reference, code.replace("torchvision", "os")).status is Status.REFUTED
 
 
 def test_bytes_that_are_no_text(checker: CodeChecker) -> None:
@@ -183,7 +183,7 @@ def test_objects_of_the_candidate_can_not_decide(checker: CodeChecker) -> None:
     code = "class V:\n    def __init__(self, x): pass\n    def __eq__(self, other): return True\n"
     code += "def double(v): return V(0)"
     verdict = check(checker, problem(mode="assert", test_list=["assert double(V(1)) == V(2)"]), code)
-    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test cannot be separated")
 
 
 @pytest.mark.parametrize("test", ["x = one(1)\nassert True", "assert (one(1) == 2, 'not 2')"])
@@ -215,21 +215,31 @@ def depth(x): return 0 if not x else 1 + depth(x[0])
         "assert (V(1) + V(2)).x == 3",
         "assert V(1) < V(2)",
         "assert isinstance(V(1), V)",
-        "assert V.zero().x == 0",
         "class W(V): pass\nassert W(1).x == 1",
         "try:\n    year(None)\nexcept V:\n    pass\nassert V(1).x == 1",
         "assert len({V(1), V(2)}) == 2",
         "import asyncio\nassert asyncio.run(later()) == 1",
         "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as out:\n    greet()\n"
         "assert out.getvalue() == 'hi\\n'",
-        "x = []\nfor _ in range(300): x = [x]\nassert depth(x) == 300",
-        "import datetime\nassert year(datetime.date(2020, 1, 1)) == 2020",
-        "import datetime\nassert day(2020) == datetime.date(2020, 1, 1)",
     ],
 )
 def test_what_can_not_cross_is_not_the_candidates_fault(checker: CodeChecker, test: str) -> None:
     verdict = check(checker, problem(mode="assert", test_list=[test]), VECTOR)
-    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test can not be separated")
+    assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "test cannot be separated")
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert V.zero().x == 0",
+        "x = []\nfor _ in range(300): x = [x]\nassert depth(x) == 301",
+        "import datetime\nassert year(datetime.date(2020, 1, 1)) == 2020",
+        "import datetime\nassert day(2020) == datetime.date(2020, 1, 1)",
+    ],
+)
+def test_what_crosses_is_decided(checker: CodeChecker, test: str) -> None:
+    code = VECTOR.replace("return 0 if not x", "return 1 if not x")
+    assert check(checker, problem(mode="assert", test_list=[test]), code).status is Status.VERIFIED
 
 
 def test_a_test_builds_a_tree_of_the_candidates_nodes(checker: CodeChecker) -> None:
@@ -293,7 +303,8 @@ def test_a_method_is_the_entry_point_of_a_test(checker: CodeChecker) -> None:
     reference = problem(mode="assert", entry_point="Solution.add", test=test)
     method = "class Solution:\n    def add(self, a, b): return a + b"
     assert check(checker, reference, method).status is Status.VERIFIED
-    assert check(checker, reference, "def add(a, b): return a + b").status is Status.VERIFIED
+    plain = check(checker, reference, "def add(a, b): return a + b")
+    assert (plain.status, plain.reason) == (Status.REFUTED, "no such function")  # a NameError wherever it is run
     assert check(checker, reference, method.replace("+", "-")).status is Status.REFUTED
 
 
@@ -386,14 +397,19 @@ def test_unprotected_needs_consent(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "way", ["f._ask('attribute', '__globals__')", "f._ask('attribute', '__builtins__')", "f.__code__"]
+    "way",
+    [
+        "type(f).__dict__['_peer'].__get__(f).ask((0, 'attribute'), ('__globals__',), {})",
+        "type(f).__dict__['_peer'].__get__(f).ask((0, 'set attribute'), ('__code__', 1), {})",
+        "f.__code__",
+    ],
 )
 def test_a_callback_can_be_called_and_nothing_else(checker: CodeChecker, way: str) -> None:
     """Through a function's attributes the candidate would reach the test program's own process."""
     reference = problem(mode="assert", test_list=["assert apply(lambda x: x + 1, 1) == 2"])
     assert check(checker, reference, "def apply(f, x): return f(x)").status is Status.VERIFIED
     code = f"def apply(f, x):\n    {way}\n    return f(x)"
-    assert check(checker, reference, code).status is Status.REFUTED
+    assert check(checker, reference, code).status is Status.UNDECIDED
 
 
 def test_a_raised_stop_iteration_ends_no_loop_of_the_test(checker: CodeChecker) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from code_corpora import HERE, HONEST, PROBLEMS, as_answer, header
 
-from verifiers.code import languages
+from verifiers.code.cells import languages
 from verifiers.code.checker import CodeChecker
 from verifiers.types import Limits, Status
 
@@ -30,17 +30,17 @@ _LEAKS = [
 
 
 def processes_below() -> set[int]:
-    """Every process descended from this one, by its launchers: the zygotes and their one prepared cell each."""
+    """Every process descended from this one, by its launchers: the fork servers and their one prepared cell each."""
     return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 def leftovers() -> list[int]:
-    """Processes below a zygote other than its prepared cell; a zygote is the child of a launcher."""
+    """Processes below a fork server other than its prepared cell; a fork server is the child of a launcher."""
     extra = []
     for launcher in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
-            for zygote in launcher.children():
-                cells = zygote.children(recursive=True)
+            for server in launcher.children():
+                cells = server.children(recursive=True)
                 extra += [cell.pid for cell in cells[1:]]
     return extra
 
@@ -48,7 +48,6 @@ def leftovers() -> list[int]:
 @pytest.mark.parametrize("path", ADVERSARIAL, ids=lambda path: path.stem)
 def test_hostile_program_is_not_accepted(path: Path, shared_checker: CodeChecker) -> None:
     about = header(path)
-    expected = {Status(name) for name in about["expect"].split(", ")}
     for mode in about["mode"].split(", "):
         if mode == "honest-import":
             verdict = shared_checker.verify(PROBLEMS[mode], "import json, heapq\nprint(json.dumps(1))", PATIENT)
@@ -57,6 +56,7 @@ def test_hostile_program_is_not_accepted(path: Path, shared_checker: CodeChecker
         if not languages.available(PROBLEMS[mode].reference.get("language", "python")):
             pytest.skip(f"no {mode} on this machine")
         verdict = shared_checker.verify(PROBLEMS[mode], as_answer(path), LIMITS)
+        expected = {Status(word) for word in about.get(f"expect_{mode}", about["expect"]).split(", ")}
         assert verdict.status in expected, (mode, verdict)
         assert verdict.seconds < LIMITS.wall_s + 20
         assert leftovers() == []
@@ -88,7 +88,13 @@ def test_honest_program_is_accepted(path: Path, shared_checker: CodeChecker) -> 
     problem = PROBLEMS[HONEST.get(name, name)]
     if not languages.available(problem.reference.get("language", "python")):
         pytest.skip(f"no {problem.reference['language']} on this machine")
-    verdict = shared_checker.verify(problem, as_answer(path), PATIENT)
+    if "accept_renamed" in header(path):
+        assert shared_checker.verify(problem, as_answer(path), PATIENT).status is Status.REFUTED
+        checker = CodeChecker(accept_renamed=True)
+        verdict = checker.verify(problem, as_answer(path), PATIENT)
+        checker.close()
+    else:
+        verdict = shared_checker.verify(problem, as_answer(path), PATIENT)
     assert verdict.status is Status.VERIFIED, verdict
     assert leftovers() == []
 

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifiers.code import extraction, reference
-from verifiers.code.judges import function, stdin
-from verifiers.code.reference import Tolerance
+from verifiers.code.judges import function
 from verifiers.code.wire import values
 
 PLAIN = st.recursive(
@@ -224,34 +223,6 @@ def test_is_stateless(source: str, stateless: bool) -> None:
     tree = extraction.parse(source)
     assert tree is not None
     assert function.is_stateless(tree) is stateless
-
-
-@pytest.mark.parametrize(
-    ("expected", "got", "same"),
-    [
-        ("1\n2\n", "1\n2", True),
-        ("1\n2", "1 \r\n2\n\n\n", True),
-        ("1 2", "1  2", False),
-        ("1\n\n2", "1\n2", False),
-        ("1", "1.0", False),
-        ("", "", True),
-        ("0.30000", "0.3", False),
-        (" 1", "1", False),
-    ],
-)
-def test_output_comparison(expected: str, got: str, same: bool) -> None:
-    assert stdin.same_output(expected, got, Tolerance()) is same
-
-
-def test_output_tolerance() -> None:
-    loose = Tolerance(abs=1e-6)
-    assert stdin.same_output("x 0.3333333", "x 0.33333334", loose)
-    assert not stdin.same_output("x 0.3", "y 0.3", loose)
-    assert not stdin.same_output("0.3", "nan", loose)
-    assert not stdin.same_output("0.3 1", "0.3", loose)
-    assert not stdin.same_output("1" * 350, "2" * 350, loose)
-    assert not stdin.same_output("1.0", "\uff11", loose)
-    assert stdin.same_output("inf", "Infinity", loose)
 
 
 @pytest.mark.parametrize(

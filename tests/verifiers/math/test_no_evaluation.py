@@ -4,7 +4,8 @@ import ast
 from pathlib import Path
 
 VERIFIERS = Path(__file__).parents[3] / "verifiers"
-FILES = [*VERIFIERS.glob("*.py"), *(VERIFIERS / "math").glob("*.py")]
+FOLDERS = ("math", "choice", "processes")
+FILES = [*VERIFIERS.glob("*.py"), *(path for folder in FOLDERS for path in (VERIFIERS / folder).rglob("*.py"))]
 FORBIDDEN_CALLS = {
     "eval",
     "exec",
@@ -29,30 +30,39 @@ FORBIDDEN_MODULES = {
     "math_verify",
     "signal",
 }
-ALLOWED = {("pool.py", "signal"), ("zygote.py", "signal"), ("pool.py", "subprocess")}
+ALLOWED = {
+    ("processes/pool.py", "signal"),
+    ("processes/fork_server.py", "signal"),
+    # Built from trees that our own reader made, in a process of its own; its string parsers stay forbidden.
+    ("math/symbolic/build.py", "sympy"),
+    ("math/symbolic/proof.py", "sympy"),
+    ("math/symbolic/proof.py", "sympy.calculus.util"),
+}
 
 
 def violations(path):
     tree = ast.parse(path.read_text())
+    place = path.relative_to(VERIFIERS).as_posix() if path.is_relative_to(VERIFIERS) else path.name
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else None
             if name in FORBIDDEN_CALLS or (
                 isinstance(node.func, ast.Attribute) and node.func.attr in FORBIDDEN_CALLS - {"compile"}
             ):
-                yield path.name, ast.unparse(node.func)
+                yield place, ast.unparse(node.func)
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
         for module in names:
-            if module.split(".")[0] in FORBIDDEN_MODULES and (path.name, module) not in ALLOWED:
-                yield path.name, f"import {module}"
+            if module.split(".")[0] in FORBIDDEN_MODULES and (place, module) not in ALLOWED:
+                yield place, f"import {module}"
 
 
 def test_nothing_evaluates_text():
-    assert FILES
+    read = {path.relative_to(VERIFIERS).as_posix() for path in FILES}
+    assert read >= {"thoughts.py", "math/reading/parser.py", "math/comparing/compare.py", "processes/pool.py"}
     assert [found for path in FILES for found in violations(path)] == []
 
 

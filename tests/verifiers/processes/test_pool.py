@@ -103,10 +103,10 @@ def test_idle_workers_killed_from_elsewhere_are_replaced(pool):
     assert call(pool, 4).value == 24
 
 
-def test_a_zygote_killed_from_elsewhere_is_replaced(pool):
+def test_a_fork_server_killed_from_elsewhere_is_replaced(pool):
     call(pool, 3)
-    pool._zygote.kill()
-    pool._zygote.wait()
+    pool._fork_server.kill()
+    pool._fork_server.wait()
     time.sleep(0.1)
     assert call(pool, 4).value == 24
 
@@ -124,9 +124,9 @@ def test_it_outlives_the_thread_that_opened_it():
     thread.join()
     time.sleep(0.1)
     try:
-        zygote = made[0]._zygote
+        server = made[0]._fork_server
         assert call(made[0], 5).value == 120
-        assert made[0]._zygote is zygote
+        assert made[0]._fork_server is server
     finally:
         made[0].close()
 
@@ -135,7 +135,7 @@ def test_everything_dies_with_the_caller():
     code = (
         "from verifiers.processes.pool import Pool; import time\n"
         "pool = Pool('math:factorial'); pool.call(3, 5, 5, 100)\n"
-        "print(pool._zygote.pid, pool._idle[0].pid, flush=True); time.sleep(60)\n"
+        "print(pool._fork_server.pid, pool._idle[0].pid, flush=True); time.sleep(60)\n"
     )
     root = Path(__file__).parents[3]
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=root, text=True) as caller:

@@ -18,21 +18,20 @@ from stand_ins import StandInCheckers, StandInEngine
 from runstore.batches import pack, pack_verdicts, unpack, unpack_bundle
 from runstore.lease import claim_run
 from runstore.parts import FencedError, read_part
-from runstore.schema import SamplingParameters
 from runstore.storage import open_storage
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 from workers.actors.generator import Generator, GeneratorSettings
 from workers.actors.verifier import Verifier, VerifierSettings
 from workers.actors.writer import Writer
 from workers.coordinator.actor import Coordinator
-from workers.coordinator.dispatcher import Pump, shares_of
-from workers.coordinator.generators import GeneratorCrew
-from workers.coordinator.monitor import Clocks
-from workers.coordinator.state import GeneratorSeat, VerifierSeat, WriterSeat
-from workers.coordinator.verifiers import HANG_S, VerifierCrew
-from workers.coordinator.writers import WriterCrew
-from workers.engines.vllm import EngineSettings
-from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Lease, Orders, Parent, PartRows
+from workers.coordinator.dispatcher import Dispatcher, shares_of
+from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.monitor import RunMonitor
+from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WriterSlot
+from workers.coordinator.verifiers import HANG_S, VerifierPool
+from workers.coordinator.writers import WriterPool
+from workers.engines.base import EngineSettings, SamplingParameters
+from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Orders, Parent, PartRows, SampleTask
 from workers.prompting.messages import PromptStyle
 from workers.sampling.budget import Budget
 from workers.scheduling.sample_state import Stage
@@ -56,12 +55,12 @@ def problems(count: int, **task: Any) -> list[Problem]:
     return [Problem(f"p{i}", Kind.MATH, prompt, {"answer": str(i)}, "d") for i, prompt in enumerate(prompts)]
 
 
-def leases(count: int) -> list[Lease]:
-    return [Lease((i, 0), f"p{i}", 0, i, 1, i, "{}") for i in range(count)]
+def tasks(count: int) -> list[SampleTask]:
+    return [SampleTask((i, 0), f"p{i}", 0, i, 1, i, "{}") for i in range(count)]
 
 
 async def generator() -> Generator:
-    engine = EngineSettings("stand-in", max_num_seqs=32)
+    engine = EngineSettings(path="stand-in", max_num_seqs=32)
     settings = GeneratorSettings(
         "run", 1, "code", engine, SamplingParameters(), PromptStyle(), engine_class=StandInEngine
     )
@@ -73,28 +72,28 @@ async def generator() -> Generator:
 async def draw(made: Generator, *orders: Orders) -> tuple[GeneratorReport, bytes | None]:
     for earlier in orders[:-1]:
         await made.add(earlier)
-    report, bundle = await made.results(orders[-1], 0.2)
-    return unpack(report), bundle
+    report, batch = await made.results(orders[-1], 0.2)
+    return unpack(report), batch
 
 
-def test_a_small_bundle_lies_in_the_report_and_a_large_one_beside_it() -> None:
+def test_a_small_batch_lies_in_the_report_and_a_large_one_beside_it() -> None:
     async def drawn(**task: Any) -> tuple[GeneratorReport, bytes | None]:
         chunk = Stored(pack(problems(4, **task)))
-        return await draw(await generator(), Orders(pack(leases(4)), {0: [chunk]}, [], {}))
+        return await draw(await generator(), Orders(pack(tasks(4)), {0: [chunk]}, [], {}))
 
-    report, bundle = asyncio.run(drawn())
-    assert len(report.finished) == 4 and bundle is None and len(report.bundle) <= INLINE_BYTES
-    report, bundle = asyncio.run(drawn(pad="x" * INLINE_BYTES))
-    assert len(report.finished) == 4 and report.bundle == b"" and bundle is not None
-    rows = unpack_bundle(bundle)
+    report, batch = asyncio.run(drawn())
+    assert len(report.finished) == 4 and batch is None and len(report.batch) <= INLINE_BYTES
+    report, batch = asyncio.run(drawn(pad="x" * INLINE_BYTES))
+    assert len(report.finished) == 4 and report.batch == b"" and batch is not None
+    rows = unpack_bundle(batch)
     keys = [(f"p{row.key[0]}", row.key[1]) for row in report.finished]
     assert list(zip(rows.columns["problem_id"], rows.columns["sample_index"], strict=True)) == keys
 
 
-def test_leases_that_overtake_their_problems_wait_for_them() -> None:
+def test_tasks_that_overtake_their_problems_wait_for_them() -> None:
     async def drawn() -> tuple[GeneratorReport, bytes | None]:
         made = await generator()
-        await made.add(Orders(pack(leases(2)), {}, [], {}))
+        await made.add(Orders(pack(tasks(2)), {}, [], {}))
         await asyncio.sleep(0.02)
         assert not made._done
         return await draw(made, Orders(pack([]), {0: [Stored(pack(problems(2)))]}, [], {}))
@@ -114,12 +113,12 @@ class Slow(StandInCheckers):
 def test_every_row_is_answered_once_while_verdicts_come_in() -> None:
     async def checked() -> list[Any]:
         made = await generator()
-        report, _ = await draw(made, Orders(pack(leases(2)), {0: [Stored(pack(problems(2)))]}, [], {}))
+        report, _ = await draw(made, Orders(pack(tasks(2)), {0: [Stored(pack(problems(2)))]}, [], {}))
         verifier = Verifier(VerifierSettings(num_threads=4, checkers_class=Slow))
         rows = [((0, i), i % 2) for i in range(100)]
-        bundle = report.bundle
+        batch = report.batch
         answers: list[Any] = []
-        items = [CheckItem(bundle, rows[:50]), CheckItem(Stored(bundle), rows[50:])]
+        items = [CheckItem(batch, rows[:50]), CheckItem(Stored(batch), rows[50:])]
         silent = 0
         while len(answers) < 100 and silent < 2:
             data, num_rows = await verifier.results(items)
@@ -137,7 +136,7 @@ def test_every_row_is_answered_once_while_verdicts_come_in() -> None:
 def test_a_part_joins_bundles_and_verdicts_row_by_row(tmp_path: Path) -> None:
     async def written() -> str:
         made = await generator()
-        report, _ = await draw(made, Orders(pack(leases(4)), {0: [Stored(pack(problems(4)))]}, [], {}))
+        report, _ = await draw(made, Orders(pack(tasks(4)), {0: [Stored(pack(problems(4)))]}, [], {}))
         verdicts = pack_verdicts(
             [Verdict(Status.REFUTED, f"r{i}", {"tier": "t"}, "c", "1", 0.5, Limits()) for i in range(4)]
         )
@@ -146,8 +145,8 @@ def test_a_part_joins_bundles_and_verdicts_row_by_row(tmp_path: Path) -> None:
         order = [3, 0, 2]
         reply = await writer.write(
             [
-                PartRows(report.bundle, order, [(verdicts, 3), (verdicts, 0), None]),
-                PartRows(Stored(report.bundle), [1], [(verdicts, 1)]),
+                PartRows(report.batch, order, [(verdicts, 3), (verdicts, 0), None]),
+                PartRows(Stored(report.batch), [1], [(verdicts, 1)]),
             ]
         )
         return reply.key
@@ -162,12 +161,12 @@ def test_a_part_joins_bundles_and_verdicts_row_by_row(tmp_path: Path) -> None:
 
 
 def test_plenty_keeps_problems_together_and_scarcity_spreads_them() -> None:
-    seats = [GeneratorSeat(i) for i in range(2)]
-    for seat, credit, running in zip(seats, (4, 4), (0, 3), strict=True):
-        seat.credit, seat.running = credit, running
-    drawn = leases(8)
-    assert shares_of(drawn, seats) == [drawn[:4], drawn[4:]]
-    assert [len(share) for share in shares_of(drawn[:5], seats)] == [4, 1]
+    slots = [GeneratorSlot(i) for i in range(2)]
+    for slot, credit, running in zip(slots, (4, 4), (0, 3), strict=True):
+        slot.credit, slot.running = credit, running
+    drawn = tasks(8)
+    assert shares_of(drawn, slots) == [drawn[:4], drawn[4:]]
+    assert [len(share) for share in shares_of(drawn[:5], slots)] == [4, 1]
 
 
 class Told:
@@ -185,41 +184,41 @@ class Told:
 
 
 def test_a_generator_that_has_enough_to_do_is_told_with_its_next_report() -> None:
-    seat = GeneratorSeat(0)
-    seat.actor, seat.ready, seat.polled = Told(), True, True
-    seat.worker, seat.capacity, seat.credit = 1, 4, 4
-    state: Any = SimpleNamespace(ledger=Bench(4).ledger, generators=[seat], stopping=False, chunks={0: ["reference"]})
-    pump = Pump(state, WriterCrew(state))
-    pump.lease_to(seat)
-    assert [len(unpack(orders.leases)) for orders in seat.actor.orders] == [4], "it would have run dry"
-    assert seat.actor.orders[0].chunks == {0: ["reference"]}
-    seat.credit = 2
-    pump.lease_to(seat)
-    assert len(seat.actor.orders) == 1
-    waiting = pump.orders(seat)
-    assert waiting is not None and len(unpack(waiting.leases)) == 2
+    slot = GeneratorSlot(0)
+    slot.actor, slot.ready, slot.polled = Told(), True, True
+    slot.worker, slot.capacity, slot.credit = 1, 4, 4
+    state: Any = SimpleNamespace(ledger=Bench(4).ledger, generators=[slot], stopping=False, chunks={0: ["reference"]})
+    dispatcher = Dispatcher(state, WriterPool(state))
+    dispatcher.assign_to(slot)
+    assert [len(unpack(orders.tasks)) for orders in slot.actor.orders] == [4], "it would have run dry"
+    assert slot.actor.orders[0].chunks == {0: ["reference"]}
+    slot.credit = 2
+    dispatcher.assign_to(slot)
+    assert len(slot.actor.orders) == 1
+    waiting = dispatcher.orders(slot)
+    assert waiting is not None and len(unpack(waiting.tasks)) == 2
     assert waiting.chunks == {}, "it has the reference already"
-    assert pump.orders(seat) is None
-    assert (seat.given, seat.running, seat.credit) == (6, 6, 0)
+    assert dispatcher.orders(slot) is None
+    assert (slot.num_assigned, slot.running, slot.credit) == (6, 6, 0)
 
 
 def test_an_abort_does_not_overtake_its_lease_and_holds_for_one_replica() -> None:
-    seat = GeneratorSeat(0)
-    seat.actor, seat.ready, seat.worker, seat.capacity, seat.credit = Told(), True, 1, 4, 4
+    slot = GeneratorSlot(0)
+    slot.actor, slot.ready, slot.worker, slot.capacity, slot.credit = Told(), True, 1, 4, 4
     ledger = Bench(4).ledger
-    state: Any = SimpleNamespace(ledger=ledger, generators=[seat], stopping=False, chunks={0: ["reference"]})
-    pump = Pump(state, WriterCrew(state))
-    crew = GeneratorCrew(state, pump)
-    pump.lease_to(seat)
-    assert seat.actor.told == [] and len(seat.leases) == 4, "to be told with the next call"
-    key = seat.leases[0].key
-    crew.abort([(1, key)])
-    crew.abort([(1, key)])
-    assert seat.actor.told == ["add", f"abort {[key]}"]
-    crew.give_back(seat)
-    seat.worker = 2
-    crew.abort([(2, key)])
-    assert seat.actor.told == ["add", f"abort {[key]}", f"abort {[key]}"]
+    state: Any = SimpleNamespace(ledger=ledger, generators=[slot], stopping=False, chunks={0: ["reference"]})
+    dispatcher = Dispatcher(state, WriterPool(state))
+    pool = GeneratorPool(state, dispatcher)
+    dispatcher.assign_to(slot)
+    assert slot.actor.told == [] and len(slot.tasks) == 4, "to be told with the next call"
+    key = slot.tasks[0].key
+    pool.abort([(1, key)])
+    pool.abort([(1, key)])
+    assert slot.actor.told == ["add", f"abort {[key]}"]
+    pool.give_back(slot)
+    slot.worker = 2
+    pool.abort([(2, key)])
+    assert slot.actor.told == ["add", f"abort {[key]}", f"abort {[key]}"]
 
 
 def item(*indices: int) -> CheckItem:
@@ -227,29 +226,31 @@ def item(*indices: int) -> CheckItem:
 
 
 def test_rows_that_wait_at_a_verifier_do_not_hang() -> None:
-    seat = VerifierSeat(0)
-    seat.capacity = 4
-    seat.given([item(0, 1, 2), item(3)], 4.0, now=10.0)
-    assert seat.overdue(11.0) == [(0, 0), (0, 1)], "two threads"
-    seat.answered([(0, 1)], now=20.0)
-    assert (seat.outstanding, seat.outstanding_s) == (3, 3.0)
-    assert seat.overdue(11.0) == [(0, 0)] and seat.overdue(21.0) == [(0, 0), (0, 2)]
+    slot = VerifierSlot(0)
+    slot.capacity = 4
+    slot.assign([item(0, 1, 2), item(3)], 4.0, now=10.0)
+    assert slot.overdue(11.0) == [(0, 0), (0, 1)], "two threads"
+    slot.complete([(0, 1)], now=20.0)
+    assert (slot.outstanding, slot.outstanding_s) == (3, 3.0)
+    assert slot.overdue(11.0) == [(0, 0)] and slot.overdue(21.0) == [(0, 0), (0, 2)]
 
 
 def test_a_verifier_that_hangs_gets_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.coordinator.verifiers.ray", SimpleNamespace(kill=lambda actor: None))
     bench = Bench(1)
-    bench.finish(bench.lease())
-    seat = VerifierSeat(0)
-    seat.worker, seat.capacity, seat.check_s, seat.ready = 50, 2, 300.0, True
+    bench.finish(bench.draw())
+    slot = VerifierSlot(0)
+    slot.worker, slot.capacity, slot.check_s, slot.ready = 50, 2, 300.0, True
     items, seconds = bench.ledger.next_checks(50, 1, 2, 0.0, idle=True)
-    seat.given(items, seconds, now=0.0)
-    state: Any = SimpleNamespace(ledger=bench.ledger, verifiers=[seat], generators=[])
-    crew = VerifierCrew(state, Pump(state, WriterCrew(state)), GeneratorCrew(state, Pump(state, WriterCrew(state))))
-    crew.kill_hung(HANG_S + 600.0)
-    assert seat.ready, "a check of five minutes is within its limit"
-    crew.kill_hung(HANG_S + 601.0)
-    assert not seat.ready and bench.ledger.num(Stage.FINISHED) == 4
+    slot.assign(items, seconds, now=0.0)
+    state: Any = SimpleNamespace(ledger=bench.ledger, verifiers=[slot], generators=[])
+    pool = VerifierPool(
+        state, Dispatcher(state, WriterPool(state)), GeneratorPool(state, Dispatcher(state, WriterPool(state)))
+    )
+    pool.kill_hung(HANG_S + 600.0)
+    assert slot.ready, "a check of five minutes is within its limit"
+    pool.kill_hung(HANG_S + 601.0)
+    assert not slot.ready and bench.ledger.num(Stage.FINISHED) == 4
 
 
 def test_a_verifier_tells_its_longest_limit() -> None:
@@ -268,16 +269,16 @@ class Gone:
         yield
 
 
-def test_a_repair_reads_its_parent_from_its_part_if_the_bundle_is_lost(tmp_path: Path) -> None:
+def test_a_repair_reads_its_parent_from_its_part_if_the_batch_is_lost(tmp_path: Path) -> None:
     async def drawn() -> GeneratorReport:
         made = await generator()
-        report, _ = await draw(made, Orders(pack(leases(1)), {0: [Stored(pack(problems(1)))]}, [], {}))
+        report, _ = await draw(made, Orders(pack(tasks(1)), {0: [Stored(pack(problems(1)))]}, [], {}))
         writer = Writer(str(tmp_path), "e0001-w00")
         await writer.take_over(0)
         verdict = Verdict(Status.REFUTED, "no", {}, "test", "1", 0.1, Limits())
-        reply = await writer.write([PartRows(report.bundle, [0], [(pack_verdicts([verdict]), 0)])])
+        reply = await writer.write([PartRows(report.batch, [0], [(pack_verdicts([verdict]), 0)])])
         made.settings = dataclasses.replace(made.settings, storage_uri=str(tmp_path))
-        repair = Lease((0, 4), "p0", 0, 0, 1, 1, "{}", round=1, parent_index=0)
+        repair = SampleTask((0, 4), "p0", 0, 0, 1, 1, "{}", round=1, parent_index=0)
         report, _ = await draw(made, Orders(pack([repair]), {}, [], {(0, 4): Parent(Gone(), 0, reply.key, "no")}))
         return report
 
@@ -285,18 +286,18 @@ def test_a_repair_reads_its_parent_from_its_part_if_the_bundle_is_lost(tmp_path:
 
 
 def test_a_budget_that_is_just_enough_ends_no_run() -> None:
-    async def watched(num_leases: int, spent: int) -> str:
+    async def watched(num_tasks: int, spent: int) -> str:
         bench = Bench(1, budget=Budget(tokens=45))
-        bench.finish(bench.lease(num_leases))  # 7 of at most 10 tokens each
+        bench.finish(bench.draw(num_tasks))  # 7 of at most 10 tokens each
         state: Any = SimpleNamespace(
             **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": []},
             settings=SimpleNamespace(gpus_per_replica=0, cores=0, cpus_per_replica=1, ledger=bench.ledger.settings),
-            **{"stop_reason": "", "started": 0.0, "pump_needed": asyncio.Event()},
+            **{"stop_reason": "", "started": 0.0, "dispatch_needed": asyncio.Event()},
         )
         state.budget.charge(tokens=spent)
-        crew: Any = SimpleNamespace(abort=len)
-        task = asyncio.create_task(Clocks(state, crew, crew).watch())
-        await asyncio.wait_for(state.pump_needed.wait(), 5)
+        pool: Any = SimpleNamespace(abort=len)
+        task = asyncio.create_task(RunMonitor(state, pool, pool).watch())
+        await asyncio.wait_for(state.dispatch_needed.wait(), 5)
         task.cancel()
         return str(state.stop_reason)
 
@@ -306,10 +307,10 @@ def test_a_budget_that_is_just_enough_ends_no_run() -> None:
 
 def test_a_stop_does_not_wait_for_rows_that_are_held_back(tmp_path: Path) -> None:
     bench = Bench(1, policy="until_verified", num_samples=4, wave=4)
-    leases_ = bench.lease()
-    bench.finish(leases_[1:2])
+    drawn_tasks = bench.draw()
+    bench.finish(drawn_tasks[1:2])
     bench.check(bench.take_checks(), "verified")
-    bench.finish(leases_[2:], aborted=True)
+    bench.finish(drawn_tasks[2:], aborted=True)
     bench.write()
     assert bench.ledger.num(Stage.CHECKED) == 2
     coordinator = Coordinator(Batch(tmp_path, []).settings())
@@ -321,10 +322,10 @@ def test_a_stop_does_not_wait_for_rows_that_are_held_back(tmp_path: Path) -> Non
 
 def test_a_writer_that_died_before_it_was_told_takes_no_rows() -> None:
     bench = Bench(1)
-    bench.finish(bench.lease())
+    bench.finish(bench.draw())
     bench.check(bench.take_checks())
     state: Any = SimpleNamespace(settings=SimpleNamespace(part_rows=10, part_mb=1), ledger=bench.ledger)
-    asyncio.run(WriterCrew(state).write(WriterSeat(0)))
+    asyncio.run(WriterPool(state).write(WriterSlot(0)))
     assert bench.ledger.num_ready()[0] == 4
 
 
@@ -347,7 +348,7 @@ def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
 
     monkeypatch.setattr("workers.coordinator.writers.ray", SimpleNamespace(remote=lambda _: Local))
     state: Any = SimpleNamespace(storage=storage, claim=ours)
-    seat = WriterSeat(0)
+    slot = WriterSlot(0)
     with pytest.raises(FencedError):
-        asyncio.run(WriterCrew(state).serve(seat))
-    assert not seat.ready
+        asyncio.run(WriterPool(state).serve(slot))
+    assert not slot.ready

@@ -198,22 +198,25 @@ def test_the_engine_repeats_a_sample_and_aborts_one(tmp_path: Path) -> None:
     """One engine: the same seed gives the same tokens whatever runs beside it; an abort ends a sample early."""
     code = """
 import asyncio, json, sys
-from workers.engines.vllm import Engine, EngineSettings
-from runstore.schema import SamplingParameters
+from workers.engines.base import EngineSettings, GenerationRequest, SamplingParameters
+from workers.engines.registry import open_engine
 
 async def main():
-    engine = Engine(EngineSettings(sys.argv[1], dtype="float32", max_model_len=512, max_num_seqs=64,
-                                   cpu_kv_cache_gb=1, log_path=sys.argv[2]), SamplingParameters(max_tokens=400))
+    engine = open_engine(EngineSettings(path=sys.argv[1], dtype="float32", max_model_len=512, max_num_seqs=64,
+                                        cpu_kv_cache_gb=1, log_path=sys.argv[2]))
+    sampling = SamplingParameters(max_tokens=400)
+    def generate(name, messages, seed, **more):
+        return engine.generate(GenerationRequest(name, sampling, messages=messages, seed=seed, **more))
     await engine.start()
     ask = (("user", "Which zebra sang?"),)  # out of the model's domain: it says many things
-    alone = await engine.generate("a", ask, 7)
-    crowd = await asyncio.gather(*(engine.generate(f"c{i}", ask, 7 if i == 20 else i) for i in range(40)))
-    long = asyncio.create_task(engine.generate("long", (("user", "zzzz qqqq"),), 3))
-    tasks = [asyncio.create_task(engine.generate(f"l{i}", (("user", f"zz {i}"),), i)) for i in range(30)]
+    alone = await generate("a", ask, 7)
+    crowd = await asyncio.gather(*(generate(f"c{i}", ask, 7 if i == 20 else i) for i in range(40)))
+    long = asyncio.create_task(generate("long", (("user", "zzzz qqqq"),), 3))
+    tasks = [asyncio.create_task(generate(f"l{i}", (("user", f"zz {i}"),), i)) for i in range(30)]
     await asyncio.sleep(0.05)
     await engine.abort(["long"] + [f"l{i}" for i in range(30)])
     ended = [(await task).finish_reason for task in [long, *tasks]]
-    too_long = await engine.generate("t", (("user", "word " * 5000),), 1)
+    too_long = await generate("t", (("user", "word " * 5000),), 1)
     print("RESULT " + json.dumps({"alone": alone.text, "crowd": crowd[20].text, "others": len({c.text for c in crowd}),
         "reason": alone.finish_reason, "logprob": alone.mean_logprob, "ended": ended,
         "too_long": too_long.finish_reason, "kv": engine.kv_capacity_tokens, "version": engine.version}))
@@ -242,11 +245,11 @@ if __name__ == "__main__":
 
 
 def test_an_engine_that_can_not_start_says_why(tmp_path: Path) -> None:
-    from runstore.schema import SamplingParameters
-    from workers.engines.vllm import Engine, EngineSettings, EngineStartError
+    from workers.engines.base import EngineSettings, EngineStartError
+    from workers.engines.vllm import VllmEngine
 
     (tmp_path / "config.json").write_text('{"architectures": ["NoSuchModel"], "model_type": "qwen2"}')
-    engine = Engine(EngineSettings(str(tmp_path), log_path=str(tmp_path / "engine.log")), SamplingParameters())
+    engine = VllmEngine(EngineSettings(path=str(tmp_path), log_path=str(tmp_path / "engine.log")))
     with pytest.raises(EngineStartError) as caught:
         asyncio.run(engine.start())
     assert "did not start" in str(caught.value) and str(tmp_path) in str(caught.value)

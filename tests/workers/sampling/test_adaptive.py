@@ -13,12 +13,12 @@ from scipy.stats import beta, binom
 
 from workers.sampling.adaptive import Adaptive
 from workers.sampling.plan import Plan
-from workers.sampling.policy import make_policy
 from workers.sampling.prior import fit_prior
-from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import Outcome, ProblemState
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import ProblemState, SampleOutcome
+from workers.sampling.registry import make_policy
 
-V, R = Outcome.VERIFIED, Outcome.REFUTED
+V, R = SampleOutcome.VERIFIED, SampleOutcome.REFUTED
 
 
 def learn(policy: Adaptive, rates: dict[str, list[float]], first: int = 0, draws: int = 8) -> int:
@@ -69,16 +69,16 @@ def test_usefulness_is_the_posterior_probability_it_claims_to_be(verified, faile
     assert policy.usefulness(state) == pytest.approx(truth, rel=1e-6)
 
 
-def test_the_agenda_prefers_likely_and_short_problems_and_spreads_speculation() -> None:
+def test_the_priority_queue_prefers_likely_and_short_problems_and_spreads_speculation() -> None:
     policy = Adaptive(16, wave=4, num_verified=1)
     learn(policy, {"easy": [0.9] * 60, "hard": [0.05] * 60})
     assert policy.refits >= 1
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     hard = policy.open(1000, "hard")
     easy = [policy.open(number, "easy") for number in (1001, 1002)]
     for state in (hard, *easy):
-        agenda.push(state)
-    order = [state.number for state, _ in agenda.take(6)]
+        queue.push(state)
+    order = [state.number for state, _ in queue.take(6)]
     assert set(order[:2]) == {1001, 1002}, "one each before a second one that is probably useless"
     assert 1000 in order
 
@@ -105,7 +105,7 @@ def test_a_plan_is_frozen_when_its_problem_is_opened() -> None:
 def test_boundaries_use_nothing_of_the_problem_they_bind() -> None:
     """The plan of problem n is the same whatever problem n itself will show."""
 
-    def plan_of(outcome: Outcome) -> ProblemState:
+    def plan_of(outcome: SampleOutcome) -> ProblemState:
         policy = Adaptive(64, wave=4)
         last = learn(policy, {"d": [0.2] * 40})
         state = policy.open(last, "d")

@@ -11,9 +11,9 @@ import pytest
 from workers.sampling import estimates
 from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
-from workers.sampling.problem_state import Outcome
+from workers.sampling.problem_state import SampleOutcome
 
-V, R, F = Outcome.VERIFIED, Outcome.REPAIRED, Outcome.REFUTED
+V, R, F = SampleOutcome.VERIFIED, SampleOutcome.REPAIRED, SampleOutcome.REFUTED
 
 PLANS = [
     Plan(7),
@@ -28,9 +28,9 @@ PLANS = [
 RATES = [0.0, 0.03, 0.2, 0.5, 0.77, 0.99, 1.0]
 
 
-def sequences(plan: Plan, chances: dict[tuple[Outcome, int], float]) -> Iterator[tuple[Stopped, float]]:
+def sequences(plan: Plan, chances: dict[tuple[SampleOutcome, int], float]) -> Iterator[tuple[Stopped, float]]:
     """Every stop of a plan with its probability; `chances` by (outcome, solution key)."""
-    open_: list[tuple[tuple[tuple[Outcome, int], ...], float]] = [((), 1.0)]
+    open_: list[tuple[tuple[tuple[SampleOutcome, int], ...], float]] = [((), 1.0)]
     while open_:
         path, weight = open_.pop()
         outcomes = [outcome for outcome, _ in path]
@@ -123,15 +123,15 @@ def test_large_plans_stay_exact() -> None:
 
 def test_a_hole_or_an_unfinished_plan_gives_no_estimate() -> None:
     plan = Plan(4, 1)
-    assert estimates.replay(plan, [F, Outcome.UNKNOWN, V]) is None
-    assert estimates.replay(plan, [F, Outcome.ABORTED, V]) is None
+    assert estimates.replay(plan, [F, SampleOutcome.UNKNOWN, V]) is None
+    assert estimates.replay(plan, [F, SampleOutcome.ABORTED, V]) is None
     assert estimates.replay(plan, [F, F]) is None
-    above = estimates.replay(plan, [F, V, Outcome.ABORTED, V])
+    above = estimates.replay(plan, [F, V, SampleOutcome.ABORTED, V])
     assert above and above.num_samples == 2, "nothing above the stop counts"
 
 
 def test_errors_and_undecided_count_as_not_verified() -> None:
-    stopped = estimates.replay(Plan(3), [Outcome.ERROR, Outcome.UNDECIDED, V])
+    stopped = estimates.replay(Plan(3), [SampleOutcome.ERROR, SampleOutcome.UNDECIDED, V])
     assert stopped and (stopped.solutions, stopped.failures) == (1, 2)
 
 

@@ -10,18 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import workers.sampling.adaptive  # noqa: F401  its slow imports are not to count in an example's time
 from runstore.schema import solution_key
 from workers.sampling.budget import Budget
+from workers.sampling.fixed import Fixed
 from workers.sampling.plan import Plan
-from workers.sampling.policy import Fixed, Policy, UntilVerified, make_policy
-from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import Outcome, ProblemState
+from workers.sampling.policy import Policy
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import ProblemState, SampleOutcome
+from workers.sampling.registry import make_policy
+from workers.sampling.until_verified import UntilVerified
 
-V, R, E, A = Outcome.VERIFIED, Outcome.REFUTED, Outcome.ERROR, Outcome.ABORTED
-FINAL = [Outcome.VERIFIED, Outcome.REFUTED, Outcome.MALFORMED, Outcome.UNDECIDED, Outcome.ERROR, Outcome.REPAIRED]
+V, R, E, A = SampleOutcome.VERIFIED, SampleOutcome.REFUTED, SampleOutcome.ERROR, SampleOutcome.ABORTED
+FINAL = [
+    SampleOutcome.VERIFIED,
+    SampleOutcome.REFUTED,
+    SampleOutcome.MALFORMED,
+    SampleOutcome.UNDECIDED,
+    SampleOutcome.ERROR,
+    SampleOutcome.REPAIRED,
+]
 
 
-def reference_stop(plan: Plan, outcomes: list[Outcome], keys: list[int]) -> int:
+def reference_stop(plan: Plan, outcomes: list[SampleOutcome], keys: list[int]) -> int:
     """The settling index, read off the whole sequence at once."""
     seen: set[int] = set()
     failed = 0
@@ -36,7 +47,7 @@ def reference_stop(plan: Plan, outcomes: list[Outcome], keys: list[int]) -> int:
 
 
 def drive(
-    policy: Policy, outcomes: list[Outcome], keys: list[int], rng: random.Random
+    policy: Policy, outcomes: list[SampleOutcome], keys: list[int], rng: random.Random
 ) -> tuple[ProblemState, set[int]]:
     """Runs one problem with verdicts in random order, aborting whatever may be aborted; returns it and the aborted."""
     state = policy.open(7, "algebra")
@@ -204,32 +215,32 @@ def test_memory_of_an_open_problem() -> None:
     assert used / len(states) < 300
 
 
-def test_the_agenda_goes_on_with_started_problems_and_takes_the_rest_in_order() -> None:
+def test_the_priority_queue_goes_on_with_started_problems_and_takes_the_rest_in_order() -> None:
     policy = UntilVerified(8, wave=2)
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     states = [policy.open(number, "") for number in range(3)]
     for state in states:
-        agenda.push(state)
-    assert [(state.number, index) for state, index in agenda.take(3)] == [(0, 0), (0, 1), (1, 0)]
+        queue.push(state)
+    assert [(state.number, index) for state, index in queue.take(3)] == [(0, 0), (0, 1), (1, 0)]
     for index in range(2):
         policy.observe(states[0], index, R)
-    agenda.push(states[0])
-    assert [(state.number, index) for state, index in agenda.take(99)] == [(0, 2), (0, 3), (1, 1), (2, 0), (2, 1)]
-    assert not agenda.take(5) and len(agenda) == 0
+    queue.push(states[0])
+    assert [(state.number, index) for state, index in queue.take(99)] == [(0, 2), (0, 3), (1, 1), (2, 0), (2, 1)]
+    assert not queue.take(5) and len(queue) == 0
     policy.observe(states[2], 1, V)
-    agenda.push(states[2])
-    assert not agenda.take(5), "a problem with a bound wants nothing more"
+    queue.push(states[2])
+    assert not queue.take(5), "a problem with a bound wants nothing more"
 
 
-def test_the_agenda_stays_small_under_many_pushes() -> None:
+def test_the_priority_queue_stays_small_under_many_pushes() -> None:
     policy = Fixed(1_000_000)
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     states = [policy.open(number, "") for number in range(10)]
     for _ in range(1000):
         for state in states:
-            agenda.push(state)
-        agenda.take(1)
-    assert len(agenda._heap) < 200
+            queue.push(state)
+        queue.take(1)
+    assert len(queue._heap) < 200
 
 
 def test_a_token_ceiling_is_never_passed() -> None:

@@ -15,9 +15,9 @@ import pytest
 from workers.sampling import estimates
 from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
-from workers.sampling.policy import make_policy
-from workers.sampling.priority_queue import Agenda
-from workers.sampling.problem_state import Outcome
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import SampleOutcome
+from workers.sampling.registry import make_policy
 
 RATES = (0.05, 0.2, 0.5, 0.8)
 DOMAINS = {0.05: "hard", 0.2: "hard", 0.5: "easy", 0.8: "easy"}
@@ -31,7 +31,7 @@ class Simulated:
 
     rate: float
     rule: dict[str, Any]
-    outcomes: list[Outcome]
+    outcomes: list[SampleOutcome]
 
     @property
     def stopped(self) -> Stopped | None:
@@ -40,47 +40,47 @@ class Simulated:
         return estimates.replay(Plan.from_json(self.rule), self.outcomes)
 
     @property
-    def finished(self) -> list[Outcome]:
-        return [outcome for outcome in self.outcomes if outcome not in (Outcome.UNKNOWN, Outcome.ABORTED)]
+    def finished(self) -> list[SampleOutcome]:
+        return [outcome for outcome in self.outcomes if outcome not in (SampleOutcome.UNKNOWN, SampleOutcome.ABORTED)]
 
 
 def simulate(sampling: dict[str, Any], seed: int) -> list[Simulated]:
     """Wrong samples take four times as long as right ones, the worst case for whoever aborts by time."""
     rng = random.Random(seed)
     policy = make_policy(sampling)
-    agenda = Agenda(policy)
+    queue = PriorityQueue(policy)
     rates = [rate for rate in RATES for _ in range(PER_RATE)]
     rng.shuffle(rates)
     states = []
     clock = 0.0
-    flying: list[tuple[float, int, int, Outcome]] = []
+    flying: list[tuple[float, int, int, SampleOutcome]] = []
     opened = 0
     while True:
-        while opened < len(rates) and len(agenda) < 200:
+        while opened < len(rates) and len(queue) < 200:
             states.append(policy.open(opened, DOMAINS[rates[opened]]))
-            agenda.push(states[-1])
+            queue.push(states[-1])
             opened += 1
-        for state, index in agenda.take(ENGINE_ROOM - len(flying)):
+        for state, index in queue.take(ENGINE_ROOM - len(flying)):
             right = rng.random() < rates[state.number]
             length = rng.expovariate(1.0) * (1 if right else 4)
-            outcome = Outcome.VERIFIED if right else Outcome.REFUTED
+            outcome = SampleOutcome.VERIFIED if right else SampleOutcome.REFUTED
             heapq.heappush(flying, (clock + length, state.number, index, outcome))
         if not flying:
             break
         clock, number, index, outcome = heapq.heappop(flying)
         state = states[number]
-        policy.observe(state, index, outcome, tokens=100 if outcome == Outcome.VERIFIED else 400)
+        policy.observe(state, index, outcome, tokens=100 if outcome == SampleOutcome.VERIFIED else 400)
         policy.settle(state)
         doomed = set(policy.abortable(state))
         if doomed:
             flying = [entry for entry in flying if entry[1] != number or entry[2] not in doomed]
             heapq.heapify(flying)
             for each in doomed:
-                policy.observe(state, each, Outcome.ABORTED)
-        agenda.push(state)
+                policy.observe(state, each, SampleOutcome.ABORTED)
+        queue.push(state)
     assert all(state.settled for state in states)
     return [
-        Simulated(rates[state.number], policy.stopping_rule(state), [Outcome(byte) for byte in state.outcomes])
+        Simulated(rates[state.number], policy.stopping_rule(state), [SampleOutcome(byte) for byte in state.outcomes])
         for state in states
     ]
 
@@ -115,7 +115,7 @@ def test_estimates_hit_the_truth_where_plain_counts_miss_it(name: str) -> None:
         ]
         assert sum(covered) / len(covered) > 0.95 - 3 * math.sqrt(0.95 * 0.05 / len(covered))
 
-        naive = [row.finished.count(Outcome.VERIFIED) / len(row.finished) for row in rows]
+        naive = [row.finished.count(SampleOutcome.VERIFIED) / len(row.finished) for row in rows]
         error = sum(naive) / len(naive) - rate
         standard_error = math.sqrt(rate * (1 - rate) / len(rows))
         if name == "fixed":
@@ -133,7 +133,7 @@ def test_the_interval_of_the_set_covers_its_mean_rate_at_the_stated_share() -> N
         counts: dict[Stopped, int] = {}
         for _ in range(30):
             rate = rng.betavariate(0.8, 1.2)
-            outcomes = [Outcome.VERIFIED if rng.random() < rate else Outcome.REFUTED for _ in range(12)]
+            outcomes = [SampleOutcome.VERIFIED if rng.random() < rate else SampleOutcome.REFUTED for _ in range(12)]
             stopped = estimates.replay(plan, outcomes)
             assert stopped
             counts[stopped] = counts.get(stopped, 0) + 1
@@ -150,7 +150,9 @@ def test_fast_mode_is_biased_and_says_so() -> None:
     misled = []
     for row in run:
         if row.rate == 0.5:
-            dense = [outcome for outcome in row.outcomes if outcome not in (Outcome.UNKNOWN, Outcome.ABORTED)]
+            dense = [
+                outcome for outcome in row.outcomes if outcome not in (SampleOutcome.UNKNOWN, SampleOutcome.ABORTED)
+            ]
             stopped = estimates.replay(Plan.from_json(row.rule), dense)
             misled.append(estimates.first_pass(stopped) if stopped else 0.0)
     assert sum(misled) / len(misled) > 0.5 + 4 * math.sqrt(0.25 / len(misled))

@@ -21,11 +21,11 @@ from workers.scheduling.sample_state import ProblemEntry, Stage
 
 def test_a_run_goes_through_every_stage() -> None:
     bench = Bench()
-    leases = bench.lease()
-    assert [lease.key for lease in leases] == [(p, i) for p in range(3) for i in range(4)]
-    assert len({lease.seed for lease in leases}) == 12
-    assert json.loads(leases[0].stopping_rule)["num_samples"] == 4
-    bench.finish(leases)
+    tasks = bench.draw()
+    assert [task.key for task in tasks] == [(p, i) for p in range(3) for i in range(4)]
+    assert len({task.seed for task in tasks}) == 12
+    assert json.loads(tasks[0].stopping_rule)["num_samples"] == 4
+    bench.finish(tasks)
     keys = bench.take_checks()
     assert len(keys) == 12 and bench.ledger.num(Stage.CHECKING) == 12
     bench.check(keys, "verified")
@@ -37,12 +37,12 @@ def test_a_run_goes_through_every_stage() -> None:
 
 def test_answers_of_a_replica_that_lost_its_lease_are_ignored() -> None:
     bench = Bench(1)
-    leases = bench.lease(worker=1)
+    tasks = bench.draw(worker=1)
     bench.ledger.lost_generator(1)
-    again = bench.lease(worker=2)
-    assert [lease.key for lease in again] == [lease.key for lease in leases]
-    assert {lease.attempt for lease in again} == {2} and again[0].seed == leases[0].seed
-    bench.finish(leases, worker=1)
+    again = bench.draw(worker=2)
+    assert [task.key for task in again] == [task.key for task in tasks]
+    assert {task.attempt for task in again} == {2} and again[0].seed == tasks[0].seed
+    bench.finish(tasks, worker=1)
     assert bench.ledger.num(Stage.FINISHED) == 0
     bench.finish(again, worker=2)
     bench.finish(again, worker=2)
@@ -51,7 +51,7 @@ def test_answers_of_a_replica_that_lost_its_lease_are_ignored() -> None:
 
 def test_a_verdict_counts_once() -> None:
     bench = Bench(1)
-    bench.finish(bench.lease())
+    bench.finish(bench.draw())
     keys = bench.take_checks()
     bench.check(keys)
     bench.check(keys)
@@ -60,15 +60,15 @@ def test_a_verdict_counts_once() -> None:
 
 def test_settling_aborts_only_what_lies_above() -> None:
     bench = Bench(1, policy="until_verified", num_samples=8, wave=8)
-    leases = bench.lease()
-    bench.finish(leases[2:4])
+    tasks = bench.draw()
+    bench.finish(tasks[2:4])
     keys = bench.take_checks()
     aborts = bench.check(keys, "verified")
     # Index 2 is verified, but 0 and 1 are open: they must run to their end; 4 to 7 need not.
     assert sorted(index for _, (_, index) in aborts) == [4, 5, 6, 7]
-    bench.finish(leases[4:], aborted=True)
+    bench.finish(tasks[4:], aborted=True)
     assert bench.write() == 2, "aborted rows wait for the settling evidence"
-    bench.finish(leases[:2])
+    bench.finish(tasks[:2])
     bench.check(bench.take_checks(), "refuted")
     assert bench.write() == 2 and not bench.ledger.is_done()
     assert bench.write() == 4 and bench.ledger.is_done()
@@ -78,7 +78,7 @@ def test_settling_aborts_only_what_lies_above() -> None:
 
 def test_several_rows_in_a_dead_verifiers_hands_are_then_checked_alone() -> None:
     bench = Bench(1)
-    bench.finish(bench.lease())
+    bench.finish(bench.draw())
     keys = bench.take_checks(worker=50)
     bench.ledger.lost_verifier(50)
     assert bench.take_checks(worker=51, idle=False) == []
@@ -96,11 +96,11 @@ def test_several_rows_in_a_dead_verifiers_hands_are_then_checked_alone() -> None
 
 def test_whoever_checks_a_suspect_gets_nothing_beside_it() -> None:
     bench = Bench(2)
-    leases = bench.lease()
-    bench.finish(leases[:2])
+    tasks = bench.draw()
+    bench.finish(tasks[:2])
     suspects = bench.take_checks(worker=50)
     bench.ledger.lost_verifier(50)
-    bench.finish(leases[2:])
+    bench.finish(tasks[2:])
     first = bench.take_checks(worker=51, idle=True)
     assert first == suspects[:1] and bench.take_checks(worker=51, idle=False) == []
     assert len(bench.take_checks(worker=52, room=3, idle=False)) == 3, "others go on"
@@ -114,7 +114,7 @@ def test_whoever_checks_a_suspect_gets_nothing_beside_it() -> None:
 
 def test_a_hung_row_is_blamed_and_its_neighbours_are_not() -> None:
     bench = Bench(1)
-    bench.finish(bench.lease())
+    bench.finish(bench.draw())
     keys = bench.take_checks(worker=50)
     bench.ledger.lost_verifier(50, culprits=[keys[0]])
     assert sorted(bench.take_checks(worker=51, idle=False)) == sorted(keys[1:])
@@ -123,7 +123,7 @@ def test_a_hung_row_is_blamed_and_its_neighbours_are_not() -> None:
 
 def test_an_error_verdict_is_tried_again_then_kept() -> None:
     bench = Bench(1, num_samples=1)
-    bench.finish(bench.lease())
+    bench.finish(bench.draw())
     bench.check(bench.take_checks(), "error")
     assert bench.ledger.num(Stage.FINISHED) == 1
     bench.check(bench.take_checks(), "error")
@@ -132,14 +132,14 @@ def test_an_error_verdict_is_tried_again_then_kept() -> None:
 
 def test_a_lost_bundle_is_drawn_again() -> None:
     bench = Bench(1, num_samples=2)
-    bench.finish(bench.lease())
+    bench.finish(bench.draw())
     keys = bench.take_checks()
     bench.ledger.checked(50, [Checked(keys[0], None, 0.0, -1)], b"")
     bench.check(keys[1:], "verified")
-    flights = bench.ledger.cut(10, 1 << 30)
-    bench.ledger.bundle_gone(flights)
-    again = bench.lease()
-    assert sorted(lease.key for lease in again) == sorted(keys) and {lease.attempt for lease in again} == {2}
+    samples = bench.ledger.cut(10, 1 << 30)
+    bench.ledger.batch_gone(samples)
+    again = bench.draw()
+    assert sorted(task.key for task in again) == sorted(keys) and {task.attempt for task in again} == {2}
     bench.finish(again)
     bench.check(bench.take_checks(), "verified")
     assert bench.write() == 2 and bench.ledger.totals.samples == 2 and bench.ledger.is_done()
@@ -147,46 +147,46 @@ def test_a_lost_bundle_is_drawn_again() -> None:
 
 def test_back_pressure_stops_leasing() -> None:
     bench = Bench(3, max_unchecked=4)
-    bench.finish(bench.lease(4))
-    assert bench.lease() == []
+    bench.finish(bench.draw(4))
+    assert bench.draw() == []
     bench.check(bench.take_checks())
-    assert len(bench.lease()) > 0
+    assert len(bench.draw()) > 0
 
 
 def test_rows_that_no_writer_may_have_yet_are_no_back_pressure() -> None:
     bench = Bench(2, policy="until_verified", num_samples=8, wave=8, max_unchecked=1)
-    leases = bench.lease(8)
-    bench.finish(leases[2:3])
+    tasks = bench.draw(8)
+    bench.finish(tasks[2:3])
     bench.check(bench.take_checks(), "verified")
-    bench.finish(leases[3:], aborted=True)
+    bench.finish(tasks[3:], aborted=True)
     bench.write()
-    assert bench.ledger.num(Stage.CHECKED) == 5 and len(bench.lease()) == 8
+    assert bench.ledger.num(Stage.CHECKED) == 5 and len(bench.draw()) == 8
 
 
 def test_the_token_budget_bounds_what_is_in_flight() -> None:
     budget = Budget(tokens=45)
     bench = Bench(3, budget=budget)
-    assert len(bench.lease()) == 4  # four samples of at most ten tokens
-    assert bench.lease() == []
+    assert len(bench.draw()) == 4  # four samples of at most ten tokens
+    assert bench.draw() == []
 
 
 def test_a_repair_is_not_begun_twice_when_its_parent_is_drawn_again() -> None:
     bench = Bench(1, num_samples=1, repair_rounds=1)
-    bench.finish(bench.lease())
+    bench.finish(bench.draw())
     bench.check(bench.take_checks(), "refuted")
-    repair = bench.lease()
-    bench.ledger.bundle_gone(bench.ledger.cut(10, 1 << 30))
-    bench.finish(bench.lease(), bundle="again")
+    repair = bench.draw()
+    bench.ledger.batch_gone(bench.ledger.cut(10, 1 << 30))
+    bench.finish(bench.draw(), batch="again")
     bench.check(bench.take_checks(), "refuted")
-    assert bench.ledger.parents(repair)[repair[0].key].bundle == "again" and bench.lease() == []
+    assert bench.ledger.parents(repair)[repair[0].key].batch == "again" and bench.draw() == []
     bench.finish(repair)
     bench.check(bench.take_checks(), "verified")
     # The same once more, with the repair durable before its parent.
     parent, child = bench.ledger.cut(10, 1 << 30)
     bench.written.append(("p0", child.key[1], "verified"))
     bench.ledger.durable([child], "part")
-    bench.ledger.bundle_gone([parent])
-    bench.finish(bench.lease())
+    bench.ledger.batch_gone([parent])
+    bench.finish(bench.draw())
     bench.check(bench.take_checks(), "refuted")
     bench.write()
     assert bench.ledger.is_done() and sorted(bench.written) == [("p0", 0, "refuted"), ("p0", 1, "verified")]
@@ -196,34 +196,34 @@ def test_a_resumed_chain_whose_first_attempt_was_lost_goes_on_behind_its_last_ro
     rule = json.dumps({"num_samples": 4})
     second = DurableRow(4, 1, "refuted", rule, 5, 7, 0.1, 0.01, "part", 0)
     bench = Bench(1, durable={"p0": [second]}, num_samples=4, repair_rounds=2)
-    assert [(lease.key[1], lease.round) for lease in bench.lease(1)] == [(8, 2)]
+    assert [(task.key[1], task.round) for task in bench.draw(1)] == [(8, 2)]
 
 
 def test_nothing_waits_to_be_drawn_again_once_the_budget_is_spent() -> None:
     bench = Bench(2, num_samples=4)
-    leases = bench.lease()
-    bench.finish(leases[:4])
+    tasks = bench.draw()
+    bench.finish(tasks[:4])
     keys = bench.take_checks()
     bench.check(keys[:1], "verified")
-    flights = bench.ledger.cut(10, 1 << 30)
+    samples = bench.ledger.cut(10, 1 << 30)
     bench.ledger.spend_out("spent")
-    bench.ledger.bundle_gone(flights)
+    bench.ledger.batch_gone(samples)
     bench.ledger.checked(50, [Checked(keys[1], None, 0.0, -1)], b"")
     bench.check(keys[2:])
-    failed = Finished(leases[4].key, 1, False, "no", 5, 0, 0.1, 100, 0)
+    failed = Finished(tasks[4].key, 1, False, "no", 5, 0, 0.1, 100, 0)
     bench.ledger.finished(1, [failed], "b")
-    bench.finish(leases[5:], aborted=True)
+    bench.finish(tasks[5:], aborted=True)
     bench.write()
     assert bench.ledger.is_done() and len(bench.written) == 2
 
 
 def test_a_settled_problems_lost_rows_end_with_the_budget_too() -> None:
     bench = Bench(1, policy="until_verified", num_samples=4, wave=4)
-    leases = bench.lease()
-    bench.finish(leases[:1])
+    tasks = bench.draw()
+    bench.finish(tasks[:1])
     bench.check(bench.take_checks(), "verified")
-    bench.finish(leases[1:], aborted=True)
-    bench.ledger.bundle_gone(bench.ledger.cut(10, 1 << 30))
+    bench.finish(tasks[1:], aborted=True)
+    bench.ledger.batch_gone(bench.ledger.cut(10, 1 << 30))
     bench.ledger.spend_out("spent")
     assert bench.ledger.is_done(), "else a resume finds aborted rows whose settling evidence is lost"
     assert bench.write() == 0
@@ -231,12 +231,12 @@ def test_a_settled_problems_lost_rows_end_with_the_budget_too() -> None:
 
 def test_a_solution_found_after_the_budget_was_spent_counts() -> None:
     bench = Bench(1)
-    leases = bench.lease()
-    bench.finish(leases[:2])
+    tasks = bench.draw()
+    bench.finish(tasks[:2])
     keys = bench.take_checks()
     bench.ledger.spend_out("spent")
     bench.check(keys, "verified")
-    bench.finish(leases[2:], aborted=True)
+    bench.finish(tasks[2:], aborted=True)
     bench.write()
     totals = bench.ledger.totals
     assert bench.ledger.is_done() and (totals.problems_settled, totals.problems_solved) == (1, 1)
@@ -244,33 +244,31 @@ def test_a_solution_found_after_the_budget_was_spent_counts() -> None:
 
 def test_a_dead_replicas_samples_that_nobody_needs_are_not_drawn_again() -> None:
     bench = Bench(1, policy="until_verified", num_samples=8, wave=8)
-    leases = bench.lease()
-    bench.finish(leases[2:3])
+    tasks = bench.draw()
+    bench.finish(tasks[2:3])
     bench.check(bench.take_checks(), "verified")
     bench.ledger.lost_generator(1)
-    assert [lease.key[1] for lease in bench.lease(worker=2)] == [0, 1]
+    assert [task.key[1] for task in bench.draw(worker=2)] == [0, 1]
 
 
 def test_a_parts_age_counts_from_its_verdicts() -> None:
     bench = Bench(1, num_samples=1)
-    lease = bench.lease()
-    bench.ledger.finished(1, [Finished(lease[0].key, 1, False, "", 5, 7, 0.1, 100, 0)], "b", 10.0)
+    task = bench.draw()
+    bench.ledger.finished(1, [Finished(task[0].key, 1, False, "", 5, 7, 0.1, 100, 0)], "b", 10.0)
     bench.ledger.next_checks(50, 1, 1, 1.0, True, 10.0)
-    bench.ledger.checked(
-        50, [Checked(lease[0].key, Status.REFUTED, 60.0, 0)], pack_verdicts([verdict("refuted")]), 70.0
-    )
+    bench.ledger.checked(50, [Checked(task[0].key, Status.REFUTED, 60.0, 0)], pack_verdicts([verdict("refuted")]), 70.0)
     assert bench.ledger.oldest_ready() == 70.0
 
 
 def test_repair_rounds_extend_a_trial() -> None:
     bench = Bench(1, num_samples=2, repair_rounds=1)
-    first = bench.lease()
+    first = bench.draw()
     bench.finish(first)
     bench.check(bench.take_checks(), "refuted")
-    repairs = bench.lease()
-    assert [(lease.key[1], lease.parent_index, lease.round) for lease in repairs] == [(2, 0, 1), (3, 1, 1)]
+    repairs = bench.draw()
+    assert [(task.key[1], task.parent_index, task.round) for task in repairs] == [(2, 0, 1), (3, 1, 1)]
     parents = bench.ledger.parents(repairs)
-    assert all("refuted" in parents[lease.key].evidence for lease in repairs)
+    assert all("refuted" in parents[task.key].evidence for task in repairs)
     bench.finish(repairs)
     bench.check(bench.take_checks(), "verified")
     bench.write()
@@ -300,7 +298,7 @@ def rows(*samples: tuple[int, str | None]) -> list[DurableRow]:
 def test_a_resume_asks_for_what_is_missing_and_nothing_else() -> None:
     durable = {"p0": rows(*((i, "refuted") for i in range(4))), "p1": rows((0, "verified"), (2, "refuted"))}
     bench = Bench(3, durable=durable)
-    keys = sorted(lease.key for lease in bench.lease())
+    keys = sorted(task.key for task in bench.draw())
     assert keys == [(1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)]
     assert bench.ledger.totals.samples == 6 and bench.ledger.totals.problems_closed == 1
     assert bench.ledger.totals.problems_resumed == 1
@@ -319,7 +317,7 @@ def test_a_resumed_adaptive_run_learns_from_what_is_durable_as_it_did_before() -
     bench = Bench(60, durable={f"p{n}": chain for n in range(50)}, policy="adaptive", num_samples=8, wave=4)
     policy = bench.ledger.policy
     assert policy.refits == 1 and policy.seen.tokens_per_sample("d") == 7.0
-    assert len(bench.lease()) == 40
+    assert len(bench.draw()) == 40
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -329,21 +327,23 @@ def test_random_faults_lose_and_double_nothing(policy: str, seed: int) -> None:
     dice = random.Random(seed)
     bench = Bench(12, policy=policy, num_samples=6, wave=3, repair_rounds=seed % 3)
     ledger = bench.ledger
-    worker, leased, hands = 1, [], []
+    worker, leased, assigned = 1, [], []
     for _ in range(20_000):
         if ledger.is_done():
             break
         event = dice.randrange(8)
         if event == 0:
-            leased += [(worker, lease) for lease in ledger.lease(dice.randrange(6), worker)]
+            leased += [(worker, task) for task in ledger.next_tasks(dice.randrange(6), worker)]
         elif event in (1, 2) and leased:
-            owner, lease = leased.pop(dice.randrange(len(leased)))
+            owner, task = leased.pop(dice.randrange(len(leased)))
             for _ in range(dice.choice([1, 1, 2])):
-                bench.finish([lease], worker=owner, aborted=False)
+                bench.finish([task], worker=owner, aborted=False)
         elif event in (3, 4):
-            hands += [(100 + worker, key) for key in bench.take_checks(100 + worker, dice.randrange(4), idle=not hands)]
-        elif event == 5 and hands:
-            owner, key = hands.pop(dice.randrange(len(hands)))
+            assigned += [
+                (100 + worker, key) for key in bench.take_checks(100 + worker, dice.randrange(4), idle=not assigned)
+            ]
+        elif event == 5 and assigned:
+            owner, key = assigned.pop(dice.randrange(len(assigned)))
             aborts = bench.check([key], dice.choice(["verified", "refuted", "refuted", "error"]), owner)
             for abort_worker, abort_key in aborts:
                 for pair in [pair for pair in leased if pair[1].key == abort_key and dice.random() < 0.7]:
@@ -351,12 +351,12 @@ def test_random_faults_lose_and_double_nothing(policy: str, seed: int) -> None:
                     bench.finish([pair[1]], worker=abort_worker, aborted=True)
         elif event == 6:
             if dice.random() < 0.3:
-                ledger.bundle_gone(ledger.cut(dice.randrange(4), 1 << 30))
+                ledger.batch_gone(ledger.cut(dice.randrange(4), 1 << 30))
             bench.write()
         elif event == 7 and dice.random() < 0.15:
             ledger.lost_generator(worker)
             ledger.lost_verifier(100 + worker)
-            hands.clear()
+            assigned.clear()
             leased.clear()
             worker += 1
     assert ledger.is_done()

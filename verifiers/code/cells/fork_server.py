@@ -2,7 +2,8 @@
 
 A cell is a fork in PID and mount namespaces of its own: a new /tmp, a /proc that shows only itself, user nobody,
 no capabilities, the system-call filter and Landlock. It is prepared before it is needed and gets its program over a
-socket that the zygote holds no end of: this process never sees a line of a candidate, so no later cell can inherit one.
+socket that the fork server holds no end of: this process never sees a line of a candidate, so no later cell can
+inherit one.
 
 Shared by the cells of one slot, one after the other: the network namespace (empty; sockets are refused anyway), the
 control group and the read-only root. Where there are no namespaces, a cell is a fork under Landlock and the filter
@@ -18,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import os
 import resource
@@ -27,8 +29,7 @@ import socket
 import sys
 from typing import Any
 
-from verifiers.code.cells import guest
-from verifiers.code.judges import test_program
+from verifiers.code.cells import checker_host, guest
 from verifiers.code.wire import framing
 from verifiers.sandbox import kernel, seccomp
 
@@ -84,8 +85,9 @@ class Cell:
         self.id = -1
 
 
-class Zygote:
-    def __init__(self, settings: dict[str, Any]) -> None:
+class ForkServer:
+    def __init__(self, settings: dict[str, Any], paired_modes: dict[str, guest.PairedMode]) -> None:
+        self.paired_modes = paired_modes
         self.namespaces: bool = settings["boundary"] == "namespaces"
         self.unprotected: bool = settings["boundary"] == "none"
         self.landlock: int = settings["landlock"]
@@ -116,8 +118,10 @@ class Zygote:
                 channel = socket.socket(fileno=_CHANNEL_FD)
                 channel.set_inheritable(False)
                 self._confine()
+                if not self.namespaces and not self.unprotected:
+                    guest.watch_denied_operations()
                 framing.send(channel, {"confined": True})
-                status = guest.serve(channel, test_program.MODES)
+                status = guest.serve(channel, self.paired_modes, checker_host.MODES)
             except BaseException as error:
                 with contextlib.suppress(BaseException):
                     framing.send(socket.socket(fileno=_CHANNEL_FD), {"broken": f"{type(error).__name__}: {error}"})
@@ -128,7 +132,7 @@ class Zygote:
 
     def _confine(self) -> None:
         kernel.set_dumpable(True)  # else /proc/self belongs to root, and /dev/stdin can not be opened
-        with contextlib.suppress(OSError):  # the zygote itself is exempt: the kernel shall choose the cell
+        with contextlib.suppress(OSError):  # the fork server itself is exempt: the kernel shall choose the cell
             fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
             os.write(fd, b"1000")
             os.close(fd)
@@ -146,7 +150,7 @@ class Zygote:
                 except OSError:
                     continue
             else:
-                # The room's own /proc would show the zygote and the neighbours.
+                # The room's own /proc would show the fork server and the neighbours.
                 kernel.mount("tmpfs", "/proc", "tmpfs", _PLAIN | kernel.MS_RDONLY, "size=4k")
             if self.as_root:
                 os.setgroups([])
@@ -229,15 +233,18 @@ def main() -> None:
         with contextlib.suppress(ImportError):
             __import__(name)
     _set_default_thread_stack(_THREAD_STACK)
+    sys.set_int_max_str_digits(0)  # the cells' CPU limit ends what that guards against, and honest programs print them
+    paired_modes = importlib.import_module(settings["paired_modes"]).MODES
+    guest.livecodebench_names()
     guest.forget_verifier(settings["packages"])
     if settings["boundary"] == "namespaces":
         kernel.drop_bounding_set()
         kernel.set_no_new_privileges()
         kernel.install_seccomp(seccomp.assemble(kernel.MACHINE, administrator=True))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    zygote = Zygote(settings)
+    server = ForkServer(settings, paired_modes)
     # Collected garbage would dirty the pages that every cell shares with this process.
     gc.collect()
     gc.freeze()
-    framing.send(zygote.control, {"ready": True})
-    zygote.run()
+    framing.send(server.control, {"ready": True})
+    server.run()

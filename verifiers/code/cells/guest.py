@@ -10,9 +10,13 @@ from __future__ import annotations
 import atexit
 import builtins
 import contextlib
+import functools
+import gc
+import importlib
 import io
 import os
 import random
+import re
 import resource
 import socket
 import sys
@@ -24,16 +28,52 @@ from typing import Any
 
 from verifiers.code.wire import framing, values
 
-_MAX_FDS = 4
+_MAX_FDS = 6
 _MAX_FRAME = 1 << 28
 _MESSAGE_CHARS = 500
-_SOURCE = "/tmp/solution.py"
-_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C"}
+SOURCE = "/tmp/solution.py"
+ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C"}
 # Importing numpy starts a thread for every core: on a big machine more than a program may have.
-_ENVIRONMENT["OMP_NUM_THREADS"] = "1"
+ENVIRONMENT["OMP_NUM_THREADS"] = "1"
 
 
-def _set_limits(limits: dict[str, int]) -> None:
+DENIED: list[str] = []
+"""Operations that the program has tried and that a cell without namespaces refuses, in order."""
+DENIED_MARK = "proofmill: the sandbox of this machine denies "
+_DENIED_EVENTS = {
+    *("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "os.exec", "subprocess.Popen"),
+    *("os.mkdir", "os.rename", "os.link", "os.symlink", "os.mkfifo", "os.truncate", "sqlite3.connect"),
+    *("tempfile.mkstemp", "tempfile.mkdtemp"),
+}
+_watched: list[bool] = []
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def watch_denied_operations() -> None:
+    """Notes what needs namespaces, so that its refusal is not taken for the program's own failure."""
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = args
+            if not isinstance(path, str) or not flags & _WRITING or path.startswith(("/dev/", "/proc/")):
+                return
+            event = "writing a file"
+        elif event == "import":
+            if args[0] != "multiprocessing.synchronize":  # its locks have no event of their own
+                return
+            event = "multiprocessing"
+        elif event not in _DENIED_EVENTS:
+            return
+        if event not in DENIED:
+            DENIED.append(event)
+            with contextlib.suppress(OSError):
+                os.write(2, f"{DENIED_MARK}{event}\n".encode())
+
+    sys.addaudithook(watch)
+    _watched.append(True)
+
+
+def set_limits(limits: dict[str, int]) -> None:
     for name, value in limits.items():
         number = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(number)
@@ -53,23 +93,45 @@ def _redirect(fds: list[int]) -> None:
 
 
 def fresh_streams() -> None:
-    """Text layers as a new interpreter makes them: UTF-8, universal newlines, undecodable input kept as surrogates."""
-    binary = io.BufferedReader(io.FileIO(0, "r", closefd=False))
-    # Both names, as for the others: a program that wraps `sys.stdin.buffer` anew must not lose the last reference.
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(binary, "utf-8", "surrogateescape")  # type: ignore[misc]
-    for name, fd, errors in (("stdout", 1, "surrogateescape"), ("stderr", 2, "backslashreplace")):
-        raw = io.BufferedWriter(io.FileIO(fd, "w", closefd=False))
-        text = io.TextIOWrapper(raw, "utf-8", errors, line_buffering=fd == 2)
-        setattr(sys, name, text)
-        setattr(sys, f"__{name}__", text)
+    """Text layers as a new interpreter makes them: UTF-8, universal newlines, undecodable input kept as surrogates.
+
+    With their `name` and `mode`, which the fast-input headers of contest programs read.
+    """
+    _stream("stdin", 0, "surrogateescape")
+    _stream("stdout", 1, "surrogateescape")
+    _stream("stderr", 2, "backslashreplace")
+
+
+def _stream(name: str, fd: int, errors: str) -> None:
+    mode = "w" if fd else "r"
+    raw = io.FileIO(fd, mode, closefd=False)
+    raw.name = f"<{name}>"  # type: ignore[assignment]
+    buffer = io.BufferedWriter(raw) if fd else io.BufferedReader(raw)
+    text = io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=fd == 2)
+    text.mode = mode  # type: ignore[misc]
+    # Both names: a program that wraps `sys.stdin.buffer` anew must not lose the last reference.
+    setattr(sys, name, text)
+    setattr(sys, f"__{name}__", text)
+
+
+def _flush_streams() -> None:
+    """What the interpreter's end does to every stream that is still open: `w = open(1, "w").write` has no other."""
+    for stream in gc.get_objects():
+        try:
+            if isinstance(stream, io.IOBase) and not stream.closed:
+                stream.flush()
+        except BaseException:
+            continue
 
 
 def _write_source(code: str) -> str:
     """For tracebacks, inspect.getsource and multiprocessing; a cell without a /tmp does without."""
-    with contextlib.suppress(OSError, UnicodeEncodeError), open(_SOURCE, "w", encoding="utf-8") as file:
+    if _watched:
+        return SOURCE
+    with contextlib.suppress(OSError, UnicodeEncodeError), open(SOURCE, "w", encoding="utf-8") as file:
         file.write(code)
         sys.path.insert(0, "/tmp")
-    return _SOURCE
+    return SOURCE
 
 
 def _quit(code: object = None) -> None:
@@ -80,7 +142,7 @@ def forget_verifier(packages: list[str]) -> None:
     """Before any cell exists: its environment, what `site` would add, and no verifier module among the imported."""
     builtins.exit = builtins.quit = _quit  # type: ignore[assignment]
     os.environ.clear()
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     for name in [name for name in sys.modules if name.partition(".")[0] == "verifiers"]:
         del sys.modules[name]
     sys.path[:] = [path for path in sys.path if not os.path.exists(path + "/verifiers")]
@@ -95,14 +157,17 @@ def _module(name: str, code: str) -> types.ModuleType:
     return module
 
 
-def run_script(code: str) -> int:
+def run_script(code: str, arguments: list[str], prelude: str = "", compiled: types.CodeType | None = None) -> int:
     """Runs `code` as `python solution.py` would; the exit status."""
-    sys.argv[:] = [_SOURCE]
+    sys.argv[:] = [SOURCE, *arguments]
     fresh_streams()
     main = _module("__main__", code)
     status = 0
     try:
-        exec(compile(code, _SOURCE, "exec"), main.__dict__)  # noqa: S102 (this is the sandbox)
+        if prelude:
+            give_prelude(main.__dict__, prelude, code)
+        compiled = compiled or compile(code, SOURCE, "exec", dont_inherit=True)
+        exec(compiled, main.__dict__)  # noqa: S102 (this is the sandbox)
     except SystemExit as stop:
         status = _exit_status(stop)
     except BaseException as error:
@@ -123,6 +188,7 @@ def run_script(code: str) -> int:
                 stream.flush()
         except BaseException:
             status = status or 120  # as the interpreter does
+    _flush_streams()
     return status
 
 
@@ -145,7 +211,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         message = (text if isinstance(text, str) else str(error))[:_MESSAGE_CHARS]
     except BaseException:
         message = ""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _SOURCE]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == SOURCE]
     bases = [base.__name__ for base in kind.__mro__ if base.__module__ == "builtins"]
     return {"raised": kind.__name__, "message": message, "bases": bases, "line": lines[-1] if lines else None}
 
@@ -166,17 +232,49 @@ class _TreeNode:
 _ListNode.__name__ = _ListNode.__qualname__ = "ListNode"
 _TreeNode.__name__ = _TreeNode.__qualname__ = "TreeNode"
 
+NODES: dict[str, type] = {"ListNode": _ListNode, "TreeNode": _TreeNode}
+
 # Names that the judges of such tasks provide, and that solutions therefore use without importing them.
-_PRELUDE = """
-from typing import *
-import bisect, collections, functools, heapq, itertools, math, operator, random, re, string
-from bisect import *
-from collections import *
-from functools import *
-from heapq import *
-from itertools import *
-from math import ceil, comb, factorial, floor, gcd, inf, isqrt, log, log2, sqrt
-"""
+_LIVECODEBENCH_STARS = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *("itertools", "functools", "operator", "io", "sys", "json", "builtins", "typing"),
+)
+_LIVECODEBENCH_RECURSION = 50_000
+_SORTED = ("SortedList", "SortedDict", "SortedSet")
+"""Names of the package sortedcontainers, which LeetCode gives too."""
+
+
+@functools.cache
+def livecodebench_names() -> dict[str, Any]:
+    """What LiveCodeBench's runner imports in front of a program: all names of these modules, then the modules.
+
+    Made once before any cell exists.
+    """
+    scope: dict[str, Any] = {}
+    for name in _LIVECODEBENCH_STARS:
+        exec(f"from {name} import *", scope)  # noqa: S102
+    return {name: value for name, value in scope.items() if not name.startswith("__")}
+
+
+def give_prelude(scope: dict[str, Any], prelude: str, code: str) -> None:
+    """Puts the names of `prelude` into a program's namespace, and sets its recursion limit.
+
+    Four modules hold something of their own name. LiveCodeBench leaves the module there, LeetCode the function or
+    class, and programs are written for either: what the program asks of the name decides.
+    """
+    assert prelude == "livecodebench"
+    names = livecodebench_names()
+    scope.update(names)
+    for name in _LIVECODEBENCH_STARS[:-2]:
+        module = importlib.import_module(name)
+        own = names.get(name)
+        used = re.findall(rf"(?<![\w.]){name}\s*(?:\.\s*(\w+)|(\())", code) if own is not None else []
+        if not used or any(attribute and not hasattr(own, attribute) for attribute, _ in used):
+            scope[name] = module
+    if wanted := [name for name in _SORTED if name in code]:
+        sortedcontainers = importlib.import_module("sortedcontainers")
+        scope.update({name: getattr(sortedcontainers, name) for name in wanted})
+    sys.setrecursionlimit(_LIVECODEBENCH_RECURSION)
 
 
 def _build_list(items: list[Any], node: Callable[..., Any]) -> Any:
@@ -187,15 +285,19 @@ def _build_list(items: list[Any], node: Callable[..., Any]) -> Any:
     return head
 
 
+def _own_value(value: Any) -> Any:
+    return None if value is values.NONE_VALUE else value
+
+
 def _build_tree(items: list[Any], node: Callable[..., Any]) -> Any:
     if not items or items[0] is None:
         return None
-    root = node(items[0])
+    root = node(_own_value(items[0]))
     waiting, position = [root], 1
     for parent in waiting:
         for side in ("left", "right"):
             if position < len(items) and items[position] is not None:
-                child = node(items[position])
+                child = node(_own_value(items[position]))
                 setattr(parent, side, child)
                 waiting.append(child)
             position += 1
@@ -215,13 +317,14 @@ def _materialize(value: Any, scope: dict[str, Any]) -> Any:
     return value
 
 
-def load(code: str, name: str) -> dict[str, Any]:
+def load(code: str, name: str, prelude: str = "") -> dict[str, Any]:
     """Executes a candidate's module; its namespace. Raises whatever it raises."""
     module = _module(name, code)
     scope = module.__dict__
-    exec(_PRELUDE, scope)  # noqa: S102
-    scope["ListNode"], scope["TreeNode"] = _ListNode, _TreeNode
-    exec(compile(code, _SOURCE, "exec"), scope)  # noqa: S102
+    if prelude:
+        give_prelude(scope, prelude, code)
+    scope.update(NODES)
+    exec(compile(code, SOURCE, "exec", dont_inherit=True), scope)  # noqa: S102
     return scope
 
 
@@ -235,15 +338,39 @@ def find(scope: dict[str, Any], entry_point: str) -> Callable[..., Any]:
     return bound
 
 
+def _call_sequence(scope: dict[str, Any], names: list[str], arguments: list[list[Any]]) -> list[Any]:
+    """LeetCode's design problems: makes an object of the class named first, then calls its methods in turn."""
+    made: Any = None
+    results: list[Any] = []
+    for position, (name, args) in enumerate(zip(names, arguments, strict=True)):
+        args = [_materialize(value, scope) for value in args]
+        if position == 0:
+            made = scope[name](*args)
+            results.append(None)
+        else:
+            results.append(getattr(made, name)(*args))
+    return results
+
+
+def _call(scope: dict[str, Any], job: dict[str, Any], call: dict[str, Any]) -> Any:
+    if "operations" in call:
+        return _call_sequence(scope, call["operations"], call["args"])
+    args = [_materialize(value, scope) for value in call["args"]]
+    kwargs = {key: _materialize(value, scope) for key, value in call["kwargs"].items()}
+    result = find(scope, job["entry_point"])(*args, **kwargs)
+    return result if job["output_argument"] is None else args[job["output_argument"]]
+
+
 def run_function(job: dict[str, Any], channel: socket.socket) -> int:
     """Answers calls: `{"args", "kwargs"}` in, `{"value"}` or `{"raised", …}` out."""
     fresh_streams()
     encode, decode, send, receive = values.encode, values.decode, framing.send, framing.receive_bytes
     try:
-        scope = load(job["code"], "solution")
-        find(scope, job["entry_point"])
+        scope = load(job["code"], "solution", job["prelude"])
+        if not job["sequences"]:
+            find(scope, job["entry_point"])
     except BaseException as error:
-        send(channel, describe(error))
+        send(channel, {**describe(error), "denied": DENIED})
         return 0
     send(channel, {"loaded": True})
     while True:
@@ -253,17 +380,12 @@ def run_function(job: dict[str, Any], channel: socket.socket) -> int:
             return 0
         answer: dict[str, Any]
         try:
-            args = [_materialize(value, scope) for value in call["args"]]
-            kwargs = {key: _materialize(value, scope) for key, value in call["kwargs"].items()}
-            result = find(scope, job["entry_point"])(*args, **kwargs)
-            if job["output_argument"] is not None:
-                result = args[job["output_argument"]]
-            answer = {"value": encode(result)}
+            answer = {"value": encode(_call(scope, job, call))}
         except values.NotPlainDataError as error:
-            answer = {"not_plain": str(error)[:_MESSAGE_CHARS]}
+            answer = {"not_plain": str(error)[:_MESSAGE_CHARS], "foreign": error.foreign}
         except BaseException as error:
             answer = describe(error)
-        send(channel, answer)
+        send(channel, {**answer, "denied": DENIED} if DENIED else answer)
 
 
 def run_command(job: dict[str, Any], fds: list[int]) -> int:
@@ -280,11 +402,14 @@ def run_command(job: dict[str, Any], fds: list[int]) -> int:
                 file.write(chunk)
         os.chmod("/tmp/program", 0o755)
     _redirect(fds)
-    os.execve(command[0], command, _ENVIRONMENT)
+    os.execve(command[0], command, ENVIRONMENT)
 
 
 def run_compiler(job: dict[str, Any], fds: list[int]) -> int:
     """Compiles, then writes the executable to standard output; the compiler's own output goes to standard error."""
+    for path, text in job["headers"].items():
+        with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(text)
     with open(job["source_name"], "w", encoding="utf-8", errors="surrogatepass") as file:
         file.write(job["code"])
     _redirect([fds[0], fds[2], fds[2]])
@@ -292,7 +417,7 @@ def run_compiler(job: dict[str, Any], fds: list[int]) -> int:
     if pid == 0:
         try:
             os.close(fds[1])
-            os.execve(job["command"][0], job["command"], _ENVIRONMENT)
+            os.execve(job["command"][0], job["command"], ENVIRONMENT)
         finally:
             os._exit(127)
     _, status = os.waitpid(pid, 0)
@@ -305,29 +430,36 @@ def run_compiler(job: dict[str, Any], fds: list[int]) -> int:
 
 
 PairedMode = Callable[[dict[str, Any], socket.socket, socket.socket], int]
+HostMode = Callable[[dict[str, Any], socket.socket, list[int]], int]
 
 
-def serve(channel: socket.socket, paired: dict[str, PairedMode]) -> int:
-    """Receives one job and does it; the exit status of the cell. `paired` modes get a second socket."""
+def serve(channel: socket.socket, paired: dict[str, PairedMode], hosts: dict[str, HostMode]) -> int:
+    """Receives one job and does it; the exit status of the cell.
+
+    `paired` modes get a second socket, `hosts` the descriptors as they are.
+    """
     job, fds = framing.receive_with_fds(channel, _MAX_FDS)
     mode = job["mode"]
     if "random" in (job["code"] or ""):
-        random.seed()  # the zygote's state would be the same in every cell
+        random.seed()  # the fork server's state would be the same in every cell
     if mode in ("command", "compile"):
         channel.close()
-        _set_limits(job["limits"])
+        set_limits(job["limits"])
         return run_command(job, fds) if mode == "command" else run_compiler(job, fds)
     if mode in paired:
         with socket.socket(fileno=fds[0]) as other:
             other.set_inheritable(False)
             _redirect([])
-            _set_limits(job["limits"])
+            set_limits(job["limits"])
             return paired[mode](job, channel, other)
+    if mode in hosts:
+        return hosts[mode](job, channel, fds)
+    files, fds = fds[3:], fds[:3]
     _redirect(fds)
-    _set_limits(job["limits"])
+    set_limits(job["limits"])
     if mode == "script":
         channel.close()
-        return run_script(job["code"])
+        return run_script(job["code"], [f"/proc/self/fd/{fd}" for fd in files], job.get("prelude", ""))
     if mode == "function":
         return run_function(job, channel)
     raise ValueError(f"no mode {mode!r}")

@@ -109,6 +109,7 @@ class _Pipe:
     def __init__(self, cap: int, keep_tail: bool) -> None:
         self.read_fd, self.write_fd = os.pipe()
         os.set_blocking(self.read_fd, False)
+        os.fchmod(self.write_fd, 0o666)  # a program may open /dev/stdout anew, as another user
         with contextlib.suppress(OSError):  # above the user's pipe quota
             fcntl.fcntl(self.write_fd, 1031, _PIPE_BYTES)
         self.data = bytearray()
@@ -263,18 +264,24 @@ class Conversation:
         exit_ = self._cell.wait(_SETTLE_S)
         return None if exit_ is None else CellGoneError(_stop_of(exit_, self._limits.cpu_s), exit_)
 
-    def ask(self, message: Any | None, deadline: Deadline) -> Any:
-        """Sends `message` (if not None) and decodes the answer. Raises ValueError when that is not plain data."""
-        channel = self._cell.channel
+    def tell(self, message: Any, deadline: Deadline, fds: tuple[int, ...] = ()) -> None:
+        """Sends `message`, with descriptors for a cell that expects them."""
         left = deadline.left()
         if left <= 0:
             raise self._gone(Stop.WALL)
         try:
+            self._cell.channel.settimeout(left)
+            framing.send(self._cell.channel, message, fds)
+        except TimeoutError:
+            raise self._gone(Stop.WALL) from None
+        except OSError:
+            raise self._gone(Stop.NONE) from None
+
+    def hear(self, deadline: Deadline) -> Any:
+        """Decodes the next answer. Raises ValueError when that is not plain data."""
+        try:
             # A deadline for the whole message: a program that drips its answer gains nothing.
-            if message is not None:
-                channel.settimeout(left)
-                framing.send(channel, message)
-            body = framing.receive_bytes(_Timed(channel, deadline), self._limits.output_kb << 10)
+            body = framing.receive_bytes(_Timed(self._cell.channel, deadline), self._limits.output_kb << 10)
         except TimeoutError:
             raise self._gone(Stop.WALL) from None
         except framing.FrameError:
@@ -282,6 +289,12 @@ class Conversation:
         except (OSError, EOFError):
             raise self._gone(Stop.NONE) from None
         return values.decode(body)
+
+    def ask(self, message: Any | None, deadline: Deadline) -> Any:
+        """Sends `message` (if not None) and decodes the answer. Raises ValueError when that is not plain data."""
+        if message is not None:
+            self.tell(message, deadline)
+        return self.hear(deadline)
 
 
 class _Timed:

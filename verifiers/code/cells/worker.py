@@ -1,7 +1,8 @@
-"""The judge's side of the sandboxes: a slot is one room with its zygote, a cell one running program in it.
+"""The judge's side of the sandboxes: a slot is one room with its fork server, a cell one running program in it.
 
-Promises: `Cell.close` (and so every context exit) returns when nothing of the program is left; a slot whose zygote is
-gone or does not answer raises SandboxError and is replaced by its owner. One slot serves one thread at a time.
+Promises: `Cell.close` (and so every context exit) returns when nothing of the program is left; a slot whose fork
+server is gone or does not answer raises SandboxError and is replaced by its owner. One slot serves one thread at a
+time.
 Does not: judge anything.
 """
 
@@ -37,7 +38,7 @@ _START_S = 30.0
 _KILL_S = 10.0  # a killed PID namespace is gone in milliseconds; a machine under load takes longer
 _MAX_REPORT = 1 << 16
 STDERR_BYTES = 4096
-_ZYGOTE = f"import sys; sys.path.append({_INSIDE!r}); from verifiers.code.cells.fork_server import main; main()"
+_FORK_SERVER = f"import sys; sys.path.append({_INSIDE!r}); from verifiers.code.cells.fork_server import main; main()"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,25 +110,47 @@ class Cell:
         self.slot.forget(self.number)
 
 
+_PACKAGES = (
+    *("numpy", "sympy", "mpmath"),
+    # The extra `judge`: what programs and test modules of public sets import, with what these need themselves.
+    *("scipy", "pandas", "dateutil", "six", "pytz", "tzdata", "sortedcontainers"),
+    *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"),
+)
+"""Packages that programs may import, where they are installed; a name may also be that of a single file."""
+
+
 def packages() -> dict[str, str]:
-    """Where the allow-listed packages lie on this machine: name -> directory."""
+    """Where the allow-listed packages lie on this machine: name in the rooms' package folder -> path."""
     import importlib.util
 
     found = {}
-    for name in ("numpy", "sympy", "mpmath"):
+    for name in _PACKAGES:
         spec = importlib.util.find_spec(name)
-        if spec and spec.origin:
-            directory = os.path.dirname(os.path.realpath(spec.origin))
-            found[name] = directory
-            if os.path.isdir(directory + ".libs"):  # a wheel's own shared libraries
-                found[name + ".libs"] = directory + ".libs"
+        if not spec or not spec.origin:
+            continue
+        path = os.path.realpath(spec.origin)
+        if os.path.basename(path) != "__init__.py":
+            found[os.path.basename(path)] = path
+            continue
+        directory = os.path.dirname(path)
+        found[name] = directory
+        if os.path.isdir(directory + ".libs"):  # a wheel's own shared libraries
+            found[name + ".libs"] = directory + ".libs"
     return found
 
 
 def python_room(
-    tier: Tier, memory_mb: int, processes: int, tmp_mb: int, extra: Mapping[str, str] | None = None
+    tier: Tier,
+    memory_mb: int,
+    processes: int,
+    tmp_mb: int,
+    paired_modes: str,
+    extra: Mapping[str, str] | None = None,
 ) -> Room:
-    """The room of a slot: the interpreter, its standard library, the allowed packages and this package's own code."""
+    """The room of a slot: the interpreter, its standard library, the allowed packages and this package's own code.
+
+    `paired_modes` is the module under verifiers/code/ whose MODES the room's fork server runs.
+    """
     read_only = {
         **shared_libraries(),
         **python_paths(),
@@ -146,8 +169,9 @@ def python_room(
         if tier.boundary == "namespaces"
         else sorted({os.path.dirname(path) for path in packages().values()}),
         "preload": [],
+        "paired_modes": paired_modes,
     }
-    code = _ZYGOTE
+    code = _FORK_SERVER
     if tier.boundary != "namespaces":  # nothing is bound, so the code is where it is
         code = code.replace(repr(_INSIDE), repr(os.path.dirname(_PACKAGE)))
     return Room(
@@ -166,7 +190,7 @@ def python_room(
 
 
 class Slot:
-    """A room with its zygote. Raises SandboxError when it can not be started."""
+    """A room with its fork server. Raises SandboxError when it can not be started."""
 
     def __init__(self, tier: Tier, room: Room, *, allow_unprotected: bool) -> None:
         self.tier = tier
@@ -175,7 +199,7 @@ class Slot:
         self._cells: dict[int, Cell] = {}
         self._control, theirs = socket.socketpair()
         with theirs:
-            # The zygote expects its control socket at a fixed number.
+            # The fork server expects its control socket at a fixed number.
             self._process = start(
                 room,
                 tier=tier,
@@ -190,7 +214,7 @@ class Slot:
             framing.receive_bytes(self._control, _MAX_REPORT)
         except (OSError, EOFError, ValueError) as error:
             self.close()
-            raise SandboxError(f"the zygote did not start: {error}") from error
+            raise SandboxError(f"the fork server did not start: {error}") from error
 
     def spawn(self) -> Cell:
         number = self._next
@@ -205,7 +229,7 @@ class Slot:
                 self._report(reply)
         except (OSError, EOFError, ValueError) as error:
             self.broken = True
-            raise SandboxError(f"the zygote does not answer: {error}") from error
+            raise SandboxError(f"the fork server does not answer: {error}") from error
         cell = Cell(self, number, socket.socket(fileno=fds[0]))
         self._cells[number] = cell
         return cell
@@ -221,7 +245,7 @@ class Slot:
         return self._control.fileno()
 
     def pump(self, timeout_s: float) -> bool:
-        """Takes in one report of the zygote, if one comes in time."""
+        """Takes in one report of the fork server, if one comes in time."""
         poll = select.poll()  # select() can not take the high descriptors of a busy actor
         poll.register(self._control, select.POLLIN)
         if not poll.poll(max(0, int(timeout_s * 1000) + 1)):
@@ -230,7 +254,7 @@ class Slot:
             self._report(json.loads(framing.receive_bytes(self._control, _MAX_REPORT)))
         except (OSError, EOFError, ValueError) as error:
             self.broken = True
-            raise SandboxError(f"the zygote is gone: {error}") from error
+            raise SandboxError(f"the fork server is gone: {error}") from error
         return True
 
     def _report(self, reply: Mapping[str, Json]) -> None:

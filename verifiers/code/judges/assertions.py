@@ -4,58 +4,60 @@ The candidate never holds the test's code or an expected value, and the comparis
 process that it has no access to. Passing needs the test program's own report that it ran to its end, with at least one
 assert evaluated and at least one call across the channel; the report travels over a socket of the test's cell.
 
-What can not be split this way is `undecided`, never guessed: a test that compares objects of the candidate's own class,
-computes with them or looks into the class itself. Running test and candidate in one process, with a secret token as
-evidence of completion, was tried on paper and left out: a program that shares the process can read the token, replace
-the comparison, or compare equal to everything.
+What cannot be split this way is `undecided`, never guessed: a test that compares objects of the candidate's own class,
+computes with them or looks at what the candidate does to its process. So is a test that fails by itself, and one whose
+verdict rests on an argument that the candidate has changed. Running test and candidate in one process, with a secret
+token as evidence of completion, was tried on paper and left out: a program that shares the process can read the token,
+replace the comparison, or compare equal to everything.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
+import dataclasses
+import secrets
 import socket
-import sys
+from collections.abc import Mapping
 from typing import Any
 
 from verifiers.code import extraction
 from verifiers.code import reference as references
 from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, cut, describe_exit, limit, show
+from verifiers.code.evidence import Outcome, cut, denied, denied_names, describe_exit, limit, show
 from verifiers.code.extraction import Program
+from verifiers.code.judges import output_arguments, renaming, test_names
 from verifiers.code.reference import Reference
 from verifiers.types import Limits, Status
 
-_ONE_PROCESS = {"redirect_stdout", "redirect_stderr", "stdout", "stderr", "stdin", "patch", "getsource", "signature"}
-_ONE_PROCESS |= {"SystemExit", "KeyboardInterrupt", "BaseException"}
-"""What a test uses that expects the candidate in its own process. If it fails, that may be the reason."""
-
-
-def _free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
-    """Names that the test program expects from outside."""
-    stored = {n.id for n in ast.walk(test) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    arguments = {n.arg for n in ast.walk(test) if isinstance(n, ast.arg)}
-    handlers = {n.name for n in ast.walk(test) if isinstance(n, ast.ExceptHandler) and n.name}
-    inner = {n.name for n in ast.walk(test) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-    imported = {
-        (alias.asname or alias.name).partition(".")[0]
-        for n in ast.walk(test)
-        if isinstance(n, ast.Import | ast.ImportFrom)
-        for alias in n.names
-    }
-    known = stored | arguments | handlers | inner | imported
-    known |= extraction.defined_names(test) | extraction.defined_names(preamble)
-    return sorted(extraction.used_names(test) - known - set(dir(builtins)) - {"__name__"})
-
-
-def _called(test: ast.Module) -> set[str]:
-    return {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+_ONE_PROCESS = set(
+    """
+    stdout stderr stdin getsource signature SystemExit KeyboardInterrupt BaseException open tempfile mkdtemp mkstemp
+    TemporaryDirectory NamedTemporaryFile write_text makedirs chdir seed setrecursionlimit getrecursionlimit modules
+    globals reload gc getrefcount time perf_counter getLogger localcontext getcontext setcontext setlocale id environ
+    """.split()  # noqa: SIM905
+)
+"""Names of what works otherwise, or not at all, when test and candidate are two processes. If a test that uses one
+fails, that may be the reason."""
+_LAST_WORD_S = 2.0
+_CAPTURES = set(
+    """
+    redirect_stdout redirect_stderr patch capsys catch_warnings monkeypatch assertLogs settrace setprofile tracemalloc
+    """.split()  # noqa: SIM905
+)
+"""Names of what looks at a function's effects on its process. A test that uses one proves nothing about a candidate in
+another process."""
 
 
 def _mentioned(test: ast.Module) -> set[str]:
     attributes = {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute)}
-    return attributes | extraction.used_names(test)
+    imported = {alias.name for n in ast.walk(test) if isinstance(n, ast.Import | ast.ImportFrom) for alias in n.names}
+    return attributes | imported | extraction.used_names(test)
+
+
+def _captures(test: ast.Module) -> set[str]:
+    replaced = {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    return (_mentioned(test) & _CAPTURES) | (replaced & {"stdout", "stderr", "stdin", "argv", "environ"})
 
 
 def _caught(test: ast.Module) -> set[str]:
@@ -63,90 +65,137 @@ def _caught(test: ast.Module) -> set[str]:
     return {name for handler in handlers for name in extraction.used_names(handler)}
 
 
-def _modules(names: list[str], test: ast.Module, entry_point: str) -> list[str]:
-    """Standard modules that the test uses without importing them, as graders let it; a name it calls is no module."""
-    called = _called(test)
-    return [name for name in names if name in sys.stdlib_module_names and name not in called and name != entry_point]
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Pair:
+    """The two jobs of one check, and what is known before they run."""
+
+    test_job: dict[str, Any]
+    candidate_job: dict[str, Any]
+    asked: str
+    evidence: dict[str, Any]
+
+
+def _undecided(detail: str, evidence: Mapping[str, Any]) -> Outcome:
+    return Outcome(Status.UNDECIDED, "test cannot be separated", {**evidence, "detail": detail})
 
 
 def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, deadline: Deadline) -> Outcome:
     """Raises SandboxError."""
+    tree = ast.parse(reference.program)
+    prepared = _prepare(reference, program, tree, limits)
+    if isinstance(prepared, Outcome):
+        return prepared
+    deadline = deadline.sooner(reference.time_limit_s)
+    outcome, report = _run(slot, prepared, limits, deadline)
+    if outcome.status is Status.REFUTED and (needed := sorted(_mentioned(tree) & _ONE_PROCESS)):
+        return _undecided(needed[0], outcome.evidence)
+    if outcome.status is not Status.VERIFIED:
+        return outcome
+    if "seed" in _mentioned(tree) and "random" in program.source:
+        return _undecided("the test seeds a generator that the program may use", prepared.evidence)
+    if not report.get("changed"):
+        return outcome
+    # What a test computes from an argument after the call is the candidate's to choose, if the call changes it.
+    traces = []
+    for keeps in (False, True):
+        job = {**prepared.test_job, "traced": True, "keeps_arguments": keeps}
+        again, traced = _run(slot, dataclasses.replace(prepared, test_job=job), limits, deadline)
+        if again.status is Status.VERIFIED:
+            traces.append(traced.get("trace"))
+    names = {*prepared.test_job["names"], "candidate"}
+    if len(traces) == 2 and output_arguments.holds(tree, reference.program, names, (traces[0], traces[1])):
+        return outcome
+    detail = "what the test expects may depend on an argument that the program has changed"
+    return _undecided(detail, prepared.evidence)
+
+
+def _prepare(reference: Reference, program: Program, test: ast.Module, limits: Limits) -> _Pair | Outcome:
     preamble = extraction.preamble(reference.prompt, reference.entry_point)
-    test = ast.parse(reference.program)
-    names = _free_names(test, extraction.parse(preamble) or ast.Module([], []))
-    modules = _modules(names, test, reference.entry_point)
-    if set(names) == set(modules):
-        # The candidate's function may have a builtin's name, `sum` for instance, but only if no other could be meant:
-        # which one it is must not depend on what the candidate defines.
-        called = sorted(_called(test) & set(dir(builtins)))
-        tree = extraction.parse(program.source)
-        if len(called) != 1 or tree is None or called[0] not in extraction.defined_names(tree):
-            return Outcome(Status.UNDECIDED, "the test program calls nothing of the candidate", {})
-        names += called
-    if caught := sorted(_caught(test) & set(names)):
-        detail = f"the test catches the candidate's {caught[0]}"
-        return Outcome(Status.UNDECIDED, "test can not be separated", {"detail": detail})
-    aliases = _aliases(names, reference, program)
+    before = extraction.parse(preamble) or ast.Module([], [])
+    tree = extraction.parse(program.source) or ast.Module([], [])
+    asked = references.test_name(reference.entry_point) if reference.entry_point else ""
     evidence: dict[str, Any] = {
         "extraction": program.rule,
         "entry_point": program.entry_point,
         "separation": "test and candidate in two processes",
     }
-    deadline = deadline.sooner(reference.time_limit_s)
+    names = test_names.sort_out(test, before, tree, asked, reference.imported)
+    if not names.candidate:
+        return Outcome(Status.UNDECIDED, names.doubt, evidence)
+    if names.doubt:
+        return _undecided(names.doubt, evidence)
+    if captures := sorted(_captures(test)):
+        return _undecided(captures[0], evidence)
+    if caught := sorted(_caught(test) & set(names.candidate)):
+        return _undecided(f"the test catches the candidate's {caught[0]}", evidence)
+    aliases = {asked: program.entry_point} if asked else {}
+    if not asked and (renamed := renaming.find_called(reference, program)):
+        aliases = {renamed.asked: renamed.found}
+    records = [node.name for node in before.body if isinstance(node, ast.ClassDef)]
     test_job = {
         "mode": "test",
-        "code": reference.program,
+        "code": reference.program + reference.runner,
         "preamble": preamble,
-        "names": names,
-        "modules": modules,
+        "names": names.candidate,
+        "libraries": names.libraries,
+        "nodes": names.nodes,
+        "records": records,
+        "keeps_arguments": False,
+        "traced": False,
+        "seed": secrets.randbits(64),
         "limits": cell_limits(limits),
     }
     candidate_job = {
         "mode": "candidate",
         "code": program.source,
         "aliases": aliases,
+        "nodes": names.nodes,
+        "records": records,
+        "prelude": reference.prelude,
         "limits": cell_limits(limits),
     }
+    return _Pair(test_job, candidate_job, asked or names.candidate[0], evidence)
+
+
+def _run(slot: Slot, pair: _Pair, limits: Limits, deadline: Deadline) -> tuple[Outcome, dict[str, Any]]:
+    """The outcome, and the report of the test program if there is one."""
+    evidence = pair.evidence
     left, right = socket.socketpair()
     with left, right:
         # The test's cell first: a program that starts as many processes as it may shall not leave it without one.
-        tester = Conversation(slot, test_job, limits, (right.fileno(),))
+        tester = Conversation(slot, pair.test_job, limits, (right.fileno(),))
         right.close()
-        candidate = Conversation(slot, candidate_job, limits, (left.fileno(),))
+        candidate = Conversation(slot, pair.candidate_job, limits, (left.fileno(),))
         left.close()
         with candidate:
             with tester:
                 try:
                     loaded = candidate.ask(None, deadline)
                 except CellGoneError as gone:
-                    return _ended(gone, evidence, "while it was loaded")
+                    return _ended(gone, evidence, "while it was loaded"), {}
                 except ValueError as error:
-                    return Outcome(Status.REFUTED, "no plain answer", {**evidence, "detail": cut(str(error))})
+                    return Outcome(Status.REFUTED, "no plain answer", {**evidence, "detail": cut(str(error))}), {}
                 if type(loaded) is not dict or "loaded" not in loaded:
-                    return _not_loaded(loaded, evidence)
+                    return denied(_not_loaded(loaded, evidence), denied_names(loaded)), {}
                 try:
                     report = tester.ask(None, deadline)
                 except CellGoneError as gone:
-                    return _ended(gone, evidence, "while the test program ran")
+                    return _ended(gone, evidence, "while the test program ran"), {}
                 except ValueError as error:
-                    return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(str(error))})
+                    return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(str(error))}), {}
+            refused = _refused(slot, candidate)
             ended = candidate.ended()
-    outcome = _verdict(report, ended, evidence)
-    if outcome.reason == "assertion failed" and (needed := sorted(_mentioned(test) & _ONE_PROCESS)):
-        return Outcome(Status.UNDECIDED, "test can not be separated", {**outcome.evidence, "detail": needed[0]})
-    return outcome
+    return denied(_verdict(report, ended, pair), refused), report if type(report) is dict else {}
 
 
-def _aliases(names: list[str], reference: Reference, program: Program) -> dict[str, str]:
-    """Names under which the program has what the test calls."""
-    if reference.entry_point and program.entry_point != (name := references.test_name(reference.entry_point)):
-        return {name: program.entry_point}
-    if not reference.entry_point:
-        tree = extraction.parse(program.source)
-        wanted = [name for name in names if tree is None or name not in extraction.defined_names(tree)]
-        found = extraction.resolve_all(tree, wanted) if tree else {}
-        return found
-    return {}
+def _refused(slot: Slot, candidate: Conversation) -> list[str]:
+    """What a weak sandbox has refused to the candidate, as its cell says once the test program has ended."""
+    if slot.tier.boundary != "landlock":
+        return []
+    try:
+        return denied_names(candidate.hear(Deadline.after(_LAST_WORD_S)))
+    except (CellGoneError, ValueError):
+        return []
 
 
 def _ended(gone: CellGoneError, evidence: dict[str, Any], when: str) -> Outcome:
@@ -165,23 +214,41 @@ def _not_loaded(answer: Any, evidence: dict[str, Any]) -> Outcome:
     return Outcome(Status.REFUTED, "runtime error", {**evidence, "first_failure": {"got": cut(got)}})
 
 
-def _verdict(report: Any, ended: CellGoneError | None, evidence: dict[str, Any]) -> Outcome:
+def _verdict(report: Any, ended: CellGoneError | None, pair: _Pair) -> Outcome:
+    evidence = pair.evidence
     if type(report) is not dict:
         return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": show(report)})
     if "unsupported" in report:
-        return Outcome(
-            Status.UNDECIDED, "test can not be separated", {**evidence, "detail": cut(report["unsupported"])}
-        )
+        return _undecided(cut(report["unsupported"]), evidence)
     if "memory" in report:
         return limit(Stop.MEMORY, evidence)
+    if "missing" in report:
+        return _missing(report["missing"], pair)
+    if "own_fault" in report:
+        detail = cut(str(report["own_fault"]))
+        return Outcome(Status.UNDECIDED, "the test program fails by itself", {**evidence, "detail": detail})
     if "failed" in report:
-        shown = {**evidence, "first_failure": {key: cut(str(value)) for key, value in report["failed"].items()}}
-        if "gone" in report and ended is not None:
-            if ended.stop is not Stop.NONE:
-                return limit(ended.stop, shown)
-            shown["first_failure"]["exit"] = describe_exit(ended.exit)
-        return Outcome(Status.REFUTED, "no answer" if "gone" in report else "assertion failed", shown)
+        return _failed(report, ended, evidence)
     if report.get("passed", 0) > 0 and report.get("calls", 0) > 0:
         counts = {"tests": report["passed"], "passed": report["passed"], "calls": report["calls"]}
         return Outcome(Status.VERIFIED, "all tests passed", {**evidence, **counts})
     return Outcome(Status.UNDECIDED, "the test program asserted nothing about the candidate", evidence)
+
+
+def _missing(missing: list[str], pair: _Pair) -> Outcome:
+    """The test uses names that the program has not: refuted if it lacks what is asked for."""
+    if pair.asked in missing or len(missing) == len(pair.test_job["names"]):
+        failure = {"got": f"the program does not define {missing[0]}"}
+        return Outcome(Status.REFUTED, "no such function", {**pair.evidence, "first_failure": failure})
+    return _undecided(f"the test uses {missing[0]}, which neither it nor the program defines", pair.evidence)
+
+
+def _failed(report: dict[str, Any], ended: CellGoneError | None, evidence: dict[str, Any]) -> Outcome:
+    shown = {**evidence, "first_failure": {key: cut(str(value)) for key, value in report["failed"].items()}}
+    if "gone" in report and ended is not None:
+        if ended.stop is not Stop.NONE:
+            return limit(ended.stop, shown)
+        shown["first_failure"]["exit"] = describe_exit(ended.exit)
+    if (stop := stop_of_error(str(report.get("raised", "")))) is not Stop.NONE:
+        return limit(stop, shown)
+    return Outcome(Status.REFUTED, "no answer" if "gone" in report else "assertion failed", shown)

@@ -15,11 +15,12 @@ from typing import Any
 from verifiers.code import extraction
 from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, describe_exit, limit, show, show_value
+from verifiers.code.evidence import Outcome, denied, denied_names, describe_exit, limit, show, show_value
 from verifiers.code.extraction import Program
+from verifiers.code.judges import comparison
 from verifiers.code.reference import Reference, Test
 from verifiers.code.wire import values
-from verifiers.types import Limits, Status
+from verifiers.types import Json, Limits, Status
 
 _VALUES = (ast.Constant, ast.Name, ast.Attribute, ast.UnaryOp, ast.BinOp, ast.Tuple)
 _CONSTANT_PARTS = (*_VALUES, ast.operator, ast.unaryop, ast.expr_context)
@@ -82,6 +83,8 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         "code": program.source,
         "entry_point": program.entry_point,
         "output_argument": reference.output_argument,
+        "prelude": reference.prelude,
+        "sequences": any(test.operations for test in reference.tests),
         "limits": cell_limits(limits),
     }
     count = len(reference.tests)
@@ -102,7 +105,7 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
                     loaded = conversation.ask(None, until)
                     if problem := _problem_of(loaded, "loaded"):
                         return _refuted_or_limit(problem, loaded, evidence, failed)
-                answer = conversation.ask({"args": test.input, "kwargs": dict(test.kwargs)}, until)
+                answer = conversation.ask(_call(test), until)
             except CellGoneError as gone:
                 if gone.stop is not Stop.NONE:
                     return limit(gone.stop, {**evidence, "first_failure": failed})
@@ -114,16 +117,23 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
             if problem := _problem_of(answer, "value"):
                 return _refuted_or_limit(problem, answer, evidence, failed)
             got = answer["value"]
-            if not values.same(
-                test.output,
-                got,
-                tuples_are_lists=reference.tuples_are_lists,
-                rel=reference.tolerance.rel,
-                abs_=reference.tolerance.abs,
-            ):
+            if not _right(reference, test, got):
                 failed["got"] = show_value(got)
-                return Outcome(Status.REFUTED, "wrong answer", {**evidence, "first_failure": failed})
+                wrong = Outcome(Status.REFUTED, "wrong answer", {**evidence, "first_failure": failed})
+                return denied(wrong, denied_names(answer))
     return Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count})
+
+
+def _call(test: Test) -> dict[str, Json]:
+    if test.operations:
+        return {"args": test.input, "operations": list(test.operations)}
+    return {"args": test.input, "kwargs": dict(test.kwargs)}
+
+
+def _right(reference: Reference, test: Test, got: Any) -> bool:
+    """The expected value itself or, where the problem's outputs are wrapped, the value in it."""
+    wanted = [test.output, *(test.output if reference.wrapped_outputs else [])]
+    return any(comparison.same_value(value, got, reference.compare, reference.tolerance) for value in wanted)
 
 
 def _problem_of(answer: Any, wanted: str) -> str:
@@ -146,11 +156,17 @@ def _refuted_or_limit(problem: str, answer: Any, evidence: dict[str, Any], faile
     if type(answer) is dict and "raised" in answer:
         if (stop := stop_of_error(f"{show(answer['raised'])}: {show(answer.get('message', ''))}")) is not Stop.NONE:
             return limit(stop, shown)
-        return Outcome(Status.REFUTED, "runtime error", shown)
-    return Outcome(Status.REFUTED, "no plain answer", shown)
+        return denied(Outcome(Status.REFUTED, "runtime error", shown), denied_names(answer))
+    if type(answer) is dict and "not_plain" in answer and answer.get("foreign") is True:
+        # A value of a library, or one too large to carry: it may well be equal to what is expected.
+        return Outcome(Status.UNDECIDED, "the value cannot cross", shown)
+    return denied(Outcome(Status.REFUTED, "no plain answer", shown), denied_names(answer))
 
 
 def _show_call(entry_point: str, test: Test) -> str:
+    if test.operations:
+        pairs = zip(test.operations, test.input, strict=True)
+        return "; ".join(f"{name}({', '.join(map(show_value, args))})" for name, args in pairs)[:1000]
     try:
         arguments = [show_value(values.decode_object(value)) for value in test.input]
         arguments += [f"{name}={show_value(values.decode_object(value))}" for name, value in test.kwargs.items()]

@@ -3,7 +3,7 @@
 Promises: `decode` yields exact builtin types (and `Linked`) only, so that no object with an equality of its own can
 reach a comparison; it raises ValueError for anything else. `encode` reduces subclasses of builtin types (defaultdict,
 IntEnum, named tuples, numpy scalars) to the plain value they hold, reading it with the base type's own methods.
-Does not: keep identity or sharing, nor carry functions (the peers of an assert problem pass those by number).
+Does not: keep identity or sharing, nor carry functions; the channel of mode `assert` does both (heap.py).
 Runs in the cells too: standard library only.
 """
 
@@ -41,8 +41,28 @@ class Linked:
         return f"{self.kind}({self.values!r})"
 
 
+class NoneValue:
+    """Stands among the values of a binary tree for a node whose own value is None; None itself is a missing child."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "a node of None"
+
+
+NONE_VALUE = NoneValue()
+
+
 class NotPlainDataError(ValueError):
-    """A value that can not cross: `str` names its type."""
+    """A value that cannot cross: `str` names its type or says what is wrong.
+
+    `foreign` is false where the program itself made what cannot cross: its own class, or a structure with a cycle. It
+    is true for the objects of libraries and for values that are only too large, which may be right answers.
+    """
+
+    def __init__(self, text: str, *, foreign: bool = False) -> None:
+        super().__init__(text)
+        self.foreign = foreign
 
 
 # --- encode ----------------------------------------------------------------------------------------------------------
@@ -65,7 +85,7 @@ def _tree_nodes(value: Any) -> list[Any]:
     while level:
         below = []
         for node in level:
-            values.append(None if node is None else node.val)
+            values.append(None if node is None else NONE_VALUE if node.val is None else node.val)
             if node is not None:
                 below += [node.left, node.right]
         level = below if any(node is not None for node in below) else []
@@ -76,18 +96,52 @@ def _tree_nodes(value: Any) -> list[Any]:
     return values
 
 
+def _has_cycle(value: Any) -> bool:
+    """Whether a list, tuple or dict contains itself."""
+    waiting: list[tuple[Any, bool]] = [(value, False)]
+    above: set[int] = set()
+    done: set[int] = set()
+    while waiting:
+        item, leaving = waiting.pop()
+        if leaving:
+            above.discard(id(item))
+            done.add(id(item))
+            continue
+        if not isinstance(item, list | tuple | dict) or id(item) in done:
+            continue
+        if id(item) in above:
+            return True
+        above.add(id(item))
+        waiting.append((item, True))
+        waiting += [(child, False) for child in (dict.values(item) if isinstance(item, dict) else item)]
+    return False
+
+
+def _sympy_number(value: Any, refuse: Callable[[Any], Any]) -> Any:
+    """The Python number of the same value, where there is one."""
+    if value.is_Integer is True:
+        return int(value)
+    if value.is_Rational is True:
+        return fractions.Fraction(int(value.p), int(value.q))
+    if value.is_Float is True:
+        return float(value)
+    return refuse(value)
+
+
 def encode(value: Any, other: Callable[[Any], Any] | None = None, *, nodes: bool = True) -> Any:
     """The JSON form of `value`. `other` encodes what is not plain data; without it that raises NotPlainDataError.
 
     `nodes`: objects with val and next, or val, left and right, cross as LeetCode's lists and trees.
     """
     budget = [MAX_NODES]
+    top = value
 
     def refuse(value: Any) -> Any:
         if other is not None:
             return other(value)
         kind = type(value)
-        raise NotPlainDataError(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."))
+        foreign = kind.__module__ not in ("builtins", "solution", "__main__")
+        raise NotPlainDataError(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), foreign=foreign)
 
     def items(values: Any, depth: int) -> list[Any]:
         return [walk(item, depth + 1) for item in values]
@@ -95,9 +149,13 @@ def encode(value: Any, other: Callable[[Any], Any] | None = None, *, nodes: bool
     def walk(value: Any, depth: int) -> Any:
         budget[0] -= 1
         if depth > MAX_DEPTH or budget[0] < 0:
-            raise NotPlainDataError("nested too deeply" if depth > MAX_DEPTH else "too many elements")
+            if _has_cycle(top):
+                raise NotPlainDataError("a structure that contains itself")
+            raise NotPlainDataError("nested too deeply" if depth > MAX_DEPTH else "too many elements", foreign=True)
         if value is None or value is True or value is False:
             return value
+        if value is NONE_VALUE:
+            return {"$none": []}
         if isinstance(value, str):
             return str.__str__(value)
         if isinstance(value, int):
@@ -130,6 +188,8 @@ def encode(value: Any, other: Callable[[Any], Any] | None = None, *, nodes: bool
         kind = type(value)
         if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "shape", None) == ():
             return walk(value.item(), depth + 1)
+        if kind.__module__.startswith("sympy.") and getattr(value, "is_number", False):
+            return walk(_sympy_number(value, refuse), depth + 1)
         if isinstance(value, fractions.Fraction):
             return {"$fraction": [walk(value.numerator, depth + 1), walk(value.denominator, depth + 1)]}
         if isinstance(value, decimal.Decimal):
@@ -216,12 +276,13 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$decimal": _typed(str, _decimal),
     "$list_node": _typed(list, _linked("list_node")),
     "$tree_node": _typed(list, _linked("tree_node")),
+    "$none": lambda _: NONE_VALUE,
 }
 
 Decoders = dict[str, Callable[[Any], Any]]
 
 
-def _object_hook(extra: Decoders | None) -> Callable[[dict[str, Any]], Any]:
+def object_hook(extra: Decoders | None) -> Callable[[dict[str, Any]], Any]:
     decoders = {**_DECODERS, **extra} if extra else _DECODERS
 
     def hook(row: dict[str, Any]) -> Any:
@@ -246,7 +307,7 @@ def _no_constant(name: str) -> Any:
 def decode(text: str | bytes, extra: Decoders | None = None) -> Any:
     """The value of a JSON text. Raises ValueError for anything that `encode` can not have written."""
     try:
-        return json.loads(text, object_hook=_object_hook(extra), parse_constant=_no_constant)
+        return json.loads(text, object_hook=object_hook(extra), parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

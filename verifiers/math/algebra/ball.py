@@ -49,7 +49,7 @@ def enclose(node: Node, point: Mapping[str, Fraction | acb], log_base: str = "e"
 
     With `real`, a detour through complex numbers (the root of a negative number, and so on) is undefined.
     """
-    return _Evaluation(point, log_base, real).of(node)
+    return Evaluation(point, log_base, real).of(node)
 
 
 def rational(value: Fraction) -> acb:
@@ -60,12 +60,18 @@ def is_real(ball: acb) -> bool:
     return bool(ball.imag.is_zero())
 
 
-class _Evaluation:
+class Evaluation:
+    """One evaluation at a point; a subclass may know more kinds of nodes."""
+
     def __init__(self, point: Mapping[str, Fraction | acb], log_base: str, real: bool) -> None:
         self.real = real
         self.point = point
         self.log_base = log_base
         self.num_terms = 0
+
+    def inside(self, point: Mapping[str, Fraction | acb]) -> Evaluation:
+        """The evaluation of a body whose bound variable has a value."""
+        return type(self)(point, self.log_base, self.real)
 
     def of(self, node: Node) -> acb:
         value = getattr(self, f"_{node.op}", self._unknown)(node)
@@ -125,7 +131,7 @@ class _Evaluation:
     def _pow(self, node: Node) -> acb:
         base_node, exponent_node = node.args
         exponent = self.of(exponent_node)
-        _check_size(exponent)
+        check_size(exponent)
         if base_node == Node("const", value="e"):
             return exponent.exp()
         base = self.of(base_node)
@@ -178,7 +184,7 @@ class _Evaluation:
             self.num_terms += 1
             if self.num_terms > MAX_TERMS:
                 raise UnsupportedError(f"more than {MAX_TERMS} terms")
-            inner = _Evaluation({**self.point, index.value: Fraction(k)}, self.log_base, self.real)
+            inner = self.inside({**self.point, index.value: Fraction(k)})
             inner.num_terms = self.num_terms
             yield inner.of(body)
             self.num_terms = inner.num_terms
@@ -225,7 +231,7 @@ class _Evaluation:
         if name in ("floor", "ceil"):
             return acb(reals[0].floor() if name == "floor" else reals[0].ceil())
         for value in reals:
-            _check_size(acb(value))
+            check_size(acb(value))
         if name == "factorial":
             whole = exact_integer(values[0])
             if whole is not None and whole < 0:
@@ -264,7 +270,8 @@ class _Evaluation:
         raise UnsupportedError(name)
 
 
-def _check_size(value: acb) -> None:
+def check_size(value: acb) -> None:
+    """Raises UnsupportedError for an exponent or argument that is too large to work with."""
     if not abs(value.real) < arb(2) ** MAX_EXPONENT_BITS:
         raise UnsupportedError("an exponent or factorial beyond the size limit")
 

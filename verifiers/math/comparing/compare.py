@@ -14,10 +14,26 @@ from verifiers.math.algebra.ball import UndefinedError, UnsupportedError
 from verifiers.math.algebra.normal_field import FinerExponentError
 from verifiers.math.comparing import equality, families, relations, sets, wording
 from verifiers.math.comparing.equality import UndecidedError, all_of, match
+from verifiers.math.comparing.kinds import (
+    NOT_WORKED_OUT,
+    REAL_SETS,
+    STATED_BY_NAME,
+    VALUE_KINDS,
+    are_real_sets,
+    holds_vectors,
+    integer,
+    is_to_solve,
+    kind,
+    labels,
+    names_values,
+    same_letters,
+    seconds,
+    values,
+    values_of_digits,
+)
+from verifiers.math.comparing.measures import Measures
 from verifiers.math.reading import units
 from verifiers.math.reading.expression import SCALARS, Node
-from verifiers.math.reading.parser import letters_of
-from verifiers.math.reading.vocabulary import GREEK
 from verifiers.types import Status
 
 
@@ -71,7 +87,9 @@ def _readings(node: Node) -> tuple[Node, ...]:
 
 def _in_same_order(one: Node, other: Node) -> bool:
     same_shape = other.op == "list" and len(one.args) == len(other.args)
-    return same_shape and all(_compare(a, b, None).status is Status.VERIFIED for a, b in zip(one.args, other.args))
+    return same_shape and all(
+        _compare(a, b, None).status is Status.VERIFIED for a, b in zip(one.args, other.args, strict=True)
+    )
 
 
 def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Comparison:
@@ -97,22 +115,18 @@ def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Compariso
         return Comparison(Status.UNDECIDED, "nesting too deep")
 
 
-_REAL_SETS = frozenset({"union", "inter", "setminus", "named", "builder"})
-_NUMBER_WORDS = frozenset({"dozen", "pair", "couple", "nil", "once", "twice", "thrice", "nought", "naught", "infinite"})
-
-
-class _Comparer:
+class _Comparer(Measures):
     def __init__(self, tolerance: Tolerance | None) -> None:
         self.tolerance = tolerance
 
     def same(self, gold: Node, answer: Node) -> bool:
         """By the first rule of `_RULES` that knows the two kinds of answer."""
-        vectors = _holds_vectors(gold) or _holds_vectors(answer)
+        vectors = holds_vectors(gold) or holds_vectors(answer)
         if gold.op in SCALARS and answer.op in SCALARS and not vectors:
             return self.scalars(gold, answer)
         if answer.op == "rel" and gold.op != "rel":
             answer = self.last_side(gold, answer)
-            vectors = _holds_vectors(gold) or _holds_vectors(answer)
+            vectors = holds_vectors(gold) or holds_vectors(answer)
         if gold != answer and vectors:
             raise UndecidedError("arithmetic with vectors or matrices")
         for applies, judge in _RULES:
@@ -143,7 +157,8 @@ class _Comparer:
             if self.tolerance is not None:
                 raise UndecidedError("a tolerance on a set")
             return False
-        if gold.op in _STATED_BY_NAME and answer.op in _STATED_BY_NAME and gold.symbols() != answer.symbols():
+        named = (gold.op in STATED_BY_NAME and answer.op in STATED_BY_NAME) or gold.op == answer.op == "builder"
+        if named and gold.symbols() != answer.symbols():
             raise UndecidedError("the same values of another variable")
         if left in ([], sets.EVERYTHING) and gold.op == answer.op == "rel" and not self.same_sides(gold, answer):
             raise UndecidedError("relations that hold always or never")
@@ -158,7 +173,7 @@ class _Comparer:
         return False
 
     def lists_by_name(self, gold: Node, answer: Node) -> bool:
-        if not self.one_against_many(Node("list", _values(gold)), answer):
+        if not self.one_against_many(Node("list", values(gold)), answer):
             return False
         raise UndecidedError("values without the names that the reference gives them")
 
@@ -176,7 +191,7 @@ class _Comparer:
     def ratio_against_number(self, gold: Node, answer: Node) -> bool:
         ratio, scalar = (gold, answer) if gold.op in ("ratio", "time") else (answer, gold)
         if ratio.op == "time":
-            ratio = Node("ratio", tuple(map(_integer, ratio.value[:2])))
+            ratio = Node("ratio", tuple(map(integer, ratio.value[:2])))
         if len(ratio.args) == 2 and self.scalars(Node("div", ratio.args), scalar):
             raise UndecidedError("a ratio against a fraction")
         return False
@@ -185,7 +200,7 @@ class _Comparer:
         based, other = (gold, answer) if gold.op == "based" else (answer, gold)
         if kind(other) == "scalar":
             number = equality.as_rational(other)
-            if number is not None and number not in _values_of_digits(*based.value):
+            if number is not None and number not in values_of_digits(*based.value):
                 return False
         raise UndecidedError("a base on one side only")
 
@@ -210,7 +225,7 @@ class _Comparer:
             product = units.as_product(answer)
             if product is not None and self.same(gold, product.args[0]):
                 raise UndecidedError("a letter that could be a unit")
-        if _same_letters(gold, answer):
+        if same_letters(gold, answer):
             raise UndecidedError("letters that may be a product or a name")
         if relations.num_constants(gold) > 1 and relations.num_constants(answer) > 1:
             raise UndecidedError("several constants that may have other names")
@@ -235,8 +250,8 @@ class _Comparer:
         named = relations.assignment(answer)
         sides = list(answer.args)
         if named is not None and len(sides) == 2 and set(answer.value) == {"="}:
-            return named[1] if kind(gold) in _VALUE_KINDS else answer
-        if kind(gold) not in _VALUE_KINDS or (gold.op in ("list", "set") and _is_to_solve(answer)):
+            return named[1] if kind(gold) in VALUE_KINDS else answer
+        if kind(gold) not in VALUE_KINDS or (gold.op in ("list", "set") and is_to_solve(answer)):
             return answer
         if "~" in answer.value:
             return self.before_rounding(gold, answer)
@@ -248,7 +263,7 @@ class _Comparer:
                 if side is answer.args[0] and not relations.names_a_value(side):
                     raise UndecidedError("an equation where the reference is a value")
                 continue
-            if any(part.op in _NOT_WORKED_OUT for part in side.walk()):
+            if any(part.op in NOT_WORKED_OUT for part in side.walk()):
                 continue
             if not self.same(side, last):
                 raise ContradictionError("the sides of the chain differ")
@@ -304,127 +319,27 @@ class _Comparer:
     def texts(self, gold: Node, answer: Node) -> bool:
         if gold.op == answer.op == "text":
             return wording.same_words(gold.value, answer.value)
-        text, other = (gold, answer) if gold.op == "text" else (answer, gold)
-        words = text.value.lower().strip(" .")
-        if other.op in ("empty", "set") and words in _EMPTY:
-            return other.op == "empty"
-        if words in ("infinity", "positive infinity", "+infinity") and equality.infinity_rank(other):
-            return equality.infinity_rank(other) == 1
-        if words in _ALL_REALS and (other.op in _REAL_SETS or other.op == "group"):
-            return sets.same_set(sets.real_set(other), sets.EVERYTHING)
-        letters = "".join(node.value for node in letters_of(other))
-        if letters and letters.lower() == words.replace(" ", ""):
-            return wording.same_words(text.value.replace(" ", ""), letters)
-        numeric = kind(other) == "scalar" and not other.symbols()
-        if numeric and not set(words.split()) & _NUMBER_WORDS and len(words) > 1:
-            return False
-        if letters and " " not in words and "," not in words:
-            return False
-        raise UndecidedError("words against a formula")
-
-    # Units
-
-    def quantities(self, gold: Node, answer: Node) -> bool:
-        parts = answer.args if answer.op == "list" else ()
-        gold, answer = units.joined(gold), units.joined(answer)
-        if parts and answer.op == "qty" and gold.op in SCALARS:
-            return self.compound(gold, answer, parts)
-        if gold.op == "list" or answer.op == "list":
-            return self.one_against_many(gold, answer)
-        if (units.may_change(gold) or units.may_change(answer)) and not (
-            gold.op == answer.op and gold.value == answer.value
-        ):
-            raise UndecidedError("words that may change the number before them")
-        if gold.op == "percent" or answer.op == "percent":
-            return self.percentages(gold, answer)
-        if gold.op != "qty":
-            if units.is_angle(answer) and gold.op in SCALARS:
-                return self.scalars(gold, answer.args[0])
-            if gold.op not in SCALARS:
-                return self.not_a_number(gold)
-            if (product := units.as_product(gold)) is not None:
-                return self.quantities(product, answer)
-            return self.same(gold, answer.args[0])
-        if answer.op != "qty":
-            product = units.as_product(answer)
-            if product is None:
-                if answer.op not in SCALARS:
-                    return self.not_a_number(answer)
-                if not self.same(gold.args[0], answer):
-                    return False
-                if units.may_be_dropped(gold):
-                    return True
-                raise UndecidedError("the reference has a unit, the answer states none")
-            answer = product
-        if units.noun(gold) or units.noun(answer):
-            if not self.same(gold.args[0], answer.args[0]):
-                return False
-            if units.same_noun(gold, answer):
-                return True
-            raise UndecidedError("different nouns behind the number")
-        (left, left_unit), (right, right_unit) = units.measure(gold), units.measure(answer)
-        if left_unit != right_unit:
-            if units.could_agree(left_unit, right_unit):
-                raise UndecidedError("units whose conversion is not fixed")
-            return False
-        # In the unit of the reference, since a tolerance is meant in it.
-        ratio = Node("num", value=right.args[1].value / left.args[1].value)
-        return self.scalars(gold.args[0], Node("mul", (answer.args[0], ratio)))
-
-    def compound(self, gold: Node, answer: Node, parts: tuple[Node, ...]) -> bool:
-        """1 hour 30 minutes where the reference is a bare number: 90 in the last unit; in another one it is open."""
-        if self.scalars(gold, answer.args[0]):
-            return True
-        for part in parts:
-            (unit, _), (total, _) = units.measure(part), units.measure(answer)
-            if self.scalars(gold, Node("div", (total, unit.args[1]))):
-                raise UndecidedError("a quantity in two units, where the unit of the reference is not known")
-        return False
-
-    def not_a_number(self, node: Node) -> bool:
-        if node.op in ("group", "matrix", "named", "union", "time", "date", "ratio", "empty"):
-            return False
-        raise UndecidedError("a unit against something else than a number")
-
-    def percentages(self, gold: Node, answer: Node) -> bool:
-        if gold.op == answer.op:
-            return self.same(gold.args[0], answer.args[0])
-        if gold.op == "percent":
-            if answer.op not in SCALARS:
-                return False
-            if self.scalars(gold, answer):
-                return self.not_above_one(gold)
-            if self.scalars(gold.args[0], answer):
-                raise UndecidedError("the reference is a percentage, the answer lacks the sign")
-            return False
-        if gold.op not in SCALARS:
-            raise UndecidedError("a percentage against something else than a number")
-        if self.scalars(gold, answer):
-            return self.not_above_one(gold)
-        size = equality.compare_order(gold, Node("num", value=Fraction(1)))
-        return size > 0 and self.scalars(gold, answer.args[0])
-
-    def not_above_one(self, gold: Node) -> bool:
-        """25% is 0.25, but 500% may be 500 as well as 5."""
-        if equality.compare_order(gold, Node("num", value=Fraction(1))) > 0:
-            raise UndecidedError("a percentage above one hundred against a number")
-        return True
+        return wording.words_against(gold, answer)
 
     # Relations and sets of reals
 
     def relations(self, gold: Node, answer: Node) -> bool:
-        for equation, values in ((gold, answer), (answer, gold)):
-            if _is_to_solve(equation) and values.op in ("list", "set", "empty") and not values.symbols():
-                return sets.same_set(sets.real_set(equation), sets.real_set(Node("set", values.args)))
+        for equation, others in ((gold, answer), (answer, gold)):
+            if is_to_solve(equation) and others.op in ("list", "set", "empty") and not others.symbols():
+                return sets.same_set(sets.real_set(equation), sets.real_set(Node("set", others.args)))
         left, right = relations.assignment(gold), relations.assignment(answer)
         if left is not None and right is not None:
             if relations.same_name(gold.args[0], answer.args[0]):
-                return self.same(left[1], relations.renamed_argument(gold.args[0], answer.args[0], right[1]))
+                if not self.same(left[1], relations.renamed_argument(gold.args[0], answer.args[0], right[1])):
+                    return False
+                if gold.args[0].symbols() != answer.args[0].symbols():
+                    raise UndecidedError("a function of another variable")
+                return True
             if relations.are_both_functions(gold.args[0], answer.args[0]):
                 return self.other_function(left, right)
             if not (left[1].symbols() or right[1].symbols()):
                 return False
-        if left is not None and answer.op != "rel" and kind(answer) in _VALUE_KINDS:
+        if left is not None and answer.op != "rel" and kind(answer) in VALUE_KINDS:
             return self.same(left[1], answer)
         if gold.op == "rel" and answer.op == "rel":
             if not gold.symbols() and not answer.symbols():
@@ -439,7 +354,7 @@ class _Comparer:
         if gold.op == "rel" and answer.op != "rel" and set(gold.value) <= {"=", "~"}:
             # The reference "x + y = 7" asks for the value 7.
             value_asked = relations.names_a_value(gold.args[0]) and not gold.args[-1].symbols()
-            if kind(answer) in _VALUE_KINDS and value_asked:
+            if kind(answer) in VALUE_KINDS and value_asked:
                 return self.same(gold.args[-1], answer)
             if answer.op in SCALARS:
                 raise UndecidedError("an expression where the reference is an equation")
@@ -496,11 +411,11 @@ class _Comparer:
 
     def same_list(self, gold: Node, answer: Node) -> bool:
         joints = {gold.value, answer.value}
-        if "or" in joints and (joints == {"and", "or"} or (len(joints) > 1 and _names_values(gold))):
+        if "or" in joints and (joints == {"and", "or"} or (len(joints) > 1 and names_values(gold))):
             raise UndecidedError("'and' against 'or'")
-        if _names_values(gold) and _names_values(answer):
+        if names_values(gold) and names_values(answer):
             return self.by_name(gold, answer)
-        if len(_labels(gold)) > 1 and any(arg.op in SCALARS for arg in answer.args):
+        if len(labels(gold)) > 1 and any(arg.op in SCALARS for arg in answer.args):
             bare = [arg.args[0] if arg.op == "qty" else arg for arg in gold.args]
             if not match(bare, [arg.args[0] if arg.op == "qty" else arg for arg in answer.args], self.same):
                 return False
@@ -554,14 +469,14 @@ class _Comparer:
         if half:
             return False
         parts = (hour, minute, second) if has_seconds else (hour, minute)
-        if not self.same_ratio(Node("ratio", tuple(map(_integer, parts))), ratio):
+        if not self.same_ratio(Node("ratio", tuple(map(integer, parts))), ratio):
             return False
         if gold.op == "time":
             raise UndecidedError("a time that could be a ratio")
         return True
 
     def same_time(self, gold: Node, answer: Node) -> bool:
-        (left, left_known), (right, right_known) = _seconds(gold), _seconds(answer)
+        (left, left_known), (right, right_known) = seconds(gold), seconds(answer)
         bare = not gold.value[3] and not answer.value[3]
         if left != right and bare and gold.value[0] * answer.value[1] == gold.value[1] * answer.value[0]:
             raise UndecidedError("times that could be ratios")
@@ -597,135 +512,8 @@ class _Comparer:
         return relations.same_congruence(gold, answer)
 
 
-_VALUE_KINDS = frozenset(
-    "scalar group set matrix list qty percent based ratio text time empty cases int lim".split()  # noqa: SIM905
-)
-_STATED_BY_NAME = frozenset({"rel", "list"})
-"""What describes a set of reals by naming its variable: x > 1."""
-_NOT_WORKED_OUT = frozenset({"int", "lim", "dots", "bigcup", "bigcap"})
-"""Nodes that the exact engine only carries along."""
-_EMPTY = frozenset(
-    f"{start}{kind}{noun}"
-    for start in ("no ", "there is no ", "there are no ")
-    for kind in ("", "real ")
-    for noun in ("solution", "solutions", "root", "roots")
-) | {"none", "empty set", "empty", "no such x"}
-_ALL_REALS = frozenset(
-    {"all real numbers", "all reals", "reals", "real numbers", "any real number", "all real x", "all real"}
-)
-
-
-def kind(node: Node) -> str:
-    return "scalar" if node.op in SCALARS else node.op
-
-
-def _names_values(node: Node) -> bool:
-    """x = 1, y = 2: values that only their names tell apart."""
-    if node.op != "list":
-        return False
-    named = [relations.assignment(arg) for arg in node.args]
-    return len({part[0] for part in named if part is not None}) > 1 and None not in named
-
-
-def _values(node: Node) -> tuple[Node, ...]:
-    return tuple(arg.args[1] for arg in node.args)
-
-
-def _holds_vectors(node: Node) -> bool:
-    """(1,2) + t(3,4), A^T: arithmetic with tuples or matrices that is not worked out here."""
-    return node.op in SCALARS and any(inner.op in ("group", "matrix") for inner in node.walk())
-
-
-def _is_to_solve(node: Node) -> bool:
-    """An equation in one unknown that is not just its value: x^2 = 4."""
-    return node.op == "rel" and node.value == ("=",) and len(node.symbols()) == 1 and relations.assignment(node) is None
-
-
-def _values_of_digits(digits: str, base: int) -> set[int]:
-    """What a number without a base could mean: the value, or the digits with the base left out."""
-    return {int(digits, base), *({int(digits)} if digits.isdigit() else ())}
-
-
-def _integer(value: int) -> Node:
-    return Node("num", value=Fraction(value))
-
-
 def _later(same: Callable[[Node, Node], bool], a: Node, b: Node) -> Callable[[], bool]:
     return lambda: same(a, b)
-
-
-def _is_inequality(node: Node) -> bool:
-    return (
-        node.op == "rel" and bool(set(node.value) & (sets.INEQUALITIES | {"in", "notin"})) and len(node.symbols()) == 1
-    )
-
-
-def _are_real_sets(gold: Node, answer: Node) -> bool:
-    """Whether both can be sets of reals and at least one must be."""
-    return any(map(_must_be_real_set, (gold, answer))) and all(map(_may_be_real_set, (gold, answer)))
-
-
-def _must_be_real_set(node: Node) -> bool:
-    if node.op in _REAL_SETS:
-        return not (node.op == "named" and node.value[0] != "R")
-    if node.op == "group" and node.value in ("(]", "[)", "]["):
-        return True
-    if node.op == "group" and len(node.args) == 2 and any(equality.infinity_rank(arg) for arg in node.args):
-        return True
-    return _is_inequality(node) or (node.op == "list" and any(map(_is_inequality, node.args)))
-
-
-def _may_be_real_set(node: Node) -> bool:
-    if node.op == "list":
-        relation = all(arg.op == "rel" and len(arg.symbols()) == 1 for arg in node.args)
-        return relation and len(node.symbols()) == 1
-    if node.op == "rel":
-        return len(node.symbols()) == 1 and set(node.value) <= sets.INEQUALITIES | {"in", "notin", "="}
-    if node.op == "group":
-        return len(node.args) == 2 and not node.symbols() and all(arg.op in SCALARS for arg in node.args)
-    if node.op == "named":
-        return bool(node.value[0] == "R")
-    return node.op in _REAL_SETS or (node.op in ("set", "empty") and not node.symbols())
-
-
-def _seconds(node: Node) -> tuple[int, bool | None]:
-    """Seconds since midnight, and whether the half of the day is known."""
-    hour, minute, second, half, _ = node.value
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    known = True if half or hour >= 13 or hour == 0 else None
-    return hour * 3600 + minute * 60 + second, known
-
-
-def _labels(node: Node) -> set[object]:
-    """The different units and nouns behind the numbers of a list."""
-    return {arg.value for arg in node.args if arg.op == "qty"}
-
-
-def _same_letters(gold: Node, answer: Node) -> bool:
-    """Whether both hold names of several letters (AB, HTH) and would be equal if those were products."""
-    if not any(_is_string(part) for node in (gold, answer) for part in node.walk()):
-        return False
-    left, right = _spelled_out(gold), _spelled_out(answer)
-    try:
-        return equality.equal(left, right)
-    except (UndecidedError, UnsupportedError, UndefinedError, FinerExponentError):
-        return True
-
-
-def _is_string(node: Node) -> bool:
-    if node.op != "sym" or len(node.value) < 2 or not node.value.isalpha():
-        return False
-    return bool(node.value.isupper() or (len(set(node.value)) < len(node.value) and node.value not in GREEK))
-
-
-def _spelled_out(node: Node) -> Node:
-    if _is_string(node):
-        product = Node("sym", value=node.value[0])
-        for letter in node.value[1:]:
-            product = Node("mul", (product, Node("sym", value=letter)))
-        return product
-    return Node(node.op, tuple(map(_spelled_out, node.args)), node.value) if node.args else node
 
 
 _Rule = tuple[Callable[[Node, Node], bool], Callable[[_Comparer, Node, Node], bool]]
@@ -753,12 +541,12 @@ _RULES: tuple[_Rule, ...] = (
     (lambda g, a: families.is_family(g) or families.is_family(a), _Comparer.families),
     (_has("qty", "percent"), _Comparer.quantities),
     (lambda g, a: kind(g) == "scalar" and units.joined(a) is not a, _Comparer.quantities),
-    (lambda g, a: _are_real_sets(g, a), _Comparer.real_sets),
+    (lambda g, a: are_real_sets(g, a), _Comparer.real_sets),
     (_has("rel"), _Comparer.relations),
-    (lambda g, a: g.op == a.op == "list" and _names_values(g) and not _names_values(a), _Comparer.lists_by_name),
+    (lambda g, a: g.op == a.op == "list" and names_values(g) and not names_values(a), _Comparer.lists_by_name),
     (lambda g, a: kind(g) == kind(a) and kind(g) in _SAME_KIND, _Comparer.same_kind),
     (_both("group", "matrix"), _Comparer.vectors),
-    (lambda g, a: _names_values(g) and a.op in ("list", "set"), _Comparer.unnamed),
+    (lambda g, a: names_values(g) and a.op in ("list", "set"), _Comparer.unnamed),
     (_both("list", "scalar", "set", "empty"), _Comparer.one_against_many),
     (_pair("list", "group"), _Comparer.list_against_group),
     (_pair("time", "ratio"), _Comparer.time_against_ratio),
@@ -766,7 +554,7 @@ _RULES: tuple[_Rule, ...] = (
     (_pair("ratio", "scalar"), _Comparer.ratio_against_number),
     (_has("based"), _Comparer.base_on_one_side),
     (
-        lambda g, a: _has("scalar")(g, a) and _has("time", "date", "group", "matrix", "empty", *_REAL_SETS)(g, a),
+        lambda g, a: _has("scalar")(g, a) and _has("time", "date", "group", "matrix", "empty", *REAL_SETS)(g, a),
         _Comparer.different,
     ),
 )

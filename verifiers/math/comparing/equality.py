@@ -18,6 +18,7 @@ from verifiers.math.algebra.ball import UndefinedError, UnsupportedError
 from verifiers.math.algebra.normal_field import Field, FinerExponentError
 from verifiers.math.algebra.normal_form import normal_form
 from verifiers.math.algebra.rationals import small_rational
+from verifiers.math.comparing import questions
 from verifiers.math.reading.expression import Node
 
 PRECISIONS = (64, 256, 1024, 4096)
@@ -33,7 +34,20 @@ class UndecidedError(Exception):
 
 
 def equal(a: Node, b: Node) -> bool:
-    """Raises UndecidedError, UndefinedError, UnsupportedError."""
+    """Raises UndecidedError, UndefinedError, UnsupportedError.
+
+    What stays open here is noted as a question for the symbolic engine, or answered if that was asked before.
+    """
+    try:
+        return _decided(a, b)
+    except (UndecidedError, UndefinedError, UnsupportedError):
+        answer = questions.answer(a, b)
+        if answer is None:
+            raise
+        return answer
+
+
+def _decided(a: Node, b: Node) -> bool:
     ranks = infinity_rank(a), infinity_rank(b)
     if any(ranks):
         if not all(ranks) and (a.symbols() or b.symbols()):

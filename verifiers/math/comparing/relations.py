@@ -95,9 +95,10 @@ def _without_condition(node: Node) -> Node:
     in_set = condition is not None and condition.op == "rel" and condition.value == ("in",)
     domain = condition.args[1] if condition is not None and in_set else None
     about = subject is None or subject.op in ("sym", "list", "group")
-    if quantifier == "all" and about and said <= _DOMAIN_WORDS and (condition is subject or domain in _WHOLE_SETS):
-        if names.op == "call" or not ("integer" in words or domain == Node("named", value="Z")):
-            return main
+    everywhere = about and said <= _DOMAIN_WORDS and (condition is subject or domain in _WHOLE_SETS)
+    of_a_function = names.op == "call" or not ("integer" in words or domain == _INTEGERS)
+    if quantifier == "all" and everywhere and of_a_function:
+        return main
     if said <= {"constant", "constants", "real"} and said & {"constant", "constants"} and condition is subject:
         return main
     if subject is not None and subject.op == "sym" and (said & {"integer", "integers"} or domain == _INTEGERS):

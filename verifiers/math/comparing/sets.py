@@ -112,8 +112,8 @@ def _builder(node: Node) -> RealSet:
     if head.op == "rel" and head.value == ("in",):
         domain = real_set(head.args[1])
         head = head.args[0]
-    if head.op != "sym":
-        raise UnsupportedError("a set-builder of an expression")
+    if head.op != "sym" or condition.symbols() - {head.value}:
+        raise UnsupportedError("a set-builder of an expression, or with another variable")
     return intersection(domain, real_set(condition))
 
 

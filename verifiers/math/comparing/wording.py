@@ -6,7 +6,11 @@ of letters does: `Aa` is another genotype than `AA`, and the `A` of `Player A` i
 
 from __future__ import annotations
 
+from verifiers.math.comparing import equality, sets
 from verifiers.math.comparing.equality import UndecidedError
+from verifiers.math.comparing.kinds import REAL_SETS, kind
+from verifiers.math.reading.expression import Node
+from verifiers.math.reading.parser import letters_of
 
 _SHORT_WORDS = frozenset({"no", "up", "am", "pm", "on", "in", "to", "it", "is", "of", "or", "by", "at", "as"})
 """Words of two letters whose case does not matter."""
@@ -62,3 +66,38 @@ def _key(word: str) -> str:
     if word in (lower, lower.capitalize()) or lower in _SHOUTED:
         return lower
     return lower if word.isupper() and len(letters) > 3 and letters & set("aeiou") else word
+
+
+_EMPTY = frozenset(
+    f"{start}{kind}{noun}"
+    for start in ("no ", "there is no ", "there are no ")
+    for kind in ("", "real ")
+    for noun in ("solution", "solutions", "root", "roots")
+) | {"none", "empty set", "empty", "no such x"}
+_ALL_REALS = frozenset(
+    {"all real numbers", "all reals", "reals", "real numbers", "any real number", "all real x", "all real"}
+)
+
+
+_NUMBER_WORDS = frozenset({"dozen", "pair", "couple", "nil", "once", "twice", "thrice", "nought", "naught", "infinite"})
+
+
+def words_against(gold: Node, answer: Node) -> bool:
+    """Words on one side, a formula on the other. Raises UndecidedError."""
+    text, other = (gold, answer) if gold.op == "text" else (answer, gold)
+    words = text.value.lower().strip(" .")
+    if other.op in ("empty", "set") and words in _EMPTY:
+        return other.op == "empty"
+    if words in ("infinity", "positive infinity", "+infinity") and equality.infinity_rank(other):
+        return equality.infinity_rank(other) == 1
+    if words in _ALL_REALS and (other.op in REAL_SETS or other.op == "group"):
+        return sets.same_set(sets.real_set(other), sets.EVERYTHING)
+    letters = "".join(node.value for node in letters_of(other))
+    if letters and letters.lower() == words.replace(" ", ""):
+        return same_words(text.value.replace(" ", ""), letters)
+    numeric = kind(other) == "scalar" and not other.symbols()
+    if numeric and not set(words.split()) & _NUMBER_WORDS and len(words) > 1:
+        return False
+    if letters and " " not in words and "," not in words:
+        return False
+    raise UndecidedError("words against a formula")

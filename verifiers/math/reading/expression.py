@@ -17,7 +17,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-SCALARS = frozenset("num const sym add mul div pow neg fn call sum prod deg".split())  # noqa: SIM905
+SCALARS = frozenset("num const sym add mul div pow neg fn call sum prod deg int lim derivative".split())  # noqa: SIM905
 """Nodes that are one value or one function."""
 
 MAX_CHARS = 4000

@@ -44,7 +44,8 @@ _ANSWER_WORDS = re.compile(
 
 
 _JOINT = re.compile(
-    r"[\s$]*(?:\\(?:quad|qquad|[,;: ]))*\s*(?:(,|;)?[\s$]*(?:\\(?:quad|qquad|[,;: ])|\\text\s*\{)*[\s$]*(and|or)?[\s$}]*)"
+    r"[\s$]*(?:\\(?:quad|qquad|[,;: ]))*\s*"
+    r"(?:(,|;)?[\s$]*(?:\\(?:quad|qquad|[,;: ])|\\text\s*\{)*[\s$]*(and|or)?[\s$}]*)"
     r"(?:\\(?:quad|qquad|[,;: ])|[\s$])*(?:([a-z](?:_\{?\w\}?)?)\s*=\s*)?",
     re.IGNORECASE,
 )
@@ -56,7 +57,6 @@ _END_MARKS = re.compile(
 _TAG = re.compile(r"<(answer|final_answer)>", re.IGNORECASE)
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 _JSON_KEYS = frozenset({"answer", "final_answer", "final answer", "finalanswer"})
-_BARE_LINE = re.compile(r"\s*\$?-?\d[\d.,/]*\$?\.?\s*")
 _NESTED_BOX = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*", re.DOTALL)
 _INDEX = re.compile(r"\\?[A-Za-z]+|\d")
 
@@ -187,11 +187,13 @@ def _tags(text: str) -> list[Candidate]:
 
 
 def _bare_last_line(text: str, end: int) -> list[Candidate]:
-    """A number that is all that follows the last box, which it may contradict."""
-    if text[end : end + 1] in ("", "\n", "$", ".", "*") and (match := _BARE_LINE.fullmatch(text[end:].lstrip("$*. "))):
-        if "\n" in text[end:].rstrip():
-            return [Candidate(strip_markup(match[0]), end + 1, len(text), "stated")]
-    return []
+    """A formula without words that is the last line behind the last box, which it may contradict."""
+    behind = text[end:].rstrip()
+    start = behind.rfind("\n") + 1
+    line = behind[start : start + MAX_STATEMENT_CHARS]
+    if not start or not any(char.isdigit() for char in line) or statements.has_words(line):
+        return []
+    return [Candidate(strip_markup(line), end + start, end + len(behind), "stated")]
 
 
 def _reaches_the_end(text: str, end: int) -> bool:

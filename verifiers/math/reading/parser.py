@@ -24,7 +24,8 @@ MAX_EXPONENT_DIGITS = 5
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
     "in": "in", "notin": "notin",
-    "subset": "subset", "subseteq": "subset", "parallel": "parallel", "perp": "perp", "Leftrightarrow": "iff", "iff": "iff",
+    "subset": "subset", "subseteq": "subset", "parallel": "parallel", "perp": "perp",
+    "Leftrightarrow": "iff", "iff": "iff",
     "sim": "sim", "cong": "cong",
 }  # fmt: skip
 _SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "setminus"}
@@ -226,9 +227,8 @@ class _Reader:
         return self.read_condition(Node("list", tuple(items), kinds.pop() if kinds else ","))
 
     def ends_cell(self) -> bool:
-        return (
-            self.here.kind == "cmd" and (self.here.text == "newline" or self.here.text.startswith("end:"))
-        ) or self.is_op("&")
+        ends = self.here.text == "newline" or self.here.text.startswith("end:")
+        return self.is_op("&") or (self.here.kind == "cmd" and ends)
 
     def starts_condition(self) -> bool:
         return self.depth <= 1 and (self.is_op("forall") or self.is_word("where", "for"))
@@ -355,6 +355,9 @@ class _Reader:
             elif self.is_op("bmod", "mod") or (self.is_word("mod")):
                 self.take()
                 node = Node("fn", (node, self.read_signed()), "mod")
+            elif self.is_op(":") and node.op == "text" and _can_be_name(node.value):
+                self.take()  # Alice: 3
+                return Node("rel", (Node("sym", value=f"text {node.value}"), self.read_product()), ("=",))
             elif self.is_op(":") and not self.in_braces:
                 parts = [node]
                 while self.is_op(":"):
@@ -924,7 +927,7 @@ class _Reader:
         raise UnreadableError(f"the command \\{name}")
 
     def read_operator(self, name: str) -> Node:
-        """An integral, a limit or a union of many sets, with what stands below and above its sign. None is worked out."""
+        """An integral, a limit or a union of many sets with the bounds at its sign; none is worked out."""
         scripts: dict[str, Node] = {}
         while self.is_op("_", "^"):
             which = self.take().text
@@ -941,6 +944,9 @@ class _Reader:
             return self.read_integral(low, high)
         if low is None:
             raise UnreadableError(f"\\{name} without what it runs over")
+        if name == "lim" and low.op == "to" and low.args[0].op == "sym":
+            body, bound = _bound_by(self.read_product(), low.args[0].value)
+            return Node("lim", (body, Node("to", (bound, *low.args[1:]), low.value)))
         body = self.read_product() if name == "lim" else self.read_set()
         return Node(name, (body, low) if high is None else (body, low, high))
 
@@ -991,11 +997,15 @@ class _Reader:
         body = Node("num", value=Fraction(1)) if len(inner) == 1 else _Reader(inner, self.depth).read()
         self.at = place + 2
         bound = Node("sym", value=variable)
-        return Node("int", (body, bound) if low is None or high is None else (body, bound, low, high))
+        if low is None or high is None:
+            return Node("int", (body, bound))
+        return Node("int", (*_bound_by(body, variable), low, high))
 
     def read_derivative(self, top: Node, bottom: Node) -> Node:
-        """dy/dx is a name; d/dx before an expression would have to be worked out."""
+        """dy/dx is a name; d/dx before an expression is its derivative."""
         upper = [n.value for n in letters_of(top)]
+        if upper == ["d"] and self.starts_factor():
+            return Node("derivative", (self.read_bare_argument(), letters_of(bottom)[1]))
         if len(upper) != 2 or upper[0] != "d":
             raise UnreadableError("a derivative that is not worked out")
         return Node("sym", value=f"d{upper[1]}/d{letters_of(bottom)[1].value}")
@@ -1175,6 +1185,12 @@ def letters_of(node: Node) -> list[Node]:
         left, right = (letters_of(arg) for arg in node.args)
         return [*left, *right] if left and right else []
     return []
+
+
+def _bound_by(body: Node, variable: str) -> tuple[Node, Node]:
+    """The body of an integral or a limit with its variable bound, and that variable."""
+    bound = Node("sym", value=f"#{variable}")
+    return _replace(body, Node("sym", value=variable), bound), bound
 
 
 def _replace(node: Node, old: Node, new: Node) -> Node:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables)
 """Does a text stand by an answer? Suppositions, denials, answers taken back, and boxes that are parts of a formula.
 
 Every check looks at a bounded stretch of text beside the answer, or at the text behind the last answer once, so all are
@@ -157,7 +158,7 @@ _FORMULA_MARK = re.compile(
 
 
 def with_suffix(text: str, end: int) -> tuple[str, int]:
-    """What belongs to the number in a box that ends at `end`: a percent or degree sign, `thousand`; and where it ends."""
+    """What belongs to the number in a box that ends at `end` (a percent or degree sign, `thousand`) and its end."""
     if match := _ENDING_NUMBER.match(text, end):
         return match[1], match.end()
     if match := _SCALE_BEHIND.match(text, end):

@@ -76,6 +76,11 @@ def listed_items(text: str, start: int) -> tuple[list[str], int] | None:
     return items, min(at, len(text))
 
 
+def has_words(line: str) -> bool:
+    """Whether a line holds words of three letters or more; commands of TeX are none."""
+    return _WORDS.search(_COMMANDS.sub("", line)) is not None
+
+
 def statement_end(text: str, start: int) -> int:
     """End of the line or of the sentence that begins at `start`."""
     return _Sentence(text, start).end()
@@ -147,12 +152,7 @@ class _Sentence:
         if self.math == "\\]" or self.math == "$$" or self.depth or not opened.strip(" \t$"):
             return self.text.startswith("\n\n", at) and bool(opened.strip(" \t$\\[")) and self.math != "$$"
         line = self.text[at + 1 : at + 200].split("\n", 1)[0]
-        if (
-            self.own_line
-            and line.strip()
-            and not _WORDS.search(_COMMANDS.sub("", line))
-            and any(c.isalnum() for c in line)
-        ):
+        if self.own_line and line.strip() and not has_words(line) and any(c.isalnum() for c in line):
             return False
         return _CONTINUES.match(line) is None or line.lstrip().startswith("**")
 

@@ -1,5 +1,6 @@
 # expect: refuted
 # mode: function, assert
+# expect_assert: undecided
 # naive: accepts
 
 class Any:

@@ -1,4 +1,4 @@
-# expect: refuted
+# expect: undecided
 # mode: assert-list
 # assert total(x) == sum(x) with x emptied by the call
 

@@ -1,4 +1,5 @@
 # problem: add
+# accept_renamed: yes
 
 def sum_two(a, b):
     return a + b

@@ -1,4 +1,5 @@
-# problem: add
+# problem: method
 
-def add(a: int, b: int) -> List[int]:
-    return a + b
+class Solution:
+    def add(self, a: int, b: int) -> List[int]:
+        return a + b

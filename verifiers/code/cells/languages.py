@@ -11,15 +11,13 @@ import functools
 import importlib.util
 import os
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
-from verifiers.code.cells.run import Deadline, Stop, cell_limits, run_job, sealed_file
-from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, limit, stderr_tail
+from verifiers.code.cells.run import cell_limits
 from verifiers.sandbox.room import SandboxError
-from verifiers.types import Limits, Status
+from verifiers.types import Limits
 
-_MAX_EXECUTABLE = 64 << 20
 _COMPILE_MB = 1024
 
 
@@ -71,6 +69,11 @@ def find_program(language: str) -> str | None:
     return os.path.realpath(found) if found else None
 
 
+def needs_namespaces(language: str) -> bool:
+    """Whether programs of this language are files to execute, which a cell without a /tmp of its own cannot hold."""
+    return language != "python"
+
+
 def available(language: str) -> bool:
     return language == "python" or find_program(language) is not None
 
@@ -116,26 +119,19 @@ def job(language: str, source: str, limits: Limits) -> dict[str, Any]:
     }
 
 
-def compile_job(language: str, source: str, limits: Limits) -> dict[str, Any] | None:
+def compile_job(
+    language: str, source: str, limits: Limits, headers: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
+    """None for an interpreted language. `headers`: texts of files that `source` may include, by name."""
     entry = _TABLE[language]
     if not entry.compile:
         return None
     return {
         "mode": "compile",
-        "command": [find_program(language) or entry.program, *entry.compile, entry.source_name],
+        "command": [find_program(language) or entry.program, *entry.compile, "-I/tmp", entry.source_name],
         "code": source,
         "source_name": entry.source_name,
         "executable": "/tmp/program",
+        "headers": {f"/tmp/{name}": text for name, text in (headers or {}).items()},
         "limits": cell_limits(dataclasses.replace(limits, memory_mb=max(limits.memory_mb, _COMPILE_MB))),
     }
-
-
-def compile_program(slot: Slot, job_: dict[str, Any], limits: Limits, deadline: Deadline) -> int | Outcome:
-    """A sealed descriptor of the executable, or why there is none. Raises SandboxError."""
-    run = run_job(slot, job_, b"", limits, deadline, stdout_cap=_MAX_EXECUTABLE)
-    evidence = {"compiler": stderr_tail(run.stderr)}
-    if run.stop is not Stop.NONE:
-        return limit(run.stop, {**evidence, "phase": "compile"})
-    if run.exit.status != 0 or not run.stdout:
-        return Outcome(Status.REFUTED, "does not compile", evidence)
-    return sealed_file(run.stdout, "program")

@@ -1,0 +1,131 @@
+"""What the settings models say of themselves: each key of a config with its type, default and meaning.
+
+The text of a key is the docstring below its attribute, so the reference (docs/configuration.md), the JSON schema and a
+new config file cannot differ from the code.
+Does not: describe the settings of a checker or an engine that are passed on as they are; their documents do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import pydantic
+import tomli_w
+from pydantic.fields import FieldInfo
+
+from verifiers.types import Json
+
+_PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a section."""
+
+    name: str
+    type: str
+    """In words, with the bounds of a number."""
+    required: bool
+    default: Json
+    """As it would stand in JSON; None for a required key and for one without a default of its own."""
+    text: str
+    """Empty where the attribute has no docstring; a test holds that no key is so."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SectionText:
+    """One section: `path` is its name in the file (`sampling.repair`), empty for the top of the file."""
+
+    path: str
+    text: str
+    keys: tuple[Key, ...]
+
+
+def sections(model: type[pydantic.BaseModel], path: str = "") -> Iterator[SectionText]:
+    """The section that `model` describes and those inside it, in the order of the file."""
+    own: list[Key] = []
+    inner: list[tuple[str, type[pydantic.BaseModel]]] = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, pydantic.BaseModel):
+            inner.append((f"{path}.{name}".lstrip("."), field.annotation))
+        else:
+            own.append(_key(name, field))
+    yield SectionText(path, " ".join((model.__doc__ or "").split()), tuple(own))
+    for inner_path, inner_model in inner:
+        yield from sections(inner_model, inner_path)
+
+
+def toml_value(value: Json) -> str:
+    """The value as it stands in a TOML file, on one line."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    return "{}" if value == {} else tomli_w.dumps({"value": value}).removeprefix("value = ").strip()
+
+
+def reference(model: type[pydantic.BaseModel], title: str) -> str:
+    """The Markdown reference of a settings model: one table per section."""
+    parts = [f"# {title}"]
+    for section in sections(model):
+        if not section.keys:
+            continue
+        if section.path:
+            parts.append(f"## `[{section.path}]`\n\n{section.text}".rstrip())
+        rows = [
+            f"| `{key.name}` | {_cell(key.type)} | {_default_text(key)} | {_cell(key.text)} |" for key in section.keys
+        ]
+        parts.append("\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _key(name: str, field: FieldInfo) -> Key:
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    if isinstance(default, tuple):
+        default = list(default)
+    text = " ".join((field.description or "").split())
+    return Key(name, type_text(field.annotation, field.metadata), field.is_required(), default, text)
+
+
+def type_text(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str:
+    """A type in words: `list of text`, `whole number above 0`, `one of fixed, adaptive`."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return type_text(arguments[0], _constraints(arguments[1:]))
+    if origin is typing.Literal:
+        return "one of " + ", ".join(str(value) or '""' for value in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_text(part) for part in arguments if part is not type(None))
+    if origin in (list, tuple):
+        return f"list of {type_text(arguments[0])}"
+    if origin is dict:
+        return f"table of {type_text(arguments[1])}" if arguments[1] is not Any else "table"
+    words = _PLAIN.get(annotation, "table" if isinstance(annotation, type) else "any value")
+    bounds = [
+        f"{said} {getattr(constraint, name):g}"
+        for constraint in _constraints(metadata)
+        for name, said in _BOUNDS.items()
+        if isinstance(getattr(constraint, name, None), int | float)
+    ]
+    return " ".join([words, " and ".join(bounds)]).strip()
+
+
+def _constraints(metadata: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """The bounds among an annotation's metadata; a pydantic Field holds several."""
+    found: list[Any] = []
+    for item in metadata:
+        found += item.metadata if isinstance(item, FieldInfo) else [item]
+    return found
+
+
+def _default_text(key: Key) -> str:
+    if key.required:
+        return "**required**"
+    return "none" if key.default is None else _cell(f"`{toml_value(key.default)}`")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,27 @@
+"""Which errors carry a text for the user, and the exit code of each."""
+
+from __future__ import annotations
+
+from jobs.config import ConfigError
+from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
+from jobs.problems.errors import ProblemFileError
+from runstore.errors import NoRunError, StoredRunError
+from runstore.storage import StorageError, StorageUriError
+from verifiers.registry import UnknownNameError
+from verifiers.types import SettingsError
+
+
+class WorkerKilledError(Exception):
+    """A worker process of this command was killed."""
+
+
+MENDED_BY_USER = (ConfigError, ProblemFileError, SettingsError, UnknownNameError, NoRunError, StorageUriError)
+"""The command line, a config or a problem file is wrong: exit code 2."""
+TOLD = (*MENDED_BY_USER, StorageError, StoredRunError, WorkerKilledError)
+"""Errors that a command prints without a traceback. Exit code 3 where the user cannot mend them: a lost store, a broken
+run, a killed process."""
+
+
+def exit_code_of(error: Exception) -> int:
+    """Of an error in `TOLD`."""
+    return EXIT_CONFIG if isinstance(error, MENDED_BY_USER) else EXIT_ERRORS

@@ -1,0 +1,56 @@
+"""What the dry-run says of samples, and which stored runs a new version resumes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.config import ConfigError, SolveConfig, check_config
+from jobs.solve.plan import describe_plan
+from jobs.solve.record import check_resume
+
+
+def config(**sampling: Any) -> SolveConfig:
+    table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m"}, "sampling": sampling}
+    return check_config(table, "test")
+
+
+def described(**sampling: Any) -> str:
+    plan: Any = SimpleNamespace(describe=lambda: "plan")
+    problems: Any = SimpleNamespace(num_problems=240)
+    return describe_plan(config(**sampling), problems, plan).splitlines()[1]
+
+
+def test_a_plan_says_how_few_samples_it_may_take() -> None:
+    assert described(policy="fixed", num_samples=16) == "policy fixed, 3,840 samples of at most 1,024 tokens each"
+    stops = described(policy="until_verified", num_samples=16, num_verified=2)
+    assert stops.startswith("policy until_verified, 480 to 3,840 samples") and "a problem stops at 2 verified" in stops
+    assert "240 to 720 samples" in described(policy="fixed", num_samples=1, repair={"rounds": 2})
+
+
+PROBLEMS: Any = SimpleNamespace(sha256="0" * 64)
+
+
+def record(stored: dict[str, Any]) -> dict[str, Any]:
+    return {"config": stored, "problems": {"sha256": "0" * 64}}
+
+
+def test_a_key_that_an_older_version_lacked_counts_as_its_default() -> None:
+    stored = config().resolved()
+    for section, key in [("sampling", "policy_args"), ("sampling", "min_p"), ("model", "engine"), ("prompt", "suffix")]:
+        del stored[section][key]
+    del stored["sampling"]["repair"]["evidence_chars"]
+    check_resume(config(), PROBLEMS, record(stored), "run")
+    with pytest.raises(ConfigError, match=r"sampling\.min_p was 0\.0 and is 0\.5 now"):
+        check_resume(config(min_p=0.5), PROBLEMS, record(stored), "run")
+    with pytest.raises(ConfigError, match=r"sampling\.repair was .*'rounds': 0.* and is .*'rounds': 1"):
+        check_resume(config(repair={"rounds": 1}), PROBLEMS, record(stored), "run")
+
+
+def test_another_engine_is_another_run() -> None:
+    stored = config().resolved()
+    stored["model"]["engine"] = "other"
+    with pytest.raises(ConfigError, match=r"model\.engine was 'other' and is 'vllm' now"):
+        check_resume(config(), PROBLEMS, record(stored), "run")

@@ -1,0 +1,114 @@
+"""Every reader of model text is linear: a megabyte of one repeated token, bounded by steps and not by a clock."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+from step_counts import CountedText, TooManyStepsError, count_lines, counted_patterns, regex_run, regex_steps
+
+import verifiers
+from verifiers.math import judge
+
+FOLDER = str(Path(verifiers.__file__).parent)
+READERS = ("verifiers.math", "verifiers.thoughts")
+MEGABYTE = 2**20
+MAX_SCANS = 100
+"""Times that a text may be handed to a pattern in whole; the text is read by some dozens of patterns."""
+LONG = 4096
+"""Characters from which on the cost of a pattern matters; the readers of one answer refuse more."""
+TOKENS = [
+    "a", "7", " ", "\n", "$", "$$", "{", "}", "\\", "\\{", "(", "[", "*", "**", "_", "`", "#", "####", "?", "!", ".",
+    ",", "-", ":", "<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "\\boxed{1}", "\\boxed{1} ",
+    "\\boxed ", "\\text{", "\\text{a}", "\\frac{1}{", "\\left(", "\\(", "\\[", "\\]", "\\begin{", "\\begin{cases}",
+    "the answer is ", "the answer is 5. ", "Answer: ", "wait, ", "no ", "not ", "because ", "so ", "and ", "is not ",
+    "was very ", "{\"answer\": ", "\"", "'", "<|im_end|>", "|", "&", "\\\\", "1,000", "1 ", "a b ", "the ",
+    "the correct ", "if ", "答案", "\t", "\u200b", "^", "**Answer** ", "```\n", "x = ", "5 \\quad ", "\\, ",
+    "is the final answer ", "(incorrect) ",
+]  # fmt: skip
+
+
+def read(text):
+    judge.work({"reference": {"answer": "12345"}, "text": text})
+
+
+FORMS = ("{}", "So \\boxed{{5}} {}", "The answer is {}", "The answer is \\[ {}", "<think>{}</think>5")
+"""Where the repeated token stands: alone, behind a box, as the stated answer, in a display, in a thought."""
+
+
+@pytest.fixture(scope="module")
+def patterns():
+    """Patterns that were handed a long text by any of the repeated tokens."""
+    return {}
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_texts_are_looked_at_a_bounded_number_of_times(token, patterns):
+    # Slices and methods of the text are counted on the small texts only: counting them makes each read a Python call.
+    for size, forms, counted in ((MEGABYTE // 64, FORMS, True), (MEGABYTE, FORMS[:1], False)):
+        for form in forms:
+            sizes = []
+            text = form.format(token * (size // len(token)))
+            with counted_patterns([name for name in READERS if exists(name)]) as uses:
+                read(CountedText(text, sizes) if counted else text)
+            looked_at = sum(sizes) + sum(handed for _, _, handed in uses)
+            assert looked_at < MAX_SCANS * size, f"{form}: {looked_at} characters of {size} were looked at"
+            for pattern, method, handed in uses:
+                if handed > LONG:
+                    patterns.setdefault((pattern.pattern, pattern.flags, method), token)
+
+
+def test_no_pattern_that_sees_long_texts_backtracks_more_than_linearly(patterns):
+    assert patterns, "no pattern was seen with a long text: run the whole file"
+    slow = []
+    for pattern, flags, method in patterns:
+        compiled = re.compile(pattern, flags)
+        for token in TOKENS:
+            small, large = (token * (size // len(token) + 1) for size in (200, 800))
+            try:
+                few = regex_steps(compiled, small, method, limit=200_000)
+                many = regex_steps(compiled, large, method, limit=6 * few + 2000)
+            except TooManyStepsError:
+                slow.append((pattern[:60], method, token))
+                continue
+            assert many > 0 and few > 0
+    assert not slow, f"more than linear: {slow}"
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_executed_lines_grow_linearly(token):
+    # Both sizes are beyond what the reader of one answer takes, so that only the search for the answer is counted.
+    small, large = (token * (size // len(token)) for size in (6_000, 24_000))
+    for form in FORMS[:4]:
+        few, many = (count_lines(FOLDER, partial(read, form.format(text))) for text in (small, large))
+        assert many <= 5 * few + 500, f"{form}: {few} lines for 6,000 characters, {many} for 24,000"
+
+
+def test_the_counters_see_what_is_not_linear():
+    def quadratic(text):
+        for end in range(len(text)):
+            re.search("b", text[:end])
+
+    assert regex_steps(re.compile(r"a+b"), "a" * 400) > 10 * regex_steps(re.compile(r"a+b"), "a" * 100)
+    assert regex_steps(re.compile(r"ab"), "a" * 400) < 5 * regex_steps(re.compile(r"ab"), "a" * 100)
+    with pytest.raises(TooManyStepsError):
+        regex_steps(re.compile(r"(a|a)*b"), "a" * 40, limit=10_000)
+    here = str(Path(__file__).parent)
+    assert count_lines(here, lambda: quadratic("a" * 400)) < 5 * count_lines(here, lambda: quadratic("a" * 100))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"\banswers?\b\s*(?:is|are)(?!\s*not)", "the Answer is 5, the answers are not 6. "),
+        (r"(?<=a)b+?c{2,3}", "abbccc b"),
+        (r"[^\s{]+|\{\d+", "x {12 {y"),
+        (r"^(?:the|an?)\s+(\w)\1$", "the aa"),
+        (r"<(?:think|thought)>", "<Think> <thought>"),
+    ],
+)
+@pytest.mark.parametrize("flags", [0, re.IGNORECASE])
+def test_the_matcher_that_counts_finds_what_re_finds(pattern, text, flags):
+    compiled = re.compile(pattern, flags)
+    for whole in (text, text * 7, text[1:]):
+        assert regex_run(compiled, whole, "finditer")[1] == [match.end() for match in compiled.finditer(whole)]

@@ -1,0 +1,174 @@
+"""The supervisor without Ray: restarts, what ends a run, and that nothing blocks the other workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray.exceptions
+from stand_ins import StandInEngine
+
+from runstore.parts import FencedError
+from runstore.storage import StorageError
+from workers.actors.generator import Generator, GeneratorSettings
+from workers.coordinator import supervisor
+from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.slots import GeneratorSlot, WorkerSlot
+from workers.coordinator.state import RunState
+from workers.coordinator.supervisor import supervise
+from workers.engines.base import EngineSettings, EngineStartError, SamplingParameters
+from workers.prompting.messages import PromptStyle
+
+
+class Scripted:
+    """A pool whose workers end as the script says: an exception is raised, None is returned."""
+
+    def __init__(self, *ends: Exception | None) -> None:
+        self.ends = list(ends)
+        self.served: list[int] = []
+        self.given_back = 0
+
+    async def serve(self, slot: WorkerSlot) -> None:
+        self.served.append(slot.worker)
+        if not self.ends:
+            await asyncio.Event().wait()
+        end = self.ends.pop(0)
+        if end is not None:
+            raise end
+
+    def give_back(self, slot: WorkerSlot) -> None:
+        self.given_back += 1
+
+
+def state(**changes: Any) -> Any:
+    made = SimpleNamespace(
+        num_workers=0, stopping=False, fatal="", events=[], claim=object(), storage=object(), engine={"engine": "e"},
+        dispatch_needed=asyncio.Event(), done=asyncio.Event(), settings=SimpleNamespace(max_restarts=2),
+    )  # fmt: skip
+    made.note = lambda what, why: made.events.append((what, why))
+    made.fail = lambda text: RunState.fail(made, text)
+    made.__dict__.update(changes)
+    return made
+
+
+def run(pool: Scripted, run_state: Any, slot: WorkerSlot | None = None) -> None:
+    async def until_it_waits() -> None:
+        loop = asyncio.create_task(supervise(run_state, slot or WorkerSlot("verifier", 0), pool))
+        for _ in range(200):
+            await asyncio.sleep(0.001)
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+
+    asyncio.run(until_it_waits())
+
+
+@pytest.fixture(autouse=True)
+def no_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "RESTART_S", 0.0)
+
+
+def died() -> Exception:
+    return ray.exceptions.RayActorError(error_msg="its node was lost")
+
+
+def test_a_worker_that_dies_is_replaced_under_a_new_number_and_gives_back() -> None:
+    pool, run_state = Scripted(died()), state()
+    run(pool, run_state)
+    assert pool.served == [0, 1] and pool.given_back == 1 and not run_state.fatal
+    assert run_state.events == [("verifier 0", "its node was lost")]
+
+
+def test_a_worker_that_was_let_go_is_replaced_without_a_fault() -> None:
+    pool, run_state, slot = Scripted(died(), None, died(), died()), state(), WorkerSlot("verifier", 0)
+    run(pool, run_state, slot)
+    # Three deaths in a row would be one too many; the rest in between is none, and forgives the one before it.
+    assert not run_state.fatal and len(pool.served) == 5 and slot.restarts == 2
+    assert len(run_state.events) == 3
+
+
+def test_too_many_deaths_end_the_run_and_the_loop() -> None:
+    pool, run_state = Scripted(died(), died(), died(), died()), state()
+    run(pool, run_state)
+    assert run_state.fatal == "verifier 0 failed 3 times in a row; the last time: its node was lost"
+    assert run_state.done.is_set() and len(pool.served) == 3, "nothing is started after the run has failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "engine", "fatal"),
+    [
+        (StorageError("the disk is full"), {"engine": "e"}, "the disk is full"),
+        (EngineStartError("no such model"), {}, "no such model"),
+        (EngineStartError("no such model"), {"engine": "e"}, ""),
+    ],
+)
+def test_what_trying_again_cannot_mend_ends_the_run(error: Exception, engine: Any, fatal: str) -> None:
+    pool, run_state = Scripted(error), state(engine=engine)
+    run(pool, run_state)
+    assert run_state.fatal == fatal and len(pool.served) == (1 if fatal else 2)
+
+
+def test_a_storage_that_does_not_answer_stops_no_other_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    turns: list[float] = []
+
+    def slow(*_: Any) -> bool:
+        asked.append(time.monotonic())
+        time.sleep(0.5)
+        asked.append(time.monotonic())
+        return True
+
+    monkeypatch.setattr(supervisor, "is_superseded", slow)
+
+    async def beside() -> str:
+        run_state = state()
+        loop = asyncio.create_task(supervise(run_state, WorkerSlot("writer", 0), Scripted(FencedError("fenced"))))
+        while not loop.done():
+            turns.append(time.monotonic())
+            await asyncio.sleep(0.01)
+        return str(run_state.fatal)
+
+    assert asyncio.run(beside()).startswith("this run has been taken over by another job")
+    began, ended = asked
+    assert sum(began < turn < ended for turn in turns) >= 3, "the event loop goes on while the storage is asked"
+
+
+def test_a_storage_that_fails_while_it_is_asked_ends_the_run_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> bool:
+        raise StorageError("the bucket does not answer")
+
+    monkeypatch.setattr(supervisor, "is_superseded", failing)
+    run_state = state()
+    run(Scripted(FencedError("fenced")), run_state)
+    assert run_state.fatal == "the bucket does not answer"
+
+
+def test_a_replica_that_rests_is_let_go_and_wanted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[Any] = []
+    monkeypatch.setattr("workers.coordinator.generators.ray.kill", killed.append)
+    wanted = iter([False, False, True])
+    run_state = state(ledger=SimpleNamespace(wants_samples=lambda: next(wanted)))
+    monkeypatch.setattr("workers.coordinator.generators.POLL_S", 0.001)
+    slot = GeneratorSlot(0)
+    slot.actor, slot.ready = "actor", True
+    asyncio.run(GeneratorPool(run_state, None)._rest(slot))  # type: ignore[arg-type]
+    assert killed == ["actor"] and slot.actor is None and not slot.ready
+    assert run_state.events == [
+        ("generator 0", "idle: GPUs given back"), ("generator 0", "samples are wanted again")
+    ]  # fmt: skip
+
+
+def test_no_two_engines_of_a_run_share_a_log() -> None:
+    def log_of(epoch: int, replica: int, incarnation: int, folder: str = "/logs") -> str:
+        engine = EngineSettings(path="m")
+        settings = GeneratorSettings(
+            "run", epoch, "code", engine, SamplingParameters(), PromptStyle(), log_folder=folder,
+            engine_class=StandInEngine,
+        )  # fmt: skip
+        return Generator(settings, replica, incarnation).engine.settings.log_path
+
+    places = [(1, 0, 0), (1, 1, 1), (1, 0, 2), (2, 0, 0)]
+    assert len({log_of(*place) for place in places}) == len(places)
+    assert log_of(1, 0, 2) == "/logs/engine-1-0-2.log" and log_of(1, 0, 2, folder="") == ""

@@ -1,0 +1,55 @@
+"""Rollouts without Ray: what the model is shown, what is asked, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from stand_ins import StandInEngine
+
+from verifiers.registry import UnknownNameError
+from workers.engines.base import Engine, EngineSettings, Generation, SamplingParameters
+from workers.messages import Parent, SampleTask
+from workers.rollouts.base import Rollout, RolloutRequest, make_sample
+from workers.rollouts.registry import rollout_class, rollout_name
+
+TASK = SampleTask((0, 4), "p0", 0, 0, 1, 7, "{}", round=1, parent_index=0)
+MESSAGES = (("user", json.dumps({"answer": "7", "p": 1.0, "tokens": 4})),)
+
+
+def rollout(name: str, **change: object) -> Rollout:
+    engine: Engine = StandInEngine(EngineSettings(path="m"))
+    fields = {"id": "0-4", "task": TASK, "messages": MESSAGES, "sampling": SamplingParameters(), **change}
+    return rollout_class(name)(engine, RolloutRequest(**fields))  # type: ignore[arg-type]
+
+
+def test_single_asks_once_with_the_samples_seed() -> None:
+    drawn = rollout("single")
+    generation = asyncio.run(drawn.draw())
+    assert generation.text == "7" and drawn.messages == MESSAGES
+    sample = make_sample(TASK, drawn.messages, generation)
+    assert (sample.problem_id, sample.sample_index, sample.seed, sample.round) == ("p0", 4, 7, 1)
+
+
+def test_a_sample_that_nobody_wants_any_more_does_not_reach_the_engine() -> None:
+    generation = asyncio.run(rollout("single", is_unwanted=lambda: True).draw())
+    sample = make_sample(TASK, MESSAGES, generation)
+    assert sample.finish_reason == "abort" and sample.text is None and sample.prompt_tokens == 0
+
+
+def test_a_partial_text_is_never_stored() -> None:
+    assert make_sample(TASK, MESSAGES, Generation("7, beca", "abort")).text is None
+
+
+def test_a_repair_round_without_its_attempt_fails_and_keeps_the_problems_messages() -> None:
+    drawn = rollout("repair")
+    with pytest.raises(ValueError, match="without the attempt"):
+        asyncio.run(drawn.draw())
+    assert drawn.messages == MESSAGES
+
+
+def test_a_follow_up_turn_is_a_repair_and_an_unknown_rollout_lists_the_known_ones() -> None:
+    assert rollout_name(None) == "single" and rollout_name(Parent(None, 0, "part", "")) == "repair"
+    with pytest.raises(UnknownNameError, match="unknown rollout 'tools'; known: single, repair"):
+        rollout_class("tools")

@@ -1,0 +1,70 @@
+"""How the asserts of a test program are rewritten: in the test's cell, and in the judge, which only reads them."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import Any
+
+_SHOWN_CHARS = 500
+CHECK_EQUAL, CHECK_TRUE, IS, TYPE = "__check_equal__", "__check_true__", "__is__", "__type_of__"
+_SINGLETONS = (None, True, False, Ellipsis, NotImplemented)
+
+
+class _Rewrite(ast.NodeTransformer):
+    """`assert a == b, m` becomes `__check_equal__(a, b, 0, "a == b")`, another `assert x` `__check_true__(x, 0, "x")`.
+
+    Those that hold whatever the candidate does stay, uncounted: `assert True` and `assert (a == b, m)`. `a is b` and
+    `type(a)` become calls too: what crosses by value has no identity, and what stays there has no type here. `checks`
+    are the two sides of each equality, or the one expression, by the number that its call is given.
+    """
+
+    def __init__(self) -> None:
+        self.checks: list[tuple[ast.expr, ast.expr | None]] = []
+
+    def visit_Assert(self, node: ast.Assert) -> Any:
+        test = node.test
+        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+            parts = [ast.copy_location(ast.Assert(part, node.msg), node) for part in test.values]
+            return [self.visit_Assert(part) for part in parts]
+        if (isinstance(test, ast.Constant) and test.value) or (isinstance(test, ast.Tuple) and test.elts):
+            return node
+        text = ast.Constant(ast.unparse(test)[:_SHOWN_CHARS])
+        number = ast.Constant(len(self.checks))
+        is_equality = isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)
+        self.checks.append((test, None))
+        if isinstance(test, ast.Compare) and is_equality:
+            self.checks[-1] = (copy.deepcopy(test.left), copy.deepcopy(test.comparators[0]))
+        self.generic_visit(node)
+        test = node.test
+        if isinstance(test, ast.Compare) and is_equality:
+            name, args = CHECK_EQUAL, [test.left, test.comparators[0], number, text]
+        else:
+            name, args = CHECK_TRUE, [test, number, text]
+        call = ast.Expr(ast.Call(ast.Name(name, ast.Load()), args, []))
+        return ast.fix_missing_locations(ast.copy_location(call, node))
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        self.generic_visit(node)
+        if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Is | ast.IsNot):
+            return node
+        sides = [node.left, node.comparators[0]]
+        if any(isinstance(side, ast.Constant) and side.value in _SINGLETONS for side in sides):
+            return node
+        call: ast.expr = ast.Call(ast.Name(IS, ast.Load()), sides, [])
+        if isinstance(node.ops[0], ast.IsNot):
+            call = ast.UnaryOp(ast.Not(), call)
+        return ast.fix_missing_locations(ast.copy_location(call, node))
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "type" and len(node.args) == 1 and not node.keywords:
+            node.func = ast.copy_location(ast.Name(TYPE, ast.Load()), node.func)
+        return node
+
+
+def rewrite(source: str) -> tuple[ast.Module, list[tuple[ast.expr, ast.expr | None]]]:
+    """The program to run, and what its asserts compare."""
+    rewriter = _Rewrite()
+    tree = rewriter.visit(ast.parse(source))
+    return tree, rewriter.checks

@@ -1,0 +1,245 @@
+"""Which names of a test program are the candidate's, which a library's, and which decide nothing.
+
+A test program may use names that it does not define. Plain execution finds them all in one namespace, the candidate's
+own, so a candidate that defines `isclose` or `Counter` decides with them whether it is right. Here a name that a
+well-known library exports means the library's, unless it is the only name that the problem can be asking for. A test
+that asks one function of the candidate about the result of another is not decided.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dataclasses
+import functools
+import importlib
+import itertools
+import sys
+
+from verifiers.code import extraction
+
+_LIBRARIES = (  # noqa: SIM905
+    "math collections itertools functools operator heapq bisect statistics decimal fractions datetime copy re string "
+    "random typing dataclasses enum contextlib io json cmath pathlib os time types abc textwrap unittest"
+).split()
+"""Modules whose exports a test may mean without an import, the likeliest first."""
+_ALIASES = {
+    "np": ("numpy", ""),
+    "numpy": ("numpy", ""),
+    "sp": ("sympy", ""),
+    "sympy": ("sympy", ""),
+    "dt": ("datetime", ""),
+    "allclose": ("numpy", "allclose"),
+    "array": ("numpy", "array"),
+    "assert_allclose": ("numpy.testing", "assert_allclose"),
+    "assert_array_equal": ("numpy.testing", "assert_array_equal"),
+    "assert_almost_equal": ("numpy.testing", "assert_almost_equal"),
+}
+_ABSENT = {"pd", "pandas", "pytest", "scipy", "plt", "torch", "tf", "approx", "raises", "mock", "patch", "TestCase"}
+"""Names of packages and of their functions that the test's cell does not have."""
+NODES = ("ListNode", "TreeNode")
+"""The classes of LeetCode's tasks, which both sides have."""
+
+
+@functools.cache
+def _exports() -> dict[str, tuple[str, str]]:
+    found = dict(_ALIASES)
+    for module in _LIBRARIES:
+        loaded = importlib.import_module(module)
+        for name in getattr(loaded, "__all__", None) or [n for n in vars(loaded) if not n.startswith("_")]:
+            if len(name) > 1:  # a lone letter is the program's own, not re.A
+                found.setdefault(name, (module, name))
+    return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Names:
+    """`candidate`: what the test calls of the candidate. `doubt`: why the test decides nothing, or empty."""
+
+    candidate: list[str]
+    libraries: dict[str, tuple[str, str]]
+    nodes: list[str]
+    doubt: str = ""
+
+
+def _is_module(name: str) -> bool:
+    return name in sys.stdlib_module_names or _ALIASES.get(name, ("", "x"))[1] == ""
+
+
+def free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
+    """Names that the test program expects from outside."""
+    stored = {n.id for n in ast.walk(test) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    arguments = {n.arg for n in ast.walk(test) if isinstance(n, ast.arg)}
+    handlers = {n.name for n in ast.walk(test) if isinstance(n, ast.ExceptHandler) and n.name}
+    inner = {n.name for n in ast.walk(test) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    imported = {
+        (alias.asname or alias.name).partition(".")[0]
+        for n in ast.walk(test)
+        if isinstance(n, ast.Import | ast.ImportFrom)
+        for alias in n.names
+    }
+    known = stored | arguments | handlers | inner | imported
+    known |= extraction.defined_names(test) | extraction.defined_names(preamble)
+    known |= _star_imports(test) | _star_imports(preamble)
+    used = {name for name in extraction.used_names(test) if not (name.startswith("__") and name.endswith("__"))}
+    return sorted(used - known - set(dir(builtins)))
+
+
+def _star_imports(tree: ast.Module) -> set[str]:
+    modules = {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+    }
+    return {name for name, (module, _) in _exports().items() if module in modules}
+
+
+def called(test: ast.Module) -> set[str]:
+    return {n.func.id for n in ast.walk(test) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+
+
+def own_definitions(program: ast.Module) -> set[str]:
+    """Names that a program binds to something of its own: not by importing that very name from where it lies."""
+    imports = [node for node in program.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    others = ast.Module([node for node in program.body if node not in imports], [])
+    names = extraction.defined_names(others)
+    for node in imports:
+        for alias in node.names:
+            bound = (alias.asname or alias.name).partition(".")[0]
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            usual = _exports().get(bound)
+            if isinstance(node, ast.Import):
+                is_usual = bound == alias.name.partition(".")[0] or (usual is not None and usual == (alias.name, ""))
+            else:
+                is_usual = alias.name == bound and (module in sys.stdlib_module_names or module == "numpy")
+            if not is_usual:
+                names.add(bound)
+    return names
+
+
+def sort_out(
+    test: ast.Module, preamble: ast.Module, program: ast.Module, entry_point: str, imported: frozenset[str]
+) -> Names:
+    """`entry_point` is the name that the test has for what the problem asks for; empty if it does not say.
+
+    `imported`: names that a test module imports from the candidate's, whatever else bears them.
+    """
+    free = free_names(test, preamble)
+    own = own_definitions(program)
+    nodes = [name for name in free if name in NODES and name not in own]
+    free = [name for name in free if name not in nodes]
+    if not free:
+        # The candidate's function may have a builtin's name, `sum` for instance, but only if no other could be meant:
+        # which one it is must not depend on what the candidate defines.
+        builtin = sorted(called(test) & set(dir(builtins)))
+        if len(builtin) != 1 or builtin[0] not in own:
+            return Names([], {}, nodes, "the test program calls nothing of the candidate")
+        return Names(builtin, {}, nodes)
+    if entry_point in free:
+        mine, others = [entry_point], [name for name in free if name != entry_point]
+    else:
+        mine, others = [], free
+    mine += [name for name in others if name in imported]
+    others = [name for name in others if name not in imported]
+    usual = [name for name in others if name in _exports() or name in _ABSENT or name in sys.stdlib_module_names]
+    mine += [name for name in others if name not in usual]
+    if not mine:
+        # Every name is some library's: the problem asks for the one that is called and that the program defines.
+        asked = [name for name in usual if name in own and name in called(test)] if len(usual) > 1 else usual
+        if len(asked) > 1:
+            asked = [name for name in asked if _is_what_is_tested(test, name, set(asked))]
+        if not asked:
+            return Names([], {}, nodes, "it does not tell which name is the candidate's")
+        mine = asked
+        usual = [name for name in usual if name not in asked]
+    # The program's own function of a library's name is meant where the test asks for its results and for nothing else.
+    tested = [name for name in usual if name in own and _is_what_is_tested(test, name, {*mine, *(set(usual) & own)})]
+    mine += tested
+    usual = [name for name in usual if name not in tested]
+    modules = {name for name in usual if _is_module(name) and name not in called(test)}
+    if taken := sorted(set(usual) & own - modules):
+        return Names(mine, {}, nodes, f"the test uses {taken[0]}, which the program defines")
+    if absent := sorted(set(usual) & _ABSENT):
+        return Names(mine, {}, nodes, f"the test uses {absent[0]}, which it does not import")
+    libraries = {name: _exports().get(name, (name, "")) for name in usual}
+    # `datetime` and `time` are classes and functions too, but not where they are only looked into.
+    libraries.update({name: (name, "") for name in modules if name in sys.stdlib_module_names})
+    doubt = judged_by_itself(test, mine, program, entry_point) if len(mine) > 1 else ""
+    return Names(mine, libraries, nodes, doubt)
+
+
+def _is_what_is_tested(test: ast.Module, name: str, candidates: set[str]) -> bool:
+    """Whether each use of a function is one side of an equality whose other side no function of the candidate makes."""
+    good: set[int] = set()
+    for node in ast.walk(test):
+        if not (isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare) and len(node.test.ops) == 1):
+            continue
+        if isinstance(node.test.ops[0], ast.Eq):
+            for side, other in itertools.permutations((node.test.left, node.test.comparators[0])):
+                if not any(_asks(part, candidates, set()) for part in (other, *_arguments(side))):
+                    good.add(id(side))
+    uses = [n for n in ast.walk(test) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
+    calls = [n for n in ast.walk(test) if _calls_directly(n, {name})]
+    return bool(calls) and len(calls) == len(uses) and all(id(call) in good for call in calls)
+
+
+def judged_by_itself(test: ast.Module, mine: list[str], program: ast.Module, entry_point: str) -> str:
+    """Why a test decides nothing that asks one function of the candidate about another's result; empty if it does not.
+
+    A class makes the objects that functions are asked about; that is how such tests are written.
+    """
+    classes = {node.name for node in program.body if isinstance(node, ast.ClassDef)}
+    functions = {name for name in mine if name not in classes}
+    if len(functions) < 2:
+        return ""
+    derived = _derived(test, functions)
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert):
+            judge = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
+            name = _calls_directly(judge, functions)
+            if name and name != entry_point and any(_asks(a, functions - {name}, derived) for a in _arguments(judge)):
+                return f"{name} of the program judges another of its results"
+    for name in sorted(functions - {entry_point}):
+        uses = [n for n in ast.walk(test) if isinstance(n, ast.Call) and _calls_directly(n, {name})]
+        if uses and all(any(_asks(a, functions - {name}, set()) for a in _arguments(use)) for use in uses):
+            return f"{name} of the program is only asked about another of its results"
+    compares = [n.test for n in ast.walk(test) if isinstance(n, ast.Assert) and isinstance(n.test, ast.Compare)]
+    if compares and all(
+        _calls_directly(c.left, functions)
+        and _calls_directly(c.left, functions) == _calls_directly(c.comparators[0], functions)
+        and any(_asks(a, functions - {str(_calls_directly(c.left, functions))}, derived) for a in _arguments(c.left))
+        for c in compares
+    ):
+        return "both sides of each comparison come from the program"
+    return ""
+
+
+def _calls_directly(node: ast.AST, names: set[str]) -> str | None:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+        return node.func.id
+    return None
+
+
+def _arguments(call: ast.AST) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []
+
+
+def _asks(node: ast.AST, functions: set[str], derived: set[str]) -> bool:
+    return any(_calls_directly(n, functions) or (isinstance(n, ast.Name) and n.id in derived) for n in ast.walk(node))
+
+
+_ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr)
+
+
+def _derived(test: ast.Module, functions: set[str]) -> set[str]:
+    """Variables of the test that hold what a function of the candidate has returned, or something made of it."""
+    derived: set[str] = set()
+    while True:
+        before = len(derived)
+        for node in ast.walk(test):
+            value = getattr(node, "value", None)
+            if isinstance(node, _ASSIGNMENTS) and value is not None and _asks(value, functions, derived):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                derived |= {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+        if len(derived) == before:
+            return derived

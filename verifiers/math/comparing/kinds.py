@@ -1,0 +1,130 @@
+"""What kind of answer a tree is: a number, a set of reals, values with names, a string of letters."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from verifiers.math.algebra.ball import UndefinedError, UnsupportedError
+from verifiers.math.algebra.normal_field import FinerExponentError
+from verifiers.math.comparing import equality, relations, sets
+from verifiers.math.comparing.equality import UndecidedError
+from verifiers.math.reading.expression import SCALARS, Node
+from verifiers.math.reading.vocabulary import GREEK
+
+REAL_SETS = frozenset({"union", "inter", "setminus", "named", "builder"})
+VALUE_KINDS = frozenset(
+    "scalar group set matrix list qty percent based ratio text time empty cases int lim".split()  # noqa: SIM905
+)
+STATED_BY_NAME = frozenset({"rel", "list"})
+"""What describes a set of reals by naming its variable: x > 1."""
+NOT_WORKED_OUT = frozenset({"int", "lim", "dots", "bigcup", "bigcap"})
+"""Nodes that the exact engine only carries along."""
+
+
+def kind(node: Node) -> str:
+    return "scalar" if node.op in SCALARS else node.op
+
+
+def names_values(node: Node) -> bool:
+    """x = 1, y = 2: values that only their names tell apart."""
+    if node.op != "list":
+        return False
+    named = [relations.assignment(arg) for arg in node.args]
+    return len({part[0] for part in named if part is not None}) > 1 and None not in named
+
+
+def values(node: Node) -> tuple[Node, ...]:
+    return tuple(arg.args[1] for arg in node.args)
+
+
+def holds_vectors(node: Node) -> bool:
+    """(1,2) + t(3,4), A^T: arithmetic with tuples or matrices that is not worked out here."""
+    return node.op in SCALARS and any(inner.op in ("group", "matrix") for inner in node.walk())
+
+
+def is_to_solve(node: Node) -> bool:
+    """An equation in one unknown that is not just its value: x^2 = 4."""
+    return node.op == "rel" and node.value == ("=",) and len(node.symbols()) == 1 and relations.assignment(node) is None
+
+
+def values_of_digits(digits: str, base: int) -> set[int]:
+    """What a number without a base could mean: the value, or the digits with the base left out."""
+    return {int(digits, base), *({int(digits)} if digits.isdigit() else ())}
+
+
+def integer(value: int) -> Node:
+    return Node("num", value=Fraction(value))
+
+
+def is_inequality(node: Node) -> bool:
+    return (
+        node.op == "rel" and bool(set(node.value) & (sets.INEQUALITIES | {"in", "notin"})) and len(node.symbols()) == 1
+    )
+
+
+def are_real_sets(gold: Node, answer: Node) -> bool:
+    """Whether both can be sets of reals and at least one must be."""
+    return any(map(must_be_real_set, (gold, answer))) and all(map(may_be_real_set, (gold, answer)))
+
+
+def must_be_real_set(node: Node) -> bool:
+    if node.op in REAL_SETS:
+        return not (node.op == "named" and node.value[0] != "R")
+    if node.op == "group" and node.value in ("(]", "[)", "]["):
+        return True
+    if node.op == "group" and len(node.args) == 2 and any(equality.infinity_rank(arg) for arg in node.args):
+        return True
+    return is_inequality(node) or (node.op == "list" and any(map(is_inequality, node.args)))
+
+
+def may_be_real_set(node: Node) -> bool:
+    if node.op == "list":
+        relation = all(arg.op == "rel" and len(arg.symbols()) == 1 for arg in node.args)
+        return relation and len(node.symbols()) == 1
+    if node.op == "rel":
+        return len(node.symbols()) == 1 and set(node.value) <= sets.INEQUALITIES | {"in", "notin", "="}
+    if node.op == "group":
+        return len(node.args) == 2 and not node.symbols() and all(arg.op in SCALARS for arg in node.args)
+    if node.op == "named":
+        return bool(node.value[0] == "R")
+    return node.op in REAL_SETS or (node.op in ("set", "empty") and not node.symbols())
+
+
+def seconds(node: Node) -> tuple[int, bool | None]:
+    """Seconds since midnight, and whether the half of the day is known."""
+    hour, minute, second, half, _ = node.value
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    known = True if half or hour >= 13 or hour == 0 else None
+    return hour * 3600 + minute * 60 + second, known
+
+
+def labels(node: Node) -> set[object]:
+    """The different units and nouns behind the numbers of a list."""
+    return {arg.value for arg in node.args if arg.op == "qty"}
+
+
+def same_letters(gold: Node, answer: Node) -> bool:
+    """Whether both hold names of several letters (AB, HTH) and would be equal if those were products."""
+    if not any(is_string(part) for node in (gold, answer) for part in node.walk()):
+        return False
+    left, right = spelled_out(gold), spelled_out(answer)
+    try:
+        return equality.equal(left, right)
+    except (UndecidedError, UnsupportedError, UndefinedError, FinerExponentError):
+        return True
+
+
+def is_string(node: Node) -> bool:
+    if node.op != "sym" or len(node.value) < 2 or not node.value.isalpha():
+        return False
+    return bool(node.value.isupper() or (len(set(node.value)) < len(node.value) and node.value not in GREEK))
+
+
+def spelled_out(node: Node) -> Node:
+    if is_string(node):
+        product = Node("sym", value=node.value[0])
+        for letter in node.value[1:]:
+            product = Node("mul", (product, Node("sym", value=letter)))
+        return product
+    return Node(node.op, tuple(map(spelled_out, node.args)), node.value) if node.args else node

@@ -1,0 +1,238 @@
+"""The engine protocol: what draws samples, whatever it is built on. A new engine is a class of this kind and one row in
+workers.engines.registry.
+
+    engine = engine_class("vllm")(settings)
+    await engine.start()
+    generation = await engine.generate(GenerationRequest("7-0", sampling, messages=messages, seed=1))
+
+Promises, of every engine: `generate` returns a Generation for whatever is wrong with the prompt's length, raises
+EngineGoneError when the engine itself is dead, and anything else for a request that it cannot serve; an aborted request
+returns with finish reason `abort`. What an engine cannot do is missing from its `abilities`, which are known before it
+starts, so that a config that needs more is refused before anything is loaded.
+Does not: restart itself (the coordinator starts a new generator) or know of Ray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+import pydantic
+
+from runstore.schema import Messages
+from verifiers.types import Json
+
+Positive = Annotated[int, pydantic.Field(gt=0)]
+NotNegative = Annotated[int, pydantic.Field(ge=0)]
+
+
+class EngineStartError(Exception):
+    """The engine did not start; the text has its last lines."""
+
+
+class EngineGoneError(Exception):
+    """The engine died while it ran."""
+
+
+class EngineAbilityError(ValueError):
+    """A request needs what the engine cannot do; the text says what."""
+
+
+class Ability(StrEnum):
+    """What an engine may be able to do; the value completes the sentence "the engine can …"."""
+
+    MESSAGES = "render chat messages"
+    TOKEN_IDS = "take a prompt as token ids"
+    PREFIX = "continue a given beginning of the answer"
+    SEED = "draw the same sample again from its seed"
+    TOP_K = "filter by top_k"
+    MIN_P = "filter by min_p"
+    STOP = "end at stop strings"
+    LOGPROBS = "return log-probabilities"
+    JSON_SCHEMA = "hold the answer to a JSON schema"
+    ADAPTER = "apply an adapter to the model"
+    ABORT = "end a running request"
+    SCORE = "score a given text"
+
+
+class SamplingParameters(pydantic.BaseModel):
+    """How tokens are drawn, in vLLM's terms and under its names: every engine gets them from here, and the config's
+    `[sampling]` has them as keys. `top_k` -1 and `top_p` 1.0 switch the filters off."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    temperature: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
+    """Randomness of the draw: 0 takes the likeliest token each time, 1 draws as the model was trained."""
+    top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
+    """Draw only among the likeliest tokens that together have this probability; 1 = all."""
+    top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
+    """Draw only among so many of the likeliest tokens; -1 = all."""
+    min_p: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
+    """Draw only among tokens at least this share as likely as the likeliest one; 0 = all."""
+    max_tokens: Positive = 1024
+    """Longest sample, in tokens."""
+    stop: tuple[Annotated[str, pydantic.Field(min_length=1)], ...] = ()
+    """Texts that end a sample where they appear."""
+
+    def to_json(self) -> dict[str, Json]:
+        return {name: getattr(self, name) for name in SamplingParameters.model_fields} | {"stop": list(self.stop)}
+
+    def needs(self) -> frozenset[Ability]:
+        """What an engine must be able to do to draw by these."""
+        wanted = {Ability.TOP_K: self.top_k > 0, Ability.MIN_P: self.min_p > 0, Ability.STOP: bool(self.stop)}
+        return frozenset(ability for ability, is_wanted in wanted.items() if is_wanted)
+
+
+class ModelSettings(pydantic.BaseModel):
+    """The keys of the config's `[model]`: which model, in which engine, and what the engine is told."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    path: str
+    """A local Hugging Face directory or a hub id."""
+    engine: str = "vllm"
+    """A name of workers.engines.registry."""
+    revision: str = ""
+    """Branch, tag or commit of a hub id; empty = its main branch."""
+    dtype: str = "auto"
+    """Number format of the weights, such as bfloat16 or float32; auto = what the model names."""
+    max_model_len: NotNegative = 0
+    """Context in tokens; 0 = the model's own."""
+    tensor_parallel_size: Positive = 1
+    """GPUs that one replica is split over."""
+    gpu_memory_utilization: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.90
+    """Share of each GPU's memory that the engine may use."""
+    cpu_kv_cache_gb: Positive = 1
+    """Size of the KV cache on a machine without GPUs, in whole GiB (vLLM takes no fractions)."""
+    max_num_seqs: Positive = 256
+    """Samples that one replica runs at once."""
+    quantization: str = ""
+    """How the weights are quantized, in vLLM's names; empty = what the model names."""
+    trust_remote_code: bool = False
+    """Run Python code that the model's folder brings along. Only for models that you trust."""
+    engine_args: dict[str, Json] = {}
+    """Further settings of the engine: for vLLM arguments of its AsyncEngineArgs, as they are."""
+
+
+class EngineSettings(ModelSettings):
+    """The model and this replica's place on its machine."""
+
+    use_gpu: bool = False
+    cpu_cores: tuple[int, ...] = ()
+    """Cores this replica's threads are bound to, where several share a machine; empty: the engine decides."""
+    log_path: str = ""
+    """Where the engine's own output goes; empty: this process's."""
+
+
+class NoArguments(pydantic.BaseModel):
+    """For an engine that takes no `model.engine_args`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One sample to draw, of `messages` or of `token_ids`."""
+
+    id: str
+    """Unique among the requests that run; `abort` takes it."""
+    sampling: SamplingParameters
+    messages: Messages = ()
+    token_ids: tuple[int, ...] = ()
+    """The whole prompt, where there are no messages."""
+    prefix: str = ""
+    """The beginning of the answer: the engine continues it, and the result has only what follows."""
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    """Stop strings beside those of `sampling`."""
+    json_schema: Mapping[str, Json] | None = None
+    adapter: str = ""
+    """A local folder with an adapter of the model; empty: none."""
+    logprobs: bool = False
+    """Whether the result has the log-probability of every token."""
+
+    def needs(self) -> frozenset[Ability]:
+        """What an engine must be able to do to serve this."""
+        wanted = {
+            Ability.MESSAGES: bool(self.messages),
+            Ability.TOKEN_IDS: bool(self.token_ids),
+            Ability.PREFIX: bool(self.prefix),
+            Ability.STOP: bool(self.stop),
+            Ability.JSON_SCHEMA: self.json_schema is not None,
+            Ability.ADAPTER: bool(self.adapter),
+            Ability.LOGPROBS: self.logprobs,
+        }
+        return self.sampling.needs() | {ability for ability, is_wanted in wanted.items() if is_wanted}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Generation:
+    """What an engine made of a GenerationRequest."""
+
+    text: str
+    finish_reason: str
+    """stop | length | abort; error: the engine was not asked, or did not answer."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    mean_logprob: float | None = None
+    """Mean log-probability (nats) of the sampled tokens."""
+    queue_s: float = 0.0
+    generation_s: float = 0.0
+    token_ids: Sequence[int] = ()
+    logprobs: tuple[float, ...] | None = None
+    """Of every token, where the request asked for them."""
+    opened_thought: bool = False
+    """The rendered prompt ends inside a thought. The text then begins with the opening mark, so that whoever reads it
+    later needs to know no template, unless the request has a prefix, behind which the mark has no place."""
+
+
+class Engine(ABC):
+    """All methods belong to the event loop that awaited `start`; the constructor loads nothing."""
+
+    name: ClassVar[str]
+    Arguments: ClassVar[type[pydantic.BaseModel]] = NoArguments
+    """What `model.engine_args` may hold."""
+    abilities: frozenset[Ability]
+    """May depend on the settings; known before `start`."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.version = ""
+        self.revision = ""
+        self.max_model_len = 0
+        self.kv_capacity_tokens = 0
+        """Tokens that its KV cache holds; 0 = no bound that the generator should mind. Known after `start`, like the
+        three above."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Loads the model (seconds to minutes). Raises EngineStartError."""
+
+    @abstractmethod
+    async def generate(self, request: GenerationRequest) -> Generation:
+        """Draws one sample. Raises EngineGoneError, and EngineAbilityError for what is not among the abilities."""
+
+    @abstractmethod
+    async def abort(self, request_ids: Sequence[str]) -> None:
+        """Ends running requests at the engine's next step; unknown ids do nothing."""
+
+    async def check(self) -> None:
+        """Raises EngineGoneError if the engine is dead. An engine without a process of its own has nothing to check."""
+        return None
+
+    async def score(self, request_id: str, messages: Messages, text: str) -> list[float] | None:
+        """The log-probability (nats) of each token of `text` as the answer to `messages`; None where it has no tokens
+        or does not fit into the context."""
+        raise EngineAbilityError(f"the engine {self.name} cannot {Ability.SCORE}")
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends the engine's processes; may be called twice, and before `start`."""
+
+    def require(self, needs: Iterable[Ability]) -> None:
+        """Raises EngineAbilityError if one of `needs` is not among the abilities."""
+        if missing := frozenset(needs) - self.abilities:
+            raise EngineAbilityError(f"the engine {self.name} cannot {' and cannot '.join(sorted(missing))}")

@@ -1,0 +1,74 @@
+"""What a rollout is: the way from a problem's messages to one sample, through one engine.
+
+A rollout may ask the engine more than once and may change what the model is shown; what it was shown in the end is its
+`messages`, which the stored row keeps whether or not the sample could be drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from runstore.schema import Messages, Sample
+from workers.engines.base import Engine, Generation, SamplingParameters
+from workers.messages import Parent, SampleTask
+
+
+def _wanted() -> bool:
+    return False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RolloutRequest:
+    """One sample to draw."""
+
+    id: str
+    """The engine's requests are named by it, so that `Engine.abort` ends them."""
+    task: SampleTask
+    messages: Messages
+    """The problem as the model sees it."""
+    sampling: SamplingParameters
+    parent: Parent | None = None
+    """Where the attempt lies that a repair round answers."""
+    storage_uri: str = ""
+    """The run's folder, where that attempt may lie."""
+    is_unwanted: Callable[[], bool] = _wanted
+    """Whether the sample was aborted before it reached the engine."""
+
+
+class Rollout(ABC):
+    """Made for one sample."""
+
+    def __init__(self, engine: Engine, request: RolloutRequest) -> None:
+        self.engine = engine
+        self.request = request
+        self.messages = request.messages
+
+    @abstractmethod
+    async def draw(self) -> Generation:
+        """Raises EngineGoneError, and anything else for what is wrong with this one sample."""
+
+
+def make_sample(task: SampleTask, messages: Messages, generation: Generation, error: str = "") -> Sample:
+    """The sample as it is stored."""
+    return Sample(
+        problem_id=task.problem_id,
+        sample_index=task.key[1],
+        attempt=task.attempt,
+        round=task.round,
+        parent_sample_index=task.parent_index,
+        messages=messages,
+        # A partial text is no solution and must never be stored as one.
+        text=None if generation.finish_reason == "abort" else generation.text,
+        finish_reason=generation.finish_reason,
+        prompt_tokens=generation.prompt_tokens,
+        completion_tokens=generation.completion_tokens,
+        mean_logprob=generation.mean_logprob,
+        seed=task.seed,
+        queue_s=generation.queue_s,
+        generation_s=generation.generation_s,
+        finished_at=time.time(),
+        error=error,
+    )

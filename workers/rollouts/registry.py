@@ -1,0 +1,38 @@
+"""The rollouts by name. A new one costs one file and one row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from verifiers.registry import Registry, load
+from workers.engines.base import Ability
+from workers.messages import Parent
+from workers.rollouts.base import Rollout
+
+
+class RolloutRow(NamedTuple):
+    """`target` names the workers.rollouts.base.Rollout, as `package.module:name`; `needs` is what an engine must be
+    able to do for it."""
+
+    target: str
+    needs: frozenset[Ability] = frozenset()
+
+
+ROLLOUTS: Registry[RolloutRow] = Registry(
+    "rollout",
+    {
+        "single": RolloutRow("workers.rollouts.single:Single", frozenset({Ability.MESSAGES})),
+        "repair": RolloutRow("workers.rollouts.repair:Repair", frozenset({Ability.MESSAGES})),
+    },
+)
+
+
+def rollout_class(name: str) -> type[Rollout]:
+    """Raises UnknownNameError."""
+    found: type[Rollout] = load(ROLLOUTS.row(name).target)
+    return found
+
+
+def rollout_name(parent: Parent | None) -> str:
+    """Which rollout draws a sample: a follow-up turn has an attempt that it answers."""
+    return "repair" if parent is not None else "single"

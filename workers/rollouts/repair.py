@@ -1,0 +1,48 @@
+"""The rollout `repair`: an unverified attempt, what the checker found in it, and a new answer.
+
+The attempt comes from the batch that the coordinator still knows, or, once it is durable, from its part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from runstore.batches import row_of_bundle, unpack_bundle
+from runstore.parts import read_row
+from runstore.schema import Messages
+from runstore.storage import open_storage
+from workers.engines.base import Generation
+from workers.messages import Parent
+from workers.prompting.messages import repair_turns
+from workers.rollouts.single import Single
+
+
+class Repair(Single):
+    """The messages of the attempt, its text, and a turn that shows the evidence."""
+
+    async def draw(self) -> Generation:
+        if self.request.parent is None:
+            raise ValueError("a repair round without the attempt that it answers")
+        self.messages = await self._repair_messages(self.request.parent)
+        return await super().draw()
+
+    async def _repair_messages(self, parent: Parent) -> Messages:
+        row = await self._attempt(parent)
+        before = tuple((turn["role"], turn["content"]) for turn in json.loads(row["messages"]))
+        evidence = parent.evidence or row.get("evidence") or ""
+        return (*before, *repair_turns(row["text"] or "", evidence))
+
+    async def _attempt(self, parent: Parent) -> dict[str, Any]:
+        """The row that this round answers."""
+        if parent.batch is not None:
+            try:
+                data = parent.batch if isinstance(parent.batch, bytes) else await parent.batch
+                return row_of_bundle(unpack_bundle(data), parent.row)
+            except Exception:
+                if not parent.part:
+                    raise  # lost with its node before it was durable
+        task = self.request.task
+        storage = open_storage(self.request.storage_uri)
+        return await asyncio.to_thread(read_row, storage, parent.part, task.problem_id, task.parent_index or 0)

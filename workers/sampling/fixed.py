@@ -1,0 +1,32 @@
+"""The policy `fixed`: the same number of samples for every problem, whatever comes out."""
+
+from __future__ import annotations
+
+from workers.sampling.plan import Plan
+from workers.sampling.policy import Policy, PolicySettings, SampleBound
+from workers.sampling.problem_state import ProblemState
+
+
+class Fixed(Policy):
+    """`num_samples` samples for each problem."""
+
+    name = "fixed"
+
+    def __init__(self, num_samples: int) -> None:
+        # Nothing is ever aborted, so there is no faster mode to choose.
+        super().__init__(num_samples, unbiased=True)
+        self._plan = Plan(num_samples)
+
+    @classmethod
+    def from_settings(cls, settings: PolicySettings) -> Fixed:
+        return cls(settings.num_samples)
+
+    @classmethod
+    def bound(cls, settings: PolicySettings) -> SampleBound:
+        return SampleBound(settings.num_samples, settings.num_samples)
+
+    def plan_for(self, domain: str) -> Plan:
+        return self._plan
+
+    def num_wanted(self, state: ProblemState) -> int:
+        return state.plan.num_samples

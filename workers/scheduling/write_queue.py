@@ -1,0 +1,49 @@
+"""Rows that wait for a part: checked ones, and aborted ones whose turn has come.
+
+Promises: rows leave in the order in which they came; a cut takes at least one row where one waits, and beyond that
+never more than the rows and bytes that it was asked for.
+Does not: move samples between stages or know writers (workers.scheduling.ledger does).
+"""
+
+from __future__ import annotations
+
+import collections
+
+from workers.scheduling.sample_state import SampleState
+
+
+class WriteQueue:
+    """Not thread-safe: the ledger owns it."""
+
+    def __init__(self) -> None:
+        self._waiting: collections.deque[SampleState] = collections.deque()
+        self.num_bytes = 0
+        """Bytes of the rows that wait."""
+
+    def __len__(self) -> int:
+        """Rows that wait."""
+        return len(self._waiting)
+
+    def add(self, sample: SampleState) -> None:
+        """`sample` has to be in stage CHECKED, and its `num_bytes` stays as it is while it waits."""
+        self._waiting.append(sample)
+        self.num_bytes += sample.num_bytes
+
+    def oldest(self) -> float:
+        """When the longest-waiting row became ready; 0 where none waits."""
+        return self._waiting[0].since if self._waiting else 0.0
+
+    def cut(self, max_rows: int, max_bytes: int) -> list[SampleState]:
+        """Takes the rows of one part, oldest first."""
+        rows: list[SampleState] = []
+        size = 0
+        while self._waiting and len(rows) < max_rows and (not rows or size + self._waiting[0].num_bytes <= max_bytes):
+            sample = self._waiting.popleft()
+            size += sample.num_bytes
+            rows.append(sample)
+        self.num_bytes -= size
+        return rows
+
+    def __contains__(self, sample: SampleState) -> bool:
+        """Linear in the rows that wait; for checks in tests."""
+        return any(waiting is sample for waiting in self._waiting)
