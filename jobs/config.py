@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
+from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
+from verifiers.plugins import PluginError
 from verifiers.registry import UnknownNameError
 from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingParameters
@@ -53,6 +55,27 @@ Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ConfigFile(Section):
+    """A whole config. Its plugins are loaded before its other keys are read, wherever that is: their rows are among the
+    names that those keys may have."""
+
+    plugins: list[str] = []
+    """Modules that add kinds, policies, engines, rollouts or export formats (docs/extending.md)."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _load_plugins(cls, table: Any) -> Any:
+        if isinstance(table, dict):
+            plugin_modules.use(plugin_names(table))
+        return table
+
+
+def plugin_names(table: Mapping[str, Json]) -> list[str]:
+    """The config's `plugins`; none where the key is not a list of names, which is told with the other faults."""
+    names = table.get("plugins", [])
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 class Run(Section):
@@ -266,7 +289,7 @@ class Cost(Section):
     """Price of one CPU for one hour, for runs without GPUs; 0 = unknown."""
 
 
-class SolveConfig(Section):
+class SolveConfig(ConfigFile):
     """A whole run. Unknown keys are refused."""
 
     run: Run
@@ -333,6 +356,11 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
 
 def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Checked:
     """A table as `model`. Raises ConfigError listing every fault, one a line; `where` names the file."""
+    if issubclass(model, ConfigFile):
+        try:
+            plugin_modules.use(plugin_names(table))
+        except PluginError as error:
+            raise ConfigError(f"{where}: plugins: {error}") from None
     try:
         return model.model_validate(table)
     except pydantic.ValidationError as error:

@@ -23,6 +23,7 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.problems.load import check_problems, read_solutions, stream_problems
+from jobs.stored_plugins import require_plugins
 from runstore.batches import problem_of
 from runstore.reader import find_run, read_samples
 from verifiers.checker import Checkers, check_settings
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError("give either --problems and --solutions, or --run")
         settings = parse_settings(args.settings)
         check_settings(settings)
+        if args.run_uri:
+            require_plugins(args.run_uri)
         checkers = Checkers(args.workers, settings)
         tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)
         try:

@@ -15,6 +15,7 @@ import pydantic
 
 from jobs.config import (
     ConfigError,
+    ConfigFile,
     KindName,
     NotNegative,
     Positive,
@@ -144,7 +145,7 @@ class Work(Section):
     """Leave out rows whose JSON columns can not be read (counted in the card) instead of stopping at the first."""
 
 
-class ExportSettings(Section):
+class ExportSettings(ConfigFile):
     format: str
     """A name of jobs.export.formats_table."""
     select: Select = Select()

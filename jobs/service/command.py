@@ -14,6 +14,7 @@ from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
+from verifiers import plugins
 from verifiers.checker import check_settings
 
 
@@ -54,6 +55,8 @@ def print_token(name: str) -> int:
 
 
 def serve_until_stopped(config: ServiceConfig) -> int:
+    # The replicas get the config alone: what this shell's environment names has to stand in it.
+    config = config.model_copy(update={"plugins": plugins.named()})
     check_settings(config.verify.tables())
 
     import ray
