@@ -108,7 +108,8 @@ class Problems(Section):
     files: Annotated[list[str], pydantic.Field(min_length=1)]
     """Paths, globs or s3:// URIs of JSONL(.gz), CSV or Parquet files."""
     layout: str = "auto"
-    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, verl, openai, columns."""
+    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, lean_file, verl, openai,
+    columns."""
     columns: dict[str, str] = {}
     """Canonical field → column of the file, for layout `columns`."""
     kind: KindName | Literal[""] = ""
@@ -159,8 +160,8 @@ class Repair(Section):
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):
-    """How many samples, and how they are drawn. Keys of WaveSettings may stand there for any policy, so that
-    `--set sampling.policy=fixed` is enough to compare two of them."""
+    """How many samples, and how they are drawn. Keys that the policy does not use are allowed and not read, so that
+    `--set sampling.policy=fixed` is enough to compare two policies."""
 
     policy_args: dict[str, Json] = {}
     """Further settings of the policy, for one that has keys of its own."""

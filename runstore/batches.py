@@ -1,9 +1,9 @@
 """Finished samples on their way from a generator to verifiers and writers, column by column.
 
-A bundle has the columns of `SAMPLE_SCHEMA` up to the verdict, so that a verifier needs nothing but the bundle to check
-its rows, and a writer nothing but bundles and packed verdicts to make a part. Columns are plain lists, packed: a text
+A batch has the columns of `SAMPLE_SCHEMA` up to the verdict, so that a verifier needs nothing but the batch to check
+its rows, and a writer nothing but batches and packed verdicts to make a part. Columns are plain lists, packed: a text
 that rows share (a problem's own) is in the bytes once, and Arrow, whose cost is per column and not per row, is met once
-a part and not once a bundle. The coordinator passes bundles and verdicts on unopened.
+per part and not per batch. The coordinator passes batches and verdicts on unopened.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ PROBLEM_COLUMNS = ("problem_id", "kind", "prompt", "reference", "domain", "sourc
 
 
 class PromptColumns(NamedTuple):
-    """The columns of a row that its problem fixes, made once a problem and shared by its samples."""
+    """The columns of a row that its problem fixes, made once per problem and shared by its samples."""
 
     problem: tuple[str, ...]
     """In the order of PROBLEM_COLUMNS."""
     messages: str
 
 
-class BundleRows(NamedTuple):
-    """An unpacked bundle: values that all its rows share, and lists with one value a row."""
+class BatchRows(NamedTuple):
+    """An unpacked batch of finished samples: values that all its rows share, and lists with one value per row."""
 
     shared: dict[str, Any]
     columns: dict[str, list[Any]]
@@ -78,8 +78,8 @@ def messages_column(messages: Messages) -> str:
     return json.dumps([{"role": role, "content": content} for role, content in messages], ensure_ascii=False)
 
 
-def pack_bundle(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance) -> bytes:
-    """One row a (stopping rule, prompt, sample), in the given order. The problem is the one the model saw (options
+def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance) -> bytes:
+    """One row per (stopping rule, prompt, sample), in the given order. The problem is the one the model saw (options
     shuffled, if they were)."""
     shared = {
         "run_id": origin.run_id,
@@ -103,15 +103,15 @@ def pack_bundle(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pr
     return pack((shared, columns))
 
 
-def unpack_bundle(data: bytes) -> BundleRows:
-    return BundleRows(*unpack(data))
+def unpack_batch(data: bytes) -> BatchRows:
+    return BatchRows(*unpack(data))
 
 
-def rows_to_check(bundle: BundleRows, rows: Sequence[int]) -> list[tuple[Problem, str, str]]:
+def rows_to_check(batch: BatchRows, rows: Sequence[int]) -> list[tuple[Problem, str, str]]:
     """(problem, text, finish reason) of some rows; rows with the same problem share the object."""
     known: dict[tuple[str, ...], Problem] = {}
-    columns = [bundle.columns[name] for name in PROBLEM_COLUMNS]
-    texts, finish_reasons = bundle.columns["text"], bundle.columns["finish_reason"]
+    columns = [batch.columns[name] for name in PROBLEM_COLUMNS]
+    texts, finish_reasons = batch.columns["text"], batch.columns["finish_reason"]
     found = []
     for row in rows:
         values = tuple(column[row] for column in columns)
@@ -122,13 +122,13 @@ def rows_to_check(bundle: BundleRows, rows: Sequence[int]) -> list[tuple[Problem
     return found
 
 
-def row_of_bundle(bundle: BundleRows, row: int) -> dict[str, Any]:
+def row_of_batch(batch: BatchRows, row: int) -> dict[str, Any]:
     """One row by column name."""
-    return {**bundle.shared, **{name: values[row] for name, values in bundle.columns.items()}}
+    return {**batch.shared, **{name: values[row] for name, values in batch.columns.items()}}
 
 
 def problem_of(row: dict[str, object]) -> Problem:
-    """The problem of a bundle's or a stored run's row."""
+    """The problem of a batch's or a stored run's row."""
     return Problem(
         id=str(row["problem_id"]),
         kind=str(row["kind"]),
@@ -147,13 +147,13 @@ def pack_verdicts(verdicts: Sequence[Verdict]) -> bytes:
 
 
 def unpack_verdicts(data: bytes) -> list[tuple[Any, ...]]:
-    """One tuple a verdict, in the order of VERDICT_COLUMNS."""
+    """One tuple per verdict, in the order of VERDICT_COLUMNS."""
     found: list[tuple[Any, ...]] = unpack(data)
     return found
 
 
 _unpack_recent = functools.lru_cache(maxsize=4)(unpack_verdicts)
-"""Whoever wants one verdict of a report soon wants the others."""
+"""The last reports, unpacked: a reader of one verdict soon asks for the others."""
 
 
 def reason_and_evidence(verdict: VerdictRow) -> tuple[str, str]:
@@ -180,16 +180,16 @@ def _limits_column(limits: Limits) -> str:
 _NO_VERDICT = (None,) * len(VERDICT_COLUMNS)
 
 
-def part_table(parts: Sequence[tuple[BundleRows, Sequence[int], Sequence[VerdictRow | None]]]) -> pa.Table:
-    """Rows of `samples/*.parquet`: (bundle, its rows, their verdicts), in order; no verdict (an aborted sample) becomes
+def part_table(parts: Sequence[tuple[BatchRows, Sequence[int], Sequence[VerdictRow | None]]]) -> pa.Table:
+    """Rows of `samples/*.parquet`: (batch, its rows, their verdicts), in order; no verdict (an aborted sample) becomes
     null columns."""
     columns: dict[str, list[Any]] = {field.name: [] for field in SAMPLE_SCHEMA}
     unpacked: dict[int, list[tuple[Any, ...]]] = {}
     verdicts: list[tuple[Any, ...]] = []
-    for bundle, rows, verdict_rows in parts:
-        for name, value in bundle.shared.items():
+    for batch, rows, verdict_rows in parts:
+        for name, value in batch.shared.items():
             columns[name].extend([value] * len(rows))
-        for name, values in bundle.columns.items():
+        for name, values in batch.columns.items():
             columns[name].extend([values[row] for row in rows])
         for verdict in verdict_rows:
             if verdict is None:

@@ -32,7 +32,7 @@ class RunHeldError(Exception):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Claim:
+class RunLease:
     """The right to write to a run, until somebody claims a later epoch."""
 
     epoch: int
@@ -45,7 +45,7 @@ class Claim:
         return [stream_name(self.epoch, writer) for writer in range(self.num_streams)]
 
 
-def claim_run(storage: Storage, num_streams: int, lease_s: float) -> Claim:
+def claim_run(storage: Storage, num_streams: int, lease_s: float) -> RunLease:
     """Takes the next epoch and fences every stream of the earlier ones. Raises RunHeldError."""
     refuse_if_alive(storage, lease_s)
     earlier = json.loads(storage.read(LEASE) or b"{}").get("spent", {})
@@ -55,8 +55,8 @@ def claim_run(storage: Storage, num_streams: int, lease_s: float) -> Claim:
     body = {"token": token, "num_streams": num_streams, "owner": describe_owner(token)}
     if not storage.create(epoch_key(epoch), json.dumps(body).encode()):
         raise RunHeldError(f"{storage.uri}: another job started on this run at the same moment; let it finish")
-    claim = Claim(epoch, num_streams, token, earlier)
-    beat(storage, claim, 0, earlier)
+    claim = RunLease(epoch, num_streams, token, earlier)
+    renew(storage, claim, 0, earlier)
     for before, num_before in epochs.items():
         for writer in range(num_before):
             fence_stream(storage, stream_name(before, writer))
@@ -76,18 +76,18 @@ def read_epochs(storage: Storage) -> dict[int, int]:
     return epochs
 
 
-def is_superseded(storage: Storage, claim: Claim) -> bool:
+def is_superseded(storage: Storage, claim: RunLease) -> bool:
     """True once a later epoch was claimed: whoever holds `claim` must stop."""
     return storage.read(epoch_key(claim.epoch + 1)) is not None
 
 
-def beat(storage: Storage, claim: Claim, count: int, spent: Mapping[str, Json] | None = None) -> None:
+def renew(storage: Storage, claim: RunLease, count: int, spent: Mapping[str, Json] | None = None) -> None:
     """Says that the owner of `claim` is alive, and what all starts have spent so far; several times per lease."""
     body = {"epoch": claim.epoch, "beat": count, "owner": describe_owner(claim.token), "spent": dict(spent or {})}
     storage.replace(LEASE, json.dumps(body).encode())
 
 
-def release(storage: Storage, claim: Claim, spent: Mapping[str, Json] | None = None) -> None:
+def release(storage: Storage, claim: RunLease, spent: Mapping[str, Json] | None = None) -> None:
     """Ends the lease in good order, so that a resume need not wait."""
     body = {"epoch": claim.epoch, "released": True, "spent": dict(spent or {})}
     storage.replace(LEASE, json.dumps(body).encode())

@@ -67,6 +67,8 @@ class FaultyProxy:
     "500" / "503"   answers so without forwarding          "lost"   forwards, then drops the answer
     "reset"         drops the connection before forwarding  "slow"   forwards after a second
     "expired"       answers ExpiredToken without forwarding
+
+    With `parts_let_through` set, further PUTs of a run's parts wait until `opened` is set.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -74,6 +76,8 @@ class FaultyProxy:
         self.faults: list[str] = []
         self.method = "PUT"
         self.seen: list[str] = []
+        self.parts_let_through: int | None = None
+        self.opened = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -96,6 +100,10 @@ class FaultyProxy:
                     return
                 if fault == "slow":
                     time.sleep(1.0)
+                if proxy.parts_let_through is not None and self.command == "PUT" and "/samples/" in self.path:
+                    proxy.parts_let_through -= 1
+                    if proxy.parts_let_through < 0:
+                        proxy.opened.wait(300)
                 upstream_connection = http.client.HTTPConnection("127.0.0.1", upstream)
                 upstream_connection.request(self.command, self.path, body, dict(self.headers))
                 answer = upstream_connection.getresponse()

@@ -30,7 +30,7 @@ from jobs.nightly.settings import NightlyConfig, changed
 from jobs.problems.load import stream_problems
 from runstore.errors import StoredRunError
 from runstore.layout import run_uri
-from runstore.lease import RunHeldError, beat, claim_run, is_superseded, release
+from runstore.lease import RunHeldError, claim_run, is_superseded, release, renew
 from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.types import Json, Problem
@@ -82,7 +82,7 @@ def held(storage: Storage, lease_s: float) -> Iterator[None]:
             with contextlib.suppress(Exception):  # a missed beat is made up by the next one
                 if is_superseded(storage, claim):
                     return  # taken over: the other start goes on; exclusive writes keep the history right
-                beat(storage, claim, count)
+                renew(storage, claim, count)
 
     thread = threading.Thread(target=keep, name="night-lease", daemon=True)
     thread.start()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from verifiers.reference_fields import MAX_EXCERPT
+
 MAX_SHOWN = 20
 """Faults one error lists. Enough to see the pattern; a thousand lines of the same would bury it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Fault:
+class RowError:
     """One fault. `line` counts lines of text and rows of Parquet from 1; 0 means the file as a whole."""
 
     file: str
@@ -18,6 +20,8 @@ class Fault:
     field: str
     wrong: str
     right: str
+    identity: str = ""
+    """The row's own id, where it could be read all the same."""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
@@ -33,10 +37,12 @@ class ProblemFileError(Exception):
     that cannot be used, by reason.
     """
 
-    def __init__(self, faults: Sequence[Fault], num_faults: int = 0, reasons: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, faults: Sequence[RowError], num_faults: int = 0, reasons: Mapping[str, int] | None = None
+    ) -> None:
         # All go to Exception's args, which is what pickle rebuilds the error from.
         super().__init__(tuple(faults), num_faults or len(faults), dict(reasons or {}))
-        self.faults: tuple[Fault, ...] = tuple(faults)
+        self.faults: tuple[RowError, ...] = tuple(faults)
         self.num_faults = num_faults or len(faults)
         self.reasons = dict(reasons or {})
 
@@ -48,7 +54,7 @@ class ProblemFileError(Exception):
         return "\n".join(lines)
 
 
-def reason_of(fault: Fault) -> str:
+def reason_of(fault: RowError) -> str:
     """The last part of what a checker said about a reference, without the reference itself that it quotes."""
     return fault.wrong.rsplit(": ", 1)[-1]
 
@@ -66,11 +72,21 @@ def describe_reasons(reasons: Mapping[str, int]) -> list[str]:
 
 
 class BadRow(Exception):
-    """Raised while one row is read; the reader of the file adds file and line and makes it a `Fault`."""
+    """Raised while one row is read; the reader of the file adds file and line and makes it a `RowError`."""
 
     def __init__(self, field: str, wrong: str, right: str) -> None:
         super().__init__(field, wrong, right)
         self.field, self.wrong, self.right = field, wrong, right
+        self.identity = ""
 
-    def at(self, file: str, line: int) -> Fault:
-        return Fault(file, line, self.field, self.wrong, self.right)
+    def at(self, file: str, line: int) -> RowError:
+        return RowError(file, line, self.field, self.wrong, self.right, self.identity)
+
+
+def identity_of(row: object, *fields: str) -> str:
+    """The first of `fields` that a row gives an id in, as text that can be written; empty if none."""
+    for field in fields:
+        value = row.get(field) if isinstance(row, dict) else None
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
+            return str(value).encode("utf-8", "backslashreplace").decode()[:MAX_EXCERPT]
+    return ""

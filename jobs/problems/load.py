@@ -19,7 +19,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
 from jobs.problems import canonical, layouts, sources
-from jobs.problems.errors import MAX_SHOWN, BadRow, Fault, ProblemFileError, describe_reasons, reason_of
+from jobs.problems.errors import (
+    MAX_SHOWN,
+    BadRow,
+    ProblemFileError,
+    RowError,
+    describe_reasons,
+    identity_of,
+    reason_of,
+)
 from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
@@ -29,6 +37,8 @@ from verifiers.types import Json, Problem
 
 MAX_SKIPPED = 10_000
 """`skip_bad` is for a few bad rows; more than this is the wrong file or layout, and is an error."""
+ID_FIELDS = ("id", "task_id", "unique_id", "problem_id", "question_id", "custom_id", "name", "Record ID")
+"""Columns in which publishers give ids: a row that cannot be used is named by what stands there."""
 MAX_ROWS_TO_RECOGNISE = 20
 """Broken first rows that may stand before one that shows the layout."""
 
@@ -57,7 +67,7 @@ class ProblemSetSummary:
     by_domain: dict[str, int]
     sha256: str
     sources: tuple[SourceSummary, ...]
-    skipped: tuple[Fault, ...] = ()
+    skipped: tuple[RowError, ...] = ()
     reasons: dict[str, int] = dataclasses.field(default_factory=dict)
     """How many references cannot be used, by reason."""
 
@@ -78,7 +88,7 @@ class ProblemSetSummary:
 def check_problems(config: Problems, check_reference: CheckReference | None = None) -> ProblemSetSummary:
     """Reads the whole set (up to `limit`). Raises ProblemFileError, or ConfigError for `layout` and `columns`
     themselves."""
-    faults: list[Fault] = []
+    faults: list[RowError] = []
     num_faults = num_problems = 0
     reasons: collections.Counter[str] = collections.Counter()
     kinds: collections.Counter[str] = collections.Counter()
@@ -97,7 +107,7 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
                 if num_problems == config.limit:
                     break
                 continue
-            item = Fault(place.source.uri, place.line, "reference", wrong, f"problem {item.id}")
+            item = RowError(place.source.uri, place.line, "reference", wrong, f"problem {item.id}", item.id)
             reasons[reason_of(item)] += 1
         num_faults += 1
         if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
@@ -115,13 +125,13 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
     )
 
 
-def stream_problems(config: Problems, skipped: Iterable[Fault] = ()) -> Iterator[Problem]:
+def stream_problems(config: Problems, skipped: Iterable[RowError] = ()) -> Iterator[Problem]:
     """The problems of the set, lazily. With `skip_bad`, give `ProblemSetSummary.skipped`, so that what the check
     refused for its reference stays out too. Without it the first fault raises ProblemFileError."""
     skip = {(fault.file, fault.line) for fault in skipped}
     left = config.limit or -1
     for place, item in scan(config):
-        if isinstance(item, Fault):
+        if isinstance(item, RowError):
             if not config.skip_bad:
                 raise ProblemFileError([item])
         elif (place.source.uri, place.line) not in skip:
@@ -138,7 +148,7 @@ class Place:
     layout: str
 
 
-def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
+def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
     """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. Raises
     ProblemFileError for files that are not there and for layouts that nobody knows, which no skipping can mend."""
     wanted = wanted_layout(config)
@@ -147,10 +157,17 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
     for number, source in enumerate(found):
         rows = sources.read_rows(source)
         layout, rows = settle_layout(source, rows, wanted)
+        kind = config.kind
+        if kind and layout is not None and layout.kinds and kind not in layout.kinds:
+            gives = " and ".join(layout.kinds)
+            raise ConfigError(
+                f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
+                f"{kind}; leave problems.kind out, or set problems.layout"
+            )
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
-            if isinstance(row, Fault) or layout is None:
-                if isinstance(row, Fault):
+            if isinstance(row, RowError) or layout is None:
+                if isinstance(row, RowError):
                     yield place, row
                 continue
             try:
@@ -160,6 +177,7 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | Fault]]:
                     where = f"{found[first[0]].uri}:{first[1]}"
                     raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
             except BadRow as fault:
+                fault.identity = identity_of(row, *ID_FIELDS, config.columns.get("id", ""))
                 yield place, fault.at(source.uri, line)
             else:
                 yield place, problem
@@ -179,14 +197,14 @@ def wanted_layout(config: Problems) -> Layout | None:
 
 
 def settle_layout(
-    source: Source, rows: Iterator[tuple[int, Row | Fault]], wanted: Layout | None
-) -> tuple[Layout | None, Iterator[tuple[int, Row | Fault]]]:
+    source: Source, rows: Iterator[tuple[int, Row | RowError]], wanted: Layout | None
+) -> tuple[Layout | None, Iterator[tuple[int, Row | RowError]]]:
     """The file's layout and all its rows; None where no row could be read at all. Raises ProblemFileError if
     unknown."""
     if wanted is not None:
         return wanted, rows
-    head: list[tuple[int, Row | Fault]] = []
-    unknown: Fault | None = None
+    head: list[tuple[int, Row | RowError]] = []
+    unknown: RowError | None = None
     for line, row in itertools.islice(rows, MAX_ROWS_TO_RECOGNISE):
         head.append((line, row))
         if isinstance(row, dict):
@@ -239,27 +257,3 @@ class IdTable:
             if digest:
                 slot = self._slot(digest)
                 self._digests[slot], self._places[slot] = digest, place
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Solution:
-    """A given text for a problem of a set, to be verified offline."""
-
-    problem_id: str
-    text: str
-    line: int
-
-
-def read_solutions(path: str) -> Iterator[Solution]:
-    """`{"problem_id": "…", "text": "…"}` a line (JSONL, CSV or Parquet, local or s3://), in order, lazily. Other
-    fields are ignored. Raises ProblemFileError at the first fault: verdicts answer line for line, so no line may be
-    left out."""
-    for source in sources.find_sources([path]):
-        for line, row in sources.read_rows(source):
-            if isinstance(row, Fault):
-                raise ProblemFileError([row])
-            for field in ("problem_id", "text"):
-                if not isinstance(row.get(field), str):
-                    wrong = "missing" if row.get(field) is None else f"is {excerpt(row[field])}"
-                    raise ProblemFileError([Fault(source.uri, line, field, wrong, '{"problem_id": "…", "text": "…"}')])
-            yield Solution(row["problem_id"], row["text"], line)

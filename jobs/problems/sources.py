@@ -3,7 +3,8 @@ gzip.
 
 Promises: rows come one at a time in the order of the file, files in the order given (a glob's matches sorted), and
 memory is bounded by the longest row or Parquet batch. Whatever is wrong with the bytes (not UTF-8, not JSON, a
-truncated gzip or Parquet file, an empty file) comes out as a `Fault` with file and line, never as a foreign exception.
+truncated gzip or Parquet file, an empty file) comes out as a `RowError` with file and line, never as a foreign
+exception.
 Does not: know what the rows mean (layouts do). S3 credentials, region and endpoint come from the environment
 (runstore.storage).
 """
@@ -26,7 +27,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet
 
-from jobs.problems.errors import BadRow, Fault, ProblemFileError
+from jobs.problems.errors import BadRow, ProblemFileError, RowError, identity_of
 from runstore.storage import s3_endpoint, s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
@@ -70,7 +71,7 @@ def find_sources(files: Sequence[str]) -> list[Source]:
     """Expands paths, globs, folders and s3:// URIs. Raises ProblemFileError for what is not there or not a known
     format."""
     uris: dict[str, None] = {}
-    faults: list[Fault] = []
+    faults: list[RowError] = []
     for name in files:
         try:
             for uri in expand(name):
@@ -84,7 +85,7 @@ def find_sources(files: Sequence[str]) -> list[Source]:
         if suffix in FORMATS:
             parsed.append((uri, FORMATS[suffix], name != uri))
         else:
-            faults.append(Fault(uri, 0, "", f"unknown file format {suffix!r}", f"give {KNOWN_FORMATS}"))
+            faults.append(RowError(uri, 0, "", f"unknown file format {suffix!r}", f"give {KNOWN_FORMATS}"))
     if faults:
         raise ProblemFileError(faults)
     labels = short_labels(list(uris))
@@ -192,8 +193,8 @@ def open_source(source: Source) -> Any:
     return gzip.GzipFile(fileobj=raw) if source.gzipped and source.format != "parquet" else raw
 
 
-def read_rows(source: Source) -> Iterator[tuple[int, Row | Fault]]:
-    """(line, row) pairs; a `Fault` stands where a row could not be read. After a fault of the file itself nothing
+def read_rows(source: Source) -> Iterator[tuple[int, Row | RowError]]:
+    """(line, row) pairs; a `RowError` stands where a row could not be read. After a fault of the file itself nothing
     follows."""
     line = 0
     broken: BadRow | None = None
@@ -215,7 +216,7 @@ def read_rows(source: Source) -> Iterator[tuple[int, Row | Fault]]:
     if broken is not None:
         yield line + 1, broken.at(source.uri, line + 1 if line else 0)
     elif line == 0:
-        yield 0, Fault(source.uri, 0, "", "the file has no rows", "give at least one problem, or leave the file out")
+        yield 0, RowError(source.uri, 0, "", "the file has no rows", "give at least one problem, or leave the file out")
 
 
 def first_line(error: Exception) -> str:
@@ -266,7 +267,11 @@ def parse_json(data: bytes) -> Json:
     except ValueError as error:
         raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object a line, finite numbers only")
     if "\\u" in text:
-        refuse_surrogates(value)
+        try:
+            refuse_surrogates(value)
+        except BadRow as bad:
+            bad.identity = identity_of(value, "problem_id", "id")
+            raise
     return value
 
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobs.service.http_errors import Fault
+from jobs.service.http_errors import HttpProblem
 from jobs.service.settings import Token, token_digest
 
 MAX_HEADER_CHARS = 1024
@@ -58,13 +58,13 @@ class Access:
         self._items = {token.name: Bucket(token.items_per_s * share, clock) for token in (*tokens, ANONYMOUS)}
 
     def authenticate(self, header: str | None) -> Token:
-        """The client of an Authorization header. Raises Fault 401."""
+        """The client of an Authorization header. Raises HttpProblem 401."""
         if not self._tokens:
             return ANONYMOUS
         challenge = {"WWW-Authenticate": 'Bearer realm="proofmill"'}
         scheme, _, token = (header or "").partition(" ")
         if not header or scheme.lower() != "bearer" or len(header) > MAX_HEADER_CHARS:
-            raise Fault(401, "unauthorized", "send a token: Authorization: Bearer …", headers=challenge)
+            raise HttpProblem(401, "unauthorized", "send a token: Authorization: Bearer …", headers=challenge)
         digest = token_digest(token.strip())
         found: Token | None = None
         for known in self._tokens:  # no early exit: the time must not tell which client, if any
@@ -72,21 +72,21 @@ class Access:
                 found = known
         if found is None:
             challenge["WWW-Authenticate"] += ', error="invalid_token"'
-            raise Fault(401, "unauthorized", "this token is not known here", headers=challenge)
+            raise HttpProblem(401, "unauthorized", "this token is not known here", headers=challenge)
         return found
 
     def charge_request(self, token: Token) -> None:
-        """Raises Fault 429."""
+        """Raises HttpProblem 429."""
         self._charge(self._requests[token.name], 1, f"more than {token.requests_per_s:g} requests a second")
 
     def charge_items(self, token: Token, num_items: int) -> None:
-        """Raises Fault 429."""
+        """Raises HttpProblem 429."""
         self._charge(self._items[token.name], num_items, f"more than {token.items_per_s:g} items a second")
 
     @staticmethod
     def _charge(bucket: Bucket, amount: float, what: str) -> None:
         if wait_s := bucket.take(amount):
-            raise Fault(429, "rate-limited", what, retry_after_s=wait_s)
+            raise HttpProblem(429, "rate-limited", what, retry_after_s=wait_s)
 
 
 class Admission:
@@ -102,9 +102,11 @@ class Admission:
 
     @contextlib.asynccontextmanager
     async def enter(self, amount: int) -> AsyncIterator[None]:
-        """Raises Fault 429 unless `amount` more fits. One request always fits where nothing is pending."""
+        """Raises HttpProblem 429 unless `amount` more fits. One request always fits where nothing is pending."""
         if self.pending and self.pending + amount > self.capacity:
-            raise Fault(429, "busy", f"{self.pending} {self.what} are pending", retry_after_s=self._drain_s(amount))
+            raise HttpProblem(
+                429, "busy", f"{self.pending} {self.what} are pending", retry_after_s=self._drain_s(amount)
+            )
         self.pending += amount
         try:
             yield
@@ -147,7 +149,7 @@ class BodyLimit:
                 if received > self.max_bytes:
                     raise self._too_large()
                 if self.pending > max(self.max_pending_bytes, received):
-                    raise Fault(429, "busy", "too much is being read at once", retry_after_s=1)
+                    raise HttpProblem(429, "busy", "too much is being read at once", retry_after_s=1)
             return message
 
         try:
@@ -155,17 +157,17 @@ class BodyLimit:
         finally:
             self.pending -= received
 
-    def _header_fault(self, scope: Scope) -> Fault | None:
+    def _header_fault(self, scope: Scope) -> HttpProblem | None:
         for name, value in scope["headers"]:
             if name == b"content-length":
                 if not value.isdigit():
-                    return Fault(400, "bad-request", "Content-Length is no number")
+                    return HttpProblem(400, "bad-request", "Content-Length is no number")
                 if len(value) > 18 or int(value) > self.max_bytes:
                     return self._too_large()
         return None
 
-    def _too_large(self) -> Fault:
-        return Fault(413, "too-large", f"the body may hold at most {self.max_bytes:,} bytes")
+    def _too_large(self) -> HttpProblem:
+        return HttpProblem(413, "too-large", f"the body may hold at most {self.max_bytes:,} bytes")
 
 
 class Meter:

@@ -104,5 +104,5 @@ def add_health(app: fastapi.FastAPI, gateway: Gateway) -> None:
     async def readyz() -> Health:
         """A verifier answers, so work would be done."""
         if not await gateway.verifiers.ready():
-            raise http_errors.Fault(503, "not-ready", "no verifier answers yet", retry_after_s=2)
+            raise http_errors.HttpProblem(503, "not-ready", "no verifier answers yet", retry_after_s=2)
         return Health(status="ok")

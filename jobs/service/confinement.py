@@ -3,7 +3,7 @@
 Guarantee: a name that passes lies under a root after links and `..` are resolved, or is an s3:// URI that starts with a
 root's folder. No other scheme passes. A glob is judged by its fixed part, and may not hold `..`.
 Does not: protect a root into which a client can put symbolic links while a run reads it; roots are the operator's.
-Fails: with Fault 403, which tells nothing of what exists.
+Fails: with HttpProblem 403, which tells nothing of what exists.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.service.http_errors import Fault
+from jobs.service.http_errors import HttpProblem
 
 GLOB = "*?["
 
 
 def confined(name: str, roots: Sequence[str]) -> str:
-    """The name as it may be opened: absolute and resolved. Raises Fault 403."""
-    refusal = Fault(403, "forbidden-path", "only names under the service's roots may be used")
+    """The name as it may be opened: absolute and resolved. Raises HttpProblem 403."""
+    refusal = HttpProblem(403, "forbidden-path", "only names under the service's roots may be used")
     if "\x00" in name or not name or "%" in name:
         raise refusal
     if "://" in name:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ray import serve
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import build_app
 from jobs.service.gateway import Gateway
-from jobs.service.http_errors import Fault
+from jobs.service.http_errors import HttpProblem
 from jobs.service.metrics import RayMetrics
 from jobs.service.run_routes import Ask
 from jobs.service.runs import RunKeeper
@@ -107,7 +108,7 @@ class GeneratorReplica:
         """Loads the model; Serve awaits it and counts the replica as ready only then."""
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
-        log_path = Path(settings.log_folder) / f"engine-service-{os.getpid()}.log"
+        log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
 
@@ -174,11 +175,11 @@ class KeeperReplica:
     def __init__(self, config: dict[str, Any], ray_address: str) -> None:
         self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
 
-    async def ask(self, method: str, *arguments: Any) -> tuple[Any, Fault | None]:
+    async def ask(self, method: str, *arguments: Any) -> tuple[Any, HttpProblem | None]:
         # Faults are answers here: an exception would arrive wrapped in Ray's own.
         try:
             return await asyncio.to_thread(getattr(self._keeper, method), *arguments), None
-        except Fault as fault:
+        except HttpProblem as fault:
             return None, fault
 
 
@@ -196,7 +197,7 @@ def ask_keeper() -> Ask:
             value, fault = await handles[0].ask.remote(method, *arguments)
         except (RayError, RayServeException) as error:
             log.warning("the keeper of runs did not answer: %s", type(error).__name__)
-            raise Fault(503, "not-ready", "the keeper of batch runs does not answer", retry_after_s=5) from error
+            raise HttpProblem(503, "not-ready", "the keeper of batch runs does not answer", retry_after_s=5) from error
         if fault is not None:
             raise fault
         return value

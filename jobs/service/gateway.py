@@ -49,7 +49,7 @@ class Gateway:
         self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
 
     async def client(self, request: fastapi.Request) -> Token:
-        """The authenticated client of a request, charged for one. Raises Fault 401 and 429."""
+        """The authenticated client of a request, charged for one. Raises HttpProblem 401 and 429."""
         client = self.access.authenticate(request.headers.get("authorization"))
         self.access.charge_request(client)
         return client

@@ -31,7 +31,7 @@ MAX_CHARS = 300
 log = logging.getLogger("proofmill.service")
 
 
-class Fault(Exception):
+class HttpProblem(Exception):
     """An error with a type; becomes the response."""
 
     def __init__(
@@ -75,14 +75,14 @@ class ProblemDetails(pydantic.BaseModel):
     errors: list[dict[str, Any]] | None = None
 
 
-def invalid(error: pydantic.ValidationError | RequestValidationError) -> Fault:
+def invalid(error: pydantic.ValidationError | RequestValidationError) -> HttpProblem:
     """422 with a JSON pointer to each fault. The client's values are not repeated."""
     faults = error.errors()
     listed = [
         {"pointer": pointer(fault["loc"]), "detail": str(fault["msg"])[:MAX_CHARS].encode(errors="replace").decode()}
         for fault in faults[:MAX_ERRORS]
     ]
-    return Fault(422, "invalid-request", f"{len(faults)} fault(s) in the request; see errors", errors=listed)
+    return HttpProblem(422, "invalid-request", f"{len(faults)} fault(s) in the request; see errors", errors=listed)
 
 
 def pointer(location: Sequence[int | str]) -> str:
@@ -93,8 +93,8 @@ def pointer(location: Sequence[int | str]) -> str:
 def install(app: fastapi.FastAPI) -> None:
     """Makes every error of `app` a problem detail."""
 
-    @app.exception_handler(Fault)
-    async def on_fault(request: fastapi.Request, error: Fault) -> fastapi.Response:
+    @app.exception_handler(HttpProblem)
+    async def on_fault(request: fastapi.Request, error: HttpProblem) -> fastapi.Response:
         return error.response()
 
     @app.exception_handler(RequestValidationError)
@@ -107,13 +107,13 @@ def install(app: fastapi.FastAPI) -> None:
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(sorted(methods_at(app, request)))
-        return Fault(error.status_code, kind, str(error.detail), headers=headers).response()
+        return HttpProblem(error.status_code, kind, str(error.detail), headers=headers).response()
 
     @app.exception_handler(Exception)
     async def on_unexpected(request: fastapi.Request, error: Exception) -> fastapi.Response:
         incident = uuid.uuid4().hex[:12]
         log.error("incident %s: %s %s", incident, request.method, request.url.path, exc_info=error)
-        return Fault(500, "internal", f"an unexpected fault, logged as incident {incident}").response()
+        return HttpProblem(500, "internal", f"an unexpected fault, logged as incident {incident}").response()
 
 
 def methods_at(app: fastapi.FastAPI, request: fastapi.Request) -> set[str]:

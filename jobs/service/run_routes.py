@@ -16,7 +16,7 @@ from jobs.service.settings import Token
 MAX_PAGE = 1000
 
 Ask = Callable[..., Awaitable[Any]]
-"""Calls a method of the keeper by name: `ask("status", owner, run_id)`. Raises Fault."""
+"""Calls a method of the keeper by name: `ask("status", owner, run_id)`. Raises HttpProblem."""
 
 
 def ask_here(keeper: RunKeeper) -> Ask:

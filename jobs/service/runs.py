@@ -73,7 +73,8 @@ class RunBody(pydantic.BaseModel):
 
 
 class RunKeeper:
-    """The runs of this service. Methods act for one client (`owner`), raise Fault, and may be called from threads."""
+    """The runs of this service. Methods act for one client (`owner`), raise HttpProblem and may be called from
+    threads."""
 
     def __init__(self, settings: Runs, ray_address: str = "") -> None:
         self.settings = settings
@@ -84,16 +85,16 @@ class RunKeeper:
     def start(self, owner: str, request: RunRequest) -> RunBody:
         """Starts a run, or resumes the one of the same id and config."""
         if not self.settings.output_uri:
-            raise http_errors.Fault(501, "no-runs", "batch runs are switched off: [runs] output_uri is not set")
+            raise http_errors.HttpProblem(501, "no-runs", "batch runs are switched off: [runs] output_uri is not set")
         config = self.checked_config(owner, request)
         run_id = config.run.id
         with self._lock:  # two equal requests at once must not start two processes
             processes = self.processes()
             running = processes.running()
             if run_id in running:
-                raise http_errors.Fault(409, "already-running", "this run is under way")
+                raise http_errors.HttpProblem(409, "already-running", "this run is under way")
             if len(running) >= self.settings.max_running:
-                raise http_errors.Fault(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
+                raise http_errors.HttpProblem(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
             storage = run_storage(self.settings.output_uri, run_id)
             self.write(storage, owner, config, request)
             storage.delete(REQUEST_OUTCOME)
@@ -101,7 +102,7 @@ class RunKeeper:
         return self.describe(run_id)
 
     def checked_config(self, owner: str, request: RunRequest) -> SolveConfig:
-        """The whole config of the run. Raises Fault 403 and 422."""
+        """The whole config of the run. Raises HttpProblem 403 and 422."""
         table: dict[str, Any] = {}
         wrong = []
         for section, values in request.config.items():
@@ -114,7 +115,9 @@ class RunKeeper:
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
         if wrong:
-            raise http_errors.Fault(422, "invalid-request", "the config can not be used; see errors", errors=wrong)
+            raise http_errors.HttpProblem(
+                422, "invalid-request", "the config can not be used; see errors", errors=wrong
+            )
         run_id = str(table.get("run", {}).get("id", ""))
         # The owner's name is a part of the id, so that no client can name another one's run.
         table.setdefault("run", {})["id"] = f"{owner}.{run_id}" if run_id else ""
@@ -127,13 +130,13 @@ class RunKeeper:
         if request.problems:
             if len(request.problems) > self.settings.max_inline_problems:
                 message = f"at most {self.settings.max_inline_problems:,} inline problems"
-                raise http_errors.Fault(413, "too-large", message)
+                raise http_errors.HttpProblem(413, "too-large", message)
             problems["files"] = [f"{self.uri(table['run']['id'] or '-')}/{REQUEST_PROBLEMS}"]
             problems["layout"] = "canonical"
         try:
             config = check_config(table, "config")
         except ConfigError as error:
-            raise http_errors.Fault(422, "invalid-request", str(error)[:2000]) from None
+            raise http_errors.HttpProblem(422, "invalid-request", str(error)[:2000]) from None
         roots = self.settings.roots
         files = config.problems.files if request.problems else [confined(name, roots) for name in config.problems.files]
         fixed = "path" in self.settings.template.get("model", {})
@@ -146,24 +149,26 @@ class RunKeeper:
         )
 
     def write(self, storage: Storage, owner: str, config: SolveConfig, request: RunRequest) -> None:
-        """Raises Fault 409 where the id belongs to another request, and 422 for problems that can not be used."""
+        """Raises HttpProblem 409 where the id belongs to another request, and 422 for problems that can not be used."""
         lines = []
         for index, body in enumerate(request.problems):
             try:
                 lines.append(json.dumps(body.problem().to_json()))
             except BadRow as error:
                 listed = [bad_row(error, f"/problems/{index}")]
-                raise http_errors.Fault(422, "invalid-request", "a problem can not be used", errors=listed) from None
+                raise http_errors.HttpProblem(
+                    422, "invalid-request", "a problem can not be used", errors=listed
+                ) from None
         same = storage.create(REQUEST_PROBLEMS, ("\n".join(lines) + "\n").encode()) if lines else True
         record = {"owner": owner, "config": config.resolved()}
         if not storage.create(REQUEST, json.dumps(record, sort_keys=True).encode()) or not same:
             message = "a run of this id exists with another config; choose another run.id"
-            raise http_errors.Fault(409, "id-taken", message)
+            raise http_errors.HttpProblem(409, "id-taken", message)
 
     def owned(self, owner: str, run_id: str) -> str:
-        """The full id. Raises Fault 404 for unknown runs and for those of others alike."""
+        """The full id. Raises HttpProblem 404 for unknown runs and for those of others alike."""
         full = run_id if run_id.startswith(f"{owner}.") else f"{owner}.{run_id}"
-        missing = http_errors.Fault(404, "unknown-run", "no run of this id")
+        missing = http_errors.HttpProblem(404, "unknown-run", "no run of this id")
         if not self.settings.output_uri or "/" in full or ".." in full or len(full) > 200:
             raise missing
         try:
@@ -202,17 +207,17 @@ class RunKeeper:
         )
 
     def problems(self, owner: str, run_id: str, offset: int, limit: int) -> list[dict[str, Json]]:
-        """Rows of the run's problems table. Fault 404 before it is written."""
+        """Rows of the run's problems table. HttpProblem 404 before it is written."""
         table = read_problems_table(run_storage(self.settings.output_uri, self.owned(owner, run_id)))
         if table is None:
-            raise http_errors.Fault(404, "not-yet", "the run has not written its problems table yet")
+            raise http_errors.HttpProblem(404, "not-yet", "the run has not written its problems table yet")
         rows: list[dict[str, Json]] = table.slice(offset, limit).to_pylist()
         return rows
 
     def report(self, owner: str, run_id: str) -> bytes:
         data = run_storage(self.settings.output_uri, self.owned(owner, run_id)).read(REPORT)
         if data is None:
-            raise http_errors.Fault(404, "not-yet", "the run has not written its report yet")
+            raise http_errors.HttpProblem(404, "not-yet", "the run has not written its report yet")
         return data
 
     def stop(self, owner: str, run_id: str) -> RunBody:

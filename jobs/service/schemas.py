@@ -16,7 +16,7 @@ import pydantic.json_schema
 from jobs.config import KindName
 from jobs.problems.canonical import read_canonical
 from jobs.problems.errors import BadRow
-from jobs.service.http_errors import Fault, invalid
+from jobs.service.http_errors import HttpProblem, invalid
 from jobs.service.settings import Caps
 from verifiers.reference_fields import MAX_ID_CHARS, MAX_LABEL_CHARS, MAX_PROMPT_CHARS
 from verifiers.types import Limits, Problem, Status
@@ -57,12 +57,12 @@ class LimitsBody(Model):
     output_kb: Annotated[int, pydantic.Field(gt=0)] | None = None
 
     def capped(self, caps: Caps) -> tuple[tuple[str, float], ...]:
-        """The fields that are set. Raises Fault 422 for more than the service allows."""
+        """The fields that are set. Raises HttpProblem 422 for more than the service allows."""
         wanted = {name: value for name, value in dict(self).items() if value is not None}
         over = [name for name, value in wanted.items() if value > getattr(caps, name)]
         if over:
             errors = [{"pointer": f"/limits/{name}", "detail": f"at most {getattr(caps, name):g}"} for name in over]
-            raise Fault(422, "invalid-request", "more than this service allows", errors=errors)
+            raise HttpProblem(422, "invalid-request", "more than this service allows", errors=errors)
         return tuple(wanted.items())
 
 
@@ -120,10 +120,10 @@ class Health(pydantic.BaseModel):
 
 
 async def read_body(request: fastapi.Request, model: type[Body]) -> Body:
-    """The request's JSON. Raises Fault 415 and 422."""
+    """The request's JSON. Raises HttpProblem 415 and 422."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Fault(415, "unsupported-media-type", "send application/json")
+        raise HttpProblem(415, "unsupported-media-type", "send application/json")
     try:
         return model.model_validate_json(await request.body())
     except pydantic.ValidationError as error:
@@ -136,7 +136,7 @@ def bad_row(error: BadRow, pointer: str) -> dict[str, str]:
 
 
 def problems_of(items: list[InlineItem | KnownItem], known: Mapping[str, Problem]) -> list[Problem]:
-    """Raises Fault 404 for unknown ids and 422 for problems that can not be used, naming every such item."""
+    """Raises HttpProblem 404 for unknown ids and 422 for problems that can not be used, naming every such item."""
     problems: list[Problem] = []
     unknown: list[dict[str, Any]] = []
     wrong: list[dict[str, Any]] = []
@@ -153,9 +153,9 @@ def problems_of(items: list[InlineItem | KnownItem], known: Mapping[str, Problem
         except BadRow as error:
             wrong.append(bad_row(error, f"/items/{index}/problem"))
     if wrong:
-        raise Fault(422, "invalid-request", f"{len(wrong)} problem(s) can not be used; see errors", errors=wrong)
+        raise HttpProblem(422, "invalid-request", f"{len(wrong)} problem(s) can not be used; see errors", errors=wrong)
     if unknown:
-        raise Fault(404, "unknown-problem", f"{len(unknown)} unknown problem id(s); see errors", errors=unknown)
+        raise HttpProblem(404, "unknown-problem", f"{len(unknown)} unknown problem id(s); see errors", errors=unknown)
     return problems
 
 

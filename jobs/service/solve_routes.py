@@ -112,11 +112,11 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
     async def begin(problem: Problem, num_samples: int, seed: int, client: Token) -> AsyncIterator[Event]:
         """Admits the request and returns its events; the first is there, so refusals are still HTTP errors."""
         if gateway.generators is None:
-            raise http_errors.Fault(501, "no-model", "this service only verifies: [solve] config is not set")
+            raise http_errors.HttpProblem(501, "no-model", "this service only verifies: [solve] config is not set")
         settings = gateway.config.solve
         if num_samples > settings.max_samples:
             listed = [{"pointer": "/num_samples", "detail": f"at most {settings.max_samples}"}]
-            raise http_errors.Fault(422, "invalid-request", "more than this service allows", errors=listed)
+            raise http_errors.HttpProblem(422, "invalid-request", "more than this service allows", errors=listed)
         gateway.access.charge_items(client, num_samples)
         stack = contextlib.AsyncExitStack()
         await stack.enter_async_context(gateway.samples.enter(num_samples))
@@ -187,13 +187,13 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
 
 
 def read_problem(body: ProblemBody) -> Problem:
-    """Raises Fault 422."""
+    """Raises HttpProblem 422."""
     try:
         return body.problem()
     except BadRow as error:
         listed = [bad_row(error, "/problem")]
         message = "the problem can not be used; see errors"
-        raise http_errors.Fault(422, "invalid-request", message, errors=listed) from None
+        raise http_errors.HttpProblem(422, "invalid-request", message, errors=listed) from None
 
 
 async def last(events: AsyncIterator[Event]) -> dict[str, Any]:
@@ -207,7 +207,7 @@ async def sse(events: AsyncIterator[Event]) -> AsyncIterator[str]:
     try:
         async for event in events:
             yield event.sse()
-    except http_errors.Fault as fault:  # the status is sent already
+    except http_errors.HttpProblem as fault:  # the status is sent already
         yield Event("error", fault.body()).sse()
 
 
@@ -240,7 +240,7 @@ async def chat_chunks(events: AsyncIterator[Event], answer: dict[str, Any]) -> A
                 key = "content" if event.data["verified"] else "refusal"
                 yield chunk({key: message[key]}, None)
                 yield chunk({}, "stop")
-    except http_errors.Fault as fault:
+    except http_errors.HttpProblem as fault:
         yield f"data: {json.dumps({'error': fault.body()})}\n\n"
     yield "data: [DONE]\n\n"
 

@@ -3,7 +3,7 @@
 Promises: an answer is given only when a sample was verified; the first verified one ends the others (cancelled here,
 aborted in the engine); what was spent is told either way. Leaving the request ends its samples.
 Does not: batch, resume or store; that is what runs are for.
-Fails: with Fault 503 where no generator answers; a sample that fails is an event with status `error`.
+Fails: with HttpProblem 503 where no generator answers; a sample that fails is an event with status `error`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
-from jobs.service.http_errors import Fault
+from jobs.service.http_errors import HttpProblem
 from jobs.service.verifying import Check, Checked, Verifiers, check_chunk
 from runstore.schema import Sample, SampleRequest, sample_seed
 from verifiers.types import Json, Problem
@@ -107,7 +107,7 @@ async def solve(
                 await generators.abort([f"{one.problem.id}/{one.sample_index}/{one.seed}" for one in running])
         await asyncio.gather(*tasks, return_exceptions=True)
     if best is None and failed == num_samples:
-        raise Fault(503, "not-ready", "no generator answers", retry_after_s=5)
+        raise HttpProblem(503, "not-ready", "no generator answers", retry_after_s=5)
     yield Event("result", result_event(problem, best, cost, generators, num_samples, time.perf_counter() - started))
 
 

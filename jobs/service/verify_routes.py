@@ -32,7 +32,7 @@ def verify_routes(gateway: Gateway) -> fastapi.APIRouter:
         body = await read_body(request, VerifyRequest)
         if len(body.items) > gateway.config.server.max_items:
             most = gateway.config.server.max_items
-            raise http_errors.Fault(413, "too-large", f"{len(body.items):,} items; at most {most:,} a request")
+            raise http_errors.HttpProblem(413, "too-large", f"{len(body.items):,} items; at most {most:,} a request")
         gateway.access.charge_items(client, len(body.items))
         limits = body.limits.capped(gateway.config.caps)
         problems = problems_of(body.items, gateway.known)

@@ -17,11 +17,11 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from verifiers.checker import Checkers
 from verifiers.types import Json, Limits, Problem, Status, Verdict
+from workers.actors.check_threads import CheckThreads
 
 log = logging.getLogger("proofmill.service")
 
@@ -58,6 +58,10 @@ class Checked:
         return Checked, (self.status, self.seconds, self.body)
 
 
+Numbered = tuple[int, Check]
+"""A check and its place in a chunk."""
+
+
 class VerifierLost(Exception):
     """The replica died, hung, or can not be reached; the chunk may be given to another."""
 
@@ -81,38 +85,43 @@ class LocalVerifiers:
 
     def __init__(self, checkers: Checkers, num_workers: int) -> None:
         self._checkers = checkers
-        self._num_workers = num_workers
-        self._threads = ThreadPoolExecutor(num_workers, thread_name_prefix="check")
+        self._threads = CheckThreads(num_workers, self._check, self._failed)
 
     async def check(self, chunk: Sequence[Check]) -> list[Checked]:
-        # Threads take items from one iterator: a task of the event loop for each item would cost as much as a check.
-        waiting = iter(range(len(chunk)))
-        results: dict[int, Checked] = {}
-
-        def drain() -> None:
-            for at in waiting:
-                results[at] = self._one(chunk[at])
-
         loop = asyncio.get_running_loop()
-        threads = min(self._num_workers, len(chunk))
-        await asyncio.gather(*(loop.run_in_executor(self._threads, drain) for _ in range(threads)))
+        results: dict[int, Checked] = {}
+        complete = asyncio.Event()
+        gone = False
+
+        def done(numbered: Numbered, result: Checked) -> None:
+            results[numbered[0]] = result
+            if len(results) == len(chunk):
+                loop.call_soon_threadsafe(complete.set)
+
+        try:
+            self._threads.add(enumerate(chunk), done, wanted=lambda: not gone)
+            if chunk:
+                await complete.wait()
+        finally:
+            gone = True  # the client may have gone away: what still waits is not checked
         return [results[at] for at in range(len(chunk))]
 
     async def ready(self) -> bool:
         return True
 
-    def _one(self, check: Check) -> Checked:
-        started = time.perf_counter()
-        try:
-            checker = self._checkers.of(check.problem.kind)
-            limits = dataclasses.replace(checker.default_limits, **dict(check.limits)) if check.limits else None
-            return encode(checker.verify(check.problem, check.text, limits, check.finish_reason))
-        except Exception as error:  # a checker must not raise; if one does, it is our fault and one item's verdict
-            log.exception("checker of kind %s raised", check.problem.kind)
-            return encode(failure(check, f"checker raised {type(error).__name__}", time.perf_counter() - started))
+    def _check(self, numbered: Numbered) -> Checked:
+        _, check = numbered
+        checker = self._checkers.of(check.problem.kind)
+        limits = dataclasses.replace(checker.default_limits, **dict(check.limits)) if check.limits else None
+        return encode(checker.verify(check.problem, check.text, limits, check.finish_reason))
+
+    def _failed(self, numbered: Numbered, error: Exception, seconds: float) -> Checked:
+        _, check = numbered
+        log.error("checker of kind %s raised", check.problem.kind, exc_info=error)
+        return encode(failure(check, f"checker raised {type(error).__name__}", seconds))
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         self._checkers.close()
 
 

@@ -21,7 +21,7 @@ import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from jobs.config import SolveConfig
-from jobs.problems.errors import Fault
+from jobs.problems.errors import RowError
 from jobs.problems.load import stream_problems
 from jobs.solve.progress import Display
 from runstore.batches import pack
@@ -51,7 +51,7 @@ class DriveResult:
 
 
 def drive(
-    config: SolveConfig, settings: CoordinatorSettings, screen: Display, skipped: tuple[Fault, ...] = ()
+    config: SolveConfig, settings: CoordinatorSettings, screen: Display, skipped: tuple[RowError, ...] = ()
 ) -> DriveResult:
     """Starts coordinators until one finishes the run, or it can not go on. Ray is connected."""
     for start in range(1, COORDINATOR_STARTS + 1):
@@ -85,7 +85,7 @@ def current_coordinator() -> Any:
 
 
 def attend(
-    coordinator: Any, config: SolveConfig, skipped: tuple[Fault, ...], signals: list[str], screen: Display
+    coordinator: Any, config: SolveConfig, skipped: tuple[RowError, ...], signals: list[str], screen: Display
 ) -> DriveResult:
     """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies, and
     RayTaskError for what it raises itself."""

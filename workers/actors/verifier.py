@@ -12,16 +12,17 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-import queue
+import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from runstore.batches import error_verdict, pack, rows_to_check, unpack_bundle, verdict_columns
+from runstore.batches import error_verdict, pack, rows_to_check, unpack_batch, verdict_columns
 from verifiers.checker import Checkers
 from verifiers.types import Json, Limits, Problem, Verdict
+from workers.actors.check_threads import CheckThreads
+from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 1.0
@@ -29,6 +30,12 @@ IDLE_S = 1.0
 FLUSH_S = 0.02
 """Verdicts are batched for up to this long while others are being checked; an abort may depend on one."""
 EVIDENCE_CHARS = 2000
+Row = tuple[SampleKey, Problem, str, str]
+"""(key, problem, text, finish reason) of one row to check."""
+SLOW_CHECK_S = 60.0
+"""A check that takes longer is told in the log."""
+
+log = logging.getLogger("proofmill.verifier")
 
 
 class CheckersLike(Protocol):
@@ -46,16 +53,17 @@ class VerifierSettings:
     limits: Mapping[str, Mapping[str, Json]] = dataclasses.field(default_factory=dict)
     checkers: Mapping[str, Mapping[str, Json]] = dataclasses.field(default_factory=dict)
     checkers_class: Callable[..., CheckersLike] = Checkers
+    log: LogSettings = NO_FILES
 
 
 class Verifier:
     """Runs as a Ray actor with an event loop of its own."""
 
-    def __init__(self, settings: VerifierSettings) -> None:
+    def __init__(self, settings: VerifierSettings, worker: int = 0) -> None:
         self.settings = settings
+        self._log = RunLog(settings.log, f"verifier-{worker}")
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)
-        self._threads = ThreadPoolExecutor(settings.num_threads, thread_name_prefix="check")
-        self._waiting: queue.SimpleQueue[tuple[SampleKey, Problem, str, str]] = queue.SimpleQueue()
+        self._threads = CheckThreads(settings.num_threads, self._check, self._failed)
         self._ended: collections.deque[tuple[SampleKey, Verdict | None, tuple[Any, ...], float]] = collections.deque()
         """Filled by threads, so it is emptied row by row: a list swapped for a new one may still be appended to."""
         self._num_rows = 0
@@ -84,11 +92,8 @@ class Verifier:
                 self._ended += [(key, None, (), time.time()) for key, _ in item.rows]
                 self._wake.set()
                 continue
-            rows = rows_to_check(unpack_bundle(data), [row for _, row in item.rows])
-            for (key, _), (problem, text, finish_reason) in zip(item.rows, rows, strict=True):
-                self._waiting.put((key, problem, text, finish_reason))
-            for _ in range(min(self.settings.num_threads, len(rows))):
-                self._threads.submit(self._drain)
+            rows = rows_to_check(unpack_batch(data), [row for _, row in item.rows])
+            self._threads.add([(key, *row) for (key, _), row in zip(item.rows, rows, strict=True)], self._done)
 
     async def results(self, items: list[CheckItem]) -> tuple[bytes, int]:
         """Begins to check `items`; returns the verdicts since the last call, after at most IDLE_S: a packed
@@ -115,30 +120,30 @@ class Verifier:
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._checkers.close)
+        await asyncio.to_thread(self._log.upload)
 
-    def _drain(self) -> None:
-        """In a thread: checks rows until none waits."""
-        while True:
-            try:
-                key, problem, text, finish_reason = self._waiting.get_nowait()
-            except queue.Empty:
-                return
-            verdict, columns = self._verify(problem, text, finish_reason)
-            self._ended.append((key, verdict, columns, time.time()))
-            if not self._woken and self._loop is not None:
-                # Waking the loop takes a system call: once for all rows of a report.
-                self._woken = True
-                self._loop.call_soon_threadsafe(self._wake.set)
+    def _check(self, row: Row) -> tuple[Verdict, tuple[Any, ...]]:
+        _, problem, text, finish_reason = row
+        verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)), finish_reason)
+        if verdict.seconds > SLOW_CHECK_S:
+            log.warning("a check of problem %s took %.1f s: %s", problem.id, verdict.seconds, verdict.reason)
+        return verdict, verdict_columns(verdict)
 
-    def _verify(self, problem: Problem, text: str, finish_reason: str) -> tuple[Verdict, tuple[Any, ...]]:
-        started = time.monotonic()
-        try:
-            verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)), finish_reason)
-            return verdict, verdict_columns(verdict)
-        except Exception as error:
-            evidence = {"error": repr(error), "traceback": traceback.format_exc()[-EVIDENCE_CHARS:]}
-            verdict = error_verdict("the checker failed", evidence, time.monotonic() - started)
-            return verdict, verdict_columns(verdict)
+    def _failed(self, row: Row, error: Exception, seconds: float) -> tuple[Verdict, tuple[Any, ...]]:
+        log.error("the checker failed at problem %s", row[1].id, exc_info=error)
+        told = "".join(traceback.format_exception(error))
+        evidence = {"error": repr(error), "traceback": told[-EVIDENCE_CHARS:]}
+        verdict = error_verdict("the checker failed", evidence, seconds)
+        return verdict, verdict_columns(verdict)
+
+    def _done(self, row: Row, result: tuple[Verdict, tuple[Any, ...]]) -> None:
+        """In the thread that checked it."""
+        verdict, columns = result
+        self._ended.append((row[0], verdict, columns, time.time()))
+        if not self._woken and self._loop is not None:
+            # Waking the loop takes a system call: once for all rows of a report.
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._wake.set)
 
     def _limits(self, kind: str) -> Limits | None:
         override = self.settings.limits.get(kind)

@@ -9,7 +9,7 @@ import asyncio
 import json
 from typing import Any
 
-from runstore.batches import row_of_bundle, unpack_bundle
+from runstore.batches import row_of_batch, unpack_batch
 from runstore.parts import read_row
 from runstore.schema import Messages
 from runstore.storage import open_storage
@@ -39,7 +39,7 @@ class Repair(Single):
         if parent.batch is not None:
             try:
                 data = parent.batch if isinstance(parent.batch, bytes) else await parent.batch
-                return row_of_bundle(unpack_bundle(data), parent.row)
+                return row_of_batch(unpack_batch(data), parent.row)
             except Exception:
                 if not parent.part:
                     raise  # lost with its node before it was durable

@@ -51,6 +51,8 @@ CYRILLIC = "Сначала перенесём все слагаемые с не�
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("truncated", {"finish_reason": "length"}, "gates.truncated=false"),
     ("truncated", {"text": "<think> " + reasoning(4, "1")}, "gates.truncated=false"),
+    ("truncated", {"text": "[THINK]" + reasoning(4, "1")}, "gates.truncated=false"),
+    ("truncated", {"text": "<|channel|>analysis<|message|>" + reasoning(4, "1")}, "gates.truncated=false"),
     ("loop", {"text": LOOP}, "gates.loop_share=1.0"),
     ("language_mixing", {"text": MIXED}, "gates.foreign_share=1.0"),
     (
@@ -182,7 +184,7 @@ def test_a_right_and_a_wrong_text_are_no_duplicates(tmp_path: Path) -> None:
     assert len(exported(tmp_path, rows, format="kto")[0]) == 2
 
 
-@pytest.mark.parametrize("format", ["preference", "kto"])
+@pytest.mark.parametrize("format", ["sft", "preference", "kto"])
 def test_a_text_with_two_verdicts_is_not_used(tmp_path: Path, format: str) -> None:
     """Two runs of the same problem, checked by different versions of a checker."""
     text = reasoning(3, "1234567")
@@ -193,7 +195,9 @@ def test_a_text_with_two_verdicts_is_not_used(tmp_path: Path, format: str) -> No
     ]
     run = write_run(tmp_path / "run", rows)
     summary = export(load_settings(format, None, ["work.processes=1"]), [run], str(tmp_path / "out"))
-    assert summary.funnel == {"contradictory": 2, "exported": 2}
+    # sft may not use the refuted text, and still must know that it is the verified one.
+    others = {"status_refuted": 1, "exported": 1} if format == "sft" else {"exported": 2}
+    assert summary.funnel == {"contradictory": 2, **others}
 
 
 def shuffled_choices(listed: bool) -> list[dict[str, Any]]:

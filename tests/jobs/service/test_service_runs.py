@@ -20,7 +20,7 @@ from jobs.service import runs
 from jobs.service.app import build_app
 from jobs.service.confinement import confined
 from jobs.service.gateway import Gateway
-from jobs.service.http_errors import Fault
+from jobs.service.http_errors import HttpProblem
 from jobs.service.settings import Runs, check_service_config, token_digest
 from runstore import layout
 from runstore.storage import open_storage
@@ -54,7 +54,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )  # fmt: skip
 def test_nothing_outside_the_roots_passes(root: Path, name: str) -> None:
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(HttpProblem) as caught:
         confined(name, [str(root), "s3://bucket/sets"])
     assert caught.value.status == 403 and (not name or name not in caught.value.detail)
 
@@ -236,9 +236,9 @@ def test_a_new_keeper_finds_the_process_of_the_old_one_and_stops_it(root: Path, 
     assert keeper_of(root).start("ann", request).state == "running"
     successor = keeper_of(root)
     assert successor.status("ann", "r1").state == "running"
-    with pytest.raises(Fault, match="under way"):
+    with pytest.raises(HttpProblem, match="under way"):
         successor.start("ann", request)
-    with pytest.raises(Fault, match="as many runs"):
+    with pytest.raises(HttpProblem, match="as many runs"):
         successor.start("bob", request)
     successor.stop("ann", "r1")
     assert started[0][1].wait(20) == -signal.SIGINT
@@ -260,7 +260,7 @@ def test_a_process_number_given_out_again_is_neither_running_nor_interrupted(roo
 
 
 def test_a_fault_crosses_processes_whole() -> None:
-    fault = pickle.loads(pickle.dumps(Fault(429, "busy", "why", errors=[{"pointer": "/x"}], retry_after_s=7)))
+    fault = pickle.loads(pickle.dumps(HttpProblem(429, "busy", "why", errors=[{"pointer": "/x"}], retry_after_s=7)))
     assert fault.body()["errors"] == [{"pointer": "/x"}] and fault.headers == {"Retry-After": "7"}
 
 
