@@ -38,7 +38,7 @@ class Layout:
 
 def read_canonical(row: Row, context: RowContext) -> Problem:
     problem = canonical.read_canonical(row)
-    if context.kind is not None and problem.kind is not context.kind:
+    if context.kind and problem.kind != context.kind:
         raise BadRow("kind", f"is {problem.kind}, but problems.kind is {context.kind}", "leave problems.kind out")
     return problem
 
