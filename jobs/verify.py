@@ -27,6 +27,7 @@ from jobs.files import open_out
 from jobs.problems.errors import ProblemFileError, RowError
 from jobs.problems.load import scan
 from jobs.problems.solutions import FIELDS, read_solutions
+from jobs.stored_plugins import require_plugins
 from runstore.batches import problem_of
 from runstore.reader import find_run, read_samples
 from verifiers.checker import Checkers, check_settings
@@ -97,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError("give either --problems and --solutions, or --run")
         settings = parse_settings(args.settings)
         check_settings(settings)
+        if args.run_uri:
+            require_plugins(args.run_uri)
         checkers = Checkers(args.workers, settings)
         try:
             tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)

@@ -35,8 +35,8 @@ from jobs.solve.settings import coordinator_settings
 from runstore.layout import run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
-from verifiers.checker import Checkers, SettingsError, check_settings
-from verifiers.types import Json, Kind
+from verifiers.checker import Checkers, check_settings
+from verifiers.types import Json, SettingsError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,16 +157,12 @@ def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
 
 def open_checkers(config: SolveConfig) -> Checkers:
     """Checkers as the config wants them; none is started yet. Raises ConfigError for a table that can not be used."""
-    settings = checker_settings(config)
+    settings = config.verify.tables()
     try:
         check_settings(settings)
     except SettingsError as error:
         raise ConfigError(str(error)) from error
     return Checkers(1, settings)
-
-
-def checker_settings(config: SolveConfig) -> dict[str, dict[str, Json]]:
-    return {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind}
 
 
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: DriveResult, command: str) -> int:
