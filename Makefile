@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint setup lean flywheel metamorphic mutants clean
+.PHONY: demo test check lint setup lean flywheel metamorphic mutants clean
 
 setup: $(STAMP)
 
