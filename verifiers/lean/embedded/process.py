@@ -65,19 +65,18 @@ class Settings:
     """Whether to run where the machine offers no sandbox at all."""
 
 
-class LeanProcess:
-    """A started worker.js. One request at a time; not thread-safe."""
+class LineProcess:
+    """A sandboxed process that answers JSON lines with JSON lines. One request at a time; not thread-safe."""
 
-    def __init__(self, settings: Settings, role: str) -> None:
-        self.role = role
+    def __init__(self, process: SandboxedProcess, start_timeout_s: float) -> None:
         self.num_requests = 0
         self.heap_mb = 0
         self.tired = False
         self._buffer = bytearray()
-        self._process = _start(settings, role)
+        self._process = process
         self.tier = str(self._process.tier)
         try:
-            ready, _ = self._read(time.monotonic() + START_TIMEOUT_S)
+            ready, _ = self._read(time.monotonic() + start_timeout_s)
         except BaseException:
             self.close()
             raise
@@ -165,6 +164,14 @@ class LeanProcess:
 
     def close(self) -> None:
         self._process.close()
+
+
+class LeanProcess(LineProcess):
+    """A started worker.js."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self.role = role
+        super().__init__(_start(settings, role), START_TIMEOUT_S)
 
 
 def _start(settings: Settings, role: str) -> SandboxedProcess:
