@@ -8,7 +8,7 @@ Rules, in order:
    before it. Without a fence the whole text counts, and where it declares the theorem also without the prose around it.
 3. `import` lines at the top that neither the problem nor Lean itself has are dropped, and the text is tried without
    them: the audit compares what was proved with the problem's own statement. Namespaces that the text opens are
-   then made to exist, and `lemma` is read as `theorem`. Top-level `#eval` and its like are left out.
+   then made to exist, and `lemma` is read as `theorem`. A `#eval` or its like behind the theorem is left out.
 4. Text that declares the theorem by name is a file: it continues after the problem's header, or, where it repeats
    the header or fails after it, stands alone on the imports. Either way the audit compares what the theorem states.
 5. Otherwise, text that starts with a declaration or another command is a file without the theorem: malformed; `open …
@@ -217,8 +217,9 @@ def assemble(
             faults.append(read)
         else:
             sources += read
-    if not sources:
-        return faults[0]
+    refused = next((fault for fault in faults if fault.refused), None)
+    if refused is not None or not sources:
+        return refused or faults[0]
     unique = {(source.header, source.code): source for source in reversed(sources)}
     return [source for source in sources if unique.pop((source.header, source.code), None) is not None][:MAX_READINGS]
 
@@ -243,7 +244,8 @@ def _read_code(reference: Reference, block: str, line: int, max_heartbeats: int)
         return code
     foreign = [m for m in imports if m not in reference.imports and m not in _IMPLICIT_IMPORTS]
     has_mathlib = any(m.split(".")[0] == "Mathlib" for m in reference.imports)
-    code = without_queries(code, mask(code))
+    if (declared := _declaration(reference.name, mask(code))) is not None:
+        code = without_queries(code, mask(code), declared)
     if not has_mathlib:
         code = with_theorem_for_lemma(code, mask(code))
         if foreign:
@@ -337,8 +339,14 @@ def _clamped(number: str, largest: int) -> str:
 
 
 def _declares(name: str, masked: str) -> bool:
+    return _declaration(name, masked) is not None
+
+
+def _declaration(name: str, masked: str) -> int | None:
+    """Where the first declaration of that name begins."""
     short = re.escape(name.split(".")[-1])
-    return re.search(rf"\b{_MODIFIERS}\s+(?:[\w.«»]+\.)?«?{short}»?(?![\w'!?₀-₉]|\.(?!\{{))", masked) is not None
+    found = re.search(rf"\b{_MODIFIERS}\s+(?:[\w.«»]+\.)?«?{short}»?(?![\w'!?₀-₉]|\.(?!\{{))", masked)
+    return found.start() if found else None
 
 
 def _files(reference: Reference, code: str, line: int) -> list[Source]:

@@ -36,7 +36,8 @@ _END_MARKS = re.compile(
 )
 _ANSWER_TAG = re.compile(r"^[ \t]*</?answer>[ \t]*$", re.M)
 _TOP_LINE = re.compile(r"^(?=\S)", re.M)
-_HASH = re.compile(r"#\w+")
+_QUERY = re.compile(r"#(?:eval!?|check|check_failure|print|reduce|synth|guard_msgs|guard|help|where|version)(?![\w'])")
+"""Commands that only show something. `#exit` is none: what stands behind it is not checked."""
 _LEMMA = re.compile(r"(?<![\w.'])lemma(?=[ \t\n]+[^\s:])")
 _OPEN = re.compile(r"^open[ \t]+(?:scoped[ \t]+)?((?:[A-Z][\w'.]*[ \t]*)+)$", re.M)
 _CONTINUES = re.compile(
@@ -185,8 +186,8 @@ def without_prose(code: str, masked: str) -> str | None:
     return blank(code[:begin]) + code[begin:stop] if begin or code[stop:].strip() else None
 
 
-def without_queries(code: str, masked: str) -> str:
-    """`code` with its top-level `#eval`, `#check`, `#print`, `#guard_msgs …` blanked, each with its doc comment.
+def without_queries(code: str, masked: str, since: int) -> str:
+    """`code` with the top-level `#eval`, `#check`, `#print`, `#guard_msgs …` behind `since` blanked, with doc comments.
 
     They prove nothing, and what follows them proves the same without them. A query ends where the next line at the left
     margin begins a command or a comment.
@@ -195,9 +196,9 @@ def without_queries(code: str, masked: str) -> str:
         return code
     out: list[str] = []
     kept_to, begin, guards = 0, -1, False
-    for top in _TOP_LINE.finditer(code):
+    for top in _TOP_LINE.finditer(code, since):
         at = top.start()
-        query = _HASH.match(masked, at) is not None
+        query = _QUERY.match(masked, at) is not None
         if begin >= 0 and not guards and (query or COMMAND.match(masked, at) or code.startswith(("/-", "--"), at)):
             out += [code[kept_to:begin], blank(code[begin:at])]
             kept_to, begin = at, -1
