@@ -172,3 +172,32 @@ def nested_with_a_field_of_no_structure(export: Export) -> None:
 
 def nested_well_typed(export: Export) -> None:
     nested(export, "right")
+
+
+def other_parameter_in_a_nested_argument(export: Export) -> None:
+    """`E (b : Bool)` with a field of `L (E true) b`, where `L` keeps neither argument (lean4#14582)."""
+    w = Writer(export)
+    unused, family = w.constant("L"), w.constant("E")
+    kept = w.arrow(w.type, w.bool, w.apply(unused, w.bound(1), w.bound(0)))
+    w.inductive(("L", w.arrow(w.type, w.bool, w.type), kept), parameters=2)
+    field = w.apply(unused, w.apply(family, w.constant("Bool.true")), w.bound(0))
+    w.inductive(("E", w.arrow(w.bool, w.type), w.arrow(w.bool, field, w.apply(family, w.bound(1)))), parameters=1)
+
+
+def other_levels_in_a_nested_argument(export: Export) -> None:
+    """`E.{u} : Type` with a field of `L E.{0}`, where `L` does not keep its argument (lean4#14582)."""
+    w = Writer(export)
+    u = w.name("u")
+    own, unused = w.constant("E", w.row("levels", ["p", u])), w.constant("L")
+    w.inductive(("L", w.arrow(w.type, w.type), w.arrow(w.type, w.apply(unused, w.bound(0)))), parameters=1)
+    w.inductive(("E", w.type, w.arrow(w.apply(unused, w.constant("E", w.zero)), own)))
+    export["declarations"][-2]["l"] = [u]
+
+
+def occurrence_that_reduction_erases(export: Export) -> None:
+    """`E (b : Bool)` with a field `(fun _ : Type => Bool) (E true)` (lean4#14582)."""
+    w = Writer(export)
+    family = w.constant("E")
+    constant_function = w.binder("l", w.type, w.bool)
+    field = w.apply(constant_function, w.apply(family, w.constant("Bool.true")))
+    w.inductive(("E", w.arrow(w.bool, w.type), w.arrow(w.bool, field, w.apply(family, w.bound(1)))), parameters=1)

@@ -36,8 +36,9 @@ from verifiers.lean.assembly import (
 )
 from verifiers.lean.embedded.engine import EngineError, Outcome, Pool
 from verifiers.lean.embedded.install import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
-from verifiers.lean.embedded.process import OutOfMemory, ProcessError, Settings, Timeout
+from verifiers.lean.embedded.process import Settings
 from verifiers.lean.embedded.tactics import EmbeddedTactics
+from verifiers.lean.line_process import OutOfMemory, ProcessError, Timeout
 from verifiers.lean.native.engine import NativeEngine
 from verifiers.lean.native.project import check_folder, toolchain_of
 from verifiers.lean.native.sandboxed_tools import RoomError

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers import lean_forgeries as forgeries
+from tests.helpers.lean_forgeries import Export, nested_well_typed, nothing
 from verifiers.lean.assembly import Reference
 from verifiers.lean.checker import LeanChecker
 
@@ -16,7 +18,6 @@ pytestmark = pytest.mark.lean
 
 FALSE = Reference((), "", "theorem t : (2 : Nat) + 2 = 5", "t")
 TRUE = Reference((), "", "theorem t (a b : Nat) : a + b = b + a", "t")
-Export = dict[str, Any]
 
 
 def judge(lean: LeanChecker, reference: Reference, proof: str, forge: Callable[[Export], None]) -> dict[str, Any]:
@@ -49,20 +50,23 @@ def test_honest_exports_pass(lean: LeanChecker) -> None:
 @pytest.mark.parametrize(
     ("reference", "proof", "forge", "reason"),
     [
-        (FALSE, "sorry", hide_axiom_as_declared, "axioms"),
+        (FALSE, "sorry", forgeries.hide_axiom_as_declared, "axioms"),
         (FALSE, "sorry", nothing, "axioms"),
-        (FALSE, "sorry", drop_proof, "statement"),
-        (TRUE, "Nat.add_comm a b", prove_by_itself, "kernel"),
-        (TRUE, "Nat.add_comm a b", redeclare_false, "axioms"),
-        (TRUE, "Nat.add_comm a b", point_outside, "kernel"),
-        (TRUE, "Nat.add_comm a b", type_in_type, "statement"),
-        (FALSE, "sorry", data_from_a_proposition_not_written_so, "unsupported"),
-        (TRUE, "Nat.add_comm a b", sort_by_reduction, "unsupported"),
-        (TRUE, "Nat.add_comm a b", recursion_by_reduction, "unsupported"),
-        (TRUE, "Nat.add_comm a b", recursion_by_reduction_in_a_parameter, "unsupported"),
-        (TRUE, "Nat.add_comm a b", recursion_under_a_second_name, "kernel"),
-        (TRUE, "Nat.add_comm a b", name_of_the_kernels_own, "unsupported"),
-        (TRUE, "Nat.add_comm a b", nested_with_a_field_of_no_structure, "kernel"),
+        (FALSE, "sorry", forgeries.drop_proof, "statement"),
+        (TRUE, "Nat.add_comm a b", forgeries.prove_by_itself, "kernel"),
+        (TRUE, "Nat.add_comm a b", forgeries.redeclare_false, "axioms"),
+        (TRUE, "Nat.add_comm a b", forgeries.point_outside, "kernel"),
+        (TRUE, "Nat.add_comm a b", forgeries.type_in_type, "statement"),
+        (FALSE, "sorry", forgeries.data_from_a_proposition_not_written_so, "unsupported"),
+        (TRUE, "Nat.add_comm a b", forgeries.sort_by_reduction, "unsupported"),
+        (TRUE, "Nat.add_comm a b", forgeries.recursion_by_reduction, "unsupported"),
+        (TRUE, "Nat.add_comm a b", forgeries.recursion_by_reduction_in_a_parameter, "unsupported"),
+        (TRUE, "Nat.add_comm a b", forgeries.recursion_under_a_second_name, "kernel"),
+        (TRUE, "Nat.add_comm a b", forgeries.name_of_the_kernels_own, "unsupported"),
+        (TRUE, "Nat.add_comm a b", forgeries.nested_with_a_field_of_no_structure, "kernel"),
+        (TRUE, "Nat.add_comm a b", forgeries.other_parameter_in_a_nested_argument, "unsupported"),
+        (TRUE, "Nat.add_comm a b", forgeries.other_levels_in_a_nested_argument, "unsupported"),
+        (TRUE, "Nat.add_comm a b", forgeries.occurrence_that_reduction_erases, "unsupported"),
     ],
 )
 def test_forged_exports_do_not(

@@ -21,7 +21,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from verifiers.lean.assembly import Reference, Source
-from verifiers.lean.embedded.process import Died, LeanProcess, OutOfMemory, ProcessError, Settings, Timeout
+from verifiers.lean.embedded.install import cache_root
+from verifiers.lean.embedded.process import LeanProcess, Settings
+from verifiers.lean.line_process import Died, OutOfMemory, ProcessError, Timeout
 from verifiers.lean.second_kernel.disagreements import keep
 from verifiers.lean.second_kernel.process import SecondKernel, Unavailable
 from verifiers.types import Json
@@ -288,7 +290,7 @@ class Pool:
             return dataclasses.replace(outcome, second_kernel_s=said.seconds)
         answer: dict[str, Json] = {"outcome": said.outcome, "detail": said.detail}
         if said.disagrees:
-            answer["export"] = keep(reference, exported, said.detail)
+            answer["export"] = keep(reference, exported, said.detail, cache_root() / "lean" / "disagreements")
         stage = "disagreement" if said.disagrees else "second kernel"
         return dataclasses.replace(outcome, stage=stage, answer=answer, second_kernel_s=said.seconds)
 

@@ -13,18 +13,12 @@ import tempfile
 from pathlib import Path
 
 from verifiers.lean.assembly import Reference
-from verifiers.lean.embedded.install import cache_root
 
 MAX_FILES = 200
 
 
-def folder() -> Path:
-    return cache_root() / "lean" / "disagreements"
-
-
-def keep(reference: Reference, export: bytes, detail: str, place: Path | None = None) -> str:
+def keep(reference: Reference, export: bytes, detail: str, place: Path) -> str:
     """Writes the problem, the export and the second kernel's words. Returns the file's path; empty if none was kept."""
-    place = place or folder()
     record = {
         "header": reference.header,
         "statement": reference.statement,

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from verifiers.lean.embedded.process import LineProcess, ProcessError
+from verifiers.lean.line_process import LineProcess, ProcessError
 from verifiers.sandbox.room import (
     INTERPRETER,
     Room,
@@ -178,6 +178,8 @@ class SecondKernel:
             argv=(INTERPRETER, "-I", "-S", "-B", script, folder),
             # The same paths inside as outside: so it works in the tiers without a root directory of their own, too.
             read_only={**python_paths(), **shared_libraries(), folder: folder, script: script},
+            # Lean's allocator would take a gigabyte at once, of which it uses little; the limit below counts it all.
+            env={"MIMALLOC_ARENA_EAGER_COMMIT": "0"},
             symlinks=library_symlinks(),
             tmp_mb=0,
             cwd="/",
