@@ -271,6 +271,9 @@ def costs(s: RunStatistics, price_unit: formats.PriceUnit) -> list[tuple[str, st
             rows.append((label + some, formats.seconds(value)))
     if per_hour:
         rows.append((f"verified solutions per {per_hour.unit}-hour", formats.number(per_hour.value)))
+    if repairs := s.repairs.total():
+        rows.append(("samples of repair rounds", formats.number(repairs)))
+        rows.append(("verified by repair", formats.number(s.repairs["verified"])))
     rows.append(("verification, summed over workers", formats.seconds(total.verify_s)))
     abort = summary.get("abort_s")
     if isinstance(abort, dict) and isinstance(abort.get("median"), int | float):

@@ -182,6 +182,8 @@ class RunStatistics:
     reasons: Counter[tuple[str, str, str]] = dataclasses.field(default_factory=Counter)
     """(kind, status, reason)."""
     statuses_by_kind: dict[str, Counter[str]] = dataclasses.field(default_factory=lambda: defaultdict(Counter))
+    repairs: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Statuses of the samples that a repair round drew."""
     finish_reasons: Counter[str] = dataclasses.field(default_factory=Counter)
     lengths: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """Status → samples by number of completion tokens, in the bins of LENGTH_EDGES."""
@@ -283,7 +285,7 @@ def ended_by(run: dict[str, Any]) -> str:
 
 _COLUMNS = [
     *("problem_id", "sample_index", "kind", "status", "reason", "finish_reason", "completion_tokens"),
-    *("checker", "checker_version", "verify_s", "reference", "evidence"),
+    *("checker", "checker_version", "verify_s", "reference", "evidence", "round"),
 ]
 
 
@@ -329,6 +331,10 @@ def _add_batch(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
         if key not in statistics.reasons and len(statistics.reasons) >= MAX_REASONS:
             key = (kind or "", status, REST)
         statistics.reasons[key] += count
+    repairing = batch.column("round").fill_null(0).to_numpy(zero_copy_only=False) > 0
+    if repairing.any():
+        repaired = batch.column("status").filter(pa.array(repairing)).drop_null()
+        statistics.repairs.update(repaired.to_pylist())
     bins = np.searchsorted(LENGTH_EDGES, batch.column("completion_tokens").to_numpy(), side="right")
     for (status,), positions in _groups(batch, ["status"]):
         if status is not None:

@@ -40,9 +40,14 @@ def generator_settings(config: SolveConfig, run_uri: str, use_gpu: bool) -> Gene
             config.sampling.shuffle_choices,
         ),
         storage_uri=run_uri,
-        log_folder=str(Path(tempfile.gettempdir()) / f"proofmill-{config.run.id}"),
+        log_folder=engine_log_folder(config),
         with_solution_keys=config.sampling.distinct,
     )
+
+
+def engine_log_folder(config: SolveConfig) -> str:
+    """Where each replica's engine writes its log, on the node that it runs on."""
+    return str(Path(tempfile.gettempdir()) / f"proofmill-{config.run.id}")
 
 
 def verifier_settings(config: SolveConfig) -> VerifierSettings:
