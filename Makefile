@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint setup lean flywheel metamorphic clean
+.PHONY: demo test lint setup lean flywheel metamorphic mutants clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,10 @@ lean: setup
 test: lean
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# Every mutant of the right programs of the code verifier, against plain Python (minutes); `make test` runs a twentieth.
+mutants: setup
+	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest tests/verifiers/code/test_code_mutants.py -q
+
 demo: lean
 	$(BIN)/proofmill solve configs/solve/demo.toml
 
@@ -46,3 +50,8 @@ flywheel: lean
 REFERENCES ?=
 metamorphic: setup
 	$(BIN)/python -m benchmarks.metamorphic $(if $(REFERENCES),--references $(REFERENCES))
+
+# Every mutant of the right programs, with plain CPython as the oracle; `make test` runs a twentieth of them.
+mutants: setup
+	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_mutants.py \
+	  tests/verifiers/code/test_code_module_mutants.py tests/verifiers/code/test_code_script_mutants.py

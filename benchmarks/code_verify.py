@@ -1,11 +1,12 @@
 """Speed and memory of the code verifier against a plain subprocess per run and against bubblewrap with a cold Python.
 
-    python benchmarks/code_verify.py [--seconds 10] [--humaneval FILE]
+    python benchmarks/code_verify.py [--seconds 10] [--checkers] [--humaneval FILE]
 
 All sides run the same short program (read two integers, print their sum) in alternation within one process, so that a
 shared machine slows them alike. `--humaneval` takes the original `HumanEval.jsonl.gz` and reports verdicts of its
 canonical solutions and of mutants that differ in one operator or constant. A mutant is counted only if a plain
-in-process run of the problem's own test tells it from the original: the others are no wrong solutions.
+in-process run of the problem's own test tells it from the original: the others are no wrong solutions. `--checkers`
+times a problem of 100 tests with a checker program in Python and in C++ against the same problem without one.
 """
 
 from __future__ import annotations
@@ -136,6 +137,52 @@ def speed(seconds: float) -> None:
     checker.close()
 
 
+# --- checker programs -----------------------------------------------------------------------------------------------
+
+_TESTS = [{"input": f"{n}\n", "output": f"0 {n}\n"} for n in range(100)]
+_PYTHON_CHECKER = """
+import sys
+given, answer, output = (open(path).read().split() for path in sys.argv[1:])
+print(int(len(output) == 2 and sum(map(int, output)) == int(given[0])))
+"""
+_CPP_CHECKER = r"""
+#include <fstream>
+int main(int, char **paths) {
+    std::ifstream given(paths[1]), output(paths[2]);
+    long n, a, b;
+    return given >> n && output >> a >> b && a + b == n ? 0 : 1;
+}
+"""
+
+
+def checkers(rounds: int = 9) -> None:
+    """Seconds per check, in alternation; the checkers are compiled before."""
+    plain = {"mode": "stdin", "tests": _TESTS}
+    references = {"without a checker": plain}
+    references["in Python"] = {
+        **plain,
+        "checker": {"language": "python", "source": _PYTHON_CHECKER, "protocol": "score"},
+    }
+    if shutil.which("g++"):
+        references["in C++"] = {
+            **plain,
+            "checker": {"language": "cpp", "source": _CPP_CHECKER, "protocol": "testlib"},
+        }
+    checker = CodeChecker(num_workers=1)
+    seconds: dict[str, list[float]] = collections.defaultdict(list)
+    for number in range(rounds + 1):
+        for name, reference in references.items():
+            verdict = checker.verify(Problem(name, Kind.CODE, "", reference), "print(0, int(input()))", LIMITS)
+            assert verdict.status is Status.VERIFIED, verdict
+            if number:
+                seconds[name].append(verdict.seconds)
+    checker.close()
+    base = statistics.median(seconds["without a checker"])
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        print(f"100 tests, checker {name:18} median {median:5.2f} s  {median / base:4.2f} times")
+
+
 # --- HumanEval -------------------------------------------------------------------------------------------------------
 
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {
@@ -234,9 +281,12 @@ def humaneval(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="for the latency measurement")
+    parser.add_argument("--checkers", action="store_true", help="time problems with checker programs")
     parser.add_argument("--humaneval", type=Path)
     arguments = parser.parse_args()
     speed(arguments.seconds)
+    if arguments.checkers:
+        checkers()
     if arguments.humaneval:
         humaneval(arguments.humaneval)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import ray
 
+from verifiers import plugins
+
 LOCAL_OBJECT_STORE_BYTES = 512 << 20
 """A local run keeps bundles of at most `max_pending_bytes` there."""
 
@@ -56,6 +58,8 @@ def connect(
             # The actors write to the object storage that this shell names; a job's own environment reaches them anyway.
             storage = {name: value for name, value in os.environ.items() if name in STORAGE_VARIABLES}
             environment["env_vars"] = {**storage, **environment.get("env_vars", {})}
+        if names := os.environ.get(plugins.VARIABLE):
+            environment["env_vars"] = {**environment.get("env_vars", {}), plugins.VARIABLE: names}
     else:
         arguments |= {
             "address": "local",

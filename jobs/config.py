@@ -15,7 +15,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from verifiers.types import Json, Kind
+from verifiers import plugins as plugin_modules
+from verifiers.kinds import KINDS
+from verifiers.plugins import PluginError
+from verifiers.registry import UnknownNameError
+from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingParameters
 from workers.engines.registry import ENGINES, engine_class
 from workers.sampling.policy import WaveSettings
@@ -24,6 +28,22 @@ from workers.sampling.registry import POLICIES, policy_class
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
 PositiveFloat = Annotated[float, pydantic.Field(gt=0)]
+
+
+def _known_kind(name: str) -> str:
+    try:
+        KINDS.row(name)
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+KindName = Annotated[
+    str,
+    pydantic.AfterValidator(_known_kind),
+    pydantic.Field(json_schema_extra=lambda schema: schema.update(enum=list(KINDS))),
+]
+"""A name in the table of kinds."""
 
 
 class ConfigError(Exception):
@@ -35,6 +55,27 @@ Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ConfigFile(Section):
+    """A whole config. Its plugins are loaded before its other keys are read, wherever that is: their rows are among the
+    names that those keys may have."""
+
+    plugins: list[str] = []
+    """Modules that add kinds, policies, engines, rollouts or export formats (docs/extending.md)."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _load_plugins(cls, table: Any) -> Any:
+        if isinstance(table, dict):
+            plugin_modules.use(plugin_names(table))
+        return table
+
+
+def plugin_names(table: Mapping[str, Json]) -> list[str]:
+    """The config's `plugins`; none where the key is not a list of names, which is told with the other faults."""
+    names = table.get("plugins", [])
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 class Run(Section):
@@ -67,10 +108,11 @@ class Problems(Section):
     files: Annotated[list[str], pydantic.Field(min_length=1)]
     """Paths, globs or s3:// URIs of JSONL(.gz), CSV or Parquet files."""
     layout: str = "auto"
-    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, verl, openai, columns."""
+    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, lean_file, verl, openai,
+    columns."""
     columns: dict[str, str] = {}
     """Canonical field → column of the file, for layout `columns`."""
-    kind: Literal["math", "code", "lean", "choice", ""] = ""
+    kind: KindName | Literal[""] = ""
     """Kind of the problems where the layout does not say."""
     limit: NotNegative = 0
     """Only the first so many problems; 0 = all."""
@@ -102,7 +144,7 @@ class Prompt(Section):
     """System message before every problem; empty = none."""
     suffix: str = ""
     """Appended to every problem's prompt."""
-    suffix_by_kind: dict[Literal["math", "code", "lean", "choice"], str] = {}
+    suffix_by_kind: dict[KindName, str] = {}
     """Overrides `suffix` for a kind."""
 
 
@@ -111,15 +153,15 @@ class Repair(Section):
 
     rounds: NotNegative = 0
     """Follow-up turns with the checker's evidence for an unverified attempt."""
-    kinds: list[Literal["math", "code", "lean", "choice"]] = ["code", "lean"]
+    kinds: list[KindName] = ["code", "lean"]
     """Kinds of problems whose unverified attempts get follow-up turns."""
     evidence_chars: Positive = 2000
     """Longest piece of the checker's evidence that is shown to the model, in characters."""
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):
-    """How many samples, and how they are drawn. Keys of WaveSettings may stand there for any policy, so that
-    `--set sampling.policy=fixed` is enough to compare two of them."""
+    """How many samples, and how they are drawn. Keys that the policy does not use are allowed and not read, so that
+    `--set sampling.policy=fixed` is enough to compare two policies."""
 
     policy_args: dict[str, Json] = {}
     """Further settings of the policy, for one that has keys of its own."""
@@ -183,7 +225,7 @@ class Verify(Section):
     """Checks an actor runs side by side, of each kind."""
     attempts: Positive = 3
     """Workers that try a sample before it is written with status `error`."""
-    limits: dict[Literal["math", "code", "lean", "choice"], KindLimits] = {}
+    limits: dict[KindName, KindLimits] = {}
     """Bounds of one check, by kind of problem."""
     math: dict[str, Json] = {}
     """Settings of the math checker (docs/math_answers.md)."""
@@ -193,6 +235,22 @@ class Verify(Section):
     """Settings of the code checker (docs/code_problems.md)."""
     lean: dict[str, Json] = {}
     """Settings of the Lean checker (docs/lean.md)."""
+    of_plugins: dict[KindName, dict[str, Json]] = {}
+    """Settings of the checkers of other kinds; written `[verify.<kind>]` like those above."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_plugins(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        further = {key: table[key] for key in table if key not in cls.model_fields and key in KINDS}
+        rest = {key: value for key, value in table.items() if key not in further}
+        return {**rest, "of_plugins": {**table.get("of_plugins", {}), **further}} if further else rest
+
+    def tables(self) -> dict[str, dict[str, Json]]:
+        """`[verify.<kind>]` by kind."""
+        built_in = {kind: dict(getattr(self, kind)) for kind in ("math", "choice", "code", "lean")}
+        return {**built_in, **{kind: dict(table) for kind, table in self.of_plugins.items()}}
 
 
 class Resources(Section):
@@ -232,7 +290,7 @@ class Cost(Section):
     """Price of one CPU for one hour, for runs without GPUs; 0 = unknown."""
 
 
-class SolveConfig(Section):
+class SolveConfig(ConfigFile):
     """A whole run. Unknown keys are refused."""
 
     run: Run
@@ -299,6 +357,11 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
 
 def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Checked:
     """A table as `model`. Raises ConfigError listing every fault, one a line; `where` names the file."""
+    if issubclass(model, ConfigFile):
+        try:
+            plugin_modules.use(plugin_names(table))
+        except PluginError as error:
+            raise ConfigError(f"{where}: plugins: {error}") from None
     try:
         return model.model_validate(table)
     except pydantic.ValidationError as error:
@@ -326,6 +389,6 @@ def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:
     """`kind.key=value` → {kind: {key: value}}. Raises ConfigError."""
     table = merge_overrides({}, settings)
     for kind in table:
-        if kind not in list(Kind):
-            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(Kind)}")
+        if kind not in KINDS:
+            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(KINDS)}")
     return table

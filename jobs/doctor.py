@@ -26,8 +26,7 @@ from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
 from jobs.problems.errors import ProblemFileError
 from runstore.layout import run_uri
-from verifiers.checker import SettingsError
-from verifiers.types import Json
+from verifiers.types import Json, SettingsError
 
 PROBE_S = 300.0
 """Importing torch and vLLM takes 10 s, on a loaded machine with a cold disk far more."""
@@ -325,9 +324,8 @@ def examine_problems(config: SolveConfig) -> str:
     """The whole set; its references are read by the checkers that would judge the samples."""
     from jobs.problems.load import check_problems
     from verifiers.checker import Checkers, check_settings
-    from verifiers.types import Kind
 
-    settings = {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind}
+    settings = config.verify.tables()
     check_settings(settings)
     checkers = Checkers(1, settings)
     try:

@@ -1,7 +1,9 @@
 """`proofmill verify`: check given solutions, or check a stored run again. No model, no Ray.
 
-Promises: one verdict a line in the order of the input, written as they come; at most QUEUED texts in memory; a run that
-is checked again stays as it is (the new verdicts go to `--out`, with what changed).
+Promises: both files are read and checked whole before any work begins, and an error lists every bad line; with
+`--skip-bad` the rest is judged. One verdict a line in the order of the input, one line per solution, written as they
+come; at most QUEUED texts in memory. A run that is checked again stays as it is (the new verdicts go to `--out`, with
+what changed).
 Exit codes: 0 done, 2 bad input, 3 when a verdict is `error`, a run's verdicts changed, or the run is broken or its
 store is lost.
 """
@@ -14,7 +16,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TextIO
 
@@ -22,16 +24,22 @@ from jobs.config import ConfigError, Problems, parse_settings
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.files import open_out
-from jobs.problems.load import check_problems, read_solutions, stream_problems
+from jobs.problems.errors import ProblemFileError, RowError
+from jobs.problems.load import scan
+from jobs.problems.solutions import FIELDS, read_solutions
+from jobs.stored_plugins import require_plugins
 from runstore.batches import problem_of
 from runstore.reader import find_run, read_samples
 from verifiers.checker import Checkers, check_settings
-from verifiers.types import Json, Problem, Status, Verdict
+from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
 
 QUEUED = 256
+MAX_LISTED = 10_000
+"""Bad lines that one error lists. More are counted."""
+MAX_REASON_CHARS = 500
 RUN_COLUMNS = [
     *("problem_id", "sample_index", "kind", "domain", "source", "split", "prompt", "reference", "meta"),
-    *("text", "status"),
+    *("text", "finish_reason", "status"),
 ]
 
 
@@ -39,17 +47,39 @@ RUN_COLUMNS = [
 class Task:
     """One text to check, and what its line says beside the verdict."""
 
-    problem: Problem
+    problem: Problem | None
     text: str
     labels: dict[str, Json]
+    finish_reason: str | None = None
+    bad: str = ""
+    """Why nothing is checked: the verdict's reason, with status `error`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--problems", metavar="P", help="problem set (any layout `solve` takes)")
-    parser.add_argument("--solutions", metavar="S", help='JSONL with {"problem_id": "…", "text": "…"} a line')
+    parser.add_argument(
+        "--solutions",
+        metavar="S",
+        help='JSONL, CSV or Parquet with {"problem_id": "…", "text": "…"} a line, and "finish_reason" where known',
+    )
     parser.add_argument("--run", metavar="URI", dest="run_uri", help="check the samples of a stored run again")
     parser.add_argument("--out", metavar="V.jsonl", help="verdicts, one a line, in order (default: standard output)")
     parser.add_argument("--layout", default="auto", help="layout of the problem set (default: recognised)")
+    parser.add_argument(
+        "--columns",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="field=column",
+        help="names of foreign columns: problem_id, text and finish_reason of the solutions; id, prompt, kind, "
+        "reference.answer and so on of the problems, which are then of layout columns",
+    )
+    parser.add_argument("--kind", default="", choices=["", *Kind], help="kind of problems whose file does not say it")
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="judge the rest where a problem or a solution can not be used: its line gets status error",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="checks side by side (default: cores)")
     parser.add_argument(
         "--set",
@@ -68,9 +98,11 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError("give either --problems and --solutions, or --run")
         settings = parse_settings(args.settings)
         check_settings(settings)
+        if args.run_uri:
+            require_plugins(args.run_uri)
         checkers = Checkers(args.workers, settings)
-        tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)
         try:
+            tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)
             with open_out(args.out) as out:
                 return check_all(tasks, checkers, args.workers, out)
         finally:
@@ -81,17 +113,85 @@ def run(args: argparse.Namespace) -> int:
 
 
 def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Task]:
-    """Raises ProblemFileError before anything is checked when a problem or a solution can not be read."""
-    config = Problems(files=[args.problems], layout=args.layout)
-    check_problems(config, checkers.check_problem)
-    problems = {problem.id: problem for problem in stream_problems(config)}
-    for solution in read_solutions(args.solutions):
-        problem = problems.get(solution.problem_id)
-        if problem is None:
-            raise ConfigError(
-                f"{args.solutions}:{solution.line}: problem_id {solution.problem_id!r} is not in {args.problems}"
-            )
-        yield Task(problem, solution.text, {"problem_id": solution.problem_id})
+    """The texts to check, once both files have been read. Raises ProblemFileError, with every bad line, where a
+    problem or a solution can not be used and `--skip-bad` is not given."""
+    for_problems, for_solutions = split_columns(args.columns)
+    layout = "columns" if for_problems else args.layout
+    config = Problems(files=[args.problems], layout=layout, columns=for_problems, kind=args.kind)
+    problems, bad_problems, faults = read_problems(config, checkers)
+    num_solutions = 0
+    for solution in read_solutions(args.solutions, for_solutions):
+        num_solutions += 1
+        if isinstance(solution, RowError):
+            faults.append(solution)
+        elif solution.problem_id not in problems and solution.problem_id not in bad_problems:
+            wrong = f"{solution.problem_id!r} is not in {args.problems}"
+            faults.append(RowError(solution.file, solution.line, "problem_id", wrong, "the id of a problem"))
+    if faults and (not args.skip_bad or not all(fault.line for fault in faults)):
+        raise ProblemFileError(faults[:MAX_LISTED], len(faults))  # a file that cannot be read has no lines to skip
+    if faults:
+        print(f"{len(faults):,} bad lines, the first: {faults[0]}", file=sys.stderr)
+    if not num_solutions:
+        raise ConfigError(f"{args.solutions}: no solutions")
+    return solution_tasks(args.solutions, for_solutions, args.problems, problems, bad_problems)
+
+
+def split_columns(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """`field=column` entries: those of the problems, those of the solutions. Raises ConfigError."""
+    for_problems: dict[str, str] = {}
+    for_solutions: dict[str, str] = {}
+    for entry in given:
+        field, equals, column = entry.partition("=")
+        field, column = field.strip(), column.strip()
+        if not equals or not field or not column:
+            raise ConfigError(f"--columns {entry}: write field=column, for instance text=generation")
+        target = for_solutions if field in FIELDS else for_problems
+        if field in target:
+            raise ConfigError(f"--columns {entry}: {field} is given twice")
+        target[field] = column
+    return for_problems, for_solutions
+
+
+def read_problems(config: Problems, checkers: Checkers) -> tuple[dict[str, Problem], dict[str, str], list[RowError]]:
+    """The problems that can be used by id, why others can not by id, and every fault."""
+    problems: dict[str, Problem] = {}
+    bad: dict[str, str] = {}
+    faults: list[RowError] = []
+    for place, item in scan(config):
+        if isinstance(item, Problem):
+            wrong = checkers.check_problem(item)
+            if wrong is None:
+                problems[item.id] = item
+                continue
+            item = RowError(place.source.uri, place.line, "reference", wrong, f"problem {item.id}", item.id)
+        faults.append(item)
+        for name in (item.identity, f"{place.source.label}-{item.line:05d}", f"{place.source.label}-{item.identity}"):
+            bad.setdefault(name, str(item))
+    bad.pop("", None)
+    return problems, {name: wrong for name, wrong in bad.items() if name not in problems}, faults
+
+
+def solution_tasks(
+    path: str,
+    columns: Mapping[str, str],
+    problem_file: str,
+    problems: Mapping[str, Problem],
+    bad_problems: Mapping[str, str],
+) -> Iterator[Task]:
+    """One task per solution, in order."""
+    for solution in read_solutions(path, columns):
+        if isinstance(solution, RowError):
+            labels: dict[str, Json] = {"problem_id": solution.identity or None}
+            yield Task(None, "", labels, bad=f"bad solution: {solution}")
+            continue
+        labels = {"problem_id": solution.problem_id}
+        if problem := problems.get(solution.problem_id):
+            yield Task(problem, solution.text, labels, solution.finish_reason)
+        elif wrong := bad_problems.get(solution.problem_id):
+            yield Task(None, "", labels, bad=f"bad problem: {wrong}")
+        else:
+            where = f"{solution.file}:{solution.line}"
+            yield Task(None, "", labels, bad=f"bad solution: {where}: problem_id is not in {problem_file}")
 
 
 def tasks_of_run(uri: str) -> Iterator[Task]:
@@ -105,7 +205,28 @@ def tasks_of_run(uri: str) -> Iterator[Task]:
                         "sample_index": row["sample_index"],
                         "stored_status": row["status"],
                     }
-                    yield Task(problem_of(row), row["text"], labels)
+                    yield Task(problem_of(row), row["text"], labels, row["finish_reason"])
+
+
+def check(checkers: Checkers, task: Task) -> Verdict:
+    """Never raises: one bad text must not cost the verdicts of the others."""
+    if task.problem is None:
+        return Verdict(Status.ERROR, task.bad[:MAX_REASON_CHARS], {}, "verify", "1", 0.0, Limits())
+    try:
+        return checkers.verify(task.problem, task.text, finish_reason=task.finish_reason)
+    except Exception as error:
+        evidence = {"error": f"{type(error).__name__}: {error}"[:MAX_REASON_CHARS]}
+        return Verdict(Status.ERROR, "the checker failed", evidence, str(task.problem.kind), "", 0.0, Limits())
+
+
+def as_line(value: dict[str, Json]) -> str:
+    """JSON that every reader takes: evidence may hold half a surrogate, which UTF-8 has no bytes for."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    return text + "\n"
 
 
 def check_all(tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: TextIO) -> int:
@@ -121,11 +242,11 @@ def check_all(tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: 
         stored = task.labels.get("stored_status")
         if stored is not None and stored != verdict.status:
             changed[f"{stored} → {verdict.status}"] += 1
-        out.write(json.dumps({**task.labels, **verdict.to_json()}, ensure_ascii=False) + "\n")
+        out.write(as_line({**task.labels, **verdict.to_json()}))
 
     with ThreadPoolExecutor(num_workers) as pool:
         for task in tasks:
-            waiting.append((task, pool.submit(checkers.verify, task.problem, task.text)))
+            waiting.append((task, pool.submit(check, checkers, task)))
             while waiting and (len(waiting) >= QUEUED or waiting[0][1].done()):
                 write_next()
         while waiting:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample
-from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
+from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VerdictRow = tuple[bytes, int]
 """Packed verdicts (runstore.batches.pack_verdicts) and the place of one among them."""
@@ -49,7 +49,7 @@ class PromptColumns(NamedTuple):
     messages: str
 
 
-class SampleBatch(NamedTuple):
+class BatchRows(NamedTuple):
     """An unpacked batch of finished samples: values that all its rows share, and lists with one value per row."""
 
     shared: dict[str, Any]
@@ -103,11 +103,11 @@ def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pro
     return pack((shared, columns))
 
 
-def unpack_batch(data: bytes) -> SampleBatch:
-    return SampleBatch(*unpack(data))
+def unpack_batch(data: bytes) -> BatchRows:
+    return BatchRows(*unpack(data))
 
 
-def rows_to_check(batch: SampleBatch, rows: Sequence[int]) -> list[tuple[Problem, str, str]]:
+def rows_to_check(batch: BatchRows, rows: Sequence[int]) -> list[tuple[Problem, str, str]]:
     """(problem, text, finish reason) of some rows; rows with the same problem share the object."""
     known: dict[tuple[str, ...], Problem] = {}
     columns = [batch.columns[name] for name in PROBLEM_COLUMNS]
@@ -122,7 +122,7 @@ def rows_to_check(batch: SampleBatch, rows: Sequence[int]) -> list[tuple[Problem
     return found
 
 
-def row_of_batch(batch: SampleBatch, row: int) -> dict[str, Any]:
+def row_of_batch(batch: BatchRows, row: int) -> dict[str, Any]:
     """One row by column name."""
     return {**batch.shared, **{name: values[row] for name, values in batch.columns.items()}}
 
@@ -131,7 +131,7 @@ def problem_of(row: dict[str, object]) -> Problem:
     """The problem of a batch's or a stored run's row."""
     return Problem(
         id=str(row["problem_id"]),
-        kind=Kind(str(row["kind"])),
+        kind=str(row["kind"]),
         prompt=str(row["prompt"]),
         reference=json.loads(str(row["reference"])),
         domain=str(row["domain"]),
@@ -180,7 +180,7 @@ def _limits_column(limits: Limits) -> str:
 _NO_VERDICT = (None,) * len(VERDICT_COLUMNS)
 
 
-def part_table(parts: Sequence[tuple[SampleBatch, Sequence[int], Sequence[VerdictRow | None]]]) -> pa.Table:
+def part_table(parts: Sequence[tuple[BatchRows, Sequence[int], Sequence[VerdictRow | None]]]) -> pa.Table:
     """Rows of `samples/*.parquet`: (batch, its rows, their verdicts), in order; no verdict (an aborted sample) becomes
     null columns."""
     columns: dict[str, list[Any]] = {field.name: [] for field in SAMPLE_SCHEMA}

@@ -78,7 +78,7 @@ class Finished(NamedTuple):
     solution_key: int
     """Hash of the normalised text, for `distinct`; else 0."""
     abort_s: float = -1.0
-    """Seconds from the verdict that made it superfluous to its last output from the engine; -1 if nobody aborted it.
+    """Seconds from the verdict that made it superfluous to its last output from the engine; -1 if it was not aborted.
     Two machines' clocks may differ; on one machine it is exact."""
 
 
@@ -91,7 +91,7 @@ class GeneratorReport(NamedTuple):
     """Room in samples, bounded by sequences and KV memory, when `received` tasks had arrived."""
     received: int
     batch: bytes
-    """Of `finished`, in their order; empty if it comes by reference or there is none."""
+    """The rows of `finished`, in their order; empty if it comes by reference or there is none."""
 
 
 class CheckItem(NamedTuple):

@@ -288,7 +288,10 @@ def values(parts: list[str], turn: int) -> list[mpmath.mpc]:
 def same(a: str, b: str) -> Sameness:
     """Whether two answers mean the same, as far as this evaluator can tell."""
     with mpmath.workdps(DIGITS):
-        return _same(tokens(a.strip()), tokens(b.strip()))
+        return _same(*(tokens(_COMBINATIONS.sub(r"\\binom{\1}{\2}", text.strip())) for text in (a, b)))
+
+
+_COMBINATIONS = re.compile(r"\bC_\{(\d+)\}\^\{(\d+)\}")
 
 
 def _bare(parts: list[str]) -> list[str]:
@@ -326,6 +329,8 @@ def _all(results: itertools.chain[Sameness] | object) -> Sameness:
 
 
 def _same_values(a: list[str], b: list[str]) -> Sameness:
+    if any(_is_string(part) for part in (a, b)):
+        return Sameness.UNKNOWN
     try:
         for turn in range(POINTS):
             left, right = values(a, turn), values(b, turn)
@@ -338,8 +343,20 @@ def _same_values(a: list[str], b: list[str]) -> Sameness:
     return Sameness.EQUAL
 
 
+def _has_letters(parts: list[str]) -> bool:
+    return any((len(part) == 1 and part.isalpha() and part not in "ei") or part in _GREEK for part in parts)
+
+
+def _is_string(parts: list[str]) -> bool:
+    """Capitals side by side: a word or a segment (`HTH`, `AB`), whose letters do not change places."""
+    return any(re.fullmatch("[A-Z]{2}", a + b) is not None for a, b in itertools.pairwise(parts))
+
+
 def _same_equation(a: list[list[str]], b: list[list[str]]) -> Sameness:
-    """Two equations, equal where one is a constant times the other."""
+    """Two equations, equal where one is a constant times the other; `e = 2` names an unknown here."""
+    lone = [side for side in (a[0], b[0]) if len(side) == 1 and side[0] in ("e", "i")]
+    if lone or not any(_has_letters(side) for side in (*a, *b)):
+        return _all(_same(x, y) for x, y in zip(a, b, strict=True))
     try:
         ratios = []
         for turn in range(POINTS):

@@ -400,11 +400,11 @@ _KINDS: dict[str, Callable[[Parts], Iterator[Parts]]] = {
 def _taken_back(text: str) -> Iterator[tuple[Variant, str]]:
     """The right answer in a text that does not give it as its answer. The evaluator has nothing to say here."""
     other = "76543"
-    for kind, whole in _OTHERWISE.items():
+    for kind, whole in OTHERWISE.items():
         yield Variant(kind, whole.replace("@", text).replace("~", other)), other
 
 
-_OTHERWISE = {
+OTHERWISE = {
     "denied": r"\boxed{@} (incorrect)",
     "corrected": "\\boxed{@}\n\nCorrection: ~.",
     "corrected by a sentence": "\\boxed{@}\n\nWait, that is not right. It should be $~$.",

@@ -16,12 +16,19 @@ REWARDS = {"verified": 1.0, "refuted": 0.0, "malformed": 0.0, "undecided": None,
 
 
 def proofmill_reward(
-    prompts: list[Any], completions: list[Any], kind: list[str], reference: list[dict[str, Any]], **columns: Any
+    prompts: list[Any],
+    completions: list[Any],
+    kind: list[str],
+    reference: list[dict[str, Any]],
+    finish_reason: list[str | None] | None = None,
+    **columns: Any,
 ) -> list[float | None]:
-    """TRL passes every column of the data set as a list as long as `completions`."""
+    """TRL passes every column of the data set as a list as long as `completions`. `finish_reason` is for trainers that
+    know it: a completion that was cut off must not be rewarded for a draft."""
+    ends = finish_reason or [None] * len(completions)
     items = [
-        {"problem": {"kind": one_kind, "reference": one_reference}, "text": text_of(completion)}
-        for completion, one_kind, one_reference in zip(completions, kind, reference, strict=True)
+        {"problem": {"kind": one_kind, "reference": one_reference}, "text": text_of(completion), "finish_reason": end}
+        for completion, one_kind, one_reference, end in zip(completions, kind, reference, ends, strict=True)
     ]
     return [REWARDS[verdict["status"]] for verdict in verify(items)]
 

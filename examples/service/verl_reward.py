@@ -4,6 +4,7 @@
     custom_reward_function.name=compute_score
     reward_model.reward_manager=batch
 
+`extra_info["finish_reason"]` is read where the rollout sets it: a response that was cut off gets nothing for a draft.
 `ground_truth` is a problem's reference as JSON text (or a bare math answer) and `extra_info["kind"]` its kind, as
 `proofmill export rl` writes them. verl needs a number for every sample: what could not be checked gets 0 and is counted
 in `proofmill_unchecked`.
@@ -24,7 +25,11 @@ def compute_score(
     data_sources: list[str], solution_strs: list[str], ground_truths: list[str], extra_infos: list[dict[str, Any]]
 ) -> list[dict[str, float]]:
     items = [
-        {"problem": {"kind": extra["kind"], "reference": reference_of(truth)}, "text": text}
+        {
+            "problem": {"kind": extra["kind"], "reference": reference_of(truth)},
+            "text": text,
+            "finish_reason": extra.get("finish_reason"),
+        }
         for text, truth, extra in zip(solution_strs, ground_truths, extra_infos, strict=True)
     ]
     return [

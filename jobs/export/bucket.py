@@ -10,10 +10,9 @@ Does not: choose among the rows that pass (jobs.export.choosing does).
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,10 @@ from jobs.config import ConfigError
 from jobs.export import quality_filters
 from jobs.export import text_hashes as shingles
 from jobs.export.contamination import ContaminationIndex, Hit
+from jobs.export.partition import text_hashes
 from jobs.export.settings import ExportSettings
 from verifiers import thoughts
+from verifiers.kinds import KINDS
 
 Json = Any
 Bools = npt.NDArray[np.bool_]
@@ -78,13 +79,6 @@ class Candidates:
         return text_hashes(self.texts)
 
 
-def text_hashes(texts: pa.Array) -> npt.NDArray[np.uint64]:
-    """64-bit hash of each text, up to white space at its ends. Other white space is left to the near duplicates."""
-    stripped = pc.utf8_trim_whitespace(texts).cast(pa.binary()).to_pylist()
-    digests = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in stripped)
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
-
-
 class Bucket:
     """The rows of one bucket in a fixed order, and the state of the funnel."""
 
@@ -132,6 +126,7 @@ class Bucket:
         """Rows without a text that this format may use, counted by status."""
         aborted = self.table["status"].is_null().to_numpy()
         self.drop(aborted, "aborted")
+        self.drop(self._contradictory(), "contradictory")
         usable = self.settings.row.statuses
         for status in sorted({str(value) for value in set(self.status[self.alive])} - set(usable)):
             self.drop(self.status == status, f"status_{status}")
@@ -245,7 +240,6 @@ class Bucket:
     def _without_exact_duplicates(self, found: Candidates) -> Candidates:
         hashes = found.exact_hashes()
         self.exact = hashes
-        self.drop(self._contradictory(found.at, hashes), "contradictory")
         alive = self.alive[found.at]
         order = np.lexsort((found.at, hashes, self.problem_of[found.at], ~alive))
         at = found.at[order]
@@ -261,21 +255,27 @@ class Bucket:
         self.drop(rows, "duplicate")
         return found
 
-    def _contradictory(self, at: Ints, hashes: npt.NDArray[np.uint64]) -> Bools:
+    def _contradictory(self) -> Bools:
         """Rows whose text was verified once and refuted once for the very same messages, by other versions of a checker
-        or another tolerance: neither verdict is taught."""
+        or another tolerance: neither verdict is taught, whichever of the two this format may use."""
         rows = np.zeros(len(self.table), bool)
-        texts = np.flatnonzero(self.alive[at])
-        messages = ranks(self.table["messages"])[at] if len(texts) else np.zeros(0, np.int64)
-        order = texts[np.lexsort((hashes[texts], messages[texts], self.problem_of[at[texts]]))]
-        starts = np.ones(len(order), bool)
-        keys = (self.problem_of[at[order]], messages[order], hashes[order])
-        starts[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
-        verified = self.status[at[order]] == "verified"
+        if "text_key" not in self.table.column_names:
+            return rows
+        judged = np.flatnonzero(self.alive & self.table["text_key"].is_valid().to_numpy())
+        if not len(judged):
+            return rows
+        keys = pc.fill_null(self.table["text_key"], 0).to_numpy()[judged]
+        messages = ranks(self.table["messages"])[judged]
+        order = np.lexsort((keys, messages, self.problem_of[judged]))
+        at = judged[order]
+        starts = np.ones(len(at), bool)
+        columns = (self.problem_of[at], messages[order], keys[order])
+        starts[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+        verified = self.status[at] == "verified"
         group = np.cumsum(starts) - 1
         counts = np.bincount(group)
         good = np.bincount(group, weights=verified)
-        rows[at[order[((good > 0) & (good < counts))[group]]]] = True
+        rows[at[((good > 0) & (good < counts))[group]]] = True
         return rows
 
 
@@ -296,34 +296,29 @@ def in_order(table: pa.Table) -> tuple[pa.Table, Ints]:
 
 
 def unshuffled(table: pa.Table) -> list[pa.ChunkedArray]:
-    """`prompt` and `reference`, those of multiple-choice items in a form that is the same for all orders of options."""
-    choice = pc.equal(table["kind"], "choice").combine_chunks()
-    columns = [table["prompt"], table["reference"]]
-    if not pc.any(choice).as_py():
-        return columns
-    # The letters of a prompt whose options change places stay the same.
-    plain = [lambda prompt: "".join(sorted(prompt)), reference_without_order]
-    return [
-        pa.chunked_array(
-            [pc.replace_with_mask(column.combine_chunks(), choice, map_texts(column.filter(choice), form))]
-        )
-        for column, form in zip(columns, plain, strict=True)
-    ]
+    """`prompt` and `reference`, those of kinds whose options are shuffled in a form that is the same for all orders."""
+    columns = [table["prompt"].combine_chunks(), table["reference"].combine_chunks()]
+    for kind in pc.unique(table["kind"]).to_pylist():
+        form = KINDS.row(kind).without_order if kind in KINDS else None
+        if form is not None:
+            rows = pc.equal(table["kind"], kind).combine_chunks()
+            prompts, references = (column.filter(rows) for column in columns)
+            plain = map_pairs(prompts, references, form)
+            columns = [pc.replace_with_mask(column, rows, new) for column, new in zip(columns, plain, strict=True)]
+    return [pa.chunked_array([column]) for column in columns]
 
 
-def map_texts(column: pa.ChunkedArray, form: Callable[[str], str]) -> pa.Array:
-    """`form` of each text; every distinct one is formed once."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return pa.array([form(text) for text in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-
-
-def reference_without_order(text: str) -> str:
-    reference = json.loads(text)
-    options, answer = reference.get("options"), reference.get("answer")
-    if not isinstance(options, list) or not isinstance(answer, str) or len(answer) != 1:
-        return text
-    right = options[ord(answer) - ord("A") : ord(answer) - ord("A") + 1]
-    return json.dumps({**reference, "options": sorted(map(str, options)), "answer": right}, sort_keys=True)
+def map_pairs(
+    prompts: pa.Array, references: pa.Array, form: Callable[[str, Mapping[str, Json]], tuple[str, Mapping[str, Json]]]
+) -> tuple[pa.Array, pa.Array]:
+    """`form` of each prompt with its reference (JSON text); every distinct pair is formed once."""
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    pairs = list(zip(prompts.to_pylist(), references.to_pylist(), strict=True))
+    for prompt, reference in dict.fromkeys(pairs):
+        shown, content = form(prompt, json.loads(reference))
+        known[prompt, reference] = shown, json.dumps(content, sort_keys=True)
+    made = [known[pair] for pair in pairs]
+    return pa.array([prompt for prompt, _ in made], pa.string()), pa.array([text for _, text in made], pa.string())
 
 
 def ranks(column: pa.ChunkedArray) -> Ints:

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from jobs.export import selection
 from jobs.export import text_hashes as shingles
-from jobs.export.bucket import Bucket, Candidates, Ints, Problem, text_hashes
+from jobs.export.bucket import Bucket, Candidates, Ints, Problem
 from jobs.export.duplicates import fingerprints
+from jobs.export.partition import text_hashes
 
 Json = Any
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -91,6 +92,21 @@ def columns_for(row: FormatRow) -> list[str]:
     return [name for name in SPILLED if name not in left_out] + (["evidence"] if row.needs_evidence else [])
 
 
+def text_keys(texts: pa.Array, statuses: pa.Array) -> pa.Array:
+    """A hash of each text that was judged, null for others. It outlives texts that a format cannot use: a text that
+    was refuted elsewhere must not be taught as right."""
+    judged = pc.fill_null(pc.is_in(statuses, value_set=pa.array(["verified", "refuted"], pa.string())), False)
+    hashes = pa.array(text_hashes(pc.fill_null(texts, "")), pa.uint64())
+    return pc.if_else(pc.and_(judged, pc.is_valid(texts)), hashes, pa.scalar(None, pa.uint64()))
+
+
+def text_hashes(texts: pa.Array) -> np.ndarray:
+    """64-bit hash of each text, up to white space at its ends. Other white space is left to the near duplicates."""
+    stripped = pc.utf8_trim_whitespace(texts).cast(pa.binary()).to_pylist()
+    digests = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in stripped)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
 def bucket_of(ids: pa.Array, num_buckets: int) -> np.ndarray:
     """Bucket of each problem id; the same on every machine."""
     encoded = ids.dictionary_encode()
@@ -149,6 +165,7 @@ def scan(
                 facts.add(batch)
                 kept = {name: batch.column(name) for name in columns}
                 if "text" in kept:
+                    kept["text_key"] = text_keys(kept["text"], kept["status"])
                     wanted = pc.is_in(kept["status"], value_set=usable)
                     kept["text"] = pc.if_else(wanted, kept["text"], pa.scalar(None, pa.string()))
                 if "text" in kept:

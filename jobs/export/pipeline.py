@@ -30,7 +30,6 @@ import pyarrow.compute as pc
 
 from jobs.config import ConfigError
 from jobs.export import dataset_card, evaluation
-from jobs.export.bucket import text_hashes
 from jobs.export.choosing import BucketResult
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import (
@@ -42,7 +41,7 @@ from jobs.export.destination import (
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
 from jobs.export.output import Output, read_fingerprints, write
 from jobs.export.parallel import allow_open_files, balanced, in_order, worker_pool
-from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan
+from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan, text_hashes
 from jobs.export.process import process_bucket
 from jobs.export.settings import ExportSettings
 from jobs.export.summary import PASS_COLUMNS, Summary, add_figures, manifest, nothing_left

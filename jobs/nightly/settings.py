@@ -12,6 +12,7 @@ import pydantic
 
 from jobs.config import (
     ConfigError,
+    ConfigFile,
     NotNegative,
     Positive,
     PositiveFloat,
@@ -97,7 +98,7 @@ class Bounds(Section):
     """Of seconds of generation a token."""
 
 
-class NightlyConfig(Section):
+class NightlyConfig(ConfigFile):
     nightly: Nightly
     legs: Annotated[list[Leg], pydantic.Field(min_length=1)]
     regression: Regression = Regression()

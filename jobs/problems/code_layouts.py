@@ -10,8 +10,9 @@ import pickle
 import zlib
 from collections.abc import Mapping
 
-from jobs.problems.errors import BadRow, excerpt
+from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext, identity, objects, optional_string, parsed, some, string
+from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
@@ -43,7 +44,7 @@ def read_humaneval(row: Row, context: RowContext) -> Problem:
 
 def read_mbpp(row: Row, context: RowContext) -> Problem:
     """google-research MBPP: `text` (`prompt` in the sanitised set) and `test_list`, asserts that call the function by
-    name."""
+    name. MBPP+ (evalplus) has a hundred times as many tests in `test`, a program; `test_list` only shows the name."""
     tests = row.get("test_list")
     if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
         raise BadRow("test_list", excerpt(tests), "a list of assert statements")
@@ -52,7 +53,15 @@ def read_mbpp(row: Row, context: RowContext) -> Problem:
     if not isinstance(imports, list) or not all(isinstance(line, str) for line in imports):
         raise BadRow("test_imports", excerpt(imports), "a list of import statements")
     setup = "\n".join(line for line in [*imports, optional_string(row, "test_setup_code")] if line.strip())
-    reference: dict[str, Json] = {"mode": "assert", "test_list": tests}
+    program = optional_string(row, "test")
+    reference: dict[str, Json] = (
+        {"mode": "assert", "test": program}
+        if program.strip()
+        else {
+            "mode": "assert",
+            "test_list": tests,
+        }
+    )
     if setup:
         reference["test_setup"] = setup
     return Problem(

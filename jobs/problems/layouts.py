@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from jobs.problems import canonical, code_layouts, exam_layouts, training_layouts
-from jobs.problems.errors import BadRow, excerpt
+from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext
-from verifiers.types import Json, Problem
+from verifiers.reference_fields import excerpt
+from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
 
@@ -28,13 +29,18 @@ class Layout:
     columns: tuple[str, ...]
     read: Callable[[Row, RowContext], Problem]
     recognises: Callable[[Row], bool] = lambda row: True
+    kinds: tuple[str, ...] = ()
+    """What its rows can be; empty: any kind. A `problems.kind` that is not among them is an error."""
 
     def fits(self, row: Row) -> bool:
         return all(name in row for name in self.columns) and self.recognises(row)
 
 
 def read_canonical(row: Row, context: RowContext) -> Problem:
-    return canonical.read_canonical(row)
+    problem = canonical.read_canonical(row)
+    if context.kind and problem.kind != context.kind:
+        raise BadRow("kind", f"is {problem.kind}, but problems.kind is {context.kind}", "leave problems.kind out")
+    return problem
 
 
 # Order counts only where one layout's columns contain another's: the more particular one comes first.
@@ -42,19 +48,31 @@ LAYOUTS = {
     layout.name: layout
     for layout in (
         Layout("canonical", ("id", "kind", "prompt", "reference"), read_canonical),
-        Layout("humaneval", ("task_id", "prompt", "entry_point", "test"), code_layouts.read_humaneval),
-        Layout("mbpp", ("task_id", "test_list"), code_layouts.read_mbpp),
+        Layout(
+            "humaneval", ("task_id", "prompt", "entry_point", "test"), code_layouts.read_humaneval, kinds=(Kind.CODE,)
+        ),
+        Layout("mbpp", ("task_id", "test_list"), code_layouts.read_mbpp, kinds=(Kind.CODE,)),
         Layout(
             "livecodebench",
             ("question_content", "public_test_cases", "private_test_cases"),
             code_layouts.read_livecodebench,
+            kinds=(Kind.CODE,),
         ),
-        Layout("gpqa", ("Question", "Correct Answer", "Incorrect Answer 1"), exam_layouts.read_gpqa),
-        Layout("minif2f", ("name", "formal_statement", "header"), exam_layouts.read_minif2f),
-        Layout("verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl),
+        Layout(
+            "gpqa", ("Question", "Correct Answer", "Incorrect Answer 1"), exam_layouts.read_gpqa, kinds=(Kind.CHOICE,)
+        ),
+        Layout("minif2f", ("name", "formal_statement", "header"), exam_layouts.read_minif2f, kinds=(Kind.LEAN,)),
+        Layout(
+            "lean_file", ("formal_statement",), exam_layouts.read_lean_file, exam_layouts.is_lean_file, (Kind.LEAN,)
+        ),
+        Layout(
+            "verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl, kinds=(Kind.MATH, Kind.CODE)
+        ),
         Layout("openai", ("custom_id", "method", "url", "body"), training_layouts.read_openai_batch),
-        Layout("gsm8k", ("question", "answer"), exam_layouts.read_gsm8k, exam_layouts.looks_like_gsm8k),
-        Layout("math", (), exam_layouts.read_math, exam_layouts.looks_like_math),
+        Layout(
+            "gsm8k", ("question", "answer"), exam_layouts.read_gsm8k, exam_layouts.looks_like_gsm8k, kinds=(Kind.MATH,)
+        ),
+        Layout("math", (), exam_layouts.read_math, exam_layouts.looks_like_math, kinds=(Kind.MATH,)),
         Layout("columns", (), training_layouts.read_columns, lambda row: False),
     )
 }

@@ -19,15 +19,26 @@ from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
 from jobs.problems import canonical, layouts, sources
-from jobs.problems.errors import MAX_SHOWN, BadRow, ProblemFileError, RowError, describe_reasons, excerpt, reason_of
+from jobs.problems.errors import (
+    MAX_SHOWN,
+    BadRow,
+    ProblemFileError,
+    RowError,
+    describe_reasons,
+    identity_of,
+    reason_of,
+)
 from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from jobs.problems.training_layouts import mapping_fault
-from verifiers.types import Json, Kind, Problem
+from verifiers.reference_fields import excerpt
+from verifiers.types import Json, Problem
 
 MAX_SKIPPED = 10_000
 """`skip_bad` is for a few bad rows; more than this is the wrong file or layout, and is an error."""
+ID_FIELDS = ("id", "task_id", "unique_id", "problem_id", "question_id", "custom_id", "name", "Record ID")
+"""Columns in which publishers give ids: a row that cannot be used is named by what stands there."""
 MAX_ROWS_TO_RECOGNISE = 20
 """Broken first rows that may stand before one that shows the layout."""
 
@@ -96,7 +107,7 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
                 if num_problems == config.limit:
                     break
                 continue
-            item = RowError(place.source.uri, place.line, "reference", wrong, f"problem {item.id}")
+            item = RowError(place.source.uri, place.line, "reference", wrong, f"problem {item.id}", item.id)
             reasons[reason_of(item)] += 1
         num_faults += 1
         if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
@@ -146,7 +157,13 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
     for number, source in enumerate(found):
         rows = sources.read_rows(source)
         layout, rows = settle_layout(source, rows, wanted)
-        kind = Kind(config.kind) if config.kind else None
+        kind = config.kind
+        if kind and layout is not None and layout.kinds and kind not in layout.kinds:
+            gives = " and ".join(layout.kinds)
+            raise ConfigError(
+                f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
+                f"{kind}; leave problems.kind out, or set problems.layout"
+            )
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
             if isinstance(row, RowError) or layout is None:
@@ -154,12 +171,13 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
                     yield place, row
                 continue
             try:
-                problem = layout.read(row, RowContext(source.label, line, kind, config.columns))
+                problem = layout.read(row, RowContext(source.label, line, config.kind, config.columns))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
                 if first := seen.add(problem.id, number, line):
                     where = f"{found[first[0]].uri}:{first[1]}"
                     raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
             except BadRow as fault:
+                fault.identity = identity_of(row, *ID_FIELDS, config.columns.get("id", ""))
                 yield place, fault.at(source.uri, line)
             else:
                 yield place, problem
@@ -239,29 +257,3 @@ class IdTable:
             if digest:
                 slot = self._slot(digest)
                 self._digests[slot], self._places[slot] = digest, place
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Solution:
-    """A given text for a problem of a set, to be verified offline."""
-
-    problem_id: str
-    text: str
-    line: int
-
-
-def read_solutions(path: str) -> Iterator[Solution]:
-    """`{"problem_id": "…", "text": "…"}` a line (JSONL, CSV or Parquet, local or s3://), in order, lazily. Other
-    fields are ignored. Raises ProblemFileError at the first fault: verdicts answer line for line, so no line may be
-    left out."""
-    for source in sources.find_sources([path]):
-        for line, row in sources.read_rows(source):
-            if isinstance(row, RowError):
-                raise ProblemFileError([row])
-            for field in ("problem_id", "text"):
-                if not isinstance(row.get(field), str):
-                    wrong = "missing" if row.get(field) is None else f"is {excerpt(row[field])}"
-                    raise ProblemFileError(
-                        [RowError(source.uri, line, field, wrong, '{"problem_id": "…", "text": "…"}')]
-                    )
-            yield Solution(row["problem_id"], row["text"], line)

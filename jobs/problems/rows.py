@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 
-from jobs.problems.errors import BadRow, excerpt, json_type
-from verifiers.types import Json, Kind
+from jobs.problems.errors import BadRow
+from verifiers.reference_fields import excerpt, json_type
+from verifiers.types import Json
+
+NO_ANSWER = re.compile(
+    r"[\s$]{0,4}(?:\\(?:text|boxed|mathrm)\{)?\s{0,4}(?:proof|not ?found)\s{0,4}\}?[\s$.]{0,4}", re.IGNORECASE
+)
+"""What NuminaMath puts in the place of an answer. As a reference it would verify the word itself."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -16,7 +23,7 @@ class RowContext:
 
     label: str
     line: int
-    kind: Kind | None = None
+    kind: str = ""
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -58,6 +65,8 @@ def identity(row: Mapping[str, Json], field: str, context: RowContext) -> str:
 def answer_text(value: Json, field: str) -> str:
     """A final answer as text. Publishers give whole numbers as JSON numbers; a fraction of binary digits is refused."""
     if isinstance(value, str) and value.strip():
+        if NO_ANSWER.fullmatch(value):
+            raise BadRow(field, f"{value.strip()!r} is no answer: there is nothing to check", "the final answer")
         return value.strip()
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

@@ -27,8 +27,9 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet
 
-from jobs.problems.errors import BadRow, ProblemFileError, RowError, excerpt, json_type
+from jobs.problems.errors import BadRow, ProblemFileError, RowError, identity_of
 from runstore.storage import s3_endpoint, s3_filesystem
+from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
 
 MAX_LINE_BYTES = 256 * 2**20
@@ -266,7 +267,11 @@ def parse_json(data: bytes) -> Json:
     except ValueError as error:
         raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object a line, finite numbers only")
     if "\\u" in text:
-        refuse_surrogates(value)
+        try:
+            refuse_surrogates(value)
+        except BadRow as bad:
+            bad.identity = identity_of(value, "problem_id", "id")
+            raise
     return value
 
 

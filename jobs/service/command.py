@@ -14,8 +14,8 @@ from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
+from verifiers import plugins
 from verifiers.checker import check_settings
-from verifiers.types import Kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,9 @@ def print_token(name: str) -> int:
 
 
 def serve_until_stopped(config: ServiceConfig) -> int:
-    check_settings({str(kind): getattr(config.verify, str(kind)) for kind in Kind})
+    # The replicas get the config alone: what this shell's environment names has to stand in it.
+    config = config.model_copy(update={"plugins": plugins.named()})
+    check_settings(config.verify.tables())
 
     import ray
     from ray import serve

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,7 @@ class VerifierReplica:
 
     def __init__(self, config: dict[str, Any]) -> None:
         verify = ServiceConfig.model_validate(config).verify
-        settings = {str(kind): getattr(verify, str(kind)) for kind in Kind}
-        checkers = Checkers(verify.workers_per_actor, settings)
+        checkers = Checkers(verify.workers_per_actor, verify.tables())
         self._local = LocalVerifiers(checkers, verify.workers_per_actor)
         checkers.of(Kind.MATH)  # warm before the first request; the others start when they are first asked for
 
@@ -108,7 +108,7 @@ class GeneratorReplica:
         """Loads the model; Serve awaits it and counts the replica as ready only then."""
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
-        log_path = Path(settings.log_folder) / f"engine-service-{os.getpid()}.log"
+        log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
 

@@ -13,14 +13,15 @@ import fastapi
 import pydantic
 from fastapi.responses import StreamingResponse
 
-from jobs.problems.canonical import MAX_PROMPT_CHARS
+from jobs.config import KindName
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
 from jobs.service.gateway import Gateway
 from jobs.service.schemas import Model, ProblemBody, VerdictBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
 from jobs.service.solving import Event, solve
-from verifiers.types import Kind, Problem
+from verifiers.reference_fields import MAX_PROMPT_CHARS
+from verifiers.types import Problem
 
 MAX_SEED = 2**53
 """JSON numbers beyond it lose digits in many clients."""
@@ -70,7 +71,7 @@ class ChatMessage(pydantic.BaseModel):
 class ChatProblem(Model):
     """The field `proofmill` of a chat request (`extra_body` in the openai client)."""
 
-    kind: Kind
+    kind: KindName
     reference: dict[str, Any]
     num_samples: Annotated[int, pydantic.Field(ge=1)] = 8
     seed: Annotated[int, pydantic.Field(ge=0, le=MAX_SEED)] = 0

@@ -31,12 +31,12 @@ from jobs.solve.driver import DriveResult, drive
 from jobs.solve.plan import describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
-from jobs.solve.settings import coordinator_settings, engine_log_folder
-from runstore.layout import run_uri
+from jobs.solve.settings import coordinator_settings
+from runstore.layout import LOGS, run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
-from verifiers.checker import Checkers, SettingsError, check_settings
-from verifiers.types import Json, Kind
+from verifiers.checker import Checkers, check_settings
+from verifiers.types import Json, SettingsError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,9 +137,9 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
     record["starts"].append({"at": now(), "host": os.uname().nodename})
     write_record(storage, record)
     with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
-        screen = display or open_display(problems.num_problems, engine_log_folder(config))
+        settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
+        screen = display or open_display(problems.num_problems, settings.log.folder)
         try:
-            settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
             outcome = drive(config, settings, screen, problems.skipped)
         finally:
             screen.close()
@@ -157,21 +157,12 @@ def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
 
 def open_checkers(config: SolveConfig) -> Checkers:
     """Checkers as the config wants them; none is started yet. Raises ConfigError for a table that can not be used."""
-    settings = checker_settings(config)
+    settings = config.verify.tables()
     try:
         check_settings(settings)
     except SettingsError as error:
         raise ConfigError(str(error)) from error
     return Checkers(1, settings)
-
-
-def checker_settings(config: SolveConfig) -> dict[str, dict[str, Json]]:
-    return {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind}
-
-
-def log_place(config: SolveConfig) -> str:
-    """Where the engines' logs are, in words."""
-    return engine_log_folder(config) + (", on the node of each engine" if config.ray.address else "")
 
 
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: DriveResult, command: str) -> int:
@@ -184,12 +175,12 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     if outcome.error:
         print(f"proofmill: {outcome.error}", file=sys.stderr)
         print(f"Nothing durable is lost. To resume: {command}", file=sys.stderr)
-        print(f"The engines' logs: {log_place(config)}", file=sys.stderr)
+        print(f"The logs: {run_uri(config.output.uri, config.run.id)}/{LOGS}", file=sys.stderr)
         return EXIT_ERRORS
     if outcome.interrupted or outcome.summary is None:
         print(f"Stopped. To resume: {command}")
         return EXIT_INTERRUPTED
-    summary = close_run(config, storage, record, log_place(config))
+    summary = close_run(config, storage, record)
     # Said last: a run that died before its report would otherwise never get one.
     record["complete"] = bool(outcome.summary["complete"])
     write_record(storage, record)

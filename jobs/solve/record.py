@@ -13,6 +13,7 @@ import pydantic_core
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
+from jobs.stored_plugins import plugin_records
 from runstore.code_revision import code_revision
 from runstore.layout import RUN
 from runstore.storage import Storage
@@ -107,6 +108,7 @@ def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> 
         "problems": problems.to_json(),
         "plan": plan,
         "code_revision": code_revision(),
+        "plugins": plugin_records(),
         "versions": installed_versions(),
         "starts": [],
     }

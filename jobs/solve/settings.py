@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
-from jobs.config import SolveConfig
+from jobs.config import ConfigError, SolveConfig
 from runstore.code_revision import code_revision
-from verifiers.types import Kind
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import EngineSettings
+from workers.logs import NO_FILES, LogSettings, log_settings
 from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
 
@@ -25,7 +24,9 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu)
 
 
-def generator_settings(config: SolveConfig, run_uri: str, use_gpu: bool) -> GeneratorSettings:
+def generator_settings(
+    config: SolveConfig, run_uri: str, use_gpu: bool, log: LogSettings = NO_FILES
+) -> GeneratorSettings:
     prompt = config.prompt
     return GeneratorSettings(
         run_id=config.run.id,
@@ -40,29 +41,29 @@ def generator_settings(config: SolveConfig, run_uri: str, use_gpu: bool) -> Gene
             config.sampling.shuffle_choices,
         ),
         storage_uri=run_uri,
-        log_folder=engine_log_folder(config),
+        log=log,
         with_solution_keys=config.sampling.distinct,
     )
 
 
-def engine_log_folder(config: SolveConfig) -> str:
-    """Where each replica's engine writes its log, on the node that it runs on."""
-    return str(Path(tempfile.gettempdir()) / f"proofmill-{config.run.id}")
-
-
-def verifier_settings(config: SolveConfig) -> VerifierSettings:
+def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES) -> VerifierSettings:
     verify = config.verify
     limits = {kind: limit.model_dump(exclude_none=True) for kind, limit in verify.limits.items()}
     return VerifierSettings(
         num_threads=verify.workers_per_actor,
+        log=log,
         limits={kind: limit for kind, limit in limits.items() if limit},
-        checkers={str(kind): dict(getattr(verify, str(kind))) for kind in Kind},
+        checkers=verify.tables(),
     )
 
 
 def coordinator_settings(
     config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool
 ) -> CoordinatorSettings:
+    try:
+        log = log_settings(run_uri, config.run.id)
+    except ValueError as error:
+        raise ConfigError(str(error))
     sampling, resources = config.sampling, config.resources
     ranks = config.model.tensor_parallel_size * int(config.model.engine_args.get("data_parallel_size", 1))
     return CoordinatorSettings(
@@ -80,8 +81,9 @@ def coordinator_settings(
         sampling=sampling.model_dump(),
         budget=config.budget.model_dump(),
         cost=config.cost.model_dump(),
-        generator=generator_settings(config, run_uri, use_gpu),
-        verifier=verifier_settings(config),
+        generator=generator_settings(config, run_uri, use_gpu, log),
+        verifier=verifier_settings(config, log),
+        log=log,
         replicas=resources.replicas,
         gpus_per_replica=ranks if use_gpu else 0,
         cpus_per_replica=resources.cpus_per_replica,

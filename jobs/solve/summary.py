@@ -17,7 +17,7 @@ from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
-from runstore.layout import run_uri
+from runstore.layout import LOGS, run_uri
 from runstore.reader import num_rows
 from runstore.storage import Storage
 from verifiers.types import Json
@@ -42,7 +42,7 @@ def pass_rates(total: Group) -> PassRates:
     return PassRates({point.k: point.estimate for point in total.passes.points() if point.exact})
 
 
-def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json], log_folder: str = "") -> dict[str, Any]:
+def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) -> dict[str, Any]:
     """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
@@ -57,7 +57,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json], lo
     record["summary"]["pass_at_k"] = rates.to_json()
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
-    return {**shown, "log_folder": log_folder, **summary}
+    return {**shown, **summary}
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
@@ -119,5 +119,4 @@ def places(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "rows", f"{summary['uri']}/samples/*.parquet"
     if summary["report"]:
         yield "report", summary["report"]
-    if summary["log_folder"]:
-        yield "logs", summary["log_folder"]
+    yield "logs", f"{summary['uri']}/{LOGS}"

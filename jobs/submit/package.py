@@ -1,9 +1,9 @@
 """What a submitted job takes along: one zip with Proofmill's code, the config and the local files that it names.
 
-Promises: nothing else goes. Files are picked by an allow list (the four packages, the config, the problem files and
-the local model folder named in it, and what the user adds), so a stray credentials file in the working folder can not
-travel; names that look like secrets are refused even when listed. The zip is the same for the same content, so the
-cluster stores it once. Symbolic links are followed only inside the folder they lie in.
+Promises: nothing else goes. Files are picked by an allow list (our packages, plugins that no package manager installed,
+the config, the problem files and the local model folder named in it, and what the user adds), so a stray credentials
+file in the working folder cannot travel; names that look like secrets are refused even when listed. The zip is the same
+for the same content, so the cluster stores it once. Symbolic links are followed only inside the folder they lie in.
 Does not: read what it packs, or reach anything remote: `s3://` files and absolute paths are for the cluster to open.
 Fails: with ConfigError naming the file, before anything is uploaded.
 """
@@ -13,12 +13,15 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import io
+import sysconfig
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from jobs.config import ConfigError, SolveConfig
 from runstore.code_revision import PACKAGES
+from verifiers import plugins
+from verifiers.plugins import Plugin
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,6 +96,13 @@ def plan_package(
         for file in files_under(CODE_ROOT / name, excludes):
             add(file, file.relative_to(CODE_ROOT).as_posix())
 
+    for plugin in plugins.loaded().values():
+        if is_local(plugin):
+            for file in plugin.files:
+                add(file, file.relative_to(plugin.root).as_posix())
+        else:
+            notes.append(f"plugins: {plugin.name} is an installed package; it must be installed on the cluster too")
+
     config_file = config_file.resolve()
     inside = config_file.is_relative_to(folder)
     config_path = config_file.relative_to(folder).as_posix() if inside else f"submitted/{config_file.name}"
@@ -138,6 +148,12 @@ def plan_package(
             "Put large files on s3:// or a shared file system, leave them out with --exclude, or raise --max-package-mb"
         )
     return package
+
+
+def is_local(plugin: Plugin) -> bool:
+    """Whether a plugin lies outside the folders that packages are installed into."""
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")}
+    return not any(plugin.root.is_relative_to(folder) for folder in installed)
 
 
 def files_under(path: Path, excludes: Iterable[str]) -> Iterator[Path]:

@@ -17,6 +17,28 @@ def verdict(status: str) -> Verdict:
     return Verdict(Status(status), status, {"got": 1}, "test", "1", 0.01, Limits())
 
 
+STEPS = (
+    *("feed", "spend_out", "next_tasks", "assign", "finished", "next_checks", "checked", "cut", "durable"),
+    *("not_written", "batch_gone", "lost_generator", "lost_verifier"),
+)
+
+
+class ValidatedLedger(Ledger):
+    """Checks after every step what is always true of a ledger."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name not in STEPS:
+            return found
+
+        def step(*args: Any, **kwargs: Any) -> Any:
+            result = found(*args, **kwargs)
+            self.validate()
+            return result
+
+        return step
+
+
 class Bench:
     """A ledger and shorthand for what its workers would answer."""
 
@@ -32,7 +54,7 @@ class Bench:
             check_attempts=2,
             max_unchecked=sampling.pop("max_unchecked", 1000),
         )
-        self.ledger = Ledger(settings, make_policy(table), budget or Budget(), durable)
+        self.ledger: Ledger = ValidatedLedger(settings, make_policy(table), budget or Budget(), durable)
         self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])
         self.written: list[tuple[str, int, str | None]] = []
 

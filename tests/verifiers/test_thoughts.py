@@ -194,7 +194,7 @@ DRAFTS = {
         "42",
         "#### 42",
         "Answer:\n\n**42**",
-        r"$\boxed{42}$. But (b)",
+        r"$\boxed{42}$. By (b)",
     ],
     Kind.CHOICE: ["Answer: C", r"\boxed{C}", "C", "The answer is (C).", "blue"],
     Kind.CODE: [

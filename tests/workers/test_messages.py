@@ -26,15 +26,15 @@ VERDICT = Verdict(Status.REFUTED, "differs", {"answer": "5"}, "math", "1", 0.1, 
 VERDICTS = (pack_verdicts([VERDICT]), 0)
 FINISHED = Finished((1, 2), 1, False, "", 5, 7, 0.5, 100, 2**64 - 1)
 MESSAGES = [
-    Parent("bundle", 3, "", "wrong"),
+    Parent("batch", 3, "", "wrong"),
     SampleTask((1, 2), "p", 0, 4, 1, 99, "{}", 1, 0),
     Orders(b"tasks", {3: ["chunk"]}, [1, 2], {(1, 2): Parent(None, 0, "part", "")}),
     FINISHED,
-    GeneratorReport([FINISHED], 3, 4, 5, b"bundle"),
-    CheckItem("bundle", [((1, 2), 0)]),
+    GeneratorReport([FINISHED], 3, 4, 5, b"batch"),
+    CheckItem("batch", [((1, 2), 0)]),
     Checked((1, 2), Status.REFUTED, 0.1, 0),
     VerifierReport([Checked((1, 2), None, 0.0, -1)], b"verdicts", 1.5),
-    PartRows("bundle", [0, 1], [VERDICTS, None]),
+    PartRows("batch", [0, 1], [VERDICTS, None]),
     WriteReply("key", 1, 2, [0]),
 ]
 

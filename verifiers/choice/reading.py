@@ -16,15 +16,24 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import functools
 import re
-import string
 import unicodedata
+
+from verifiers.choice.spans import (
+    DISOWNED,
+    MAX_SPAN_CHARS,
+    NEGATED_LETTERS,
+    SPACES,
+    TAKEN_BACK,
+    Options,
+    Reading,
+    cleaned,
+    is_explained,
+    plain,
+)
 
 MAX_FINAL_CHARS = 20_000
 """Only the end of a text is searched: a model that argues for longer after its answer did not end on it."""
-MAX_SPAN_CHARS = 2_000
-"""Longest statement read, in characters."""
 MAX_STATEMENTS = 64
 """A text with more statements than this is a flood, not an answer."""
 
@@ -48,14 +57,6 @@ class Statement:
     """Something follows that shows that the statement was complete, should the text have been cut off."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reading:
-    """What a span says: one letter, or none; and the letters that it names without settling on one."""
-
-    letter: str = ""
-    named: frozenset[str] = frozenset()
-
-
 # Letters that look like Latin ones on the page: Cyrillic and Greek. Only where they stand alone: words stay words.
 _LOOK_ALIKES = dict(zip("АВСЕНІЈКМОРТХавсеіјорхуΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABCEHIJKMOPTXabceijopxyABEZHIKMNOPTYX", strict=True))
 _LONE_LOOK_ALIKE = re.compile(rf"(?<![^\W\d_])[{''.join(_LOOK_ALIKES)}](?![^\W\d_])")
@@ -75,24 +76,26 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     strong = [one for one in found if one.how != "judged"]
     strong_end = strong[-1].end if strong else -1
     weak = [one for one in found if one.how == "judged" and one.start >= strong_end]
+    first = _first_line(text, known, last)
     if last is not None and (not found or last.start >= found[-1].end):
         if not found and _is_a_list(text, last, known):
             raise NoAnswerError("a list of options")
         strong = [*(one for one in strong if one.how != "boxed" or known.read(one.span) != Reading()), last]
     standing = [*strong, *weak]
-    if not standing and not found and not cut_off and (first := _first_line(text, known)):
-        standing = [first]
+    if first is not None and (not standing or first.end <= standing[0].start):
+        standing = [first, *standing]
     if not standing:
         raise NoAnswerError(cut_off or "no final answer")
     final, letter = _agreed(text, standing, known)
     behind = final.begin if final.how == "boxed" else final.end
-    if cut_off and not final.is_whole and not _is_explained(final.span, letter, known):
+    if cut_off and not final.is_whole and not is_explained(final.span, letter, known):
         raise NoAnswerError(cut_off)
     if any(
         match[match.lastindex or 0] in known.letters.replace(letter, "") for match in _RESTATED.finditer(text, behind)
     ):
         raise NoAnswerError("several statements with different options")
-    if _TAKEN_BACK.search(text, final.begin) or _DISOWNED.match(text[final.end : final.end + 200]):
+    begin = final.end if known.plain[letter] in plain(final.span) else final.begin
+    if TAKEN_BACK.search(text, begin) or DISOWNED.match(text[final.end : final.end + 200]):
         raise NoAnswerError("the answer is taken back")
     return letter, final.how
 
@@ -140,13 +143,13 @@ def _agreed(text: str, standing: list[Statement], known: Options) -> tuple[State
 # Statements
 
 _GAP = r"[\s*_]{0,20}"
-_S = r"\s{1,8}"
-_IS = rf"(?:is|are|was|(?:would|should|must|will|has{_S}to){_S}be|(?:seems|appears){_S}to{_S}be)\b(?:{_S}that\b)?"
+_BE = rf"(?:(?:would|should|must|will|has{SPACES}to){SPACES}be|(?:seems|appears){SPACES}to{SPACES}be)"
+_IS = rf"(?:is|are|was|{_BE})\b(?:{SPACES}that\b)?"
 _LABEL = re.compile(
-    rf"\b(?:(?:final|correct|best|right|proper|chosen|selected){_S}){{0,3}}"
+    rf"\b(?:(?:final|correct|best|right|proper|chosen|selected){SPACES}){{0,3}}"
     rf"(?:(?:final|correct|best|selected|chosen)_)?"
     rf"(?:answers?|ans|choice|option|pick)(?:[ _]?(?:choice|option|letter|key))?\b\.?[\"'”’]?"
-    rf"(?:{_S}(?:here|(?:to|for){_S}(?:this|the){_S}(?:question|problem)))?"
+    rf"(?:{SPACES}(?:here|(?:to|for){SPACES}(?:this|the){SPACES}(?:question|problem)))?"
     rf"{_GAP}(?:(?P<colon>[:=])|{_IS})",
     re.IGNORECASE,
 )
@@ -160,7 +163,7 @@ _FOREIGN_LABEL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _HEADING = re.compile(
-    rf"^[ \t#*_>-]{{0,12}}(?:the{_S})?(?:(?:final|correct){_S})?(?:answer|choice|option)[ \t*_]{{0,8}}\n{{1,4}}"
+    rf"^[ \t#*_>-]{{0,12}}(?:the{SPACES})?(?:(?:final|correct){SPACES})?(?:answer|choice|option)[ \t*_]{{0,8}}\n{{1,4}}"
     r"|^####(?!#)[ \t]{0,8}(?=[(\[*$\\]{0,4}[A-Za-z][)\].*$]{0,4}[ \t]{0,8}$)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -169,7 +172,6 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 """Behind `C is the correct answer`: then it is not, or not always."""
-_ONLY_IF = re.compile(r"\b(?:if|unless|else|otherwise|provided|depending|nobody|to\s{1,4}question)\b", re.IGNORECASE)
 _TAG = re.compile(r"[<\[](?:final[_ ]?|correct[_ ]?)?(?:answer|choice|option)[>\]]", re.IGNORECASE)
 _TAG_END = re.compile(r"[<\[]/")
 _LONE = r"(?=[(\[*_\"'`$]{0,6}[A-Za-z](?![\w'’^(+#=-]))"
@@ -181,24 +183,24 @@ _TERSE = re.compile(
     re.IGNORECASE,
 )
 _CHOICE = re.compile(
-    rf"\b(?:i|we|let's|let{_S}us)(?:{_S}(?:therefore|thus|hence|so))?"
-    rf"(?P<modal>['’](?:d|ll)|{_S}(?:would|will|shall|can))?(?:{_S}(?:therefore|thus|hence))?{_S}"
-    rf"(?:choose|chose|pick|picked|select|selected|go{_S}with|opt{_S}for|settle{_S}on|answer|(?:say|guess)(?={_S}[(\[*]{{0,3}}[A-Z]\b))"
-    rf"{_S}(?:(?:option|answer|choice){_S})?"
-    rf"|\bi(?:['’]m|{_S}am){_S}(?:going{_S}(?:with|to{_S}(?:choose|pick|select))|choosing|picking|selecting){_S}"
-    rf"|(?:^|[.!?\n]{_S})(?P<imperative>(?:so{_S}|thus,?{_S}|therefore,?{_S})?(?:choose|select|pick){_S}(?:option{_S})?){_LONE}",
+    rf"\b(?:i|we|let's|let{SPACES}us)(?:{SPACES}(?:therefore|thus|hence|so))?"
+    rf"(?P<modal>['’](?:d|ll)|{SPACES}(?:would|will|shall|can))?(?:{SPACES}(?:therefore|thus|hence))?{SPACES}"
+    rf"(?:choose|chose|pick|picked|select|selected|go{SPACES}with|opt{SPACES}for|settle{SPACES}on|answer|(?:say|guess)(?={SPACES}[(\[*]{{0,3}}[A-Z]\b))"
+    rf"{SPACES}(?:(?:option|answer|choice){SPACES})?"
+    rf"|\bi(?:['’]m|{SPACES}am){SPACES}(?:going{SPACES}(?:with|to{SPACES}(?:choose|pick|select))|choosing|picking|selecting){SPACES}"
+    rf"|(?:^|[.!?\n]{SPACES})(?P<imperative>(?:so{SPACES}|thus,?{SPACES}|therefore,?{SPACES})?(?:choose|select|pick){SPACES}(?:option{SPACES})?){_LONE}",
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(
     rf"\b(?:no|wait|actually|rather|correction)\b[,.:;! -]{{0,10}}"
-    rf"(?:it{_S}is|it['’]s|it{_S}should{_S}be|that{_S}is|that['’]s){_S}",
+    rf"(?:it{SPACES}is|it['’]s|it{SPACES}should{SPACES}be|that{SPACES}is|that['’]s){SPACES}",
     re.IGNORECASE,
 )
 _JUDGED = re.compile(
-    rf"(?<![\w.\\])(?:(?:option|choice|answer|letter){_S}[(\[*$]{{0,4}}(?P<named>[a-z])|[(\[*$]{{0,4}}(?P<bare>(?-i:[A-Z])))"
-    rf"[)\]*$.]{{0,4}}{_S}(?:is|seems(?:{_S}to{_S}be)?|appears{_S}to{_S}be|must{_S}be)"
-    rf"(?:{_S}(?:clearly|definitely|therefore|thus|indeed|obviously))?{_S}(?P<the>the{_S})?(?:most{_S})?"
-    rf"(?:(?P<good>correct|right|best|true|accurate|appropriate|valid)\b)?(?:{_S})?(?P<noun>(?:answer|option|choice|one)\b)?",
+    rf"(?<![\w.\\])(?:(?:option|choice|answer|letter){SPACES}[(\[*$]{{0,4}}(?P<named>[a-z])|[(\[*$]{{0,4}}(?P<bare>(?-i:[A-Z])))"
+    rf"[)\]*$.]{{0,4}}{SPACES}(?:is|seems(?:{SPACES}to{SPACES}be)?|appears{SPACES}to{SPACES}be|must{SPACES}be)"
+    rf"(?:{SPACES}(?:clearly|definitely|therefore|thus|indeed|obviously))?{SPACES}(?P<the>the{SPACES})?(?:most{SPACES})?"
+    rf"(?:(?P<good>correct|right|best|true|accurate|appropriate|valid)\b)?(?:{SPACES})?(?P<noun>(?:answer|option|choice|one)\b)?",
     re.IGNORECASE,
 )
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)[ \t]{0,8}(?:\{|(?=[A-Za-z(]))")
@@ -232,26 +234,8 @@ _RETRACTION = re.compile(
     re.IGNORECASE,
 )
 """Between two statements: the second one corrects the first."""
-_TAKEN_BACK = re.compile(
-    r"(?:[.!?;,—–-]\s{0,8}|^)no\s{0,4}[,.!;:]|\.{2,3}\s{0,4}not\b|"
-    r"\b(?:wait(?!\s{1,8}(?:for|until|to)\b)|oops|scratch\s{1,8}that|actually,?\s{1,8}no\b|correction\b|just\s{1,8}kidding|"
-    r"sorry\s{0,4},|i\s{1,8}meant?\b|strike\s{1,8}that|hold\s{1,8}on\b|"
-    r"on\s{1,8}second\s{1,8}thought|my\s{1,8}mistake|i\s{1,8}take\s{1,8}(?:that|it)\s{1,8}back|"
-    r"that(?:['’]s|\s{1,8}is|\s{1,8}was)\s{1,8}(?:wrong|incorrect|not\s{1,8}right|a\s{1,8}mistake)|"
-    r"i\s{1,8}(?:was|am)\s{1,8}(?:wrong|mistaken)|"
-    r"i\s{1,8}made\s{1,8}(?:a|an|some)\s{1,8}(?:\w{1,20}\s{1,8})?(?:mistake|error))\b",
-    re.IGNORECASE,
-)
-"""Behind the last statement: it is withdrawn, and nothing is put in its place."""
-_DISOWNED = re.compile(
-    r"[\s.,;:$*)}\]\\]{0,20}(?:\(|\[)?(?:(?:which|but\s{1,8}(?:this|that|it)|this|that|it)\s{1,8})?"
-    r"(?:(?:is|was|are)\s{1,8}(?:\w{1,20}\s{1,8}){0,2}?)?"
-    r"(?:wrong|incorrect|mistaken|impossible|false|not\s{1,8}(?:the|right|correct|possible|valid|it)|n['’]t\s{1,8}(?:the|right|correct))\b",
-    re.IGNORECASE,
-)
-"""Directly behind it."""
 _RESTATED = re.compile(
-    rf"\b(?:it{_S}is|it['’]s|make{_S}(?:that|it)|it{_S}should{_S}be|that{_S}would{_S}be|but){_S}(?:(?:actually|really|option|answer){_S}){{0,2}}"
+    rf"\b(?:it{SPACES}is|it['’]s|make{SPACES}(?:that|it)|it{SPACES}should{SPACES}be|that{SPACES}would{SPACES}be|but){SPACES}(?:(?:actually|really|option|answer){SPACES}){{0,2}}"
     r"[(\[*]{0,3}((?-i:[A-Z]))[)\]*]{0,3}(?=[\s]{0,4}(?:[.!,;\n]|$))"
     r"|(?<![A-Za-z])((?-i:[A-Z]))\b[^.\n]{0,20}\b(?:also|equally|too)\b"
     r"|\balso\s{1,4}(?:correct|right|possible|acceptable|valid|true)[\s:(]{1,4}((?-i:[A-Z]))\b",
@@ -322,7 +306,7 @@ def _statement(text: str, start: int, end: int, how: str, limit: int) -> Stateme
         return _box(text, start, end)
     if (judged := _JUDGED.match(text, start)) and judged.end() == end:
         clause = re.split(r"[.!\n]", text[end : end + 100])[0]
-        if "?" in clause or _CONDITION.search(_NEGATED_LETTERS.sub(" ", clause)):
+        if "?" in clause or _CONDITION.search(NEGATED_LETTERS.sub(" ", clause)):
             return None
         return Statement(start, start, end, judged["named"] or judged["bare"], how)
     begin = end
@@ -348,7 +332,7 @@ def _statement(text: str, start: int, end: int, how: str, limit: int) -> Stateme
 
 
 _NOT_BUT = re.compile(
-    rf"not{_S}(?:option{_S})?[(\[]?[A-Z](?![A-Za-z0-9'’])[)\]]?\s{{0,4}}[,;.]?\s{{0,4}}(?:but|(?:instead,?{_S})?it{_S}is|it's){_S}",
+    rf"not{SPACES}(?:option{SPACES})?[(\[]?[A-Z](?![A-Za-z0-9'’])[)\]]?\s{{0,4}}[,;.]?\s{{0,4}}(?:but|(?:instead,?{SPACES})?it{SPACES}is|it's){SPACES}",
 )
 """`not A but C`"""
 _NEGATED = re.compile(r"(?:\w{1,12}ly\s{1,8})?(?:not\b|n['’]t\b|neither\b)", re.IGNORECASE)
@@ -429,14 +413,16 @@ def _last_line(text: str, known: Options) -> Statement | None:
     return Statement(begin, begin, end, line, "last line")
 
 
-def _first_line(text: str, known: Options) -> Statement | None:
-    """The first line, if it is an answer alone and no later line begins with another option."""
+def _first_line(text: str, known: Options, last: Statement | None) -> Statement | None:
+    """The first line, if it is an answer alone and no line between it and the last begins with another option: then it
+    would be the head of a list."""
     begin = len(text) - len(text.lstrip())
     end = text.find("\n", begin)
     if end < 0 or not _is_answer_alone(text[begin:end], known, is_only=False):
         return None
     letter = known.read(text[begin:end]).letter
-    if any(match[1].upper() != letter for match in _OPTION_LINE.finditer(text, end)):
+    between = text[end : last.begin if last else len(text)]
+    if any(match[1].upper() != letter for match in _OPTION_LINE.finditer(between)):
         return None
     return Statement(begin, begin, end, text[begin:end], "first line")
 
@@ -444,7 +430,7 @@ def _first_line(text: str, known: Options) -> Statement | None:
 def _is_answer_alone(line: str, known: Options, *, is_only: bool) -> bool:
     if len(line) > MAX_SPAN_CHARS or not known.read(line).letter:
         return False
-    return is_only or bool(_BARE.fullmatch(_cleaned(line)) or _LEADS.match(line)) or known.is_an_option(line)
+    return is_only or bool(_BARE.fullmatch(cleaned(line)) or _LEADS.match(line)) or known.is_an_option(line)
 
 
 _OPTION_LINE = re.compile(r"^[\s(\[*_>-]{0,8}([A-Za-z])(?:[)\].:]|[*_]{1,3}[)\].:])", re.MULTILINE)
@@ -457,221 +443,3 @@ def _is_a_list(text: str, last: Statement, known: Options) -> bool:
     if len(line) > MAX_SPAN_CHARS:
         return False
     return known.read(line).letter not in ("", known.read(last.span).letter)
-
-
-# Spans
-
-_COMMAND = re.compile(
-    r"\\(?:textbf|textit|textrm|texttt|text|mathrm|mathbf|mathit|mathsf|rm|bf|operatorname|mbox|fbox|boxed)[ \t]{0,8}\{"
-)
-_LEADING = re.compile(
-    rf"(?:(?:so|hence|then|it{_S}is|it['’]s|only|la|die|a(?={_S}op)|the|therefore|thus|clearly|definitely|certainly|obviously|simply|most|likely|probably|indeed|just|again),?{_S}){{0,3}}"
-    rf"(?:(?:correct|right|best|final){_S}){{0,2}}(?:(?:option|opción|opção|opzione|вариант|choice|answer|letter|选项|项)(?:\s{{1,8}}|(?=[(\[:#*$]))|选项)?"
-    rf"(?:is{_S})?[:#]?\s{{0,8}}",
-    re.IGNORECASE,
-)
-_LETTER = re.compile(r"[(\[{<]?\s{0,4}([A-Za-z])(?![A-Za-z0-9_^'’])(\s{0,4}[)\]}>])?", re.DOTALL)
-_NEGATED_LETTERS = re.compile(
-    rf"[,;(]?\s{{0,8}}(?:(?:and|but|so|definitely|certainly){_S}){{0,2}}(?:not|nor|neither|rather{_S}than|instead{_S}of|unlike)"
-    rf"(?:{_S}(?:options?|answers?|choices?))?{_S}[(\[]?([A-Z])(?![A-Za-z0-9'’])[)\]]?"
-    rf"(?:\s{{0,4}}(?:,|/|or|nor|and)\s{{0,4}}(?:(?:or|nor|and){_S})?(?:option{_S})?[(\[]?([A-Z])(?![A-Za-z0-9'’])[)\]]?){{0,8}}\)?"
-)
-_FAULTED_LETTER = re.compile(
-    rf"(?<![A-Za-z0-9])[(\[]?[A-Z][)\]]?{_S}(?:is|was|would{_S}be|cannot{_S}be|can['’]t{_S}be|isn['’]t)"
-    rf"(?:{_S}\w{{1,12}}ly)?{_S}(?:wrong|incorrect|false|not|the{_S}wrong|impossible|out|correct(?<=n['’]t correct))\b"
-)
-_OTHER_LETTER = re.compile(r"(?<![A-Za-z0-9])(?:([A-Z])\)|([A-Z])(?![A-Za-z0-9'’]))")
-_HEDGE = re.compile(
-    r"\b(?:also|wait|actually|though|rather|instead|hence|thus|therefore|alternatively|possibly|maybe|perhaps)\b",
-    re.IGNORECASE,
-)
-_JOINED_LETTER = re.compile(
-    rf"(?:\bor\b|\band\b|/|,|&|\bnot\b|\+|或|和)\s{{0,8}}(?:(?:or|and|possibly|maybe){_S})?(?:(?:option|answer){_S})?"
-    r"[(\[]?([A-Za-z])(?![A-Za-z0-9'’])[)\]]?"
-)
-_REASON = re.compile(r"\b(?:because|since|as|not|nor|wrong|incorrect|unlike|than|over)\b")
-_EXPLAINED = re.compile(
-    rf"\s{{0,8}}(?:[-–—:]\s{{0,4}}\w|\(|because\b|since\b|as\b|which\b|for\b|due\b|(?:です|でした|だ|입니다|이다|이에요|(?:选?项)(?:是?正确)?)\s{{0,4}}(?:[。.,;]|$)|is{_S}(?:the{_S})?(?:correct|right|best|true|answer)\b)",
-    re.IGNORECASE,
-)
-
-
-_ARGUED = re.compile(r"[\s,;:(–—-]{0,8}(?:because|since|as|given\s{1,4}that|due\s{1,4}to)\b", re.IGNORECASE)
-"""`C, since A and B are …`: letters behind it belong to the argument."""
-_TEXT_AND_LETTER = re.compile(
-    rf"(?P<text>.{{1,{MAX_SPAN_CHARS}}}?)\s{{0,4}}(?:,|[—–-]|\()?\s{{0,4}}(?:(?:which|that){_S}is{_S})?(?:(?:option|choice|answer){_S})?"
-    r"[(\[]?(?P<letter>[A-Z])[)\]]{0,2}[ .]{0,4}",
-    re.DOTALL,
-)
-"""`carbon dioxide (C)`"""
-_SHORT_ANSWER = re.compile(r"A\s{0,4}:\s{0,4}[(\[*]{0,3}([A-Za-z])[)\]*]{0,3}[ .]{0,4}")
-"""`A: C` answers a question that began with `Q:`."""
-
-
-class Options:
-    """The options of a problem, prepared for reading spans."""
-
-    def __init__(self, options: tuple[str, ...]) -> None:
-        self.letters = string.ascii_uppercase[: len(options)]
-        self.plain = {letter: plain(option) for letter, option in zip(self.letters, options, strict=True)}
-
-    @classmethod
-    @functools.lru_cache(maxsize=512)
-    def of(cls, options: tuple[str, ...]) -> Options:
-        return cls(options)
-
-    def is_an_option(self, span: str) -> bool:
-        return plain(span) in self.plain.values()
-
-    def read(self, span: str) -> Reading:
-        """The one option a span names: its letter, its letter with its text or an explanation, or its text."""
-        span = _cleaned(span)
-        said = plain(span)
-        by_text = [letter for letter, option in self.plain.items() if option == said and said]
-        if len(by_text) == 1 and not (len(said) == 1 and said.upper() in self.letters and by_text[0] != said.upper()):
-            return Reading(by_text[0])
-        if short := _SHORT_ANSWER.fullmatch(span):
-            letter = short[1].upper()
-            return Reading(letter if letter in self.letters else "")
-        if (both := _TEXT_AND_LETTER.fullmatch(span)) and self.plain.get(both["letter"]) == plain(both["text"]):
-            return Reading(both["letter"])
-        match = _LETTER.match(span)
-        if match is None or match[1].upper() not in self.letters:
-            return Reading(named=self._named(span))
-        letter, rest = match[1].upper(), span[match.end() :]
-        if self._is_said(letter, rest, is_bracketed=bool(match[2])):
-            return Reading(letter)
-        return Reading(named=self._named(span))
-
-    def _is_said(self, letter: str, rest: str, *, is_bracketed: bool) -> bool:
-        """Whether what follows a letter leaves it the answer."""
-        if not rest.strip(" .!*)]}>:,;\"'`/\\"):
-            return True
-        if rest[:1] in "^\\=+<>_#" or re.match(r"\.\d", rest):
-            return False  # the start of a formula
-        if rest[:1] == "(" and not is_bracketed and plain(rest.strip("() .")) != self.plain[letter]:
-            return False  # `C(5,2)`
-        if "?" in rest or _TAKEN_BACK.search(rest) or _DISOWNED.match(rest):
-            return False
-        own = self.plain[letter]
-        if plain(rest.lstrip(" .):,;-–—")) == own:
-            return True
-        for match in _NEGATED_LETTERS.finditer(rest):
-            if letter in re.findall(r"(?<![A-Za-z])[A-Z](?![A-Za-z])", match[0]):
-                return False  # `C, not C`
-        rest = _FAULTED_LETTER.sub(" ", _NEGATED_LETTERS.sub(" ", rest))
-        if not rest.strip(" .!*)]}>:,;"):
-            return True
-        is_argued = _ARGUED.match(rest) is not None
-        if (not is_argued or _HEDGE.search(rest)) and self._names_another(rest, letter):
-            return False
-        if not is_argued and rest[:1] != "." and _ONLY_IF.search(re.split(r"[.!?]\s", rest)[0]):
-            return False
-        others = [option for other, option in self.plain.items() if other != letter]
-        said = plain(rest.lstrip(" .):,;-–—"))
-        if rest[:1] == "." and said == rest[1:].strip(" .") and len(said.split()) <= 2 and not _has_words(own, said):
-            return False  # `C. elegans`
-        if said in others or _describes_another(said, own, others):
-            return False  # the letter of one option with the text of another
-        # "C because …", "C is correct", "C, since": but not "A cell", "I think".
-        return is_bracketed or rest[:1] in ".):,;*" or _EXPLAINED.match(rest) is not None
-
-    def _names_another(self, rest: str, letter: str) -> bool:
-        """`B or C`, `A, B, C and D`, `B/C`, `B and (C)`, `B, but D also works`: another letter beside the first."""
-        for match in _OTHER_LETTER.finditer(rest):
-            other = match[1] or match[2]
-            if other in self.letters and other != letter and (match[1] or _HEDGE.search(rest)):
-                return True
-        for match in _JOINED_LETTER.finditer(rest):
-            other = match[1]
-            is_letter = other.isupper() or match[0].rstrip().endswith(")")
-            if is_letter and other.upper() in self.letters and other.upper() != letter:
-                return True
-        return False
-
-    def _named(self, span: str) -> frozenset[str]:
-        """Letters of options that stand in a span as words of their own; `I` and `A` only beside others."""
-        span = _NEGATED_LETTERS.sub(" ", span)
-        found = {match[1] or match[2] for match in _OTHER_LETTER.finditer(span)} & set(self.letters)
-        return frozenset(found) if found - {"A", "I"} else frozenset()
-
-
-def _is_explained(span: str, letter: str, known: Options) -> bool:
-    """`C. This is bec`: a new sentence began behind the letter, which no other option could go on with."""
-    match = _LETTER.match(_cleaned(span))
-    if match is None:
-        return False
-    rest = plain(_cleaned(span)[match.end() :].lstrip(" .):,;-–—"))
-    return len(rest) > 1 and not any(
-        option.startswith(rest) or rest.startswith(option) for other, option in known.plain.items() if other != letter
-    )
-
-
-def _describes_another(rest: str, own: str, others: list[str]) -> bool:
-    """`C, that is red` where red is another option: its text as words of their own, without a word like `because`."""
-    if _has_words(rest, own) or _REASON.search(rest):
-        return False
-    return any((len(other) > 1 or other.isdigit()) and _has_words(rest, other) for other in others)
-
-
-def _has_words(text: str, words: str) -> bool:
-    """Whether `words` stand in `text` and are not part of longer ones."""
-    at = text.find(words) if words else -1
-    while at >= 0:
-        end = at + len(words)
-        if not (text[at - 1 : at].isalnum() and at) and not text[end : end + 1].isalnum():
-            return True
-        at = text.find(words, end)
-    return False
-
-
-_SYMBOLS = re.compile("[✅✓✔☑✘❌⭐👉➡\ufe0f■□●○◆🎯]")
-
-
-def _cleaned(span: str) -> str:
-    span = unwrapped(span).replace("\\ ", " ").replace("\\,", " ").replace("$", "").replace("**", "").replace("__", "")
-    span = _SYMBOLS.sub("", span.replace("`", "")).strip(' \t\n"“”「」')
-    if span[:1] in ("'", "‘"):
-        span = span.strip(" '‘’")
-    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
-        span = span.removeprefix(opening).removesuffix(closing).strip()
-    span = span.strip("*_ ")
-    match = _LEADING.match(span)
-    return span[match.end() :].strip('"“” ') if match and match.end() < len(span) else span
-
-
-def unwrapped(text: str) -> str:
-    r"""Without commands that only set their argument in another font: `\text{\textbf{C}}` is `C`. One pass."""
-    if "\\" not in text:
-        return text
-    out: list[str] = []
-    kept: list[bool] = []
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            if command := _COMMAND.match(text, at):
-                kept.append(False)
-                at = command.end()
-                continue
-            out.append(text[at : at + 2])
-            at += 2
-            continue
-        if char == "{":
-            kept.append(True)
-        elif char == "}" and kept and not kept.pop():
-            at += 1
-            continue
-        out.append(char)
-        at += 1
-    return "".join(out)
-
-
-def plain(text: str) -> str:
-    """An option's text without markup, case and outer punctuation, for comparing."""
-    text = unicodedata.normalize("NFKC", unwrapped(text)).replace("$", "").replace("\\,", "").replace("**", "")
-    text = re.sub(r"\\[()\[\] ]", " ", text)
-    text = (
-        re.sub(r"\\(?:left|right|displaystyle)\b", "", text).replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
-    )
-    return " ".join(text.casefold().split()).strip(" .;,:")

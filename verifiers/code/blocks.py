@@ -21,7 +21,7 @@ _MAX_ENDS = 40
 _MAX_TRIED_CHARS = 3_000_000
 """Characters parsed for all of these tries together, a few seconds: no limit covers them."""
 TAGS = {
-    "python": {"python", "py", "python3", "py3", "pycon", "python2", "sage"},
+    "python": {"python", "py", "python3", "py3", "pycon", "python2", "sage", "pypy"},
     "cpp": {"cpp", "c++", "cc", "cxx", "c", "cpp17", "cpp20", "c++17", "c++20", "c++14", "cpp14", "c++11", "cpp11"},
     "javascript": {"javascript", "js", "node", "nodejs", "mjs", "cjs"},
 }
@@ -31,11 +31,11 @@ _OTHER_TAGS = {
     *("r", "php", "swift", "scala", "typescript", "ts", "diff", "pseudocode"),
 }
 _KNOWN_TAGS = _OTHER_TAGS.union(*TAGS.values())
-_NO_TAGS = {"code", "solution", "answer", "program"}
-"""Words in the place of a language that name none."""
 # A text may be a megabyte of one character: no two neighbouring repeats may match the same one.
 _RUN = re.compile(r"`{3,}|~{3,}")
+_QUOTED_FENCE = re.compile(r"> ?(?:`{3}|~{3})")
 _INFO = re.compile(r"[ \t]*(?:\{[ \t]*)?\.?([A-Za-z0-9+#_.\-]*)")
+_ASSIGNMENT = re.compile(r"\s+\w+(?:, ?\w+){0,20} ?= ?[\w.]+\(")
 _FIRST_LINE_OF_CODE = re.compile(r"\s+(import |from \S+ import|def |class |print\(|#\s*include|using )")
 
 
@@ -71,12 +71,17 @@ def _tag(info: str) -> tuple[str, str]:
     match = _INFO.match(info)
     word = match[1].lower() if match else ""
     after = info[match.end() :] if match else ""
-    if word in _NO_TAGS:
-        word = ""
-    elif "." in word and (extension := word.rpartition(".")[2]) in _KNOWN_TAGS:
-        word = extension
-    first = after.strip() if word in _KNOWN_TAGS and _FIRST_LINE_OF_CODE.match(after) else ""
+    if word not in _KNOWN_TAGS:
+        # `main.py`, `python3.11`; any other word, misspelt or not, names no language.
+        guesses = (word.rpartition(".")[2], word.rstrip("0123456789."))
+        word = next((guess for guess in guesses if guess in _KNOWN_TAGS), "")
+    first = after.strip() if word in _KNOWN_TAGS and _is_code(after) else ""
     return word, first
+
+
+def _is_code(after: str) -> bool:
+    """Whether what follows a language's name on the line of its fence is code: `a = int(input())`, not `title="x"`."""
+    return bool(_FIRST_LINE_OF_CODE.match(after)) or ("(" in after and bool(_ASSIGNMENT.match(after)))
 
 
 def _opening(line: str) -> _Opening | None:
@@ -128,6 +133,8 @@ def _ends(lines: list[str], start: int, opening: _Opening) -> Iterator[_End]:
 def find(text: str, language: str, parses: Callable[[str], bool] | None) -> list[Block]:
     """The blocks of `text`, in order. `parses` tells whether a source is of `language`; None if nothing can tell."""
     lines = text.split("\n")
+    if any(_QUOTED_FENCE.match(line) for line in lines):
+        lines = [line.removeprefix(">").removeprefix(" ") if line.startswith(">") else line for line in lines]
     found: list[Block] = []
     budget = [_MAX_TRIED_CHARS]
     number = 0

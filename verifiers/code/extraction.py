@@ -4,12 +4,14 @@ The rules, in order:
 
 1. Only the answer is read, never the thought (verifiers.thoughts). Of a text that was cut off only a program in a
    finished block counts, or the continuation of a prompt that other text follows.
-2. Fenced blocks (``` or ~~~; the last one may lack its closing fence). A block with another language's tag is no
-   candidate, nor is one that does not parse. Of the rest the last that defines the entry point is taken, for `stdin`
-   the last one that does anything; one with the language's own tag goes before untagged ones. Names it uses and does
-   not define are looked for in the earlier blocks, which are then put before it.
-3. Without a fence: the whole text if it parses, else the longest run of lines that does, starting at a line that looks
-   like code (`def`, `class`, `import`, `from`, `@`, `async`; for `stdin` also an assignment or a call).
+2. Fenced blocks, as verifiers.code.blocks finds them. A block with another language's tag is no candidate, nor is one
+   that does not parse, nor one that repeats some lines of an earlier block or stands for it with gaps. Of the rest the
+   last that defines the entry point is taken, one with the language's own tag before untagged ones. For `stdin` it is
+   the last whole script, one that reads input and writes something; without one, the last block that does anything.
+   Names it uses and does not define are looked for in the earlier blocks, which are then put before it.
+3. Without a fence, or with only the closing one: the whole text if it parses, else the longest run of lines that does,
+   starting at a line that looks like code (`def`, `class`, `import`, `from`, `@`, `async`; for `stdin` also an
+   assignment or a call). Tokens that end a model's turn are no part of it.
 4. HumanEval: a text that does not define the entry point is read as the continuation of the prompt.
 5. The entry point may be missing under its name: a method of that name in a class `Solution` is taken, else the only
    public top-level function. Evidence tells when.
@@ -28,7 +30,7 @@ import re
 import warnings
 
 from verifiers import thoughts
-from verifiers.code.blocks import TAGS, Block, find
+from verifiers.code.blocks import MAX_BLOCKS, TAGS, Block, find
 
 _MAX_PROSE_LINES = 3000
 _MAX_TRIES = 60
@@ -269,6 +271,7 @@ def _from_prose(text: str, entry_point: str) -> Program | None:
     if not entry_point:
         starts = sorted({*starts, *(i for i, line in enumerate(lines) if _STATEMENT_START.match(line))})
     tries = chars = 0
+    is_whole = True
     for start in starts:
         # A run of code ends before a line at the margin that cannot follow; each end is tried once, the longest first.
         ends = [
@@ -286,8 +289,9 @@ def _from_prose(text: str, entry_point: str) -> Program | None:
             target = _resolve(tree, entry_point) if entry_point else ""
             if target is not None:
                 return Program(source, target, "prose")
-            if (name := _only_function(tree)) is not None:
+            if is_whole and (name := _only_function(tree)) is not None:
                 return Program(source, name, "prose, entry point under another name")
+            is_whole = False  # what comes after this start is a part of a program, where one of several looks alone
             break
     return None
 
@@ -375,7 +379,20 @@ def _without_fences(text: str, found: list[Block], entry_point: str, prompt: str
     program = _whole_text(head, entry_point, prompt) or _from_prose(head, entry_point)
     if program is None and found and (not found[-1].tag or found[-1].tag in TAGS["python"]):
         program = _from_prose(found[-1].source, entry_point)
+    if program is None and not found:
+        program = _indented(bare, entry_point)
     return program
+
+
+def _indented(text: str, entry_point: str) -> Program | None:
+    """Markdown's other way to write code: lines that are all indented. The last such run that is a program."""
+    runs: list[list[str]] = [[]]
+    for line in text.split("\n")[-_MAX_PROSE_LINES:]:
+        if line.startswith(("    ", "\t")) or (not line.strip() and runs[-1]):
+            runs[-1].append(line)
+        elif runs[-1]:
+            runs.append([])
+    return _from_fences([Block("", "\n".join(run)) for run in runs[-MAX_BLOCKS:] if run], entry_point)
 
 
 def _after_future_imports(source: str, before: str) -> str:

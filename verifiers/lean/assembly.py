@@ -2,16 +2,19 @@
 
 Rules, in order:
 1. Only the answer is read, never the thought (verifiers.thoughts); of a text that was cut off only a finished block.
-   Of fenced blocks, the last one that declares the theorem counts, else
-   the last one; without a fence the whole text counts.
-2. `import` lines at the top are dropped if the problem (or Lean itself) imports those modules, otherwise the text is
-   refused: a different library may change what the statement means.
-3. Text that declares the theorem by name is a file: it continues after the problem's header, or, where it repeats
+   Special tokens at the end, an answer's tags and a byte order mark at the beginning are left out.
+2. Of fenced blocks, the last one that declares the theorem counts, else the last one. Where that block fails alone,
+   it is tried behind the blocks before it, which may hold its lemmas. A text that only closes a fence is what stands
+   before it. Without a fence the whole text counts, and where it declares the theorem also without the prose around it.
+3. `import` lines at the top that neither the problem nor Lean itself has are dropped, and the text is tried without
+   them: the audit compares what was proved with the problem's own statement. Namespaces that the text opens are
+   then made to exist, and `lemma` is read as `theorem`. A `#eval` or its like behind the theorem is left out.
+4. Text that declares the theorem by name is a file: it continues after the problem's header, or, where it repeats
    the header or fails after it, stands alone on the imports. Either way the audit compares what the theorem states.
-4. Otherwise, text that starts with a declaration or another command is a file without the theorem: malformed; `open …
+5. Otherwise, text that starts with a declaration or another command is a file without the theorem: malformed; `open …
    in` and `set_option … in` are judged by what follows.
-5. Otherwise it is the proof alone: `:= …`, `by …`, `| pattern => …` alternatives, or a bare tactic block or term (both
-   are tried, tactics first unless it looks like a term).
+6. Otherwise it is the proof alone: `:= …`, `by …`, `| pattern => …` alternatives, or a bare tactic block or term (both
+   are tried, tactics first unless it looks like a term; a block whose first line lost its indentation also with it).
 
 Promises: pure; lines of a source map back to lines of the text (`Source.line_in_text`). Does not: know Lean's grammar
 beyond comments, strings and the words that start a command; Lean itself judges the result.
@@ -20,9 +23,24 @@ beyond comments, strings and the words that start a command; Lean itself judges 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 
 from verifiers import thoughts
+from verifiers.lean.reading import (
+    COMMAND,
+    LEAN_FENCES,
+    MIN_FENCE,
+    Block,
+    blank,
+    blocks,
+    only,
+    with_namespaces,
+    with_theorem_for_lemma,
+    without_end_marks,
+    without_prose,
+    without_queries,
+)
 from verifiers.types import Json
 
 
@@ -52,6 +70,8 @@ class Source:
     added_lines: int = 0
     """Lines of `code` that precede the candidate's first one."""
     indent: int = 0
+    foreign: str = ""
+    """A module that the text imports and the problem does not; the text is read without it."""
 
     def line_in_text(self, line: int) -> int:
         return max(line - self.added_lines, 1) + self.first_line - 1
@@ -66,16 +86,14 @@ class Unreadable:
 
 
 MAX_HEADER_CHARS = 100_000
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
-_CLOSED = re.compile(r"\n[ \t]*(?:`{3,}|~{3,})[ \t]*\Z")
-_LEAN_FENCES = {"", "lean", "lean4", "lean3", "tactics", "lean4tactics"}
+MAX_HEARTBEATS_IN_TEXT = 1_000_000
+"""What `set_option maxHeartbeats` in a text counts up to, where the problem's own budget is smaller. Proofs for Mathlib
+often ask for 400,000; the wall clock ends what asks for more."""
+MAX_BLOCKS = 32
+"""Blocks of one text that are looked at: the last ones."""
+MAX_READINGS = 6
+"""Readings of one text that are tried; each costs an elaboration."""
 _IMPORT = re.compile(r"[ \t]*(?:public[ \t]+)?(?:meta[ \t]+)?import[ \t]+(?:all[ \t]+)?([^\s]+)[ \t]*")
-_COMMAND = re.compile(
-    r"(?:@\[[^\]]*\]\s*)*(?:private|protected|noncomputable|public|local|scoped|unsafe|partial|nonrec|theorem|lemma|def|abbrev|"
-    r"instance|structure|inductive|class|example|axiom|opaque|namespace|section|end|open|variable|universe|set_option|mutual|"
-    r"attribute|notation|infixl?|infixr|prefix|postfix|macro|macro_rules|syntax|elab|elab_rules|initialize|run_cmd|import|#\w+)"
-    r"(?![\w'.])"
-)
 _SCOPED = re.compile(
     r"(?:(?:open|set_option)(?![\w'.])[^\n]*?(?<![\w'.])in(?![\w'.])\s*)+"
 )  # also starts a tactic or term
@@ -83,6 +101,18 @@ _MODIFIERS = r"(?:theorem|lemma|def|abbrev|instance|opaque|axiom|structure|induc
 _TERM_START = re.compile(r"(?:fun\b|λ|⟨|@|\(|\.|nofun\b|[A-Za-z_][\w']*\.[\w'.]+|congrArg\b|absurd\b|trivial$)")
 _HEARTBEATS = re.compile(r"(set_option\s+(?:synthInstance\.)?maxHeartbeats\s+)(\d[\d_]*)")
 _IMPLICIT_IMPORTS = frozenset({"Init", "Prelude"})
+_MARKED = re.compile(r"""--|/-|(?<![\w.])r#*"|"|'(?:\\.|[^\\'\n])'""")
+"""Where a comment, a raw string, a string or a character begins."""
+_COMMENT_MARKS = re.compile(r"/-|-/")
+_STRING_END = re.compile(r'(?:[^"\\]|\\.)*', re.S)
+_SOLVER = re.compile(r"(?<![\w.])bv_(?:decide|check)[?!]?(?![\w'.])")
+_MATHLIB_WORDS = re.compile(
+    r"(?<![\w.])(?:linarith|nlinarith|polyrith|positivity|norm_num|norm_cast|push_cast|push_neg|field_simp|ring|ring_nf|ring1|aesop|"
+    r"interval_cases|fin_cases|nth_rewrite|gcongr|bound|continuity|measurability|linear_combination|zify|qify|abel|group|"
+    r"noncomm_ring|tauto|contrapose|by_contra!|rcongr|choose|use|lift|slim_check|decide!|Finset\.\w+|Real\.\w+|Complex\.\w+)"
+    r"(?![\w'])|[ℝℚℂℤℕ∑∏]"
+)
+"""Words and signs that only Mathlib has."""
 
 
 def read_reference(reference: dict[str, Json]) -> Reference | str:
@@ -124,51 +154,42 @@ def split_imports(text: str) -> tuple[tuple[str, ...], str | Unreadable]:
         offset = found.end()
 
 
+@functools.lru_cache(maxsize=4)
 def mask(text: str) -> str:
-    """The text with comments and the insides of strings blanked, of the same length."""
-    out = list(text)
-    i, n = 0, len(text)
+    """The text with comments and the insides of strings blanked, of the same length. Linear."""
+    out: list[str] = []
+    at = 0
+    while found := _MARKED.search(text, at):
+        begin, end, behind = _inside(text, found)
+        out += [text[at:begin], blank(text[begin:end]), text[end:behind]]
+        at = behind
+    return "".join([*out, text[at:]])
 
-    def blank(begin: int, end: int) -> None:
-        for j in range(begin, end):
-            if out[j] != "\n":
-                out[j] = " "
 
-    while i < n:
-        two = text[i : i + 2]
-        if two == "--":
-            end = text.find("\n", i)
-            end = n if end < 0 else end
-            blank(i, end)
-            i = end
-        elif two == "/-":
-            depth, j = 1, i + 2
-            while j < n and depth:
-                if text.startswith("/-", j):
-                    depth, j = depth + 1, j + 2
-                elif text.startswith("-/", j):
-                    depth, j = depth - 1, j + 2
-                else:
-                    j += 1
-            blank(i, j)
-            i = j
-        elif raw := re.compile(r'(?<![\w.])r(#*)"').match(text, i):
-            end = text.find('"' + raw.group(1), raw.end())
-            end = n if end < 0 else end + 1 + len(raw.group(1))
-            blank(i, end)
-            i = end
-        elif text[i] == '"':
-            j = i + 1
-            while j < n and text[j] != '"':
-                j += 2 if text[j] == "\\" else 1
-            blank(i + 1, min(j, n))
-            i = j + 1
-        elif character := re.compile(r"'(?:\\.|[^\\'\n])'").match(text, i):
-            blank(i + 1, character.end() - 1)
-            i = character.end()
-        else:
-            i += 1
-    return "".join(out)
+def _inside(text: str, found: re.Match[str]) -> tuple[int, int, int]:
+    """What is blanked of the comment, string or character that begins at `found`, from where to where, and its end."""
+    start, size = found.start(), len(text)
+    if found[0] == "--":
+        end = text.find("\n", start)
+        end = size if end < 0 else end
+        return start, end, end
+    if found[0] == "/-":
+        depth = 1
+        for mark in _COMMENT_MARKS.finditer(text, found.end()):
+            depth += 1 if mark[0] == "/-" else -1
+            if not depth:
+                return start, mark.end(), mark.end()
+        return start, size, size
+    if found[0].startswith("r"):
+        closing = '"' + "#" * (len(found[0]) - 2)
+        end = text.find(closing, found.end())
+        end = size if end < 0 else end + len(closing)
+        return start, end, end
+    if found[0] == '"':
+        string = _STRING_END.match(text, found.end())
+        end = min(string.end(), size) if string else size
+        return start + 1, end, min(end + 1, size)
+    return start + 1, found.end() - 1, found.end()
 
 
 def assemble(
@@ -185,31 +206,127 @@ def assemble(
     parts = thoughts.split(text, finish_reason)
     if reason := parts.unreadable():
         return Unreadable(reason)
-    block, line = _block(reference, text, parts)
-    if block is None:
+    found = _readings(reference, text, parts)
+    if not found:
         return Unreadable(parts.cut_off("inside the proof"))
+    sources: list[Source] = []
+    faults: list[Unreadable] = []
+    for block, line in found:
+        read = _read_code(reference, block, line, max_heartbeats)
+        if isinstance(read, Unreadable):
+            faults.append(read)
+        else:
+            sources += read
+    refused = next((fault for fault in faults if fault.refused), None)
+    if refused is not None or not sources:
+        return refused or faults[0]
+    unique = {(source.header, source.code): source for source in reversed(sources)}
+    return [source for source in sources if unique.pop((source.header, source.code), None) is not None][:MAX_READINGS]
+
+
+def needs_solver(source: Source) -> bool:
+    """Whether the candidate asks for the SAT solver behind `bv_decide`, which is a program beside Lean."""
+    return _SOLVER.search(mask(source.code)) is not None
+
+
+def mathlib_word(source: Source) -> str:
+    """A word of the candidate that only Mathlib has; empty where there is none."""
+    found = _MATHLIB_WORDS.search(mask(source.code))
+    return found[0] if found else ""
+
+
+def _read_code(reference: Reference, block: str, line: int, max_heartbeats: int) -> list[Source] | Unreadable:
+    """The readings of one piece of Lean, which begins at `line` of the text."""
     if not block.strip():
         return Unreadable("the text is empty")
     imports, code = split_imports(block)
     if isinstance(code, Unreadable):
         return code
     foreign = [m for m in imports if m not in reference.imports and m not in _IMPLICIT_IMPORTS]
-    if foreign:
-        return Unreadable(f"imports {foreign[0]}, which the problem does not", refused=True)
-    # Ours is the only budget: what asks for more or for none gets ours.
-    code = _HEARTBEATS.sub(lambda m: m.group(1) + _clamped(m.group(2), max_heartbeats), code)
-
-    if _declares(reference.name, mask(code)):
-        return _files(reference, code, line)
+    has_mathlib = any(m.split(".")[0] == "Mathlib" for m in reference.imports)
+    if (declared := _declaration(reference.name, mask(code))) is not None:
+        code = without_queries(code, mask(code), declared)
+    if not has_mathlib:
+        code = with_theorem_for_lemma(code, mask(code))
+        if foreign:
+            code = with_namespaces(code, mask(code))
+    # What asks for no bound or for more than the cap gets the cap: the wall clock ends it anyway.
+    largest = max(max_heartbeats, MAX_HEARTBEATS_IN_TEXT)
+    code = _HEARTBEATS.sub(lambda m: m.group(1) + _clamped(m.group(2), largest), code)
     masked = mask(code)
+    if _declares(reference.name, masked):
+        return [dataclasses.replace(source, foreign="".join(foreign[:1])) for source in _files(reference, code, line)]
     body_at = len(masked) - len(masked.lstrip())
     if not masked.strip():
-        return Unreadable("there is nothing but comments")
+        return Unreadable("theorem not found" if mask(block).strip() else "there is nothing but comments")
     scoped = _SCOPED.match(masked, body_at)
-    if _COMMAND.match(masked, scoped.end() if scoped else body_at):
+    if COMMAND.match(masked, scoped.end() if scoped else body_at):
         return Unreadable("theorem not found")
     first_line = line + code.count("\n", 0, body_at)
     return _proofs(reference, code[code.rfind("\n", 0, body_at) + 1 :], masked[body_at:], first_line)
+
+
+def _readings(reference: Reference, text: str, parts: thoughts.Split) -> list[tuple[str, int]]:
+    """Pieces of the answer that may be the Lean, best first, each with its first line; none where it was cut off."""
+    start = parts.answer_start
+    answer = without_end_marks(text[start : start + len(parts.answer)])
+    if answer.startswith("\ufeff"):
+        answer = " " + answer[1:]
+    fenced = list(blocks(answer, 0, len(answer)))
+    lean = [block for block in fenced if block.language in LEAN_FENCES][-MAX_BLOCKS:]
+    first_line = text.count("\n", 0, start) + 1
+
+    def piece(block: Block) -> tuple[str, int]:
+        code = answer[block.start : block.end].removeprefix("\ufeff")
+        return code, first_line + answer.count("\n", 0, block.start)
+
+    implicit = _before_a_closing_fence(answer, fenced)
+    if implicit is not None and (_states(reference, implicit) or not answer[fenced[0].start :].strip()):
+        return [(implicit, first_line)]
+    if parts.cut and not (lean and lean[-1].closed):
+        return []
+    if not fenced:
+        answer = _without_closing_fence(answer)
+    if not lean:
+        trimmed = without_prose(answer, mask(answer)) if _states(reference, answer) else None
+        return [(answer, first_line), *([(trimmed, first_line)] if trimmed is not None else [])]
+    stating = [block for block in lean if _states(reference, answer[block.start : block.end])]
+    chosen = (stating or lean)[-1]
+    # Another block that states the theorem is a draft of it, not a lemma for it.
+    before = [block for block in lean if block.end <= chosen.start and block not in stating]
+    found = [piece(chosen)]
+    if stating and before:
+        found.append((only(_without_imports(answer, [*before, chosen]), [*before, chosen]), first_line))
+    return found
+
+
+def _states(reference: Reference, code: str) -> bool:
+    return _declares(reference.name, mask(code))
+
+
+def _before_a_closing_fence(answer: str, fenced: list[Block]) -> str | None:
+    """What stands before the first fence of a text that never opened one: the prompt ended with an open block."""
+    if len(fenced) != 1 or fenced[0].closed or fenced[0].language:
+        return None
+    before = answer[: answer.rfind("\n", 0, max(0, fenced[0].start - 1)) + 1]
+    return before if before.strip() else None
+
+
+def _without_closing_fence(answer: str) -> str:
+    """The text without a fence behind its last word, which closes a block that the prompt opened."""
+    stripped = answer.rstrip()
+    bare = stripped.rstrip("`")
+    return bare if len(stripped) - len(bare) >= MIN_FENCE else answer
+
+
+def _without_imports(answer: str, kept: list[Block]) -> str:
+    """The answer with the imports at the top of each block blanked: only the first lines of a file may import."""
+    pieces, at = [], 0
+    for block in kept:
+        _, code = split_imports(answer[block.start : block.end].replace("\ufeff", " ", 1))
+        pieces += [answer[at : block.start], code if isinstance(code, str) else answer[block.start : block.end]]
+        at = block.end
+    return "".join([*pieces, answer[at:]])
 
 
 def _newlines(text: str) -> str:
@@ -222,22 +339,14 @@ def _clamped(number: str, largest: int) -> str:
 
 
 def _declares(name: str, masked: str) -> bool:
+    return _declaration(name, masked) is not None
+
+
+def _declaration(name: str, masked: str) -> int | None:
+    """Where the first declaration of that name begins."""
     short = re.escape(name.split(".")[-1])
-    return re.search(rf"\b{_MODIFIERS}\s+(?:[\w.«»]+\.)?«?{short}»?(?![\w'.!?₀-₉])", masked) is not None
-
-
-def _block(reference: Reference, text: str, parts: thoughts.Split) -> tuple[str | None, int]:
-    """The part of the answer that is Lean, None where it was cut off, and the line it starts at."""
-    start = parts.answer_start
-    end = start + len(parts.answer)
-    found = [m for m in _FENCE.finditer(text, start, end) if m.group(2).lower() in _LEAN_FENCES]
-    if parts.cut and (not found or not _CLOSED.search(found[-1].group())):
-        return None, 0
-    if not found:
-        return text[start:end], text.count("\n", 0, start) + 1
-    stating = [m for m in found if _declares(reference.name, mask(m.group(3)))]
-    chosen = (stating or found)[-1]
-    return chosen.group(3), text.count("\n", 0, chosen.start(3)) + 1
+    found = re.search(rf"\b{_MODIFIERS}\s+(?:[\w.«»]+\.)?«?{short}»?(?![\w'!?₀-₉]|\.(?!\{{))", masked)
+    return found.start() if found else None
 
 
 def _files(reference: Reference, code: str, line: int) -> list[Source]:
@@ -283,4 +392,17 @@ def _proofs(reference: Reference, body: str, masked: str, line: int) -> list[Sou
     block = "\n".join("  " + row if row.strip() else row for row in body.split("\n"))
     tactics = source("tactics", " := by\n", block, indent=2)
     term = source("term", " :=\n", block, indent=2)
-    return [term, tactics] if _TERM_START.match(masked.strip()) else [tactics, term]
+    mended = _first_line_as_the_rest(block)
+    more = [source("tactics", " := by\n", mended, indent=2)] if mended is not None else []
+    return [term, tactics, *more] if _TERM_START.match(masked.strip()) else [tactics, *more, term]
+
+
+def _first_line_as_the_rest(block: str) -> str | None:
+    """A tactic block whose first line stands left of all others, with the first line moved to them; else None.
+
+    A completion goes on where its prompt ended, so the indentation of its first line may be the prompt's.
+    """
+    first, _, rest = block.partition("\n")
+    indents = [len(row) - len(row.lstrip()) for row in rest.split("\n") if row.strip()]
+    missing = min(indents, default=0) - (len(first) - len(first.lstrip()))
+    return " " * missing + block if missing > 0 and first.strip() else None

@@ -24,7 +24,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from verifiers import thoughts
-from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
+from verifiers.lean.assembly import (
+    Reference,
+    Source,
+    Unreadable,
+    assemble,
+    mathlib_word,
+    needs_solver,
+    read_reference,
+)
 from verifiers.lean.embedded.engine import EngineError, Outcome, Pool
 from verifiers.lean.embedded.install import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
 from verifiers.lean.embedded.process import OutOfMemory, ProcessError, Settings, Timeout
@@ -35,7 +43,7 @@ from verifiers.lean.native.sandboxed_tools import RoomError
 from verifiers.lean.native.settings import NativeSettings, ProjectError
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
-VERSION = "3"
+VERSION = "4"
 _MAX_SHARED = 20_000  # verdicts kept for duplicates; sampling repeats itself a lot
 _MAX_LIBRARIES = 2  # sets of imports with warm processes at once
 _MAX_EVIDENCE_CHARS = 2000
@@ -69,7 +77,7 @@ class LeanChecker:
         *,
         policy: bool = True,
         num_spares: int = 1,
-        max_heartbeats: int = 20_000,
+        max_heartbeats: int = 200_000,
         wall_s: float = 30.0,
         memory_mb: int = 2500,
         allow_unprotected: bool = False,
@@ -287,7 +295,7 @@ class LeanChecker:
             "elaboration_s": round(outcome.elaboration_s, 4),
             "audit_s": round(outcome.audit_s, 4),
         }
-        finding = _read(outcome, source, evidence)
+        finding = _about_this_lean(_read(outcome, source, evidence), source)
         if finding.status is Status.VERIFIED and self._is_vacuous(pool, reference):
             evidence["vacuous"] = True
         return finding
@@ -443,6 +451,18 @@ def _read(outcome: Outcome, source: Source, evidence: dict[str, Json]) -> _Findi
         case other:
             evidence["detail"] = other[:500]
             return _Finding(Status.ERROR, "audit failed", evidence)
+
+
+def _about_this_lean(finding: _Finding, source: Source) -> _Finding:
+    """A failure that says more of the embedded Lean than of the proof: its solver and Mathlib are not there."""
+    failed = finding.status is Status.REFUTED and ("error" in finding.evidence or "axioms" in finding.evidence)
+    if failed and needs_solver(source):
+        return _Finding(Status.UNDECIDED, "bv_decide needs a SAT solver, which is not here", finding.evidence)
+    if not failed or not (word := mathlib_word(source)):
+        return finding
+    if source.foreign:
+        return _Finding(Status.UNDECIDED, f"needs {source.foreign}: the problem does not import it", finding.evidence)
+    return _Finding(finding.status, f"{finding.reason}: only Mathlib has `{word}`", finding.evidence)
 
 
 def _error(answer: dict[str, Json], source: Source, evidence: dict[str, Json]) -> _Finding:

@@ -57,7 +57,11 @@ def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     except NoAnswerError as error:
         result = _result(Status.MALFORMED, str(error), {})
     else:
-        result = _judge(gold, texts, tolerance)
+        try:
+            result = _judge(gold, texts, tolerance)
+        except RecursionError:
+            # A product of a thousand factors is a tree as deep: no evidence either way.
+            result = _result(Status.UNDECIDED, "nesting too deep", {})
     return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 
@@ -136,7 +140,8 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> d
                 reason = "no final answer" if final.how == "whole" else f"unreadable answer: {error}"
                 return _result(Status.MALFORMED, reason, evidence)
     answer = nodes[-1][1]
-    if final.how == "whole" and answer.op == "text" and gold.op != "text":
+    titled = answer.op == "rel" and answer.args[0].op == "sym" and answer.args[0].value.startswith("text ")
+    if final.how == "whole" and (titled or answer.op == "text") and gold.op not in ("text", "rel", "list"):
         return _result(Status.MALFORMED, "no final answer", evidence)
     for candidate, node in nodes[:-1]:
         if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:

@@ -14,20 +14,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import os
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from runstore.batches import PromptColumns, messages_column, pack, pack_batch, problem_columns, unpack
 from runstore.schema import Provenance, Sample, solution_key
-from verifiers.types import Kind, Problem
+from verifiers.types import Problem
 from workers.engines.base import Engine, EngineGoneError, EngineSettings, Generation, SamplingParameters
 from workers.engines.registry import engine_class
+from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
-from workers.prompting.messages import PromptStyle, build_messages, shuffle_options
+from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class, rollout_name
+
+log = logging.getLogger("proofmill.generator")
 
 FLUSH_S = 0.02
 FLUSH_MAX_S = 0.25
@@ -61,8 +66,8 @@ class GeneratorSettings:
     style: PromptStyle
     storage_uri: str = ""
     """Where repair rounds find attempts written before a resume."""
-    log_folder: str = ""
-    """Where each replica's engine writes a log of its own; empty: to this process's output."""
+    log: LogSettings = NO_FILES
+    """Each replica's engine writes a log of its own beside this process's; without a folder, to its output."""
     with_solution_keys: bool = False
     """For `distinct`: hash every text."""
     engine_class: type[Engine] | None = None
@@ -99,6 +104,7 @@ class Generator:
         self.settings = settings
         self.replica = replica
         self.incarnation = incarnation
+        self._log = RunLog(settings.log, self._log_name("generator"))
         make_engine = settings.engine_class or engine_class(settings.engine.engine)
         self.engine = make_engine(settings.engine.model_copy(update={"log_path": self._log_path()}))
         self.origin: Provenance | None = None
@@ -114,11 +120,14 @@ class Generator:
         self._mean_s = 0.0
         self._received = 0
         self._unwanted: dict[SampleKey, float] = {}
-        """Aborted ones that have not ended: when it was known that nobody needs them (seconds since the epoch)."""
+        """Aborted ones that have not ended: when it was known that they are not needed (seconds since the epoch)."""
 
     async def start(self) -> dict[str, Any]:
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
+        began = time.monotonic()
         await self.engine.start()
+        name, version = self.engine.name, self.engine.version
+        log.info("%s %s is ready after %.1f s", name, version, time.monotonic() - began)
         self.origin = Provenance(
             run_id=self.settings.run_id,
             epoch=self.settings.epoch,
@@ -139,7 +148,7 @@ class Generator:
         }
 
     async def add(self, orders: Orders) -> None:
-        """Begins the leased samples."""
+        """Begins to draw the samples of the tasks."""
         for number in orders.gone:
             self._chunks.pop(number, None)
             self._fetched.pop(number, None)
@@ -196,19 +205,21 @@ class Generator:
     def _log_path(self) -> str:
         """No two engines share a file, or the last lines of one could be told as those of another."""
         settings = self.settings
-        if not settings.log_folder:
-            return ""
-        name = f"engine-{settings.epoch}-{self.replica}-{self.incarnation}.log"
-        return str(Path(settings.log_folder) / name)
+        return str(Path(settings.log.folder) / f"{self._log_name('engine')}.log") if settings.log.folder else ""
+
+    def _log_name(self, what: str) -> str:
+        return f"{what}-{self.settings.epoch}-{self.replica}-{self.incarnation}"
 
     async def stop(self) -> None:
         for drawing in self._drawing.values():
             drawing.cancel()
+        log.info("stopped with %d samples running", len(self._drawing))
         self.engine.stop()
+        await asyncio.to_thread(self._log.upload)
 
     async def abort(self, keys: list[SampleKey], since: float) -> None:
         """Ends running samples at the engine's next step; they are reported as aborted. `since` is when it was known
-        that nobody needs them (seconds since the epoch)."""
+        that they are not needed (seconds since the epoch)."""
         known = [key for key in keys if key in self._drawing]
         self._unwanted.update(dict.fromkeys(known, since))  # read by those that have not reached the engine yet
         await self.engine.abort([request_id(key) for key in known])
@@ -245,7 +256,7 @@ class Generator:
                         oldest.problems, oldest.prompted = [], {}
         problem = chunk.problems[task.row]
         style = self.settings.style
-        if style.shuffle_choices and problem.kind is Kind.CHOICE:
+        if is_shuffled(problem, style):
             return Prompted(shuffle_options(problem, task.seed), style)
         if task.row not in chunk.prompted:
             chunk.prompted[task.row] = Prompted(problem, style)
@@ -267,6 +278,7 @@ class Generator:
         except asyncio.CancelledError:
             raise  # `stop`
         except BaseException as error:
+            log.error("sample %s:%d ended the engine", task.problem_id, task.key[1], exc_info=error)
             self._failure = error
         finally:
             self._drawing.pop(task.key, None)
@@ -295,6 +307,7 @@ class Generator:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
+            log.warning("sample %s:%d was not drawn: %s", task.problem_id, task.key[1], reason)
             return make_sample(task, rollout.messages, Generation("", "error"), reason)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,8 +20,9 @@ from typing import Any, Protocol
 
 from runstore.batches import error_verdict, pack, rows_to_check, unpack_batch, verdict_columns
 from verifiers.checker import Checkers
-from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from verifiers.types import Json, Limits, Problem, Verdict
 from workers.actors.check_threads import CheckThreads
+from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 
 IDLE_S = 1.0
@@ -30,6 +32,10 @@ FLUSH_S = 0.02
 EVIDENCE_CHARS = 2000
 Row = tuple[SampleKey, Problem, str, str]
 """(key, problem, text, finish reason) of one row to check."""
+SLOW_CHECK_S = 60.0
+"""A check that takes longer is told in the log."""
+
+log = logging.getLogger("proofmill.verifier")
 
 
 class CheckersLike(Protocol):
@@ -47,13 +53,15 @@ class VerifierSettings:
     limits: Mapping[str, Mapping[str, Json]] = dataclasses.field(default_factory=dict)
     checkers: Mapping[str, Mapping[str, Json]] = dataclasses.field(default_factory=dict)
     checkers_class: Callable[..., CheckersLike] = Checkers
+    log: LogSettings = NO_FILES
 
 
 class Verifier:
     """Runs as a Ray actor with an event loop of its own."""
 
-    def __init__(self, settings: VerifierSettings) -> None:
+    def __init__(self, settings: VerifierSettings, worker: int = 0) -> None:
         self.settings = settings
+        self._log = RunLog(settings.log, f"verifier-{worker}")
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)
         self._threads = CheckThreads(settings.num_threads, self._check, self._failed)
         self._ended: collections.deque[tuple[SampleKey, Verdict | None, tuple[Any, ...], float]] = collections.deque()
@@ -69,7 +77,7 @@ class Verifier:
         the seconds that a check may take, by the longest limit."""
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
-            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, Kind(kind)) for kind in kinds))
+            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, kind) for kind in kinds))
         return max(((self._limits(kind) or self._default_limits(kind)).wall_s for kind in kinds), default=0.0)
 
     async def add(self, items: list[CheckItem]) -> None:
@@ -112,13 +120,17 @@ class Verifier:
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._checkers.close)
+        await asyncio.to_thread(self._log.upload)
 
     def _check(self, row: Row) -> tuple[Verdict, tuple[Any, ...]]:
         _, problem, text, finish_reason = row
         verdict = self._checkers.verify(problem, text, self._limits(str(problem.kind)), finish_reason)
+        if verdict.seconds > SLOW_CHECK_S:
+            log.warning("a check of problem %s took %.1f s: %s", problem.id, verdict.seconds, verdict.reason)
         return verdict, verdict_columns(verdict)
 
     def _failed(self, row: Row, error: Exception, seconds: float) -> tuple[Verdict, tuple[Any, ...]]:
+        log.error("the checker failed at problem %s", row[1].id, exc_info=error)
         told = "".join(traceback.format_exception(error))
         evidence = {"error": repr(error), "traceback": told[-EVIDENCE_CHARS:]}
         verdict = error_verdict("the checker failed", evidence, seconds)
@@ -138,4 +150,4 @@ class Verifier:
         return dataclasses.replace(self._default_limits(kind), **override) if override else None
 
     def _default_limits(self, kind: str) -> Limits:
-        return self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
+        return self._checkers.of(kind).default_limits if isinstance(self._checkers, Checkers) else Limits()

@@ -1,36 +1,42 @@
 """The writer actor: turns rows of batches and their verdicts into Parquet parts of one stream.
 
 Promises: a part is durable when `write` returns; a writer that was replaced or superseded stops with FencedError and
-can not add a row; `take_over` returns every row that the stream's earlier writers made durable.
+cannot add a row; `take_over` returns every row that the stream's earlier writers made durable.
 Does not: choose rows. One `write` at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from runstore.batches import part_table, unpack_batch
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
+from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import PartRows, SampleBatch, WriteReply
+
+log = logging.getLogger("proofmill.writer")
 
 
 class Writer:
     """Runs as a Ray actor with an event loop of its own; owns one stream."""
 
-    def __init__(self, storage_uri: str, stream: str) -> None:
+    def __init__(self, storage_uri: str, stream: str, log: LogSettings = NO_FILES, worker: int = 0) -> None:
+        self._log = RunLog(log, f"writer-{stream}-{worker}")
         self._storage = open_storage(storage_uri)
         self._stream = stream
         self._slot = 0
 
     async def take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
-        """Fences the writer of before. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
+        """Fences the previous writer. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
         on: those whose acknowledgement may have been lost."""
         return await asyncio.to_thread(self._take_over, from_slot)
 
     def _take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
         self._slot = fence_stream(self._storage, self._stream)
+        log.info("stream %s is fenced; the next slot is %d", self._stream, self._slot)
         rows = []
         for table in read_parts(self._storage, ["problem_id", "sample_index"], self._stream, from_slot):
             rows += list(
@@ -43,8 +49,11 @@ class Writer:
             )
         return rows
 
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._log.upload)
+
     async def stay(self) -> None:
-        """Never returns: whoever awaits it learns of this actor's death at once, idle or not."""
+        """Never returns: a call of it fails as soon as this actor dies, idle or not."""
         await asyncio.Event().wait()
 
     async def write(self, parts: list[PartRows]) -> WriteReply:
@@ -61,6 +70,7 @@ class Writer:
         slot = self._slot
         key = append_part(self._storage, self._stream, slot, data)
         self._slot += 1
+        log.debug("part %s: %d bytes", key, len(data))
         return WriteReply(key, slot, len(data), [])
 
 

@@ -17,7 +17,7 @@ rows at a verifier CHECK_AHEAD_S seconds of work, at least twice its threads; on
 and `part_mb`.
 
 Promises: it owns the run by a claim (runstore.lease) and stops when superseded; a dead generator, verifier or writer is
-replaced, with back-off and at most `max_restarts` times a slot, and what it held goes back; `status` never waits.
+replaced, with back-off and at most `max_restarts` times per slot, and what it held goes back; `status` never waits.
 Does not: open batches, read problem files, or survive: after its death the driver starts a new one, which resumes.
 """
 
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import Any
 
@@ -41,10 +42,13 @@ from workers.coordinator.state import CoordinatorSettings, RunState
 from workers.coordinator.supervisor import dismiss, supervise
 from workers.coordinator.verifiers import VerifierPool
 from workers.coordinator.writers import WriterPool
+from workers.logs import NO_FILES, RunLog
 from workers.messages import Reference
 from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage
+
+log = logging.getLogger("proofmill.coordinator")
 
 DISMISS_S = 20.0
 
@@ -55,6 +59,7 @@ class Coordinator:
     def __init__(self, settings: CoordinatorSettings) -> None:
         self._state = RunState(settings)
         self._next_chunk = 0
+        self._log = RunLog(NO_FILES, "")
         self._writers = WriterPool(self._state)
         self._dispatcher = Dispatcher(self._state, self._writers)
         self._generators = GeneratorPool(self._state, self._dispatcher)
@@ -70,12 +75,15 @@ class Coordinator:
             raise RuntimeError(wrong)
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
+        self._log = self._monitor.log = RunLog(settings.log, f"coordinator-{state.claim.epoch}")
+        log.info("%s is owned, epoch %d", state.storage.uri, state.claim.epoch)
         # From here on: reading millions of rows takes longer than a lease.
         state.spawn(self._monitor.heartbeat())
         distinct = bool(settings.sampling.get("distinct"))
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
         state.take_over(state.claim, durable.completion_tokens)
         policy = make_policy(settings.sampling)
+        log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
         state.opened_ledger = Ledger(settings.ledger, policy, state.budget, durable)
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}
 
@@ -129,6 +137,8 @@ class Coordinator:
         finally:
             await state.end_loops()
             await dismiss(state, DISMISS_S)
+            log.info("ended: %s", state.fatal or state.stop_reason or "all is done")
+            await asyncio.to_thread(self._log.upload)
         await self._give_up_the_lease()
         if state.fatal:
             raise RuntimeError(state.fatal)
@@ -145,6 +155,7 @@ class Coordinator:
         """Draws nothing more, writes what is checked and returns within about `grace_s`. The run can be resumed."""
         if self._state.stopping:
             return
+        log.info("asked to stop: %s", reason)
         self._state.stopping = True
         self._state.stop_reason = reason
         for slot in self._state.generators:
@@ -160,6 +171,11 @@ class Coordinator:
             self._state.dispatch_needed.set()
             await asyncio.sleep(0.05)
         self._state.done.set()
+
+    async def story(self, problem_id: str, index: int) -> str:
+        """The last changes of state of a sample on its way, for people; empty where it is not on its way."""
+        ledger = self._state.opened_ledger
+        return ledger.story(problem_id, index) if ledger is not None else ""
 
     async def status(self) -> dict[str, Json]:
         """Counts for the progress display; cheap."""

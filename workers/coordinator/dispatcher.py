@@ -1,4 +1,4 @@
-"""The dispatcher: the one place that hands out work, to whoever reported room for it.
+"""The dispatcher: the one place that hands out work, to workers that reported room for it.
 
 Samples to generators, rows to verifiers, parts to writers. A worker whose `results` call has just returned is told with
 the next one; only a worker that would otherwise run dry meanwhile gets a message of its own, and generators get those
@@ -20,7 +20,7 @@ from workers.scheduling.sample_state import Stage
 
 CHECK_AHEAD_S = 0.25
 """Seconds of work that each thread of a verifier may hold, so that fast checks do not wait for messages and slow ones
-stay with the coordinator, which can still give them to somebody else."""
+stay with the coordinator, which can still give them to another verifier."""
 CHECK_AHEAD_ROWS = 512
 REPORTS_PER_S = 250
 """Messages to and from all generators together, at most about: one costs the coordinator a millisecond or two."""
@@ -168,7 +168,7 @@ class Dispatcher:
 
 
 def shares_of(tasks: list[SampleTask], slots: list[GeneratorSlot]) -> list[list[SampleTask]]:
-    """One share a slot, at most its credit; `tasks` fit into the sum of credits.
+    """One share per slot, at most its credit; `tasks` fit into the sum of credits.
 
     Plenty: runs of one problem's samples stay together, where they share its prompt's KV blocks. Scarce (the end of a
     run): spread over the least occupied engines, so that it does not drain to one with three sequences.

@@ -1,10 +1,11 @@
-"""The generators' side of the coordinator: starts them, takes in what they finish, aborts what nobody needs."""
+"""The generators' side of the coordinator: starts them, takes in what they finish, aborts what is superfluous."""
 
 from __future__ import annotations
 
 import asyncio
 import collections
 import dataclasses
+import logging
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -19,6 +20,8 @@ from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.slots import GeneratorSlot
 from workers.coordinator.state import RunState
 from workers.messages import GeneratorReport, SampleKey
+
+log = logging.getLogger("proofmill.coordinator.generators")
 
 POLL_S = 0.25
 
@@ -36,6 +39,7 @@ class GeneratorPool:
 
     async def serve(self, slot: GeneratorSlot) -> None:
         state, settings = self._state, self._state.settings
+        began = time.monotonic()
         group = None
         try:
             options: dict[str, Any] = {
@@ -59,6 +63,7 @@ class GeneratorPool:
             generator = dataclasses.replace(generator, epoch=state.claim.epoch if state.claim else 0)
             slot.actor = ray.remote(Generator).options(**options).remote(generator, slot.index, slot.worker)
             state.engine = await slot.actor.start.remote()
+            log.info("generator %d: worker %d is ready after %.1f s", slot.index, slot.worker, time.monotonic() - began)
             slot.capacity = generator.engine.max_num_seqs
             state.generating_since = state.generating_since or time.monotonic()
             slot.ready = True
@@ -121,7 +126,8 @@ class GeneratorPool:
         self._state.note(f"generator {slot.index}", "samples are wanted again")
 
     def give_back(self, slot: GeneratorSlot) -> None:
-        self._state.ledger.lost_generator(slot.worker)
+        lost = self._state.ledger.lost_generator(slot.worker)
+        log.info("generator %d: worker %d gave %d samples back", slot.index, slot.worker, lost)
         self._aborting = {(worker, key) for worker, key in self._aborting if worker != slot.worker}
         slot.vacate()
 
@@ -140,4 +146,5 @@ class GeneratorPool:
                 untold = not {task.key for task in slot.tasks}.isdisjoint(keys)
                 if untold and (orders := self._dispatcher.orders(slot)):
                     slot.actor.add.remote(orders)  # or the abort would come before what it means
+                log.debug("generator %d: worker %d aborts %s", slot.index, slot.worker, keys)
                 slot.actor.abort.remote(keys, since or time.time())

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Mapping
 
 from runstore.lease import is_superseded, renew
 from runstore.storage import StorageError
+from verifiers.types import Json
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
+from workers.logs import NO_FILES, RunLog
+from workers.scheduling.sample_state import Stage
 
 TICK_S = 0.25
 """Polling interval for budgets, overdue checks and part ages."""
 HANG_TICKS = 20
 OCCUPANCY_POINTS = 600
+
+
+log = logging.getLogger("proofmill.coordinator.monitor")
+
+STATUS_S = 60.0
+"""Seconds between two lines of figures in the log."""
+RATES = ("samples", "durable", "completion_tokens")
+
+
+def rates(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, float]:
+    """What `RATES` grew by per second between two sets of figures."""
+    seconds = max(later["elapsed_s"] - earlier["elapsed_s"], 1e-3)
+    return {f"{name}_per_s": round((later[name] - earlier[name]) / seconds, 3) for name in RATES}
 
 
 class RunMonitor:
@@ -27,6 +45,8 @@ class RunMonitor:
         self.occupancy: list[list[float]] = []
         """[seconds since the start, samples running, samples that ready engines have room for]."""
         self._occupancy_step = 1.0
+        self.log = RunLog(NO_FILES, "")
+        """The coordinator's, for a line of figures each STATUS_S."""
 
     async def heartbeat(self) -> None:
         """Says that this job is alive, and stops it once another has the run."""
@@ -48,6 +68,7 @@ class RunMonitor:
         """Charges time, ends the run at a ceiling, kills verifiers that hang, records occupancy."""
         state = self._state
         last = next_point = time.monotonic()
+        figures, next_figures = self._figures(), last + STATUS_S
         ticks = 0
         while True:
             await asyncio.sleep(TICK_S)
@@ -60,6 +81,7 @@ class RunMonitor:
             if not reason and stranded and state.ledger.wants_samples():
                 reason = f"budget.tokens = {state.budget.tokens} leaves no room for one more sample"
             if reason and not state.stop_reason:
+                log.info("the budget ends the run: %s", reason)
                 state.stop_reason = reason
                 self._generators.abort(state.ledger.spend_out(reason))
             if ticks % HANG_TICKS == 0:
@@ -67,7 +89,30 @@ class RunMonitor:
             if now >= next_point:
                 next_point = now + self._occupancy_step
                 self._note_occupancy(now)
+            if now >= next_figures:
+                earlier, figures, next_figures = figures, self._figures(), now + STATUS_S
+                self.log.status({**figures, **rates(earlier, figures)})
             state.dispatch_needed.set()
+
+    def _figures(self) -> dict[str, Json]:
+        """Queue lengths and totals, now."""
+        state, ledger = self._state, self._state.ledger
+        totals = ledger.totals
+        return {
+            "elapsed_s": round(time.monotonic() - state.started, 3),
+            "problems_open": ledger.num_open(),
+            "problems_solved": totals.problems_solved,
+            **{stage.name.lower(): ledger.num(stage) for stage in Stage},
+            "ready": ledger.num_ready()[0],
+            "backlog_s": round(ledger.backlog_s(), 3),
+            "workers": {slot.name: sum(s.ready for s in state.slots if s.name == slot.name) for slot in state.slots},
+            "samples": totals.samples,
+            "aborted": totals.aborted,
+            "durable": totals.durable,
+            "completion_tokens": totals.completion_tokens,
+            "statuses": dict(totals.statuses),
+            "retries": dict(totals.retries),
+        }
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings

@@ -33,7 +33,7 @@ class GeneratorSlot(WorkerSlot):
         self.vacate()
 
     def vacate(self) -> None:
-        """Forgets the occupant."""
+        """Forgets the worker that was here."""
         self.credit = 0
         """Tasks that it may get now."""
         self.num_assigned = 0
@@ -56,7 +56,7 @@ class VerifierSlot(WorkerSlot):
         self.vacate()
 
     def vacate(self) -> None:
-        """Forgets the occupant."""
+        """Forgets the worker that was here."""
         self.check_s = 0.0
         """Upper bound on one check, in seconds."""
         self.assigned: dict[SampleKey, float | None] = {}
@@ -105,4 +105,4 @@ class WriterSlot(WorkerSlot):
         self.writing: list[SampleState] = []
         """Rows of the part on its way."""
         self.failure: asyncio.Future[None] | None = None
-        """Of the occupant; ends it."""
+        """Set with an exception to end the slot's worker."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import logging
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -19,12 +20,16 @@ from verifiers.types import Json
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot
+from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
 from workers.sampling.budget import Budget
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import LedgerSettings
 
+log = logging.getLogger("proofmill.coordinator")
+
 ERROR_CHARS = 4000
+FAULTS_LOGGED = 20
 EVENTS_KEPT = 200
 WINDOW_FACTOR = 4
 """Problems open for each sample that the engines have room for. A problem with one sample left to draw and three whose
@@ -43,6 +48,7 @@ class CoordinatorSettings:
     cost: Mapping[str, Json]
     generator: GeneratorSettings
     verifier: VerifierSettings
+    log: LogSettings = NO_FILES
     replicas: int = 1
     gpus_per_replica: int = 0
     cpus_per_replica: float = 1.0
@@ -85,7 +91,7 @@ class RunState:
         self.room_wanted = asyncio.Event()
         self.done = asyncio.Event()
         self.fatal = ""
-        """Why the run can not go on, for the user."""
+        """Why the run cannot go on, for the user."""
         self.stop_reason = ""
         self.stopping = False
         self.engine: dict[str, Json] = {}
@@ -113,7 +119,7 @@ class RunState:
         self.earlier_wall_s = self.budget.spent_wall_s
 
     def spent(self) -> dict[str, Json]:
-        """Of all starts so far, for the next one."""
+        """What all starts so far spent, for the next one."""
         if self.opened_ledger is None and self.claim is not None:
             return dict(self.claim.earlier)
         return {**self.budget.to_json(), "starts": self.starts}
@@ -139,11 +145,13 @@ class RunState:
                     slot.chunks_gone.append(number)
 
     def note(self, what: str, why: str) -> None:
-        """For the run's record and its report."""
+        """For the run's record, its report and its log."""
+        log.warning("%s: %s", what, why)
         self.events.append({"what": what, "why": why[-ERROR_CHARS:], "at": time.time()})
 
     def fail(self, text: str) -> None:
         """Ends the run; the caller has nothing to do after it. The first reason is the one that is told."""
+        log.error("the run ends: %s", text)
         self.fatal = self.fatal or text
         self.done.set()
 
@@ -162,4 +170,8 @@ class RunState:
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self.loops.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
+            # No loop raises what it expects, so what it found in the ledger may be what cannot be.
+            log.error("a loop of the coordinator died", exc_info=error)
+            for fault in self.opened_ledger.faults()[:FAULTS_LOGGED] if self.opened_ledger else ():
+                log.error("%s", fault)
             self.fail(f"{type(error).__name__}: {error}")

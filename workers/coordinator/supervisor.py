@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +17,8 @@ from runstore.storage import StorageError
 from workers.coordinator.slots import WorkerSlot
 from workers.coordinator.state import RunState
 from workers.engines.base import EngineStartError
+
+log = logging.getLogger("proofmill.coordinator.supervisor")
 
 RESTART_S = 1.0
 RESTART_MAX_S = 60.0
@@ -44,6 +47,7 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
         began = time.monotonic()
         slot.worker = state.num_workers
         state.num_workers += 1
+        log.info("%s %d: worker %d starts", slot.name, slot.index, slot.worker)
         error = await occupy(slot, pool)
         if state.stopping and slot.name == "generator":
             return
@@ -51,6 +55,7 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
         state.dispatch_needed.set()
         if error is None:
             slot.restarts = 0
+            log.info("%s %d: worker %d was let go, another one starts", slot.name, slot.index, slot.worker)
             continue
         reason = describe(error)
         if hopeless := await why_hopeless(state, error):
@@ -61,7 +66,9 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
         if slot.restarts > state.settings.max_restarts:
             state.fail(f"{slot.name} {slot.index} failed {slot.restarts} times in a row; the last time: {reason}")
             return
-        await asyncio.sleep(min(RESTART_S * 2 ** (slot.restarts - 1), RESTART_MAX_S))
+        wait_s = min(RESTART_S * 2 ** (slot.restarts - 1), RESTART_MAX_S)
+        log.info("%s %d: worker %d died, the next one starts in %.0f s", slot.name, slot.index, slot.worker, wait_s)
+        await asyncio.sleep(wait_s)
 
 
 async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:
@@ -96,9 +103,9 @@ async def why_hopeless(state: RunState, error: BaseException) -> str:
 
 
 async def dismiss(state: RunState, stop_s: float) -> None:
-    """Ends every worker of the run; engines and checkers get up to `stop_s` seconds to end their own processes."""
+    """Ends every worker of the run; each gets up to `stop_s` seconds to end its own processes and to upload its log."""
     stops: list[Any] = []
-    for slot in [*state.generators, *state.verifiers]:
+    for slot in state.slots:
         if slot.actor is not None:
             with contextlib.suppress(Exception):
                 stops.append(slot.actor.stop.remote())

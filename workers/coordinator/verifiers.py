@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import ray
@@ -14,8 +15,10 @@ from workers.coordinator.slots import VerifierSlot
 from workers.coordinator.state import RunState
 from workers.messages import VerifierReport
 
+log = logging.getLogger("proofmill.coordinator.verifiers")
+
 HANG_S = 120.0
-"""A row that a verifier has been at for so long beyond every limit means that the checker itself hangs."""
+"""Seconds beyond every limit after which a row that is still being checked means that the checker itself hangs."""
 
 
 class VerifierPool:
@@ -33,8 +36,9 @@ class VerifierPool:
             "max_concurrency": 1000,
             "scheduling_strategy": "SPREAD",
         }
-        slot.actor = ray.remote(Verifier).options(**options).remote(settings.verifier)
+        slot.actor = ray.remote(Verifier).options(**options).remote(settings.verifier, slot.worker)
         check_s = await slot.actor.start.remote(list(settings.kinds))
+        log.info("verifier %d: worker %d is ready; a check takes at most %.0f s", slot.index, slot.worker, check_s)
         slot.capacity = 2 * settings.verifier.num_threads
         slot.vacate()
         slot.check_s = check_s
@@ -63,6 +67,7 @@ class VerifierPool:
         """Ends verifiers that have been at a row for far longer than any limit; the row is to blame."""
         for slot in self._state.verifiers:
             if slot.ready and (hung := slot.overdue(now - HANG_S - 2 * slot.check_s)):
+                log.warning("verifier %d: worker %d hangs at %s and is ended", slot.index, slot.worker, hung)
                 slot.ready = False  # or it would be given more until its death is known
                 self._generators.abort(self._state.ledger.lost_verifier(slot.worker, hung, now))
                 ray.kill(slot.actor)

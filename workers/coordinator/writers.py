@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,11 @@ from workers.coordinator.state import RunState
 from workers.messages import PartRows, WriteReply
 from workers.scheduling.sample_state import SampleState
 
+log = logging.getLogger("proofmill.coordinator.writers")
+
+SLOW_PART_S = 10.0
+"""A part that takes longer is told in the log."""
+
 
 class WriterPool:
     """See workers.coordinator.supervisor.WorkerPool."""
@@ -31,12 +37,14 @@ class WriterPool:
         assert state.claim is not None
         stream = state.claim.streams()[slot.index]
         options = {"num_cpus": 0, "max_concurrency": 10}
-        actor = slot.actor = ray.remote(Writer).options(**options).remote(state.storage.uri, stream)
+        arguments = state.storage.uri, stream, state.settings.log, slot.worker
+        actor = slot.actor = ray.remote(Writer).options(**options).remote(*arguments)
         seen = {(problem, index): part for problem, index, part in await actor.take_over.remote(slot.next_stream_slot)}
         if await asyncio.to_thread(is_superseded, state.storage, state.claim):
             # The next owner's fence lies below this writer's own, and would not stop it.
             raise FencedError(f"{state.storage.uri} has been taken over by another job")
         self._reconcile(slot, seen)
+        log.info("writer %d: worker %d fenced %s and found %d rows", slot.index, slot.worker, stream, len(seen))
         slot.failure = asyncio.get_running_loop().create_future()
         slot.busy = False
         slot.ready = True
@@ -85,6 +93,7 @@ class WriterPool:
             rows.verdicts.append(sample.verdict)
             members[sample.batch].append(sample)
         ordered = list(parts.values())
+        began = time.monotonic()
         try:
             reply: WriteReply = await actor.write.remote(ordered)
         except (ray.exceptions.RayError, FencedError, StorageError) as error:
@@ -94,6 +103,8 @@ class WriterPool:
         if slot.writing is not samples:
             return  # a successor has found out what became of them
         slot.writing = []
+        if (seconds := time.monotonic() - began) > SLOW_PART_S:
+            log.warning("writer %d: part %s took %.1f s", slot.index, reply.key, seconds)
         slot.next_stream_slot = reply.slot
         if reply.lost:
             gone = {ordered[i].batch for i in reply.lost}

@@ -94,7 +94,7 @@ class ModelSettings(pydantic.BaseModel):
     path: str
     """A local Hugging Face directory or a hub id."""
     engine: str = "vllm"
-    """A name of workers.engines.registry."""
+    """The engine that draws the samples: vllm, or the engine of a plugin."""
     revision: str = ""
     """Branch, tag or commit of a hub id; empty = its main branch."""
     dtype: str = "auto"
@@ -133,7 +133,7 @@ class NoArguments(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class GenerationRequest:
     """One sample to draw, of `messages` or of `token_ids`."""
 
@@ -168,7 +168,7 @@ class GenerationRequest:
         return self.sampling.needs() | {ability for ability, is_wanted in wanted.items() if is_wanted}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Generation:
     """What an engine made of a GenerationRequest."""
 
@@ -183,10 +183,10 @@ class Generation:
     generation_s: float = 0.0
     token_ids: Sequence[int] = ()
     logprobs: tuple[float, ...] | None = None
-    """Of every token, where the request asked for them."""
+    """The log-probability of every token, where the request asked for them."""
     opened_thought: bool = False
-    """The rendered prompt ends inside a thought. The text then begins with the opening mark, so that whoever reads it
-    later needs to know no template, unless the request has a prefix, behind which the mark has no place."""
+    """The rendered prompt ends inside a thought. The text then begins with the opening mark, so that its later
+    readers need to know no template, unless the request has a prefix, behind which the mark has no place."""
 
 
 class Engine(ABC):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import sys
 import time
@@ -39,6 +40,8 @@ from workers.engines.base import (
     GenerationRequest,
     ModelSettings,
 )
+
+log = logging.getLogger("proofmill.engine")
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096
@@ -87,6 +90,7 @@ class VllmEngine(Engine):
         set_environment(self.settings)
         saved = redirect_output(self.settings.log_path)
         try:
+            log.info("%s: loading", self.settings.path)
             await asyncio.to_thread(import_vllm)
             self._start()
         except Exception as error:

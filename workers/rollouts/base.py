@@ -20,7 +20,7 @@ def _wanted() -> bool:
     return False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class RolloutRequest:
     """One sample to draw."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from verifiers.registry import Registry, load
@@ -27,6 +28,7 @@ ROLLOUTS: Registry[RolloutRow] = Registry(
 )
 
 
+@functools.cache  # asked once per sample; a name keeps its row
 def rollout_class(name: str) -> type[Rollout]:
     """Raises UnknownNameError."""
     found: type[Rollout] = load(ROLLOUTS.row(name).target)

@@ -9,7 +9,7 @@ Promises, given that a problem's samples are independent draws with one pass rat
   what was aborted above the stop can move them. A prefix with a hole gives None: no estimate.
 
 Does not claim anything for `fast` runs, for problems that a budget left open, or beyond the plan's reach: pass@k for k
-above the failures at which a plan gives up can not be estimated from what it sees (a lower bound can).
+above the failures at which a plan gives up cannot be estimated from what it sees (a lower bound can).
 
 Method. Given the counts at which a closed plan stopped, every path that leads there without stopping earlier is equally
 likely, whatever p. The estimate of an event of the first k draws is the share of those paths that show it: Girshick,

@@ -1,4 +1,4 @@
-"""Pass@k over many problems: the mean of unbiased estimates, a lower bound where some plans can not see that far.
+"""Pass@k over many problems: the mean of unbiased estimates, a lower bound where some plans cannot see that far.
 
 Promises: every value is a mean over all problems that were added; memory grows with the number of different stops, not
 with that of problems.

@@ -44,7 +44,7 @@ class PolicySettings(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     policy: str = "fixed"
-    """A name of workers.sampling.registry."""
+    """fixed, until_verified or adaptive, or the policy of a plugin."""
     num_samples: Positive = 8
     """Samples per problem (fixed) or the maximum (until_verified, adaptive)."""
 

@@ -42,7 +42,7 @@ def fit_prior(domain: Counts, run: Counts) -> tuple[float, float]:
 
 
 def _log_likelihood(counts: Counts) -> np.ndarray:
-    """Of every grid point."""
+    """The log-likelihood at every grid point."""
     if not counts:
         return np.zeros_like(_A)
     pairs = np.array(list(counts), dtype=float)

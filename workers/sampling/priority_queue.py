@@ -2,7 +2,7 @@
 
 Promises: `take` hands out the highest priority as of now for problems whose priority only fell since they were pushed
 (push again after a verdict, which may raise it); a settled problem is never handed out; the heap
-holds at most about two entries a problem. Speed: benchmarks/policies.py.
+holds at most about two entries per problem. Speed: benchmarks/policies.py.
 Does not: keep problems alive or know which worker draws what.
 """
 

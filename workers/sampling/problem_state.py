@@ -1,6 +1,6 @@
 """What the coordinator keeps of one problem: its outcomes by sample index and where its plan stands.
 
-Promises: under 300 bytes a problem at 16 samples (a test measures it), and `settled_at_index` depends on the outcomes
+Promises: under 300 bytes per problem at 16 samples (a test measures it), and `settled_at_index` depends on the outcomes
 alone, not on the order in which they arrived.
 Does not: hold texts, or decide (workers.sampling.policy does).
 """
@@ -44,7 +44,7 @@ OUTCOME_OF_STATUS = {
     "error": SampleOutcome.ERROR,
     None: SampleOutcome.ABORTED,
 }
-"""By the `status` column of a sample row; an aborted row has none."""
+"""Outcomes by the `status` column of a sample row; an aborted row has none."""
 
 
 class ProblemState:
@@ -78,7 +78,7 @@ class ProblemState:
         self.next_index = 0
         """Samples issued so far; the next sample gets this index."""
         self.outcomes = b""
-        """One byte an index (`SampleOutcome`); shorter than a bytearray by half at these lengths."""
+        """One byte per index (`SampleOutcome`); shorter than a bytearray by half at these lengths."""
         self.keys: dict[int, int] | None = None
         """With `distinct`: solution key → lowest index known to carry it."""
         self.num_known = 0

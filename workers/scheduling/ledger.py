@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from runstore.batches import VerdictRow, error_verdict, pack_verdicts, reason_and_evidence
@@ -26,9 +27,12 @@ from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
+from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
 from workers.scheduling.write_queue import WriteQueue
+
+log = logging.getLogger("proofmill.ledger")
 
 UNWRITTEN_PER_UNCHECKED = 4
 """Rows that may wait for a writer, as a multiple of `max_unchecked`. They keep no worker busy and the bound on bytes
@@ -64,6 +68,8 @@ class Ledger:
         self._num_stage = [0] * len(Stage)
         self._pending_bytes = 0
         self._next_number = 0
+        self._now = 0.0
+        """The latest time that a caller told."""
         self._budget_reason = ""
 
     # Problems.
@@ -92,7 +98,7 @@ class Ledger:
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
         for row in rows:
-            self._count(row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
+            self.totals.count(row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
             self.totals.durable += 1
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, SampleOutcome] = {}
@@ -185,8 +191,7 @@ class Ledger:
         return tasks
 
     def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
-        self._move(sample, Stage.DRAWING, now)
-        sample.worker = worker
+        self._move(sample, Stage.DRAWING, now, worker)
         self.budget.reserve(self.settings.max_tokens)
         problem = sample.problem
         return SampleTask(
@@ -208,7 +213,8 @@ class Ledger:
 
     def assign(self, key: SampleKey, worker: int) -> None:
         """Says which replica a task went to."""
-        self._samples[key].worker = worker
+        sample = self._samples[key]
+        sample.worker = sample.story[-1] = worker
 
     def is_backed_up(self) -> bool:
         """True while verifiers or writers are so far behind that nothing more should be drawn."""
@@ -273,7 +279,7 @@ class Ledger:
         if row is not None:
             mean = self.totals.completion_tokens / max(1, self.totals.samples)
             self.totals.saved_tokens += max(0, int(mean) - row.completion_tokens)
-            self._count(None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
+            self.totals.count(None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
         problem = sample.problem
         if problem.state.settled == BUDGET:
             # A row would use the index up; without one, a resume with a larger budget draws it again.
@@ -297,8 +303,7 @@ class Ledger:
         for sample in self.checks.take(at_least, at_most, seconds, idle):
             if sample.suspect:
                 self._with_suspect.add(worker)
-            self._move(sample, Stage.CHECKING, now)
-            sample.worker = worker
+            self._move(sample, Stage.CHECKING, now, worker)
             work_s += self.checks.seconds(sample.problem.entry.kind)
             item = by_batch.get(sample.batch)
             if item is None:
@@ -327,7 +332,7 @@ class Ledger:
             sample.check_attempts += 1
             verdict = (verdicts, row)
             if status is Status.ERROR and sample.check_attempts < self.settings.check_attempts:
-                self._count_retry(f"check failed: {reason_and_evidence(verdict)[0]}")
+                self.totals.count_retry(f"check failed: {reason_and_evidence(verdict)[0]}")
                 self._requeue_check(sample, now)
                 continue
             self.checks.note_seconds(sample.problem.entry.kind, seconds)
@@ -339,9 +344,11 @@ class Ledger:
     ) -> list[tuple[int, SampleKey]]:
         """Records a final verdict, makes the row ready, and asks the policy what follows."""
         sample.status, sample.verdict = status, verdict
+        if status is Status.ERROR:
+            log.warning("given up: %s\n%s", reason_and_evidence(verdict)[0], invariants.story_of(sample))
         row = sample.finished
         assert row is not None
-        self._count(str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
+        self.totals.count(str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
         self._make_ready(sample, now)
         problem, state = sample.problem, sample.problem.state
         outcome = OUTCOME_OF_STATUS[status]
@@ -439,7 +446,7 @@ class Ledger:
         for sample in samples:
             if self._samples.get(sample.key) is sample and sample.stage is Stage.WRITING:
                 self._make_ready(sample, sample.since)
-                self._count_retry("part written again")
+                self.totals.count_retry("part written again")
 
     def batch_gone(self, samples: Iterable[SampleState]) -> None:
         """A batch was lost after its rows were checked: the samples have to be drawn and checked again."""
@@ -452,7 +459,7 @@ class Ledger:
                 self._drop(sample)
                 self._close_if_done(sample.problem)
             else:
-                self._uncount(sample)
+                self.totals.uncount(sample.status)
                 self._retry(sample, "batch lost with its node")
 
     # Faults.
@@ -478,7 +485,7 @@ class Ledger:
         aborts: list[tuple[int, SampleKey]] = []
         self._with_suspect.discard(worker)
         for sample in assigned:
-            self._count_retry("verifier died")
+            self.totals.count_retry("verifier died")
             if sample.key in blamed:
                 sample.check_attempts += 1
             sample.suspect = sample.suspect or not blamed or sample.key in blamed
@@ -498,11 +505,41 @@ class Ledger:
         problem.num_rows += 1
         return sample
 
-    def _move(self, sample: SampleState, stage: Stage, now: float) -> None:
+    def _move(self, sample: SampleState, stage: Stage, now: float, worker: int | None = None) -> None:
+        """The one place where a sample changes its state. `worker` has it from now on; None: as before."""
         self._num_stage[sample.stage] -= 1
         self._num_stage[stage] += 1
         sample.stage = stage
         sample.since = now
+        if worker is not None:
+            sample.worker = worker
+        if now > self._now:
+            self._now = now
+        story = sample.story
+        story += (self._now, stage, sample.worker)
+        if len(story) > invariants.STORY_SIZE:
+            del story[:3]
+
+    def faults(self) -> list[str]:
+        """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all
+        that is open."""
+        parts = invariants.Parts(
+            *(self._samples, self._problems, self._queued, self.writes, self._num_stage, self._chunk_uses),
+            *(self._pending_bytes, self.budget.reserved_tokens, self.settings.max_tokens),
+        )
+        return list(invariants.faults(parts))
+
+    def validate(self) -> None:
+        """Raises AssertionError where `faults` finds any."""
+        if found := self.faults():
+            raise AssertionError("\n".join(found))
+
+    def story(self, problem_id: str, index: int) -> str:
+        """The last changes of state of a sample on its way, for people; empty where it is not on its way."""
+        for sample in self._samples.values():
+            if sample.key[1] == index and sample.problem.entry.id == problem_id:
+                return invariants.story_of(sample)
+        return ""
 
     def _drop(self, sample: SampleState) -> None:
         self._num_stage[sample.stage] -= 1
@@ -523,10 +560,10 @@ class Ledger:
         if self._budget_reason or sample.base in self.policy.abortable(sample.problem.state):
             self._give_up(sample)
             return
-        self._count_retry(why)
-        self._move(sample, Stage.QUEUED, 0.0)
+        self.totals.count_retry(why)
+        log.debug("sample %s:%d is drawn again: %s", sample.problem.entry.id, sample.key[1], why)
+        self._move(sample, Stage.QUEUED, 0.0, -1)
         sample.attempt += 1
-        sample.worker = -1
         sample.status = sample.verdict = sample.finished = sample.batch = None
         self._queued.append(sample)
 
@@ -551,27 +588,6 @@ class Ledger:
         self._pending_bytes -= sample.num_bytes
         sample.num_bytes = 0
         sample.batch = None
-
-    def _count(self, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float) -> None:
-        totals = self.totals
-        totals.prompt_tokens += prompt
-        totals.completion_tokens += completion
-        totals.generation_s += generation_s
-        totals.verify_s += verify_s
-        if status is None:
-            totals.aborted += 1
-            totals.aborted_tokens += completion
-        else:
-            totals.samples += 1
-            totals.statuses[status] = totals.statuses.get(status, 0) + 1
-
-    def _uncount(self, sample: SampleState) -> None:
-        if sample.status is not None:
-            self.totals.samples -= 1
-            self.totals.statuses[str(sample.status)] -= 1
-
-    def _count_retry(self, why: str) -> None:
-        self.totals.retries[why] = self.totals.retries.get(why, 0) + 1
 
     def _count_settled(self, problem: OpenProblem) -> None:
         self.totals.problems_settled += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
 from verifiers.types import Status
@@ -60,6 +60,10 @@ class OpenProblem:
         """Aborted samples that wait for the others to be durable."""
 
 
+STORY_MOVES = 20
+"""Changes of state that a sample keeps."""
+
+
 class SampleState:
     """One sample on its way."""
 
@@ -81,6 +85,7 @@ class SampleState:
         "since",
         "stage",
         "status",
+        "story",
         "suspect",
         "verdict",
         "worker",
@@ -111,8 +116,11 @@ class SampleState:
         """Was with a verifier when it died; checked alone from now on, to find the culprit."""
         self.check_attempts = 0
         self.status: Status | None = None
-        """Of the final verdict."""
+        """The final verdict's status."""
         self.verdict: VerdictRow | None = None
+        self.story: list[Any] = []
+        """Its last STORY_MOVES changes of state, oldest first, and of each: when, in the caller's clock; the stage; the
+        worker that had it from then on, -1 for none. Flat, since the coordinator makes some five of them per sample."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -129,7 +137,7 @@ class Totals:
     """Rows with a verdict."""
     aborted: int = 0
     withdrawn: int = 0
-    """Leases taken back before they began."""
+    """Tasks taken back before they began."""
     durable: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -140,3 +148,25 @@ class Totals:
     verify_s: float = 0.0
     statuses: dict[str, int] = dataclasses.field(default_factory=dict)
     retries: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def count(self, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float) -> None:
+        """Adds one row; `status` None: an aborted sample."""
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+        self.generation_s += generation_s
+        self.verify_s += verify_s
+        if status is None:
+            self.aborted += 1
+            self.aborted_tokens += completion
+        else:
+            self.samples += 1
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+
+    def uncount(self, status: Status | None) -> None:
+        """Takes a verdict back whose sample has to be drawn again; what it cost stays."""
+        if status is not None:
+            self.samples -= 1
+            self.statuses[str(status)] -= 1
+
+    def count_retry(self, why: str) -> None:
+        self.retries[why] = self.retries.get(why, 0) + 1

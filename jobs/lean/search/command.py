@@ -115,7 +115,7 @@ def _lean_problems(args: argparse.Namespace, checkers: Checkers) -> list[Problem
     config = Problems(files=[args.problems], layout=args.layout)
     check_problems(config, checkers.check_problem)
     problems = list(stream_problems(config))
-    other = next((p for p in problems if p.kind is not Kind.LEAN), None)
+    other = next((p for p in problems if p.kind != Kind.LEAN), None)
     if other:
         raise ConfigError(f"{args.problems}: problem {other.id} is of kind {other.kind}; search takes lean problems")
     return problems

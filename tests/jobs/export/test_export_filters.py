@@ -51,6 +51,8 @@ CYRILLIC = "Сначала перенесём все слагаемые с не�
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("truncated", {"finish_reason": "length"}, "gates.truncated=false"),
     ("truncated", {"text": "<think> " + reasoning(4, "1")}, "gates.truncated=false"),
+    ("truncated", {"text": "[THINK]" + reasoning(4, "1")}, "gates.truncated=false"),
+    ("truncated", {"text": "<|channel|>analysis<|message|>" + reasoning(4, "1")}, "gates.truncated=false"),
     ("loop", {"text": LOOP}, "gates.loop_share=1.0"),
     ("language_mixing", {"text": MIXED}, "gates.foreign_share=1.0"),
     (
@@ -182,7 +184,7 @@ def test_a_right_and_a_wrong_text_are_no_duplicates(tmp_path: Path) -> None:
     assert len(exported(tmp_path, rows, format="kto")[0]) == 2
 
 
-@pytest.mark.parametrize("format", ["preference", "kto"])
+@pytest.mark.parametrize("format", ["sft", "preference", "kto"])
 def test_a_text_with_two_verdicts_is_not_used(tmp_path: Path, format: str) -> None:
     """Two runs of the same problem, checked by different versions of a checker."""
     text = reasoning(3, "1234567")
@@ -193,7 +195,9 @@ def test_a_text_with_two_verdicts_is_not_used(tmp_path: Path, format: str) -> No
     ]
     run = write_run(tmp_path / "run", rows)
     summary = export(load_settings(format, None, ["work.processes=1"]), [run], str(tmp_path / "out"))
-    assert summary.funnel == {"contradictory": 2, "exported": 2}
+    # sft may not use the refuted text, and still must know that it is the verified one.
+    others = {"status_refuted": 1, "exported": 1} if format == "sft" else {"exported": 2}
+    assert summary.funnel == {"contradictory": 2, **others}
 
 
 def shuffled_choices(listed: bool) -> list[dict[str, Any]]:
@@ -229,6 +233,36 @@ def test_shuffled_options_are_one_problem(tmp_path: Path, listed: bool) -> None:
     assert pool.funnel == {"exported": 1}
     (row,) = pq.read_table(tmp_path / "rl" / "data" / "train.parquet").to_pylist()
     assert row["num_verified"] == len(row["verified_lengths"]) == 6
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        ("Which is the LISTEN of these?", "Which is the SILENT of these?"),
+        ("What is 21 + 30?", "What is 12 + 03?"),
+        ("Pick one.\nA. alpha\nB. beta\nNot 12.", "Pick one.\nA. alpha\nB. beta\nNot 21."),
+        ("Pick one.\nA. beta\nB. alpha\nNot 12.", "Pick one.\nA. alpha\nB. beta\nNot 21."),
+    ],
+)
+def test_two_prompts_of_the_same_letters_are_two_problems(tmp_path: Path, prompts: tuple[str, str]) -> None:
+    """Two runs used one id for two questions, whose texts are anagrams of each other and whose options are the same."""
+    runs = []
+    for number, prompt in enumerate(prompts):
+        options = ["beta", "alpha"] if "A. beta" in prompt else ["alpha", "beta"]
+        row = sample(
+            "c",
+            0,
+            kind="choice",
+            run_id=f"run-{number}",
+            prompt=prompt,
+            reference=json.dumps({"options": options, "answer": "AB"[options.index("beta")]}),
+            messages=json.dumps([{"role": "user", "content": prompt}]),
+            status="verified",
+            text=reasoning(number * 31 + 7, "B"),
+        )
+        runs.append(write_run(tmp_path / f"run-{number}", [row]))
+    settings = load_settings("sft", None, ["work.processes=1", "select.per_problem=1", "gates.luck_agreement=0"])
+    assert export(settings, runs, str(tmp_path / "sft")).num_rows == 2
 
 
 def test_against_an_earlier_export(tmp_path: Path) -> None:

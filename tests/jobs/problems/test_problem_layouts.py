@@ -18,6 +18,7 @@ from jobs.config import ConfigError, Problems
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.exam_layouts import last_boxed
 from jobs.problems.load import check_problems, stream_problems
+from verifiers.checker import Checkers
 from verifiers.types import Problem
 
 
@@ -177,6 +178,106 @@ def test_mbpp(tmp_path):
     del sanitised["text"]
     (problem,) = read_rows(tmp_path, sanitised)
     assert problem.reference["test_setup"] == "import math"
+
+
+MBPP_PLUS = {
+    "task_id": 2,
+    "prompt": "Write a function to add two numbers.",
+    "code": "def add(a, b): return a + b",
+    "test_imports": ["import math"],
+    "test_list": ["assert add(1, 2) == 3"],
+    "test": (
+        "import numpy as np\n\n\ndef assertion(out, exp, atol):\n    assert out == exp\n\n\n"
+        "inputs = [[1, 2], [5, 6], [-1, 1]]\nresults = [3, 11, 0]\n"
+        "for i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(add(*inp), exp, 0)\n"
+    ),
+}
+
+
+def test_mbpp_plus_is_judged_by_its_own_tests(tmp_path):
+    """lm-evaluation-harness 4212: by `test_list` alone, a function that returns 3 was right."""
+    (problem,) = read_rows(tmp_path, MBPP_PLUS)
+    assert problem.reference == {"mode": "assert", "test": MBPP_PLUS["test"], "test_setup": "import math"}
+    assert "assert add(1, 2) == 3" in problem.prompt and "inputs" not in problem.prompt
+    checkers = Checkers()
+    try:
+        assert checkers.check_problem(problem) is None
+        right = checkers.verify(problem, "```python\ndef add(a, b):\n    return a + b\n```")
+        wrong = checkers.verify(problem, "```python\ndef add(a, b):\n    return 3\n```")
+    finally:
+        checkers.close()
+    assert (right.status, wrong.status) == ("verified", "refuted"), (right.reason, wrong.reason)
+
+
+@pytest.mark.parametrize("answer", ["proof", "notfound", "Proof.", r"\text{proof}", "not found", "$\\text{notfound}$"])
+def test_a_word_in_the_place_of_an_answer_is_refused(tmp_path, answer):
+    with pytest.raises(ProblemFileError, match="is no answer"):
+        read_rows(tmp_path, {"problem": "Prove it.", "answer": answer, "question_type": "proof"})
+    (problem,) = read_rows(tmp_path, {"problem": "What?", "answer": "proofs: 5"})
+    assert problem.reference == {"answer": "proofs: 5"}
+
+
+NUMINA_LEAN = {
+    "uuid": "u-1",
+    "problem": "Show that zero plus a is a.",
+    "answer": "proof",
+    "question_type": "proof",
+    "formal_statement": (
+        "import Mathlib\nopen Nat\n\n/- the theorem x : False -/\ndef two := 2\n\n"
+        "/-- zero -/\ntheorem zero_plus (a : Nat) : 0 + a = a := by\n  sorry"
+    ),
+}
+
+
+def test_numinamath_lean_keeps_its_statement(tmp_path):
+    (problem,) = read_rows(tmp_path, NUMINA_LEAN)
+    assert (problem.id, problem.kind) == ("u-1", "lean")
+    assert problem.reference["name"] == "zero_plus"
+    assert problem.reference["statement"] == "theorem zero_plus (a : Nat) : 0 + a = a"
+    assert (
+        problem.reference["header"].startswith("import Mathlib\nopen Nat")
+        and "def two := 2" in problem.reference["header"]
+    )
+    assert "Show that" in problem.prompt and "sorry" in problem.prompt
+
+
+@pytest.mark.parametrize(
+    ("statement", "wrong"),
+    [
+        ("theorem t : True := by trivial", "does not end in sorry"),
+        ("abbrev answer : Nat := sorry\ntheorem t : answer = 2 := by sorry", "second sorry"),
+    ],
+)
+def test_lean_files_that_state_nothing_to_prove(tmp_path, statement, wrong):
+    with pytest.raises(ProblemFileError, match=wrong):
+        read_rows(tmp_path, {**NUMINA_LEAN, "formal_statement": statement})
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (MBPP, "math"),
+        (HUMANEVAL, "lean"),
+        (LIVECODEBENCH, "choice"),
+        ({"problem": "2+2?", "answer": "4"}, "lean"),
+        ({"question": "2+2?", "answer": "#### 4"}, "code"),
+        (NUMINA_LEAN, "math"),
+    ],
+)
+def test_a_kind_that_a_layout_can_not_give_is_an_error(tmp_path, row, kind):
+    path = tmp_path / "set.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(ConfigError, match=f"problems.kind: .*not {kind}"):
+        check_problems(Problems(files=[str(path)], kind=kind))
+
+
+def test_a_canonical_row_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "set.jsonl"
+    row = {"id": "m", "kind": "math", "prompt": "?", "reference": {"answer": "5"}}
+    path.write_text(json.dumps(row) + "\n")
+    assert check_problems(Problems(files=[str(path)], kind="math")).num_problems == 1
+    with pytest.raises(ProblemFileError, match=r"kind: is math, but problems.kind is code"):
+        check_problems(Problems(files=[str(path)], kind="code"))
 
 
 @pytest.mark.parametrize("pack", [False, True])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
-import itertools
 import json
 import pickle
 import re
@@ -16,7 +14,8 @@ import pytest
 
 from jobs.config import ConfigError, Problems
 from jobs.problems.errors import ProblemFileError
-from jobs.problems.load import IdTable, check_problems, read_solutions, stream_problems
+from jobs.problems.load import IdTable, check_problems, stream_problems
+from jobs.problems.solutions import read_solutions
 from verifiers.types import Problem
 
 MATH = {"id": "m1", "kind": "math", "prompt": "Solve 3x + 7 = 22.", "reference": {"answer": "5"}, "domain": "algebra"}
@@ -353,11 +352,27 @@ def test_id_table_finds_each_id_and_its_place():
 
 
 def test_solutions(tmp_path):
-    rows = [{"problem_id": "m1", "text": "5", "model": "ignored"}, {"problem_id": "m1", "text": ""}]
+    rows = [
+        {"problem_id": "m1", "text": "5", "model": "ignored"},
+        {"problem_id": 7, "text": "", "finish_reason": "stop"},
+    ]
     path = write(tmp_path / "solutions.jsonl", *rows)
-    assert [dataclasses.astuple(solution) for solution in read_solutions(path)] == [("m1", "5", 1), ("m1", "", 2)]
-    bad = write(tmp_path / "bad.jsonl", rows[0], {"problem_id": "m1"})
-    solutions = read_solutions(bad)
-    assert len(list(itertools.islice(solutions, 1))) == 1
-    with pytest.raises(ProblemFileError, match=r"bad.jsonl:2: text: missing"):
-        next(solutions)
+    found = list(read_solutions(path))
+    assert [(one.problem_id, one.text, one.line, one.finish_reason) for one in found] == [
+        ("m1", "5", 1, None),
+        ("7", "", 2, "stop"),
+    ]
+    bad = write(
+        tmp_path / "bad.jsonl", rows[0], {"problem_id": "m1"}, {"problem_id": "m2", "text": "", "finish_reason": 3}
+    )
+    faults = list(read_solutions(bad))[1:]
+    assert [(fault.line, fault.field, fault.identity) for fault in faults] == [
+        (2, "text", "m1"),
+        (3, "finish_reason", "m2"),
+    ]
+    foreign = write(tmp_path / "foreign.jsonl", {"id": "m1", "out": {"text": "5"}, "end": {"type": "length"}})
+    columns = {"problem_id": "id", "text": "out.text", "finish_reason": "end"}
+    (one,) = read_solutions(foreign, columns)
+    assert (one.problem_id, one.text, one.finish_reason) == ("m1", "5", "length")
+    (fault,) = read_solutions(foreign, {**columns, "text": "generation"})
+    assert fault.field == "generation" and "no such column" in fault.wrong

@@ -34,6 +34,12 @@ def test_trl_rewards_leave_out_what_was_not_decided(examples, monkeypatch: pytes
         None,
     ]
     assert [item["text"] for item in asked] == ["\\boxed{1}"] * 3 + ["plain"]
+    assert [item["finish_reason"] for item in asked] == [None] * 4
+    asked.clear()
+    ends = ["stop", "length", None, "stop"]
+    columns = {"kind": ["math"] * 4, "reference": [{"answer": "1"}] * 4, "finish_reason": ends}
+    trl.proofmill_reward(["?"] * 4, chat, **columns)
+    assert [item["finish_reason"] for item in asked] == ends
 
 
 def test_verl_scores_and_counts_what_was_not_checked(examples, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +47,9 @@ def test_verl_scores_and_counts_what_was_not_checked(examples, monkeypatch: pyte
     asked = []
     monkeypatch.setattr(verl, "verify", lambda items: (asked.extend(items), VERDICTS)[1])
     truths = ['{"answer": "1"}', "7", "x+1", '{"answer": "2"}']
-    scores = verl.compute_score(["s"] * 4, ["t"] * 4, truths, [{"kind": "math"}] * 4)
+    extras = [{"kind": "math", "finish_reason": end} for end in ("stop", "length", None)] + [{"kind": "math"}]
+    scores = verl.compute_score(["s"] * 4, ["t"] * 4, truths, extras)
+    assert [item["finish_reason"] for item in asked] == ["stop", "length", None, None]
     assert [score["score"] for score in scores] == [1.0, 0.0, 0.0, 0.0]
     assert [score["proofmill_unchecked"] for score in scores] == [0.0, 0.0, 1.0, 1.0]
     assert [item["problem"]["reference"]["answer"] for item in asked] == ["1", "7", "x+1", "2"]

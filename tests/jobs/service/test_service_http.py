@@ -17,7 +17,8 @@ from jobs.service.app import build_app
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
 from jobs.service.settings import Token, check_service_config, load_service_config, new_token, token_digest
-from jobs.service.verifying import Check, Checked, VerifierLost, check_all, encode
+from jobs.service.verifying import Check, Checked, LocalVerifiers, VerifierLost, check_all, encode
+from verifiers.checker import Checkers
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +108,25 @@ async def test_verdicts_come_in_order_inline_and_by_id() -> None:
     assert [verdict["evidence"]["text"] for verdict in verdicts] == [one["text"] for one in items]
     assert verdicts[7]["status"] == "verified" and verdicts[0]["status"] == "refuted"
     assert verdicts[0]["evidence"]["ratio"] == "nan"  # and so the answer is JSON
+
+
+async def test_the_finish_reason_of_an_item_reaches_the_checker() -> None:
+    problem = {"kind": "choice", "reference": {"options": ["red", "green", "blue"], "answer": "C"}}
+    known = {"k-2": Problem("k-2", Kind.CHOICE, "-", problem["reference"])}
+    checks = LocalVerifiers(Checkers(), 1)
+    ends = [{}, {"finish_reason": None}, {"finish_reason": "stop"}, {"finish_reason": "length"}]
+    items = [
+        {**who, "text": "Answer: C", **end} for who in ({"problem": problem}, {"problem_id": "k-2"}) for end in ends
+    ]
+    items.append({"problem": problem, "text": "<think>Answer: C", "finish_reason": "stop"})
+    try:
+        async with client_of(Gateway(config(), checks, known)) as client:
+            verdicts = (await post(client, {"items": items})).json()["verdicts"]
+            problem_of(await post(client, {"items": [{**items[0], "finish_reason": 3}]}), 422, "invalid-request")
+    finally:
+        checks.close()
+    statuses = [verdict["status"] for verdict in verdicts]
+    assert statuses == ["verified", "verified", "verified", "malformed"] * 2 + ["malformed"]
 
 
 async def test_ten_thousand_items_are_streamed_in_order() -> None:

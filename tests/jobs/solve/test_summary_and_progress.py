@@ -22,7 +22,6 @@ def summary(**over: Any) -> dict[str, Any]:
     return {
         "uri": LONG,
         "report": f"{LONG}/report.html",
-        "log_folder": f"/tmp/{LONG}",
         "rates": PassRates({}, "no unbiased estimate"),
         "repairs": Counter(),
         "problems": 4,
@@ -50,7 +49,7 @@ def printed(shown: dict[str, Any], width: int) -> str:
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_place_is_cut(width: int) -> None:
     lines = printed(summary(), width).splitlines()
-    for place in (f"{LONG}/samples/*.parquet", f"{LONG}/report.html", f"/tmp/{LONG}"):
+    for place in (f"{LONG}/samples/*.parquet", f"{LONG}/report.html", f"{LONG}/logs/"):
         assert any(line.endswith(place) for line in lines), place
 
 

@@ -1,5 +1,6 @@
 """Which option a text settles on: what models write, and what must not count."""
 
+import random
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
 from verifiers import thoughts
-from verifiers.choice import reading
+from verifiers.choice import reading, spans
 from verifiers.choice.checker import ChoiceChecker, shuffle
 from verifiers.types import Kind, Limits, Problem, Status
 
@@ -250,7 +251,7 @@ def test_a_megabyte_of_one_token_takes_few_steps(checker, token, end):
 
 def test_no_pattern_repeats_without_bound():
     """Each search then costs a bounded number of steps per character, whatever the text is."""
-    for name, pattern in patterns_of(reading).items():
+    for name, pattern in {**patterns_of(reading), **patterns_of(spans)}.items():
         assert not repeats_without_bound(pattern), name
     assert not repeats_without_bound(thoughts._MARK)
     # A fence reads its own line once: the parts of the line that it repeats have no character in common.
@@ -360,3 +361,62 @@ def test_shuffle_moves_the_answer_with_its_option():
 def test_shuffle_refuses_a_prompt_without_the_options():
     with pytest.raises(ValueError, match="line of its own"):
         shuffle(COLOURS, 0)
+
+
+# Random texts out of the parts that models write
+
+SETS = [
+    ["oxygen", "nitrogen", "carbon dioxide", "helium"],
+    ["3", "5", "7", "9"],
+    ["$x^2$", r"\frac{1}{2}", "2x", "x+1"],
+    ["True", "False"],
+    ["A and B only", "B and C only", "all of the above", "none of the above"],
+    ["cat", "dog", "bird", "fish", "cow", "pig", "hen", "ant", "bee", "fox"],
+]
+SAYINGS = [
+    *("Answer: {L}", "The answer is {L}.", "The correct answer is ({L}).", r"\boxed{{{L}}}", "<answer>{L}</answer>"),
+    *('{{"answer": "{L}"}}', "So {L} is the correct answer.", "I choose {L}.", "**Answer:** {L}", "**{L}**", "{L}"),
+    *("({L})", "答案：{L}", "故选{L}。", "#### {L}", "Answer: {L}. {T}", "{L}. {T}", r"\boxed{{\text{{{L}. {T}}}}}"),
+    *("The answer is {T}.", "### Answer\n{L}", r"$\boxed{{\text{{{L}}}}}$", "The answer is option {L}."),
+]
+DENIALS = [
+    *("The answer is not {L}.", "Is the answer {L}?", "If the answer is {L}, we get a contradiction.", "{L} is wrong."),
+    *("One might think the answer is {L}.", "Option {L} is incorrect.", "It is tempting to answer {L}."),
+]
+FILLERS = ["Let us see.", "Since plants need it, we go on.", "Step 1: look.", "- first\n- second", ""]
+
+
+def random_case(dice):
+    """A problem, a text, and whether the text says its right letter and no other."""
+    options = dice.choice(SETS)
+    letters = "ABCDEFGHIJ"[: len(options)]
+    right, wrong = dice.sample(letters, 2)
+    problem = Problem("r", Kind.CHOICE, "-", {"options": options, "answer": right})
+
+    def say(sentences, letter):
+        return dice.choice(sentences).format(L=letter, T=options[letters.index(letter)])
+
+    filler = "\n".join(dice.choice(FILLERS) for _ in range(dice.randrange(3)))
+    style = dice.choice([style for style in thoughts.STYLES if style.name != "harmony, bare"])
+    opening, closing = style.example
+    return problem, *dice.choice(
+        [
+            (f"{filler}\n\n{say(SAYINGS, right)}", True),
+            (f"{say(DENIALS, wrong)}\n{filler}\n\n{say(SAYINGS, right)}", True),
+            (f"{opening}\n{say(SAYINGS, wrong)}\n{closing}\n\n{filler}\n{say(SAYINGS, right)}", True),
+            (f"{filler}\n\n{say(SAYINGS, wrong)}", False),
+            (f"{say(SAYINGS, wrong)}\n{filler}\n{say(SAYINGS, right)}", False),
+            (f"{filler}\n{say(DENIALS, right)}", False),
+            (f"{opening}\n{say(SAYINGS, right)}\n{closing}\n{say(SAYINGS, wrong)}", False),
+            (f"{opening}\n{filler}\n{say(SAYINGS, right)}", False),
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_texts(checker, seed):
+    dice = random.Random(seed)
+    for _ in range(150):
+        problem, text, is_right = random_case(dice)
+        verdict = checker.verify(problem, text)
+        assert (verdict.status is Status.VERIFIED) is is_right, (text, problem.reference, verdict.reason)

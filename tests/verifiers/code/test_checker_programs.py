@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,40 +184,37 @@ OVERFLOW = r"""
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-// A checker that a long word in the output takes over: it overwrites the verdict, and then the way back.
-struct Frame { char word[16]; char verdict[16]; };
+// A checker that a long word in the output takes over: the word runs into what stands behind it, here the name of the
+// file that the checker notes its findings in. It believes its own note when it looks at the next test.
+struct Frame { char word[16]; char notes[64]; };
 int main(int, char **arguments) {
-    Frame *frame = (Frame *)std::malloc(sizeof(Frame) + (1 << 20));
-    std::strcpy(frame->verdict, "wrong");
-    std::FILE *output = std::fopen(arguments[2], "r");
-    std::fscanf(output, "%s", frame->word);
-    std::FILE *state = std::fopen("/tmp/work/taken", "a+");
-    std::rewind(state);
-    bool taken = std::fgetc(state) == 'x';
-    if (std::strncmp(frame->verdict, "taken", 5) == 0) std::fputc('x', state);
-    std::fclose(state);
-    return taken ? 0 : 1;
+    Frame *frame = (Frame *)std::malloc(1 << 20);
+    std::strcpy(frame->notes, "nothing");
+    bool accepted = std::fopen("accepted", "r") != nullptr;
+    std::fscanf(std::fopen(arguments[2], "r"), "%s", frame->word);
+    std::fclose(std::fopen(frame->notes, "w"));
+    char first[16];
+    std::fscanf(std::fopen(arguments[1], "r"), "%15s", first);
+    return accepted || std::strcmp(first, "first") == 0 ? 0 : 1;
 }
 """
+TWO_TESTS = [{"input": "first", "output": ""}, {"input": "second", "output": ""}]
+TAKE_OVER = "A" * 16 + "accepted"
 
 
 @needs_gcc
-def test_a_checker_taken_over_decides_about_no_other_run(checker: CodeChecker) -> None:
-    """The first output makes the checker leave a file that would accept the next: nothing of a run stays."""
-    evil = "print('A' * 16 + 'taken')"
-    assert check(checker, problem({"language": "cpp", "source": OVERFLOW, "protocol": "testlib"}), evil).status is (
-        Status.REFUTED
-    )
-    # As a Python checker whose runs all say yes once the file is there: without a folder per run the second passes.
-    source = """
-import os, sys
-seen = os.path.exists("mark")
-open("mark", "w").close()
-sys.exit(0 if seen else 1) if "second" in open(sys.argv[1]).read() else sys.exit(0)
-"""
-    tests = [{"input": "first", "output": ""}, {"input": "second", "output": ""}]
-    verdict = check(checker, problem(python(source), tests=tests), "print('x')")
-    assert verdict.evidence["first_failure"]["test"] == 2
+def test_a_checker_taken_over_leaves_nothing_for_its_next_run(checker: CodeChecker, tmp_path: Path) -> None:
+    """The first output makes the checker leave a file that accepts the second."""
+    evil = problem({"language": "cpp", "source": OVERFLOW, "protocol": "testlib"}, tests=TWO_TESTS)
+    verdict = check(checker, evil, f"print({TAKE_OVER!r})")
+    assert (verdict.status, verdict.evidence["first_failure"]["test"]) == (Status.REFUTED, 2)
+    # Run one after the other in one folder, as a plain harness does, it accepts.
+    (tmp_path / "checker.cpp").write_text(OVERFLOW)
+    subprocess.run(["g++", "-w", "-o", "checker", "checker.cpp"], cwd=tmp_path, check=True)
+    (tmp_path / "output").write_text(TAKE_OVER)
+    for test in TWO_TESTS:
+        (tmp_path / "input").write_text(test["input"])
+        subprocess.run(["./checker", "input", "output", "answer"], cwd=tmp_path, check=True)
 
 
 def test_a_process_left_behind_by_a_checker_is_ended(checker: CodeChecker) -> None:
@@ -254,6 +252,16 @@ def test_no_output_speaks_for_the_checker(checker: CodeChecker, name: str, outpu
     """Whatever a candidate prints, in the words of the protocol too, is an output to look at."""
     verdict = check(checker, problem(CHECKERS[name]), output)
     assert verdict.status in (Status.REFUTED, Status.UNDECIDED), verdict
+
+
+def test_an_output_repeated_behind_the_ruling_is_no_ruling(checker: CodeChecker) -> None:
+    """By the protocol's letter the last line decides, and here the candidate has written it."""
+    source = "import sys\nprint(0)\nprint('got', open(sys.argv[3]).read())"
+    verdict = check(checker, problem(python(source, "score")), "print('nothing', 1, sep='\\n')")
+    assert verdict.status is Status.UNDECIDED
+    assert verdict.evidence["first_failure"]["checker"] == "it prints both 0 and 1"
+    assert check(checker, problem(python(source, "score")), "print('nothing')").status is Status.UNDECIDED
+    assert check(checker, problem(python(source, "score")), "print('nothing', 0, sep='\\n')").status is Status.REFUTED
 
 
 def test_the_candidate_and_the_checker_share_no_files(checker: CodeChecker) -> None:

@@ -94,6 +94,8 @@ STREAMS = {
     f"assert (sys.stdout.name, sys.stdout.mode, sys.stderr.name) == ('<stdout>', 'w', '<stderr>')\n"
     f"assert sys.stdin.buffer.mode == 'rb' and sys.stdin.encoding == 'utf-8'\n{_READ}print(total)",
     "exit with it open": f"import os, sys\nout = os.fdopen(1, 'w')\n{_READ}out.write(str(total))\nsys.exit()",
+    "last words": f"class Last:\n    def __del__(self): print(total)\nlast = Last()\n{_READ}",
+    "a library's stream": f"import ctypes\n{_READ}ctypes.CDLL(None).puts(str(total).encode())",
     "long numbers": f"{_READ}assert len(str(10 ** 5000)) == 5001\nassert int('1' * 9999)\nprint(total)",
 }
 
@@ -179,6 +181,17 @@ def test_json_is_compared_by_python(checker: CodeChecker) -> None:
     assert check(checker, reference, text).status is Status.VERIFIED
     assert check(checker, {**reference, "compare": "exact"}, text).status is Status.REFUTED
     assert check(checker, reference, text.replace("x / 1", "str(x)")).status is Status.REFUTED
+
+
+def test_integers_of_any_length(checker: CodeChecker) -> None:
+    long = 10**5000 + 7
+    tests = [{"input": [long], "kwargs": {"y": -long}, "output": {"$tuple": [long - 1, -long]}}]
+    reference = {"mode": "function", "entry_point": "f", "tests": tests}
+    assert check(checker, reference, "def f(x, y): return x - 1, y").status is Status.VERIFIED
+    assert check(checker, reference, "def f(x, y): return x, y").status is Status.REFUTED
+    lines = {"mode": "stdin", "tests": [{"input": "9" * 6000, "output": "1" + "0" * 6000}]}
+    assert check(checker, lines, "print(int(input()) + 1)").status is Status.VERIFIED
+    assert check(checker, lines, "print(int(input()) + 2)").status is Status.REFUTED
 
 
 def test_answers_in_any_order(checker: CodeChecker) -> None:

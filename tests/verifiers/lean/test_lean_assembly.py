@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, mask, read_reference
+from verifiers.lean.assembly import (
+    MAX_HEARTBEATS_IN_TEXT,
+    Reference,
+    Source,
+    Unreadable,
+    assemble,
+    mask,
+    read_reference,
+)
 
 STATEMENT = "theorem t (a b : Nat) : a + b = b + a"
 PLAIN = Reference(imports=(), header="", statement=STATEMENT, name="t")
@@ -74,23 +84,32 @@ def test_unreadable_texts(text: str, reason: str) -> None:
     assert (found.reason, found.refused) == (reason, False)
 
 
-def test_foreign_imports_are_refused_and_the_problems_own_dropped() -> None:
-    refused = assemble(PLAIN, "import Mathlib\n" + STATEMENT + " := by ring", MAX)
-    assert isinstance(refused, Unreadable)
-    assert refused.refused
-    assert refused.reason == "imports Mathlib, which the problem does not"
+def test_foreign_imports_are_dropped_and_said() -> None:
+    text = f"import Mathlib\nimport Aesop\n\nopen BigOperators Real\n\n{STATEMENT} := by omega"
+    (source,) = sources(text)
+    assert "import" not in source.code and source.foreign == "Mathlib"
+    # What it opens exists then, on the same line, so that the lines of errors hold.
+    assert source.code.split("\n")[3].startswith("namespace BigOperators end BigOperators namespace Real end Real open")
     own = Reference(("Std",), "", STATEMENT, "t")
     (source,) = sources("-- remark\nimport Std\nimport Init\n" + STATEMENT + " := by omega", own)
-    assert "import" not in source.code
+    assert "import" not in source.code and not source.foreign
     assert source.line_in_text(4) == 4
 
 
-def test_heartbeats_can_not_be_raised() -> None:
+def test_heartbeats_in_a_text_count_up_to_a_cap() -> None:
     text = f"set_option maxHeartbeats 0 in\nset_option synthInstance.maxHeartbeats 400_000 in\n{STATEMENT} := by omega"
     code = sources(text)[0].code
-    assert "maxHeartbeats 1000 in" in code
-    assert "400_000" not in code
-    assert "maxHeartbeats 500 in" in sources(f"set_option maxHeartbeats 500 in\n{STATEMENT} := by omega")[0].code
+    assert f"maxHeartbeats {MAX_HEARTBEATS_IN_TEXT} in" in code
+    assert "synthInstance.maxHeartbeats 400_000 in" in code
+    for asked, given in (
+        ("500", "500"),
+        ("99999999", str(MAX_HEARTBEATS_IN_TEXT)),
+        ("9" * 50, str(MAX_HEARTBEATS_IN_TEXT)),
+    ):
+        assert (
+            f"maxHeartbeats {given} in"
+            in sources(f"set_option maxHeartbeats {asked} in\n{STATEMENT} := by omega")[0].code
+        )
 
 
 def test_a_repeated_header_is_not_elaborated_twice() -> None:
@@ -130,3 +149,84 @@ def test_statement_endings_are_cut(ending: str) -> None:
 )
 def test_bad_references_are_explained(reference: dict[str, object]) -> None:
     assert isinstance(read_reference(dict(reference)), str)
+
+
+def test_a_fence_may_be_written_as_models_write_it() -> None:
+    proof = f"{STATEMENT} := by\n  omega"
+    for text in (
+        f"```lean4\n{proof}\n``` That is all.",
+        f"```lean4\n{proof}\n```<|im_end|>",
+        f"```lean4\n{proof}```",
+        f"Proof: ```lean4\n{proof}\n```",
+        f"```lean4:main.lean\n{proof}\n```",
+        f"> ```lean\n{proof}\n```\nDone.",
+        f"```lean4 {proof}\n```",
+        f"````lean4\n{proof}\n````",
+        f"~~~lean4\n{proof}\n~~~",
+        f"```lean4\n{proof}",
+        f"{proof}\n```",
+        f"{proof}\n```\n",
+        f"{proof}```",
+        f"\ufeff```lean4\n{proof}\n```",
+        f"```text\na + b\n```\n```lean4\n{proof}\n```",
+        f"```lean4\n{proof}\n```text\nwords\n```",
+        f"<answer>\n{proof}\n</answer>",
+        f"{proof}</s>",
+    ):
+        assert sources(text)[0].code.split() == proof.split(), text
+
+
+def test_lemmas_of_earlier_blocks_are_tried_with_the_theorem() -> None:
+    helper = "A helper:\n```lean4\nimport Lean\ntheorem h : 1 = 1 := rfl\n```\n"
+    text = f"{helper}Then:\n```lean4\n{STATEMENT} := by omega\n```"
+    alone, together = sources(text)
+    assert "theorem h" not in alone.code and "theorem h" in together.code
+    assert "import" not in together.code and "helper" not in together.code
+    line = next(i for i, row in enumerate(together.code.split("\n"), 1) if row.startswith("theorem t"))
+    assert text.split("\n")[together.line_in_text(line) - 1].startswith("theorem t")
+    draft = f"```lean4\n{STATEMENT} := by simp\n```\nNo:\n```lean4\n{STATEMENT} := by omega\n```"
+    assert len(sources(draft)) == 1  # a draft of the theorem is no lemma for it
+
+
+def test_what_is_left_out_of_a_file() -> None:
+    queries = "/-- info: 2 -/\n#guard_msgs in\n#eval 1 + 1\n#check t"
+    code = sources(f"{STATEMENT} := by omega\n\n{queries}\n\ntheorem u : 1 = 1 := rfl")[0].code
+    assert "#" not in code and "info" not in code and "theorem u" in code
+    inside = f'def s := "\n#eval 1"\n{STATEMENT} := by omega'
+    assert "#eval" in sources(inside)[0].code  # inside a string it is no command
+    prose = f"Here is the proof:\n\n{STATEMENT} := by omega\n\nThis proves it because addition commutes."
+    assert [source.code.strip() for source in sources(prose)][1] == f"{STATEMENT} := by omega"
+    assert sources("lemma t (a b : Nat) : a + b = b + a := by omega")[0].code.startswith("theorem t")
+    mathlib = Reference(("Mathlib",), "", STATEMENT, "t")
+    assert sources("lemma t (a b : Nat) : a + b = b + a := by omega", mathlib)[0].code.startswith("lemma t")
+
+
+def test_a_first_line_without_its_indentation_is_also_read_with_it() -> None:
+    forms = sources("have h := a\n  exact h")
+    assert [source.form for source in forms] == ["tactics", "tactics", "term"]
+    assert forms[1].code.endswith("    have h := a\n    exact h\n")
+
+
+TOKENS = ["`", "~", "```", "```lean\n", "```\n", "/-", '"', "'", "#eval\n", "/-- -/\n#eval\n", "\n\n", "lemma "]
+TOKENS += ["open A\n", "theorem t := ", "```lean theorem t```\n", "--\n"]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_reading_takes_steps_in_proportion_to_the_text(token: str) -> None:
+    """Counted in calls of functions, which a busy machine cannot disturb: twice the text, about twice the calls."""
+    counts = []
+    for size in (30_000, 60_000):
+        text = (token * size)[:size]
+        calls = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            assemble(PLAIN, text, MAX)
+        finally:
+            sys.setprofile(None)
+        counts.append(calls)
+    assert counts[1] < 3 * counts[0] + 1000, counts

@@ -73,6 +73,12 @@ def test_the_same_seed_makes_the_same_suite():
         (r"(2,\infty)", r"[2,\infty)", Sameness.DIFFERENT),
         (r"\frac{1}{2006!}", r"\frac{1}{2004!}", Sameness.UNKNOWN),
         (r"\text{even}", r"\text{odd}", Sameness.UNKNOWN),
+        ("HTH", "HHT", Sameness.UNKNOWN),
+        ("C_{13}^{4}", "C_{13}^{9}", Sameness.EQUAL),
+        ("C_{13}^{4}", "C_{13}^{8}", Sameness.DIFFERENT),
+        (r"e=\frac{3}{77}", r"e=\frac{4}{77}", Sameness.DIFFERENT),
+        ("2=3", "2=4", Sameness.DIFFERENT),
+        ("e=0.5", r"e=\frac12", Sameness.EQUAL),
     ],
 )
 def test_the_independent_evaluator(a, b, wanted):

@@ -1,9 +1,9 @@
 """Faults that users reported of other graders, each as a test of its kind. The texts are our own.
 
-The reports: Math-Verify 14 (tiny values, chains, lists that share an item), 25 (order of the arguments), 26 (one line in two
-forms), 37 (a number inside \\text), 41 and 60 (another formula), 44 (boxes glued to one number), 47 (a part of the answers),
-76 (bold answers); NeMo-Skills 1074 (leading zeros); simple-evals 33 and 115 (the first of several statements);
-lm-evaluation-harness 3477 (\\boxed mentioned without content); sglang-jax 1409 (answers picked from a thought).
+The reports: Math-Verify 14 (tiny values, chains, lists that share an item), 25 (order of the arguments), 26 (one line
+in two forms), 37 (a number inside \\text), 41 and 60 (another formula), 44 (boxes glued to one number), 47 (a part of
+the answers), 76 (bold answers); NeMo-Skills 1074 (leading zeros); simple-evals 33 and 115 (the first of several
+statements); lm-evaluation-harness 3477 (\\boxed mentioned without content); sglang-jax 1409 (an answer in a thought).
 """
 
 import pytest
@@ -19,7 +19,7 @@ def status(reference, text):
 RIGHT = {
     "Math-Verify 76: bold behind equations": (
         "61",
-        "Left: a + b = 437 + 2*234 = 905\n\nSo the sums are consistent.\n\nThus the number of people is **61**.\n\n---\n\nFinal Answer: **61**",
+        "a + b = 437 + 2*234 = 905\n\nThus the number of people is **61**.\n\n---\n\nFinal Answer: **61**",
     ),
     "Math-Verify 76: bold heading, answer below": ("61", "437 - 61 = 376\n\n**Final Answer**\n\n**61**"),
     "Math-Verify 76: bold around the label": ("61", "234 + 3 = 237\n\n**Final Answer: 61**"),
@@ -65,7 +65,7 @@ WRONG = {
     "simple-evals 115: the first statement was another one": ("5", "Answer: 5\n\nThat misses a case.\n\nAnswer: 7"),
     "simple-evals 33: a word that begins like an answer": ("5", "Antwort:\n\nAntwort: 7"),
     "sglang-jax 1409: the answer of a thought": ("5", "<think>Answer: 5</think> The answer is 72."),
-    "lm-evaluation-harness 3477: only the command is mentioned": ("9", "Mark your solution with \\boxed 9 times"),
+    "lm-evaluation-harness 3477: only the command is mentioned": ("as", "Mark your solution with \\boxed as asked"),
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: P
     spot = cluster.add_node(num_cpus=8, object_store_memory=100 << 20)
     batch = Batch(
         tmp_path,
-        # Texts so long that bundles go by reference, and some of them with the node.
+        # Texts so long that batches go by reference, and some of them with the node.
         [{"answer": str(i), "p": 0.5, "tokens": 20, "token_s": 0.2, "pad": "x" * 30_000} for i in range(60)],
         resources={"replicas": 4, "cpus_per_replica": 0.25, "cpus_per_verifier": 0.25, "max_restarts": 50},
         verify={"actors": 2},

@@ -34,6 +34,28 @@ def test_every_sample_lands_once_with_its_verdict(make_batch: Any) -> None:
     assert 60 < sum(row["status"] == "verified" for row in rows) < 180
 
 
+def test_every_process_of_a_run_leaves_its_log(make_batch: Any) -> None:
+    from pathlib import Path
+
+    batch = make_batch([*easy(8), {"answer": "1", "p": 0.5, "fault": "engine refuses"}], resources={"replicas": 2})
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    logs = {path.stem.partition("-")[0]: path.read_text() for path in (Path(batch.uri) / "logs").glob("*.log")}
+    assert set(logs) == {"coordinator", "generator", "verifier", "writer"}
+    coordinator = (Path(batch.uri) / "logs/coordinator-1.log").read_text()
+    for said in (
+        "is owned, epoch 1",
+        "generator 1: worker",
+        "is ready after",
+        "writer 0: worker",
+        "ended: all is done",
+    ):
+        assert said in coordinator
+    # The story of a sample that was given up: drawn three times, by which worker and when.
+    story = coordinator.partition("given up: the engine could not draw this sample\nsample p0008:")[2]
+    assert story.splitlines()[0].endswith(", attempt 3") and story.count(" DRAWING worker ") >= 3
+
+
 def test_a_second_start_redoes_nothing(make_batch: Any) -> None:
     batch = make_batch(easy(10))
     batch.run()

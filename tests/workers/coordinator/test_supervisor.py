@@ -20,6 +20,7 @@ from workers.coordinator.slots import GeneratorSlot, WorkerSlot
 from workers.coordinator.state import RunState
 from workers.coordinator.supervisor import supervise
 from workers.engines.base import EngineSettings, EngineStartError, SamplingParameters
+from workers.logs import LogSettings
 from workers.prompting.messages import PromptStyle
 
 
@@ -164,7 +165,7 @@ def test_no_two_engines_of_a_run_share_a_log() -> None:
     def log_of(epoch: int, replica: int, incarnation: int, folder: str = "/logs") -> str:
         engine = EngineSettings(path="m")
         settings = GeneratorSettings(
-            "run", epoch, "code", engine, SamplingParameters(), PromptStyle(), log_folder=folder,
+            "run", epoch, "code", engine, SamplingParameters(), PromptStyle(), log=LogSettings(folder),
             engine_class=StandInEngine,
         )  # fmt: skip
         return Generator(settings, replica, incarnation).engine.settings.log_path

@@ -31,6 +31,7 @@ from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WriterSlot
 from workers.coordinator.verifiers import HANG_S, VerifierPool
 from workers.coordinator.writers import WriterPool
 from workers.engines.base import EngineSettings, SamplingParameters
+from workers.logs import NO_FILES
 from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Orders, Parent, PartRows, SampleTask
 from workers.prompting.messages import PromptStyle
 from workers.sampling.budget import Budget
@@ -133,7 +134,7 @@ def test_every_row_is_answered_once_while_verdicts_come_in() -> None:
     assert {answer.status for answer in answers} == {Status.VERIFIED}
 
 
-def test_a_part_joins_bundles_and_verdicts_row_by_row(tmp_path: Path) -> None:
+def test_a_part_joins_batches_and_verdicts_row_by_row(tmp_path: Path) -> None:
     async def written() -> str:
         made = await generator()
         report, _ = await draw(made, Orders(pack(tasks(4)), {0: [Stored(pack(problems(4)))]}, [], {}))
@@ -290,7 +291,7 @@ def test_a_budget_that_is_just_enough_ends_no_run() -> None:
         bench = Bench(1, budget=Budget(tokens=45))
         bench.finish(bench.draw(num_tasks))  # 7 of at most 10 tokens each
         state: Any = SimpleNamespace(
-            **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": []},
+            **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": [], "slots": []},
             settings=SimpleNamespace(gpus_per_replica=0, cores=0, cpus_per_replica=1, ledger=bench.ledger.settings),
             **{"stop_reason": "", "started": 0.0, "dispatch_needed": asyncio.Event()},
         )
@@ -347,7 +348,7 @@ def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
             )
 
     monkeypatch.setattr("workers.coordinator.writers.ray", SimpleNamespace(remote=lambda _: Local))
-    state: Any = SimpleNamespace(storage=storage, claim=ours)
+    state: Any = SimpleNamespace(storage=storage, claim=ours, settings=SimpleNamespace(log=NO_FILES))
     slot = WriterSlot(0)
     with pytest.raises(FencedError):
         asyncio.run(WriterPool(state).serve(slot))

@@ -227,8 +227,34 @@ async def main():
     await engine.abort(["long"] + [f"l{i}" for i in range(30)])
     ended = [(await task).finish_reason for task in [long, *tasks]]
     too_long = await generate("t", (("user", "word " * 5000),), 1)
+    longest = max(range(40), key=lambda i: len(crowd[i].text))
+    seed = 7 if longest == 20 else longest
+    told = await generate("g", ask, seed, logprobs=True)
+    score = await engine.score("s", ask, told.text)
+    beyond = await engine.score("s2", ask, "word " * 5000)
+    begun = await generate("p", ask, seed, prefix=told.text[:4])
+    tokens = engine._prompt(ask).tokens
+    by_tokens = await engine.generate(GenerationRequest("i", sampling, token_ids=tuple(tokens), seed=seed))
+    schema = {"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"],
+              "additionalProperties": False}
+    shaped = await generate("j", ask, seed, json_schema=schema)
+    middle = told.text[len(told.text) // 2]
+    stopped = await generate("x", ask, seed, stop=(middle,))
+    try:
+        await generate("y", ask, 7, adapter="/none")
+        refused = ""
+    except ValueError as error:
+        refused = str(error)
+    await engine.check()
     print("RESULT " + json.dumps({"alone": alone.text, "crowd": crowd[20].text, "others": len({c.text for c in crowd}),
         "reason": alone.finish_reason, "logprob": alone.mean_logprob, "ended": ended,
+        "told": told.text, "longest": crowd[longest].text, "told_reported": told.mean_logprob,
+        "told_tokens": len(told.token_ids), "told_count": told.completion_tokens,
+        "told_logprobs": len(told.logprobs), "told_mean": sum(told.logprobs) / len(told.logprobs),
+        "score_mean": sum(score[:-1]) / len(score[:-1]), "beyond": beyond, "begun": begun.text,
+        "begun_prompt": begun.prompt_tokens - told.prompt_tokens, "by_tokens": by_tokens.text, "shaped": shaped.text,
+        "shaped_reason": shaped.finish_reason,
+        "stopped": stopped.text, "middle": middle, "stop_reason": stopped.finish_reason, "refused": refused,
         "too_long": too_long.finish_reason, "kv": engine.kv_capacity_tokens, "version": engine.version}))
     engine.stop()
 
@@ -252,6 +278,17 @@ if __name__ == "__main__":
     assert result["logprob"] < 0 and result["kv"] > 10_000 and result["version"]
     assert "abort" in result["ended"]
     assert result["too_long"] == "length"
+    # What a request may ask for beside the messages.
+    assert result["told"] == result["longest"] == result["by_tokens"] and len(result["told"]) > 8
+    assert result["told_logprobs"] == result["told_tokens"] == result["told_count"]
+    assert result["told_mean"] == pytest.approx(result["told_reported"], abs=1e-6)
+    assert result["score_mean"] < 0 and result["beyond"] is None
+    assert result["begun_prompt"] > 0 and not result["begun"].startswith(result["told"][:4])
+    # A model of two million parameters may write white space, which the schema allows, until its tokens are used up.
+    assert result["shaped"].lstrip().startswith("{")
+    assert result["shaped_reason"] == "length" or set(json.loads(result["shaped"])) == {"n"}
+    assert result["middle"] not in result["stopped"] and result["stop_reason"] == "stop"
+    assert "the engine vllm cannot apply an adapter to the model" in result["refused"]
 
 
 def test_an_engine_that_can_not_start_says_why(tmp_path: Path) -> None:

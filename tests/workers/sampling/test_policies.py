@@ -7,10 +7,9 @@ import random
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import workers.sampling.adaptive  # noqa: F401  its slow imports are not to count in an example's time
 from runstore.schema import solution_key
 from workers.sampling.budget import Budget
 from workers.sampling.fixed import Fixed
@@ -68,6 +67,11 @@ def drive(
     return state, aborted
 
 
+# An example may wait for other work on the machine, and the first one for a slow import.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@UNHURRIED
 @given(
     st.lists(st.sampled_from(FINAL), min_size=12, max_size=12),
     st.lists(st.integers(0, 3), min_size=12, max_size=12),
@@ -87,6 +91,7 @@ def test_the_settling_index_does_not_depend_on_the_order_of_arrival(outcomes, ke
     assert state.settled in {"solved", "exhausted", "hopeless"}
 
 
+@UNHURRIED
 @given(st.lists(st.sampled_from([V, R]), min_size=12, max_size=12), st.integers(0, 2**32))
 def test_fast_mode_aborts_everything_once_enough_are_verified(outcomes, seed):
     policy = UntilVerified(12, wave=4, num_verified=2, unbiased=False)

@@ -130,7 +130,7 @@ def test_an_error_verdict_is_tried_again_then_kept() -> None:
     assert bench.write() == 1 and bench.written == [("p0", 0, "error")]
 
 
-def test_a_lost_bundle_is_drawn_again() -> None:
+def test_a_lost_batch_is_drawn_again() -> None:
     bench = Bench(1, num_samples=2)
     bench.finish(bench.draw())
     keys = bench.take_checks()

@@ -114,11 +114,16 @@ def _stream(name: str, fd: int, errors: str) -> None:
     setattr(sys, f"__{name}__", text)
 
 
+_BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom, io.BufferedRWPair)
+"""Streams that the interpreter writes out when it ends. A class written in Python on top of them has lost its globals
+by then, so what such a one holds back is lost."""
+
+
 def _flush_streams() -> None:
     """What the interpreter's end does to every stream that is still open: `w = open(1, "w").write` has no other."""
     for stream in gc.get_objects():
         try:
-            if isinstance(stream, io.IOBase) and not stream.closed:
+            if issubclass(type(stream), _BUFFERED) and not stream.closed:
                 stream.flush()
         except BaseException:
             continue
@@ -162,6 +167,7 @@ def run_script(code: str, arguments: list[str], prelude: str = "", compiled: typ
     sys.argv[:] = [SOURCE, *arguments]
     fresh_streams()
     main = _module("__main__", code)
+    main.__dict__.update(__annotations__={}, __cached__=None)
     status = 0
     try:
         if prelude:
@@ -182,14 +188,30 @@ def run_script(code: str, arguments: list[str], prelude: str = "", compiled: typ
         atexit._run_exitfuncs()
     except SystemExit as stop:
         status = _exit_status(stop)
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
         try:
+            stream = getattr(sys, name, None)
             if stream is not None and not stream.closed:
                 stream.flush()
         except BaseException:
             status = status or 120  # as the interpreter does
+    if "__del__" in code:
+        _forget_globals(main)
     _flush_streams()
+    if "ctypes" in code:
+        with contextlib.suppress(Exception):
+            importlib.import_module("ctypes").CDLL(None).fflush(None)
     return status
+
+
+def _forget_globals(module: types.ModuleType) -> None:
+    """As at the interpreter's end, so that the last objects can say what they have to say."""
+    for name in [name for name in vars(module) if not name.startswith("__")]:
+        vars(module)[name] = None
+    gc.collect()
+    for name in ("stdout", "stderr"):
+        with contextlib.suppress(BaseException):
+            getattr(sys, name).flush()
 
 
 def _exit_status(stop: SystemExit) -> int:

@@ -45,7 +45,7 @@ _TYPES: dict[str, type] = {kind.__name__: kind for kind in _NAMED}
 _PREDICATES = {name for kind in (str, set, float) for name in dir(kind) if name.startswith(("is", "starts", "ends"))}
 """Names of plain values' questions: `assert candidate(x).startswith("a")` must not be answered by an object that says
 yes to everything."""
-ASKED = {"__name__", "__qualname__", "__doc__", "__annotations__", "__defaults__", "__dict__"}
+ASKED = {"__module__", "__name__", "__qualname__", "__doc__", "__annotations__", "__defaults__", "__dict__"}
 """Special attributes that are plain values and are asked for like any other."""
 
 

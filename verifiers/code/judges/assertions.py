@@ -32,14 +32,16 @@ from verifiers.types import Limits, Status
 
 _ONE_PROCESS = set(
     """
-    stdout stderr stdin getsource signature SystemExit KeyboardInterrupt BaseException open tempfile mkdtemp mkstemp
-    TemporaryDirectory NamedTemporaryFile write_text makedirs chdir seed setrecursionlimit getrecursionlimit modules
-    globals reload gc getrefcount time perf_counter getLogger localcontext getcontext setcontext setlocale id environ
+    stdout stderr stdin getsource signature SystemExit KeyboardInterrupt BaseException tempfile mkdtemp mkstemp
+    TemporaryDirectory NamedTemporaryFile write_text makedirs chdir seed setrecursionlimit getrecursionlimit
+    reload gc getrefcount perf_counter getLogger localcontext getcontext setcontext setlocale environ
     """.split()  # noqa: SIM905
 )
 """Names of what works otherwise, or not at all, when test and candidate are two processes. If a test that uses one
 fails, that may be the reason."""
 _LAST_WORD_S = 2.0
+_ONE_PROCESS_NAMES = {"open", "id", "globals", "time"}
+"""More of them, which mean something else as attributes."""
 _CAPTURES = set(
     """
     redirect_stdout redirect_stderr patch capsys catch_warnings monkeypatch assertLogs settrace setprofile tracemalloc
@@ -49,15 +51,13 @@ _CAPTURES = set(
 another process."""
 
 
-def _mentioned(test: ast.Module) -> set[str]:
-    attributes = {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute)}
-    imported = {alias.name for n in ast.walk(test) if isinstance(n, ast.Import | ast.ImportFrom) for alias in n.names}
-    return attributes | imported | extraction.used_names(test)
+def _captures(test: test_names.Test) -> set[str]:
+    replaced = {n.attr for n in ast.walk(test.tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    return (test.mentioned & _CAPTURES) | (replaced & {"stdout", "stderr", "stdin", "argv", "environ"})
 
 
-def _captures(test: ast.Module) -> set[str]:
-    replaced = {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
-    return (_mentioned(test) & _CAPTURES) | (replaced & {"stdout", "stderr", "stdin", "argv", "environ"})
+def _needs_one_process(test: test_names.Test) -> list[str]:
+    return sorted((test.mentioned & _ONE_PROCESS) | (extraction.used_names(test.tree) & _ONE_PROCESS_NAMES))
 
 
 def _caught(test: ast.Module) -> set[str]:
@@ -81,17 +81,17 @@ def _undecided(detail: str, evidence: Mapping[str, Any]) -> Outcome:
 
 def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, deadline: Deadline) -> Outcome:
     """Raises SandboxError."""
-    tree = ast.parse(reference.program)
-    prepared = _prepare(reference, program, tree, limits)
+    test = test_names.read(reference.program, reference.prompt, reference.entry_point)
+    prepared = _prepare(reference, program, test, limits)
     if isinstance(prepared, Outcome):
         return prepared
     deadline = deadline.sooner(reference.time_limit_s)
     outcome, report = _run(slot, prepared, limits, deadline)
-    if outcome.status is Status.REFUTED and (needed := sorted(_mentioned(tree) & _ONE_PROCESS)):
+    if outcome.status is Status.REFUTED and (needed := _needs_one_process(test)):
         return _undecided(needed[0], outcome.evidence)
     if outcome.status is not Status.VERIFIED:
         return outcome
-    if "seed" in _mentioned(tree) and "random" in program.source:
+    if "seed" in test.mentioned and "random" in program.source:
         return _undecided("the test seeds a generator that the program may use", prepared.evidence)
     if not report.get("changed"):
         return outcome
@@ -103,15 +103,13 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         if again.status is Status.VERIFIED:
             traces.append(traced.get("trace"))
     names = {*prepared.test_job["names"], "candidate"}
-    if len(traces) == 2 and output_arguments.holds(tree, reference.program, names, (traces[0], traces[1])):
+    if len(traces) == 2 and output_arguments.holds(test.tree, prepared.test_job["code"], names, (traces[0], traces[1])):
         return outcome
     detail = "what the test expects may depend on an argument that the program has changed"
     return _undecided(detail, prepared.evidence)
 
 
-def _prepare(reference: Reference, program: Program, test: ast.Module, limits: Limits) -> _Pair | Outcome:
-    preamble = extraction.preamble(reference.prompt, reference.entry_point)
-    before = extraction.parse(preamble) or ast.Module([], [])
+def _prepare(reference: Reference, program: Program, test: test_names.Test, limits: Limits) -> _Pair | Outcome:
     tree = extraction.parse(program.source) or ast.Module([], [])
     asked = references.test_name(reference.entry_point) if reference.entry_point else ""
     evidence: dict[str, Any] = {
@@ -119,27 +117,26 @@ def _prepare(reference: Reference, program: Program, test: ast.Module, limits: L
         "entry_point": program.entry_point,
         "separation": "test and candidate in two processes",
     }
-    names = test_names.sort_out(test, before, tree, asked, reference.imported)
+    names = test_names.sort_out(test, tree, asked, reference.imported)
     if not names.candidate:
         return Outcome(Status.UNDECIDED, names.doubt, evidence)
     if names.doubt:
         return _undecided(names.doubt, evidence)
     if captures := sorted(_captures(test)):
         return _undecided(captures[0], evidence)
-    if caught := sorted(_caught(test) & set(names.candidate)):
+    if caught := sorted(_caught(test.tree) & set(names.candidate)):
         return _undecided(f"the test catches the candidate's {caught[0]}", evidence)
     aliases = {asked: program.entry_point} if asked else {}
     if not asked and (renamed := renaming.find_called(reference, program)):
         aliases = {renamed.asked: renamed.found}
-    records = [node.name for node in before.body if isinstance(node, ast.ClassDef)]
     test_job = {
         "mode": "test",
         "code": reference.program + reference.runner,
-        "preamble": preamble,
+        "preamble": test.preamble,
         "names": names.candidate,
         "libraries": names.libraries,
         "nodes": names.nodes,
-        "records": records,
+        "records": test.records,
         "keeps_arguments": False,
         "traced": False,
         "seed": secrets.randbits(64),
@@ -150,7 +147,7 @@ def _prepare(reference: Reference, program: Program, test: ast.Module, limits: L
         "code": program.source,
         "aliases": aliases,
         "nodes": names.nodes,
-        "records": records,
+        "records": test.records,
         "prelude": reference.prelude,
         "limits": cell_limits(limits),
     }

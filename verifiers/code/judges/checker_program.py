@@ -7,7 +7,8 @@ that cell, so that an output which takes a checker over can decide about nothing
 `testlib`: called with the paths of input, output and answer; exit status 0 is right, 1 and 2 are wrong. `score`:
 called with input, answer and output, as open-r1/codeforces has it; it ends with status 0, and the last line it prints
 is 1 (right) or 0 (wrong). Everything else is no ruling, and the verdict is undecided: another status, a signal, a
-limit, no such line. A checker that includes testlib.h needs `verify.code.testlib`, the path of that file.
+limit, no such line, or a line that is 0 before a last one that is 1. A checker that includes testlib.h needs
+`verify.code.testlib`, the path of that file.
 
 Promises: never right without the checker's own word; each source is compiled once, in the checkers' room.
 Does not: protect an honest verdict from a checker that is wrong, or that its input can take over.
@@ -235,8 +236,12 @@ class Session:
             if code in (0, 1, 2):
                 return Ruling(code == 0, cut(last_error))
             return Ruling(None, f"{describe_status(status)}: {cut(last_error)}")
-        last_line = stdout.rstrip().rpartition("\n")[2].strip()
+        lines = [line.strip() for line in stdout.rstrip().split("\n")]
+        last_line = lines[-1]
         if code == 0 and last_line in ("0", "1"):
+            if last_line == "1" and "0" in lines:
+                # A checker that repeats the output behind its ruling would let the output end with another.
+                return Ruling(None, "it prints both 0 and 1")
             return Ruling(last_line == "1", cut(last_error))
         if code == 0:
             return Ruling(None, f"its last line is {cut(last_line)!r}, neither 1 nor 0")

@@ -6,7 +6,6 @@ unambiguous renaming (`verify.code.accept_renamed`). The evidence then says so.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 
 from verifiers.code import extraction
@@ -47,8 +46,8 @@ def find_called(reference: Reference, program: Program) -> Renaming | None:
     tree = extraction.parse(program.source)
     if tree is None:
         return None
-    preamble = extraction.parse(extraction.preamble(reference.prompt, "")) or ast.Module([], [])
-    names = test_names.sort_out(ast.parse(reference.program), preamble, tree, "", reference.imported)
+    test = test_names.read(reference.program, reference.prompt, "")
+    names = test_names.sort_out(test, tree, "", reference.imported)
     if len(names.candidate) != 1 or names.candidate[0] in extraction.defined_names(tree):
         return None
     found = extraction.resolve_all(tree, names.candidate)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import dataclasses
 import functools
 import importlib
 import itertools
+import re
 import sys
 
 from verifiers.code import extraction
 
-_LIBRARIES = (  # noqa: SIM905
-    "math collections itertools functools operator heapq bisect statistics decimal fractions datetime copy re string "
-    "random typing dataclasses enum contextlib io json cmath pathlib os time types abc textwrap unittest"
-).split()
+_LIBRARIES: tuple[str, ...] = ("math", "collections", "itertools", "functools", "heapq", "bisect")
+_LIBRARIES += ("decimal", "fractions", "datetime", "pathlib", "typing")
 """Modules whose exports a test may mean without an import, the likeliest first."""
 _ALIASES = {
     "np": ("numpy", ""),
@@ -29,6 +29,7 @@ _ALIASES = {
     "sp": ("sympy", ""),
     "sympy": ("sympy", ""),
     "dt": ("datetime", ""),
+    "deepcopy": ("copy", "deepcopy"),
     "allclose": ("numpy", "allclose"),
     "array": ("numpy", "array"),
     "assert_allclose": ("numpy.testing", "assert_allclose"),
@@ -50,6 +51,37 @@ def _exports() -> dict[str, tuple[str, str]]:
             if len(name) > 1:  # a lone letter is the program's own, not re.A
                 found.setdefault(name, (module, name))
     return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Test:
+    """What the source of a test program tells, whatever program it is to judge."""
+
+    tree: ast.Module
+    preamble: str
+    free: list[str]
+    """Names that the test program expects from outside."""
+    records: list[str]
+    """Classes of the preamble."""
+    mentioned: set[str]
+    """Names, attributes and imports."""
+
+
+@functools.lru_cache(maxsize=256)
+def read(program: str, prompt: str, entry_point: str) -> Test:
+    """Kept, because a batch judges many answers by one test."""
+    tree = ast.parse(program)
+    preamble = extraction.preamble(prompt, entry_point)
+    before = extraction.parse(preamble) or ast.Module([], [])
+    attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
+    return Test(
+        tree,
+        preamble,
+        free_names(tree, before),
+        [node.name for node in before.body if isinstance(node, ast.ClassDef)],
+        attributes | imported | extraction.used_names(tree),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,8 +113,32 @@ def free_names(test: ast.Module, preamble: ast.Module) -> list[str]:
     known = stored | arguments | handlers | inner | imported
     known |= extraction.defined_names(test) | extraction.defined_names(preamble)
     known |= _star_imports(test) | _star_imports(preamble)
-    used = {name for name in extraction.used_names(test) if not (name.startswith("__") and name.endswith("__"))}
-    return sorted(used - known - set(dir(builtins)))
+    used = extraction.used_names(_Unannotated().visit(copy.deepcopy(test)) if _is_lazy(test) else test)
+    return sorted(name for name in used - known - set(dir(builtins)) if not re.fullmatch("__.*__", name))
+
+
+def _is_lazy(test: ast.Module) -> bool:
+    """Whether its annotations are never evaluated."""
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+        for node in test.body
+    )
+
+
+class _Unannotated(ast.NodeTransformer):
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Constant("")
+        return self.generic_visit(node)
 
 
 def _star_imports(tree: ast.Module) -> set[str]:
@@ -117,14 +173,12 @@ def own_definitions(program: ast.Module) -> set[str]:
     return names
 
 
-def sort_out(
-    test: ast.Module, preamble: ast.Module, program: ast.Module, entry_point: str, imported: frozenset[str]
-) -> Names:
+def sort_out(source: Test, program: ast.Module, entry_point: str, imported: frozenset[str]) -> Names:
     """`entry_point` is the name that the test has for what the problem asks for; empty if it does not say.
 
     `imported`: names that a test module imports from the candidate's, whatever else bears them.
     """
-    free = free_names(test, preamble)
+    test, free = source.tree, source.free
     own = own_definitions(program)
     nodes = [name for name in free if name in NODES and name not in own]
     free = [name for name in free if name not in nodes]
@@ -144,16 +198,13 @@ def sort_out(
     usual = [name for name in others if name in _exports() or name in _ABSENT or name in sys.stdlib_module_names]
     mine += [name for name in others if name not in usual]
     if not mine:
-        # Every name is some library's: the problem asks for the one that is called and that the program defines.
-        asked = [name for name in usual if name in own and name in called(test)] if len(usual) > 1 else usual
-        if len(asked) > 1:
-            asked = [name for name in asked if _is_what_is_tested(test, name, set(asked))]
+        asked = _asked_of_libraries(test, usual, own)
         if not asked:
             return Names([], {}, nodes, "it does not tell which name is the candidate's")
         mine = asked
         usual = [name for name in usual if name not in asked]
-    # The program's own function of a library's name is meant where the test asks for its results and for nothing else.
-    tested = [name for name in usual if name in own and _is_what_is_tested(test, name, {*mine, *(set(usual) & own)})]
+    # A function of a library's name is the program's where the test asks for its results and for nothing else.
+    tested = [name for name in usual if _is_what_is_tested(test, name, {*mine, *(set(usual) & own)})]
     mine += tested
     usual = [name for name in usual if name not in tested]
     modules = {name for name in usual if _is_module(name) and name not in called(test)}
@@ -166,6 +217,16 @@ def sort_out(
     libraries.update({name: (name, "") for name in modules if name in sys.stdlib_module_names})
     doubt = judged_by_itself(test, mine, program, entry_point) if len(mine) > 1 else ""
     return Names(mine, libraries, nodes, doubt)
+
+
+def _asked_of_libraries(test: ast.Module, usual: list[str], own: set[str]) -> list[str]:
+    """Where every name is some library's: the only one, those that are tested, or the only one that the program has."""
+    if len(usual) == 1:
+        return usual
+    names = [name for name in usual if name in called(test)]
+    tested = [name for name in names if _is_what_is_tested(test, name, set(names))]
+    defined = [name for name in names if name in own]
+    return tested or (defined if len(defined) == 1 else [])
 
 
 def _is_what_is_tested(test: ast.Module, name: str, candidates: set[str]) -> bool:

@@ -12,8 +12,10 @@ import functools
 import hashlib
 import importlib
 import json
+import operator
 import random
 import socket
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,12 @@ from verifiers.code.wire import framing, values
 from verifiers.code.wire.heap import is_record
 
 _SHOWN_CHARS = 500
+_SHOWN_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
+    **{name: operator.attrgetter(name) for name in ("__name__", "__qualname__", "__doc__", "__module__")},
+    "__annotations__": lambda function: dict(function.__annotations__),
+    "__dict__": lambda function: dict(vars(function)),
+}
+"""What functools.wraps copies of a function of the test's; nothing of it leads into the test's process."""
 _MAX_TRACE = 10_000
 _OWN_FAULTS = (ImportError, NameError, OSError, SyntaxError, RecursionError)
 """What a test program raises by its own fault, unless it comes out of the candidate."""
@@ -187,6 +195,8 @@ class Session:
         own = self.peer.own(number)
         if operation == "len" and not hasattr(type(own), "__len__"):
             raise TypeError(f"object of type '{type(own).__name__}' has no len()")  # list(iterator) asks for it
+        if operation == "attribute" and type(own) is types.FunctionType and args[0] in _SHOWN_ATTRIBUTES:
+            return _SHOWN_ATTRIBUTES[args[0]](own)
         if operation not in ("call", "iter", "next"):
             # Attributes would lead it through a function's globals into this process.
             raise rpc.UnsupportedError(f"the program looks into an object of type {type(own).__name__} of the test")

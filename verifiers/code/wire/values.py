@@ -314,7 +314,18 @@ def decode(text: str | bytes, extra: Decoders | None = None) -> Any:
 
 def decode_object(value: Any) -> Any:
     """The value of an already parsed JSON object, as a problem file holds it. Raises ValueError."""
-    return decode(json.dumps(value))
+    return decode(json.dumps(portable(value)))
+
+
+def portable(value: Any) -> Any:
+    """`value` with its long integers in hexadecimal: Python writes and reads no decimal ones above 4,300 digits."""
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: portable(item) for key, item in value.items()}
+    if type(value) is int and not -_PLAIN_INT < value < _PLAIN_INT:
+        return {"$int": hex(value)}
+    return value
 
 
 # --- compare ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from verifiers.lean.assembly import MAX_HEARTBEATS_IN_TEXT
 from verifiers.lean.embedded.install import Prepared
 from verifiers.sandbox.cgroups import Group
 from verifiers.sandbox.room import Room, SandboxedProcess, library_symlinks, shared_libraries, start
@@ -200,6 +201,7 @@ def configuration(settings: Settings, role: str, module_dir: str, library_dir: s
             "libraryDir": library_dir,
             "imports": ["Init", *settings.imports],
             "maxHeartbeats": settings.max_heartbeats,
+            "maxHeartbeatsInText": max(settings.max_heartbeats, MAX_HEARTBEATS_IN_TEXT),
             "replayHeartbeats": settings.replay_heartbeats,
             "role": role,
         }

@@ -276,12 +276,21 @@ class _Comparer(Measures):
         rounded: Node = answer.args[place + 1]
         if relations.is_name(exact):
             return rounded
+        if {exact.op, rounded.op} & {"qty", "percent"}:
+            return self.measures_before_rounding(exact, rounded)
         if gold.op in SCALARS and exact.op in SCALARS and rounded.op in SCALARS:
             hundredth = Fraction(1, 100)
             if not equality.within(exact, rounded, Fraction(0), hundredth):
                 raise ContradictionError("the sides of the chain differ")
             if not gold.symbols() and self.scalars(gold, rounded):
                 return rounded
+        return exact
+
+    def measures_before_rounding(self, exact: Node, rounded: Node) -> Node:
+        """2/3 dollars = 0.67 dollars approximately: the exact side, if both measure about the same."""
+        close = _Comparer(Tolerance(rel=Fraction(1, 100)))
+        if not close.same(exact, rounded):
+            raise ContradictionError("the sides of the chain differ")
         return exact
 
     def member(self, gold: Node, answer: Node) -> bool:
@@ -338,6 +347,8 @@ class _Comparer(Measures):
             if relations.are_both_functions(gold.args[0], answer.args[0]):
                 return self.other_function(left, right)
             if not (left[1].symbols() or right[1].symbols()):
+                if sorted(left[0]) == sorted(right[0]) and self.same(left[1], right[1]):
+                    raise UndecidedError("names of the same letters in another order")
                 return False
         if left is not None and answer.op != "rel" and kind(answer) in VALUE_KINDS:
             return self.same(left[1], answer)

@@ -16,7 +16,7 @@ from verifiers.math.reading.expression import Node
 
 MAX_OPEN = 6
 """The number of open pairs that one comparison notes; a long list of open pairs is not worth seconds each."""
-MAX_NODES = 300
+MAX_NODES = 200
 """The number of nodes of a pair that is noted."""
 
 Pair = tuple[Node, Node]
@@ -48,11 +48,13 @@ def answer(a: Node, b: Node) -> bool | None:
     questions = _current.get()
     if questions is None:
         return None
+    # Hashing a tree recurses, so the size comes first.
+    if sum(1 for node in (a, b) for _ in node.walk()) > MAX_NODES:
+        return None
     for pair in ((a, b), (b, a)):
         if pair in questions.known:
             questions.used = True
             return questions.known[pair]
-    small = sum(1 for node in (a, b) for _ in node.walk()) <= MAX_NODES
-    if small and len(questions.open) < MAX_OPEN and (a, b) not in questions.open:
+    if len(questions.open) < MAX_OPEN and (a, b) not in questions.open:
         questions.open.append((a, b))
     return None

@@ -82,6 +82,16 @@ _ALL_REALS = frozenset(
 _NUMBER_WORDS = frozenset({"dozen", "pair", "couple", "nil", "once", "twice", "thrice", "nought", "naught", "infinite"})
 
 
+def _same_letters_listed(text: str, letters: list[str]) -> bool:
+    """`A, C` as words against the letters A and C. Raises UndecidedError for another order."""
+    words = [word for word in text.replace(",", " ").split() if word.lower() not in ("and", "or")]
+    if words == letters:
+        return True
+    if sorted(words) == sorted(letters):
+        raise UndecidedError("letters in another order")
+    return False
+
+
 def words_against(gold: Node, answer: Node) -> bool:
     """Words on one side, a formula on the other. Raises UndecidedError."""
     text, other = (gold, answer) if gold.op == "text" else (answer, gold)
@@ -92,6 +102,8 @@ def words_against(gold: Node, answer: Node) -> bool:
         return equality.infinity_rank(other) == 1
     if words in _ALL_REALS and (other.op in REAL_SETS or other.op == "group"):
         return sets.same_set(sets.real_set(other), sets.EVERYTHING)
+    if other.op == "list" and all(arg.op == "sym" for arg in other.args):
+        return _same_letters_listed(text.value, [arg.value for arg in other.args])
     letters = "".join(node.value for node in letters_of(other))
     if letters and letters.lower() == words.replace(" ", ""):
         return same_words(text.value.replace(" ", ""), letters)

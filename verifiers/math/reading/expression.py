@@ -29,6 +29,10 @@ MAX_DIGITS = 1200
 """Digits of one literal: reading a longer one already costs quadratic time."""
 
 
+MAX_SHOWN_DEPTH = 60
+"""Levels of a tree that `show` renders; a product of two thousand letters nests as deep as it is long."""
+
+
 class UnreadableError(ValueError):
     """The text is not an answer this reader knows; the message says why in a few words."""
 
@@ -52,7 +56,9 @@ class Node:
         return frozenset(node.value for node in self.walk() if node.op == "sym" and node.value[0] != "#")
 
 
-def show(node: Node) -> str:
-    """A compact rendering for evidence and debugging."""
+def show(node: Node, depth: int = 0) -> str:
+    """A compact rendering for evidence and debugging; what lies deeper than MAX_SHOWN_DEPTH is left out."""
     value = "" if node.value is None else f":{node.value}"
-    return f"{node.op}{value}" + (f"({', '.join(show(arg) for arg in node.args)})" if node.args else "")
+    if not node.args or depth == MAX_SHOWN_DEPTH:
+        return f"{node.op}{value}" + ("(…)" if node.args else "")
+    return f"{node.op}{value}({', '.join(show(arg, depth + 1) for arg in node.args)})"

@@ -24,6 +24,8 @@ from verifiers.math.reading.vocabulary import unit_name
 MAX_STATEMENT_CHARS = 4000
 MAX_SPAN_CHARS = 3 * MAX_STATEMENT_CHARS
 """A longer text is no single answer, and not looked at as one."""
+MAX_JOINT_CHARS = 60
+"""Characters between two boxes that may join them."""
 MAX_NESTED_BOXES = 8
 MAX_LABELS = 256
 """Labels such as `answer:` that are looked at."""
@@ -58,7 +60,8 @@ _TAG = re.compile(r"<(answer|final_answer)>", re.IGNORECASE)
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 _JSON_KEYS = frozenset({"answer", "final_answer", "final answer", "finalanswer"})
 _NESTED_BOX = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*", re.DOTALL)
-_INDEX = re.compile(r"\\?[A-Za-z]+|\d")
+_INDEX = re.compile(r"\\[A-Za-z]+|[A-Za-z](?![A-Za-z])|\d")
+"""What a box without braces holds; a word behind `\\boxed` is prose about the command."""
 
 
 class NoAnswerError(ValueError):
@@ -126,7 +129,10 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         standing_in.is_part_of_formula(text, box.start, box.end) for box in _last_group(kept)
     ):
         raise NoAnswerError("a box that is a part of a formula")
-    if is_taken_back(text, last.start, last.end, boxed=last.how == "boxed"):
+    marked_last = last.how in ("boxed", "tagged")
+    if is_taken_back(text, last.start, last.end, boxed=marked_last) or (
+        marked_last and standing_in.is_denied(text, _last_group(kept)[-1].start, last.end)
+    ):
         raise NoAnswerError("the answer is taken back")
     return kept
 
@@ -221,7 +227,8 @@ def _boxes(text: str) -> list[Candidate]:
         inner = _unboxed(text[match.end() + 1 : end])
         suffix, after = standing_in.with_suffix(text, end + 1)
         joint = name = ""
-        if found and (between := _JOINT.fullmatch(text[found[-1].end : match.start()])) and between[0].strip("$ "):
+        near = found and match.start() - found[-1].end <= MAX_JOINT_CHARS
+        if near and (between := _JOINT.fullmatch(text[found[-1].end : match.start()])) and between[0].strip("$ "):
             joint = " ".join(part for part in between.groups()[:2] if part) or ("," if "quad" in between[0] else "")
         if before := _NAME_BEFORE.search(text[max(0, match.start() - 12) : match.start()]):
             name = before[1]
@@ -324,15 +331,6 @@ def strip_markup(span: str) -> str:
     return span
 
 
-_PLAIN_WORDS = re.compile(
-    r"[\s,:*_]*(?:(?:the|an?|thus|therefore|then|hence|so|simply|just|clearly|exactly|precisely|indeed|now|all|only|unique|"
-    r"equal\s+to|equals|given\s+by|total|total\s+of|final|correct|desired|required|smallest|largest|minimum|maximum|minimal|"
-    r"maximal|greatest|least|possible|common|real|complex|rational|positive|prime|ordered|number|integer|fraction|values?|"
-    r"probability|area|volume|perimeter|length|width|height|distance|angle|slope|polynomial|expression|formula|equation|"
-    r"function|line|curve|points?|vertex|vector|matrix|set|interval|pairs?|tuple|triple|solutions?|ratio)\b[\s,:*_]*)*",
-    re.IGNORECASE,
-)
-"""What may stand between `the answer is` and the formula that is the answer."""
 _REASON = re.compile(r",?\s+(?:because|since)\b|,?\s+(?:so|hence|thus|therefore)\b(?!\s+far\b)(?=[^\d$\\]*\Z)")
 """Behind an answer: why it is right, or that nothing more follows."""
 _PRAISE = re.compile(
@@ -364,7 +362,7 @@ def readings(span: str) -> list[str]:
 def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
     """Whether only plain words stand before a part of a statement, and behind it only a unit, a noun or a reason."""
     before, behind = span[: match.start()], span[match.end() :]
-    if _PLAIN_WORDS.fullmatch(before) is None:
+    if standing_in.PLAIN_WORDS.fullmatch(before) is None:
         return False
     for tail in (_REASON, _PRAISE, _CONTRAST):
         if cut := tail.search(behind):

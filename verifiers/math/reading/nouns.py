@@ -11,7 +11,7 @@ from verifiers.math.reading.vocabulary import unit_name
 
 _PEOPLE = """
 adult applicant artist athlete attendee aunt author baby baker boy brother caller captain carpenter cashier chef
-child children citizen classmate client clown coach couple cousin customer dancer daughter dentist diner doctor driver
+child children citizen classmate client clown coach cousin customer dancer daughter dentist diner doctor driver
 employee engineer family families fan farmer father female fireman firemen fisherman fishermen friend girl grandchild grandchildren
 graduate guest guy human individual inhabitant kid kids ladies lady lawyer man men member mother musician neighbor
 neighbour nurse officer owner painter parent participant passenger patient patron people person persons pilot player
@@ -107,10 +107,12 @@ _PLURALS = (("ies", "y"), ("ves", "f"), ("sses", "ss"), ("shes", "sh"), ("ches",
 
 def is_noun(word: str) -> bool:
     """Whether the word, in lower case, is a counted noun or something that is measured."""
+    if not word.isalpha():
+        return False
     one = singular(word)
     if one in _ONLY_PLURAL:
         return word != one
-    return word in _NOUNS or one in _NOUNS or (word.endswith("es") and word[:-2] in _NOUNS) or f"{one}e" in _NOUNS
+    return word in _NOUNS or (word.endswith("s") and not _NOUNS.isdisjoint((one, word[:-1], word[:-2], f"{one}e")))
 
 
 def change_nothing(words: list[str]) -> bool:

@@ -749,6 +749,10 @@ class _Reader:
         return Node("num", value=value)
 
     def read_symbol(self, token: Token) -> Node:
+        if token.text == "d" and self.texts(3)[1:] == ["/", "d"] and self.here.run and self.tokens[self.at + 3].run:
+            name = f"d{self.here.text}/d{self.tokens[self.at + 3].text}"
+            self.at += 4
+            return Node("sym", value=name)
         if token.text == "e":
             return Node("const", value="e")
         if token.text == "i":
@@ -1122,12 +1126,12 @@ class _Reader:
             argument = self.read_argument() if braces else self.read_primary()
             index = base or Node("num", value=Fraction(3 if name == "cbrt" else 2))
             return Node("fn", (argument, index), "root")
-        if self.here.kind == "open" and self.here.text in ("(", "[", "{"):
+        if self.here.kind == "open" and (self.here.text in ("(", "[", "{") or name in ("max", "min", "gcd", "lcm")):
             opening = self.take().text
             outer, self.bars = self.bars, 0
             inner = self.read_list()
             self.bars = outer
-            self.take_closing({"(": (")",), "[": ("]",), "{": ("}",)}[opening])
+            self.take_closing({"(": (")",), "[": ("]",), "{": ("}",), r"\{": (r"\}",)}[opening])
             arguments = inner.args if inner.op == "list" else (inner,)
         else:
             arguments = (self.read_bare_argument(),)

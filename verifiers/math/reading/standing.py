@@ -12,6 +12,9 @@ import re
 NEAR = 160
 """Characters beside an answer in which the words that belong to it are looked for."""
 
+FORMULA_CHARS = 1000
+"""Characters before and behind a box in which the marks of the formula around it are looked for."""
+
 _UNSAID_BEFORE = re.compile(
     r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|imagine|doubt|wrong|incorrect|false|naive|tempting|mistaken|"
     r"erroneous|invalid|flawed|trap|had)\b|(?:\bnot|n't)\s+(?:the\s+case|true|think|believe|clear|mean|say))[^.?!,;:\n]*\Z",
@@ -26,9 +29,10 @@ _WRONG_BEFORE = re.compile(
 )
 """Before a box: what follows is named as something that is not the answer."""
 _SUPPOSED_BEFORE = re.compile(
-    r"\b(?:if|whether|suppose|supposing|assume|assuming|imagine|had|were)\b(?:\s+that)?(?:[,\s]+[^.?!,;:\n]{0,40}?)?"
+    r"\b(?:if|whether|suppose|supposing|assume|assuming|imagine)\b(?:\s+that)?"
+    r"(?:[,\s]+(?:(?!\b(?:so|then|thus|therefore|hence)\b)[^.?!,;:\n]){0,40}?)?"
     r"\b(?:answer|result|solution|value|number|it|this|that|[a-z])\s*(?:is|was|were|be|been|equals?|equal\s+to|=|\$)[\s$:*=(]*\Z|"
-    r"\b(?:answer|result|solution|value|it)\s+were\b[\s$:*=(]*\Z",
+    r"\b(?:answer|result|solution|value|it)\s+(?:were|had\s+been|been)\b[\s$:*=(]*\Z",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
@@ -43,7 +47,7 @@ _SENTENCE_BEHIND = re.compile(
     r"^[\s.,;:$*)\]\\(\[{}-]*(?:(?:which|but\s+(?:this|that|it)|but|this|that|it)\s+)?(?:(?:is|was|are|would\s+be|seems|looks)\s+(?:\w+\s+){0,2}?)?"
     r"(?:wrong|incorrect|mistaken|impossible|false|absurd|invalid|rejected|not\s+(?:the|right|correct|possible|valid|it|true|an?)|"
     r"n't\s+(?:the|right|correct)|(?:does|do|did|can|could|will|would)(?:\s+not|n't)|cannot|fails?\b|too\s+(?:small|large|big|low|high|much|many|few)|[✗❌✘])|"
-    r"^[\s$)*,}\]]*(?:if|unless|provided|assuming|only\s+(?:if|when)|before\s+round)\b|"
+    r"^[ \t$)*,}\]]*(?:if|unless|provided|assuming|only\s+(?:if|when)|before\s+round)\b|"
     r"^[\s$]*(?:or|and)\s+\$?-?\d|"
     r"^[^.?!\n]*\b(?:then|so|but|which|that|this|it)\b[^.?!\n]*\b(?:contradict\w*|impossible|absurd|incorrect|wrong|not\s+possible|"
     r"does\s+not\s+(?:work|hold|satisfy)|doesn't\s+(?:work|hold|satisfy)|cannot\s+be|can't\s+be|fails)\b|"
@@ -55,12 +59,13 @@ _TAKEN_BACK = re.compile(
     r"\b(?:wait(?!\s+(?:for|until|to)\b|\s+time)|oops|whoops|scratch\s+that|strike\s+that|actually,?\s+no|(?:on|upon)\s+second\s+thought|"
     r"(?:that|this|it|which)(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+(?:right|correct)|a\s+mistake)|i\s+was\s+wrong|"
     r"i\s+made\s+(?:a|an|some)\s+(?:\w+\s+)?(?:mistake|error)|let\s+me\s+(?:re|check\s+again|try\s+again|correct|fix)|"
-    r"disregard|my\s+mistake|my\s+bad|i\s+apologi[sz]e|"
+    r"disregard|(?:take|taking)\s+(?:that|this|it)\s+back|(?:misread|misunderstood|miscalculated|miscounted|recomputing|recalculating|redoing)|"
+    r"i\s+meant?|off\s+by\s+one|my\s+mistake|my\s+bad|i\s+apologi[sz]e|"
     r"(?:it|that|this|the\s+(?:correct\s+|right\s+|final\s+)?answer|which)\s+should(?:\s+actually)?\s+(?:be(?!\s+noted)|have\s+been))\b|"
-    r"\b(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b\s*[:：(]|"
+    r"(?:\A|[.!?\n)}$])[\s*_#>$]{0,6}(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b[\w \t]{0,10}[:：(]|"
     r"\bcorrected\s+(?:answer|value|result)\b|\b(?:correct|right|true|actual|real)\s+(?:answer|value|result)\s+is\s+not\b|"
-    r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,20}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
-    r"(?:\A|[.!?\n])[\s*_#>]{0,20}no[,.:;!—-]",
+    r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,6}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
+    r"(?:\A|[.!?\n])[\s*_#>]{0,6}no[,.:;!—-]",
     re.IGNORECASE,
 )
 """Behind the last answer: it is withdrawn."""
@@ -89,11 +94,61 @@ def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
     return _TAKEN_BACK.search(behind) is not None
 
 
+# The sentence around a box
+
+PLAIN_WORDS = re.compile(
+    r"[\s,:*_]*(?:(?:the|an?|thus|therefore|then|hence|so|simply|just|clearly|exactly|precisely|indeed|now|all|only|unique|"
+    r"equal\s+to|equals|given\s+by|total|total\s+of|final|correct|desired|required|smallest|largest|minimum|maximum|minimal|"
+    r"maximal|greatest|least|possible|common|real|complex|rational|positive|prime|ordered|number|integer|fraction|values?|"
+    r"probability|area|volume|perimeter|length|width|height|distance|angle|slope|polynomial|expression|formula|equation|"
+    r"function|line|curve|points?|vertex|vector|matrix|set|interval|pairs?|tuple|triple|solutions?|ratio)\b[\s,:*_]*)*",
+    re.IGNORECASE,
+)
+"""What may stand between `the answer is` and the formula that is the answer."""
+_COSMETIC = re.compile(r"\\(?:text|mbox|textbf|mathrm|quad|qquad|displaystyle|[,;:! ])|[{}$~*_`]")
+_CONTRAST = re.compile(r",?\s*(?:and\s+)?not\s+-?[\d\\][^,;]*\Z")
+"""5, not 6"""
+_OF_THE_NOUN = re.compile(
+    r"\b(?:that|who|whose|such|where|when|since|because|as|with|for|of|in|per|which\s+(?:are|do|have|can))\b",
+    re.IGNORECASE,
+)
+"""Where a sentence stops to speak of the number in the box: what follows describes a noun, or gives a reason."""
+_DENIED_BEHIND = re.compile(
+    r"\b(?:not|never|no|cannot|wrong|incorrect|mistak\w*|false|impossible|absurd|invalid|extraneous|spurious|inadmissible|reject\w*|discard\w*|"
+    r"exclud\w*|ruled\s+out|contradict\w*|violat\w*|fail\w*|off\s+by|bound|too|would|were|if|unless|or|rather|instead|mean|meant|actually|"
+    r"maybe|perhaps|but|however|except|error|typo)\b|n['’]t\b|→|->|=>|<-|[✗❌✘]|\A\s*(?:and|,)\s*-?\d",
+    re.IGNORECASE,
+)
+_DENIED_BEFORE = re.compile(
+    r"\b(?:wrong|incorrect|false|mistaken|invalid|rejected|extraneous|impossible)\b(?:\s+\w+){0,3}\s*[:：]?\s*\Z|"
+    r"\b(?:impossible|unlikely|untrue|false|wrong|mistake|error)\s+(?:that|to|for|if)\b.*\Z|\bso\s+far\s*[:：]?\s*\Z|[✗❌✘]\s*\Z|"
+    r"\b(?:twice|half|double|triple|thrice|third|quarter|square|cube|root|multiple|reciprocal|negative|opposite|power|logarithm|factorial)\s+"
+    r"(?:of\s+)?(?:the\s+number\s+)?\Z|\b(?:more|less|greater|fewer|larger|smaller|higher|lower|bigger|other)\s+than\s*\Z|"
+    r"\b(?:below|above|over|under|beyond|between|except|besides|not|never|minus|plus|than)\s*\Z",
+    re.IGNORECASE,
+)
+_ANSWER_IS = re.compile(r".*\banswers?\s*(?:is|are|was|[:：=])([^\d$\\]*)", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"\bwould\b", re.IGNORECASE)
+_CONDITION = re.compile(r"\b(?:if|were|had|without|otherwise|unless)\b", re.IGNORECASE)
+
+
+def is_denied(text: str, start: int, end: int) -> bool:
+    """Whether the sentence around a box says that its content is not the answer, or another value than the answer."""
+    before = re.split(r"[.?!;\n](?:\s|\Z)|\n", text[max(0, start - NEAR) : start])[-1]
+    if _CONDITIONAL.search(before) and _CONDITION.search(before):
+        return True
+    if (stated := _ANSWER_IS.match(before)) and PLAIN_WORDS.fullmatch(_COSMETIC.sub(" ", stated[1])) is None:
+        return True
+    if _DENIED_BEFORE.search(_COSMETIC.sub(" ", before.rsplit(",", 1)[-1])):
+        return True
+    behind = re.split(r"[.?!](?:[\s$*)\\]|\Z)|\n", text[end : end + NEAR], maxsplit=1)[0]
+    behind = _CONTRAST.sub("", _COSMETIC.sub(" ", behind))
+    noun = _OF_THE_NOUN.search(behind)
+    return _DENIED_BEHIND.search(behind[: noun.start()] if noun else behind) is not None
+
+
 # A box in a formula
 
-_MATH_OPENS = re.compile(
-    r"\$\$?|\\\[|\\\(|\\begin\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|\n[ \t]*\n"
-)
 _BEFORE_IN_MATH = re.compile(
     r"(?:\A|=|\\(?:approx|Rightarrow|Longrightarrow|implies|iff|Leftrightarrow|to|rightarrow|longrightarrow|therefore|quad|qquad|equiv|"
     r"colon|displaystyle|textstyle|large|Large|LARGE|huge|Huge|bf|left|medspace|thinspace|sim|in|ni|because|so|land|lor)|\\\\(?:\[[^\]]*\])?|"
@@ -102,17 +157,19 @@ _BEFORE_IN_MATH = re.compile(
 )
 """What may stand in a formula before a box that is the answer: a relation, a comma, words, nothing."""
 _BEFORE_IN_TEXT = re.compile(r"(?:[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|\A[<>])\Z")
+_PERCENT_OF = re.compile(r"\$?\s{0,4}of\s+\$?\d")
+_RELATION_BEFORE = re.compile(r"(?:[≠≤≥]|\w\s*[<>])\s*\Z(?<!<\w>)(?<!\w>)")
 _TAG_BEFORE = re.compile(r"<\w+>\Z")
 _BEHIND_IN_MATH = re.compile(
-    r"\s*(?:\Z|[.,;:?&~)]|\$|\\[\])]|\\\\|\\(?:end|quad|qquad|text|mbox|mathrm|textrm|textbf|tag|blacksquare|square|Box|checkmark|approx|"
-    r"right|hspace|boxed|fbox|implies|Rightarrow|therefore|land|lor|label|nonumber|notag|big|Big|hfill)(?![a-zA-Z])|\\[,;:! ]|\}|\n|\()"
+    r"\s*(?:\Z|[.,;?&~)]|:(?!\s*[\dA-Za-z\\])|\$|\\[\])]|\\\\|\\(?:end|quad|qquad|text|mbox|mathrm|textrm|textbf|tag|blacksquare|square|Box|checkmark|approx|"
+    r"right|hspace|boxed|fbox|therefore|land|lor|label|nonumber|notag|big|Big|hfill)(?![a-zA-Z])|\\[,;:! ]|\}|\n|\()"
 )
 _BEHIND_IN_TEXT = re.compile(
     r"(?:[\w^!/+×·√=]|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
 )
-_ENDING_NUMBER = re.compile(r"\s*(?:\\,|\\ |~)*\s*(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
+_ENDING_NUMBER = re.compile(r"(?:\\,|\\ |[~\s])*+(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
 _SCALE_BEHIND = re.compile(
-    r"[\s$]*(?:\\[,; ]|~)*\s*(?:\\(?:text|mathrm|mbox)\s*\{)?\s*(hundred|thousand|million|billion|trillion|dozen|percent)\b",
+    r"(?:\\[,; ]|[\s$~])*+(?:\\(?:text|mathrm|mbox)\s*+\{\s*+)?(hundred|thousand|million|billion|trillion|dozen|percent)\b",
     re.IGNORECASE,
 )
 
@@ -122,39 +179,48 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
     opened = _formula_start(text, start)
     if opened is None:
         before = text[max(0, start - 20) : start]
+        if _PERCENT_OF.match(text, end) or _RELATION_BEFORE.search(before):
+            return True
         if _TAG_BEFORE.search(before):
             before = ""
         return bool(_BEFORE_IN_TEXT.search(before)) or bool(_BEHIND_IN_TEXT.match(text, end))
     before = text[max(opened, start - NEAR) : start]
+    if _PERCENT_OF.match(text, end):
+        return True
     return _BEFORE_IN_MATH.search(before) is None or _BEHIND_IN_MATH.match(text, end) is None
 
 
 def _formula_start(text: str, start: int) -> int | None:
-    """Where the formula around a place begins; None outside of formulas."""
-    paragraph = max(0, start - 4000, text.rfind("\n\n", max(0, start - 4000), start))
+    """Where the formula around a place begins; None outside of formulas. A single dollar sign opens a formula only
+    where another one closes it in the same line: elsewhere it is money."""
     opened: int | None = None
     mark = ""
-    at = paragraph
-    while match := _FORMULA_MARK.search(text, at, start):
-        at = match.end()
+    for match in _FORMULA_MARK.finditer(
+        text, max(0, start - 4000, text.rfind("\n\n", max(0, start - FORMULA_CHARS), start)), start
+    ):
         token = match[0]
-        if token[0] == "\\" and len(token) == 2 and token not in _CLOSING and token not in _CLOSING.values():
-            continue  # an escaped character
         if opened is None:
             if token in _CLOSING:
-                opened, mark = at, _CLOSING[token]
+                opened, mark = match.end(), _CLOSING[token]
             elif token.startswith("\\begin"):
-                opened, mark = at, "\\end"
+                opened, mark = match.end(), "\\end"
         elif token.startswith(mark):
             opened = None
-    return opened
+    if opened is not None:
+        return opened
+    line = max(0, start - FORMULA_CHARS, text.rfind("\n", max(0, start - FORMULA_CHARS), start) + 1)
+    dollars = [match.end() for match in _DOLLAR.finditer(text, line, start)]
+    end = text.find("\n", start, start + FORMULA_CHARS)
+    closed = _DOLLAR.search(text, start, end if end >= 0 else start + FORMULA_CHARS)
+    return dollars[-1] if len(dollars) % 2 and closed else None
 
 
-_CLOSING = {"$": "$", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
+_CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _FORMULA_MARK = re.compile(
-    r"\$\$|\$|\\begin\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|"
-    r"\\end\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|\\."
+    r"\$\$|\\begin\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|"
+    r"\\end\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|\\[\[\]()]|\\."
 )
+_DOLLAR = re.compile(r"(?<!\\)\$")
 
 
 def with_suffix(text: str, end: int) -> tuple[str, int]:

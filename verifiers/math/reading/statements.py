@@ -27,7 +27,7 @@ STATEMENT = re.compile(
     r"(?:最终)?答案\s*(?:是|为|：|:)+|(?:(?<=\n)|(?<=\A))[ \t]*答[ \t]*[：:]",
     re.IGNORECASE,
 )
-SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)")
+SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)(?![^\n]*\b[B-Z][ \t]*[:：])")
 """`A: 18` as the last line of a text of questions and answers."""
 OPTION_LINE = re.compile(r"(?:\A|(?<=\n))[ \t*_(]*[B-E][ \t*_]*[:：.)]")
 _HEADING = re.compile(r"[ \t]*\d+[.)][ \t]+\S")
@@ -94,6 +94,8 @@ class _Sentence:
         self.math = ""
         """The mark that closes the formula around the current place."""
         self.depth = 0
+        self.said = False
+        """Whether anything but space and the opening of a formula was seen."""
         self.own_line = not text[text.rfind("\n", 0, start) + 1 : start].strip(" \t*_")
         """The answer stands on a line of its own, so that another bare line below it belongs to it."""
 
@@ -102,6 +104,7 @@ class _Sentence:
         while at < self.limit:
             char = text[at]
             if char == "\\":
+                self.said = self.said or self.text[at + 1 : at + 2] not in ("[", "(")
                 at += self.backslash(at)
             elif char == "$":
                 at += self.dollar(at)
@@ -118,6 +121,7 @@ class _Sentence:
                     return end
                 at += 1
             else:
+                self.said = self.said or not char.isspace()
                 at += 1
         return self.limit
 
@@ -148,9 +152,10 @@ class _Sentence:
         return len(mark)
 
     def line_ends(self, at: int) -> bool:
-        opened = self.text[self.start : at]
-        if self.math == "\\]" or self.math == "$$" or self.depth or not opened.strip(" \t$"):
-            return self.text.startswith("\n\n", at) and bool(opened.strip(" \t$\\[")) and self.math != "$$"
+        if not self.said:
+            return False
+        if self.math in ("\\]", "$$") or self.depth:
+            return self.text.startswith("\n\n", at) and self.math != "$$"
         line = self.text[at + 1 : at + 200].split("\n", 1)[0]
         if self.own_line and line.strip() and not has_words(line) and any(c.isalnum() for c in line):
             return False

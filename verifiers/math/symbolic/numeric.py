@@ -29,6 +29,12 @@ ROUGH = arb("0.02")
 """The same for an estimate, and its greatest radius where the value is below 1."""
 
 
+_LENGTHS = (300, 801, 1200)
+"""Lengths of partial sums, even and odd, so that a sum that swings does not seem to stand still."""
+_REACHES = (100, 1001, 3000)
+"""Finite bounds that stand for an infinite one."""
+
+
 class Agreement(enum.StrEnum):
     AGREE = "agree"
     DIFFER = "differ"
@@ -70,7 +76,7 @@ class Enclosure(Evaluation):
             # The integrand may be infinite at an end: step by step closer to it.
             margins = [(stop - start) * ball.rational(Fraction(1, 10**exponent)) for exponent in (6, 9)]
             return self._estimate([integrate(start + margin, stop - margin) for margin in margins])
-        estimates = [integrate(*_bounded(ends, (low, high), reach)) for reach in (100, 3000)]
+        estimates = [integrate(*_bounded(ends, (low, high), reach)) for reach in _REACHES]
         return self._estimate(estimates)
 
     def _end(self, node: Node) -> acb | None:
@@ -128,8 +134,7 @@ class Enclosure(Evaluation):
         first = exact_integer(self.of(low))
         if first is None:
             raise UnsupportedError("a sum whose bounds are no integers")
-        lengths = (300, 1200)
-        finite = [Node("num", value=Fraction(int(first) + length)) for length in lengths]
+        finite = [Node("num", value=Fraction(int(first) + length)) for length in _LENGTHS]
         return self._estimate([super(Enclosure, self)._sum(Node("sum", (body, index, low, end))) for end in finite])
 
     def _estimate(self, values: list[acb]) -> acb:

@@ -1,8 +1,8 @@
 """What the symbolic worker does: says of each pair of trees whether both are equal, differ, or neither is known.
 
 "Equal" needs two witnesses: sympy's proof, and values that agree at random points (`numeric`). "Different" needs
-disjoint balls, which are a proof by themselves; sympy's opinion never refutes. Whatever sympy raises counts as not known.
-Time and memory are bounded from outside, by the pool.
+disjoint balls, which are a proof by themselves; sympy's opinion never refutes. Whatever sympy raises counts as not
+known. Time and memory are bounded from outside, by the pool.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ async function main() {
       lean.dec(kernel);
       return there;
     };
-    const inspect = inspector(lean, { enabled: policy, maxHeartbeats: settings.maxHeartbeats });
+    const inspect = inspector(lean, { enabled: policy, maxHeartbeats: settings.maxHeartbeatsInText });
     const { state, messages, veto } = elaborate(source, before.state, inspect, mayEndOuter);
     const shown = messages.filter((m) => m.severity !== 'info');
     try {
@@ -162,7 +162,7 @@ async function main() {
     const probe = randomUUID();
     // Parentheses close what a tactic leaves open; its lines keep their columns relative to each other.
     const block = tactics.map((t) => `  (\n    ${t.replace(/\n/g, '\n    ')}\n  )\n`).join('');
-    const inspect = inspector(lean, { enabled: policy, maxHeartbeats: settings.maxHeartbeats });
+    const inspect = inspector(lean, { enabled: policy, maxHeartbeats: settings.maxHeartbeatsInText });
     let commands = 0;
     const counting = (command, kind) => {
       commands += 1;

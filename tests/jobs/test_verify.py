@@ -1,0 +1,137 @@
+"""`proofmill verify`: nothing is lost, and both files are checked before work begins."""
+
+import json
+
+import pytest
+from made_up_runs import sample, write_run
+
+from jobs.cli import main
+
+PROBLEMS = [
+    {"id": "m1", "kind": "math", "prompt": "2+3?", "reference": {"answer": "5"}},
+    {"id": "q1", "kind": "choice", "prompt": "?", "reference": {"options": ["a1", "b1", "c1"], "answer": "C"}},
+]
+BAD_PROBLEMS = [
+    {"id": "m2", "kind": "math", "prompt": "?", "reference": {"answer": "\\frac{1"}},
+    {"id": "m3", "kind": "math", "prompt": "?", "reference": {}},
+]
+HALF = '{"problem_id": "m1", "text": "\\ud83d is half"}'
+SOLUTIONS = [
+    {"problem_id": "m1", "text": r"\boxed{5}"},
+    {"problem_id": "m2", "text": r"\boxed{5}"},
+    {"problem_id": "m3", "text": r"\boxed{5}"},
+    {"problem_id": "none", "text": r"\boxed{5}"},
+    {"problem_id": "m1"},
+    {"problem_id": "q1", "text": "Answer: C"},
+    {"problem_id": "q1", "text": "Answer: C", "finish_reason": "length"},
+    {"problem_id": "m1", "text": r"<think>\boxed{5}", "finish_reason": "stop"},
+    {"problem_id": "m1", "text": r"\boxed{5}", "finish_reason": "odd"},
+]
+
+
+def write(path, rows):
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return str(path)
+
+
+def verify(tmp_path, *arguments):
+    out = tmp_path / "verdicts.jsonl"
+    code = main(["verify", "--out", str(out), "--workers", "1", *arguments])
+    return code, [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else None
+
+
+@pytest.fixture
+def files(tmp_path):
+    problems = write(tmp_path / "problems.jsonl", [*PROBLEMS, *BAD_PROBLEMS])
+    solutions = write(tmp_path / "solutions.jsonl", [*SOLUTIONS, HALF, "not JSON"])
+    return ["--problems", problems, "--solutions", solutions]
+
+
+def test_every_bad_line_is_listed_before_any_work(tmp_path, files, capsys):
+    code, lines = verify(tmp_path, *files)
+    assert code == 2 and lines is None
+    error = capsys.readouterr().err
+    for place in ("problems.jsonl:3", "problems.jsonl:4", *(f"solutions.jsonl:{n}" for n in (4, 5, 10, 11))):
+        assert f"{place}:" in error, place
+    for place in ("problems.jsonl:1:", "solutions.jsonl:1:", "solutions.jsonl:2:", "solutions.jsonl:6:"):
+        assert place not in error
+
+
+def test_more_bad_lines_than_a_screen_are_listed(tmp_path, capsys):
+    problems = write(tmp_path / "problems.jsonl", PROBLEMS)
+    solutions = write(tmp_path / "solutions.jsonl", [{"problem_id": f"x{n}", "text": ""} for n in range(300)])
+    assert verify(tmp_path, "--problems", problems, "--solutions", solutions) == (2, None)
+    assert capsys.readouterr().err.count("solutions.jsonl:") == 300
+
+
+def test_skip_bad_gives_one_line_per_solution_in_order(tmp_path, files):
+    code, lines = verify(tmp_path, *files, "--skip-bad")
+    assert code == 3
+    assert [(line["problem_id"], line["status"]) for line in lines] == [
+        ("m1", "verified"),
+        ("m2", "error"),
+        ("m3", "error"),
+        ("none", "error"),
+        ("m1", "error"),
+        ("q1", "verified"),
+        ("q1", "malformed"),
+        ("m1", "malformed"),
+        ("m1", "verified"),
+        ("m1", "error"),
+        (None, "error"),
+    ]
+    assert [line["reason"].split(":")[0] for line in lines if line["status"] == "error"] == [
+        *("bad problem", "bad problem", "bad solution", "bad solution", "bad solution", "bad solution")
+    ]
+    assert "'odd'" in lines[8]["reason"]
+    assert all(line["checker"] and "limits" in line for line in lines)
+
+
+def test_a_file_that_is_not_there_is_an_error_even_so(tmp_path, files, capsys):
+    assert verify(tmp_path, *files[:2], "--solutions", str(tmp_path / "none.jsonl"), "--skip-bad") == (2, None)
+    assert "no such file" in capsys.readouterr().err
+    empty = write(tmp_path / "empty.jsonl", [])
+    assert verify(tmp_path, *files[:2], "--solutions", empty, "--skip-bad")[0] == 2
+
+
+def test_foreign_columns_in_both_files(tmp_path):
+    problems = write(
+        tmp_path / "set.jsonl", [{"qid": 1, "q": "2+3?", "gold": "5"}, {"qid": 2, "q": "2+4?", "gold": "6"}]
+    )
+    rows = [{"qid": 2, "generation": r"\boxed{6}", "why": "eos"}, {"qid": 1, "generation": "5", "why": "max_tokens"}]
+    solutions = write(tmp_path / "generations.jsonl", rows)
+    columns = ["id=qid", "prompt=q", "reference.answer=gold", "problem_id=qid", "text=generation", "finish_reason=why"]
+    files = ["--problems", problems, "--solutions", solutions, "--kind", "math"]
+    code, lines = verify(tmp_path, *files, "--columns", *columns)
+    assert code == 0
+    assert [(line["problem_id"], line["status"]) for line in lines] == [("2", "verified"), ("1", "malformed")]
+
+
+@pytest.mark.parametrize("columns", [["text"], ["=x"], ["text=a", "text=b"], ["nothing=x"]])
+def test_columns_that_can_not_be_used(tmp_path, files, columns, capsys):
+    assert verify(tmp_path, *files, "--columns", *columns) == (2, None)
+    assert columns[-1].partition("=")[0] in capsys.readouterr().err
+
+
+def test_a_checker_that_raises_costs_its_own_line_only(tmp_path, monkeypatch):
+    from verifiers.choice.checker import ChoiceChecker
+
+    def fail(*arguments, **named):
+        raise RuntimeError("told to \ud800")
+
+    monkeypatch.setattr(ChoiceChecker, "verify", fail)
+    problems = write(tmp_path / "problems.jsonl", PROBLEMS)
+    solutions = write(tmp_path / "solutions.jsonl", [SOLUTIONS[5], SOLUTIONS[0]])
+    code, lines = verify(tmp_path, "--problems", problems, "--solutions", solutions)
+    assert code == 3
+    assert [line["status"] for line in lines] == ["error", "verified"]
+
+
+def test_a_stored_run_gives_its_finish_reasons(tmp_path):
+    texts = [("stop", r"So \boxed{1234567}."), ("length", "The answer is 1234567"), ("length", r"\boxed{1234567} and")]
+    rows = [sample("p", at, text=text, finish_reason=finish) for at, (finish, text) in enumerate(texts)]
+    run = write_run(tmp_path / "run", rows)
+    code, lines = verify(tmp_path, "--run", run)
+    found = {line["sample_index"]: line["status"] for line in lines}
+    assert found == {0: "verified", 1: "malformed", 2: "verified"}
+    assert code == 3 and [line["stored_status"] for line in lines] == ["verified"] * 3
