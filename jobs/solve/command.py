@@ -5,7 +5,7 @@
 Promises: nothing expensive starts before config, problem files and plan are known to be good; the same command again
 resumes and redoes nothing that is durable; Ctrl-C and SIGTERM stop in good order and say how to resume; a coordinator
 that dies is started again.
-Exit codes: 0 done, 2 usage or config, 3 finished with errors, 130 interrupted.
+Exit codes: 0 done, 2 usage or config, 3 finished with errors or a local Ray that does not start, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import ray
 import ray.exceptions
 
-from cluster.connect import ClusterError, connect
+from cluster.connect import ClusterError, LocalRayError, connect
 from cluster.inventory import scalable_nodes
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
 from jobs.configuration.command import write_new
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_INTERRUPTED
     except ClusterError as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_ERRORS if isinstance(error, LocalRayError) else EXIT_CONFIG
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return exit_code_of(error)
