@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.model_path import is_hub_id
 from runstore.code_revision import PACKAGES
 from verifiers import plugins
 from verifiers.plugins import Plugin
@@ -141,6 +142,8 @@ def _named_files(
     if not matches:
         if required:
             raise ConfigError(f"{where}: nothing matches {name} in {folder}")
+        if not is_hub_id(name):
+            raise ConfigError(f"{where}: no such folder in {folder}: {name}, and it is no hub id (org/name)")
         notes.append(f"{where}: {name} is no local folder; the cluster takes it as a hub id")
     for match in matches:
         for file in files_under(match, excludes):
