@@ -24,6 +24,7 @@ from pathlib import Path
 from cluster.inventory import gib, local_gpus, memory_limit
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
+from jobs.notify import check_urls
 from jobs.problems.errors import ProblemFileError
 from runstore.layout import run_uri
 from verifiers.types import Json, SettingsError
@@ -253,6 +254,7 @@ def examine_config(path: str, overrides: list[str]) -> int:
         return EXIT_CONFIG
     print(Finding("ok", "config", f"{path}, run id {config.run.id}"), flush=True)
     steps: dict[str, Callable[[SolveConfig], str]] = {
+        "notify": examine_notify,
         "problems": examine_problems,
         "output": examine_output,
         "plan": examine_plan,
@@ -324,6 +326,11 @@ def native_lean(table: Mapping[str, Json]) -> Iterator[Finding]:
         yield Finding("note", "Lean", note)
     if detect().boundary != "namespaces":
         yield Finding("wrong", "Lean", f"the native engine needs a sandbox with namespaces; here: {detect()}")
+
+
+def examine_notify(config: SolveConfig) -> str:
+    check_urls(config.notify)
+    return ", ".join(entry.url_env for entry in config.notify) or "nothing is posted"
 
 
 def examine_problems(config: SolveConfig) -> str:
