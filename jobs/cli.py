@@ -122,6 +122,10 @@ COMMANDS = {
 }
 
 
+WITHOUT_CONFIG = ("verify", "export", "report", "search", "problems", "doctor")
+"""Commands that read tables and have no run config with `plugins`, so they take --plugin."""
+
+
 def make_parser(with_arguments: Collection[str]) -> argparse.ArgumentParser:
     """The parser of all commands. Only the named ones are imported and have their arguments: imports take seconds."""
     parser = argparse.ArgumentParser(
@@ -141,6 +145,15 @@ def make_parser(with_arguments: Collection[str]) -> argparse.ArgumentParser:
         )
         if name in with_arguments:
             getattr(importlib.import_module(command.module), command.add)(sub)
+            if name in WITHOUT_CONFIG:
+                sub.add_argument(
+                    "--plugin",
+                    action="append",
+                    default=[],
+                    metavar="MODULE",
+                    dest="plugins",
+                    help="a module that adds kinds, engines, export formats, …; may be repeated",
+                )
     return parser
 
 
@@ -167,10 +180,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"proofmill: {fault}", file=sys.stderr)
         return EXIT_CONFIG
     argv = sys.argv[1:] if argv is None else argv
-    args = make_parser(argv[:1]).parse_args(argv)
-    command = COMMANDS[args.command]
+    from verifiers.plugins import PluginError, use
+
     try:
+        args = make_parser(argv[:1]).parse_args(argv)
+        command = COMMANDS[args.command]
+        use(getattr(args, "plugins", []))
         return int(getattr(importlib.import_module(command.module), command.run)(args))
+    except PluginError as error:
+        print(f"proofmill: {error}", file=sys.stderr)
+        return EXIT_CONFIG
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

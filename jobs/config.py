@@ -15,7 +15,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from verifiers.types import Json, Kind
+from verifiers import plugins as plugin_modules
+from verifiers.kinds import KINDS
+from verifiers.plugins import PluginError
+from verifiers.registry import UnknownNameError
+from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingParameters
 from workers.engines.registry import ENGINES, engine_class
 from workers.sampling.policy import WaveSettings
@@ -24,6 +28,22 @@ from workers.sampling.registry import POLICIES, policy_class
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
 PositiveFloat = Annotated[float, pydantic.Field(gt=0)]
+
+
+def _known_kind(name: str) -> str:
+    try:
+        KINDS.row(name)
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+KindName = Annotated[
+    str,
+    pydantic.AfterValidator(_known_kind),
+    pydantic.Field(json_schema_extra=lambda schema: schema.update(enum=list(KINDS))),
+]
+"""A name in the table of kinds."""
 
 
 class ConfigError(Exception):
@@ -35,6 +55,27 @@ Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ConfigFile(Section):
+    """A whole config. Its plugins are loaded before its other keys are read, wherever that is: their rows are among the
+    names that those keys may have."""
+
+    plugins: list[str] = []
+    """Modules that add kinds, policies, engines, rollouts or export formats (docs/extending.md)."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _load_plugins(cls, table: Any) -> Any:
+        if isinstance(table, dict):
+            plugin_modules.use(plugin_names(table))
+        return table
+
+
+def plugin_names(table: Mapping[str, Json]) -> list[str]:
+    """The config's `plugins`; none where the key is not a list of names, which is told with the other faults."""
+    names = table.get("plugins", [])
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 class Run(Section):
@@ -71,7 +112,7 @@ class Problems(Section):
     columns."""
     columns: dict[str, str] = {}
     """Canonical field → column of the file, for layout `columns`."""
-    kind: Literal["math", "code", "lean", "choice", ""] = ""
+    kind: KindName | Literal[""] = ""
     """Kind of the problems where the layout does not say."""
     limit: NotNegative = 0
     """Only the first so many problems; 0 = all."""
@@ -103,7 +144,7 @@ class Prompt(Section):
     """System message before every problem; empty = none."""
     suffix: str = ""
     """Appended to every problem's prompt."""
-    suffix_by_kind: dict[Literal["math", "code", "lean", "choice"], str] = {}
+    suffix_by_kind: dict[KindName, str] = {}
     """Overrides `suffix` for a kind."""
 
 
@@ -112,7 +153,7 @@ class Repair(Section):
 
     rounds: NotNegative = 0
     """Follow-up turns with the checker's evidence for an unverified attempt."""
-    kinds: list[Literal["math", "code", "lean", "choice"]] = ["code", "lean"]
+    kinds: list[KindName] = ["code", "lean"]
     """Kinds of problems whose unverified attempts get follow-up turns."""
     evidence_chars: Positive = 2000
     """Longest piece of the checker's evidence that is shown to the model, in characters."""
@@ -184,7 +225,7 @@ class Verify(Section):
     """Checks an actor runs side by side, of each kind."""
     attempts: Positive = 3
     """Workers that try a sample before it is written with status `error`."""
-    limits: dict[Literal["math", "code", "lean", "choice"], KindLimits] = {}
+    limits: dict[KindName, KindLimits] = {}
     """Bounds of one check, by kind of problem."""
     math: dict[str, Json] = {}
     """Settings of the math checker (docs/math_answers.md)."""
@@ -194,6 +235,22 @@ class Verify(Section):
     """Settings of the code checker (docs/code_problems.md)."""
     lean: dict[str, Json] = {}
     """Settings of the Lean checker (docs/lean.md)."""
+    of_plugins: dict[KindName, dict[str, Json]] = {}
+    """Settings of the checkers of other kinds; written `[verify.<kind>]` like those above."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_plugins(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        further = {key: table[key] for key in table if key not in cls.model_fields and key in KINDS}
+        rest = {key: value for key, value in table.items() if key not in further}
+        return {**rest, "of_plugins": {**table.get("of_plugins", {}), **further}} if further else rest
+
+    def tables(self) -> dict[str, dict[str, Json]]:
+        """`[verify.<kind>]` by kind."""
+        built_in = {kind: dict(getattr(self, kind)) for kind in ("math", "choice", "code", "lean")}
+        return {**built_in, **{kind: dict(table) for kind, table in self.of_plugins.items()}}
 
 
 class Resources(Section):
@@ -233,8 +290,30 @@ class Cost(Section):
     """Price of one CPU for one hour, for runs without GPUs; 0 = unknown."""
 
 
-class SolveConfig(Section):
+class Notify(Section):
+    """A receiver of one JSON line per event, with run id, URI, event and figures. A post that fails is logged and fails
+    nothing."""
+
+    url_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    """Name of the environment variable that holds the URL to post to. The URL itself is a secret and stands in no
+    config."""
+    on: Annotated[list[Literal["done", "failed", "regression", "stalled"]], pydantic.Field(min_length=1)] = [
+        "done",
+        "failed",
+        "regression",
+        "stalled",
+    ]
+    """What is posted. done: complete, or stopped at its budget. failed: it cannot go on. regression: a night found one;
+    a run by itself posts none. stalled: samples are on their way and none has got on for `stalled_s`."""
+    stalled_s: PositiveFloat = 900.0
+    """Seconds without a finished sample after which a run counts as stalled; more than the longest sample takes."""
+
+
+class SolveConfig(ConfigFile):
     """A whole run. Unknown keys are refused."""
+
+    notify: list[Notify] = []
+    """Receivers of what becomes of the run, one `[[notify]]` each."""
 
     run: Run
     problems: Problems
@@ -288,7 +367,8 @@ def merge_overrides(table: dict[str, Json], overrides: Iterable[str]) -> dict[st
         for parent in parents:
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
-                raise ConfigError(f"--set {override}: {parent} is a value, not a section")
+                # The value is not repeated: it may be a secret that was put in the wrong place.
+                raise ConfigError(f"--set {key.strip()}: {parent} is a value, not a section")
         node[leaf] = value
     return table
 
@@ -300,6 +380,11 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
 
 def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Checked:
     """A table as `model`. Raises ConfigError listing every fault, one a line; `where` names the file."""
+    if issubclass(model, ConfigFile):
+        try:
+            plugin_modules.use(plugin_names(table))
+        except PluginError as error:
+            raise ConfigError(f"{where}: plugins: {error}") from None
     try:
         return model.model_validate(table)
     except pydantic.ValidationError as error:
@@ -320,13 +405,19 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
+    if fault["loc"][0] in WITHHELD:
+        return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
+
+
+WITHHELD = frozenset({"notify"})
+"""Top-level keys whose values no error repeats: a URL that was put there by mistake is a secret."""
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:
     """`kind.key=value` → {kind: {key: value}}. Raises ConfigError."""
     table = merge_overrides({}, settings)
     for kind in table:
-        if kind not in list(Kind):
-            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(Kind)}")
+        if kind not in KINDS:
+            raise ConfigError(f"--set {kind}.…: no such kind; known: {', '.join(KINDS)}")
     return table

@@ -24,10 +24,10 @@ from pathlib import Path
 from cluster.inventory import gib, local_gpus, memory_limit
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
+from jobs.notify import check_urls
 from jobs.problems.errors import ProblemFileError
 from runstore.layout import run_uri
-from verifiers.checker import SettingsError
-from verifiers.types import Json
+from verifiers.types import Json, SettingsError
 
 PROBE_S = 300.0
 """Importing torch and vLLM takes 10 s, on a loaded machine with a cold disk far more."""
@@ -254,6 +254,7 @@ def examine_config(path: str, overrides: list[str]) -> int:
         return EXIT_CONFIG
     print(Finding("ok", "config", f"{path}, run id {config.run.id}"), flush=True)
     steps: dict[str, Callable[[SolveConfig], str]] = {
+        "notify": examine_notify,
         "problems": examine_problems,
         "output": examine_output,
         "plan": examine_plan,
@@ -327,13 +328,17 @@ def native_lean(table: Mapping[str, Json]) -> Iterator[Finding]:
         yield Finding("wrong", "Lean", f"the native engine needs a sandbox with namespaces; here: {detect()}")
 
 
+def examine_notify(config: SolveConfig) -> str:
+    check_urls(config.notify)
+    return ", ".join(entry.url_env for entry in config.notify) or "nothing is posted"
+
+
 def examine_problems(config: SolveConfig) -> str:
     """The whole set; its references are read by the checkers that would judge the samples."""
     from jobs.problems.load import check_problems
     from verifiers.checker import Checkers, check_settings
-    from verifiers.types import Kind
 
-    settings = {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind}
+    settings = config.verify.tables()
     check_settings(settings)
     checkers = Checkers(1, settings)
     try:

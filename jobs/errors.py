@@ -7,14 +7,24 @@ from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
 from jobs.problems.errors import ProblemFileError
 from runstore.errors import NoRunError, StoredRunError
 from runstore.storage import StorageError, StorageUriError
-from verifiers.checker import SettingsError
+from verifiers.plugins import PluginError
+from verifiers.registry import UnknownNameError
+from verifiers.types import SettingsError
 
 
 class WorkerKilledError(Exception):
     """A worker process of this command was killed."""
 
 
-MENDED_BY_USER = (ConfigError, ProblemFileError, SettingsError, NoRunError, StorageUriError)
+MENDED_BY_USER = (
+    ConfigError,
+    ProblemFileError,
+    SettingsError,
+    PluginError,
+    UnknownNameError,
+    NoRunError,
+    StorageUriError,
+)
 """The command line, a config or a problem file is wrong: exit code 2."""
 TOLD = (*MENDED_BY_USER, StorageError, StoredRunError, WorkerKilledError)
 """Errors that a command prints without a traceback. Exit code 3 where the user cannot mend them: a lost store, a broken

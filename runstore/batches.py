@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample
-from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
+from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VerdictRow = tuple[bytes, int]
 """Packed verdicts (runstore.batches.pack_verdicts) and the place of one among them."""
@@ -131,7 +131,7 @@ def problem_of(row: dict[str, object]) -> Problem:
     """The problem of a batch's or a stored run's row."""
     return Problem(
         id=str(row["problem_id"]),
-        kind=Kind(str(row["kind"])),
+        kind=str(row["kind"]),
         prompt=str(row["prompt"]),
         reference=json.loads(str(row["reference"])),
         domain=str(row["domain"]),

@@ -7,13 +7,14 @@ once; `num_workers` bounds how many checks it runs side by side. The pipeline bu
 from __future__ import annotations
 
 import atexit
-import importlib
 import inspect
 import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from verifiers.kinds import KINDS
+from verifiers.registry import load
+from verifiers.types import Json, Limits, Problem, SettingsError, Verdict
 
 
 class Checker(Protocol):
@@ -45,10 +46,6 @@ class Checker(Protocol):
         ...
 
 
-class SettingsError(ValueError):
-    """A `[verify.<kind>]` table that can not be used; the text names the key and says what would be right."""
-
-
 class Checkers:
     """Checkers by kind, each started on first use. Thread-safe.
 
@@ -58,16 +55,17 @@ class Checkers:
     def __init__(self, num_workers: int = 1, settings: Mapping[str, Mapping[str, Json]] | None = None) -> None:
         self._num_workers = num_workers
         self._settings = settings or {}
-        self._open: dict[Kind, Checker] = {}
+        self._open: dict[str, Checker] = {}
         self._lock = threading.Lock()
 
-    def of(self, kind: Kind) -> Checker:
+    def of(self, kind: str) -> Checker:
+        """Raises UnknownNameError, and SettingsError for settings that cannot be used."""
         with self._lock:
             if kind not in self._open:
-                self._open[kind] = open_checker(kind, self._num_workers, self._settings.get(str(kind), {}))
+                self._open[kind] = open_checker(kind, self._num_workers, self._settings.get(kind, {}))
             return self._open[kind]
 
-    def warm(self, kind: Kind) -> None:
+    def warm(self, kind: str) -> None:
         """Opens the checker of `kind` and waits until its first check would not wait: seconds, for Lean."""
         checker = self.of(kind)
         if warm := getattr(checker, "warm", None):
@@ -88,36 +86,25 @@ class Checkers:
             self._open.clear()
 
 
-# Imported on first use, so that a math-only run needs no Lean.
-_CHECKERS = {
-    Kind.MATH: ("verifiers.math.checker", "MathChecker"),
-    Kind.CHOICE: ("verifiers.choice.checker", "ChoiceChecker"),
-    Kind.CODE: ("verifiers.code.checker", "CodeChecker"),
-    Kind.LEAN: ("verifiers.lean.checker", "LeanChecker"),
-}
-
-
-def open_checker(kind: Kind, num_workers: int, settings: Mapping[str, Json]) -> Checker:
-    """Imports and starts the checker of `kind`. Raises SettingsError."""
-    module, name = _CHECKERS[kind]
-    make = getattr(importlib.import_module(module), name)
+def open_checker(kind: str, num_workers: int, settings: Mapping[str, Json]) -> Checker:
+    """Imports and starts the checker of `kind`. Raises UnknownNameError or SettingsError."""
+    make = load(KINDS.row(kind).checker)
     _check_keys(kind, make, settings)
     checker: Checker = make(num_workers=num_workers, **settings)
     return checker
 
 
 def check_settings(settings: Mapping[str, Mapping[str, Json]]) -> None:
-    """Checks the tables that hold anything, and starts nothing. Raises SettingsError."""
-    for kind in Kind:
-        if table := settings.get(str(kind)):
-            module, name = _CHECKERS[kind]
-            make = getattr(importlib.import_module(module), name)
+    """Checks the tables that hold anything, and starts nothing. Raises UnknownNameError or SettingsError."""
+    for kind, table in settings.items():
+        if table:
+            make = load(KINDS.row(kind).checker)
             _check_keys(kind, make, table)
             if check := getattr(make, "check_settings", None):
                 check(table)
 
 
-def _check_keys(kind: Kind, make: Any, settings: Mapping[str, Json]) -> None:
+def _check_keys(kind: str, make: Any, settings: Mapping[str, Json]) -> None:
     known = [key for key in inspect.signature(make).parameters if key != "num_workers"]
     if unknown := [key for key in settings if key not in known]:
         raise SettingsError(f"verify.{kind}.{unknown[0]}: unknown key; known here: {', '.join(known) or 'none'}")

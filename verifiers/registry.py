@@ -4,7 +4,8 @@
     POLICIES.add("mine", PolicyRow("my_package.policy:Mine"))      # a plugin
     policy_class = load(POLICIES.row(name).target)
 
-Promises: an unknown name is one error that lists the known names; a name is never given to a second row, and adding
+Promises: plugins have added their rows before the first one is read (verifiers.plugins); an unknown name is one error
+that lists the known names; a name is never given to a second row, and adding
 the same row again does nothing, so that a plugin may register itself in every process and more than once.
 Does not: import anything before a row is used, or know what the rows mean.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
+
+from verifiers.plugins import load_plugins
 
 Row = TypeVar("Row")
 
@@ -35,18 +38,22 @@ class Registry(Generic[Row]):
             raise ValueError(f"the {self.what} {name!r} exists already, as {self._rows[name]}; choose another name")
 
     def row(self, name: str) -> Row:
-        """Raises UnknownNameError."""
+        """Raises UnknownNameError, and PluginError where a plugin cannot be loaded."""
+        load_plugins()
         if name not in self._rows:
             raise UnknownNameError(f"unknown {self.what} {name!r}; known: {', '.join(self._rows)}")
         return self._rows[name]
 
     def __contains__(self, name: object) -> bool:
+        load_plugins()
         return name in self._rows
 
     def __iter__(self) -> Iterator[str]:
+        load_plugins()
         return iter(self._rows)
 
     def __len__(self) -> int:
+        load_plugins()
         return len(self._rows)
 
 

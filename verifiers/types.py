@@ -17,7 +17,7 @@ Json = Any
 
 
 class Kind(StrEnum):
-    """What a problem asks for, and so which checker reads its solutions."""
+    """The names of the built-in kinds. A plugin's kind is any other text (verifiers.kinds is the table of all)."""
 
     MATH = "math"
     CODE = "code"
@@ -50,7 +50,8 @@ class Problem:
     """
 
     id: str
-    kind: Kind
+    kind: str
+    """A name in verifiers.kinds: what the problem asks for, and so which checker reads its solutions."""
     prompt: str
     reference: Mapping[str, Json]
     domain: str = ""
@@ -80,10 +81,10 @@ class Problem:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> Problem:
-        """Trusts `row` to be canonical (jobs.problems validates foreign input). Raises KeyError or ValueError."""
+        """Trusts `row` to be canonical (jobs.problems validates foreign input). Raises KeyError."""
         return cls(
             id=row["id"],
-            kind=Kind(row["kind"]),
+            kind=row["kind"],
             prompt=row["prompt"],
             reference=row["reference"],
             domain=row.get("domain") or "",
@@ -111,6 +112,10 @@ class Limits:
 
     def to_json(self) -> dict[str, Json]:
         return {field: getattr(self, field) for field in self.__slots__}
+
+
+class SettingsError(ValueError):
+    """A `[verify.<kind>]` table that cannot be used; the text names the key and says what would be right."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

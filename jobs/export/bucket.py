@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from jobs.export.contamination import ContaminationIndex, Hit
 from jobs.export.partition import text_hashes
 from jobs.export.settings import ExportSettings
 from verifiers import thoughts
+from verifiers.kinds import KINDS
 
 Json = Any
 Bools = npt.NDArray[np.bool_]
@@ -295,34 +296,29 @@ def in_order(table: pa.Table) -> tuple[pa.Table, Ints]:
 
 
 def unshuffled(table: pa.Table) -> list[pa.ChunkedArray]:
-    """`prompt` and `reference`, those of multiple-choice items in a form that is the same for all orders of options."""
-    choice = pc.equal(table["kind"], "choice").combine_chunks()
-    columns = [table["prompt"], table["reference"]]
-    if not pc.any(choice).as_py():
-        return columns
-    # The letters of a prompt whose options change places stay the same.
-    plain = [lambda prompt: "".join(sorted(prompt)), reference_without_order]
-    return [
-        pa.chunked_array(
-            [pc.replace_with_mask(column.combine_chunks(), choice, map_texts(column.filter(choice), form))]
-        )
-        for column, form in zip(columns, plain, strict=True)
-    ]
+    """`prompt` and `reference`, those of kinds whose options are shuffled in a form that is the same for all orders."""
+    columns = [table["prompt"].combine_chunks(), table["reference"].combine_chunks()]
+    for kind in pc.unique(table["kind"]).to_pylist():
+        form = KINDS.row(kind).without_order if kind in KINDS else None
+        if form is not None:
+            rows = pc.equal(table["kind"], kind).combine_chunks()
+            prompts, references = (column.filter(rows) for column in columns)
+            plain = map_pairs(prompts, references, form)
+            columns = [pc.replace_with_mask(column, rows, new) for column, new in zip(columns, plain, strict=True)]
+    return [pa.chunked_array([column]) for column in columns]
 
 
-def map_texts(column: pa.ChunkedArray, form: Callable[[str], str]) -> pa.Array:
-    """`form` of each text; every distinct one is formed once."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return pa.array([form(text) for text in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-
-
-def reference_without_order(text: str) -> str:
-    reference = json.loads(text)
-    options, answer = reference.get("options"), reference.get("answer")
-    if not isinstance(options, list) or not isinstance(answer, str) or len(answer) != 1:
-        return text
-    right = options[ord(answer) - ord("A") : ord(answer) - ord("A") + 1]
-    return json.dumps({**reference, "options": sorted(map(str, options)), "answer": right}, sort_keys=True)
+def map_pairs(
+    prompts: pa.Array, references: pa.Array, form: Callable[[str, Mapping[str, Json]], tuple[str, Mapping[str, Json]]]
+) -> tuple[pa.Array, pa.Array]:
+    """`form` of each prompt with its reference (JSON text); every distinct pair is formed once."""
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    pairs = list(zip(prompts.to_pylist(), references.to_pylist(), strict=True))
+    for prompt, reference in dict.fromkeys(pairs):
+        shown, content = form(prompt, json.loads(reference))
+        known[prompt, reference] = shown, json.dumps(content, sort_keys=True)
+    made = [known[pair] for pair in pairs]
+    return pa.array([prompt for prompt, _ in made], pa.string()), pa.array([text for _, text in made], pa.string())
 
 
 def ranks(column: pa.ChunkedArray) -> Ints:

@@ -14,6 +14,7 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.export.formats_table import FORMATS
 from jobs.export.settings import load_settings
+from jobs.stored_plugins import require_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         if args.print_config:
             print(json.dumps(settings.resolved(), indent=2))
             return EXIT_DONE
+        for uri in args.run:
+            require_plugins(uri)
         from jobs.export.pipeline import export
 
         progress = Progress()

@@ -41,7 +41,7 @@ def statement_of(problem: Problem) -> str:
     text = problem.prompt
     for task in TASKS:
         text = text.replace(task, " ")
-    if problem.kind is not Kind.LEAN:
+    if problem.kind != Kind.LEAN:
         return text
     header = {line.strip() for line in problem.reference["header"].splitlines()}
     text = "\n".join(line for line in text.splitlines() if line.strip() not in header)

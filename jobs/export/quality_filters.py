@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from jobs.export.settings import Gates
 from verifiers import thoughts
-from verifiers.types import Kind
+from verifiers.kinds import KINDS
 
 Bools = npt.NDArray[np.bool_]
 
@@ -89,18 +89,17 @@ def without_answers(texts: pa.Array) -> pa.Array:
 
 
 def is_answer_only(kind: str, num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
-    """Programs and proofs are their own work."""
-    if kind in (Kind.CODE, Kind.LEAN):
+    """Short texts of a kind whose answers do not show their work by themselves, as programs and proofs do."""
+    if KINDS.row(kind).is_own_work:
         return np.zeros(len(num_tokens), bool)
     return num_tokens < gates.min_work_tokens
 
 
 def is_guessable(kind: str, reference: str, gates: Gates) -> bool:
     """Whether a blind guess hits this reference often: multiple choice and small integers."""
-    if kind == Kind.CHOICE:
-        return True
-    if kind != Kind.MATH:
-        return False
+    guesses = KINDS.row(kind).guesses
+    if guesses != "small integers":
+        return guesses == "always"
     answer = json.loads(reference).get("answer")
     text = str(answer).strip(" $") if isinstance(answer, (str, int)) else ""
     return bool(_INTEGER.match(text)) and abs(int(text)) <= gates.luck_integer

@@ -13,7 +13,18 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from jobs.config import ConfigError, NotNegative, Positive, PositiveFloat, Section, merge_overrides, read_toml, validate
+from jobs.config import (
+    ConfigError,
+    ConfigFile,
+    KindName,
+    NotNegative,
+    Positive,
+    PositiveFloat,
+    Section,
+    merge_overrides,
+    read_toml,
+    validate,
+)
 from jobs.export.formats_table import FORMATS, FormatRow
 from verifiers.registry import UnknownNameError
 
@@ -36,7 +47,7 @@ class Select(Section):
     """Also samples of repair rounds: their prompt holds the failed attempt and the checker's evidence."""
     domains: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
-    kinds: tuple[Literal["math", "code", "lean", "choice"], ...] = ()
+    kinds: tuple[KindName, ...] = ()
     min_tokens: NotNegative = 0
     max_tokens: NotNegative = 0
     """Completion tokens; 0 = no bound."""
@@ -134,7 +145,7 @@ class Work(Section):
     """Leave out rows whose JSON columns can not be read (counted in the card) instead of stopping at the first."""
 
 
-class ExportSettings(Section):
+class ExportSettings(ConfigFile):
     format: str
     """A name of jobs.export.formats_table."""
     select: Select = Select()

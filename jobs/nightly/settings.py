@@ -12,6 +12,8 @@ import pydantic
 
 from jobs.config import (
     ConfigError,
+    ConfigFile,
+    Notify,
     NotNegative,
     Positive,
     PositiveFloat,
@@ -97,13 +99,15 @@ class Bounds(Section):
     """Of seconds of generation a token."""
 
 
-class NightlyConfig(Section):
+class NightlyConfig(ConfigFile):
     nightly: Nightly
     legs: Annotated[list[Leg], pydantic.Field(min_length=1)]
     regression: Regression = Regression()
     near_miss: NearMiss = NearMiss()
     hopeless: Hopeless = Hopeless()
     bounds: Bounds = Bounds()
+    notify: list[Notify] = pydantic.Field(default_factory=list)
+    """Receivers of what becomes of a night: done, failed, regression; `stalled` of any of its runs."""
 
 
 def load_nightly_config(

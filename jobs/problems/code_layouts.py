@@ -10,8 +10,9 @@ import pickle
 import zlib
 from collections.abc import Mapping
 
-from jobs.problems.errors import BadRow, excerpt
+from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext, identity, objects, optional_string, parsed, some, string
+from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]

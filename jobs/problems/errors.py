@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from verifiers.reference_fields import MAX_EXCERPT
+
 MAX_SHOWN = 20
 """Faults one error lists. Enough to see the pattern; a thousand lines of the same would bury it."""
-MAX_EXCERPT = 300
-"""Characters of foreign text that one fault quotes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,12 +83,6 @@ class BadRow(Exception):
         return RowError(file, line, self.field, self.wrong, self.right, self.identity)
 
 
-def excerpt(value: object) -> str:
-    """`repr` cut to MAX_EXCERPT characters, without rendering more than is shown."""
-    text = repr(value[:MAX_EXCERPT] if isinstance(value, str | bytes | list) else value)
-    return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
-
-
 def identity_of(row: object, *fields: str) -> str:
     """The first of `fields` that a row gives an id in, as text that can be written; empty if none."""
     for field in fields:
@@ -96,9 +90,3 @@ def identity_of(row: object, *fields: str) -> str:
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
             return str(value).encode("utf-8", "backslashreplace").decode()[:MAX_EXCERPT]
     return ""
-
-
-def json_type(value: object) -> str:
-    """The JSON name of a value's type."""
-    names = {bool: "true/false", int: "number", float: "number", str: "string", list: "list", dict: "object"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)

@@ -7,9 +7,10 @@ import random
 import re
 from collections.abc import Mapping
 
-from jobs.problems.errors import BadRow, excerpt
+from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
 from verifiers.lean.assembly import mask
+from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from jobs.problems import canonical, code_layouts, exam_layouts, training_layouts
-from jobs.problems.errors import BadRow, excerpt
+from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext
+from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
@@ -28,8 +29,8 @@ class Layout:
     columns: tuple[str, ...]
     read: Callable[[Row, RowContext], Problem]
     recognises: Callable[[Row], bool] = lambda row: True
-    kinds: tuple[Kind, ...] = tuple(Kind)
-    """What its rows can be. A `problems.kind` that is not among them is an error."""
+    kinds: tuple[str, ...] = ()
+    """What its rows can be; empty: any kind. A `problems.kind` that is not among them is an error."""
 
     def fits(self, row: Row) -> bool:
         return all(name in row for name in self.columns) and self.recognises(row)
@@ -37,7 +38,7 @@ class Layout:
 
 def read_canonical(row: Row, context: RowContext) -> Problem:
     problem = canonical.read_canonical(row)
-    if context.kind is not None and problem.kind is not context.kind:
+    if context.kind and problem.kind != context.kind:
         raise BadRow("kind", f"is {problem.kind}, but problems.kind is {context.kind}", "leave problems.kind out")
     return problem
 

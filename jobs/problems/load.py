@@ -25,7 +25,6 @@ from jobs.problems.errors import (
     ProblemFileError,
     RowError,
     describe_reasons,
-    excerpt,
     identity_of,
     reason_of,
 )
@@ -33,7 +32,8 @@ from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from jobs.problems.training_layouts import mapping_fault
-from verifiers.types import Json, Kind, Problem
+from verifiers.reference_fields import excerpt
+from verifiers.types import Json, Problem
 
 MAX_SKIPPED = 10_000
 """`skip_bad` is for a few bad rows; more than this is the wrong file or layout, and is an error."""
@@ -157,8 +157,8 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
     for number, source in enumerate(found):
         rows = sources.read_rows(source)
         layout, rows = settle_layout(source, rows, wanted)
-        kind = Kind(config.kind) if config.kind else None
-        if kind is not None and layout is not None and kind not in layout.kinds:
+        kind = config.kind
+        if kind and layout is not None and layout.kinds and kind not in layout.kinds:
             gives = " and ".join(layout.kinds)
             raise ConfigError(
                 f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
@@ -171,7 +171,7 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
                     yield place, row
                 continue
             try:
-                problem = layout.read(row, RowContext(source.label, line, kind, config.columns))
+                problem = layout.read(row, RowContext(source.label, line, config.kind, config.columns))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
                 if first := seen.add(problem.id, number, line):
                     where = f"{found[first[0]].uri}:{first[1]}"

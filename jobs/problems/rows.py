@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Mapping
 
-from jobs.problems.errors import BadRow, excerpt, json_type
-from verifiers.types import Json, Kind
+from jobs.problems.errors import BadRow
+from verifiers.reference_fields import excerpt, json_type
+from verifiers.types import Json
 
 NO_ANSWER = re.compile(
     r"[\s$]{0,4}(?:\\(?:text|boxed|mathrm)\{)?\s{0,4}(?:proof|not ?found)\s{0,4}\}?[\s$.]{0,4}", re.IGNORECASE
@@ -22,7 +23,7 @@ class RowContext:
 
     label: str
     line: int
-    kind: Kind | None = None
+    kind: str = ""
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property

@@ -10,8 +10,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from jobs.problems import sources
-from jobs.problems.errors import BadRow, RowError, excerpt, identity_of
+from jobs.problems.errors import BadRow, RowError, identity_of
 from jobs.problems.training_layouts import column_value
+from verifiers.reference_fields import excerpt
 from verifiers.types import Json
 
 FIELDS = ("problem_id", "text", "finish_reason")

@@ -27,8 +27,9 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet
 
-from jobs.problems.errors import BadRow, ProblemFileError, RowError, excerpt, identity_of, json_type
+from jobs.problems.errors import BadRow, ProblemFileError, RowError, identity_of
 from runstore.storage import s3_endpoint, s3_filesystem
+from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
 
 MAX_LINE_BYTES = 256 * 2**20

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.problems import canonical
-from jobs.problems.errors import BadRow, excerpt, json_type
+from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext, answer_text, identity, optional_string, parsed, some, string
+from verifiers.kinds import KINDS
+from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
@@ -28,9 +30,9 @@ def read_verl(row: Row, context: RowContext) -> Problem:
         raise BadRow("extra_info", f"is a {json_type(extra)}", "an object")
     ability = optional_string(row, "ability")
     kind = context.kind or kind_of_ability(ability, truth)
-    if kind is Kind.CODE:
+    if kind == Kind.CODE:
         reference = reference_of_inputs_outputs(truth, "reward_model.ground_truth")
-    elif kind is Kind.MATH:
+    elif kind == Kind.MATH:
         reference = {"answer": answer_text(truth, "reward_model.ground_truth")}
     else:
         raise BadRow("ability", f"verl rows of kind {kind} carry no reference to check against", "kind math or code")
@@ -155,12 +157,12 @@ def read_openai_batch(row: Row, context: RowContext) -> Problem:
     )
 
 
-def known_kind(value: Json, field: str) -> Kind:
-    if value not in set(Kind):
+def known_kind(value: Json, field: str) -> str:
+    if not isinstance(value, str) or value not in KINDS:
         raise BadRow(
-            field, "missing" if value is None else excerpt(value), f"one of {', '.join(Kind)}, or set problems.kind"
+            field, "missing" if value is None else excerpt(value), f"one of {', '.join(KINDS)}, or set problems.kind"
         )
-    return Kind(value)
+    return value
 
 
 def read_columns(row: Row, context: RowContext) -> Problem:
@@ -177,7 +179,7 @@ def read_columns(row: Row, context: RowContext) -> Problem:
             fields[head] = value
     kind = context.kind or known_kind(fields.get("kind"), "kind")
     reference = canonical.object_field(fields.get("reference") or {}, "reference")
-    if kind is Kind.MATH and "answer" in reference:
+    if kind == Kind.MATH and "answer" in reference:
         reference["answer"] = answer_text(
             reference["answer"], context.columns.get("reference.answer", "reference.answer")
         )

@@ -10,6 +10,7 @@ import sys
 
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE
+from jobs.stored_plugins import missing_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,9 @@ def run(args: argparse.Namespace) -> int:
     from jobs.report.page import write_report
 
     try:
+        for uri in args.compare or [args.run_uri or args.folder]:
+            if fault := missing_plugins(uri):
+                print(f"proofmill: note: {fault}", file=sys.stderr)
         if args.compare:
             first, second = args.compare
             print(compare_runs(first, second, args.out))

@@ -56,8 +56,7 @@ class VerifierReplica:
 
     def __init__(self, config: dict[str, Any]) -> None:
         verify = ServiceConfig.model_validate(config).verify
-        settings = {str(kind): getattr(verify, str(kind)) for kind in Kind}
-        checkers = Checkers(verify.workers_per_actor, settings)
+        checkers = Checkers(verify.workers_per_actor, verify.tables())
         self._local = LocalVerifiers(checkers, verify.workers_per_actor)
         checkers.of(Kind.MATH)  # warm before the first request; the others start when they are first asked for
 

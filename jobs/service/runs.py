@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,11 +44,14 @@ CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "prompt": ("system", "suffix", "suffix_by_kind"),
     "sampling": (
         *("policy", "num_samples", "wave", "num_verified", "distinct", "estimates"),
-        *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "shuffle_choices", "repair"),
+        *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "shuffle_choices"),
+        *("repair.rounds", "repair.kinds", "repair.evidence_chars"),
     ),
     "budget": ("tokens", "gpu_s", "usd", "wall_s"),
 }
-"""Sections and keys of a run's config that clients may set. A key that is not named here is closed."""
+"""Single keys of a run's config that clients may set, by section; `a.b` is a key of a section inside it. A key that is
+not named here is closed, and no section is open as a whole. Plugins, engines, addresses, output and every other file
+name are the operator's."""
 
 
 class RunRequest(Model):
@@ -105,10 +109,9 @@ class RunKeeper:
             if section not in CLIENT_KEYS:
                 wrong.append({"pointer": http_errors.pointer(["config", section]), "detail": "not for clients to set"})
                 continue
-            allowed = CLIENT_KEYS[section]
-            for key in values:
-                if key not in allowed:
-                    place = http_errors.pointer(["config", section, key])
+            for key in single_keys(values, SolveConfig.model_fields[section].annotation):
+                if key not in CLIENT_KEYS[section]:
+                    place = http_errors.pointer(["config", section, *key.split(".")])
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
         if wrong:
@@ -233,6 +236,17 @@ class RunKeeper:
         return run_uri(self.settings.output_uri, run_id)
 
 
+def single_keys(values: dict[str, Any], section: Any) -> Iterator[str]:
+    """The keys that `values` sets of a section of the settings; those of a section inside it by their whole path."""
+    for key, value in values.items():
+        field = section.model_fields.get(key)
+        inner = field.annotation if field else None
+        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, pydantic.BaseModel):
+            yield from (f"{key}.{name}" for name in single_keys(value, inner))
+        else:
+            yield key
+
+
 def run_storage(output_uri: str, run_id: str) -> Storage:
     return open_storage(run_uri(output_uri, run_id))
 
@@ -240,7 +254,9 @@ def run_storage(output_uri: str, run_id: str) -> Storage:
 def launch(config: SolveConfig) -> subprocess.Popen[bytes]:
     """The run's process (run_process.py); its log goes beside other temporary files of the keeper's node."""
     # What Ray sets for the keeper's own worker is not meant for a run: a run plans its CPUs and GPUs itself.
-    environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT)}
+    # Plugins may lie on the operator's own path.
+    path = os.pathsep.join(filter(None, [str(CODE_ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path}
     environment.pop("OMP_NUM_THREADS", None)
     if not environment.get("CUDA_VISIBLE_DEVICES"):
         environment.pop("CUDA_VISIBLE_DEVICES", None)

@@ -13,11 +13,13 @@ import fastapi
 import pydantic
 import pydantic.json_schema
 
-from jobs.problems.canonical import MAX_ID_CHARS, MAX_LABEL_CHARS, MAX_PROMPT_CHARS, read_canonical
+from jobs.config import KindName
+from jobs.problems.canonical import read_canonical
 from jobs.problems.errors import BadRow
 from jobs.service.http_errors import HttpProblem, invalid
 from jobs.service.settings import Caps
-from verifiers.types import Kind, Limits, Problem, Status
+from verifiers.reference_fields import MAX_ID_CHARS, MAX_LABEL_CHARS, MAX_PROMPT_CHARS
+from verifiers.types import Limits, Problem, Status
 
 MAX_TEXT_CHARS = Limits().text_chars
 MAX_FINISH_REASON_CHARS = 100
@@ -32,7 +34,7 @@ class ProblemBody(Model):
     """A problem as in a problem file; docs/problem_files.md says what `reference` holds for each kind."""
 
     id: Annotated[str, pydantic.Field(min_length=1, max_length=MAX_ID_CHARS)] = "inline"
-    kind: Kind
+    kind: KindName
     prompt: Annotated[str, pydantic.Field(max_length=MAX_PROMPT_CHARS)] = "-"
     """What the model is asked. A check of kind math, choice or lean does not need it."""
     reference: dict[str, Any]
@@ -43,7 +45,7 @@ class ProblemBody(Model):
 
     def problem(self) -> Problem:
         """Raises BadRow."""
-        return read_canonical({**dict(self), "kind": str(self.kind)})
+        return read_canonical({**dict(self), "kind": self.kind})
 
 
 class LimitsBody(Model):

@@ -13,6 +13,7 @@ import pydantic
 
 from jobs.config import (
     ConfigError,
+    ConfigFile,
     Positive,
     PositiveFloat,
     Ray,
@@ -98,7 +99,7 @@ class Runs(Section):
     """Values of a run's config that clients do not choose (resources, ray, budget); theirs can not override it."""
 
 
-class ServiceConfig(Section):
+class ServiceConfig(ConfigFile):
     server: Server = Server()
     tokens: list[Token] = pydantic.Field(default_factory=list)
     verify: Verify = Verify()

@@ -5,38 +5,43 @@
 Promises: nothing expensive starts before config, problem files and plan are known to be good; the same command again
 resumes and redoes nothing that is durable; Ctrl-C and SIGTERM stop in good order and say how to resume; a coordinator
 that dies is started again.
-Exit codes: 0 done, 2 usage or config, 3 finished with errors, 130 interrupted.
+Exit codes: 0 done, 2 usage or config, 3 finished with errors or a local Ray that does not start, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import ray
 import ray.exceptions
 
-from cluster.connect import ClusterError, connect
+from cluster.connect import ClusterError, LocalRayError, connect
 from cluster.inventory import scalable_nodes
+from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
 from jobs.configuration.command import write_new
 from jobs.configuration.starter import plain_toml, starter_table
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.notify import Notifier, check_urls
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.plan import describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.settings import coordinator_settings
-from runstore.layout import run_uri
+from runstore.layout import LOGS, run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
-from verifiers.checker import Checkers, SettingsError, check_settings
-from verifiers.types import Json, Kind
+from verifiers.checker import Checkers, check_settings
+from verifiers.types import Json, SettingsError
+from workers.logs import LogSettings, RunLog
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_INTERRUPTED
     except ClusterError as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_ERRORS if isinstance(error, LocalRayError) else EXIT_CONFIG
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return exit_code_of(error)
@@ -113,17 +118,37 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
 
     Raises ClusterError or one of jobs.errors.TOLD, with a text for the user.
     """
-    problems = check_problem_set(config)
-    print(problems.describe(), flush=True)
+    uri = run_uri(config.output.uri, config.run.id)
+    check_urls(config.notify)
+    with Notifier(() if dry_run else config.notify, config.run.id, uri) as notifier:
+        problems = check_problem_set(config)
+        print(problems.describe(), flush=True)
+        plan = plan_here(config)
+        print(describe_plan(config, problems, plan), flush=True)
+        if dry_run:
+            return EXIT_DONE
+        return run_batch(config, problems, plan, command, display, notifier)
+
+
+def plan_here(config: SolveConfig) -> Plan:
+    """The plan on the cluster that the config names, or on this machine. Raises ConfigError and ClusterError."""
     nodes = None
     if config.ray.address:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-    plan = plan_run(config, nodes)
-    print(describe_plan(config, problems, plan), flush=True)
-    if dry_run:
-        return EXIT_DONE
+    return plan_run(config, nodes)
+
+
+def run_batch(
+    config: SolveConfig,
+    problems: ProblemSetSummary,
+    plan: Plan,
+    command: str,
+    display: Display | None,
+    notifier: Notifier,
+) -> int:
+    """Runs or resumes what was checked and planned; returns an exit code."""
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
     record = read_run_json(storage)
@@ -136,14 +161,29 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
         record = new_record(config, problems, plan.to_json())
     record["starts"].append({"at": now(), "host": os.uname().nodename})
     write_record(storage, record)
-    with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
-        screen = display or open_display(problems.num_problems)
-        try:
-            settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
-            outcome = drive(config, settings, screen, problems.skipped)
-        finally:
-            screen.close()
-    return finish(config, storage, record, outcome, command)
+    settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
+    with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
+        with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
+            screen = display or open_display(problems.num_problems, settings.log.folder)
+            try:
+                outcome = drive(config, settings, screen, problems.skipped, notifier.watch)
+            finally:
+                screen.close()
+        code = finish(config, storage, record, outcome, command)
+        if code != EXIT_INTERRUPTED:
+            notifier.ended(outcome.summary or {}, outcome.error)
+    return code
+
+
+@contextlib.contextmanager
+def open_log(settings: LogSettings, name: str) -> Iterator[None]:
+    """The log of this process, for the length of the block."""
+    log = RunLog(settings, name)
+    try:
+        yield
+    finally:
+        log.upload()
+        log.close()
 
 
 def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
@@ -157,16 +197,12 @@ def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
 
 def open_checkers(config: SolveConfig) -> Checkers:
     """Checkers as the config wants them; none is started yet. Raises ConfigError for a table that can not be used."""
-    settings = checker_settings(config)
+    settings = config.verify.tables()
     try:
         check_settings(settings)
     except SettingsError as error:
         raise ConfigError(str(error)) from error
     return Checkers(1, settings)
-
-
-def checker_settings(config: SolveConfig) -> dict[str, dict[str, Json]]:
-    return {str(kind): dict(getattr(config.verify, str(kind))) for kind in Kind}
 
 
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: DriveResult, command: str) -> int:
@@ -179,6 +215,7 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     if outcome.error:
         print(f"proofmill: {outcome.error}", file=sys.stderr)
         print(f"Nothing durable is lost. To resume: {command}", file=sys.stderr)
+        print(f"The logs: {run_uri(config.output.uri, config.run.id)}/{LOGS}", file=sys.stderr)
         return EXIT_ERRORS
     if outcome.interrupted or outcome.summary is None:
         print(f"Stopped. To resume: {command}")

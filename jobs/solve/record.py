@@ -13,6 +13,7 @@ import pydantic_core
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
+from jobs.stored_plugins import plugin_records
 from runstore.code_revision import code_revision
 from runstore.layout import RUN
 from runstore.storage import Storage
@@ -26,6 +27,7 @@ CHANGEABLE: dict[str, frozenset[str] | None] = {
     "resources": None,
     "ray": None,
     "cost": None,
+    "notify": None,
     "model": frozenset({"tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"}),
     "verify": frozenset({"actors", "workers_per_actor", "attempts"}),
 }
@@ -107,6 +109,7 @@ def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> 
         "problems": problems.to_json(),
         "plan": plan,
         "code_revision": code_revision(),
+        "plugins": plugin_records(),
         "versions": installed_versions(),
         "starts": [],
     }

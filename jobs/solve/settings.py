@@ -7,7 +7,6 @@ from pathlib import Path
 
 from jobs.config import ConfigError, SolveConfig
 from runstore.code_revision import code_revision
-from verifiers.types import Kind
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.state import CoordinatorSettings
@@ -54,7 +53,7 @@ def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES) -> Verif
         num_threads=verify.workers_per_actor,
         log=log,
         limits={kind: limit for kind, limit in limits.items() if limit},
-        checkers={str(kind): dict(getattr(verify, str(kind))) for kind in Kind},
+        checkers=verify.tables(),
     )
 
 

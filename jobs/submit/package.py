@@ -1,9 +1,9 @@
 """What a submitted job takes along: one zip with Proofmill's code, the config and the local files that it names.
 
-Promises: nothing else goes. Files are picked by an allow list (the four packages, the config, the problem files and
-the local model folder named in it, and what the user adds), so a stray credentials file in the working folder can not
-travel; names that look like secrets are refused even when listed. The zip is the same for the same content, so the
-cluster stores it once. Symbolic links are followed only inside the folder they lie in.
+Promises: nothing else goes. Files are picked by an allow list (our packages, plugins that no package manager installed,
+the config, the problem files and the local model folder named in it, and what the user adds), so a stray credentials
+file in the working folder cannot travel; names that look like secrets are refused even when listed. The zip is the same
+for the same content, so the cluster stores it once. Symbolic links are followed only inside the folder they lie in.
 Does not: read what it packs, or reach anything remote: `s3://` files and absolute paths are for the cluster to open.
 Fails: with ConfigError naming the file, before anything is uploaded.
 """
@@ -13,12 +13,16 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import io
+import sysconfig
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.model_path import is_hub_id
 from runstore.code_revision import PACKAGES
+from verifiers import plugins
+from verifiers.plugins import Plugin
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,10 +93,7 @@ def plan_package(
     def add(source: Path, path: str) -> None:
         found.setdefault(path, Entry(source, path, source.stat().st_size))
 
-    for name in PACKAGES:
-        for file in files_under(CODE_ROOT / name, excludes):
-            add(file, file.relative_to(CODE_ROOT).as_posix())
-
+    _add_code(add, notes, excludes)
     config_file = config_file.resolve()
     inside = config_file.is_relative_to(folder)
     config_path = config_file.relative_to(folder).as_posix() if inside else f"submitted/{config_file.name}"
@@ -102,42 +103,73 @@ def plan_package(
     wanted.append(("model.path", config.model.path, False))
     wanted += [(f"--include {name}", name, True) for name in include]
     for where, name, required in wanted:
-        if "://" in name:
-            continue
-        if Path(name).is_absolute():
-            notes.append(f"{where}: {name} is absolute; it must exist on the cluster")
-            continue
-        matches = sorted(folder.glob(name))
-        if not matches:
-            if required:
-                raise ConfigError(f"{where}: nothing matches {name} in {folder}")
-            notes.append(f"{where}: {name} is no local folder; the cluster takes it as a hub id")
-            continue
-        for match in matches:
-            for file in files_under(match, excludes):
-                if not file.resolve().is_relative_to(folder):
-                    raise ConfigError(
-                        f"{where}: {file} lies outside {folder}; give an absolute path that exists on the cluster"
-                    )
-                path = file.relative_to(folder).as_posix()
-                if not matching(path, exclude):
-                    add(file, path)
-
+        for file in _named_files(where, name, required, folder, excludes, notes):
+            path = file.relative_to(folder).as_posix()
+            if not matching(path, exclude):
+                add(file, path)
     entries = tuple(sorted(found.values(), key=lambda entry: entry.path))
     for entry in entries:
         if secret := matching(entry.path, SECRETS):
             raise ConfigError(
                 f"{entry.path} looks like a secret ({secret}) and will not be packaged; pass secrets with --env NAME"
             )
-    package = Package(entries, config_path, tuple(notes))
+    return _within(Package(entries, config_path, tuple(notes)), max_mb)
+
+
+def _add_code(add: Callable[[Path, str], None], notes: list[str], excludes: Sequence[str]) -> None:
+    """Our own packages, and the plugins that are files of the working folder."""
+    for name in PACKAGES:
+        for file in files_under(CODE_ROOT / name, excludes):
+            add(file, file.relative_to(CODE_ROOT).as_posix())
+    for plugin in plugins.loaded().values():
+        if is_local(plugin):
+            for file in plugin.files:
+                add(file, file.relative_to(plugin.root).as_posix())
+        else:
+            notes.append(f"plugins: {plugin.name} is an installed package; it must be installed on the cluster too")
+
+
+def _named_files(
+    where: str, name: str, required: bool, folder: Path, excludes: Sequence[str], notes: list[str]
+) -> Iterator[Path]:
+    """The files that one path, glob or folder names; what stays behind is told in `notes`. Raises ConfigError."""
+    if "://" in name:
+        return
+    if Path(name).is_absolute():
+        notes.append(f"{where}: {name} is absolute; it must exist on the cluster")
+        return
+    matches = sorted(folder.glob(name))
+    if not matches:
+        if required:
+            raise ConfigError(f"{where}: nothing matches {name} in {folder}")
+        if not is_hub_id(name):
+            raise ConfigError(f"{where}: no such folder in {folder}: {name}, and it is no hub id (org/name)")
+        notes.append(f"{where}: {name} is no local folder; the cluster takes it as a hub id")
+    for match in matches:
+        for file in files_under(match, excludes):
+            if not file.resolve().is_relative_to(folder):
+                raise ConfigError(
+                    f"{where}: {file} lies outside {folder}; give an absolute path that exists on the cluster"
+                )
+            yield file
+
+
+def _within(package: Package, max_mb: float) -> Package:
+    """The package itself. Raises ConfigError where it is too much."""
     if package.size > max_mb * 1e6:
-        largest = sorted(entries, key=lambda entry: -entry.size)[:3]
+        largest = sorted(package.entries, key=lambda entry: -entry.size)[:3]
         names = ", ".join(f"{entry.path} ({entry.size / 1e6:.1f} MB)" for entry in largest)
         raise ConfigError(
             f"the package would hold {package.size / 1e6:.1f} MB, more than {max_mb:g} MB; largest: {names}. "
             "Put large files on s3:// or a shared file system, leave them out with --exclude, or raise --max-package-mb"
         )
     return package
+
+
+def is_local(plugin: Plugin) -> bool:
+    """Whether a plugin lies outside the folders that packages are installed into."""
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")}
+    return not any(plugin.root.is_relative_to(folder) for folder in installed)
 
 
 def files_under(path: Path, excludes: Iterable[str]) -> Iterator[Path]:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import re
 import string
 import time
 
 from verifiers import thoughts
 from verifiers.choice.reading import NoAnswerError, choose
+from verifiers.choice.reference import replace_listed
 from verifiers.choice.spans import plain
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
@@ -93,17 +93,12 @@ def shuffle(problem: Problem, seed: int) -> Problem:
     random.Random(f"{seed}\x00{problem.id}").shuffle(order)
     letters = _letters(len(options))
     shuffled = [options[index] for index in order]
-    prompt = problem.prompt
-    for place, option in enumerate(options):
-        pattern = re.compile(rf"(^|\n)([ \t]*\(?{letters[place]}[).:]\)?[ \t]*){re.escape(option)}(?=\s*(?:\n|$))")
-        found = list(pattern.finditer(prompt))
-        if len(found) != 1:
-            raise ValueError(
-                f"problem {problem.id}: option {letters[place]} does not stand on a line of its own in the prompt"
-            )
-        prompt = f"{prompt[: found[0].end(2)]}\0<{place}>{prompt[found[0].end() :]}"
-    for place in range(len(options)):
-        prompt = prompt.replace(f"\0<{place}>", shuffled[place])
+    try:
+        prompt = replace_listed(problem.prompt, options, shuffled)
+    except ValueError as letter:
+        raise ValueError(
+            f"problem {problem.id}: option {letter} does not stand on a line of its own in the prompt"
+        ) from None
     answer = letters[order.index(letters.index(problem.reference["answer"]))]
     reference = {**problem.reference, "options": shuffled, "answer": answer}
     meta = {**problem.meta, "shuffle": {"seed": seed, "order": order}}

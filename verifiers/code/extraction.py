@@ -271,6 +271,7 @@ def _from_prose(text: str, entry_point: str) -> Program | None:
     if not entry_point:
         starts = sorted({*starts, *(i for i, line in enumerate(lines) if _STATEMENT_START.match(line))})
     tries = chars = 0
+    is_whole = True
     for start in starts:
         # A run of code ends before a line at the margin that cannot follow; each end is tried once, the longest first.
         ends = [
@@ -288,8 +289,9 @@ def _from_prose(text: str, entry_point: str) -> Program | None:
             target = _resolve(tree, entry_point) if entry_point else ""
             if target is not None:
                 return Program(source, target, "prose")
-            if (name := _only_function(tree)) is not None:
+            if is_whole and (name := _only_function(tree)) is not None:
                 return Program(source, name, "prose, entry point under another name")
+            is_whole = False  # what comes after this start is a part of a program, where one of several looks alone
             break
     return None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from verifiers.code import test_modules
 from verifiers.code.wire import values
+from verifiers.reference_fields import MAX_LABEL_CHARS, BadReferenceError, check_tolerance, excerpt, only_keys, text
 from verifiers.types import Json
 
 _KEYS = {
@@ -318,3 +319,39 @@ def parse(row: Mapping[str, Json]) -> Reference:
         runner=runner,
         imported=imported,
     )
+
+
+def check_code(reference: Mapping[str, Json]) -> None:
+    """The outline of docs/code_problems.md: modes, keys, tests. `parse` reads values and test programs.
+    Raises BadReferenceError."""
+    mode = reference.get("mode")
+    if not isinstance(mode, str) or mode not in _KEYS:
+        known = ", ".join(_KEYS)
+        raise BadReferenceError("reference.mode", "missing" if mode is None else excerpt(mode), f"one of {known}")
+    only_keys(reference, _KEYS[mode] | _COMMON, ("entry_point", "tests") if mode == "function" else ())
+    if "entry_point" in reference:
+        text(reference["entry_point"], "reference.entry_point", MAX_LABEL_CHARS)
+    for key in ("time_limit_s", "memory_limit_mb"):
+        if key in reference:
+            value = reference[key]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise BadReferenceError(f"reference.{key}", excerpt(value), "a number above 0")
+    if "tolerance" in reference:
+        check_tolerance(reference["tolerance"])
+    if mode == "assert":
+        if ("test" in reference) == ("test_list" in reference):
+            raise BadReferenceError("reference.test", "neither or both of test and test_list", "one of them")
+        return
+    tests = reference.get("tests")
+    if not isinstance(tests, list) or not tests:
+        raise BadReferenceError(
+            "reference.tests", "missing" if tests is None else excerpt(tests), "a list of at least one test"
+        )
+    for index, test in enumerate(tests):
+        field = f"reference.tests[{index}]"
+        if not isinstance(test, dict) or "input" not in test or "output" not in test:
+            raise BadReferenceError(field, excerpt(test), 'an object {"input": …, "output": …}')
+        if mode == "stdin" and not (isinstance(test["input"], str) and isinstance(test["output"], str)):
+            raise BadReferenceError(field, excerpt(test), "input and output as text")
+        if mode == "function" and not isinstance(test["input"], list):
+            raise BadReferenceError(f"{field}.input", excerpt(test["input"]), "the list of arguments")

@@ -23,12 +23,12 @@ from typing import Any
 
 from runstore.batches import PromptColumns, messages_column, pack, pack_batch, problem_columns, unpack
 from runstore.schema import Provenance, Sample, solution_key
-from verifiers.types import Kind, Problem
+from verifiers.types import Problem
 from workers.engines.base import Engine, EngineGoneError, EngineSettings, Generation, SamplingParameters
 from workers.engines.registry import engine_class
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
-from workers.prompting.messages import PromptStyle, build_messages, shuffle_options
+from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class, rollout_name
 
@@ -256,7 +256,7 @@ class Generator:
                         oldest.problems, oldest.prompted = [], {}
         problem = chunk.problems[task.row]
         style = self.settings.style
-        if style.shuffle_choices and problem.kind is Kind.CHOICE:
+        if is_shuffled(problem, style):
             return Prompted(shuffle_options(problem, task.seed), style)
         if task.row not in chunk.prompted:
             chunk.prompted[task.row] = Prompted(problem, style)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from runstore.batches import error_verdict, pack, rows_to_check, unpack_batch, verdict_columns
 from verifiers.checker import Checkers
-from verifiers.types import Json, Kind, Limits, Problem, Verdict
+from verifiers.types import Json, Limits, Problem, Verdict
 from workers.actors.check_threads import CheckThreads
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
@@ -77,7 +77,7 @@ class Verifier:
         the seconds that a check may take, by the longest limit."""
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
-            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, Kind(kind)) for kind in kinds))
+            await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, kind) for kind in kinds))
         return max(((self._limits(kind) or self._default_limits(kind)).wall_s for kind in kinds), default=0.0)
 
     async def add(self, items: list[CheckItem]) -> None:
@@ -150,4 +150,4 @@ class Verifier:
         return dataclasses.replace(self._default_limits(kind), **override) if override else None
 
     def _default_limits(self, kind: str) -> Limits:
-        return self._checkers.of(Kind(kind)).default_limits if isinstance(self._checkers, Checkers) else Limits()
+        return self._checkers.of(kind).default_limits if isinstance(self._checkers, Checkers) else Limits()

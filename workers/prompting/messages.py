@@ -1,8 +1,9 @@
-"""From a problem to what the model is given: messages, a multiple-choice item's options, repair turns.
+"""From a problem to what the model is given: messages, the problem as its kind shows it, repair turns.
 
-The options of a choice problem are listed under its prompt unless the prompt lists them already. With `shuffle_choices`
-their order is drawn from the sample's seed; the row then keeps the problem as the model saw it, with seed and order in
-`meta.shuffle`, so that the checker and a later re-verification read the same letters.
+How a problem is shown is its kind's to say (verifiers.kinds): options or a theorem stand below the prompt unless the
+prompt shows them already. With `shuffle_choices` the order of what is shown is drawn from the sample's seed; the row
+then keeps the problem as the model saw it, with seed and order in `meta.shuffle`, so that the checker and a later
+re-verification read the same letters.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ import dataclasses
 from collections.abc import Mapping
 
 from runstore.schema import Messages
-from verifiers.choice.checker import shuffle
-from verifiers.types import Kind, Problem
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from verifiers.kinds import KINDS
+from verifiers.registry import load
+from verifiers.types import Problem
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,41 +29,33 @@ class PromptStyle:
 
 def build_messages(problem: Problem, style: PromptStyle) -> Messages:
     """(role, content) pairs for the chat template."""
-    content = problem.prompt
-    if problem.kind is Kind.CHOICE and not lists_options(problem):
-        content = with_options(problem)
-    suffix = style.suffix_by_kind.get(str(problem.kind), style.suffix)
+    content = KINDS.row(problem.kind).show(problem)
+    suffix = style.suffix_by_kind.get(problem.kind, style.suffix)
     if suffix:
         content = f"{content}\n{suffix}"
     system = (("system", style.system),) if style.system else ()
     return (*system, ("user", content))
 
 
-def lists_options(problem: Problem) -> bool:
-    """Whether the prompt itself shows every option's text."""
-    return all(str(text) in problem.prompt for text in problem.reference["options"])
+def is_shuffled(problem: Problem, style: PromptStyle) -> bool:
+    """Whether each sample gets an order of its own."""
+    return style.shuffle_choices and bool(KINDS.row(problem.kind).shuffle)
 
 
 def shuffle_options(problem: Problem, seed: int) -> Problem:
     """The same item with its options in an order drawn from `seed`, in the prompt too where it lists them.
 
-    Unchanged where the prompt names the options in a way that cannot be reordered.
+    Unchanged where the kind has nothing to reorder, or the prompt names the options in a way that cannot be reordered.
     """
-    if problem.kind is not Kind.CHOICE:
+    row = KINDS.row(problem.kind)
+    if not row.shuffle:
         return problem
-    listed = lists_options(problem)
-    shown = problem if listed else dataclasses.replace(problem, prompt=with_options(problem))
+    shown = row.show(problem)
     try:
-        shuffled = shuffle(shown, seed)
+        shuffled: Problem = load(row.shuffle)(dataclasses.replace(problem, prompt=shown), seed)
     except ValueError:
         return problem
-    return shuffled if listed else dataclasses.replace(shuffled, prompt=problem.prompt)
-
-
-def with_options(problem: Problem) -> str:
-    """The prompt with one lettered option per line below it."""
-    lines = [f"{LETTERS[i]}. {text}" for i, text in enumerate(problem.reference["options"])]
-    return "\n".join([problem.prompt, "", *lines])
+    return shuffled if shown == problem.prompt else dataclasses.replace(shuffled, prompt=problem.prompt)
 
 
 def repair_turns(text: str, evidence: str) -> Messages:

@@ -14,7 +14,7 @@ from jobs.export.bucket import Bucket
 from jobs.export.choosing import BucketResult, BuilderInputs, Json, prompt_features, result
 from jobs.export.duplicates import fingerprints
 from jobs.export.formats.chats import CHAT, parse_chat
-from verifiers.types import Kind
+from verifiers.kinds import KINDS
 
 
 def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
@@ -109,14 +109,6 @@ VERL_SOURCES = frozenset(
 """What verl 0.9's default_compute_score scores (besides its image and search sets); it raises for any other name."""
 
 
-VERL_DEFAULTS = {Kind.MATH: "math_dapo", Kind.CHOICE: "lighteval/MATH", Kind.CODE: "apps"}
-"""`math_dapo` reads `Answer: x` and \\boxed{x}; `lighteval/MATH` compares the text in \\boxed{}; `apps` runs tests.
-verl has no scorer for Lean."""
-
-
-MATH_FORMATS = {Kind.MATH, Kind.CHOICE}
-
-
 RL_FACTS = pa.schema(
     [
         ("problem_id", pa.string()),
@@ -155,10 +147,6 @@ RL_BODIES: dict[str, pa.Schema] = {
 }
 
 
-OPEN_INSTRUCT_VERIFIERS = {Kind.MATH: "math", Kind.CHOICE: "math", Kind.CODE: "code"}
-"""open-instruct picks its verifier by the `dataset` column."""
-
-
 def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[str, Json] | None:
     """One problem with its facts; None when the consumer's scorer can not express the reference.
 
@@ -172,58 +160,74 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
         answer = reference.get("answer")
         truth = answer if isinstance(answer, str) else json.dumps(answer if answer is not None else reference)
         return {"prompt": chat, "ground_truth": truth, "reference": problem["reference"], **facts}
-    if problem["kind"] not in set(Kind):
+    kind = problem["kind"]
+    if kind not in KINDS:
         return None
-    kind = Kind(problem["kind"])
+    row = KINDS.row(kind)
     if layout == "open_instruct":
-        if kind is Kind.LEAN and not data_source:
+        name = data_source or row.open_instruct_verifier
+        truth = ground_truth(kind, reference, "" if data_source else row.open_instruct_verifier)
+        if not name or truth is None:
             return None
-        truth = ground_truth(kind, reference, open_instruct=True, known_scorer=not data_source)
-        if truth is None:
-            return None
-        name = data_source or OPEN_INSTRUCT_VERIFIERS[kind]
         return {"messages": chat, "ground_truth": truth, "dataset": name, **facts}
-    known = problem["source"] if problem["source"] in VERL_SOURCES and kind is not Kind.CODE else ""
-    name = data_source or known or VERL_DEFAULTS.get(kind, "")
-    truth = ground_truth(kind, reference, open_instruct=False, known_scorer=not data_source)
+    # A scorer of a known set compares answers. Programs are scored by the tests that they bring along.
+    known = problem["source"] if problem["source"] in VERL_SOURCES and row.answer_is_text else ""
+    name = data_source or known or row.verl_source
+    truth = ground_truth(kind, reference, "" if data_source else row.verl_source)
     if not name or truth is None:
         return None
     extra = {
         "split": problem["split"] or "train",
         "index": 0,
         "id": problem["problem_id"],
-        "kind": str(kind),
+        "kind": kind,
     }
     style = {"style": "rule", "ground_truth": truth}
     return {
         "data_source": name,
         "prompt": chat,
-        "ability": str(kind),
+        "ability": kind,
         "reward_model": style,
         "extra_info": extra,
         **facts,
     }
 
 
-def ground_truth(kind: Kind, reference: Mapping[str, Json], open_instruct: bool, known_scorer: bool) -> str | None:
-    """The reference as the consumer's scorer takes it; a scorer of the user's own takes code and Lean as they are."""
-    if kind in MATH_FORMATS:
+def ground_truth(kind: str, reference: Mapping[str, Json], scorer: str) -> str | None:
+    """The reference as the trainer's `scorer` takes it, None where it cannot express it. An empty scorer is one of the
+    user's own, which takes whatever is not a final answer as it is."""
+    if KINDS.row(kind).answer_is_text:
         answer = reference.get("answer")
         return str(answer) if isinstance(answer, (str, int, float)) and not isinstance(answer, bool) else None
-    if not known_scorer:
+    if not scorer:
         return json.dumps(reference)
-    if kind is Kind.CODE and reference.get("mode") == "assert" and open_instruct:
-        tests = reference.get("tests")
-        return json.dumps(tests if isinstance(tests, list) else [tests])
-    if kind is Kind.CODE and reference.get("mode") in ("stdin", "function") and not open_instruct:
-        tests = [test for test in reference.get("tests", []) if isinstance(test, dict)]
-        if not tests or len(tests) != len(reference["tests"]):
-            return None
-        table = {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
-        if reference["mode"] == "function":
-            table["fn_name"] = reference["entry_point"]
-        return json.dumps(table)
-    return None
+    convert = TEST_TABLES.get(scorer)
+    return convert(reference) if convert else None
+
+
+def assert_list(reference: Mapping[str, Json]) -> str | None:
+    """open-instruct's `code`: a list of assert statements."""
+    if reference.get("mode") != "assert":
+        return None
+    tests = reference.get("tests")
+    return json.dumps(tests if isinstance(tests, list) else [tests])
+
+
+def inputs_and_outputs(reference: Mapping[str, Json]) -> str | None:
+    """verl's `apps`: the inputs and outputs of a program or a function."""
+    if reference.get("mode") not in ("stdin", "function"):
+        return None
+    tests = [test for test in reference.get("tests", []) if isinstance(test, dict)]
+    if not tests or len(tests) != len(reference["tests"]):
+        return None
+    table = {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
+    if reference["mode"] == "function":
+        table["fn_name"] = reference["entry_point"]
+    return json.dumps(table)
+
+
+TEST_TABLES = {"code": assert_list, "apps": inputs_and_outputs}
+"""What the trainers' scorers of programs take as ground truth, by the scorer's name."""
 
 
 def rl_table(layout: str, rows: Sequence[Mapping[str, Json]]) -> pa.Table:

@@ -235,6 +235,36 @@ def test_shuffled_options_are_one_problem(tmp_path: Path, listed: bool) -> None:
     assert row["num_verified"] == len(row["verified_lengths"]) == 6
 
 
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        ("Which is the LISTEN of these?", "Which is the SILENT of these?"),
+        ("What is 21 + 30?", "What is 12 + 03?"),
+        ("Pick one.\nA. alpha\nB. beta\nNot 12.", "Pick one.\nA. alpha\nB. beta\nNot 21."),
+        ("Pick one.\nA. beta\nB. alpha\nNot 12.", "Pick one.\nA. alpha\nB. beta\nNot 21."),
+    ],
+)
+def test_two_prompts_of_the_same_letters_are_two_problems(tmp_path: Path, prompts: tuple[str, str]) -> None:
+    """Two runs used one id for two questions, whose texts are anagrams of each other and whose options are the same."""
+    runs = []
+    for number, prompt in enumerate(prompts):
+        options = ["beta", "alpha"] if "A. beta" in prompt else ["alpha", "beta"]
+        row = sample(
+            "c",
+            0,
+            kind="choice",
+            run_id=f"run-{number}",
+            prompt=prompt,
+            reference=json.dumps({"options": options, "answer": "AB"[options.index("beta")]}),
+            messages=json.dumps([{"role": "user", "content": prompt}]),
+            status="verified",
+            text=reasoning(number * 31 + 7, "B"),
+        )
+        runs.append(write_run(tmp_path / f"run-{number}", [row]))
+    settings = load_settings("sft", None, ["work.processes=1", "select.per_problem=1", "gates.luck_agreement=0"])
+    assert export(settings, runs, str(tmp_path / "sft")).num_rows == 2
+
+
 def test_against_an_earlier_export(tmp_path: Path) -> None:
     one, two = sample("p", 0), sample("p", 1)
     exported(tmp_path, [one])

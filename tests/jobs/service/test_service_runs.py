@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -165,10 +166,54 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
         "sampling": {"policy_args"},
     }
     sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
-    assert set(sections) - set(runs.CLIENT_KEYS) == {"output", "verify", "resources", "ray", "cost"}
+    assert set(sections) - set(runs.CLIENT_KEYS) == {
+        *("plugins", "notify", "output", "verify", "resources", "ray", "cost")
+    }
     for name, allowed in runs.CLIENT_KEYS.items():
-        assert set(sections[name].model_fields) - set(allowed) == refused.get(name, set()), name
-        assert set(allowed) <= set(sections[name].model_fields), name
+        keys = set(every_key(sections[name]))
+        assert keys - set(allowed) == refused.get(name, set()), name
+        assert set(allowed) <= keys, "a whole section is never open"
+
+
+def every_key(section: Any) -> list[str]:
+    """The keys of a section, those of sections inside it by their path."""
+    found = []
+    for name, field in section.model_fields.items():
+        inner = hasattr(field.annotation, "model_fields")
+        found += [f"{name}.{key}" for key in every_key(field.annotation)] if inner else [name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"plugins": {"x": 1}}, "/config/plugins"),
+        ({"notify": {"url_env": "AWS_SECRET_ACCESS_KEY"}}, "/config/notify"),
+        ({"sampling": {"policy_args": {"file": "/etc/passwd"}}}, "/config/sampling/policy_args"),
+        ({"sampling": {"repair": {"file": "/etc/passwd"}}}, "/config/sampling/repair/file"),
+        ({"sampling": {"repair": 5}}, "/config/sampling/repair"),
+        ({"model": {"engine": "parrot"}}, "/config/model/engine"),
+        ({"prompt": {"knowledge": "/etc/passwd"}}, "/config/prompt/knowledge"),
+    ],
+)
+async def test_no_section_is_open_as_a_whole(root: Path, started, changes: dict[str, Any], pointer: str) -> None:
+    ann, _ = clients(root)
+    answer = await ann.post("/v1/runs", json={"config": {**CONFIG, **changes}})
+    assert answer.status_code == 422 and not started
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+async def test_plugins_at_the_top_of_a_request_are_refused(root: Path, started) -> None:
+    ann, _ = clients(root)
+    answer = await ann.post("/v1/runs", json={"config": {**CONFIG, "plugins": ["os"]}})
+    assert answer.status_code == 422 and not started
+
+
+async def test_single_keys_of_an_inner_section_are_open(root: Path, started) -> None:
+    ann, _ = clients(root)
+    body = {"config": {**CONFIG, "sampling": {"repair": {"rounds": 1, "kinds": ["lean"]}}}}
+    assert (await ann.post("/v1/runs", json=body)).status_code == 202
+    assert started[0][0].sampling.repair.rounds == 1
 
 
 async def test_inline_problems_and_results(root: Path, started) -> None:

@@ -71,10 +71,10 @@ def test_a_secret_is_refused_even_when_asked_for(folder: Path, name: str) -> Non
 
 
 def test_too_large_names_the_largest(folder: Path) -> None:
-    (folder / "data/a.jsonl").write_bytes(b"x" * 3_000_000)
-    with pytest.raises(ConfigError, match=r"data/a\.jsonl \(3\.0 MB\)"):
-        plan(folder, max_mb=2)
-    assert plan(folder, max_mb=2, exclude=["a.jsonl"])
+    (folder / "data/a.jsonl").write_bytes(b"x" * 9_000_000)
+    with pytest.raises(ConfigError, match=r"data/a\.jsonl \(9\.0 MB\)"):
+        plan(folder, max_mb=8)
+    assert plan(folder, max_mb=8, exclude=["a.jsonl"])
 
 
 def test_missing_and_outside_files_are_refused(folder: Path) -> None:

@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from verifiers.checker import SettingsError
-from verifiers.types import Json
+from verifiers.types import Json, SettingsError
 
 AUDITS = ("auto", "comparator", "safeverify", "leanchecker")
 

@@ -12,6 +12,9 @@ import re
 NEAR = 160
 """Characters beside an answer in which the words that belong to it are looked for."""
 
+FORMULA_CHARS = 1000
+"""Characters before and behind a box in which the marks of the formula around it are looked for."""
+
 _UNSAID_BEFORE = re.compile(
     r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|imagine|doubt|wrong|incorrect|false|naive|tempting|mistaken|"
     r"erroneous|invalid|flawed|trap|had)\b|(?:\bnot|n't)\s+(?:the\s+case|true|think|believe|clear|mean|say))[^.?!,;:\n]*\Z",
@@ -193,7 +196,7 @@ def _formula_start(text: str, start: int) -> int | None:
     opened: int | None = None
     mark = ""
     for match in _FORMULA_MARK.finditer(
-        text, max(0, start - 4000, text.rfind("\n\n", max(0, start - 4000), start)), start
+        text, max(0, start - 4000, text.rfind("\n\n", max(0, start - FORMULA_CHARS), start)), start
     ):
         token = match[0]
         if opened is None:
@@ -205,10 +208,10 @@ def _formula_start(text: str, start: int) -> int | None:
             opened = None
     if opened is not None:
         return opened
-    line = text.rfind("\n", max(0, start - 4000), start) + 1
+    line = max(0, start - FORMULA_CHARS, text.rfind("\n", max(0, start - FORMULA_CHARS), start) + 1)
     dollars = [match.end() for match in _DOLLAR.finditer(text, line, start)]
-    end = text.find("\n", start)
-    closed = _DOLLAR.search(text, start, end if end >= 0 else len(text))
+    end = text.find("\n", start, start + FORMULA_CHARS)
+    closed = _DOLLAR.search(text, start, end if end >= 0 else start + FORMULA_CHARS)
     return dollars[-1] if len(dollars) % 2 and closed else None
 
 

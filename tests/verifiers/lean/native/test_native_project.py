@@ -9,13 +9,13 @@ import pytest
 from fake_project import make_project, program
 
 from jobs import doctor
-from verifiers.checker import SettingsError, check_settings
+from verifiers.checker import check_settings
 from verifiers.lean.checker import LeanChecker
 from verifiers.lean.native.policy import refusal
 from verifiers.lean.native.project import Project, Version, check_folder
 from verifiers.lean.native.settings import NativeSettings, ProjectError
 from verifiers.lean.native.tools import find_tools
-from verifiers.types import Kind, Problem, Status
+from verifiers.types import Kind, Problem, SettingsError, Status
 
 
 def settings_for(project: Path, **more: object) -> NativeSettings:
