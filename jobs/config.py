@@ -290,8 +290,30 @@ class Cost(Section):
     """Price of one CPU for one hour, for runs without GPUs; 0 = unknown."""
 
 
+class Notify(Section):
+    """A receiver of one JSON line per event, with run id, URI, event and figures. A post that fails is logged and fails
+    nothing."""
+
+    url_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    """Name of the environment variable that holds the URL to post to. The URL itself is a secret and stands in no
+    config."""
+    on: Annotated[list[Literal["done", "failed", "regression", "stalled"]], pydantic.Field(min_length=1)] = [
+        "done",
+        "failed",
+        "regression",
+        "stalled",
+    ]
+    """What is posted. done: complete, or stopped at its budget. failed: it cannot go on. regression: a night found one;
+    a run by itself posts none. stalled: samples are on their way and none has got on for `stalled_s`."""
+    stalled_s: PositiveFloat = 900.0
+    """Seconds without a finished sample after which a run counts as stalled; more than the longest sample takes."""
+
+
 class SolveConfig(ConfigFile):
     """A whole run. Unknown keys are refused."""
+
+    notify: list[Notify] = []
+    """Receivers of what becomes of the run, one `[[notify]]` each."""
 
     run: Run
     problems: Problems
@@ -350,7 +372,8 @@ def merge_overrides(table: dict[str, Json], overrides: Iterable[str]) -> dict[st
         for parent in parents:
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
-                raise ConfigError(f"--set {override}: {parent} is a value, not a section")
+                # The value is not repeated: it may be a secret that was put in the wrong place.
+                raise ConfigError(f"--set {key.strip()}: {parent} is a value, not a section")
         node[leaf] = value
     return table
 
@@ -387,7 +410,13 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
+    if fault["loc"][0] in WITHHELD:
+        return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
+
+
+WITHHELD = frozenset({"notify"})
+"""Top-level keys whose values no error repeats: a URL that was put there by mistake is a secret."""
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:

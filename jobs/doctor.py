@@ -24,6 +24,7 @@ from pathlib import Path
 from cluster.inventory import gib, local_gpus, memory_limit
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
+from jobs.notify import check_urls
 from jobs.problems.errors import ProblemFileError
 from runstore.layout import run_uri
 from verifiers.types import Json, SettingsError
@@ -220,6 +221,7 @@ def sandbox() -> Iterator[Finding]:
 
 def lean() -> Iterator[Finding]:
     from verifiers.lean.embedded.install import LEAN_VERSION, SetupError, find_node, find_prepared
+    from verifiers.lean.second_kernel.library import SECOND_LEAN_VERSION, find_library
 
     native = [name for name in ("elan", "lake", "lean") if shutil.which(name)]
     if native:
@@ -236,6 +238,11 @@ def lean() -> Iterator[Finding]:
         yield Finding(
             "note", "Lean", f"embedded {LEAN_VERSION} is not set up", "only for Lean problems: proofmill lean setup"
         )
+    library = find_library()
+    if isinstance(library, str):
+        yield Finding("note", "Lean", f"one kernel judges proofs, no second one: {library}")
+    else:
+        yield Finding("ok", "Lean", f"a second kernel, Lean {SECOND_LEAN_VERSION}, is in {library}")
 
 
 def examine_config(path: str, overrides: list[str]) -> int:
@@ -247,6 +254,7 @@ def examine_config(path: str, overrides: list[str]) -> int:
         return EXIT_CONFIG
     print(Finding("ok", "config", f"{path}, run id {config.run.id}"), flush=True)
     steps: dict[str, Callable[[SolveConfig], str]] = {
+        "notify": examine_notify,
         "problems": examine_problems,
         "output": examine_output,
         "plan": examine_plan,
@@ -318,6 +326,11 @@ def native_lean(table: Mapping[str, Json]) -> Iterator[Finding]:
         yield Finding("note", "Lean", note)
     if detect().boundary != "namespaces":
         yield Finding("wrong", "Lean", f"the native engine needs a sandbox with namespaces; here: {detect()}")
+
+
+def examine_notify(config: SolveConfig) -> str:
+    check_urls(config.notify)
+    return ", ".join(entry.url_env for entry in config.notify) or "nothing is posted"
 
 
 def examine_problems(config: SolveConfig) -> str:

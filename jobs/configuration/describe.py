@@ -44,20 +44,30 @@ class SectionText:
     path: str
     text: str
     keys: tuple[Key, ...]
+    repeated: bool = False
+    """Stands once per entry of a list: `[[notify]]`."""
 
 
-def sections(model: type[pydantic.BaseModel], path: str = "") -> Iterator[SectionText]:
+def sections(model: type[pydantic.BaseModel], path: str = "", repeated: bool = False) -> Iterator[SectionText]:
     """The section that `model` describes and those inside it, in the order of the file."""
     own: list[Key] = []
-    inner: list[tuple[str, type[pydantic.BaseModel]]] = []
+    inner: list[tuple[type[pydantic.BaseModel], str, bool]] = []
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, pydantic.BaseModel):
-            inner.append((f"{path}.{name}".lstrip("."), field.annotation))
-        else:
-            own.append(_key(name, field))
-    yield SectionText(path, " ".join((model.__doc__ or "").split()), tuple(own))
-    for inner_path, inner_model in inner:
-        yield from sections(inner_model, inner_path)
+        inner_path = f"{path}.{name}".lstrip(".")
+        if _is_section(field.annotation):
+            inner.append((typing.cast(Any, field.annotation), inner_path, False))
+            continue
+        own.append(_key(name, field))
+        entries = typing.get_args(field.annotation)
+        if typing.get_origin(field.annotation) is list and _is_section(entries[0]):
+            inner.append((entries[0], inner_path, True))
+    yield SectionText(path, " ".join((model.__doc__ or "").split()), tuple(own), repeated)
+    for each in inner:
+        yield from sections(*each)
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)
 
 
 def toml_value(value: Json) -> str:
@@ -74,7 +84,8 @@ def reference(model: type[pydantic.BaseModel], title: str) -> str:
         if not section.keys:
             continue
         if section.path:
-            parts.append(f"## `[{section.path}]`\n\n{section.text}".rstrip())
+            head = f"[[{section.path}]]" if section.repeated else f"[{section.path}]"
+            parts.append(f"## `{head}`\n\n{section.text}".rstrip())
         rows = [
             f"| `{key.name}` | {_cell(key.type)} | {_default_text(key)} | {_cell(key.text)} |" for key in section.keys
         ]

@@ -17,7 +17,8 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.nightly.history import History, HistoryError
 from jobs.nightly.run import due_nights, nightly_uri, run_night
-from jobs.nightly.settings import load_nightly_config, night_of
+from jobs.nightly.settings import NightlyConfig, load_nightly_config, night_of
+from jobs.notify import check_urls
 from runstore.storage import open_storage
 
 SEVERITY = {EXIT_DONE: 0, EXIT_ERRORS: 1, EXIT_CONFIG: 2, EXIT_INTERRUPTED: 3}
@@ -58,6 +59,7 @@ def run_all(args: argparse.Namespace) -> int:
 def run_one(path: str, overrides: list[str], date: dt.date | None) -> int:
     try:
         config, legs = load_nightly_config(path, overrides)
+        require_urls(config, legs)
         if date:
             nights = [date]
         else:
@@ -76,6 +78,13 @@ def run_one(path: str, overrides: list[str], date: dt.date | None) -> int:
     except TOLD as error:
         print(f"proofmill nightly: {error}", file=sys.stderr)
         return exit_code_of(error)
+
+
+def require_urls(config: NightlyConfig, legs: dict[str, SolveConfig]) -> None:
+    """Before a night begins. Raises ConfigError where a variable that `notify` names holds no URL."""
+    check_urls(config.notify)
+    for leg in legs.values():
+        check_urls(leg.notify)
 
 
 def solve_batch(config: SolveConfig) -> int:
@@ -112,7 +121,9 @@ def run_daemon(args: argparse.Namespace) -> int:
 
     try:
         for path in args.configs:
-            nightly = load_nightly_config(path, args.overrides)[0].nightly
+            config, legs = load_nightly_config(path, args.overrides)
+            require_urls(config, legs)
+            nightly = config.nightly
             hour, minute = nightly.starts_at.split(":")
             trigger = CronTrigger(hour=int(hour), minute=int(minute), timezone=nightly.time_zone)
             # A machine that slept through the hour starts when it wakes, once.

@@ -27,6 +27,7 @@ from jobs.nightly.findings import compare_leg, trend
 from jobs.nightly.history import History, RunResult, read_outcomes
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
+from jobs.notify import Notifier
 from jobs.problems.load import stream_problems
 from runstore.errors import StoredRunError
 from runstore.layout import run_uri
@@ -58,8 +59,9 @@ def run_night(
         say(f"{config.nightly.name} {night}: complete; report at {storage.uri}/nights/{night}/report.html")
         return int(json.loads(done)["exit_code"])
     try:
-        with held(open_storage(f"{storage.uri}/nights/{night}/lock"), config.nightly.lease_s):
-            return locked_night(config, legs, night, solve, history, say)
+        notifier = Notifier(config.notify, f"{config.nightly.name}-{night}", f"{storage.uri}/nights/{night}")
+        with held(open_storage(f"{storage.uri}/nights/{night}/lock"), config.nightly.lease_s), notifier:
+            return locked_night(config, legs, night, solve, history, say, notifier)
     except RunHeldError as error:
         say(f"{config.nightly.name} {night}: already under way ({error}); nothing to do")
         return EXIT_DONE
@@ -102,6 +104,7 @@ def locked_night(
     solve: Solve,
     history: History,
     say: Callable[[str], object],
+    notifier: Notifier,
 ) -> int:
     plan = history.plan(night) or make_plan(config, legs, night, history)
     errors: list[str] = []
@@ -138,6 +141,7 @@ def locked_night(
     code = EXIT_ERRORS if errors or regressions else EXIT_DONE
     body = report.build(config.nightly.name, night, findings, regressions, errors, code, trend(history, night))
     say(report.render_text(body))
+    tell(notifier, body, [entry["run_id"] for entry in incomplete])
     if incomplete:
         return EXIT_ERRORS  # no report is kept: the night goes on with the next start
     prefix = f"nights/{night}"
@@ -147,6 +151,21 @@ def locked_night(
     say(f"report {history.storage.uri}/{prefix}/report.html")
     forget(config, history, night, say)
     return code
+
+
+def tell(notifier: Notifier, body: dict[str, Any], incomplete: list[str]) -> None:
+    """Posts how the night ended: `done` or `failed`, and `regression` beside it where there is one."""
+    legs = {leg["leg"]: leg["runs"] for leg in body["legs"]}
+    figures = {
+        "exit_code": body["exit_code"],
+        "regressions": body["regressions"],
+        "errors": body["errors"],
+        "runs": legs,
+    }
+    faults = body["errors"] or [f"{run_id} is not complete" for run_id in incomplete]
+    notifier.tell("failed" if faults else "done", figures, "; ".join(faults))
+    if body["regressions"]:
+        notifier.tell("regression", figures, "; ".join(body["regressions"]))
 
 
 def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.date, history: History) -> Any:
@@ -210,7 +229,10 @@ def run_config(
         if near.repair_rounds:
             overrides.append(f"sampling.repair.rounds={near.repair_rounds}")
         overrides += near.overrides
-    return changed(leg, changes, overrides)
+    run = changed(leg, changes, overrides)
+    # A night that stalls is one of its runs that does; how the runs end is told of the night as a whole.
+    stalls = [entry.model_copy(update={"on": ["stalled"]}) for entry in config.notify if "stalled" in entry.on]
+    return run.model_copy(update={"notify": [*run.notify, *stalls]})
 
 
 def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> RunResult | None:

@@ -14,6 +14,7 @@ import pydantic
 from jobs.config import (
     ConfigError,
     ConfigFile,
+    Notify,
     NotNegative,
     Positive,
     PositiveFloat,
@@ -106,6 +107,8 @@ class NightlyConfig(ConfigFile):
     near_miss: NearMiss = NearMiss()
     hopeless: Hopeless = Hopeless()
     bounds: Bounds = Bounds()
+    notify: list[Notify] = pydantic.Field(default_factory=list)
+    """Receivers of what becomes of a night: done, failed, regression; `stalled` of any of its runs."""
 
 
 def load_nightly_config(

@@ -11,9 +11,11 @@ Exit codes: 0 done, 2 usage or config, 3 finished with errors or a local Ray tha
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import ray
@@ -21,11 +23,13 @@ import ray.exceptions
 
 from cluster.connect import ClusterError, LocalRayError, connect
 from cluster.inventory import scalable_nodes
+from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
 from jobs.configuration.command import write_new
 from jobs.configuration.starter import plain_toml, starter_table
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.notify import Notifier, check_urls
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.plan import describe_plan, plan_run
@@ -37,6 +41,7 @@ from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, check_settings
 from verifiers.types import Json, SettingsError
+from workers.logs import LogSettings, RunLog
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,17 +118,37 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
 
     Raises ClusterError or one of jobs.errors.TOLD, with a text for the user.
     """
-    problems = check_problem_set(config)
-    print(problems.describe(), flush=True)
+    uri = run_uri(config.output.uri, config.run.id)
+    check_urls(config.notify)
+    with Notifier(() if dry_run else config.notify, config.run.id, uri) as notifier:
+        problems = check_problem_set(config)
+        print(problems.describe(), flush=True)
+        plan = plan_here(config)
+        print(describe_plan(config, problems, plan), flush=True)
+        if dry_run:
+            return EXIT_DONE
+        return run_batch(config, problems, plan, command, display, notifier)
+
+
+def plan_here(config: SolveConfig) -> Plan:
+    """The plan on the cluster that the config names, or on this machine. Raises ConfigError and ClusterError."""
     nodes = None
     if config.ray.address:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-    plan = plan_run(config, nodes)
-    print(describe_plan(config, problems, plan), flush=True)
-    if dry_run:
-        return EXIT_DONE
+    return plan_run(config, nodes)
+
+
+def run_batch(
+    config: SolveConfig,
+    problems: ProblemSetSummary,
+    plan: Plan,
+    command: str,
+    display: Display | None,
+    notifier: Notifier,
+) -> int:
+    """Runs or resumes what was checked and planned; returns an exit code."""
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
     record = read_run_json(storage)
@@ -136,14 +161,29 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
         record = new_record(config, problems, plan.to_json())
     record["starts"].append({"at": now(), "host": os.uname().nodename})
     write_record(storage, record)
-    with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
-        settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
-        screen = display or open_display(problems.num_problems, settings.log.folder)
-        try:
-            outcome = drive(config, settings, screen, problems.skipped)
-        finally:
-            screen.close()
-    return finish(config, storage, record, outcome, command)
+    settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
+    with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
+        with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
+            screen = display or open_display(problems.num_problems, settings.log.folder)
+            try:
+                outcome = drive(config, settings, screen, problems.skipped, notifier.watch)
+            finally:
+                screen.close()
+        code = finish(config, storage, record, outcome, command)
+        if code != EXIT_INTERRUPTED:
+            notifier.ended(outcome.summary or {}, outcome.error)
+    return code
+
+
+@contextlib.contextmanager
+def open_log(settings: LogSettings, name: str) -> Iterator[None]:
+    """The log of this process, for the length of the block."""
+    log = RunLog(settings, name)
+    try:
+        yield
+    finally:
+        log.upload()
+        log.close()
 
 
 def check_problem_set(config: SolveConfig) -> ProblemSetSummary:

@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
@@ -51,9 +51,14 @@ class DriveResult:
 
 
 def drive(
-    config: SolveConfig, settings: CoordinatorSettings, screen: Display, skipped: tuple[RowError, ...] = ()
+    config: SolveConfig,
+    settings: CoordinatorSettings,
+    screen: Display,
+    skipped: tuple[RowError, ...] = (),
+    watch: Callable[[dict[str, Json]], None] = lambda status: None,
 ) -> DriveResult:
-    """Starts coordinators until one finishes the run, or it can not go on. Ray is connected."""
+    """Starts coordinators until one finishes the run, or it can not go on. Ray is connected. `watch` is given every
+    status that the screen is."""
     for start in range(1, COORDINATOR_STARTS + 1):
         with stop_signals() as signals:
             # Beside the driver: a node that only lends its GPUs may be taken away at any time.
@@ -62,7 +67,7 @@ def drive(
             coordinator = ray.remote(Coordinator).options(**options).remote(settings)
             _current.append(coordinator)
             try:
-                return attend(coordinator, config, skipped, signals, screen)
+                return attend(coordinator, config, skipped, signals, screen, watch)
             except ray.exceptions.RayTaskError as error:
                 # It lives and says why it can not go on: another one would say the same.
                 return DriveResult(None, str(getattr(error, "cause", error)))
@@ -85,7 +90,12 @@ def current_coordinator() -> Any:
 
 
 def attend(
-    coordinator: Any, config: SolveConfig, skipped: tuple[RowError, ...], signals: list[str], screen: Display
+    coordinator: Any,
+    config: SolveConfig,
+    skipped: tuple[RowError, ...],
+    signals: list[str],
+    screen: Display,
+    watch: Callable[[dict[str, Json]], None],
 ) -> DriveResult:
     """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies, and
     RayTaskError for what it raises itself."""
@@ -123,7 +133,9 @@ def attend(
                 wanted = ray.get(coordinator.wants_problems.remote(POLL_S))
         if time.monotonic() - last_status >= POLL_S:
             last_status = time.monotonic()
-            screen.update(ray.get(coordinator.status.remote()))
+            status = ray.get(coordinator.status.remote())
+            screen.update(status)
+            watch(status)
         ready, _ = ray.wait([result], timeout=POLL_S if fed_all or stopping else 0)
         if ready:
             return DriveResult(ray.get(result), interrupted=signals[0] if signals else "")

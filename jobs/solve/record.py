@@ -27,6 +27,7 @@ CHANGEABLE: dict[str, frozenset[str] | None] = {
     "resources": None,
     "ray": None,
     "cost": None,
+    "notify": None,
     "model": frozenset({"tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"}),
     "verify": frozenset({"actors", "workers_per_actor", "attempts"}),
 }

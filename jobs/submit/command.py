@@ -100,6 +100,7 @@ def submit(args: argparse.Namespace) -> int:
         max_mb=args.max_package_mb,
     )
     variables = passed_variables(os.environ, args.env)
+    require_notify(config, variables)
     entrypoint = solve_entrypoint(args.python, package.config_path, overrides)
     print(describe(package, variables, entrypoint, every_file=args.dry_run))
     if args.dry_run:
@@ -113,6 +114,16 @@ def submit(args: argparse.Namespace) -> int:
         print(f"follow it with: proofmill logs {job_id} --follow --address {client.get_address()}")
         return EXIT_DONE
     return watch(client, job_id, on_interrupt=args.on_interrupt, output=output)
+
+
+def require_notify(config: SolveConfig, variables: Mapping[str, str]) -> None:
+    """Raises ConfigError where the job would not have a variable that `notify` names."""
+    for index, entry in enumerate(config.notify):
+        if entry.url_env not in variables:
+            raise ConfigError(
+                f"notify.{index}.url_env: the job would not have the environment variable {entry.url_env}; "
+                f"add --env {entry.url_env}"
+            )
 
 
 def check_output(config: SolveConfig) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
+from jobs import notify
 from jobs.cli import main
 from jobs.config import ConfigError, SolveConfig
 from jobs.nightly import command
@@ -28,7 +29,7 @@ from jobs.nightly.run import due_nights, nightly_uri, run_night
 from jobs.nightly.settings import NightlyConfig, load_nightly_config, night_of
 from jobs.problems.load import stream_problems
 from runstore.schema import PROBLEM_SCHEMA
-from runstore.storage import open_storage
+from runstore.storage import StorageError, open_storage
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -134,6 +135,47 @@ def test_nights_remember_and_a_worse_model_is_a_regression(folder: Path, capsys)
     assert run_night(config, legs, days(3), solve) in (0, 3)
     near = next(run for run in solve.runs if run.run.id == "t-leg-near-20260304")
     assert near.sampling.num_samples == 32 and near.sampling.max_tokens == 2048
+
+
+def test_a_night_posts_how_it_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[tuple[str, str, dict]] = []
+    delivered = threading.Lock()
+
+    def deliver(entry: object, name: str, body: bytes) -> None:
+        line = json.loads(body)
+        with delivered:
+            posted.append((line["run_id"], line["event"], line["figures"]))
+
+    monkeypatch.setattr(notify, "_deliver", deliver)  # tests/jobs/notify posts to real servers
+    config, legs = load(folder, 'notify=[{url_env = "HOOK"}]')
+    with pytest.raises(ConfigError, match="HOOK is not set"):
+        command.require_urls(config, legs)
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:9/x")
+    command.require_urls(config, legs)
+    solve = FakeSolve(steady)
+    assert run_night(config, legs, days(0), solve) == 0
+    assert [entry.on for entry in solve.runs[0].notify] == [["stalled"]], "a run of a night tells that it stalls"
+    assert run_night(config, legs, days(0), solve) == 0, "the same night again has nothing to tell"
+    bad = {"leg": legs["leg"].model_copy(update={"model": legs["leg"].model.model_copy(update={"path": "bad"})})}
+    assert run_night(config, bad, days(1), solve) == 3
+    solve.before = lambda run: 3
+    assert run_night(config, legs, days(2), solve) == 3
+    solve.before = lambda run: 130
+    assert run_night(config, legs, days(2), solve) == 130, "a person who stops a night knows it"
+
+    def raise_lost(run: SolveConfig) -> int:
+        raise StorageError("the store is lost")
+
+    solve.before = raise_lost
+    with pytest.raises(StorageError):
+        run_night(config, legs, days(2), solve)
+    assert sorted((run_id, event) for run_id, event, _ in posted) == [
+        ("t-2026-03-01", "done"), ("t-2026-03-02", "done"), ("t-2026-03-02", "regression"),
+        ("t-2026-03-03", "failed"), ("t-2026-03-03", "failed"),
+    ]  # fmt: skip
+    regression = next(figures for _, event, figures in posted if event == "regression")
+    assert any("mean pass rate is" in line for line in regression["regressions"])
+    assert {run["bucket"] for run in regression["runs"]["leg"]} == {"main", "regression"}
 
 
 def test_the_html_report_shows_it_and_escapes(folder: Path) -> None:

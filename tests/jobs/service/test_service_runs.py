@@ -166,7 +166,9 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
         "sampling": {"policy_args"},
     }
     sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
-    assert set(sections) - set(runs.CLIENT_KEYS) == {"plugins", "output", "verify", "resources", "ray", "cost"}
+    assert set(sections) - set(runs.CLIENT_KEYS) == {
+        *("plugins", "notify", "output", "verify", "resources", "ray", "cost")
+    }
     for name, allowed in runs.CLIENT_KEYS.items():
         keys = set(every_key(sections[name]))
         assert keys - set(allowed) == refused.get(name, set()), name
@@ -186,6 +188,7 @@ def every_key(section: Any) -> list[str]:
     ("changes", "pointer"),
     [
         ({"plugins": {"x": 1}}, "/config/plugins"),
+        ({"notify": {"url_env": "AWS_SECRET_ACCESS_KEY"}}, "/config/notify"),
         ({"sampling": {"policy_args": {"file": "/etc/passwd"}}}, "/config/sampling/policy_args"),
         ({"sampling": {"repair": {"file": "/etc/passwd"}}}, "/config/sampling/repair/file"),
         ({"sampling": {"repair": 5}}, "/config/sampling/repair"),

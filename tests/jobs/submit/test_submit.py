@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.ray_jobs import RemoteError, connect, follow_log, is_private_channel, read_token
-from jobs.config import ConfigError
+from jobs.config import ConfigError, check_config
 from jobs.submit import command as submit
 from jobs.submit.command import exit_code
 from jobs.submit.package import Package
@@ -102,6 +102,15 @@ def test_variables_go_by_name_and_values_never_on_the_command_line() -> None:
     assert "hunter2" not in str(caught.value)
     with pytest.raises(ConfigError, match="not set"):
         submit.passed_variables(environ, ["NOPE"])
+
+
+def test_a_job_without_a_variable_of_notify_is_refused() -> None:
+    config = check_config(
+        {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m"}, "notify": [{"url_env": "HOOK"}]}, "t"
+    )
+    submit.require_notify(config, {"HOOK": "https://host/x"})
+    with pytest.raises(ConfigError, match=r"notify\.0\.url_env: .* HOOK; add --env HOOK"):
+        submit.require_notify(config, {"AWS_REGION": "x"})
 
 
 def test_what_is_shown_names_variables_but_not_values() -> None:
