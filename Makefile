@@ -35,10 +35,6 @@ lean: setup
 test: lean
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# Every mutant of the right programs of the code verifier, against plain Python (minutes); `make test` runs a twentieth.
-mutants: setup
-	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest tests/verifiers/code/test_code_mutants.py -q
-
 # What runs in seconds: lint, and the tests that start no Lean, Ray, sandbox or server. Before every commit.
 FAST := tests/verifiers/math/test_golden.py tests/verifiers/math/test_no_evaluation.py tests/verifiers/choice \
 	tests/verifiers/test_types.py tests/verifiers/lean/test_lean_assembly.py tests/workers/scheduling \
