@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint setup lean flywheel metamorphic mutants clean
+.PHONY: demo test check lint setup lean flywheel metamorphic mutants clean
 
 setup: $(STAMP)
 
@@ -35,9 +35,13 @@ lean: setup
 test: lean
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# Every mutant of the right programs of the code verifier, against plain Python (minutes); `make test` runs a twentieth.
-mutants: setup
-	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest tests/verifiers/code/test_code_mutants.py -q
+# What runs in seconds: lint, and the tests that start no Lean, Ray, sandbox or server. Before every commit.
+FAST := tests/verifiers/math/test_golden.py tests/verifiers/math/test_no_evaluation.py tests/verifiers/choice \
+	tests/verifiers/test_types.py tests/verifiers/lean/test_lean_assembly.py tests/workers/scheduling \
+	tests/workers/sampling tests/workers/prompting tests/workers/test_messages.py tests/runstore tests/jobs/test_cli.py \
+	tests/jobs/configuration tests/jobs/problems tests/jobs/solve tests/jobs/report tests/configs tests/test_packaging.py
+check: lint
+	$(BIN)/python -m pytest -n 2 -q -m "not ray and not lean and not chaos" $(FAST)
 
 demo: lean
 	$(BIN)/proofmill solve configs/solve/demo.toml

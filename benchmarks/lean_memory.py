@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 
 from verifiers.lean.checker import LeanChecker
-from verifiers.lean.embedded.process import LeanProcess
+from verifiers.lean.line_process import LineProcess
 
 
-def process_mb(process: LeanProcess) -> float:
+def process_mb(process: LineProcess) -> float:
     """Resident memory of one Lean process and what started it, shared pages counted once by share (PSS) where /proc
     tells."""
     root = psutil.Process(process._process._launcher.pid)
@@ -27,11 +27,12 @@ def _mb(process: psutil.Process) -> float:
     return float(process.memory_info().rss) / (1 << 20)
 
 
-def processes_by_role(checker: LeanChecker) -> dict[str, list[LeanProcess]]:
-    """The idle processes: `elaborator`, `auditor`, `spare`."""
+def processes_by_role(checker: LeanChecker) -> dict[str, list[LineProcess]]:
+    """The idle processes: `elaborator`, `auditor`, `spare`, `second_kernel`."""
     (pool,) = checker._pools.values()
     return {
         "elaborator": list(pool._idle),
         "auditor": [pool._auditor] if pool._auditor else [],
         "spare": list(pool._fresh),
+        "second_kernel": [pool._second._process] if pool._second and pool._second._process else [],
     }

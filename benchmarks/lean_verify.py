@@ -1,15 +1,17 @@
 """Audited Lean checks per second, warm, against one cold process per proof, in one run.
 
-    python -m benchmarks.lean_verify [--num-checks 200] [--num-workers 1 2] [--rounds 2] [--num-cold 3]
+    python -m benchmarks.lean_verify [--num-checks 200] [--num-workers 1 2] [--second-kernel off auto] [--rounds 2]
+        [--num-cold 3]
 
 A mixed set: proofs that hold, that fail, and that cheat, no two texts alike. Peer: the same checker started for one
-proof and closed again, which is what a pipeline without warm workers does. Several numbers of workers take turns, in
-every round. Prints one JSON object a measurement.
+proof and closed again, which is what a pipeline without warm workers does. Several numbers of workers, and one kernel
+or two, take turns, in every round. Prints one JSON object a measurement.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -48,14 +50,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-checks", type=int, default=200)
     parser.add_argument("--num-workers", type=int, nargs="+", default=[1])
+    parser.add_argument("--second-kernel", nargs="+", default=["auto"], choices=["off", "auto", "required"])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--num-cold", type=int, default=3)
     arguments = parser.parse_args()
     checks = mixed_set(arguments.num_checks)
     cold_s = statistics.median(map(measure_cold, checks[: arguments.num_cold])) if arguments.num_cold else None
     for _ in range(arguments.rounds):
-        for num_workers in arguments.num_workers:
-            print(json.dumps(measure_warm(checks, num_workers, cold_s)), flush=True)
+        for num_workers, second in itertools.product(arguments.num_workers, arguments.second_kernel):
+            print(json.dumps(measure_warm(checks, num_workers, second, cold_s)), flush=True)
 
 
 def measure_cold(check: tuple[Problem, str]) -> float:
@@ -67,8 +70,10 @@ def measure_cold(check: tuple[Problem, str]) -> float:
     return time.perf_counter() - started
 
 
-def measure_warm(checks: list[tuple[Problem, str]], num_workers: int, cold_s: float | None) -> dict[str, object]:
-    checker = LeanChecker(num_workers=num_workers)
+def measure_warm(
+    checks: list[tuple[Problem, str]], num_workers: int, second_kernel: str, cold_s: float | None
+) -> dict[str, object]:
+    checker = LeanChecker(num_workers=num_workers, second_kernel=second_kernel)
     started = time.perf_counter()
     checker.verify(*checks[0])
     ready_s = time.perf_counter() - started
@@ -85,6 +90,7 @@ def measure_warm(checks: list[tuple[Problem, str]], num_workers: int, cold_s: fl
     return {
         "checks": len(checks),
         "workers": num_workers,
+        "kernels": max(len(v.evidence.get("kernels", ())) for v in verdicts),
         "ready_s": round(ready_s, 2),
         "checks_per_s": round(len(checks) / wall_s, 1),
         "median_ms": round(1000 * statistics.median(one_by_one), 1),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 
 from verifiers import plugins
@@ -25,7 +27,54 @@ EXCLUDES = [".git", ".venv", "out", "build", "tests", "docs", "benchmarks", "**/
 
 
 class ClusterError(Exception):
-    """Ray can not be reached or started; the text is for the user."""
+    """Ray cannot be reached or started; the text is for the user."""
+
+
+class LocalRayError(ClusterError):
+    """The machine did not bring up a Ray of our own: nothing that a config says is wrong."""
+
+
+def start_ray(address: str, **arguments: Any) -> None:
+    """`ray.init`. Raises LocalRayError where `address` is empty and a local Ray does not start, ClusterError where none
+    answers at the address."""
+    started = time.time()
+    try:
+        ray.init(address=address or "local", **arguments)
+    except Exception as error:  # a plain Exception where a node is not up within Ray's 30 s, as on a busy machine
+        if address:
+            raise ClusterError(
+                f"no Ray cluster answers at {address}: {error}\nTry `ray status --address {address}` from here; "
+                "ray.address takes the head's host and port, or ray://host:10001"
+            ) from error
+        with contextlib.suppress(Exception):
+            ray.shutdown()  # what did start is in the way of the next attempt
+        raise LocalRayError(f"a local Ray could not be started: {error}\n{remedy(started)}") from error
+
+
+def remedy(started: float) -> str:
+    """What to look at and to do when a local Ray does not start; `started`: when it was tried."""
+    lines = []
+    if log := ray_log_folder(started):
+        lines.append(f"Its logs: {log} (raylet.err, gcs_server.err)")
+    free = psutil.virtual_memory().available
+    lines += [
+        "Most often the machine is too busy to start it within 30 seconds: give the same command again.",
+        f"Memory: {free / 2**30:.1f} GiB are free; a local Ray takes about 1 GiB and its object store "
+        f"{LOCAL_OBJECT_STORE_BYTES / 2**30:.1f} GiB.",
+        "Ports or leftovers of an earlier Ray on this machine: `ray stop` ends all that run here under your name.",
+        "Or join a cluster that runs already: ray.address.",
+    ]
+    return "\n".join(lines)
+
+
+def ray_log_folder(started: float = 0.0) -> str:
+    """The logs of the youngest Ray session begun since `started` on this machine; empty where there is none."""
+    root = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
+    with contextlib.suppress(OSError):
+        sessions = [path for path in root.glob("session_2*") if path.stat().st_mtime >= started - 1]
+        if sessions:
+            return str(max(sessions, key=lambda path: path.stat().st_mtime) / "logs")
+    return ""
 
 
 @contextlib.contextmanager
@@ -36,7 +85,8 @@ def connect(
     code_travels: bool = True,
     num_gpus: int | None = None,
 ) -> Iterator[Mapping[str, float]]:
-    """Connects this process to Ray and yields the cluster's resources. Raises ClusterError.
+    """Connects this process to Ray and yields the cluster's resources. Raises ClusterError
+    (LocalRayError where a Ray of our own does not start).
 
     Empty `address`: a Ray of our own on this machine, gone after the block (`num_cpus` 0, `num_gpus` None: what there
     is). Inside a Ray job (`RAY_JOB_*` is set) or
@@ -48,7 +98,6 @@ def connect(
     environment = dict(runtime_env or {})
     arguments: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
-        arguments["address"] = address
         if code_travels and not inside_job and "working_dir" not in environment:
             environment |= {
                 "working_dir": str(Path(__file__).resolve().parents[1]),
@@ -62,7 +111,6 @@ def connect(
             environment["env_vars"] = {**environment.get("env_vars", {}), plugins.VARIABLE: names}
     else:
         arguments |= {
-            "address": "local",
             "num_cpus": num_cpus or None,
             "num_gpus": num_gpus,
             "include_dashboard": False,
@@ -70,11 +118,7 @@ def connect(
         }
     if environment:
         arguments["runtime_env"] = environment
-    try:
-        ray.init(**arguments)
-    except Exception as error:  # a plain Exception where a node is not up within Ray's 30 s, as on a busy machine
-        what = f"no Ray cluster answers at {address}" if address else "a local Ray could not be started"
-        raise ClusterError(f"{what}: {error}") from error
+    start_ray(address, **arguments)
     try:
         yield ray.cluster_resources()
     finally:

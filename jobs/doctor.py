@@ -221,6 +221,7 @@ def sandbox() -> Iterator[Finding]:
 
 def lean() -> Iterator[Finding]:
     from verifiers.lean.embedded.install import LEAN_VERSION, SetupError, find_node, find_prepared
+    from verifiers.lean.second_kernel.library import SECOND_LEAN_VERSION, find_library
 
     native = [name for name in ("elan", "lake", "lean") if shutil.which(name)]
     if native:
@@ -237,6 +238,11 @@ def lean() -> Iterator[Finding]:
         yield Finding(
             "note", "Lean", f"embedded {LEAN_VERSION} is not set up", "only for Lean problems: proofmill lean setup"
         )
+    library = find_library()
+    if isinstance(library, str):
+        yield Finding("note", "Lean", f"one kernel judges proofs, no second one: {library}")
+    else:
+        yield Finding("ok", "Lean", f"a second kernel, Lean {SECOND_LEAN_VERSION}, is in {library}")
 
 
 def examine_config(path: str, overrides: list[str]) -> int:

@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TextIO
@@ -34,6 +35,7 @@ from verifiers.checker import Checkers, check_settings
 from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
 
 QUEUED = 256
+PROGRESS_S = 10.0
 MAX_LISTED = 10_000
 """Bad lines that one error lists. More are counted."""
 MAX_REASON_CHARS = 500
@@ -103,8 +105,9 @@ def run(args: argparse.Namespace) -> int:
         checkers = Checkers(args.workers, settings)
         try:
             tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)
+            total = sum(file.num_rows for file in find_run(args.run_uri).files) if args.run_uri else 0
             with open_out(args.out) as out:
-                return check_all(tasks, checkers, args.workers, out)
+                return check_all(tasks, checkers, args.workers, out, Progress(total))
         finally:
             checkers.close()
     except TOLD as error:
@@ -229,9 +232,30 @@ def as_line(value: dict[str, Json]) -> str:
     return text + "\n"
 
 
-def check_all(tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: TextIO) -> int:
+class Progress:
+    """A line on standard error every PROGRESS_S seconds of a long check."""
+
+    def __init__(self, num_rows: int = 0) -> None:
+        """`num_rows`: of the run that is checked again, rows without a text included; 0 = not known."""
+        self._num_rows = num_rows
+        self._started = self._last = time.monotonic()
+
+    def update(self, checked: int) -> None:
+        now = time.monotonic()
+        if now - self._last < PROGRESS_S:
+            return
+        self._last = now
+        of = f" of at most {self._num_rows:,}" if self._num_rows else ""
+        rate = checked / (now - self._started)
+        print(f"{checked:,}{of} checked, {rate:,.1f} per second", file=sys.stderr, flush=True)
+
+
+def check_all(
+    tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: TextIO, progress: Progress | None = None
+) -> int:
     """Checks side by side, writes in order."""
     counts: collections.Counter[str] = collections.Counter()
+    stored: collections.Counter[str] = collections.Counter()
     changed: collections.Counter[str] = collections.Counter()
     waiting: collections.deque[tuple[Task, Future[Verdict]]] = collections.deque()
 
@@ -239,10 +263,13 @@ def check_all(tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: 
         task, future = waiting.popleft()
         verdict = future.result()
         counts[str(verdict.status)] += 1
-        stored = task.labels.get("stored_status")
-        if stored is not None and stored != verdict.status:
-            changed[f"{stored} → {verdict.status}"] += 1
+        if (before := task.labels.get("stored_status")) is not None:
+            stored[before] += 1
+            if before != verdict.status:
+                changed[f"{before} → {verdict.status}"] += 1
         out.write(as_line({**task.labels, **verdict.to_json()}))
+        if progress:
+            progress.update(counts.total())
 
     with ThreadPoolExecutor(num_workers) as pool:
         for task in tasks:
@@ -252,7 +279,9 @@ def check_all(tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: 
         while waiting:
             write_next()
     summary = ", ".join(f"{counts[status]:,} {status}" for status in Status if counts[status]) or "nothing to check"
-    print(f"{sum(counts.values()):,} checked: {summary}", file=sys.stderr)
-    for what, count in sorted(changed.items()):
-        print(f"changed against the run: {count:,} × {what}", file=sys.stderr)
+    print(f"{counts.total():,} checked: {summary}", file=sys.stderr)
+    if stored:
+        kinds = ", ".join(f"{count:,} × {what}" for what, count in sorted(changed.items()))
+        text = f"{changed.total():,} of {stored.total():,} verdicts changed against the stored ones"
+        print(f"{text}: {kinds}" if kinds else text, file=sys.stderr)
     return EXIT_ERRORS if counts[Status.ERROR] or changed else EXIT_DONE

@@ -27,6 +27,7 @@ from jobs.export.formats import chats as formats
 from jobs.export.partition import read_bucket
 from jobs.export.process import without_bad_rows
 from jobs.export.settings import ExportSettings
+from jobs.model_path import check_model_path
 from runstore.schema import Messages
 from workers.engines.base import EngineSettings, EngineStartError
 from workers.engines.registry import open_engine
@@ -51,7 +52,8 @@ class Student(Protocol):
 
 
 def open_student(model: str) -> Scorer:
-    """Loads the student. Raises EngineStartError."""
+    """Loads the student. Raises ConfigError for one that cannot be, and EngineStartError."""
+    check_model_path(model, "select.student")
     on_gpu = gpu_is_here()
     settings = EngineSettings(
         path=model,

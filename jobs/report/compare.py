@@ -21,7 +21,17 @@ from scipy.stats import t
 
 from jobs.report import formats
 from jobs.report.charts import pass_curve
-from jobs.report.page import common_k, environment, estimate_note, headline, length_chart, line, saved_tokens
+from jobs.report.compared_figures import (
+    Differences,
+    Figure,
+    FigureInputs,
+    Totals,
+    changed_settings,
+    differ,
+    exact_share,
+    figures,
+)
+from jobs.report.page import environment, estimate_note, headline, length_chart, line
 from jobs.report.problems_table import iter_problems
 from jobs.report.statistics import REST, STATUSES, Group, RunStatistics, gather, name_order
 from runstore.layout import COMPARISON, SAMPLES
@@ -42,6 +52,8 @@ class Brief(NamedTuple):
     rate: float | None
     low: float | None
     high: float | None
+    influence: tuple[float, ...]
+    """On the run's figures; see `compared_figures.Totals.influence`."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -69,6 +81,8 @@ class Comparison:
     difference: Estimate | None = None
     """Mean of pass@1 of the second run minus the first, over common problems estimated in both."""
     num_paired: int = 0
+    figures: list[Figure] = dataclasses.field(default_factory=list)
+    common_k: int = 1
 
     @property
     def significant(self) -> bool:
@@ -88,38 +102,62 @@ def compare_runs(first_uri: str, second_uri: str, out: str = "") -> str:
 
 def compare(first_uri: str, second_uri: str) -> Comparison:
     """Reads both runs."""
-    comparison = Comparison(gather(first_uri, with_examples=False), gather(second_uri, with_examples=False))
+    totals = Totals(), Totals()
+    left, right = _gather(first_uri, totals[0]), _gather(second_uri, totals[1])
+    comparison = Comparison(left, right)
+    differences = Differences(*totals)
     kept: dict[str, Brief] = {}
     first, second = open_storage(first_uri), open_storage(second_uri)
     for result in iter_problems(first):
-        kept[result.row["problem_id"]] = _brief(result.row)
+        kept[result.row["problem_id"]] = _brief(result.row, totals[0])
     moments = np.zeros(3)
     for result in iter_problems(second):
-        row = result.row
-        mine, theirs = _brief(row), kept.get(row["problem_id"])
-        if theirs is None:
-            continue
-        comparison.common += 1
-        comparison.both += mine.solved and theirs.solved
-        comparison.neither += not mine.solved and not theirs.solved
-        if theirs.solved and not mine.solved:
-            comparison.num_only_first += 1
-            _list(comparison.only_first, OneSided(row["problem_id"], row["domain"], mine))
-        if mine.solved and not theirs.solved:
-            comparison.num_only_second += 1
-            _list(comparison.only_second, OneSided(row["problem_id"], row["domain"], theirs))
-        if mine.rate is not None and theirs.rate is not None:
-            change = mine.rate - theirs.rate
-            moments += (1, change, change * change)
+        mine = _brief(result.row, totals[1])
+        theirs = kept.pop(result.row["problem_id"], None)
+        differences.add(theirs and theirs.influence, mine.influence)
+        if theirs:
+            moments += _match(comparison, result.row, mine, theirs)
+    for theirs in kept.values():
+        differences.add(theirs.influence, None)
     comparison.num_paired = int(moments[0])
     comparison.difference = _paired(*moments)
+    comparison.common_k = shared_k(left, right)
+    inputs = FigureInputs(differences, comparison.significant, comparison.same_problems, comparison.common_k)
+    comparison.figures = figures(left, right, inputs)
     _read_prompts(first, comparison.only_first)
     _read_prompts(second, comparison.only_second)
     return comparison
 
 
-def _brief(row: dict[str, Any]) -> Brief:
-    return Brief(row["solved"], row["pass_rate"], row["pass_rate_low"], row["pass_rate_high"])
+def _gather(uri: str, totals: Totals) -> RunStatistics:
+    return gather(uri, with_examples=False, on_problem=lambda result: totals.add(result.row))
+
+
+def _match(comparison: Comparison, row: dict[str, Any], mine: Brief, theirs: Brief) -> tuple[float, float, float]:
+    """Counts a common problem; returns what it adds to the moments of the difference of pass rates."""
+    comparison.common += 1
+    comparison.both += mine.solved and theirs.solved
+    comparison.neither += not mine.solved and not theirs.solved
+    if theirs.solved and not mine.solved:
+        comparison.num_only_first += 1
+        _list(comparison.only_first, OneSided(row["problem_id"], row["domain"], mine))
+    if mine.solved and not theirs.solved:
+        comparison.num_only_second += 1
+        _list(comparison.only_second, OneSided(row["problem_id"], row["domain"], theirs))
+    if mine.rate is None or theirs.rate is None:
+        return 0.0, 0.0, 0.0
+    change = mine.rate - theirs.rate
+    return 1.0, change, change * change
+
+
+def shared_k(first: RunStatistics, second: RunStatistics) -> int:
+    """The farthest k for which both runs have an unbiased pass@k."""
+    return max(1, min(first.total.passes.reach, second.total.passes.reach))
+
+
+def _brief(row: dict[str, Any], totals: Totals) -> Brief:
+    interval = row["pass_rate_low"], row["pass_rate_high"]
+    return Brief(row["solved"], row["pass_rate"], *interval, totals.influence(row))
 
 
 def _list(listed: list[OneSided], problem: OneSided) -> None:
@@ -159,7 +197,6 @@ def render_comparison(c: Comparison) -> str:
     pools = [(colour, s, (REST, "") in s.checkers) for colour, s in (("first", first), ("second", second))]
     curves = [("first", first), ("second", second)]
     lines = [line(colour, colour, s.total.passes.points()) for colour, s in curves if s.total.estimated]
-    shared = min(common_k(first.total), common_k(second.total))
     return (
         environment()
         .get_template("compare.html")
@@ -170,8 +207,9 @@ def render_comparison(c: Comparison) -> str:
                 ("second", second, headline(second), estimate_note(second)),
             ],
             curve=pass_curve(lines) if lines else Markup(""),
-            common_k=shared,
-            figures=figures(c, shared),
+            common_k=c.common_k,
+            figures=c.figures,
+            settings=changed_settings(first.run, second.run),
             domains=_pairs(first.domains, second.domains),
             difficulties=_pairs(first.difficulties, second.difficulties),
             reasons=reasons(first, second),
@@ -199,88 +237,14 @@ def _pairs(
     ]
 
 
-class Figure(NamedTuple):
-    """A row of the table of figures; `better` is `better`, `worse` or empty."""
-
-    label: str
-    first: str
-    second: str
-    change: str
-    better: str
-
-
-def figures(c: Comparison, k: int) -> list[Figure]:
-    """Headline figures side by side. What tokens, time and money bought is called better or worse where both runs had
-    the same problems; rates differ by chance too, and are not."""
-    first, second = c.first, c.second
-
-    def row(label: str, show: Any, a: float | None, b: float | None, up: bool | None) -> Figure:
-        change, better = "", ""
-        if a and b is not None:
-            change = f"{(b - a) / a:+.0%}"
-            if up is not None and c.same_problems and round(b / a, 3) != 1:
-                better = "better" if (b > a) == up else "worse"
-        return Figure(label, show(a), show(b), change, better)
-
-    def ratio(count: float, of: float) -> float | None:
-        return count / of if of else None
-
-    def point(group: Group, at: int) -> float | None:
-        found = group.passes.at(at)
-        return found.estimate.value if found else None
-
-    def per_hour(s: RunStatistics) -> float | None:
-        gpu_s = s.summary.get("gpu_s")
-        if not s.is_accounted or not isinstance(gpu_s, int | float):
-            return None
-        return ratio(s.total.statuses["verified"] * 3600, gpu_s)
-
-    def per_dollar(s: RunStatistics) -> float | None:
-        usd = s.price()
-        return ratio(usd, s.total.statuses["verified"]) if usd is not None else None
-
-    a, b = first.total, second.total
-    rows = [
-        row("problems", formats.number, a.problems, b.problems, None),
-        row("problems solved", formats.percent, a.solved / a.problems, b.solved / b.problems, None),
-        row("pass@1", formats.percent, point(a, 1), point(b, 1), None),
-        row(f"pass@{k}", formats.percent, point(a, k), point(b, k), None) if k > 1 else None,
-        row("verified solutions", formats.number, a.statuses["verified"], b.statuses["verified"], None),
-        row("samples", formats.number, a.samples, b.samples, None),
-        row("generated tokens", formats.short, a.completion_tokens, b.completion_tokens, None),
-        row("tokens per verified solution", formats.number, a.tokens_per_verified, b.tokens_per_verified, False),
-        row(
-            "tokens per solved problem",
-            formats.number,
-            ratio(a.completion_tokens, a.solved),
-            ratio(b.completion_tokens, b.solved),
-            False,
-        ),
-        row("tokens saved by aborts (estimate)", formats.short, saved_tokens(first), saved_tokens(second), None),
-        row("verified solutions per GPU-hour", formats.number, per_hour(first), per_hour(second), True),
-        row("cost per verified solution", formats.dollars, per_dollar(first), per_dollar(second), False),
-        row(
-            "malformed samples",
-            formats.percent,
-            ratio(a.statuses["malformed"], a.samples),
-            ratio(b.statuses["malformed"], b.samples),
-            None,
-        ),
-        row(
-            "undecided and errors",
-            formats.percent,
-            ratio(a.statuses["undecided"] + a.statuses["error"], a.samples),
-            ratio(b.statuses["undecided"] + b.statuses["error"], b.samples),
-            None,
-        ),
-    ]
-    return [each for each in rows if each and (each.first, each.second) != (formats.DASH, formats.DASH)]
-
-
 def reasons(first: RunStatistics, second: RunStatistics) -> list[tuple[tuple[str, str, str], float, float]]:
-    """Reasons whose share of the samples changed most."""
+    """Reasons whose share of the samples changed most, those within chance left out."""
     sizes = max(1, first.total.samples), max(1, second.total.samples)
     keys: Iterable[tuple[str, str, str]] = {*first.reasons, *second.reasons}
-    shares = [(key, first.reasons[key] / sizes[0], second.reasons[key] / sizes[1]) for key in keys]
-    shares = [row for row in shares if row[0][1] != "verified" and row[1] != row[2]]
+    shares = [
+        (key, first.reasons[key] / sizes[0], second.reasons[key] / sizes[1])
+        for key in keys
+        if key[1] != "verified"
+        and differ(exact_share(first.reasons[key], sizes[0]), exact_share(second.reasons[key], sizes[1]))
+    ]
     return sorted(shares, key=lambda row: (-abs(row[2] - row[1]), row[0]))[:MAX_REASONS]

@@ -51,8 +51,15 @@ def environment() -> jinja2.Environment:
     """The templates with their filters."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     result = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    shown = (formats.number, formats.short, formats.percent, formats.dollars, formats.seconds)
-    for filter_ in (*shown, formats.clipped, formats.excerpt):
+    numbers = (
+        formats.number,
+        formats.short,
+        formats.percent,
+        formats.cautious_percent,
+        formats.dollars,
+        formats.seconds,
+    )
+    for filter_ in (*numbers, formats.clipped, formats.excerpt, formats.breakable, formats.facts, formats.priced):
         result.filters[filter_.__name__] = filter_
     return result
 
@@ -65,7 +72,10 @@ def render_report(s: RunStatistics) -> str:
     drawn = by_name(dict(sorted(domains, key=lambda item: -item[1].problems)[:MAX_BARS]))
     by_cost = sorted(drawn, key=lambda item: item[1].tokens_per_verified or float("inf"))
     reasons = [item for item in s.reasons.most_common() if item[0][1] != "verified"]
-    usd, verified = s.price(), total.statuses["verified"]
+    usd, price = s.price(), s.price_per_verified()
+    price_per_token = usd / total.completion_tokens if usd and total.completion_tokens else None
+    by_group = [group.tokens_per_verified for group in (*s.domains.values(), *s.difficulties.values())]
+    unit = formats.price_unit([price, *(tokens * price_per_token for tokens in by_group if tokens and price_per_token)])
     occupancy = read_occupancy(s.summary.get("occupancy"))
     config = s.run.get("config")
     return (
@@ -76,9 +86,11 @@ def render_report(s: RunStatistics) -> str:
             total=total,
             headline=headline(s),
             headline_points=[points[0], points[-1]] if len(points) > 1 else points,
-            saved=saved_tokens(s),
+            saved=s.saved_tokens(),
             usd=usd,
-            verified=verified,
+            price=price,
+            price_unit=unit,
+            per_hour=s.verified_per_hour(),
             curve=pass_curve([line("", "first", points)]) if points else Markup(""),
             has_bounds=any(not point.exact for point in points),
             estimate_note=estimate_note(s),
@@ -106,10 +118,10 @@ def render_report(s: RunStatistics) -> str:
             ],
             occupancy=occupancy_chart(occupancy) if len(occupancy) > 1 else Markup(""),
             mean_occupancy=mean_occupancy(occupancy),
-            costs=costs(s),
+            costs=costs(s, unit),
             retries=read_retries(s.summary.get("retries")),
             restarts=read_restarts(s.summary.get("restarts")),
-            price_per_token=usd / total.completion_tokens if usd and total.completion_tokens else None,
+            price_per_token=price_per_token,
             provenance=provenance(s),
             config=json.dumps(config, indent=2, sort_keys=True) if config else "",
         )
@@ -131,7 +143,7 @@ def headline(s: RunStatistics) -> str:
     sampling = section(config, "sampling")
     parts = [str(section(config, "model").get("path", "")), str(sampling.get("policy", "")).replace("_", " ")]
     if isinstance(sampling.get("num_samples"), int):
-        parts.append(f"up to {sampling['num_samples']} samples a problem")
+        parts.append(f"up to {sampling['num_samples']} samples per problem")
     if isinstance(wall := s.summary.get("wall_s"), int | float):
         parts.append(formats.seconds(wall))
     if s.run.get("starts") and not s.summary.get("complete"):
@@ -175,11 +187,8 @@ def interval_note(total: Group) -> str:
 
 
 def common_k(total: Group) -> int:
-    """The k of the tables' second pass@k: a power of two within reach, at most 16."""
-    k = 1
-    while 2 * k <= min(total.passes.reach, 16):
-        k *= 2
-    return k
+    """The k of the tables' second pass@k: the farthest of the curve, as in the tiles."""
+    return max(total.passes.span, 1)
 
 
 def length_chart(lengths: Mapping[str, np.ndarray], beside: Mapping[str, np.ndarray] | None = None) -> Markup:
@@ -242,21 +251,16 @@ def read_restarts(value: Json) -> list[tuple[str, str, int]]:
     return [(what, why, count) for (what, why), count in counted.most_common(MAX_REASONS)]
 
 
-def saved_tokens(s: RunStatistics) -> float | None:
-    value = s.summary.get("saved_tokens")
-    return float(value) if s.is_accounted and isinstance(value, int | float) and value > 0 else None
-
-
-def costs(s: RunStatistics) -> list[tuple[str, str]]:
+def costs(s: RunStatistics, price_unit: formats.PriceUnit) -> list[tuple[str, str]]:
     """Rows of the cost table."""
     total, summary = s.total, s.summary
-    verified = total.statuses["verified"]
+    per_hour = s.verified_per_hour()
     rows = [
         ("generated tokens", formats.number(total.completion_tokens)),
         ("of these in aborted samples", formats.number(total.aborted_tokens)),
         ("prompt tokens", formats.number(total.prompt_tokens)),
     ]
-    if saved := saved_tokens(s):
+    if saved := s.saved_tokens():
         rows.append(("tokens saved by aborts (estimate)", formats.number(saved)))
     rows.append(
         ("tokens per solved problem", formats.number(total.completion_tokens / total.solved if total.solved else None))
@@ -265,17 +269,22 @@ def costs(s: RunStatistics) -> list[tuple[str, str]]:
     for key, label in (("gpu_s", "GPU time"), ("cpu_s", "CPU time"), ("wall_s", "wall-clock time")):
         if isinstance(value := summary.get(key), int | float) and value:
             rows.append((label + some, formats.seconds(value)))
-            if verified and s.is_accounted and (key == "gpu_s" or (key == "cpu_s" and not summary.get("gpu_s"))):
-                unit = label.partition(" ")[0]
-                rows.append((f"verified solutions per {unit}-hour", formats.number(verified * 3600 / value)))
+    if per_hour:
+        rows.append((f"verified solutions per {per_hour.unit}-hour", formats.number(per_hour.value)))
+    if repairs := s.repairs.total():
+        rows.append(("samples of repair rounds", formats.number(repairs)))
+        rows.append(("verified by repair", formats.number(s.repairs["verified"])))
     rows.append(("verification, summed over workers", formats.seconds(total.verify_s)))
     abort = summary.get("abort_s")
     if isinstance(abort, dict) and isinstance(abort.get("median"), int | float):
         rows.append(("from a verdict to its aborts, median", formats.seconds(abort["median"])))
     if (usd := s.price()) is not None:
         rows.append(("cost", formats.dollars(usd)))
-        rows.append(("cost per verified solution", formats.dollars(usd / verified if verified else None)))
-        rows.append(("cost per solved problem", formats.dollars(usd / total.solved if total.solved else None)))
+        verified, solved = s.price_per_verified(), usd / total.solved if total.solved else None
+        unit = formats.price_unit([solved])
+        cost = f"cost per {price_unit.of('verified solution', 'verified solutions')}"
+        rows.append((cost, formats.priced(verified, price_unit)))
+        rows.append((f"cost per {unit.of('solved problem', 'solved problems')}", formats.priced(solved, unit)))
     return rows
 
 

@@ -12,7 +12,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -131,6 +131,14 @@ class Position:
     """Samples, over all problems, that answered with this position."""
 
 
+class HourlyRate(NamedTuple):
+    """Verified solutions per hour of the devices that sampled."""
+
+    unit: str
+    """`GPU`; `CPU` for a run without GPUs."""
+    value: float
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Example:
     """One stored sample, for people to read."""
@@ -142,9 +150,21 @@ class Example:
     status: str
     reason: str
     evidence: str
+    reference: str
     prompt: str
+    messages: str
     text: str
     completion_tokens: int
+
+    @property
+    def turns(self) -> list[tuple[str, str]]:
+        """What the model was sent: (role, content). The problem's own prompt where nothing of the kind is stored."""
+        try:
+            found = [(turn["role"], turn["content"]) for turn in json.loads(self.messages)]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            found = []
+        good = found and all(isinstance(part, str) for turn in found for part in turn)
+        return found if good else [("prompt", self.prompt)]
 
 
 @dataclasses.dataclass(slots=True)
@@ -162,6 +182,8 @@ class RunStatistics:
     reasons: Counter[tuple[str, str, str]] = dataclasses.field(default_factory=Counter)
     """(kind, status, reason)."""
     statuses_by_kind: dict[str, Counter[str]] = dataclasses.field(default_factory=lambda: defaultdict(Counter))
+    repairs: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Statuses of the samples that a repair round drew."""
     finish_reasons: Counter[str] = dataclasses.field(default_factory=Counter)
     lengths: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """Status → samples by number of completion tokens, in the bins of LENGTH_EDGES."""
@@ -194,6 +216,24 @@ class RunStatistics:
         """Dollars of the whole run; None if no price was configured, or a start left no account of it."""
         usd = self.summary.get("usd")
         return float(usd) if self.is_accounted and isinstance(usd, int | float) and usd > 0 else None
+
+    def price_per_verified(self) -> float | None:
+        """Dollars; None as in `price`, or where nothing was verified."""
+        usd, verified = self.price(), self.total.statuses["verified"]
+        return usd / verified if usd and verified else None
+
+    def saved_tokens(self) -> float | None:
+        """Tokens that aborts saved, as estimated while the run went on; None where that is not known, or none."""
+        value = self.summary.get("saved_tokens")
+        return float(value) if self.is_accounted and isinstance(value, int | float) and value > 0 else None
+
+    def verified_per_hour(self) -> HourlyRate | None:
+        """None where a start left no account of its time."""
+        for unit, key in (("GPU", "gpu_s"), ("CPU", "cpu_s")):
+            seconds = self.summary.get(key)
+            if self.is_accounted and isinstance(seconds, int | float) and seconds > 0:
+                return HourlyRate(unit, self.total.statuses["verified"] * 3600 / seconds)
+        return None
 
     @property
     def num_unstarted(self) -> int:
@@ -245,7 +285,7 @@ def ended_by(run: dict[str, Any]) -> str:
 
 _COLUMNS = [
     *("problem_id", "sample_index", "kind", "status", "reason", "finish_reason", "completion_tokens"),
-    *("checker", "checker_version", "verify_s", "reference", "evidence"),
+    *("checker", "checker_version", "verify_s", "reference", "evidence", "round"),
 ]
 
 
@@ -291,6 +331,10 @@ def _add_batch(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
         if key not in statistics.reasons and len(statistics.reasons) >= MAX_REASONS:
             key = (kind or "", status, REST)
         statistics.reasons[key] += count
+    repairing = batch.column("round").fill_null(0).to_numpy(zero_copy_only=False) > 0
+    if repairing.any():
+        repaired = batch.column("status").filter(pa.array(repairing)).drop_null()
+        statistics.repairs.update(repaired.to_pylist())
     bins = np.searchsorted(LENGTH_EDGES, batch.column("completion_tokens").to_numpy(), side="right")
     for (status,), positions in _groups(batch, ["status"]):
         if status is not None:
@@ -390,7 +434,7 @@ class _Chosen:
 
 def _examples_of(rows: Iterable[dict[str, Any]], keys: set[tuple[str, int]]) -> list[Example]:
     return [
-        Example(**{**row, "text": row["text"] or "", "reason": row["reason"] or "", "evidence": row["evidence"] or ""})
+        Example(**dict(row, **{name: "" for name, value in row.items() if value is None}))
         for row in rows
         if (row["problem_id"], row["sample_index"]) in keys
     ]

@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 import pydantic
 
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.errors import TOLD, exit_code_of
-from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
 from verifiers import plugins
 from verifiers.checker import check_settings
@@ -55,6 +56,7 @@ def print_token(name: str) -> int:
 
 
 def serve_until_stopped(config: ServiceConfig) -> int:
+    """The service, until a signal ends it."""
     # The replicas get the config alone: what this shell's environment names has to stand in it.
     config = config.model_copy(update={"plugins": plugins.named()})
     check_settings(config.verify.tables())
@@ -62,17 +64,22 @@ def serve_until_stopped(config: ServiceConfig) -> int:
     import ray
     from ray import serve
 
+    from cluster.connect import ClusterError, LocalRayError, start_ray
     from jobs.service.deploy import APP, application, load_known
 
     solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
     load_known(config)  # a bad file is told here, not by a replica that fails to start
     server = config.server
-    if config.ray.address:
-        ray.init(address=config.ray.address, log_to_driver=False)
-    else:
+    address = config.ray.address or os.environ.get("RAY_ADDRESS", "")
+    own: dict[str, Any] = {"num_cpus": config.ray.num_cpus or None, "include_dashboard": False}
+    if not config.ray.address:
         # Workers import the code from here; no copy of the folder is made.
         os.environ["PYTHONPATH"] = os.pathsep.join([code_root(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-        ray.init(num_cpus=config.ray.num_cpus or None, log_to_driver=False, include_dashboard=False)
+    try:
+        start_ray(address, log_to_driver=False, **({} if config.ray.address else own))
+    except ClusterError as error:
+        print(f"proofmill serve: {error}", file=sys.stderr)
+        return EXIT_ERRORS if isinstance(error, LocalRayError) else EXIT_CONFIG
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import secrets
 import time
@@ -102,6 +103,44 @@ class ModelList(pydantic.BaseModel):
 BODIES: list[type[pydantic.BaseModel]] = [SolveRequest, ChatRequest]
 
 
+async def begin_solving(
+    gateway: Gateway, problem: Problem, num_samples: int, seed: int, client: Token
+) -> AsyncIterator[Event]:
+    """Admits the request and returns its events; the first is there, so refusals are still HTTP errors."""
+    if gateway.generators is None:
+        raise http_errors.HttpProblem(501, "no-model", "this service only verifies: [solve] config is not set")
+    settings = gateway.config.solve
+    if num_samples > settings.max_samples:
+        listed = [{"pointer": "/num_samples", "detail": f"at most {settings.max_samples}"}]
+        raise http_errors.HttpProblem(422, "invalid-request", "more than this service allows", errors=listed)
+    gateway.access.charge_items(client, num_samples)
+    stack = contextlib.AsyncExitStack()
+    await stack.enter_async_context(gateway.samples.enter(num_samples))
+    events = solve(
+        problem,
+        num_samples,
+        gateway.generators,
+        gateway.verifiers,
+        attempts=gateway.config.verify.attempts,
+        timeout_s=settings.timeout_s,
+        seed=seed,
+    )
+
+    async def counted() -> AsyncIterator[Event]:
+        async with stack, contextlib.aclosing(events):
+            gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
+            async for event in events:
+                if event.name == "sample":
+                    tokens = event.data.get("completion_tokens", 0)
+                    gateway.metrics.sample(tokens, event.data.get("generation_s", 0.0))
+                elif event.name == "result":
+                    gateway.metrics.solved(event.data["verified"], event.data["cost"]["usd"])
+                yield event
+        gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
+
+    return counted()
+
+
 def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
     router = fastapi.APIRouter()
     errors = http_errors.responses(400, 401, 413, 415, 422, 429, 501, 503)
@@ -109,40 +148,7 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
     }
 
-    async def begin(problem: Problem, num_samples: int, seed: int, client: Token) -> AsyncIterator[Event]:
-        """Admits the request and returns its events; the first is there, so refusals are still HTTP errors."""
-        if gateway.generators is None:
-            raise http_errors.HttpProblem(501, "no-model", "this service only verifies: [solve] config is not set")
-        settings = gateway.config.solve
-        if num_samples > settings.max_samples:
-            listed = [{"pointer": "/num_samples", "detail": f"at most {settings.max_samples}"}]
-            raise http_errors.HttpProblem(422, "invalid-request", "more than this service allows", errors=listed)
-        gateway.access.charge_items(client, num_samples)
-        stack = contextlib.AsyncExitStack()
-        await stack.enter_async_context(gateway.samples.enter(num_samples))
-        events = solve(
-            problem,
-            num_samples,
-            gateway.generators,
-            gateway.verifiers,
-            attempts=gateway.config.verify.attempts,
-            timeout_s=settings.timeout_s,
-            seed=seed,
-        )
-
-        async def counted() -> AsyncIterator[Event]:
-            async with stack, contextlib.aclosing(events):
-                gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
-                async for event in events:
-                    if event.name == "sample":
-                        tokens = event.data.get("completion_tokens", 0)
-                        gateway.metrics.sample(tokens, event.data.get("generation_s", 0.0))
-                    elif event.name == "result":
-                        gateway.metrics.solved(event.data["verified"], event.data["cost"]["usd"])
-                    yield event
-            gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
-
-        return counted()
+    begin = functools.partial(begin_solving, gateway)
 
     @router.post(
         "/v1/solve",

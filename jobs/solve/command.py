@@ -5,7 +5,7 @@
 Promises: nothing expensive starts before config, problem files and plan are known to be good; the same command again
 resumes and redoes nothing that is durable; Ctrl-C and SIGTERM stop in good order and say how to resume; a coordinator
 that dies is started again.
-Exit codes: 0 done, 2 usage or config, 3 finished with errors, 130 interrupted.
+Exit codes: 0 done, 2 usage or config, 3 finished with errors or a local Ray that does not start, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import ray
 import ray.exceptions
 
-from cluster.connect import ClusterError, connect
+from cluster.connect import ClusterError, LocalRayError, connect
 from cluster.inventory import scalable_nodes
 from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
@@ -36,7 +36,7 @@ from jobs.solve.plan import describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.settings import coordinator_settings
-from runstore.layout import run_uri
+from runstore.layout import LOGS, run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, check_settings
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_INTERRUPTED
     except ClusterError as error:
         print(f"proofmill: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_ERRORS if isinstance(error, LocalRayError) else EXIT_CONFIG
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return exit_code_of(error)
@@ -167,7 +167,7 @@ def run_batch(
             if ray.is_initialized():  # where `proofmill report --story` finds the coordinator
                 record["starts"][-1]["ray_address"] = ray.get_runtime_context().gcs_address
                 write_record(storage, record)
-            screen = display or open_display(problems.num_problems)
+            screen = display or open_display(problems.num_problems, settings.log.folder)
             try:
                 outcome = drive(config, settings, screen, problems.skipped, notifier.watch)
             finally:
@@ -218,6 +218,7 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     if outcome.error:
         print(f"proofmill: {outcome.error}", file=sys.stderr)
         print(f"Nothing durable is lost. To resume: {command}", file=sys.stderr)
+        print(f"The logs: {run_uri(config.output.uri, config.run.id)}/{LOGS}", file=sys.stderr)
         return EXIT_ERRORS
     if outcome.interrupted or outcome.summary is None:
         print(f"Stopped. To resume: {command}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from cluster.inventory import InventoryError, local_inventory, ray_inventory
 from cluster.plan import Plan, PlanError, PlanRequest, make_plan
 from jobs.config import ConfigError, SolveConfig
+from jobs.model_path import read_model_config
 from jobs.problems.load import ProblemSetSummary
-from verifiers.types import Json
 from workers.engines.base import EngineAbilityError, EngineSettings
 from workers.engines.registry import open_engine
 from workers.rollouts.registry import ROLLOUTS
@@ -76,27 +75,6 @@ def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan) 
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
     return f"{plan.describe()}\n{policy}"
-
-
-def read_model_config(path: str, revision: str = "") -> dict[str, Json]:
-    """The model's config.json, from a local directory or through the Hugging Face cache. Raises ConfigError."""
-    folder = Path(path)
-    if folder.is_dir():
-        try:
-            return dict(json.loads((folder / "config.json").read_text()))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"model.path = {path!r}: no readable config.json there: {error}")
-    if path.startswith((".", "/", "~")) or path.count("/") != 1:
-        raise ConfigError(f"model.path = {path!r}: no such folder; give a local Hugging Face directory or a hub id")
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return dict(json.loads(Path(hf_hub_download(path, "config.json", revision=revision or None)).read_text()))
-    except Exception as error:
-        raise ConfigError(
-            f"model.path = {path!r}: its config.json is neither in the Hugging Face cache nor to be had from the hub "
-            f"({type(error).__name__}); download the model first, or give a local directory"
-        )
 
 
 def weight_bytes(path: str) -> int:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 PLAIN_S = 10.0
+STARTING = "starting engines"
+"""The coordinator's phase until the first engine is ready."""
+LOG_TAIL_BYTES = 4096
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+"""The terminal's control sequences."""
+LOG_LINE_CHARS = 120
 STATUS_ORDER = ("verified", "refuted", "malformed", "undecided", "error")
 STATUS_STYLE = {"verified": "green", "refuted": "red", "malformed": "yellow", "undecided": "cyan", "error": "magenta"}
 
@@ -58,24 +67,61 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def one_line(status: Status, rates: tuple[float, float], num_problems: int) -> str:
+def is_starting(status: Status) -> bool:
+    return status.get("phase") == STARTING
+
+
+def starting_line(status: Status, log_folder: str) -> str:
+    """What a start that takes minutes is doing, and where to read more."""
+    line = f"{STARTING}: {clock(status.get('elapsed_s'))} so far"
+    if not log_folder:
+        return line
+    last = last_log_line(log_folder)
+    return f"{line}; their logs are in {log_folder}" + (f", which end with: {last}" if last else "")
+
+
+def last_log_line(folder: str) -> str:
+    """The end of the youngest engine's log; empty where there is none on this machine, as on a cluster."""
+    try:
+        youngest = max(Path(folder).glob("engine-*.log"), key=lambda path: path.stat().st_mtime, default=None)
+        if youngest is None:
+            return ""
+        with youngest.open("rb") as stream:
+            stream.seek(max(0, youngest.stat().st_size - LOG_TAIL_BYTES))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    printable = ("".join(filter(str.isprintable, COLOURS.sub("", line))).strip() for line in reversed(lines))
+    return next((line[:LOG_LINE_CHARS] for line in printable if line), "")
+
+
+def money(status: Status) -> str:
+    """What was spent; empty without a configured price, since a run is not free."""
+    return f"${status['usd']:,.4f}" if status["usd"] else ""
+
+
+def one_line(status: Status, rates: tuple[float, float], num_problems: int, log_folder: str = "") -> str:
     if "samples" not in status:
         return f"{status.get('phase', '')} …"
+    if is_starting(status):
+        return starting_line(status, log_folder)
+    spent = money(status)
     statuses = " ".join(f"{name} {status['statuses'][name]:,}" for name in STATUS_ORDER if status["statuses"].get(name))
     return (
         f"{status['phase']}: {status['problems_settled']:,}/{num_problems:,} problems settled, "
         f"{status['problems_solved']:,} solved | {status['samples']:,} samples ({statuses or 'none yet'}) | "
         f"{rates[0]:.1f} samples/s {rates[1]:,.0f} tokens/s | running {status['running']}, to check "
         f"{status['unchecked']}, to write {status['unwritten']} | elapsed {clock(status['elapsed_s'])} "
-        f"ETA {clock(eta_s(status, num_problems))} | ${status['usd']:.4f}"
+        f"ETA {clock(eta_s(status, num_problems))}" + (f" | {spent}" if spent else "")
     )
 
 
 class PlainDisplay:
     """One line every PLAIN_S seconds, for logs."""
 
-    def __init__(self, num_problems: int) -> None:
+    def __init__(self, num_problems: int, log_folder: str = "") -> None:
         self._num_problems = num_problems
+        self._log_folder = log_folder
         self._rates = Rates()
         self._last = 0.0
 
@@ -83,7 +129,7 @@ class PlainDisplay:
         rates = self._rates.add(status)
         if time.monotonic() - self._last >= PLAIN_S:
             self._last = time.monotonic()
-            print(one_line(status, rates, self._num_problems), flush=True)
+            print(one_line(status, rates, self._num_problems, self._log_folder), flush=True)
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -95,8 +141,9 @@ class PlainDisplay:
 class LiveDisplay:
     """A table that is redrawn in place."""
 
-    def __init__(self, num_problems: int, console: Console) -> None:
+    def __init__(self, num_problems: int, console: Console, log_folder: str = "") -> None:
         self._num_problems = num_problems
+        self._log_folder = log_folder
         self._rates = Rates()
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._live.start()
@@ -105,6 +152,9 @@ class LiveDisplay:
         rates = self._rates.add(status)
         if "samples" not in status:
             self._live.update(f"[bold]proofmill[/] {status.get('phase', '')} …")
+            return
+        if is_starting(status):
+            self._live.update(Text(f"proofmill {starting_line(status, self._log_folder)}"))
             return
         table = Table.grid(padding=(0, 2))
         settled = status["problems_settled"]
@@ -131,7 +181,7 @@ class LiveDisplay:
         table.add_row(
             status["phase"],
             f"elapsed {clock(status['elapsed_s'])}   ETA {clock(eta_s(status, self._num_problems))}",
-            f"${status['usd']:.4f}",
+            money(status),
         )
         self._live.update(table)
 
@@ -142,8 +192,9 @@ class LiveDisplay:
         self._live.stop()
 
 
-def open_display(num_problems: int) -> Display:
+def open_display(num_problems: int, log_folder: str = "") -> Display:
+    """`log_folder`: where the engines write their logs."""
     console = Console()
     if console.is_terminal and sys.stdout.isatty():
-        return LiveDisplay(num_problems, console)
-    return PlainDisplay(num_problems)
+        return LiveDisplay(num_problems, console, log_folder)
+    return PlainDisplay(num_problems, log_folder)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from jobs.config import SolveConfig
+from jobs.report.formats import price_unit, priced
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
-from runstore.layout import run_uri
+from runstore.layout import LOGS, run_uri
 from runstore.reader import num_rows
 from runstore.storage import Storage
 from verifiers.types import Json
@@ -45,47 +47,76 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
     ended = "budget" if summary["stopped"] else "open"
-    report, total = "", Group()
+    report, total, repairs = "", Group(), Counter[str]()
     if num_rows(storage):
         report, statistics = write_report(uri, ended)
-        total = statistics.total
+        total, repairs = statistics.total, statistics.repairs
     else:
         write_problems_table(uri, ended)
     rates = pass_rates(total)
     record["summary"]["pass_at_k"] = rates.to_json()
     write_record(storage, record)
-    return {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, **summary}
+    shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
+    return {**shown, **summary}
 
 
-def print_summary(summary: dict[str, Any]) -> None:
-    """The table at the end of a run."""
-    console = Console()
-    table = Table(title=f"run {summary['uri']}", show_header=False, title_justify="left")
+def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
+    """The table at the end of a run, and below it the places to look at, each whole on a line of its own."""
+    console = console or Console()
+    table = Table(title=f"run {summary['uri'].rsplit('/', 1)[-1]}", show_header=False, title_justify="left")
+    for name, value in summary_rows(summary):
+        table.add_row(name, value)
+    console.print(table)
+    for name, place in places(summary):
+        # Neither cut nor wrapped, whatever the terminal's width: they are there to be copied.
+        console.print(f"{name:<8} {place}", soft_wrap=True, highlight=False, markup=False)
+
+
+def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Label and value of every row of the table."""
     problems, solved = summary["problems"], summary["problems_solved"]
-    table.add_row("problems solved", f"{solved:,} of {problems:,} ({solved / max(1, problems):.1%})")
+    yield "problems solved", f"{solved:,} of {problems:,} ({solved / max(1, problems):.1%})"
     rates: PassRates = summary["rates"]
     for k, estimate in rates.estimates.items():
-        table.add_row(f"pass@{k}", f"{estimate.value:.3f}  (95 % interval {estimate.low:.3f} to {estimate.high:.3f})")
+        yield f"pass@{k}", f"{estimate.value:.3f}  (95 % interval {estimate.low:.3f} to {estimate.high:.3f})"
     if not rates.estimates:
-        table.add_row("pass@k", rates.why_not)
+        yield "pass@k", rates.why_not
     statuses = summary["statuses"]
-    table.add_row("samples", f"{summary['samples']:,} checked, {summary['aborted_samples']:,} aborted")
-    table.add_row("verdicts", ", ".join(f"{statuses[name]:,} {name}" for name in STATUS_ORDER if statuses.get(name)))
-    table.add_row(
+    yield "samples", f"{summary['samples']:,} checked, {summary['aborted_samples']:,} aborted"
+    yield "verdicts", ", ".join(f"{statuses[name]:,} {name}" for name in STATUS_ORDER if statuses.get(name))
+    repairs: Counter[str] = summary["repairs"]
+    if repairs:
+        yield "repair rounds", f"{repairs.total():,} of these samples, {repairs['verified']:,} of them verified"
+    yield (
         "tokens",
         f"{summary['completion_tokens']:,} generated, {summary['prompt_tokens']:,} in prompts, "
         f"about {summary['saved_tokens']:,} saved by aborts",
     )
-    verified = statuses.get("verified", 0)
     if solved:
-        table.add_row("tokens per solved problem", f"{summary['completion_tokens'] / solved:,.0f}")
+        yield "tokens per solved problem", f"{summary['completion_tokens'] / solved:,.0f}"
+    yield from time_rows(summary)
+
+
+def time_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the run took and what a verified solution cost."""
     unit = "GPU" if summary["gpu_s"] else "CPU"
     seconds = summary["gpu_s"] or summary["cpu_s"]
-    table.add_row("time", f"{clock(summary['wall_s'])} wall clock, {seconds / 3600:.3f} {unit}-hours")
-    if seconds and verified:
-        table.add_row(f"verified per {unit}-hour", f"{verified / (seconds / 3600):,.0f}")
-        cost = f"${summary['usd'] / verified:.6f}" if summary["usd"] else "set cost.usd_per_gpu_hour to see it"
-        table.add_row("cost per verified solution", cost)
-    table.add_row("samples", f"{summary['uri']}/samples/*.parquet")
-    table.add_row("report", summary["report"])
-    console.print(table)
+    verified = summary["statuses"].get("verified", 0)
+    yield "time", f"{clock(summary['wall_s'])} wall clock, {seconds / 3600:.3f} {unit}-hours"
+    if not seconds or not verified:
+        return
+    yield f"verified per {unit}-hour", f"{verified / (seconds / 3600):,.0f}"
+    if not summary["usd"]:
+        yield "cost per verified solution", f"set cost.usd_per_{unit.lower()}_hour to see it"
+        return
+    price = summary["usd"] / verified
+    size = price_unit([price])
+    yield f"cost per {size.of('verified solution', 'verified solutions')}", priced(price, size)
+
+
+def places(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where the run's files are."""
+    yield "rows", f"{summary['uri']}/samples/*.parquet"
+    if summary["report"]:
+        yield "report", summary["report"]
+    yield "logs", f"{summary['uri']}/{LOGS}"

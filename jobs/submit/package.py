@@ -15,10 +15,11 @@ import fnmatch
 import io
 import sysconfig
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.model_path import is_hub_id
 from runstore.code_revision import PACKAGES
 from verifiers import plugins
 from verifiers.plugins import Plugin
@@ -92,17 +93,7 @@ def plan_package(
     def add(source: Path, path: str) -> None:
         found.setdefault(path, Entry(source, path, source.stat().st_size))
 
-    for name in PACKAGES:
-        for file in files_under(CODE_ROOT / name, excludes):
-            add(file, file.relative_to(CODE_ROOT).as_posix())
-
-    for plugin in plugins.loaded().values():
-        if is_local(plugin):
-            for file in plugin.files:
-                add(file, file.relative_to(plugin.root).as_posix())
-        else:
-            notes.append(f"plugins: {plugin.name} is an installed package; it must be installed on the cluster too")
-
+    _add_code(add, notes, excludes)
     config_file = config_file.resolve()
     inside = config_file.is_relative_to(folder)
     config_path = config_file.relative_to(folder).as_posix() if inside else f"submitted/{config_file.name}"
@@ -112,36 +103,61 @@ def plan_package(
     wanted.append(("model.path", config.model.path, False))
     wanted += [(f"--include {name}", name, True) for name in include]
     for where, name, required in wanted:
-        if "://" in name:
-            continue
-        if Path(name).is_absolute():
-            notes.append(f"{where}: {name} is absolute; it must exist on the cluster")
-            continue
-        matches = sorted(folder.glob(name))
-        if not matches:
-            if required:
-                raise ConfigError(f"{where}: nothing matches {name} in {folder}")
-            notes.append(f"{where}: {name} is no local folder; the cluster takes it as a hub id")
-            continue
-        for match in matches:
-            for file in files_under(match, excludes):
-                if not file.resolve().is_relative_to(folder):
-                    raise ConfigError(
-                        f"{where}: {file} lies outside {folder}; give an absolute path that exists on the cluster"
-                    )
-                path = file.relative_to(folder).as_posix()
-                if not matching(path, exclude):
-                    add(file, path)
-
+        for file in _named_files(where, name, required, folder, excludes, notes):
+            path = file.relative_to(folder).as_posix()
+            if not matching(path, exclude):
+                add(file, path)
     entries = tuple(sorted(found.values(), key=lambda entry: entry.path))
     for entry in entries:
         if secret := matching(entry.path, SECRETS):
             raise ConfigError(
                 f"{entry.path} looks like a secret ({secret}) and will not be packaged; pass secrets with --env NAME"
             )
-    package = Package(entries, config_path, tuple(notes))
+    return _within(Package(entries, config_path, tuple(notes)), max_mb)
+
+
+def _add_code(add: Callable[[Path, str], None], notes: list[str], excludes: Sequence[str]) -> None:
+    """Our own packages, and the plugins that are files of the working folder."""
+    for name in PACKAGES:
+        for file in files_under(CODE_ROOT / name, excludes):
+            add(file, file.relative_to(CODE_ROOT).as_posix())
+    for plugin in plugins.loaded().values():
+        if is_local(plugin):
+            for file in plugin.files:
+                add(file, file.relative_to(plugin.root).as_posix())
+        else:
+            notes.append(f"plugins: {plugin.name} is an installed package; it must be installed on the cluster too")
+
+
+def _named_files(
+    where: str, name: str, required: bool, folder: Path, excludes: Sequence[str], notes: list[str]
+) -> Iterator[Path]:
+    """The files that one path, glob or folder names; what stays behind is told in `notes`. Raises ConfigError."""
+    if "://" in name:
+        return
+    if Path(name).is_absolute():
+        notes.append(f"{where}: {name} is absolute; it must exist on the cluster")
+        return
+    matches = sorted(folder.glob(name))
+    if not matches:
+        if required:
+            raise ConfigError(f"{where}: nothing matches {name} in {folder}")
+        if not is_hub_id(name):
+            raise ConfigError(f"{where}: no such folder in {folder}: {name}, and it is no hub id (org/name)")
+        notes.append(f"{where}: {name} is no local folder; the cluster takes it as a hub id")
+    for match in matches:
+        for file in files_under(match, excludes):
+            if not file.resolve().is_relative_to(folder):
+                raise ConfigError(
+                    f"{where}: {file} lies outside {folder}; give an absolute path that exists on the cluster"
+                )
+            yield file
+
+
+def _within(package: Package, max_mb: float) -> Package:
+    """The package itself. Raises ConfigError where it is too much."""
     if package.size > max_mb * 1e6:
-        largest = sorted(entries, key=lambda entry: -entry.size)[:3]
+        largest = sorted(package.entries, key=lambda entry: -entry.size)[:3]
         names = ", ".join(f"{entry.path} ({entry.size / 1e6:.1f} MB)" for entry in largest)
         raise ConfigError(
             f"the package would hold {package.size / 1e6:.1f} MB, more than {max_mb:g} MB; largest: {names}. "

@@ -168,6 +168,7 @@ def row_details(
         "completion_tokens": tokens,
         "finish_reason": "length" if tokens == 1024 else "stop",
         "prompt": f"Solve 3x + {answer} = {4 * answer}.",
+        "messages": json.dumps([{"role": "user", "content": f"Solve 3x + {answer} = {4 * answer}.\nBox the answer."}]),
         "text": f"Subtract {answer} from both sides: 3x = {3 * answer}.\nSo x = {given}.\n\\boxed{{{given}}}",
         "reason": "equal" if right else rng.choice(REASONS[outcome]),
         "verify_s": rng.lognormvariate(math.log({"lean": 0.4, "code": 0.08}.get(kind, 0.004)), 0.7),

@@ -135,3 +135,31 @@ def test_a_stored_run_gives_its_finish_reasons(tmp_path):
     found = {line["sample_index"]: line["status"] for line in lines}
     assert found == {0: "verified", 1: "malformed", 2: "verified"}
     assert code == 3 and [line["stored_status"] for line in lines] == ["verified"] * 3
+
+
+def test_a_checked_run_says_how_many_verdicts_changed(tmp_path, capsys):
+    def checked(name, statuses):
+        rows = [sample("p", at, text=r"So \boxed{1234567}.", status=status) for at, status in enumerate(statuses)]
+        code, _ = verify(tmp_path, "--run", write_run(tmp_path / name, rows))
+        return code, capsys.readouterr().err
+
+    code, said = checked("same", ["verified", "verified"])
+    assert code == 0 and "0 of 2 verdicts changed against the stored ones" in said
+    code, said = checked("other", ["verified", "refuted", "refuted", "malformed"])
+    assert code == 3
+    assert "3 of 4 verdicts changed against the stored ones: 1 × malformed → verified, 2 × refuted → verified" in said
+
+
+def test_given_solutions_have_no_stored_verdicts(tmp_path, capsys):
+    problems, solutions = write(tmp_path / "p.jsonl", PROBLEMS), write(tmp_path / "s.jsonl", SOLUTIONS[:1])
+    assert verify(tmp_path, "--problems", problems, "--solutions", solutions)[0] == 0
+    assert "changed" not in capsys.readouterr().err
+
+
+def test_a_long_check_says_how_far_it_is(tmp_path, monkeypatch, capsys):
+    run = write_run(tmp_path / "run", [sample("p", at, text=r"So \boxed{1234567}.") for at in range(3)])
+    verify(tmp_path, "--run", run)
+    assert "per second" not in capsys.readouterr().err, "a short check is silent"
+    monkeypatch.setattr("jobs.verify.PROGRESS_S", 0.0)
+    verify(tmp_path, "--run", run)
+    assert "2 of at most 3 checked, " in capsys.readouterr().err

@@ -4,7 +4,8 @@ and Classical.choice only, and that Lean's kernel agreed in an environment the c
 Limits first. The embedded engine has Lean's core library and no Mathlib: a header that asks for more goes to the native
 engine (native/engine.py) where a project is configured, and is `undecided` elsewhere. The embedded engine's
 library files leave proofs out, so axioms are traced to the library's edge and the library is trusted; and it is Lean
-4.28.0-pre, older than the kernel fixes of 4.34.1. Axioms that the problem's own header declares are allowed and
+4.28.0-pre, older than the kernel fixes of 4.34.1, so that the kernel of Lean 4.35.0 must agree where it is installed
+(second_kernel/). Axioms that the problem's own header declares are allowed and
 reported (`header_axioms`), a statement whose hypotheses contradict each other is reported (`vacuous`).
 
 Statuses: an error, a policy breach, another statement, a foreign axiom or the kernel's no is `refuted`; a text without
@@ -35,12 +36,15 @@ from verifiers.lean.assembly import (
 )
 from verifiers.lean.embedded.engine import EngineError, Outcome, Pool
 from verifiers.lean.embedded.install import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
-from verifiers.lean.embedded.process import OutOfMemory, ProcessError, Settings, Timeout
+from verifiers.lean.embedded.process import Settings
 from verifiers.lean.embedded.tactics import EmbeddedTactics
+from verifiers.lean.line_process import OutOfMemory, ProcessError, Timeout
 from verifiers.lean.native.engine import NativeEngine
 from verifiers.lean.native.project import check_folder, toolchain_of
 from verifiers.lean.native.sandboxed_tools import RoomError
 from verifiers.lean.native.settings import NativeSettings, ProjectError
+from verifiers.lean.second_kernel.library import SECOND_LEAN_VERSION, find_library
+from verifiers.lean.second_kernel.process import SecondKernel
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VERSION = "4"
@@ -49,6 +53,13 @@ _MAX_LIBRARIES = 2  # sets of imports with warm processes at once
 _MAX_EVIDENCE_CHARS = 2000
 _REPLAY_HEARTBEATS = 200_000_000  # small allocations: minutes; the wall clock is the tighter bound
 _VACUITY_S = 10.0
+_SECOND_KERNEL = ("auto", "off", "required")
+_SECOND_KERNEL_REASONS = {
+    "absent": "second kernel did not start",
+    "library": "second kernel does not take the library",
+    "resources": "second kernel ran out of resources",
+}
+"""By outcome; every other one says that its process died."""
 _RESOURCE_MARKS = ("(deterministic) timeout", "maximum number of heartbeats")
 
 
@@ -66,7 +77,10 @@ class LeanChecker:
     for one to fail, at about 550 MB each. On a machine without any sandbox nothing runs unless `allow_unprotected`.
 
     `project` is the folder of a built Lake project: problems whose header needs modules that the embedded library has
-    not are judged with its Lean; `native` are that engine's settings (NativeSettings). Raises ProjectError.
+    not are judged with its Lean; `native` are that engine's settings (NativeSettings).
+
+    `second_kernel`: with "auto" a proof needs the yes of Lean 4.35.0's kernel, too, where the wheel that brings it is
+    installed and starts; with "required" everywhere; with "off" the embedded kernel's alone. Raises ProjectError.
     """
 
     name = "lean"
@@ -83,9 +97,17 @@ class LeanChecker:
         allow_unprotected: bool = False,
         project: str = "",
         native: Mapping[str, Json] | None = None,
+        second_kernel: str = "auto",
     ) -> None:
         self.version = f"{VERSION}+lean{LEAN_VERSION}+wasm{PACKAGE_VERSION}r{REVISION}"
-        self.check_settings({"project": project, "native": native or {}})
+        self.check_settings({"project": project, "native": native or {}, "second_kernel": second_kernel})
+        library = "switched off" if second_kernel == "off" else find_library()
+        if second_kernel == "required" and isinstance(library, str):
+            raise ProjectError(f'verify.lean.second_kernel is "required": {library}')
+        self._second_kernel = None if isinstance(library, str) else library
+        self._needs_second = second_kernel == "required"
+        if self._second_kernel:
+            self.version += f"+kernel{SECOND_LEAN_VERSION}"
         self._project = check_folder(project) if project else None
         self._native_settings = NativeSettings.read(native or {})
         if self._project:
@@ -110,6 +132,8 @@ class LeanChecker:
         project, native = settings.get("project", ""), settings.get("native", {})
         if not isinstance(project, str) or not isinstance(native, Mapping):
             raise ProjectError("verify.lean: `project` is a path, `native` a table")
+        if settings.get("second_kernel", "auto") not in _SECOND_KERNEL:
+            raise ProjectError(f"verify.lean.second_kernel is one of {', '.join(_SECOND_KERNEL)}")
         NativeSettings.read(native)
         if project:
             check_folder(project)
@@ -295,6 +319,8 @@ class LeanChecker:
             "elaboration_s": round(outcome.elaboration_s, 4),
             "audit_s": round(outcome.audit_s, 4),
         }
+        if outcome.second_kernel_s:
+            evidence["second_kernel_s"] = round(outcome.second_kernel_s, 4)
         finding = _about_this_lean(_read(outcome, source, evidence), source)
         if finding.status is Status.VERIFIED and self._is_vacuous(pool, reference):
             evidence["vacuous"] = True
@@ -367,7 +393,10 @@ class LeanChecker:
                 memory_mb=self.default_limits.memory_mb,
                 allow_unprotected=self._allow_unprotected,
             )
-            pool = self._pools[key] = Pool(settings, self._num_workers, self._num_spares)
+            second = None
+            if self._second_kernel:
+                second = SecondKernel(self._second_kernel, allow_unprotected=self._allow_unprotected)
+            pool = self._pools[key] = Pool(settings, self._num_workers, self._num_spares, second, self._needs_second)
             old = self._pools.popitem(last=False)[1] if len(self._pools) > _MAX_LIBRARIES else None
         if old:
             old.close()
@@ -417,6 +446,11 @@ def _read(outcome: Outcome, source: Source, evidence: dict[str, Json]) -> _Findi
         case "verified":
             evidence["axioms"] = answer.get("axioms", [])
             evidence["replayed"] = answer.get("replayed", 0)
+            evidence["kernels"] = answer["kernels"]
+            if len(answer["kernels"]) > 1:
+                evidence["tier"] = f"{evidence['tier']}+kernels{len(answer['kernels'])}"
+            if answer.get("second_kernel"):
+                evidence["second_kernel"] = str(answer["second_kernel"])[:500]
             if answer.get("headerAxioms"):
                 evidence["header_axioms"] = answer["headerAxioms"]
             return _Finding(Status.VERIFIED, "proved", evidence)
@@ -448,6 +482,14 @@ def _read(outcome: Outcome, source: Source, evidence: dict[str, Json]) -> _Findi
         case "kernel":
             evidence["detail"] = str(answer.get("detail", ""))[:500]
             return _Finding(Status.REFUTED, "kernel rejected", evidence)
+        case "disagreement":
+            evidence["detail"] = str(answer["detail"])[:500]
+            evidence["export"] = answer["export"]
+            return _Finding(Status.UNDECIDED, "kernels disagree", evidence)
+        case "second kernel":
+            evidence["detail"] = str(answer["detail"])[:500]
+            reason = _SECOND_KERNEL_REASONS.get(answer["outcome"], "second kernel died")
+            return _Finding(Status.UNDECIDED, reason, evidence)
         case other:
             evidence["detail"] = other[:500]
             return _Finding(Status.ERROR, "audit failed", evidence)

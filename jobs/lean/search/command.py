@@ -29,6 +29,7 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.lean.search.solution import Solution, find_solution
+from jobs.model_path import check_model_path
 from jobs.problems.load import check_problems, stream_problems
 from verifiers.checker import Checkers, check_settings
 from verifiers.lean.checker import LeanChecker
@@ -123,10 +124,11 @@ def _lean_problems(args: argparse.Namespace, checkers: Checkers) -> list[Problem
 
 @contextlib.contextmanager
 def _proposer(args: argparse.Namespace) -> Iterator[Proposer]:
-    """Raises EngineStartError."""
+    """Raises ConfigError for a model that cannot be, and EngineStartError."""
     if not args.model:
         yield CoreTactics()
         return
+    check_model_path(args.model, "--model")
     from jobs.lean.search.model_proposer import ModelProposer  # brings vLLM, which the core tactics do not need
 
     proposer = ModelProposer(

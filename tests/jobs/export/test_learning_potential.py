@@ -95,6 +95,12 @@ def test_a_student_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
         export(load_settings("sft", None, [*OVERRIDES, "select.student=no/such"]), [run], str(tmp_path / "out"))
 
 
+def test_a_student_that_can_not_be_is_refused_before_an_engine_starts(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [sample("p", 0)])
+    with pytest.raises(ConfigError, match=r"select\.student = './no/such/folder': no such folder here"):
+        export(load_settings("sft", None, [*OVERRIDES, "select.student=./no/such/folder"]), [run], str(tmp_path / "o"))
+
+
 def reference_potential(prompt: list[dict[str, str]], text: str) -> float:
     """By transformers, token by token."""
     import torch

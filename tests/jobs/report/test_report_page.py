@@ -23,7 +23,7 @@ from jobs.cli import main
 from jobs.config import SolveConfig
 from jobs.report import page
 from jobs.report.compare import compare, compare_runs, render_comparison
-from jobs.report.formats import excerpt, percent, short
+from jobs.report.formats import excerpt, facts, percent, short
 from jobs.report.page import by_name, length_chart, mean_occupancy, render_report, write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import REST, gather
@@ -67,6 +67,8 @@ def attacked_run(folder: Path) -> str:
     """A run in which every string that is not ours is an attack."""
     strings = ("domain", "prompt", "text", "reason", "evidence", "checker", "checker_version", "run_id", "source")
     hostile = dict.fromkeys(strings, ATTACK)
+    hostile["messages"] = json.dumps([{"role": ATTACK, "content": ATTACK}])
+    hostile["reference"] = json.dumps({ATTACK: ATTACK, "nested": [{ATTACK: [ATTACK]}]})
     meta = json.dumps({"difficulty": ATTACK[:30]})
     rows = [
         sample_row(ATTACK, index, status, FIXED, **hostile, meta=meta)
@@ -420,3 +422,80 @@ def test_a_run_on_object_storage(bucket: str) -> None:
     assert write_report(uri)[0] == f"{uri}/report.html"
     body = boto3.client("s3").get_object(Bucket="runs", Key="night/runs/made-up/report.html")["Body"].read()
     assert b"problems solved" in body
+
+
+def tiles(text: str) -> list[tuple[str, str]]:
+    """(figure, label) of every tile, in order."""
+    return re.findall(r'<div class="tile[^>]*><b>(.*?)</b><span>(.*?)</span>', text)
+
+
+@pytest.mark.parametrize(("key", "unit"), [("gpu_s", "GPU"), ("cpu_s", "CPU")])
+def test_the_first_tile_is_verified_solutions_per_hour(tmp_path: Path, key: str, unit: str) -> None:
+    rows = [sample_row(f"p{number}", index, "verified", FIXED) for number in range(6) for index in range(2)]
+    spent = {"gpu_s": 0.0, "cpu_s": 36.0} | {key: 36.0}
+    text = render_report(gather(write_run(str(tmp_path), rows, {"summary": spent})))
+    assert tiles(text)[0] == ("1,200", f"verified solutions per {unit}-hour")
+    assert "problems solved" in tiles(text)[1][1]
+
+
+def test_no_price_is_in_scientific_notation(tmp_path: Path) -> None:
+    rows = [sample_row(f"p{number}", index, "verified", FIXED) for number in range(5) for index in range(2)]
+    for usd, shown in ((9.4e-06, "$0.94"), (0.0082, "$0.82"), (40.0, "$4.00")):
+        text = render_report(
+            gather(write_run(str(tmp_path / f"{usd}"), rows, {"summary": {"gpu_s": 36.0, "usd": usd}}))
+        )
+        assert any(figure == shown and label.startswith("per ") for figure, label in tiles(text)), tiles(text)
+        assert not re.search(r"\$[\d.]+e-", text)
+        # One precision in a column: two digits after the point.
+        assert all(re.fullmatch(r"\$[\d,]+\.\d\d", price) for price in re.findall(r"\$\d[\d,.e-]*", Page(text).text))
+
+
+def test_samples_show_what_was_sent_and_what_the_answer_was_checked_against(tmp_path: Path) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Which is prime?\nA) 4\nB) 7\nGive the letter."},
+    ]
+    row = {
+        "kind": "choice",
+        "prompt": "Which is prime?",
+        "messages": json.dumps(messages),
+        "reference": json.dumps({"options": ["4", "7"], "answer": "B"}),
+        "evidence": json.dumps({"answer": "A", "found_by": {"rule": "boxed"}}),
+    }
+    rows = [sample_row("p", index, "refuted", FIXED, **row) for index in range(2)]
+    text = Page(render_report(gather(write_run(str(tmp_path), rows)))).text
+    samples = text[text.index("Drawn by chance") :]
+    assert "Be brief." in samples and "B) 7" in samples
+    assert re.search(r"reference\s*options\s*4, 7\s*answer\s*B", samples)
+    assert re.search(r"evidence of the check\s*answer\s*A\s*found by\s*rule: boxed", samples)
+    assert '{"answer"' not in samples
+
+
+def test_messages_that_can_not_be_read_leave_the_prompt(tmp_path: Path) -> None:
+    rows = [
+        sample_row("p", index, "refuted", FIXED, messages=stored)
+        for index, stored in enumerate(("no JSON", json.dumps([{"role": 1, "content": None}])))
+    ]
+    assert Page(render_report(gather(write_run(str(tmp_path), rows)))).text.count("What is p?") == 2
+
+
+def test_facts_of_anything_are_text() -> None:
+    assert [fact.text for fact in facts("not JSON")] == ["not JSON"] and facts("{}") == [] and facts(None) == []
+    assert facts("[1, 2]")[0].text == "1, 2"
+    assert facts(json.dumps({f"k{n}": n + 1 for n in range(30)}))[-1].text == "6 more"
+    assert len(facts(json.dumps({"log": "x" * 5000}))[0].text) < 800
+
+
+def test_tables_and_tiles_speak_of_the_same_pass_at_k(tmp_path: Path) -> None:
+    rule = {**FIXED, "num_samples": 40}
+    rows = [sample_row("p", index, "verified" if index % 3 else "refuted", rule) for index in range(40)]
+    text = render_report(gather(write_run(str(tmp_path), rows)))
+    assert any(label.startswith("pass@40") for _, label in tiles(text))
+    assert "<th>pass@40</th>" in text and "pass@16" not in text.split("<h2>By domain</h2>")[1]
+
+
+def test_a_checker_with_an_undecided_verdict_is_not_said_to_decide_all(tmp_path: Path) -> None:
+    rule = {**FIXED, "num_samples": 4000}
+    rows = [sample_row("p", index, "refuted" if index else "undecided", rule) for index in range(4000)]
+    text = Page(render_report(gather(write_run(str(tmp_path), rows)))).text
+    assert ">\N{NO-BREAK SPACE}99.9" in text[text.index("Reliability of the checkers") :]

@@ -465,10 +465,9 @@ def test_a_product_of_a_thousand_factors_is_no_error():
 
 
 def test_spaces_behind_a_box_are_looked_at_once():
-    """The reader of what belongs to a boxed number once took time that grew with the square of the spaces."""
+    """The reader of what belongs to a boxed number once took time like the cube of the spaces: days for these."""
     from verifiers.math.reading import standing
 
     text = "\\boxed{5}" + " " * 2**20
     assert standing.with_suffix(text, 9) == ("", 9)
-    for pattern in (standing._ENDING_NUMBER, standing._SCALE_BEHIND):
-        assert "\\s*" not in pattern.pattern, "what is read behind a box has to be bounded"
+    assert standing.with_suffix(text + "%", 9) == ("%", len(text) + 1)

@@ -4,7 +4,7 @@
                                                                                 │ compares statements, traces
     problem ─────────────── header + statement := sorry ──────────────────────► │ axioms, replays in the kernel
                                                                                 ▼
-                                                                             verdict
+                                        verdict ◄─ the second kernel, where there is one (second_kernel/)
 Promises: an elaborator's answer can make a verdict worse, never better than the auditor's; a process that was killed,
 has crashed, grown or aged is replaced, by a spare that is warm already; the wall clock bounds elaboration and audit
 together. A process takes its role with its first request and keeps it. Bounds: `num_workers` elaborators, one auditor,
@@ -21,7 +21,11 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from verifiers.lean.assembly import Reference, Source
-from verifiers.lean.embedded.process import LeanProcess, OutOfMemory, ProcessError, Settings, Timeout
+from verifiers.lean.embedded.install import cache_root
+from verifiers.lean.embedded.process import LeanProcess, Settings
+from verifiers.lean.line_process import Died, OutOfMemory, ProcessError, Timeout
+from verifiers.lean.second_kernel.disagreements import keep
+from verifiers.lean.second_kernel.process import SecondKernel, Unavailable
 from verifiers.types import Json
 
 MAX_REQUESTS = 5000
@@ -54,17 +58,29 @@ class Outcome:
 
     stage: str
     """`verified`, or where it failed: `policy`, `elaboration`, `name`, `export`, `statement`, `axioms`, `kernel`,
-    `resources`.
+    `resources`, `unsupported`; `disagreement` or `second kernel` where only the first kernel said yes.
     """
     answer: dict[str, Json]
     elaboration_s: float = 0.0
     audit_s: float = 0.0
+    second_kernel_s: float = 0.0
 
 
 class Pool:
-    """Warm processes of one library. Thread-safe."""
+    """Warm processes of one library. Thread-safe.
 
-    def __init__(self, settings: Settings, num_workers: int, num_spares: int) -> None:
+    A proof needs the yes of `second`, too, where it is given; unless `needs_second` is set, one kernel is enough on a
+    machine where the other one has never started.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        num_workers: int,
+        num_spares: int,
+        second: SecondKernel | None = None,
+        needs_second: bool = False,
+    ) -> None:
         self.settings = settings
         self._num_wanted = num_workers + num_spares
         self._num_spares = num_spares
@@ -80,6 +96,8 @@ class Pool:
         self._changed = threading.Condition()
         self._auditor_lock = threading.Lock()
         self._stated: OrderedDict[tuple[str, str, str], Stated] = OrderedDict()
+        self._second = second
+        self._needs_second = needs_second
         self.tier = ""
         self.lean_version = ""
 
@@ -182,6 +200,10 @@ class Pool:
             while not (self._closed or self._auditor or self._failures >= _SPAWN_ATTEMPTS or len(self._fresh) > 1):
                 self._want(2)
                 self._changed.wait()
+            ready = self._failures < _SPAWN_ATTEMPTS and not self._closed
+        if self._second and ready:
+            with contextlib.suppress(Unavailable, ProcessError):
+                self._second.warm(self._library)
 
     # Work
 
@@ -242,9 +264,43 @@ class Pool:
             # time.
             judged, _ = auditor.ask({"op": "audit", "id": number}, time.monotonic() + wall_s, exported)
         stage = "verified" if judged.get("ok") is True else str(judged.get("reason", "kernel"))
-        return Outcome(
+        outcome = Outcome(
             stage, {**judged, "messages": answer.get("messages", [])}, elaboration_s, float(judged["seconds"])
         )
+        if stage != "verified":
+            return outcome
+        outcome.answer["kernels"] = [self.lean_version]
+        return self._second_opinion(outcome, reference, exported, wall_s) if self._second else outcome
+
+    def _second_opinion(self, outcome: Outcome, reference: Reference, exported: bytes, wall_s: float) -> Outcome:
+        """The outcome, once the second kernel has seen the export that the first one accepted."""
+        assert self._second is not None
+        first = outcome.answer
+        try:
+            said = self._second.check(exported, first["library"], first["headerAxioms"], self._library, wall_s)
+        except Unavailable as error:
+            if self._second.broken and not self._needs_second:
+                first["second_kernel"] = f"does not start: {error}"
+                return outcome
+            return dataclasses.replace(
+                outcome, stage="second kernel", answer={"outcome": "absent", "detail": str(error)}
+            )
+        if said.outcome == "accepted":
+            first["kernels"].append(said.version)
+            return dataclasses.replace(outcome, second_kernel_s=said.seconds)
+        answer: dict[str, Json] = {"outcome": said.outcome, "detail": said.detail}
+        if said.disagrees:
+            answer["export"] = keep(reference, exported, said.detail, cache_root() / "lean" / "disagreements")
+        stage = "disagreement" if said.disagrees else "second kernel"
+        return dataclasses.replace(outcome, stage=stage, answer=answer, second_kernel_s=said.seconds)
+
+    def _library(self, names: Sequence[Json]) -> bytes:
+        """The auditor's export of library constants. Raises ProcessError, EngineError."""
+        with self._the_auditor() as auditor:
+            _, exported = auditor.ask({"op": "library", "names": list(names)}, time.monotonic() + REFERENCE_TIMEOUT_S)
+        if exported is None:
+            raise Died("the auditor sent no library")
+        return exported
 
     def run_tactics(self, reference: Reference, tactics: Sequence[str], policy: bool, wall_s: float) -> dict[str, Json]:
         """The goals that `tactics` leave, by an elaborator's word. Raises ProcessError, EngineError."""
@@ -272,6 +328,8 @@ class Pool:
                 self._auditor = None
         for process in processes:
             process.close()
+        if self._second:
+            self._second.close()
 
 
 def _failure(answer: dict[str, Json]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from verifiers.lean.assembly import Reference
 from verifiers.lean.embedded.engine import EngineError, Pool
-from verifiers.lean.embedded.process import OutOfMemory, ProcessError, Timeout
+from verifiers.lean.line_process import OutOfMemory, ProcessError, Timeout
 from verifiers.lean.search.best_first import TacticFailure, TacticState
 from verifiers.types import Json
 

@@ -331,10 +331,10 @@ def strip_markup(span: str) -> str:
     return span
 
 
-_REASON = re.compile(r",?\s+(?:because|since)\b|,?\s+(?:so|hence|thus|therefore)\b(?!\s+far\b)(?=[^\d$\\]*\Z)")
+_REASON = re.compile(r"(?<!\s),?\s++(?:(?:because|since)\b|(?:so|hence|thus|therefore)\b(?!\s+far\b)(?=[^\d$\\]*\Z))")
 """Behind an answer: why it is right, or that nothing more follows."""
 _PRAISE = re.compile(
-    r",?\s+(?:which\s+is|as)\s+(?:irreducible|prime|composite|even|odd|positive|an?\s+integer|desired|required|claimed|requested|"
+    r"(?<!\s),?\s++(?:which\s++is|as)\s++(?:irreducible|prime|composite|even|odd|positive|an?\s+integer|desired|required|claimed|requested|"
     r"wanted|expected|needed|(?:the|our)\s+(?:final\s+|desired\s+|required\s+)?answer|what\s+we\s+(?:wanted|needed))[\s.]*\Z",
     re.IGNORECASE,
 )
@@ -347,6 +347,8 @@ _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re
 def readings(span: str) -> list[str]:
     """A stated span, and what may be the answer in it: the part before a reason, its only formula, its bold part. Only
     words that are known to change nothing may stand beside that part; any other leaves the whole span only."""
+    if len(span) > MAX_STATEMENT_CHARS:
+        return [span]  # too long for an answer, and for patterns that look ahead
     plain = _BOLD.sub(r"\1", span)
     made = [plain]
     cut = next((match for tail in (_REASON, _PRAISE, _CONTRAST) if (match := tail.search(plain))), None)

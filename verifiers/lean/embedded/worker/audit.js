@@ -2,11 +2,14 @@
 //
 // Runs in a process that has never elaborated a candidate. Its input is data (export.js); whatever an elaborator that a
 // candidate subverted may send, what is accepted was built here, term by term, and checked by the kernel.
+// `library` writes the closure of library constants, for the second kernel (second_kernel/), which has no library.
 // Trusted: this file, compare.js, ffi.js, the kernel inside lean.wasm and its compiled library. An axiom below the
 // library's surface can not be traced, because these library files leave proofs out; the library itself is trusted.
 'use strict';
 
 const { comparison, nameKey } = require('./compare.js');
+const { exporter } = require('./export.js');
+const { key } = require('./lean.js');
 
 const STANDARD_AXIOMS = new Set(['"propext"', '"Quot"."sound"', '"Classical"."choice"']);
 // Constants whose kernel meaning rests on compiled code, whatever kind the library files give them.
@@ -25,7 +28,10 @@ const STORED_AS_AXIOM = 0; // tag of ConstantInfo.axiomInfo
 const INDUCTIVE = 5; // tag of ConstantInfo.inductInfo
 const AXIOM_KIND = 2; // ConstantKind.axiom
 
-/** An auditor over a session (lean.js). `audit(reference, candidate)` → {ok, …} or {ok: false, reason, …}. */
+/**
+ * An auditor over a session (lean.js). `audit(reference, candidate)` → {ok, …} or {ok: false, reason, …};
+ * `library(names)` → an export of those library constants (components of names) and of all that they depend on.
+ */
 exports.auditor = (session) => {
   const { lean, libraryKernel } = session;
   const { raw, call, inc, dec, box, field, tag, isScalar, mkCtor, mkName, mkNat, mkString, mkList, unbox } = lean;
@@ -51,6 +57,25 @@ exports.auditor = (session) => {
     }
     return kinds.get(k);
   }
+
+  /** The library's constants by key, looked up one by one: there are too many to list. */
+  const libraryByKey = {
+    ofLibrary: true,
+    found: new Map(), // pointers are borrowed from the library, which is never freed
+    get(k) {
+      if (!this.found.has(k)) {
+        const components = [...k.matchAll(/"(?:[^"\\]|\\.)*"|[0-9]+/g)].map(([c]) => (c[0] === '"' ? JSON.parse(c) : { n: c }));
+        const option = raw('lean_environment_find')(inc(libraryKernel), mkName(components)) >>> 0;
+        this.found.set(k, isScalar(option) ? undefined : field(option, 0));
+        dec(option);
+      }
+      return this.found.get(k);
+    },
+    has(k) {
+      return this.get(k) !== undefined;
+    },
+  };
+  const library = (names) => exporter(lean, libraryByKey).addAll(names.map(key));
 
   const componentsOf = (names, index) => {
     const parts = [];
@@ -111,6 +136,46 @@ exports.auditor = (session) => {
       }
       return true;
     };
+    /**
+     * Whether each use of the block in a constructor's type has the block's own universe levels and parameters. This
+     * kernel forgets the arguments of nested occurrences, and what hides there is free to differ (lean4#14582).
+     */
+    const isUniform = (type) => {
+      const parameters = Number(d.p);
+      const seen = new Set();
+      const stack = [[type, 0]]; // and the number of binders around it: the first ones are the parameters
+      while (stack.length) {
+        const [i, depth] = stack.pop();
+        const visit = `${i} ${depth}`;
+        if (!recursive[i] || seen.has(visit)) continue;
+        seen.add(visit);
+        const [kind, x, y, z, v] = exprs[i];
+        switch (kind) {
+          case 'l': case 'p': stack.push([y, depth], [z, depth + 1]); break;
+          case 't': stack.push([y, depth], [z, depth], [v, depth + 1]); break;
+          case 'j': stack.push([z, depth]); break;
+          default: {
+            const args = [];
+            let head = i;
+            for (; exprs[head][0] === 'a'; head = exprs[head][1]) args.push(exprs[head][2]);
+            args.reverse();
+            for (const argument of args) stack.push([argument, depth]);
+            if (exprs[head][0] !== 'c') stack.push([head, depth]);
+            else if (block.has(exprs[head][1])) {
+              const ownLevels = exprs[head][2].map((l) => levels[l]);
+              if (ownLevels.length !== d.l.length || !ownLevels.every(([k, n], j) => k === 'p' && n === d.l[j])) return false;
+              for (let j = 0; j < parameters; j++) {
+                const argument = exprs[args[j]];
+                if (!argument || argument[0] !== 'v' || argument[1] !== String(depth - 1 - j)) return false;
+              }
+            }
+          }
+        }
+      }
+      return true;
+    };
+    if (!d.types.every((t) => !recursive[t.t])) return 'a type that mentions itself';
+    if (!d.types.every((t) => t.c.every((c) => isUniform(c.t)))) return 'an occurrence with other parameters';
     if (!d.types.every((t) => hasPlainSort(t.t))) return 'a sort that has to be worked out';
     if (!d.types.every((t) => t.c.every((c) => isPlain(c.t)))) return 'a recursive field that has to be worked out';
     return null;
@@ -130,6 +195,7 @@ exports.auditor = (session) => {
       if (d.k === 'axiom') (compared.headerAxiom(d.n) ? headerAxioms : forbidden).add(display(d.n));
     }
     const asked = new Set();
+    const used = []; // library constants, as components
     for (const e of candidate.exprs) {
       if (e[0] !== 'c' && e[0] !== 'j') continue;
       const n = e[1];
@@ -137,8 +203,11 @@ exports.auditor = (session) => {
       asked.add(n);
       const k = nameKey(candidate.names, n);
       if (COMPILER_TRUST.has(k)) forbidden.add(display(n));
-      else if (libraryKind(componentsOf(candidate.names, n)) === 'axiom')
-        (STANDARD_AXIOMS.has(k) ? axioms : forbidden).add(display(n));
+      else {
+        const kind = libraryKind(componentsOf(candidate.names, n));
+        if (kind === 'axiom') (STANDARD_AXIOMS.has(k) ? axioms : forbidden).add(display(n));
+        if (kind !== 'absent') used.push(componentsOf(candidate.names, n));
+      }
     }
     if (forbidden.size) return { ok: false, reason: 'axioms', axioms: [...forbidden].slice(0, 20) };
 
@@ -273,9 +342,10 @@ exports.auditor = (session) => {
       axioms: [...axioms].sort(),
       headerAxioms: [...headerAxioms].sort(),
       replayed: candidate.declarations.length,
+      library: used,
     };
   }
-  return { audit };
+  return { audit, library };
 };
 
 class Malformed extends Error {}

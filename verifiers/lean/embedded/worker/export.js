@@ -14,7 +14,10 @@ exports.KINDS = ['axiom', 'definition', 'theorem', 'opaque', 'quotient', 'induct
 
 const EXPR_TAGS = ['bvar', 'fvar', 'mvar', 'sort', 'const', 'app', 'lam', 'pi', 'let', 'lit', 'mdata', 'proj'];
 
-/** A reader of constants for one session; `byKey` maps name keys to ConstantInfo pointers (borrowed throughout). */
+/**
+ * A reader of constants for one session; `byKey` maps name keys to ConstantInfo pointers (borrowed throughout). Only the
+ * library's has quotients: they come as one record, after the equality that the kernel asks for.
+ */
 exports.exporter = (lean, byKey) => {
   const { field, list, tag, isScalar, name, nat, text, scalar8, scalar32 } = lean;
   const out = { names: [null], levels: [], exprs: [], declarations: [] };
@@ -143,6 +146,9 @@ exports.exporter = (lean, byKey) => {
         });
         return { k: 'inductive', n: types[0].n, l: types[0].l, p: nat(field(value, 1)), types };
       }
+      case QUOTIENT:
+        if (byKey.ofLibrary) return { k: 'quotient', ...head(info) };
+      // falls through
       default: throw new Error(`a new ${exports.KINDS[tag(info)]} can not be replayed`);
     }
   }
@@ -156,6 +162,7 @@ exports.exporter = (lean, byKey) => {
     if (tag(info) === CONSTRUCTOR) return owner(find(field(field(info, 0), 1)));
     if (tag(info) === RECURSOR) return find(list(field(field(info, 0), 1))[0]);
     if (tag(info) === INDUCTIVE) return find(list(field(field(info, 0), 3))[0]);
+    if (tag(info) === QUOTIENT && byKey.ofLibrary) return byKey.get('"Quot"');
     return info;
   }
 
@@ -186,7 +193,7 @@ exports.exporter = (lean, byKey) => {
   const open = new Map(); // owner pointer → {record, needs}
   function start(info) {
     const r = record(info);
-    const needs = [];
+    const needs = r.k === 'quotient' ? [owner(byKey.get('"Eq"'))] : [];
     for (const n of constantsOf(termsOf(r))) {
       const dependency = byKey.get(keys[n]);
       if (dependency !== undefined) needs.push(owner(dependency));
@@ -194,6 +201,12 @@ exports.exporter = (lean, byKey) => {
     const entry = { record: r, needs };
     open.set(info, entry);
     return entry;
+  }
+
+  /** Adds the constants named by `wanted` (keys) that there are, and all that they depend on. */
+  function addAll(wanted) {
+    for (const k of wanted) if (byKey.has(k)) closure(owner(byKey.get(k)));
+    return out;
   }
 
   /** Adds the constant named `target` (key) and what it depends on; for a theorem, `typeOnly` leaves its proof out. */
@@ -228,5 +241,5 @@ exports.exporter = (lean, byKey) => {
       out.declarations.push(entry.record);
     }
   }
-  return { add };
+  return { add, addAll };
 };

@@ -6,6 +6,7 @@
 //   {op: "elaborate", header, source, target, policy}   → {ok, messages, veto, found, payload}
 //   {op: "tactic", header, statement, tactics, policy}  → {ok, goals, commands} or {ok: false, reason, message}
 //   {op: "audit", id, payload}                          → audit.js's answer
+//   {op: "library", names}                              → {ok, payload}: those library constants and what they use
 //
 // The supervisor gives a process one role: one that has elaborated a candidate never answers for a reference or an audit.
 // What Lean prints goes nowhere. Fails: on any exception it answers {fatal} and exits, since the heap is then suspect.
@@ -60,7 +61,7 @@ async function main() {
   const { lean, root, elaborate, constants } = session;
   const headers = new Map([['', { state: root, errors: [], known: new Set() }]]);
   const references = new Map();
-  const { audit } = auditor(session);
+  const { audit, library } = auditor(session);
 
   function headerState(header) {
     if (!headers.has(header)) {
@@ -207,6 +208,7 @@ async function main() {
       case 'elaborate': [answer, exported] = attempt(request); break;
       case 'tactic': answer = tactic(request); break;
       case 'audit': answer = judge(request, payload); break;
+      case 'library': [answer, exported] = [{ ok: true }, JSON.stringify(library(request.names))]; break;
       default: answer = { ok: false, reason: `unknown op ${request.op}` };
     }
     const seconds = (performance.now() - started) / 1000;
