@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -46,7 +47,8 @@ class Scripted:
 
 def state(**changes: Any) -> Any:
     made = SimpleNamespace(
-        num_workers=0, stopping=False, fatal="", events=[], claim=object(), storage=object(), engine={"engine": "e"},
+        num_workers=0, stopping=False, fatal="", events=[], deaths=collections.Counter(), claim=object(),
+        storage=object(), engine={"engine": "e"},
         dispatch_needed=asyncio.Event(), done=asyncio.Event(), settings=SimpleNamespace(max_restarts=2),
     )  # fmt: skip
     made.note = lambda what, why: made.events.append((what, why))
