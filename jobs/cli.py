@@ -199,10 +199,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def misplaced_package() -> str:
-    """The package names are generic; another distribution's `verifiers` on the path would be a riddle later on."""
+    """An error text if one of our packages comes from another distribution; else empty. The package names are generic,
+    and a foreign `verifiers` would later cause errors that do not name the cause."""
     root = Path(__file__).resolve().parents[1]
     packages: tuple[str, ...] = ("runstore",)
-    with contextlib.suppress(ImportError):  # what cannot be imported is then the one to look for
+    with contextlib.suppress(ImportError):  # a package that cannot be imported is the one to look for
         from runstore.code_revision import PACKAGES as packages
     for name in packages:
         spec = importlib.util.find_spec(name)

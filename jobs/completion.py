@@ -1,4 +1,4 @@
-"""`proofmill completion`: the completion script of a shell, made of the commands' own parsers by the library shtab."""
+"""`proofmill completion`: a shell's completion script, which the library shtab makes from the commands' parsers."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ KindName = Annotated[
 
 
 class ConfigError(Exception):
-    """A configuration that can not be used; the text is for the user. Exit code 2."""
+    """A configuration that cannot be used; the text is for the user. Exit code 2."""
 
 
 Checked = TypeVar("Checked", bound=pydantic.BaseModel)
@@ -58,8 +58,8 @@ class Section(pydantic.BaseModel):
 
 
 class ConfigFile(Section):
-    """A whole config. Its plugins are loaded before its other keys are read, wherever that is: their rows are among the
-    names that those keys may have."""
+    """A whole config. Its plugins are loaded before its other keys are read, since those keys may name what a plugin
+    adds."""
 
     plugins: list[str] = []
     """Modules that add kinds, policies, engines, rollouts or export formats (docs/extending.md)."""
@@ -73,7 +73,7 @@ class ConfigFile(Section):
 
 
 def plugin_names(table: Mapping[str, Json]) -> list[str]:
-    """The config's `plugins`; none where the key is not a list of names, which is told with the other faults."""
+    """The config's `plugins`. Empty where the key is not a list of names; that fault is reported with the others."""
     names = table.get("plugins", [])
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
@@ -93,9 +93,9 @@ class Output(Section):
     uri: str = "out"
     """A local folder or `s3://bucket/prefix`; any S3-compatible endpoint by AWS_ENDPOINT_URL."""
     part_rows: Positive = 20_000
-    """Rows of a Parquet part at most."""
+    """Most rows of a Parquet part."""
     part_mb: Positive = 64
-    """Size of a Parquet part at most, in MB before compression."""
+    """Largest size of a Parquet part, in MB before compression."""
     flush_s: PositiveFloat = 20.0
     """A finished sample is durable at most about this long after its verdict."""
     lease_s: PositiveFloat = 30.0
@@ -115,7 +115,7 @@ class Problems(Section):
     kind: KindName | Literal[""] = ""
     """Kind of the problems where the layout does not say."""
     limit: NotNegative = 0
-    """Only the first so many problems; 0 = all."""
+    """Use only this many problems, from the first on; 0 = all."""
     skip_bad: bool = False
     """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
@@ -132,7 +132,7 @@ class Model(ModelSettings, Section):
     @pydantic.field_validator("engine_args")
     @classmethod
     def _arguments_of_the_engine(cls, arguments: dict[str, Json], info: pydantic.ValidationInfo) -> dict[str, Json]:
-        if "engine" in info.data:  # else that fault is told already
+        if "engine" in info.data:  # else a fault of `engine` is reported already
             engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
 
@@ -186,7 +186,7 @@ class Sampling(SamplingParameters, WaveSettings, Section):
         return arguments
 
     def parameters(self) -> SamplingParameters:
-        """The part that an engine is told."""
+        """The keys that an engine gets."""
         return SamplingParameters(**{name: getattr(self, name) for name in SamplingParameters.model_fields})
 
 
@@ -222,7 +222,7 @@ class Verify(Section):
     actors: Positive = 1
     """Verifier actors."""
     workers_per_actor: Positive = 2
-    """Checks an actor runs side by side, of each kind."""
+    """Checks of each kind that one actor runs side by side."""
     attempts: Positive = 3
     """Workers that try a sample before it is written with status `error`."""
     limits: dict[KindName, KindLimits] = {}
@@ -303,8 +303,8 @@ class Notify(Section):
         "regression",
         "stalled",
     ]
-    """What is posted. done: complete, or stopped at its budget. failed: it cannot go on. regression: a night found one;
-    a run by itself posts none. stalled: samples are on their way and none has got on for `stalled_s`."""
+    """Events that are posted. done: the run is complete, or stopped at its budget. failed: it cannot go on. regression:
+    a night found one; a single run posts none. stalled: samples are in flight and none has advanced for `stalled_s`."""
     stalled_s: PositiveFloat = 900.0
     """Seconds without a finished sample after which a run counts as stalled; more than the longest sample takes."""
 
@@ -379,12 +379,12 @@ def merge_overrides(table: dict[str, Json], overrides: Iterable[str]) -> dict[st
 
 
 def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
-    """Raises ConfigError listing every fault, one a line: file, key, what was wrong, what would be right."""
+    """Raises ConfigError that lists every fault, one per line: file, key, what was wrong, what would be right."""
     return validate(SolveConfig, table, where)
 
 
 def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Checked:
-    """A table as `model`. Raises ConfigError listing every fault, one a line; `where` names the file."""
+    """A table as `model`. Raises ConfigError that lists every fault, one per line; `where` names the file."""
     if issubclass(model, ConfigFile):
         try:
             plugin_modules.use(plugin_names(table))
@@ -397,7 +397,7 @@ def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Che
 
 
 def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
-    """One line of a pydantic fault in the terms of the config file."""
+    """A pydantic fault as one line, in the terms of the config file."""
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         section: Any = model

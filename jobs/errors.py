@@ -25,12 +25,12 @@ MENDED_BY_USER = (
     NoRunError,
     StorageUriError,
 )
-"""The command line, a config or a problem file is wrong: exit code 2."""
+"""Errors that mean that the command line, a config or a problem file is wrong: exit code 2."""
 TOLD = (*MENDED_BY_USER, StorageError, StoredRunError, WorkerKilledError)
-"""Errors that a command prints without a traceback. Exit code 3 where the user cannot mend them: a lost store, a broken
-run, a killed process."""
+"""Errors that a command prints without a traceback. Those that the user cannot mend (a lost store, a broken run, a
+killed process) have exit code 3."""
 
 
 def exit_code_of(error: Exception) -> int:
-    """Of an error in `TOLD`."""
+    """The exit code of an error in `TOLD`."""
     return EXIT_CONFIG if isinstance(error, MENDED_BY_USER) else EXIT_ERRORS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 EXIT_DONE = 0
 EXIT_CONFIG = 2
-"""The user can mend it: the command line, a config, or a row of a problem file."""
+"""Something that the user can mend: the command line, a config, or a row of a problem file."""
 EXIT_ERRORS = 3
 """Finished with errors, or could not go on: a lost store, a broken run, a dead process."""
 EXIT_INTERRUPTED = 130

@@ -1,7 +1,7 @@
 """What a model's path means: a local folder, or an id of the Hugging Face hub.
 
-Promises: the hub is asked for nothing that cannot be one of its ids, and once, with a time limit, for what can; an
-error names the folder that was looked for, from the working directory on.
+Promises: the hub is not asked for a path that cannot be one of its ids; for others it is asked once, with a time limit.
+An error names the folder that was looked for, with the working directory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from verifiers.types import Json
 
 HUB_TIMEOUT_S = 5.0
 LOCAL_FOLDERS = frozenset({"models", "out", "checkpoints"})
-"""First parts of a path that are taken for a folder: the hub is not asked for them, only its cache on this machine."""
+"""First parts of a path that mark it as a folder. For such a path only the hub's cache on this machine is read."""
 
 
 def is_hub_id(path: str) -> bool:
-    """Whether it has the form of a hub id, `org/name`."""
+    """Whether `path` has the form of a hub id, `org/name`."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -69,7 +69,7 @@ def hub_file(path: str, revision: str) -> str:
     except LocalEntryNotFoundError:
         if path.partition("/")[0] in LOCAL_FOLDERS:
             raise
-    # A download tries for half a minute where there is no network; this asks once.
+    # Where there is no network, a download tries for half a minute. This request asks once.
     get_hf_file_metadata(hf_hub_url(path, "config.json", revision=wanted), timeout=HUB_TIMEOUT_S)
     return hf_hub_download(path, "config.json", revision=wanted)
 

@@ -1,4 +1,4 @@
-"""Tells a URL of the user's what becomes of a run or a night: one JSON line per event.
+"""Posts to a URL of the user's what becomes of a run or a night: one JSON line per event.
 
     notify = [{url_env = "CHAT_HOOK", on = ["done", "failed", "regression", "stalled"]}]
 
@@ -7,7 +7,7 @@
 Promises: a post that fails is logged and fails nothing, and no post holds a run up: each has a thread of its own, and
 the end of a run waits for them PATIENCE_S at most. The URL is a secret, often with a token in its path: it is read from
 the environment, stands in no log, record or error text, and is never followed elsewhere by a redirect.
-Does not: try again, or queue. A line that did not arrive is told in the log, and the run's own record has the figures.
+Does not: try again, or queue. The log reports a line that did not arrive, and the run's own record has the figures.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ log = logging.getLogger("proofmill.notify")
 POST_S = 10.0
 """Longest wait for one answer of the receiver's, in seconds."""
 PATIENCE_S = 12.0
-"""Longest wait for all posts at the end of a run, in seconds: a receiver that sends a byte now and then would otherwise
-hold the run up for ever."""
+"""Longest wait for all posts at the end of a run, in seconds. Otherwise a receiver that sends a byte now and then would
+hold up the run for ever."""
 WHY_CHARS = 2000
 FIGURES = (
     *("problems", "problems_settled", "problems_solved", "samples", "aborted_samples", "statuses", "completion_tokens"),
     *("wall_s", "gpu_s", "cpu_s", "usd", "complete", "stopped"),
 )
-"""What a posted line has of a run's summary."""
+"""Figures of a run's summary that a posted line has."""
 STATUS_FIGURES = (
     *("problems_opened", "problems_settled", "problems_solved", "samples", "aborted", "statuses", "completion_tokens"),
     *("running", "unchecked", "unwritten", "durable", "replicas", "elapsed_s", "usd"),
 )
-"""What the line of a stalled run has of its status."""
+"""Figures of the status that the line of a stalled run has."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The receiver that the user named gets the line, and no other."""
+    """Follows no redirect, so that only the receiver that the user named gets the line."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -83,10 +83,10 @@ def check_urls(entries: Sequence[Notify]) -> None:
 
 
 class StallWatch:
-    """Finds a run in which samples are on their way and none gets on.
+    """Finds a run in which samples are in flight and none advances.
 
-    A sample that goes back to the queue, after a worker's death for instance, is no progress: only what was never
-    reached before counts.
+    A sample that goes back to the queue, after a worker's death for instance, is no progress. Only a count that was
+    never reached before is.
     """
 
     def __init__(self, after_s: float) -> None:
@@ -112,9 +112,9 @@ class StallWatch:
 
 
 class Notifier:
-    """The receivers of one run or night. In a `with` block an error that leaves it is posted as `failed`, and the end
-    of the block waits for the posts on their way; a block inside that block is none of its own, and the error is posted
-    once. Raises ConfigError where a variable holds no URL."""
+    """The receivers of one run or night. An error that leaves the `with` block is posted as `failed`, once even if such
+    blocks are nested, and the end of the block waits for posts that are under way. Raises ConfigError where a variable
+    holds no URL."""
 
     def __init__(self, entries: Sequence[Notify], run_id: str, uri: str) -> None:
         check_urls(entries)
@@ -154,7 +154,7 @@ class Notifier:
                 self._post(entry, "stalled", figures, f"no sample has got on for {watch.after_s:g} s")
 
     def wait(self) -> None:
-        """For the posts on their way, PATIENCE_S at most."""
+        """Waits for posts that are under way, at most PATIENCE_S."""
         deadline = time.monotonic() + PATIENCE_S
         for post in self._posts:
             post.join(max(0.0, deadline - time.monotonic()))
@@ -180,7 +180,7 @@ class Notifier:
 
 
 def _deliver(entry: Notify, name: str, body: bytes) -> None:
-    """Posts one line; what goes wrong is logged, in words that cannot hold the URL."""
+    """Posts one line. Faults are logged, in words that cannot contain the URL."""
     try:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(url_of(entry, "notify"), body, headers, method="POST")

@@ -1,6 +1,7 @@
 """The plugins that a stored run was made with: named in its run.json, loaded only where the operator allows the name.
 
-A run may come from anywhere, and a plugin is code: what run.json names is compared with what is loaded, never imported.
+A run may come from anywhere, and a plugin is code. So the names in run.json are compared with the loaded plugins, and
+never imported.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def plugin_records() -> list[dict[str, Json]]:
 
 
 def missing_plugins(uri: str) -> str:
-    """What is to be done where the run at `uri` was made with plugins that are not loaded here; else empty. Raises
+    """What the user has to do if the run at `uri` was made with plugins that are not loaded here; else empty. Raises
     StoredRunError, StorageError."""
     record = read_run_json(open_storage(uri)) or {}
     stored = record.get("plugins", [])

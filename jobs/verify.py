@@ -1,9 +1,9 @@
 """`proofmill verify`: check given solutions, or check a stored run again. No model, no Ray.
 
 Promises: both files are read and checked whole before any work begins, and an error lists every bad line; with
-`--skip-bad` the rest is judged. One verdict a line in the order of the input, one line per solution, written as they
-come; at most QUEUED texts in memory. A run that is checked again stays as it is (the new verdicts go to `--out`, with
-what changed).
+`--skip-bad` the rest is judged. The output has one line per solution with its verdict, in the order of the input,
+written as they come; at most QUEUED texts are in memory. A run that is checked again stays as it is: the new verdicts
+and what changed go to `--out`.
 Exit codes: 0 done, 2 bad input, 3 when a verdict is `error`, a run's verdicts changed, or the run is broken or its
 store is lost.
 """
@@ -37,7 +37,7 @@ from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
 QUEUED = 256
 PROGRESS_S = 10.0
 MAX_LISTED = 10_000
-"""Bad lines that one error lists. More are counted."""
+"""Largest number of bad lines that one error lists; further ones are only counted."""
 MAX_REASON_CHARS = 500
 RUN_COLUMNS = [
     *("problem_id", "sample_index", "kind", "domain", "source", "split", "prompt", "reference", "meta"),
@@ -47,7 +47,7 @@ RUN_COLUMNS = [
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Task:
-    """One text to check, and what its line says beside the verdict."""
+    """One text to check, and what its output line says beside the verdict."""
 
     problem: Problem | None
     text: str
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Task]:
     """The texts to check, once both files have been read. Raises ProblemFileError, with every bad line, where a
-    problem or a solution can not be used and `--skip-bad` is not given."""
+    problem or a solution cannot be used and `--skip-bad` is not given."""
     for_problems, for_solutions = split_columns(args.columns)
     layout = "columns" if for_problems else args.layout
     config = Problems(files=[args.problems], layout=layout, columns=for_problems, kind=args.kind)
@@ -140,7 +140,7 @@ def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Tas
 
 
 def split_columns(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """`field=column` entries: those of the problems, those of the solutions. Raises ConfigError."""
+    """`field=column` entries, split into those of the problems and those of the solutions. Raises ConfigError."""
     for_problems: dict[str, str] = {}
     for_solutions: dict[str, str] = {}
     for entry in given:
@@ -156,7 +156,7 @@ def split_columns(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]
 
 
 def read_problems(config: Problems, checkers: Checkers) -> tuple[dict[str, Problem], dict[str, str], list[RowError]]:
-    """The problems that can be used by id, why others can not by id, and every fault."""
+    """Usable problems by id, for each other id why its problem cannot be used, and every fault."""
     problems: dict[str, Problem] = {}
     bad: dict[str, str] = {}
     faults: list[RowError] = []
@@ -223,7 +223,7 @@ def check(checkers: Checkers, task: Task) -> Verdict:
 
 
 def as_line(value: dict[str, Json]) -> str:
-    """JSON that every reader takes: evidence may hold half a surrogate, which UTF-8 has no bytes for."""
+    """JSON that every reader accepts. Evidence may hold half a surrogate pair, which UTF-8 cannot encode."""
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
@@ -236,7 +236,7 @@ class Progress:
     """A line on standard error every PROGRESS_S seconds of a long check."""
 
     def __init__(self, num_rows: int = 0) -> None:
-        """`num_rows`: of the run that is checked again, rows without a text included; 0 = not known."""
+        """`num_rows`: rows of the run that is checked again, those without a text included; 0 = not known."""
         self._num_rows = num_rows
         self._started = self._last = time.monotonic()
 
@@ -253,7 +253,7 @@ class Progress:
 def check_all(
     tasks: Iterator[Task], checkers: Checkers, num_workers: int, out: TextIO, progress: Progress | None = None
 ) -> int:
-    """Checks side by side, writes in order."""
+    """Checks texts side by side and writes the verdicts in order."""
     counts: collections.Counter[str] = collections.Counter()
     stored: collections.Counter[str] = collections.Counter()
     changed: collections.Counter[str] = collections.Counter()

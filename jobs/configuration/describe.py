@@ -1,4 +1,4 @@
-"""What the settings models say of themselves: each key of a config with its type, default and meaning.
+"""Describes the settings models: each key of a config with its type, default and meaning.
 
 The text of a key is the docstring below its attribute, so the reference (docs/configuration.md), the JSON schema and a
 new config file cannot differ from the code.
@@ -29,12 +29,12 @@ class Key:
 
     name: str
     type: str
-    """In words, with the bounds of a number."""
+    """The type in words, with the bounds of a number."""
     required: bool
     default: Json
-    """As it would stand in JSON; None for a required key and for one without a default of its own."""
+    """The default as in JSON; None for a required key and for one without a default of its own."""
     text: str
-    """Empty where the attribute has no docstring; a test holds that no key is so."""
+    """The key's docstring; empty where it has none. A test ensures that every key has one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class SectionText:
     text: str
     keys: tuple[Key, ...]
     repeated: bool = False
-    """Stands once per entry of a list: `[[notify]]`."""
+    """Whether the section stands once per entry of a list: `[[notify]]`."""
 
 
 def sections(model: type[pydantic.BaseModel], path: str = "", repeated: bool = False) -> Iterator[SectionText]:

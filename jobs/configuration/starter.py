@@ -1,7 +1,7 @@
 """A first config for a model and problem files: what `proofmill init` writes and `proofmill solve --model` runs.
 
-Promises: the table is complete (it names a run, problems, a model and an output) and passes the checks of a config; a
-name for the run that follows from model and problems, so that the same command resumes the same run.
+Promises: the table is complete (it names a run, problems, a model and an output) and passes the checks of a config; the
+run's name follows from model and problems, so that the same command resumes the same run.
 Does not: look into the model or the problems; the dry-run does.
 """
 

@@ -47,7 +47,7 @@ class Problem:
 
 
 class Candidates:
-    """Features of the rows whose texts are looked at. `at[i]` is the row of candidate i."""
+    """Features of the rows whose texts are examined. `at[i]` is the row of candidate i."""
 
     def __init__(self, table: pa.Table, rows: Ints, index: ContaminationIndex | None) -> None:
         self.at = rows
@@ -69,7 +69,7 @@ class Candidates:
                 for text, hit in index.find_in_chunk(normalised, tokens.words(), "text"):
                     self.hits.setdefault(start + text, hit)
         self.work = self.num_tokens.copy()
-        """Tokens without those that show no work."""
+        """Number of tokens of each text that may show work."""
         short = np.flatnonzero(self.num_tokens < quality_filters.LONG_TEXT)
         for start, chunk in shingles.chunks(quality_filters.without_answers(self.texts.take(pa.array(short)))):
             tokens = shingles.tokenize(shingles.normalise(chunk))
@@ -96,7 +96,7 @@ class Bucket:
         self.problems = list(self._problems())
 
     def drop(self, mask: Bools, name: str) -> None:
-        """Rows still alive and in `mask` leave under `name`."""
+        """Drops the rows that are still alive and in `mask`, and counts them under `name`."""
         leaving = self.alive & mask
         if number := int(leaving.sum()):
             self.funnel[name] += number
@@ -115,7 +115,7 @@ class Bucket:
             )
 
     def keep_only(self) -> None:
-        """The user's own restrictions."""
+        """Applies the user's own restrictions."""
         select = self.settings.select
         for name, allowed in (("kind", select.kinds), ("domain", select.domains), ("split", select.splits)):
             if allowed:
@@ -123,7 +123,7 @@ class Bucket:
                 self.drop(~inside.to_numpy(), f"{name}_not_selected")
 
     def drop_unusable(self) -> None:
-        """Rows without a text that this format may use, counted by status."""
+        """Drops rows without a text that this format may use, and counts them by status."""
         aborted = self.table["status"].is_null().to_numpy()
         self.drop(aborted, "aborted")
         self.drop(self._contradictory(), "contradictory")
@@ -149,11 +149,11 @@ class Bucket:
         self.drop((self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop") & self.cut_off(), "truncated")
 
     def cut_off(self) -> Bools:
-        """Rows that `truncated` drops if they were cut off: off, it still drops those that would be given as wrong."""
+        """Rows that the gate `truncated` drops. Even when off, it drops cut-off rows that would be given as wrong."""
         return (self.status != "verified") | self.settings.gates.truncated
 
     def drop_contaminated_prompts(self) -> dict[int, str]:
-        """Drops them, and returns under which name by the problem's first row."""
+        """Drops rows with contaminated prompts. Returns the counter's name by the first row of the problem."""
         names: dict[int, str] = {}
         if self.index is None or not self.problems:
             return names
@@ -256,8 +256,8 @@ class Bucket:
         return found
 
     def _contradictory(self) -> Bools:
-        """Rows whose text was verified once and refuted once for the very same messages, by other versions of a checker
-        or another tolerance: neither verdict is taught, whichever of the two this format may use."""
+        """Rows whose text was verified once and refuted once for the very same messages, by different versions of a
+        checker or under different tolerances. Neither verdict is taught, whichever of the two this format may use."""
         rows = np.zeros(len(self.table), bool)
         if "text_key" not in self.table.column_names:
             return rows
@@ -331,8 +331,8 @@ def ranks(column: pa.ChunkedArray) -> Ints:
 
 
 def repeated_identities(table: pa.Table, problem_of: Ints) -> Bools:
-    """Rows whose (run, problem, sample index) is that of the row before: the same run given twice. Raises ConfigError
-    where they are other samples: an id tells runs apart, and one of them would be lost without a word."""
+    """Rows with the same (run, problem, sample index) as the row before: the same run was given twice. Raises
+    ConfigError if they are different samples, since two runs then have one id and one would be lost silently."""
     index, run = table["sample_index"].to_numpy(), ranks(table["run_id"])
     repeated = np.zeros(len(table), bool)
     repeated[1:] = (np.diff(problem_of) == 0) & (np.diff(index) == 0) & (np.diff(run) == 0)

@@ -1,7 +1,7 @@
 """What the builders of all export formats share: which rows of a bucket are chosen, and what becomes of the others.
 
 Promises: deterministic; every row of the bucket is in exactly one counter of the funnel (`rl` counts problems).
-Does not: see other buckets; duplicates across problems are the parent's (jobs.export.pipeline).
+Does not: see other buckets; the parent process finds duplicates across problems (jobs.export.pipeline).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from jobs.export.partition import text_hashes
 Json = Any
 
 CLUSTER_SIMILARITY = 0.5
-"""Verified solutions that share at least half of their shingles are one cluster of the diversity figures."""
+"""Similarity from which on verified solutions are one cluster of the diversity figures: half of their shingles."""
 
 
 @dataclasses.dataclass(slots=True)
 class BucketResult:
     table: pa.Table | None
     fingerprints: npt.NDArray[np.void]
-    """One for each row of `table`."""
+    """One fingerprint for each row of `table`."""
     rows_each: int
-    """Samples that one row of `table` stands for: 2 for a preference pair."""
+    """Number of samples that one row of `table` stands for: 2 for a preference pair."""
     funnel: Counter[str]
     hits: list[dict[str, Json]]
     clusters: dict[str, list[int]]
-    """Domain → [problems with a verified sample, their verified samples, their clusters]."""
+    """Domain → [number of problems with a verified sample, of their verified samples, of their clusters]."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class BuilderInputs:
 
 
 def usable_candidates(bucket: Bucket) -> Candidates:
-    """Where a format of samples begins: rows that it may not use and contaminated prompts leave the bucket."""
+    """The first step of every format of samples: unusable rows and contaminated prompts leave the bucket."""
     bucket.drop_unusable()
     bucket.drop_contaminated_prompts()
     return bucket.candidates()
@@ -86,7 +86,7 @@ def choose(
     matrix: npt.NDArray[np.float64],
     scores: Mapping[tuple[str, str, int], float] | None,
 ) -> npt.NDArray[np.int64]:
-    """At most `per_problem` of `chosen`, by the strategy of the settings."""
+    """At most `per_problem` of `chosen`, selected by the strategy of the settings."""
     select = bucket.settings.select
     rows = found.at[chosen]
     lengths = bucket.tokens[rows]
@@ -109,7 +109,7 @@ def choose(
 
 
 def leave(bucket: Bucket, exported: Ints, name: str) -> None:
-    """All rows leave: the exported ones as such, the rest under `name`."""
+    """Counts every remaining row: the exported ones as such, the rest under `name`."""
     mask = np.zeros(len(bucket.table), bool)
     mask[exported] = True
     bucket.drop(mask, "exported")
@@ -125,13 +125,13 @@ def count_clusters(bucket: Bucket, problem: Problem, num_verified: int, matrix: 
 
 
 def hardness(bucket: Bucket) -> npt.NDArray[np.float64]:
-    """How sure the model was of each sample: a wrong one that it was sure of teaches most. Unknown comes last."""
+    """How sure the model was of each sample: a wrong one that it was sure of teaches most. Unknown values come last."""
     return bucket.table["mean_logprob"].fill_null(float("-inf")).to_numpy()
 
 
 def sample_fingerprints(bucket: Bucket, found: Candidates, at: Ints) -> npt.NDArray[np.void]:
-    """Of prompt, text and label: the same words are another example under another prompt, and the opposite one where
-    they are given as wrong."""
+    """Fingerprints of prompt, text and label. The same words are another example under another prompt, and the opposite
+    one where they are given as wrong."""
     rows = found.at[at]
     exact, of_prompts = prompt_features(bucket.table["prompt"].combine_chunks().take(pa.array(rows)))
     of_texts = found.signatures[at]
@@ -149,7 +149,7 @@ def prompt_features(prompts: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDAr
     for _, chunk in shingles.chunks(encoded.dictionary):
         grams = shingles.ngrams(shingles.tokenize(shingles.normalise(chunk)), shingles.SHINGLE)
         parts.append(shingles.signatures(grams))
-    # Another mixing than that of texts, so that prompt and text are no symmetric pair.
+    # Mixed differently from texts, so that swapping prompt and text gives another hash.
     return shingles.mix(exact)[codes], np.concatenate(parts)[codes]
 
 

@@ -49,7 +49,7 @@ COMMON = {
 OF_FORMAT = {
     "prm": {"prompt": "what the model was given, its turns joined to one text", "completions": "the steps of the text"},
 }
-"""Columns whose meaning depends on the format."""
+"""Meanings of the columns whose meaning depends on the format."""
 
 
 def meanings(format: str, names: Sequence[str], own: Mapping[str, str]) -> list[tuple[str, str]]:

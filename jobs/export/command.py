@@ -62,7 +62,7 @@ FLAGS = {
 
 
 def overrides(args: argparse.Namespace) -> list[str]:
-    """The flags as `key=value` settings, JSON being TOML for these types; --set comes last and wins."""
+    """The flags as `key=value` settings; JSON is valid TOML for these types. --set comes last and wins."""
     given = [(key, getattr(args, flag)) for flag, key in FLAGS.items()]
     return [f"{key}={json.dumps(value)}" for key, value in given if value not in (None, False)] + list(args.set)
 
@@ -121,6 +121,6 @@ class Progress:
             print(line, file=sys.stderr)
 
     def close(self) -> None:
-        """Clears the line for what is said last."""
+        """Clears the line before the last message."""
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

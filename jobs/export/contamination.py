@@ -3,7 +3,7 @@
 The recipe is the one of the VibeThinker reports: lower case, no punctuation, runs of ten words. The index is a sorted
 array of 64-bit hashes with the place of each n-gram, behind a bit filter that answers most look-ups with one memory
 access; every match of hashes is confirmed on the words themselves, so a collision is never reported. Memory: 14 bytes
-a word of the evaluation sets plus their texts, mapped from disk and shared by all processes.
+per word of the evaluation sets plus their texts, mapped from disk and shared by all processes.
 
 Promises: finds every run of n words of an evaluation statement, and any statement shorter than n words where its words
 stand in a row (shorter than WHOLE_BELOW: where they are the whole text); reports file, item and the matching words.
@@ -28,12 +28,12 @@ import pyarrow as pa
 from jobs.export.text_hashes import Tokens, chunks, ngrams, normalise, tokenize
 
 FILTER_BITS_PER_GRAM = 16
-"""One bit set in 16: 6 % of the foreign n-grams reach the binary search."""
+"""Bits of the filter per n-gram. With one bit set in 16, only 6 % of foreign n-grams reach the binary search."""
 BATCH_ITEMS = 1024
-"""Evaluation items in memory at a time while the index is built."""
+"""Number of evaluation items in memory at a time while the index is built."""
 REPORT_CHARS = 300
 WHOLE_BELOW = 5
-"""A statement of fewer words (`compute 2 2`) counts only where it is the whole of the other text."""
+"""Number of words below which a statement (`compute 2 2`) counts only if it is the whole of the other text."""
 _WORD = re.compile(rb"[0-9a-z\x80-\xff]+")
 
 
@@ -79,7 +79,7 @@ def build_index(items: Iterable[EvaluationItem], folder: Path, n: int, answer_ch
                 # Only statements count when shorter than n words: `so the answer is 42` is in every solution.
                 kept = (counts > 0) & (is_statement | (counts >= n))
                 filled = np.flatnonzero(kept)
-                # The others get no place.
+                # Only kept n-grams get a place.
                 place = np.zeros(len(counts), np.uint32)
                 place[filled] = np.arange(len(names), len(names) + len(filled), dtype=np.uint32)
                 of_kept = kept[grams.text]
@@ -115,7 +115,7 @@ def batches(items: Iterable[EvaluationItem], size: int) -> Iterator[list[Evaluat
 
 
 class ContaminationIndex:
-    """Read side of `build_index`; opening it maps the arrays and costs no memory of its own."""
+    """Reads what `build_index` wrote. Opening it maps the arrays and needs no memory of its own."""
 
     def __init__(self, folder: Path) -> None:
         table: dict[str, Any] = json.loads((folder / "index.json").read_text())
@@ -181,5 +181,5 @@ class ContaminationIndex:
 
 
 def plain_answer(answer: str) -> str:
-    """Without white space and case: enough to recognise a copied answer, not an equivalence check."""
+    """The answer without white space and case. This recognises a copied answer; it is no equivalence check."""
     return "".join(answer.split()).lower()

@@ -26,7 +26,7 @@ SIZE_CATEGORIES = (
     (10**7, "1M<n<10M"),
 )
 MAX_DOMAINS = 50
-"""Rows of a table of the card."""
+"""Largest number of rows in a table of the card."""
 MAX_SOURCES = 50
 
 
@@ -42,7 +42,7 @@ def dataset_card(summary: Summary, out: str) -> str:
         "size_categories": [next((label for most, label in SIZE_CATEGORIES if summary.num_rows < most), "n>10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"data/train.{kind}"}]}],
     }
-    if settings.output.licence == "other":  # the convention wants a name then; the table of sources has the licences
+    if settings.output.licence == "other":  # the convention then requires a name; the table of sources has the licences
         header["license_name"] = "per-source"
     unit = settings.row.rows_of
     parts = [

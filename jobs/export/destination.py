@@ -2,14 +2,14 @@
 
 Promises
 - Local: everything is written to a hidden sibling `.<name>.staging-…` and renamed to the folder in one step.
-- S3: an object store has no rename, so the data is one object a file format, sent as a multipart upload that shows
+- S3: an object store has no rename, so the data is one object per file format, sent as a multipart upload that shows
   nothing until it is completed. `export.json` is put last, with a condition that fails when another export finished
   first. A reader that globs `data/*.parquet` sees no file or the whole data set, never a part of it.
-- A killed export leaves nothing visible but, between the last two steps on S3, a whole data file without `export.json`.
-  The next export to the same place removes what a dead one left and starts afresh.
+- A killed export leaves nothing visible, with one exception: between the last two steps on S3, a whole data file
+  without `export.json`. The next export to the same place removes what a dead one left and starts afresh.
 Does not: replace an existing data set unless told to; resume an interrupted one; guard the two renames of an overwrite
-(a reader between them finds no folder; it never finds half a one).
-Fails: ConfigError where the place can not be used, StorageError where the store does not answer, both before anything
+(a reader between them finds no folder, but never half of one).
+Fails: ConfigError where the place cannot be used, StorageError where the store does not answer, both before anything
 is written.
 """
 
@@ -37,11 +37,11 @@ FINGERPRINTS = "fingerprints.npy"
 CONTAMINATION = "contamination.jsonl"
 DATA_FILES = {kind: f"data/train.{kind}" for kind in ("parquet", "jsonl")}
 PARTIAL = ".partial"
-"""Suffix of unfinished local files: some globs (Python's pathlib) look into hidden folders too."""
+"""Suffix of unfinished local files, needed because some globs (Python's pathlib) look into hidden folders too."""
 
 
 def is_ours(name: str) -> bool:
-    """Whether an export writes a file of this name. What it replaces or clears away holds no other."""
+    """Whether an export writes a file of this name. A folder with any other file is never replaced or cleared."""
     return name in (MANIFEST, CARD, FINGERPRINTS, CONTAMINATION, *DATA_FILES.values())
 
 
@@ -51,7 +51,7 @@ def files_of(folder: Path) -> list[Path]:
 
 class Destination(Protocol):
     def create(self, name: str) -> BinaryIO:
-        """A file that becomes visible with `commit`. To be closed before it."""
+        """A file that becomes visible with `commit`. It has to be closed before that."""
         ...
 
     def commit(self, manifest: bytes) -> None:
@@ -71,7 +71,7 @@ def open_destination(uri: str, overwrite: bool) -> Destination:
     if parts.scheme not in ("", "file"):
         raise ConfigError(f"{uri}: expected a local path or s3://bucket/prefix, got the scheme {parts.scheme!r}")
     try:
-        # Of a link the place it leads to: a rename would replace the link.
+        # A link is resolved, because a rename would replace the link itself.
         return LocalFolder(Path(parts.path if parts.scheme else uri).resolve(), overwrite)
     except OSError as error:
         raise ConfigError(f"{uri}: can not be written: {error}")
@@ -96,7 +96,7 @@ class LocalFolder:
         self._staging.mkdir()
 
     def _remove_leftovers(self) -> None:
-        # The caller holds the lock of this place (`exclusive`), so whoever made these is dead.
+        # The caller holds the lock of this place (`scratch`), so the process that made these is dead.
         for kind in ("staging", "replaced"):
             for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.{kind}-*"):
                 if kind == "replaced" and not self._path.exists():
@@ -161,7 +161,7 @@ class S3Folder:
                 raise ConfigError(f"s3://{bucket}/{prefix}: holds other objects ({other[0]}); give an empty prefix")
             if f"{prefix}/{MANIFEST}" not in existing:
                 if existing and not any(f"{prefix}/{name}" in existing for name in DATA_FILES.values()):
-                    # What was completed first is not there: no export left this.
+                    # An export completes another file first, and that is missing: no export left this.
                     raise ConfigError(
                         f"s3://{bucket}/{prefix}: holds other objects ({existing[0]}); give an empty prefix"
                     )
@@ -177,7 +177,7 @@ class S3Folder:
     def _keys(self) -> list[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + "/")
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return [key for key in keys if not key.endswith("/")]  # consoles make such objects as folders
+        return [key for key in keys if not key.endswith("/")]  # S3 consoles make such objects to show folders
 
     def _abort_uploads(self) -> None:
         """Clears the invisible parts that a killed export left, where the server and our rights allow it."""
@@ -192,8 +192,8 @@ class S3Folder:
     def commit(self, manifest: bytes) -> None:
         key = f"{self._prefix}/{MANIFEST}"
         if self._overwrite:
-            # From here to the new manifest the place has none: an export that finds data without it knows that its
-            # owner died. The data files of the old set are replaced one by one, each of them in one step.
+            # From here until the new manifest the place has none, so an export that finds data without a manifest
+            # knows that its owner died. The old data files are replaced one by one, each in one step.
             self._client.delete_object(Bucket=self._bucket, Key=key)
         elif key in self._keys():
             raise self._late()
@@ -240,7 +240,7 @@ def scratch(out: str, directory: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(f"{out}: another export to this place is running")
-        # A name of its own for each attempt: worker processes of a killed export take a moment to follow it, and must
+        # Each attempt has a name of its own: worker processes of a killed export take a moment to end too, and must
         # not write into the files of the next one.
         for left in root.glob("work*"):
             shutil.rmtree(left, ignore_errors=True)

@@ -1,11 +1,10 @@
 """Samples seen so far, across problems, buckets and earlier exports: exact and near duplicates in bounded memory.
 
 A sample's fingerprint is 72 bytes: a 64-bit hash of prompt and text, and 32 16-bit values of MinHash signatures (b-bit
-minwise hashing, Li and König, 2010), each of which is the same in two samples where it is so for the shingles of the
-text alone and for those of prompt and text together. So neither a long prompt that two samples share nor a long text
-makes up for the difference of the rest. Near duplicates are found by bands of four values and
-confirmed on the whole signature; bands are kept in sorted runs that are merged as they grow (a log-structured merge),
-so a million samples take about 170 MB.
+minwise hashing, Li and König, 2010). Two samples agree in a value only where both the shingles of the text alone and
+those of prompt and text together agree in it. So a long shared prompt cannot hide different texts, nor the reverse.
+Near duplicates are found by bands of four values and confirmed on the whole signature. Bands are kept in sorted runs
+that are merged as they grow (a log-structured merge), so a million samples take about 170 MB.
 
 Promises: of two duplicates the earlier stays; the answer depends on the order of `admit` calls only.
 """
@@ -22,9 +21,9 @@ Signatures16 = npt.NDArray[np.uint16]
 
 FINGERPRINT = np.dtype([("exact", np.uint64), ("signatures", np.uint16, (NUM_HASHES,))])
 BANDS = NUM_HASHES // 4
-"""At similarity 0.9, 0.8 and 0.7 a pair shares a band with probability 0.9998, 0.985 and 0.89."""
+"""Number of bands. At similarity 0.9, 0.8 and 0.7 a pair shares a band with probability 0.9998, 0.985 and 0.89."""
 MAX_PER_KEY = 16
-"""Earlier samples compared for one band value: a phrase in every text must not make this quadratic."""
+"""Number of earlier samples compared per band value, so that a phrase in every text does not make this quadratic."""
 
 NEW, EXACT, NEAR, EARLIER = 0, 1, 2, 3
 
@@ -78,7 +77,7 @@ class SeenSamples:
         self._num_earlier = self._size
 
     def admit(self, fingerprints: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
-        """NEW for each sample unlike all before it; those, and only those, are remembered."""
+        """The outcome of each sample: NEW if it is unlike all before it. Only new samples are remembered."""
         outcome = np.zeros(len(fingerprints), np.uint8)
         exact = np.ascontiguousarray(fingerprints["exact"])
         positions, earlier = self._exact.find(exact)
@@ -100,7 +99,7 @@ class SeenSamples:
         samples = fresh[owners[at]]
         alike = similarity(signatures[samples], self._signatures[earlier]) >= self._near
         outcome[samples[alike]] = NEAR
-        # Of several neighbours one of an earlier export decides: without `across_problems` only those count.
+        # Among several neighbours, one from an earlier export decides: without `across_problems` only those count.
         outcome[samples[alike & (earlier < self._num_earlier)]] = EARLIER
         # Within the batch: samples that share a band value are neighbours once sorted.
         order = np.argsort(keys, kind="stable")
@@ -135,7 +134,7 @@ class SeenSamples:
 
 
 def band_keys(signatures: Signatures16) -> tuple[U64, npt.NDArray[np.int64]]:
-    """Band values of each signature, and whose they are, sample by sample."""
+    """Band values of each signature and the sample that each belongs to, sample by sample."""
     packed = np.ascontiguousarray(signatures).view(np.uint64).reshape(-1, BANDS)
     keys = mix(packed ^ (np.arange(1, BANDS + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)))
     return keys.reshape(-1), np.repeat(np.arange(len(signatures)), BANDS)

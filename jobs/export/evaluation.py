@@ -16,10 +16,10 @@ OTHER_LAYOUTS = ". An export takes no columns mapping: write such a set as canon
 
 
 def read_items(files: Sequence[str]) -> Iterator[EvaluationItem]:
-    """The items of all files. Raises ConfigError for a file that can not be read: an export that silently skipped an
-    evaluation set would be worse than none."""
+    """The items of all files. Raises ConfigError for a file that cannot be read, since an export that silently skipped
+    an evaluation set would be worse than none."""
     try:
-        # One by one: two sets may use the same ids, and a hit names its file.
+        # Files are read one by one, because two sets may use the same ids and a hit names its file.
         for source in find_sources(files):
             for problem in stream_problems(Problems(files=[source.uri])):
                 answer = problem.reference.get("answer")
@@ -36,8 +36,8 @@ def read_items(files: Sequence[str]) -> Iterator[EvaluationItem]:
 
 
 def statement_of(problem: Problem) -> str:
-    """What the item itself says. The task around it and a Lean file's header are the same in every problem of the
-    layout, and each of them is longer than the overlap that counts: training problems would all be hits."""
+    """The item's own text. The task around it and a Lean file's header are left out: they are the same in every problem
+    of the layout and longer than the overlap that counts, so all training problems would be hits."""
     text = problem.prompt
     for task in TASKS:
         text = text.replace(task, " ")

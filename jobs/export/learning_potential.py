@@ -35,7 +35,7 @@ from workers.engines.scoring import Scorer
 from workers.engines.vllm import gpu_is_here
 
 BATCH = 256
-"""Texts given to the engine at a time."""
+"""Number of texts given to the engine at a time."""
 
 
 Identity = tuple[str, str, int]
@@ -52,7 +52,7 @@ class Student(Protocol):
 
 
 def open_student(model: str) -> Scorer:
-    """Loads the student. Raises ConfigError for one that cannot be, and EngineStartError."""
+    """Loads the student. Raises ConfigError for one that cannot be loaded, and EngineStartError."""
     check_model_path(model, "select.student")
     on_gpu = gpu_is_here()
     settings = EngineSettings(
@@ -76,7 +76,7 @@ def score_buckets(
     progress: Callable[[str], None],
     index: Path | None = None,
 ) -> None:
-    """Writes the learning potential of every usable sample within the cuts to `folder`, a file a bucket."""
+    """Writes the learning potential of every usable sample within the cuts to `folder`, one file per bucket."""
     try:
         student = open_student(settings.select.student)
     except EngineStartError as error:

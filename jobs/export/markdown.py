@@ -20,7 +20,7 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def plain_cell(text: str) -> str:
-    """Names come from problem files and may hold anything."""
+    """Text that is safe in a table cell. Names come from problem files and may hold anything."""
     return " ".join(text.split()).replace("|", "\\|")
 
 

@@ -13,7 +13,7 @@ class Outcome(NamedTuple):
     keys: tuple[str, ...] = ()
     """Settings of the export that let more rows through; empty where none does."""
     advice: str = ""
-    """What else would."""
+    """What else would let more rows through."""
 
 
 VERIFY_AGAIN = "`proofmill verify --run` checks again"
@@ -82,12 +82,12 @@ OUTCOMES = {
 
 
 def explained(name: str) -> Outcome:
-    """A format of a plugin may count under names of its own."""
+    """The counter's meaning. A plugin's format may count under names of its own."""
     return OUTCOMES.get(name, Outcome("counted by the format"))
 
 
 def told(name: str, number: int, settings: Mapping[str, Any]) -> str:
-    """A filter that took rows, and the keys of `settings` (nested, as resolved) that loosen it."""
+    """A line that names a filter that took rows, and the keys of `settings` (nested, as resolved) that loosen it."""
     outcome = explained(name)
     keys = ", ".join(f"{key} = {value_at(settings, key)}" for key in outcome.keys)
     more = "; ".join(part for part in (keys, outcome.advice) if part)

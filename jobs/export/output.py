@@ -19,7 +19,7 @@ Json = Any
 
 
 class Output:
-    """The data files of one export, in the making."""
+    """Writes the data files of one export."""
 
     def __init__(self, settings: ExportSettings, destination: Destination) -> None:
         self._destination = destination
@@ -37,7 +37,7 @@ class Output:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        # Without its footer a half Parquet file is not valid; the destination throws it away.
+        # A half-written Parquet file has no footer and is invalid; the destination removes it.
         for stream in self._streams.values():
             if fault[0] is None:
                 self.num_bytes += stream.tell() if stream.seekable() else 0
@@ -76,7 +76,7 @@ class Output:
 
 
 def numbered(table: pa.Table, start: int) -> pa.Table:
-    """verl wants the row's number in `extra_info.index`."""
+    """`table` with each row's number in `extra_info.index`, as verl expects it."""
     at = table.column_names.index("extra_info")
     info = table["extra_info"].combine_chunks()
     fields = [field.name for field in info.type]

@@ -24,7 +24,7 @@ T = TypeVar("T")
 def in_order(
     pool: Executor | None, function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], window: int
 ) -> Iterator[T]:
-    """Results in the order of `tasks`, at most `window` of them begun and not yet taken."""
+    """Results in the order of `tasks`. At most `window` tasks are begun whose results are not yet taken."""
     if pool is None:
         for task in tasks:
             yield function(*task)
@@ -48,7 +48,7 @@ def in_order(
 
 
 class worker_pool:
-    """A pool of spawned processes (fork and Arrow's threads do not mix); None for one process."""
+    """A pool of spawned processes, since fork and Arrow's threads do not mix; None for a single process."""
 
     def __init__(self, processes: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -65,7 +65,7 @@ class worker_pool:
 
 
 def prepare_worker() -> None:
-    # One process a core is the parallelism; Arrow's own threads would only take turns with it.
+    # There is one process per core already, so Arrow's own threads would only compete with it.
     pa.set_cpu_count(1)
     allow_open_files(MAX_BUCKETS + 64)
     threading.Thread(target=follow_parent, name="follow-parent", daemon=True).start()
@@ -74,7 +74,7 @@ def prepare_worker() -> None:
 def follow_parent() -> None:
     """Ends this process when its parent is gone.
 
-    A pool's workers hold both ends of their task queue: they never see the death of a parent that was killed, and would
+    A pool's workers hold both ends of their task queue. So they never notice that their parent was killed, and would
     wait for its next task for ever.
     """
     parent = multiprocessing.parent_process()

@@ -1,10 +1,10 @@
-"""First half of an export: reads the runs once and deals their rows into buckets on the scratch disk by problem.
+"""First half of an export: reads the runs once and sorts their rows by problem into buckets on the scratch disk.
 
 A run's samples of one problem lie in many files, as they were finished; choosing among them needs them together. So
 every row goes to the bucket that its problem id hashes to, and each bucket is small enough to be handled in memory,
-whatever the size of the run. Texts that the format can not use are left behind here.
+whatever the size of the run. Texts that the format cannot use are dropped here.
 
-Promises: memory is one batch and one open file a bucket; a problem's rows are all in one bucket.
+Promises: memory is one batch and one open file per bucket; a problem's rows are all in one bucket.
 Does not: order rows (jobs.export.bucket does) or drop any: every row of the runs is counted later.
 """
 
@@ -26,7 +26,8 @@ from jobs.model_path import public_name
 from runstore.reader import SampleFile, read_samples
 
 MAX_BUCKETS = 1024
-"""Open files of one scanning process, and so the size at which buckets begin to grow: 24 GB of rows by default."""
+"""Largest number of buckets, since each is an open file of a scanning process. Runs above 24 GB of rows, by default,
+get larger buckets instead."""
 
 SPILLED = [
     "run_id",
@@ -49,7 +50,7 @@ SPILLED = [
     "model",
 ]
 FACTS = ["evidence", "model_revision", "engine", "engine_version", "checker", "checker_version", "code_revision"]
-"""Read and not kept: for the dataset card and `audit_columns`."""
+"""Columns that are read for the dataset card and `audit_columns`, and not kept."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -98,15 +99,15 @@ def columns_for(row: FormatRow) -> list[str]:
 
 
 def text_keys(texts: pa.Array, statuses: pa.Array) -> pa.Array:
-    """A hash of each text that was judged, null for others. It outlives texts that a format cannot use: a text that
-    was refuted elsewhere must not be taught as right."""
+    """A hash of each text that was judged, null for others. It is kept even where the text itself is dropped, because a
+    text that was refuted elsewhere must not be taught as right."""
     judged = pc.fill_null(pc.is_in(statuses, value_set=pa.array(["verified", "refuted"], pa.string())), False)
     hashes = pa.array(text_hashes(pc.fill_null(texts, "")), pa.uint64())
     return pc.if_else(pc.and_(judged, pc.is_valid(texts)), hashes, pa.scalar(None, pa.uint64()))
 
 
 def text_hashes(texts: pa.Array) -> np.ndarray:
-    """64-bit hash of each text, up to white space at its ends. Other white space is left to the near duplicates."""
+    """64-bit hash of each text without white space at its ends. Near duplicates cover other white space."""
     stripped = pc.utf8_trim_whitespace(texts).cast(pa.binary()).to_pylist()
     digests = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in stripped)
     return np.frombuffer(digests, ">u8").astype(np.uint64)
@@ -120,7 +121,7 @@ def bucket_of(ids: pa.Array, num_buckets: int) -> np.ndarray:
 
 
 class BucketFiles:
-    """Writers of one process: `folder/<bucket>.arrow`, each opened with its first row."""
+    """The bucket files of one process, `folder/<bucket>.arrow`. Each is opened when its first row comes."""
 
     def __init__(self, folder: Path, num_buckets: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +161,7 @@ def scan(
     num_buckets: int,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ScanFacts:
-    """Deals the rows of `files` into bucket files under `folder`. Raises ConfigError for unreadable files."""
+    """Sorts the rows of `files` into bucket files under `folder`. Raises ConfigError for unreadable files."""
     columns = columns_for(row)
     usable = pa.array([*row.statuses], pa.string())
     facts = ScanFacts()

@@ -4,8 +4,8 @@
              one batch each       a problem's rows together        one bucket each        duplicates across problems,
                                                                                           one row group at a time
 
-Bounds: a process holds one batch or one bucket (`work.bucket_mb`, some three times over); at most two buckets a process
-are under way or waiting; this process holds the fingerprints of what was exported, 170 bytes a sample.
+Bounds: a process holds one batch or one bucket (about three times `work.bucket_mb`); at most two buckets per process
+are under way or waiting; this process holds the fingerprints of what was exported, 170 bytes per sample.
 
 Promises: the output is the same for the same runs and settings, whatever `work.processes`; it appears whole or not at
 all (jobs.export.destination); every row of the runs is in exactly one counter of the card.
@@ -60,7 +60,7 @@ RATE_COLUMNS = [
     "pass_rate_low",
     "pass_rate_high",
 ]
-"""What a bucket of an `rl` pool needs of a problem."""
+"""Columns of problems.parquet that a bucket of an `rl` pool needs."""
 OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_problems", EARLIER: "exported_earlier"}
 
 
@@ -141,7 +141,7 @@ class Exporter:
         return summary
 
     def _prepare(self, summary: Summary) -> None:
-        """The evaluation index and the pass rates, on the scratch disk."""
+        """Writes the evaluation index and the pass rates to the scratch disk."""
         decontaminate = self._settings.decontaminate
         if decontaminate.files:
             items = evaluation.read_items(decontaminate.files)
@@ -230,7 +230,7 @@ def run_bucket(
 
 
 class RateFiles:
-    """Rows of problems.parquet by bucket, so that a bucket finds its own without holding all."""
+    """Rows of problems.parquet by bucket, so that a bucket can read its own rows only."""
 
     def __init__(self, folder: Path, num_buckets: int) -> None:
         self._folder = folder

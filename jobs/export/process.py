@@ -38,7 +38,7 @@ def process_bucket(
 
 
 def without_bad_rows(table: pa.Table, settings: ExportSettings, funnel: Counter[str]) -> pa.Table:
-    """Raises formats.BadRow for a `messages` or `reference` that can not be read, or leaves such rows out."""
+    """Raises formats.BadRow for a `messages` or `reference` that cannot be read, or leaves such rows out."""
     good = np.ones(len(table), bool)
     checks: dict[str, Callable[[str], object]] = {"messages": chats.parse_chat, "reference": parse_reference}
     for name, check in checks.items():

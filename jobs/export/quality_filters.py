@@ -1,4 +1,4 @@
-"""Quality gates: what is verified and still not worth training on. Each returns a mask of texts to drop.
+"""Quality gates for texts that are verified and still not worth training on. Each returns a mask of texts to drop.
 
 Promises: a gate looks at the text and its counts only; thresholds come from the settings, every drop is counted under
 the gate's name. Does not: judge whether the reasoning is right; the checker has judged the result.
@@ -21,7 +21,7 @@ from verifiers.kinds import KINDS
 Bools = npt.NDArray[np.bool_]
 
 LONG_TEXT = 128
-"""Tokens from which on a text is taken to be more than its answer."""
+"""Number of tokens from which on a text is taken to be more than its answer."""
 
 _SCRIPTS = {
     "latin": r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff",  # without × and ÷
@@ -33,13 +33,13 @@ _SCRIPTS = {
     "hebrew": r"\u0590-\u05ff",
     "devanagari": r"\u0900-\u097f",
     "thai": r"\u0e00-\u0e7f",
-    # Armenian, the other scripts of India, Lao, Tibetan, Burmese, Georgian, Ethiopic and Khmer: one pass for all.
+    # Armenian, the other scripts of India, Lao, Tibetan, Burmese, Georgian, Ethiopic and Khmer count as one script.
     "other": r"\u0530-\u058f\u0980-\u0dff\u0e80-\u10ff\u1200-\u137f\u1780-\u17ff",
 }
 _RUNS = {name: re.compile(f"[{letters}]+") for name, letters in _SCRIPTS.items()}
 _INTEGER = re.compile(r"\s*[-+]?\d{1,9}\s*\Z")
 _BOXED = r"\\(boxed|fbox)\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
-# Japanese is written in both.
+# Japanese is written in both kana and han, so they count together.
 _TOGETHER = {"kana": "han"}
 
 
@@ -58,7 +58,7 @@ def script_counts(text: str) -> dict[str, int]:
 
 
 def is_mixed(text: str, prompt: str, foreign_share: float) -> bool:
-    """More than `foreign_share` of the letters are neither of the text's main script nor of one in the prompt."""
+    """Whether more than `foreign_share` of the letters are of neither the text's main script nor one in the prompt."""
     if text.isascii():
         return False
     counts = script_counts(text)
@@ -72,7 +72,7 @@ def is_mixed(text: str, prompt: str, foreign_share: float) -> bool:
 
 
 def is_truncated(text: str, finish_reason: str) -> bool:
-    """Cut off, or thinking that was never closed."""
+    """Whether the text was cut off or its thinking was never closed."""
     parts = thoughts.split(text, finish_reason)
     return parts.cut or parts.open_at_end
 
@@ -82,14 +82,14 @@ def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64]
 
 
 def without_answers(texts: pa.Array) -> pa.Array:
-    """Without the marks around thinking, and with one letter for what is boxed: neither an empty thought nor an answer
-    of many signs is work."""
+    """The texts without the marks around thinking, and with one letter in place of what is boxed. Neither an empty
+    thought nor an answer of many signs counts as work."""
     texts = pc.replace_substring_regex(texts, pattern=f"(?i){thoughts.MARKS}", replacement=" ")
     return pc.replace_substring_regex(texts, pattern=_BOXED, replacement=r"\\\1{x}")
 
 
 def is_answer_only(kind: str, num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
-    """Short texts of a kind whose answers do not show their work by themselves, as programs and proofs do."""
+    """Short texts of a kind whose answers do not themselves show the work. Programs and proofs do."""
     if KINDS.row(kind).is_own_work:
         return np.zeros(len(num_tokens), bool)
     return num_tokens < gates.min_work_tokens
@@ -106,7 +106,7 @@ def is_guessable(kind: str, reference: str, gates: Gates) -> bool:
 
 
 def is_luck(guessable: bool, num_verified: int, num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
-    """Guessable, without a rationale, and too few verified samples agree."""
+    """Which texts may be right by luck: guessable, without a rationale, and too few verified samples agree."""
     if not guessable or not gates.luck_agreement or num_verified >= gates.luck_agreement:
         return np.zeros(len(num_tokens), bool)
     return num_tokens < gates.luck_rationale_tokens

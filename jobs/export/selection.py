@@ -17,9 +17,9 @@ Signatures = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float64]
 
 MAX_COMPARED = 1024
-"""Candidates of one problem whose texts are compared pairwise; further ones are duplicates of the exact kind or out."""
+"""Number of candidates of one problem whose texts are compared pairwise. Further ones are left out."""
 COMPARED_AT_ONCE = 4096
-"""Pairs of signatures in memory at a time."""
+"""Number of pairs of signatures in memory at a time."""
 
 
 def similarities(signatures: Signatures) -> Floats:
@@ -84,7 +84,7 @@ def shortest(lengths: npt.NDArray[np.int64], k: int) -> list[int]:
 
 
 def middle(lengths: npt.NDArray[np.int64], k: int) -> list[int]:
-    """Nearest to the median length."""
+    """The k candidates nearest to the median length."""
     ordered = np.sort(lengths)
     median = (int(ordered[(len(ordered) - 1) // 2]) + int(ordered[len(ordered) // 2])) / 2 if len(ordered) else 0.0
     distance = np.abs(lengths - median)
@@ -92,7 +92,7 @@ def middle(lengths: npt.NDArray[np.int64], k: int) -> list[int]:
 
 
 def by_score(scores: Floats, k: int) -> list[int]:
-    """Highest first."""
+    """The k candidates with the highest scores, highest first."""
     return [int(at) for at in np.argsort(-scores, kind="stable")[:k]]
 
 

@@ -28,7 +28,7 @@ class DomainPasses:
     def __init__(self) -> None:
         self.curves: dict[str, PassCurve] = {}
         self.missing: Counter[str] = Counter()
-        """Problems of a domain without an unbiased estimate."""
+        """Domain → number of its problems without an unbiased estimate."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         for row in batch.select(PASS_COLUMNS).to_pylist():
@@ -46,7 +46,7 @@ class Summary:
     runs: list[str]
     facts: ScanFacts
     unfinished: list[str] = dataclasses.field(default_factory=list)
-    """Runs without a problems.parquet."""
+    """URIs of runs without a problems.parquet."""
     funnel: Counter[str] = dataclasses.field(default_factory=Counter)
     num_rows: int = 0
     columns: list[str] = dataclasses.field(default_factory=list)
@@ -56,9 +56,9 @@ class Summary:
     domains: Counter[str] = dataclasses.field(default_factory=Counter)
     sources: Counter[str] = dataclasses.field(default_factory=Counter)
     lengths: Counter[int] = dataclasses.field(default_factory=Counter)
-    """Completion tokens of the exported samples, by power of two."""
+    """Number of exported samples by completion tokens, in powers of two."""
     pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
-    """Exported problems of an `rl` pool, by tenth."""
+    """Number of exported problems of an `rl` pool by pass rate, in tenths."""
     clusters: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     passes: DomainPasses = dataclasses.field(default_factory=DomainPasses)
     seconds: float = 0.0
@@ -112,7 +112,7 @@ def where_stopped(row: Mapping[str, Json]) -> Stopped | None:
         return None
     total = row["settled_at_index"] + 1
     verified, first_try = row["settled_verified"], row["settled_first_try"]
-    if verified is None:  # schema version 1; the plain counts are those of the plan if nothing lies above its stop
+    if verified is None:  # schema version 1: the plain counts are the plan's if nothing lies above its stop
         if row["num_samples"] != total:
             return None
         verified = first_try = row["num_verified"]

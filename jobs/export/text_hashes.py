@@ -2,11 +2,12 @@
 
 A token is a run of letters and digits, or one other visible character; each Han, Kana or Hangul character is a token
 of its own. Texts are lower-cased and, where not ASCII, NFKC-normalised and without invisible characters. Everything is
-numpy on the Arrow buffers, in chunks that stay in the cache: about 20 ns a byte, where a Python loop over words takes
+numpy on the Arrow buffers, in chunks that stay in the cache: about 20 ns per byte, where a Python loop over words takes
 ten times that.
 
-Promises: equal token sequences give equal hashes on every machine; unequal ones collide with probability 2⁻⁶⁴ a pair,
-if nobody tries (the hash is not cryptographic: decisions that a collision could spoil are confirmed on the text).
+Promises: equal token sequences give equal hashes on every machine; unequal ones collide with probability 2⁻⁶⁴ per pair,
+unless an attacker makes them collide (the hash is not cryptographic, so decisions that a collision could spoil are
+confirmed on the text).
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ Bools = npt.NDArray[np.bool_]
 
 CHUNK_BYTES = 96 << 10
 SHINGLE = 5
-"""Tokens of a shingle: near duplicates are texts that share most of these."""
+"""Number of tokens of a shingle. Near duplicates are texts that share most of their shingles."""
 NUM_HASHES = 32
 """Length of a MinHash signature; the similarity it estimates has a standard error of at most 0.09."""
 LONGEST_TOKEN = 64
-"""Further bytes of a token do not enter its hash: nothing but noise has such words."""
+"""Number of bytes of a token that enter its hash. Only noise has longer words."""
 
 _random = np.random.default_rng(0x5EED)
 _POSITION = _random.integers(1, 2**63, LONGEST_TOKEN, dtype=np.uint64) | np.uint64(1)
@@ -53,7 +54,7 @@ class Tokens:
     hashes: U64
     is_word: Bools
     offsets: I64
-    """Length: texts + 1."""
+    """Where each text begins; one more entry than there are texts."""
 
     @property
     def num_texts(self) -> int:
@@ -63,7 +64,7 @@ class Tokens:
         return np.diff(self.offsets)
 
     def words(self) -> Tokens:
-        """Only words and numbers: the text without punctuation."""
+        """The tokens that are words and numbers: the text without punctuation."""
         before = np.concatenate([[0], np.cumsum(self.is_word)])
         return Tokens(self.hashes[self.is_word], self.is_word[self.is_word], before[self.offsets])
 
@@ -76,7 +77,7 @@ def normalise(texts: pa.Array) -> pa.Array:
         other = pc.invert(ascii_only)
         # NFKC makes capitals of its own (ℝ → R), so the lower case is taken again.
         rich = pc.utf8_lower(pc.utf8_normalize(lowered.filter(other), form="NFKC"))
-        # Soft hyphens and zero-width characters stand inside words and are not seen.
+        # Soft hyphens and zero-width characters stand inside words and are invisible.
         rich = pc.replace_substring_regex(rich, pattern=r"\p{Cf}", replacement="")
         rich = pc.replace_substring_regex(
             rich, pattern=r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}])", replacement=r" \1 "
@@ -111,7 +112,7 @@ def tokenize(normalised: pa.Array) -> Tokens:
     ends = ends - low
     classes = np.frombuffer(data.translate(_CLASSES), np.uint8)
     is_start = classes != _SPACE
-    # A word goes on where the byte before is of the same text and also of a word.
+    # A word continues where the byte before it belongs to the same text and also to a word.
     goes_on = (classes[1:] == _WORD) & (classes[:-1] == _WORD)
     is_start[1:] &= ~goes_on
     first = ends[:-1][np.diff(ends) > 0]
@@ -159,7 +160,7 @@ def ngrams(tokens: Tokens, n: int) -> Ngrams:
     starts = tokens.offsets[text] + np.arange(offsets[-1]) - offsets[text]
     padded = np.concatenate([tokens.hashes, np.zeros(n, np.uint64)])
     number = len(tokens.hashes)
-    # At every token, beyond the ends of texts too: slices are cheaper than picking the right places n times.
+    # Sums are made at every token, even across the ends of texts: slices are cheaper than picking places n times.
     sums = padded[:number] * _ORDER[0]
     for at in range(1, n):
         sums += padded[at : at + number] * _ORDER[at]
@@ -187,7 +188,7 @@ def signatures(grams: Ngrams) -> npt.NDArray[np.uint32]:
 def repeated_share(grams: Ngrams) -> npt.NDArray[np.float64]:
     """Share of each text's n-grams that occurred earlier in it."""
     num_texts = len(grams.offsets) - 1
-    # Text above hash in one integer, so that one plain sort groups both; 40 bits of hash are plenty within a text.
+    # One integer holds the text above the hash, so one plain sort groups both; 40 bits of hash suffice per text.
     keys = np.sort((grams.text.astype(np.uint64) << np.uint64(40)) | (grams.hashes >> np.uint64(24)))
     again = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(40)
     counts = np.diff(grams.offsets)

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.daemon:
         return run_daemon(args)
-    # Between and before runs too: a night that is asked to end gives its lock back, and leaves no Ray behind.
+    # This also holds before and between runs: a night that is asked to end releases its lock and leaves no Ray behind.
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         return run_all(args)
@@ -81,7 +81,7 @@ def run_one(path: str, overrides: list[str], date: dt.date | None) -> int:
 
 
 def require_urls(config: NightlyConfig, legs: dict[str, SolveConfig]) -> None:
-    """Before a night begins. Raises ConfigError where a variable that `notify` names holds no URL."""
+    """Called before a night begins. Raises ConfigError where a variable that `notify` names holds no URL."""
     check_urls(config.notify)
     for leg in legs.values():
         check_urls(leg.notify)
@@ -126,7 +126,7 @@ def run_daemon(args: argparse.Namespace) -> int:
             nightly = config.nightly
             hour, minute = nightly.starts_at.split(":")
             trigger = CronTrigger(hour=int(hour), minute=int(minute), timezone=nightly.time_zone)
-            # A machine that slept through the hour starts when it wakes, once.
+            # A machine that slept through the hour starts the night once when it wakes.
             scheduler.add_job(start, trigger, [path], misfire_grace_time=None, coalesce=True, max_instances=2)
             scheduler.add_job(start, args=[path], misfire_grace_time=None)
     except ConfigError as error:

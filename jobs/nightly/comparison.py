@@ -1,22 +1,24 @@
 """Tonight against the night before: paired by problem, tested, corrected for the number of problems. Pure.
 
-Which problems a night tries depends on how they ended before: solved ones are drawn again for being solved. A problem
-that was lucky once is more likely to be there, and does worse the next time by that alone. So every test of pass rates
-conditions on it: of a problem solved when last tried, with T verified samples over both nights, the split of T between
-equal nights is hypergeometric, cut off at one verified sample before (the conditional distribution under equal odds,
-Fisher 1935, with the truncation that the selection makes). No rate needs to be known, and none is estimated.
+Which problems a night tries depends on how they ended before: solved ones are tried again because they were solved. A
+problem that was lucky once is therefore more likely to be tried, and does worse the next time for that reason alone. So
+every test of pass rates conditions on it. If a problem was solved when last tried and has T verified samples over both
+nights, then the split of T between equal nights is hypergeometric, truncated to at least one verified sample before
+(the conditional distribution under equal odds, Fisher 1935, with the truncation that the selection makes). No rate
+needs to be known, and none is estimated.
 
-- The mean pass rate over those problems: against draws from that distribution (10,000, seeded).
-- Each problem's own: the exact two-sided p of its split, with Holm's correction over all problems tested (Holm 1979):
-  the chance of even one false name in the report is at most alpha.
-- Lost problems: the number lost against its exact distribution, a sum of unequal coin tosses (Poisson binomial).
+- The mean pass rate over those problems is tested against draws from that distribution (10,000, seeded).
+- Each problem's own rate: the exact two-sided p of its split, with Holm's correction over all problems tested (Holm
+  1979). The chance of even one false name in the report is at most alpha.
+- The number of lost problems is tested against its exact distribution, a sum of unequal coin tosses (Poisson binomial).
 
 Pass rates are compared only where both nights drew a fixed number of samples: under a policy that stops at the first
-success, verified / samples is biased upwards, and one problem's two nights alone say nothing. There two tests must both
-pass, because each is blind to one side of the selection: lost against gained problems (McNemar's exact test; resting
-problems gain nothing), and the share of solved problems that were lost against that of all earlier nights (Fisher's
-exact test, one side; what is solved by luck later is lost more easily). Such nights notice large drops only. A bigger
-budget alone can solve more; `unequal_budgets` says how many pairs had one.
+success, verified / samples is biased upwards, and one problem's two nights alone say nothing. There a regression needs
+two tests to agree, because each is blind to one side of the selection. One compares lost with gained problems
+(McNemar's exact test; resting problems gain nothing). The other compares the share of solved problems that were lost
+with the share on all earlier nights (Fisher's exact test, one-sided; a problem solved later by luck is lost more
+easily). Such nights notice only large drops. A bigger budget alone can solve more; `unequal_budgets` says how many
+pairs had one.
 """
 
 from __future__ import annotations
@@ -46,28 +48,29 @@ class Shift:
 
     problem_id: str
     before: tuple[int, int]
-    """verified, samples"""
+    """(verified, samples) on the night before."""
     after: tuple[int, int]
     p: float
-    """After correction."""
+    """The p-value after correction."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
     num_paired: int
     num_rates: int
-    """Pairs whose pass rates can be compared: solved when last tried, with fixed numbers of samples."""
+    """Number of pairs whose pass rates can be compared: solved when last tried, with fixed numbers of samples."""
     unequal_budgets: int
     newly_solved: list[str]
     """Solved tonight and on no earlier night."""
     lost: list[str]
     """Solved when last tried, tried tonight and not solved."""
     num_solved_before: int
-    """Of the pairs: solved when last tried."""
+    """Number of pairs that were solved when last tried."""
     lost_p: float
     pass_rate_before: float
     pass_rate_expected: float
-    """Of tonight, if nothing changed: below `before`, since lucky ones are tried again and unlucky ones are not."""
+    """Tonight's expected pass rate if nothing changed. It is below the rate before, since problems with lucky samples
+    are tried again and those with unlucky ones are not."""
     pass_rate_after: float
     pass_rate_p: float
     worse: list[Shift]
@@ -75,7 +78,7 @@ class Comparison:
     tokens_per_sample: tuple[float, float]
     seconds_per_token: tuple[float, float]
     regressions: list[str]
-    """Sentences, one for each bound that was passed; empty = all well."""
+    """One sentence for each bound that was exceeded; empty if all is well."""
 
 
 def compare(
@@ -179,12 +182,12 @@ class Split:
         return split_chances(self.samples_before, self.samples_after, self.verified_before + self.verified_after)
 
     def p(self) -> float:
-        """Two-sided: the chance of a split no more likely than this one."""
+        """Two-sided p: the chance of a split that is no more likely than this one."""
         least, chances = self.chances()
         return float(chances[chances <= chances[self.verified_before - least] * (1 + 1e-7)].sum())
 
     def lost_chance(self) -> float:
-        """That all verified samples fall on the night before."""
+        """The chance that all verified samples fall on the night before."""
         least, chances = self.chances()
         place = self.verified_before + self.verified_after - least
         return float(chances[place]) if place < len(chances) else 0.0
@@ -192,7 +195,7 @@ class Split:
 
 @functools.lru_cache(maxsize=10_000)
 def split_chances(samples_before: int, samples_after: int, total: int) -> tuple[int, Floats]:
-    """Hypergeometric, given at least one verified before. Few different triples occur among many problems."""
+    """Hypergeometric chances, given at least one verified sample before. Cached, since few different triples occur."""
     least, most = max(1, total - samples_after), min(samples_before, total)
     chances = stats.hypergeom.pmf(np.arange(least, most + 1), samples_before + samples_after, total, samples_before)
     return least, chances / chances.sum()
@@ -230,7 +233,7 @@ def lost_by_chance(splits: Sequence[Split]) -> float:
 
 
 def counts(outcome: Outcome) -> tuple[int, int]:
-    """Verified and drawn; samples that our own side failed to check say nothing about the model."""
+    """(verified, drawn). Samples that our own side failed to check are left out: they say nothing about the model."""
     return outcome.num_verified, outcome.num_samples - outcome.num_error
 
 
@@ -257,13 +260,13 @@ def problem_shifts(names: Sequence[str], splits: Sequence[Split], alpha: float) 
 
 
 def more_lost(lost: int, tried: int, lost_before: int, tried_before: int) -> float:
-    """One-sided p that tonight loses a greater share than the earlier nights."""
+    """One-sided p-value of the test whether tonight loses a greater share than the earlier nights."""
     table = [[lost, tried - lost], [lost_before, tried_before - lost_before]]
     return float(stats.fisher_exact(table, alternative="greater").pvalue)
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """Two-sided exact p that losses and gains are equally likely."""
+    """Two-sided exact p-value under the hypothesis that losses and gains are equally likely."""
     if lost + gained == 0:
         return 1.0
     return float(stats.binomtest(lost, lost + gained).pvalue)

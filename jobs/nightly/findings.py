@@ -1,4 +1,4 @@
-"""What a night found out about each leg: tonight beside the nights before."""
+"""What a night found out about each leg: tonight compared with earlier nights."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Finding:
     plan: dict[str, Any]
     tonight: list[RunResult]
     previous: list[RunResult]
-    """Of the last earlier night that this leg ran."""
+    """Results of the last earlier night on which this leg ran."""
     comparison: Comparison
 
 
 def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: str, plan: dict[str, Any]) -> Finding:
-    """Against each problem's last outcome on an earlier night, where the budgets were those of the leg."""
+    """Compares tonight with each problem's last outcome on an earlier night under the leg's own budget."""
     earlier = [result for result in history.results(before=night) if result.leg == leg]
     tonight = [result for result in history.results(before=night + dt.timedelta(days=1)) if result.leg == leg]
     tonight = [result for result in tonight if result.night == night]
@@ -43,7 +43,7 @@ def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: st
         tried += len(again)
         lost += sum(not drawn[name][1].solved for name in again)
         last.update(drawn)
-    # A near miss had a bigger budget; going back to the leg's own is no regression.
+    # A near miss had a bigger budget, so failing with the leg's own again is no regression.
     before = {name: outcome for name, (bucket, outcome) in last.items() if bucket != NEAR}
     after = {name: out for result in tonight if result.bucket != NEAR for name, out in result.outcomes.items()}
     ever = frozenset(name for name, past in pasts(earlier, leg).items() if past.ever_solved)
@@ -58,7 +58,7 @@ def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: st
 
 
 def is_solved(last: tuple[str, Outcome] | None) -> bool:
-    """Within the leg's own budget."""
+    """Whether the problem was solved within the leg's own budget."""
     return last is not None and last[0] != NEAR and last[1].solved
 
 

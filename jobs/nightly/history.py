@@ -1,4 +1,4 @@
-"""What earlier nights found, beside the runs on the same storage.
+"""What earlier nights found; it lies beside the runs on the same storage.
 
     <output>/nightly/<name>/nights/<date>/plan.json          what the night set out to do; written once
     <output>/nightly/<name>/nights/<date>/problems/<run>.jsonl   the problems of one run of the night
@@ -6,8 +6,8 @@
     <output>/nightly/<name>/nights/<date>/report.{html,txt,json}
 
 Promises: append-only. Every object of the history is created exclusively (Storage.create), so two nights that overlap,
-or two starts of one night, add to it and never overwrite it; who comes second reads what the first one wrote. A night
-counts what was complete when it was planned.
+or two starts of one night, add to it and never overwrite it; the second one reads what the first one wrote. A night
+compares itself only with what was complete when it was planned.
 Does not: hold texts; those are in the runs.
 Fails: with HistoryError for an object that is not ours.
 """
@@ -28,7 +28,7 @@ FORMAT = 1
 
 
 class HistoryError(Exception):
-    """The stored history can not be used; the text is for the user."""
+    """The stored history cannot be used; the text is for the user."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Outcome:
     tokens: int
     generation_s: float
     fixed: bool
-    """Every sample was drawn whatever the others gave, so that verified / samples is an unbiased pass rate."""
+    """Whether every sample was drawn whatever the others gave. verified / samples is then an unbiased pass rate."""
 
     @property
     def solved(self) -> bool:
@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def unreadable(self) -> bool:
-        """Mostly cut off, unreadable or undecided: more room might have made it."""
+        """Whether most samples were cut off, unreadable or undecided. More room might have solved the problem."""
         return self.num_samples > 0 and 2 * (self.num_malformed + self.num_undecided) > self.num_samples
 
 
@@ -102,7 +102,7 @@ class History:
         return None if data is None else json.loads(data)
 
     def fix_plan(self, night: dt.date, plan: Json) -> Json:
-        """Writes the night's plan, or returns the one that was there first."""
+        """Writes the night's plan and returns it. If there is a plan already, returns that one."""
         if self.storage.create(f"nights/{night}/plan.json", json.dumps(plan, sort_keys=True).encode()):
             return plan
         return self.plan(night)
@@ -116,7 +116,7 @@ class History:
         return None if data is None else RunResult.decode(data, f"{self.storage.uri}/{key}")
 
     def add(self, result: RunResult) -> bool:
-        """False where this run's result is there already; the first one stays."""
+        """Stores a result. Returns False if this run has one already; the first one stays."""
         return self.storage.create(f"nights/{result.night}/results/{result.run_id}.json", result.encode())
 
     def results(self, before: dt.date | None = None) -> list[RunResult]:

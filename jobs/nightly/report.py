@@ -15,7 +15,7 @@ from verifiers.types import Json
 
 SAMPLING_SHOWN = ("policy", "num_samples", "temperature", "top_p", "top_k", "max_tokens")
 MAX_NAMES = 50
-"""Problems listed by name; the JSON of the runs has all."""
+"""Largest number of problems listed by name; the JSON of the runs has all."""
 TEXT_NAMES = 5
 
 
@@ -87,7 +87,7 @@ def changes(finding: Finding) -> list[str]:
 
 
 def render_text(body: dict[str, Any]) -> str:
-    """A dozen lines."""
+    """The report as about a dozen lines of text."""
     verdict = "REGRESSION" if body["regressions"] else "ERRORS" if body["errors"] else "all well"
     lines = [f"{body['name']} {body['night']}: {verdict}"]
     lines += [f"  ! {line}" for line in (*body["regressions"], *body["errors"])]

@@ -1,12 +1,12 @@
 """One night: plan, run, remember, compare, report.
 
-    history ──select──► plan (written once) ──► one run a leg and bucket ──► results (written once each)
+    history ──select──► plan (written once) ──► runs by leg and bucket  ──► results (written once each)
                                                   the same as `proofmill solve`      │
                                      exit code ◄── report ◄── compare with the night before
 
 Promises: the same night again resumes where it stopped or, once complete, does nothing; of two starts at the same time
-one works and the other says so and leaves; a night that fails half-way keeps what is done and is taken up by the next
-start. Runs are named `<name>-<leg>-<bucket>-<date>`.
+one works and the other says so and ends; a night that fails half-way keeps what is done, and the next start continues
+it. Runs are named `<name>-<leg>-<bucket>-<date>`.
 Does not: run anything itself: `solve` is a callable (jobs.solve.command.solve, or a test's).
 Fails: 0 all well, 3 a regression or a run with errors, 2 config, 130 interrupted.
 """
@@ -38,7 +38,7 @@ from verifiers.types import Json, Problem
 
 MAIN = "main"
 BUCKETS = {MAIN: (NEW, OPEN), NEAR: (NEAR,), REGRESSION: (REGRESSION,)}
-"""Runs of a leg, and what goes into each."""
+"""Kinds of runs of a leg, and the buckets that each of them takes."""
 
 Solve = Callable[[SolveConfig], int]
 """Runs or resumes a batch; returns an exit code. May raise what jobs.solve.command.solve raises."""
@@ -51,7 +51,7 @@ def run_night(
     solve: Solve,
     say: Callable[[str], object] = print,
 ) -> int:
-    """Runs, resumes, or leaves alone. Raises HistoryError or one of jobs.errors.TOLD."""
+    """Runs or resumes the night, or does nothing if it is complete. Raises HistoryError or one of jobs.errors.TOLD."""
     storage = open_storage(nightly_uri(config))
     storage.check_conditional_writes()
     history = History(storage)
@@ -83,7 +83,7 @@ def held(storage: Storage, lease_s: float) -> Iterator[None]:
             count += 1
             with contextlib.suppress(Exception):  # a missed beat is made up by the next one
                 if is_superseded(storage, claim):
-                    return  # taken over: the other start goes on; exclusive writes keep the history right
+                    return  # another start has taken over and goes on; exclusive writes keep the history right
                 renew(storage, claim, count)
 
     thread = threading.Thread(target=keep, name="night-lease", daemon=True)
@@ -122,7 +122,7 @@ def locked_night(
         run = run_config(config, legs[entry["leg"]], entry, history, night)
         try:
             code = solve(run)
-        except (ConfigError, StoredRunError) as error:  # one leg's fault must not cost the others their night
+        except (ConfigError, StoredRunError) as error:  # one leg's fault must not stop the other legs
             errors.append(f"{run_id}: {error}")
             continue
         if code == EXIT_INTERRUPTED:
@@ -147,7 +147,7 @@ def locked_night(
     prefix = f"nights/{night}"
     history.storage.replace(f"{prefix}/report.html", report.render_html(body).encode())
     history.storage.replace(f"{prefix}/report.txt", report.render_text(body).encode())
-    history.storage.create(f"{prefix}/report.json", json.dumps(body, indent=1).encode())  # last: it means complete
+    history.storage.create(f"{prefix}/report.json", json.dumps(body, indent=1).encode())  # last: it marks completion
     say(f"report {history.storage.uri}/{prefix}/report.html")
     forget(config, history, night, say)
     return code
@@ -169,7 +169,7 @@ def tell(notifier: Notifier, body: dict[str, Any], incomplete: list[str]) -> Non
 
 
 def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.date, history: History) -> Any:
-    """Selects, writes the problem files and fixes the plan. Only the holder of the lock comes here."""
+    """Selects problems, writes their files and fixes the plan. Only the holder of the lock calls this."""
     results = history.results(before=night)
     runs: list[dict[str, Json]] = []
     about: dict[str, Json] = {}
@@ -207,8 +207,8 @@ def run_config(
     """The leg's config for one bucket of the night. Raises ConfigError."""
     file = f"{history.storage.uri}/{history.problems_key(night, entry['run_id'])}"
     problems = Problems(files=[file], layout="canonical").model_dump()
-    # Another seed each night: an unsolved problem would draw the very same samples again, and a regression sample
-    # would tell nothing new.
+    # Each night has another seed. Otherwise an unsolved problem would draw the very same samples again, and a
+    # regression sample would show nothing new.
     about = {"id": entry["run_id"], "seed": (leg.run.seed << 24) + night.toordinal()}
     changes: dict[str, dict[str, Json]] = {"run": about, "problems": problems}
     overrides: list[str] = []
@@ -230,7 +230,7 @@ def run_config(
             overrides.append(f"sampling.repair.rounds={near.repair_rounds}")
         overrides += near.overrides
     run = changed(leg, changes, overrides)
-    # A night that stalls is one of its runs that does; how the runs end is told of the night as a whole.
+    # A night stalls when one of its runs does. How the runs end is posted once, for the whole night.
     stalls = [entry.model_copy(update={"on": ["stalled"]}) for entry in config.notify if "stalled" in entry.on]
     return run.model_copy(update={"notify": [*run.notify, *stalls]})
 

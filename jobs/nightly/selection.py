@@ -4,7 +4,7 @@
     open        tried, not solved yet
     near        solved once and lost since, or mostly cut off, unreadable or undecided: a bigger budget
     regression  a sample of the solved ones, another one each night
-    resting     tried for long without a verified sample; they come back after a while, then rest longer
+    resting     tried for long without a verified sample; tried again after a while, then rested longer
 
 Promises: the same history and date give the same buckets; every problem is in exactly one, or rests, or is solved and
 was not drawn.
@@ -48,7 +48,7 @@ class Past:
 
 
 def pasts(results: Iterable[RunResult], leg: str) -> dict[str, Past]:
-    """By problem. Nights whose checks were all errors say nothing and are left out."""
+    """The past of each problem, by id. Nights whose checks were all errors say nothing and are left out."""
     nights: dict[str, dict[dt.date, Outcome]] = {}
     for result in results:
         if result.leg != leg:
@@ -81,7 +81,7 @@ def select(
             buckets[NEAR].append(name)
         else:
             buckets[OPEN].append(name)
-    # Drawn by a hash of night and id: repeatable, another sample each night, no problem favoured.
+    # Drawn by a hash of night and id: repeatable, different each night, and without favour to any problem.
     drawn = set(sorted(solved, key=lambda name: draw(night, name))[: regression.problems])
     buckets[REGRESSION] = [name for name in solved if name in drawn]
     return buckets
@@ -92,7 +92,8 @@ def draw(night: dt.date, name: str) -> bytes:
 
 
 def is_resting(past: Past, night: dt.date, hopeless: Hopeless) -> bool:
-    """Hopeless after enough nights and samples in a row without a verified one; the rest doubles every time."""
+    """Whether a hopeless problem rests tonight. It is hopeless after enough nights and samples in a row without a
+    verified one; its rest doubles every time."""
     streak = past.unsolved_streak()
     samples = sum(outcome.num_samples for _, outcome in streak)
     if past.ever_solved or len(streak) < hopeless.after_nights or samples < hopeless.after_samples:

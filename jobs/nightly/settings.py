@@ -37,13 +37,13 @@ class Nightly(Section):
     output_uri: str
     """Runs go to `<output_uri>/runs`, history to `<output_uri>/nightly/<name>`."""
     time_zone: str = "UTC"
-    """Whose date a night is."""
+    """Time zone of `starts_at` and of a night's date."""
     starts_at: Annotated[str, pydantic.Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "01:00"
     """When `--daemon` starts a night. A start by hand before this hour still belongs to the night before."""
     catch_up: NotNegative = 1
-    """Missed nights that a later start makes up for, newest first kept."""
+    """Number of missed nights that a later start makes up for; the newest ones are kept."""
     keep_nights: NotNegative = 0
-    """Runs older than this are deleted, their history stays; 0 = keep all."""
+    """Nights after which a run is deleted; its history stays. 0 = keep all."""
     lease_s: PositiveFloat = 60.0
 
 
@@ -54,7 +54,7 @@ class Leg(Section):
     config: str
     """A `proofmill solve` config, relative to this file."""
     overrides: list[str] = pydantic.Field(default_factory=list)
-    """As `--set` of `proofmill solve`: another model, another sampling."""
+    """Changes to that config, as with `--set` of `proofmill solve`: another model or other sampling, for instance."""
 
 
 class Regression(Section):
@@ -62,21 +62,21 @@ class Regression(Section):
 
     problems: NotNegative = 50
     num_samples: NotNegative = 0
-    """0 = as the leg's config."""
+    """Samples per problem; 0 = as in the leg's config."""
 
 
 class NearMiss(Section):
-    """Problems lost since, or that ended mostly cut off, unreadable or undecided: a bigger budget."""
+    """Problems lost since, or that ended mostly cut off, unreadable or undecided. They get a bigger budget."""
 
     samples_factor: PositiveFloat = 2.0
     tokens_factor: PositiveFloat = 2.0
     repair_rounds: NotNegative = 0
     overrides: list[str] = pydantic.Field(default_factory=list)
-    """Another model, for instance."""
+    """Further changes to the leg's config, as with `--set`: another model, for instance."""
 
 
 class Hopeless(Section):
-    """Problems that nothing has moved for long: they rest, longer each time."""
+    """Problems without a verified sample for long. They rest, longer each time."""
 
     after_nights: Positive = 3
     after_samples: Positive = 24
@@ -89,15 +89,15 @@ class Bounds(Section):
 
     alpha: Annotated[float, pydantic.Field(gt=0, lt=0.5)] = 0.01
     max_pass_rate_drop: Fraction = 0.02
-    """Of the mean over the problems that both nights tried."""
+    """Allowed drop of the mean pass rate over the problems that both nights tried."""
     max_lost: Fraction = 0.05
-    """Share of the problems solved before that were tried and not solved tonight."""
+    """Allowed share of problems that were solved before and were tried and not solved tonight."""
     max_worse_problems: NotNegative = 0
-    """Problems whose own pass rate fell, after correction for the number of problems."""
+    """Allowed number of problems whose own pass rate fell, after correction for the number of problems."""
     max_cost_increase: Annotated[float, pydantic.Field(ge=0)] = 0.5
-    """Of tokens a sample; 0.5 = half more."""
+    """Allowed growth in tokens per sample; 0.5 = 50 % more."""
     max_slowdown: Annotated[float, pydantic.Field(ge=0)] = 1.0
-    """Of seconds of generation a token."""
+    """Allowed growth in seconds of generation per token; 1.0 = twice as slow."""
 
 
 class NightlyConfig(ConfigFile):
@@ -114,7 +114,7 @@ class NightlyConfig(ConfigFile):
 def load_nightly_config(
     path: str | Path, overrides: Iterable[str] = ()
 ) -> tuple[NightlyConfig, dict[str, SolveConfig]]:
-    """The config and the checked solve config of every leg. Raises ConfigError listing every fault."""
+    """The config and the checked solve config of every leg. Raises ConfigError that lists every fault."""
     path = Path(path)
     table = merge_overrides(read_toml(path), overrides)
     if is_solve_config(table):
@@ -140,7 +140,7 @@ def is_solve_config(table: dict[str, Json]) -> bool:
 
 
 def told_solve_config(path: Path) -> str:
-    """What to do with the config of one run instead."""
+    """The error text for a config of `proofmill solve`, with what to do instead."""
     leg = re.sub(r"[^a-z0-9_]+", "_", path.stem.lower()).strip("_") or "leg"
     return (
         f"{path}: this is a config of `proofmill solve`, not of a nightly. `proofmill solve {path}` runs it once. To "

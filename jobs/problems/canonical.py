@@ -1,7 +1,7 @@
 """Checks that a problem is canonical: every field there, of its type, within its caps (docs/problem_files.md).
 
-Every layout's problems end here, so nothing downstream meets a missing field or a wrong type. Whether an answer can be
-*understood* (is `\\frac{1}{` an expression?) is for the checker of its kind to say: `Checker.check_problem`.
+Every layout's problems pass through here, so later code never meets a missing field or a wrong type. Whether an answer
+can be *understood* (is `\\frac{1}{` an expression?) is decided by the checker of its kind: `Checker.check_problem`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read_canonical(row: Mapping[str, Json]) -> Problem:
 
 @contextlib.contextmanager
 def bad_rows() -> Iterator[None]:
-    """What is wrong with a reference is wrong with its row."""
+    """Turns a fault of a reference into a fault of its row."""
     try:
         yield
     except BadReferenceError as error:

@@ -25,9 +25,9 @@ STDIN_TASK = (
 )
 STARTER_TASK = "Use this starting code. Give the whole program in one ```python block."
 LIVECODEBENCH_HARNESS: dict[str, Json] = {"prelude": "livecodebench", "time_limit_s": 6}
-"""What the publisher's runner gives to every program: its imports, its recursion limit, and seconds per test."""
+"""What the publisher's runner gives to every program: its imports, its recursion limit, and its time limit per test."""
 MAX_TESTS_BYTES = 512 * 2**20
-"""LiveCodeBench's largest private tests are some 100 MB unpacked; a zlib bomb unpacks to far more."""
+"""Largest size of unpacked private tests. LiveCodeBench's largest are some 100 MB; a zlib bomb unpacks to far more."""
 
 
 def read_humaneval(row: Row, context: RowContext) -> Problem:
@@ -67,7 +67,7 @@ def read_mbpp(row: Row, context: RowContext) -> Problem:
     return Problem(
         id=f"mbpp-{identity(row, 'task_id', context)}",
         kind=Kind.CODE,
-        # MBPP's own protocol: the asserts tell the function's name and signature.
+        # As in MBPP's own protocol, the asserts show the function's name and signature.
         prompt=f"{task}\n{MBPP_TASK}\n\n```python\n" + "\n".join(tests) + "\n```",
         reference=reference,
         source="mbpp",
@@ -75,8 +75,8 @@ def read_mbpp(row: Row, context: RowContext) -> Problem:
 
 
 def read_livecodebench(row: Row, context: RowContext) -> Problem:
-    """livecodebench/code_generation_lite: public and private tests, each `stdin` or `functional` (arguments one a
-    line)."""
+    """livecodebench/code_generation_lite: public and private tests, each `stdin` or `functional` (one argument
+    per line)."""
     tests = objects(row, "public_test_cases") + private_tests(row.get("private_test_cases"))
     if not tests:
         raise BadRow("public_test_cases", "no tests, public or private", "at least one test")
@@ -156,7 +156,7 @@ def private_tests(value: Json) -> list[dict[str, Json]]:
 
 
 class TextUnpickler(pickle.Unpickler):
-    """Unpickles builtin values only. Unpickling is running a program: any global it asks for is refused unresolved."""
+    """Unpickles builtin values only. A pickle is a program, so every global that it asks for is refused unresolved."""
 
     def find_class(self, module_name: str, global_name: str) -> object:
         raise pickle.UnpicklingError(f"the pickle asks for {module_name}.{global_name}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from verifiers.reference_fields import MAX_EXCERPT
 
 MAX_SHOWN = 20
-"""Faults one error lists. Enough to see the pattern; a thousand lines of the same would bury it."""
+"""Number of faults that one error lists: enough to see the pattern, and few enough to read."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class RowError:
     wrong: str
     right: str
     identity: str = ""
-    """The row's own id, where it could be read all the same."""
+    """The row's own id, where it could be read despite the fault."""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
@@ -31,7 +31,7 @@ class RowError:
 
 
 class ProblemFileError(Exception):
-    """A problem set that can not be used as it is; the text is for the user. Exit code 2.
+    """A problem set that cannot be used as it is; the text is for the user. Exit code 2.
 
     `faults` are the first ones found (at most MAX_SHOWN), `num_faults` all of them; `reasons` counts the references
     that cannot be used, by reason.
@@ -40,7 +40,7 @@ class ProblemFileError(Exception):
     def __init__(
         self, faults: Sequence[RowError], num_faults: int = 0, reasons: Mapping[str, int] | None = None
     ) -> None:
-        # All go to Exception's args, which is what pickle rebuilds the error from.
+        # All arguments go to Exception's args, from which pickle rebuilds the error.
         super().__init__(tuple(faults), num_faults or len(faults), dict(reasons or {}))
         self.faults: tuple[RowError, ...] = tuple(faults)
         self.num_faults = num_faults or len(faults)

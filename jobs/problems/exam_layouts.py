@@ -1,4 +1,4 @@
-"""Layouts of benchmarks: GSM8K, MATH and its kin, GPQA, miniF2F and ProofNet."""
+"""Layouts of benchmarks: GSM8K, MATH and related sets, GPQA, miniF2F and ProofNet."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def read_math(row: Row, context: RowContext) -> Problem:
     id_field = next((name for name in MATH_IDS if row.get(name) not in (None, "")), "")
     given = identity(row, id_field, context) if id_field else context.made_id
     return Problem(
-        # A bare number is unique in its own file only.
+        # A bare number is unique only within its file.
         id=f"{context.label}-{given}" if given.isdecimal() else given,
         kind=Kind.MATH,
         prompt=string(row, prompt).strip(),
@@ -103,8 +103,8 @@ def last_boxed(text: str) -> str | None:
 
 
 def read_gpqa(row: Row, context: RowContext) -> Problem:
-    """Idavidrein/gpqa: the right answer stands first in the file, so the options are put in an order that the
-    question's own text decides; the same question always gets the same order."""
+    """Idavidrein/gpqa. The right answer stands first in the file, so the options are put in an order that depends on
+    the question's text; the same question always gets the same order."""
     question = string(row, "Question").strip()
     given = [(string(row, "Correct Answer").strip(), True)]
     given += [(string(row, f"Incorrect Answer {number}").strip(), False) for number in (1, 2, 3)]

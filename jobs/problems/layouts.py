@@ -30,7 +30,7 @@ class Layout:
     read: Callable[[Row, RowContext], Problem]
     recognises: Callable[[Row], bool] = lambda row: True
     kinds: tuple[str, ...] = ()
-    """What its rows can be; empty: any kind. A `problems.kind` that is not among them is an error."""
+    """Kinds that its rows can have; empty: any. A `problems.kind` that is not among them is an error."""
 
     def fits(self, row: Row) -> bool:
         return all(name in row for name in self.columns) and self.recognises(row)
@@ -43,7 +43,7 @@ def read_canonical(row: Row, context: RowContext) -> Problem:
     return problem
 
 
-# Order counts only where one layout's columns contain another's: the more particular one comes first.
+# The order counts only where one layout's columns include another's: then the more specific one comes first.
 LAYOUTS = {
     layout.name: layout
     for layout in (
@@ -85,7 +85,7 @@ TASKS = (
     code_layouts.STARTER_TASK,
     exam_layouts.LEAN_TASK,
 )
-"""What layouts put around every problem of theirs: the same words in all of them, and no part of any."""
+"""Words that layouts put around each of their problems. They are the same in all problems and part of none."""
 
 
 def recognise(row: Row) -> Layout | None:
@@ -106,7 +106,7 @@ def unknown_layout(row: Row) -> BadRow:
 
 
 def with_source(problem: Problem, uri: str) -> Problem:
-    """Names the file as source where the publisher's data does not."""
+    """The problem with the file as its source, where the publisher's data names none."""
     return (
         problem
         if problem.source

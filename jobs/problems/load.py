@@ -2,8 +2,8 @@
 
 Promises: `check_problems` reads every row once and either raises with the first faults (file, line, field, what was
 wrong, what would be right) or, with `skip_bad`, records them; `stream_problems` then yields exactly the problems that
-the check counted, in the same order, in memory that does not grow with the set but for some 40 bytes an id. An id
-occurs once over all files.
+the check counted, in the same order, in memory that grows with the set by only some 40 bytes per id. An id occurs once
+over all files.
 Does not: notice a file that changes between the check and the stream; compare `ProblemSetSummary.sha256` for that.
 """
 
@@ -36,11 +36,11 @@ from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Problem
 
 MAX_SKIPPED = 10_000
-"""`skip_bad` is for a few bad rows; more than this is the wrong file or layout, and is an error."""
+"""Number of bad rows that `skip_bad` allows. More of them mean a wrong file or layout, which is an error."""
 ID_FIELDS = ("id", "task_id", "unique_id", "problem_id", "question_id", "custom_id", "name", "Record ID")
-"""Columns in which publishers give ids: a row that cannot be used is named by what stands there."""
+"""Columns in which publishers give ids. They name a row that cannot be used."""
 MAX_ROWS_TO_RECOGNISE = 20
-"""Broken first rows that may stand before one that shows the layout."""
+"""Number of broken rows that may stand before the first one that shows the layout."""
 
 encode_sorted = json.JSONEncoder(sort_keys=True).encode
 
@@ -150,7 +150,7 @@ class Place:
 
 def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
     """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. Raises
-    ProblemFileError for files that are not there and for layouts that nobody knows, which no skipping can mend."""
+    ProblemFileError for files that are not there and for unknown layouts, which `skip_bad` cannot help."""
     wanted = wanted_layout(config)
     found = sources.find_sources(config.files)
     seen = IdTable()
@@ -217,10 +217,9 @@ def settle_layout(
 
 
 class IdTable:
-    """Ids seen so far, with where: an open-addressing table of 64-bit digests, at most 43 bytes an id.
+    """Ids seen so far and where they were: an open-addressing table of 64-bit digests, at most 43 bytes per id.
 
-    Two of a million ids share a digest with a chance of one in 37 million; they would be reported as a duplicate,
-    loudly.
+    Among a million ids two share a digest with a chance of one in 37 million. They would be reported as duplicates.
     """
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from verifiers.types import Json
 NO_ANSWER = re.compile(
     r"[\s$]{0,4}(?:\\(?:text|boxed|mathrm)\{)?\s{0,4}(?:proof|not ?found)\s{0,4}\}?[\s$.]{0,4}", re.IGNORECASE
 )
-"""What NuminaMath puts in the place of an answer. As a reference it would verify the word itself."""
+"""Words that NuminaMath puts in place of an answer. As a reference, such a word would verify itself."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def optional_string(row: Mapping[str, Json], field: str) -> str:
 
 
 def identity(row: Mapping[str, Json], field: str, context: RowContext) -> str:
-    """An id the publisher gave, a number or a string; made from file and line where there is none."""
+    """The id that the publisher gave, a number or a string. Made from file and line where there is none."""
     value = row.get(field)
     if value is None or value == "":
         return context.made_id
@@ -99,5 +99,5 @@ def parsed(value: Json, field: str) -> Json:
 
 
 def some(**fields: Json) -> dict[str, Json]:
-    """The fields that say something: what goes into `meta`."""
+    """The fields that are not empty, for `meta`."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {})}

@@ -1,4 +1,4 @@
-"""Solutions to verify: `{"problem_id": "…", "text": "…", "finish_reason": "…"}` a line.
+"""Solutions to verify, one per line: `{"problem_id": "…", "text": "…", "finish_reason": "…"}`.
 
 Promises: every row of the file comes out, in order, as a solution or as the fault that it is. Nothing is left out,
 since verdicts answer line for line. Does not: know the problems.

@@ -33,11 +33,11 @@ from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
 
 MAX_LINE_BYTES = 256 * 2**20
-"""LiveCodeBench's longest rows (all private tests of one problem) are tens of MB; nothing real is longer than this."""
+"""Longest line that is read. LiveCodeBench's longest rows (all private tests of one problem) are tens of MB."""
 MAX_JSON_BYTES = 512 * 2**20
-"""A `.json` file is read whole; a bigger set belongs in JSONL or Parquet, which stream."""
+"""Largest `.json` file, since such a file is read whole. A bigger set belongs in JSONL or Parquet, which stream."""
 PARQUET_BATCH_ROWS = 64
-"""Small, because a row may carry megabytes of tests."""
+"""Parquet rows read at a time: few, because a row may carry megabytes of tests."""
 
 Row = dict[str, Json]
 GLOB = re.compile(r"[*?\[]")
@@ -103,7 +103,7 @@ def expand(name: str) -> list[str]:
         raise BadRow("", "unknown scheme", "give a local path or an s3:// URI")
     path = Path(name).expanduser()
     if GLOB.search(name):
-        # An absolute pattern can not be given to Path.glob, so split off the root.
+        # Path.glob takes no absolute pattern, so the root is split off.
         root, pattern = (
             (Path(path.anchor), str(path.relative_to(path.anchor))) if path.is_absolute() else (Path(), name)
         )
@@ -280,7 +280,7 @@ def refuse_constant(name: str) -> None:
 
 
 def refuse_surrogates(value: Json) -> None:
-    """Half a surrogate pair, which JSON can spell, can be stored neither as UTF-8 nor in Parquet."""
+    """Raises BadRow for half a surrogate pair. JSON can spell it, but neither UTF-8 nor Parquet can store it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -289,7 +289,7 @@ def refuse_surrogates(value: Json) -> None:
 
 
 def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
-    """One object is one row (MATH publishes one file a problem); a list holds one row an element, numbered from 1."""
+    """One object is one row (MATH publishes one file per problem); a list holds one row per element, counted from 1."""
     data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         raise BadRow(
@@ -306,8 +306,8 @@ def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
 
 
 def read_csv(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
-    """Rows as strings by column name; `line` is the last line of the row. Bad bytes end the file: after them no quote
-    is sure."""
+    """Rows as strings by column name; `line` is the last line of the row. Bad bytes end the file, since after
+    them no quotation mark can be relied on."""
     csv.field_size_limit(MAX_LINE_BYTES)
 
     def decoded() -> Iterator[str]:

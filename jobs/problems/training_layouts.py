@@ -112,8 +112,8 @@ def reference_of_inputs_outputs(truth: Json, field: str) -> dict[str, Json]:
     if not all(isinstance(given, list) for given in inputs):
         raise BadRow(field, "an input of a function is not a list", "each input the list of arguments")
     pairs = [{"input": given, "output": wanted} for given, wanted in zip(inputs, outputs, strict=True)]
-    # Tests of this origin are JSON on both sides, where a tuple is a list. APPS, and TACO and PRIME after it, put each
-    # expected value into a list of its own, and compare with the list or with what is in it.
+    # Tests of this origin are JSON on both sides, where a tuple is a list. APPS, like TACO and PRIME which follow it,
+    # puts each expected value into a list of its own, and compares with the list or with what is in it.
     reference: dict[str, Json] = {"mode": "function", "entry_point": name, "compare": "json", "tests": pairs}
     if outputs and all(isinstance(wanted, list) and len(wanted) == 1 for wanted in outputs):
         reference["wrapped_outputs"] = True

@@ -16,14 +16,14 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 460, 270
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 12, 44
-"""A view box narrow enough that its 13 px text stays readable on a phone."""
+"""Margins in a view box that is narrow enough for its 13 px text to stay readable on a phone."""
 
 NOTE_WIDTH = 32
-"""Room for `100%` above a column."""
+"""Width of `100%` above a column."""
 LABEL_WIDTH = 9
-"""Of a digit below a column, in the larger letters of a phone."""
+"""Width of a digit below a column, in the larger letters of a phone."""
 MAX_COLUMNS = (WIDTH - LEFT - RIGHT) // NOTE_WIDTH
-"""With more there is no room for their notes."""
+"""Largest number of columns; with more there is no room for their notes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from workers.sampling import estimates
 from workers.sampling.estimates import Estimate
 
 MAX_LISTED = 12
-"""Problems of each one-sided set that are listed with their prompts."""
+"""Number of problems of each one-sided set that are listed with their prompts."""
 MAX_REASONS = 12
 
 
@@ -53,7 +53,7 @@ class Brief(NamedTuple):
     low: float | None
     high: float | None
     influence: tuple[float, ...]
-    """On the run's figures; see `compared_figures.Totals.influence`."""
+    """The problem's influence on the run's figures; see `compared_figures.Totals.influence`."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,7 +63,7 @@ class OneSided:
     problem_id: str
     domain: str
     other: Brief
-    """In the run that did not solve it."""
+    """The problem in the run that did not solve it."""
     prompt: str = ""
 
 
@@ -151,7 +151,7 @@ def _match(comparison: Comparison, row: dict[str, Any], mine: Brief, theirs: Bri
 
 
 def shared_k(first: RunStatistics, second: RunStatistics) -> int:
-    """The farthest k for which both runs have an unbiased pass@k."""
+    """The largest k for which both runs have an unbiased pass@k."""
     return max(1, min(first.total.passes.reach, second.total.passes.reach))
 
 
@@ -161,15 +161,16 @@ def _brief(row: dict[str, Any], totals: Totals) -> Brief:
 
 
 def _list(listed: list[OneSided], problem: OneSided) -> None:
-    """Keeps the ones that are most telling: those whose pass rate in the other run is bounded lowest."""
+    """Adds a problem to the list. Only the most telling ones stay: those with the lowest bound on the pass rate in the
+    other run."""
     listed.append(problem)
     listed.sort(key=lambda each: (1.0 if each.other.high is None else each.other.high, each.problem_id))
     del listed[MAX_LISTED:]
 
 
 def _paired(number: float, total: float, squares: float) -> Estimate | None:
-    """Student's interval of a mean of differences. Where all are equal, a few of them would leave it no width: then it
-    allows for the share of unlike problems that so many equal ones can not exclude."""
+    """Student's interval of a mean of differences. If all differences are equal it would have no width. It then allows
+    for the share of different problems that so many equal ones cannot exclude."""
     if number < 2:
         return None
     mean = total / number
@@ -229,7 +230,7 @@ def render_comparison(c: Comparison) -> str:
 def _pairs(
     first: Mapping[str, Group], second: Mapping[str, Group]
 ) -> list[tuple[str, list[tuple[str, Group | None, bool]]]]:
-    """By name, each run's group and whether one that is not there may be in the pool of the rest."""
+    """For each name, both runs' groups, and whether a missing one may be part of the pool of the rest."""
     both = (("first", first), ("second", second))
     return [
         (name, [(colour, groups.get(name), REST in groups) for colour, groups in both])
@@ -238,7 +239,7 @@ def _pairs(
 
 
 def reasons(first: RunStatistics, second: RunStatistics) -> list[tuple[tuple[str, str, str], float, float]]:
-    """Reasons whose share of the samples changed most, those within chance left out."""
+    """Reasons whose share of the samples changed most, without changes that chance explains."""
     sizes = max(1, first.total.samples), max(1, second.total.samples)
     keys: Iterable[tuple[str, str, str]] = {*first.reasons, *second.reasons}
     shares = [

@@ -1,9 +1,9 @@
 """The table of figures of a comparison, and which of its changes are beyond chance.
 
-Promises: a change is shown only where the 95 % interval of the difference leaves zero out; problems are what is drawn
-by chance, so the samples of one problem do not count as independent, and a problem that is in both runs counts as a
-pair. A share must differ by its exact intervals too, which few problems or rare events cannot do.
-Does not: judge time and money beyond the sampling behind them. How busy a machine was, one run per side cannot tell.
+Promises: a change is shown only where the 95 % interval of the difference excludes zero. Problems are the random draws,
+so the samples of one problem do not count as independent, and a problem that is in both runs counts as a pair. A share
+must differ by its exact intervals too, which few problems or rare events cannot achieve.
+Does not: judge time and money beyond the sampling behind them. One run per side cannot show how busy a machine was.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from workers.sampling import estimates
 from workers.sampling.estimates import Estimate
 
 MIN_PROBLEMS = 5
-"""Problems below which the spread between them says too little."""
+"""Smallest number of problems whose spread says enough."""
 WITHIN_CHANCE = "within chance"
 RUN_NAMES = frozenset({"run.id", "output.uri"})
-"""Keys that differ between any two runs and change nothing."""
+"""Keys that differ between any two runs and have no effect."""
 
 Row = Mapping[str, Any]
 
@@ -66,7 +66,7 @@ class Totals:
         return self.counts[name] / self.sizes[name] if self.sizes[name] else None
 
     def influence(self, row: Row) -> tuple[float, ...]:
-        """What this problem moves each ratio by, to first order: relative to the ratio itself where it is no share."""
+        """How far this problem moves each ratio, to first order; relative to the ratio unless that is a share."""
         moved = []
         for name, measure in MEASURES.items():
             ratio, size = self.ratio(name), self.sizes[name]
@@ -93,7 +93,7 @@ class Differences:
             self._squares[at] += (b - a) ** 2
 
     def half_width(self, name: str) -> float:
-        """Of the 95 % interval of the difference; of the difference of logarithms where it is no share."""
+        """Half the width of the 95 % interval of the difference; for other figures than shares, of logarithms."""
         n = self._num_problems
         if n < MIN_PROBLEMS:
             return math.inf
@@ -115,7 +115,7 @@ def exact_share(count: float, of: float) -> Estimate:
 
 
 def differ(a: Estimate, b: Estimate) -> bool:
-    """Whether the interval of b - a that follows from those of a and b leaves zero out (Newcombe 1998, method 10)."""
+    """Whether the interval of b - a, computed from those of a and b, excludes zero (Newcombe 1998, method 10)."""
     change = b.value - a.value
     below = math.hypot(b.value - b.low, a.high - a.value)
     above = math.hypot(b.high - b.value, a.value - a.low)
@@ -133,8 +133,8 @@ class Figure(NamedTuple):
 
 
 def figures(first: RunStatistics, second: RunStatistics, c: FigureInputs) -> list[Figure]:
-    """Figures side by side. What tokens bought is called better or worse where both runs had the same problems. Counts
-    follow from the settings, and have no change."""
+    """Figures side by side. What was achieved per token is called better or worse only if both runs had the same
+    problems. Counts follow from the settings, so no change is shown for them."""
     rows = [*hourly(first, second, c), *_solved(first, second, c), *_counts(first, second), *_tokens(first, second, c)]
     rows += [*_cost(first, second, c), *_shares(c)]
     return [row for row in rows if (row.first, row.second) != (formats.DASH, formats.DASH)]
@@ -145,10 +145,10 @@ class FigureInputs(NamedTuple):
 
     differences: Differences
     pass_rate_differs: bool
-    """By the paired interval of pass@1."""
+    """Whether pass@1 differs by its paired interval."""
     same_problems: bool
     k: int
-    """Of the second pass@k that is shown."""
+    """The k of the second pass@k that is shown."""
 
 
 def changed(a: float | None, b: float | None, beyond_chance: bool, up_is_better: bool | None = None) -> tuple[str, str]:
@@ -174,8 +174,8 @@ def hourly(first: RunStatistics, second: RunStatistics, c: FigureInputs) -> Iter
 
 
 def by_sampling(a: float | None, b: float | None, differences: Differences) -> bool:
-    """Whether time or money per verified solution changed by more than its sampling can explain: both go with the
-    tokens that a verified solution took."""
+    """Whether time or money per verified solution changed by more than its sampling can explain. Both are proportional
+    to the tokens that a verified solution took."""
     if not a or not b:
         return False
     return abs(math.log(b / a)) > differences.half_width("tokens_per_verified")
@@ -257,7 +257,7 @@ def flat(value: Any, place: str) -> dict[str, Any]:
 
 
 def facts_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What else makes a run what it is."""
+    """The problem set, the code and the library versions of a run, by name."""
     problems, versions = record.get("problems"), record.get("versions")
     found = {"code revision": record.get("code_revision")}
     if isinstance(problems, dict) and (sha := problems.get("sha256")):

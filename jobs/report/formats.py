@@ -11,12 +11,12 @@ from markupsafe import Markup, escape
 
 DASH = "–"
 LONG_WORD = 20
-"""Characters of a word beyond which a page may break it inside."""
+"""Length in characters above which a page may break a word inside."""
 MAX_FACTS = 24
-"""Entries of a JSON object that are shown one per line."""
+"""Largest number of entries of a JSON object that are shown one per line."""
 FACT_CHARS = 600
 EXCERPT_CHARS = 4000
-"""A reasoning trace can be a megabyte; the report shows its two ends."""
+"""Length of an excerpt in characters. A reasoning trace can be a megabyte; the report shows its two ends."""
 
 
 def number(value: float | None) -> str:
@@ -37,12 +37,12 @@ def short(value: float | None) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """With a space that does not break, so that no line begins with the sign."""
+    """A share as a percentage. The space before the sign does not break, so that no line begins with the sign."""
     return DASH if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def cautious_percent(value: float | None) -> str:
-    """A share of counted things; one that is neither none nor all is never shown as if it were.
+    """A share of counted things. It never reads 0 % or 100 % unless it is exactly none or all.
 
     >>> [cautious_percent(value).replace("\N{NO-BREAK SPACE}", " ") for value in (0.9999, 1, 0.0001, 0, 0.5)]
     ['> 99.9 %', '100.0 %', '< 0.1 %', '0.0 %', '50.0 %']
@@ -55,7 +55,7 @@ def cautious_percent(value: float | None) -> str:
 
 
 def dollars(value: float | None) -> str:
-    """Always with two digits after the point; see `price_unit` for sums that are smaller.
+    """A sum with two digits after the point; see `price_unit` for smaller sums.
 
     >>> dollars(1234.5), dollars(0.004), dollars(0)
     ('$1,234.50', '< $0.01', '$0.00')
@@ -176,7 +176,7 @@ def facts(text: str | None) -> list[Fact]:
 
 
 def plain(value: Any) -> str:
-    """A JSON value without the signs of JSON, as far as one can do without; empty for an empty one."""
+    """A JSON value with as little JSON punctuation as possible; empty for an empty value."""
     if value is None or value in ("", [], {}):
         return ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""`report.html` of one run: one file without scripts, fonts or network, readable on a phone and in the dark.
+"""`report.html` of one run: one file that needs no scripts, fonts or network, for phones and dark mode too.
 
 Promises: whatever a model, a checker or a problem file wrote is escaped (jinja2 autoescape, and a content security
 policy that allows no script at all); a run without `run.json`, without cost or without estimates gives a report that
@@ -30,7 +30,7 @@ from workers.sampling.pass_curve import Point
 
 MAX_REASONS = 12
 MAX_BARS = 16
-"""Domains drawn as bars; the table holds them all."""
+"""Number of domains drawn as bars; the table has all of them."""
 MAX_POINTS = 100_000
 
 Json = Any
@@ -38,7 +38,7 @@ Json = Any
 
 def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
     """Writes `report.html` and, in the same pass, `problems.parquet` beside the samples. Returns the report's URI and
-    what it rests on. Raises NoRunError where there are no samples, StoredRunError, StorageError."""
+    the statistics behind it. Raises NoRunError where there are no samples, StoredRunError, StorageError."""
     storage = open_storage(run_uri)
     table = ProblemsTable(storage)
     statistics = gather(run_uri, ended, on_problem=table.add)
@@ -138,7 +138,7 @@ def line(name: str, colour: str, points: Sequence[Point]) -> Line:
 
 
 def headline(s: RunStatistics) -> str:
-    """Model, policy, time and what is missing in a line."""
+    """One line with model, policy, time and what is missing."""
     config = s.run.get("config") if isinstance(s.run.get("config"), dict) else {}
     sampling = section(config, "sampling")
     parts = [str(section(config, "model").get("path", "")), str(sampling.get("policy", "")).replace("_", " ")]
@@ -153,7 +153,7 @@ def headline(s: RunStatistics) -> str:
 
 
 def estimate_note(s: RunStatistics) -> str:
-    """What the curve rests on, and what it does not cover."""
+    """What the curve is computed from, and what it does not cover."""
     unstarted = f" {counted(s.num_unstarted)} never started; nothing is said of them." if s.num_unstarted else ""
     return _estimate_note(s.total) + unstarted
 
@@ -187,7 +187,7 @@ def interval_note(total: Group) -> str:
 
 
 def common_k(total: Group) -> int:
-    """The k of the tables' second pass@k: the farthest of the curve, as in the tiles."""
+    """The k of the tables' second pass@k: the largest on the curve, as in the tiles."""
     return max(total.passes.span, 1)
 
 
@@ -214,7 +214,7 @@ def length_chart(lengths: Mapping[str, np.ndarray], beside: Mapping[str, np.ndar
 
 
 def read_occupancy(value: Json) -> list[tuple[float, float, float]]:
-    """[seconds, running, capacity] triples; what does not look like one is left out."""
+    """[seconds, running, capacity] triples; entries of another shape are left out."""
     points = []
     for row in value[:MAX_POINTS] if isinstance(value, list) else []:
         if isinstance(row, list | tuple) and len(row) == 3 and all(isinstance(x, int | float) for x in row):

@@ -1,9 +1,9 @@
-"""`problems.parquet`: one row a problem, computed from the durable samples alone.
+"""`problems.parquet`: one row per problem, computed from the durable samples alone.
 
 Promises: a pure function of the committed sample rows (running it twice gives the same rows), so a crash before, during
-or after it loses nothing; estimates follow workers.sampling.estimates and are null where nothing unbiased can be
-said; memory is bounded by BUCKET_ROWS samples at a time, further rows wait in a temporary file on the local disk.
-Does not: list problems that have no row at all, and gives no particular order of rows.
+or after it loses nothing; estimates follow workers.sampling.estimates and are null where no unbiased one exists;
+memory is bounded by BUCKET_ROWS samples at a time, further rows wait in a temporary file on the local disk.
+Does not: list problems that have no row at all, or give its rows in a particular order.
 Fails with StoredRunError or StorageError.
 """
 
@@ -34,10 +34,10 @@ from workers.sampling.plan import Plan
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SOLUTIONS, SampleOutcome
 
 BUCKET_ROWS = 2_000_000
-"""Samples sorted in memory at once: about 60 bytes each."""
+"""Number of samples sorted in memory at once, about 60 bytes each."""
 FLUSH_ROWS = 50_000
 DIFFICULTY_CHARS = 40
-"""It comes from a problem file and heads a table row."""
+"""Longest difficulty that is kept, in characters. It comes from a problem file and heads a table row."""
 
 _COLUMNS = [
     *("run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "sample_index", "round", "status"),
@@ -48,7 +48,7 @@ _STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProblemResult:
-    """A row of PROBLEM_SCHEMA and the counts its estimates rest on (None where there is no unbiased estimate)."""
+    """A row of PROBLEM_SCHEMA and the counts behind its estimates (None where there is no unbiased estimate)."""
 
     row: dict[str, Any]
     stopped: Stopped | None
@@ -57,7 +57,7 @@ class ProblemResult:
 
 
 class ProblemsTable:
-    """`problems.parquet` in the making, for whoever goes through a run's problems anyway."""
+    """Builds `problems.parquet` for code that goes through a run's problems anyway."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -87,7 +87,7 @@ class ProblemsTable:
 def write_problems_table(run_uri: str, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> int:
     """Writes `problems.parquet` beside the samples and returns its number of rows.
 
-    `ended` is what is said of problems that no plan settled: `budget` if a ceiling ended the run, else `open`.
+    `ended` is stored for problems that no plan settled: `budget` if a ceiling ended the run, else `open`.
     """
     storage = open_storage(run_uri)
     table = ProblemsTable(storage)
@@ -132,7 +132,7 @@ _ENCODED = pa.schema(
 
 
 def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
-    """The columns that count, statuses as outcomes, texts as keys where a rule asks for different ones."""
+    """The columns needed for counting, with statuses as outcomes; texts as keys where a rule counts distinct ones."""
     distinct = None
     for _, first in read_batches(storage, ["stopping_rule"]):
         distinct = bool(json.loads(first.column(0)[0].as_py()).get("distinct"))
@@ -154,7 +154,7 @@ def _outcomes(statuses: pa.DictionaryArray) -> pa.Array:
 
 
 def _spill(batches: Iterator[pa.RecordBatch], paths: list[Path]) -> None:
-    """Every problem's rows into one file, chosen by its id."""
+    """Writes rows to files so that all rows of a problem are in the file that its id selects."""
     writers: dict[int, Any] = {}
     try:
         for batch in batches:
@@ -283,7 +283,7 @@ def _chains(plan: Plan, samples: _Samples) -> tuple[list[int], dict[int, int]]:
 
 
 def _settled_anyhow(plan: Plan, outcomes: list[int], keys: dict[int, int], unbiased: bool) -> str:
-    """What the counts say where index order can not: in `fast` mode, or with a hole below the stop."""
+    """How a problem ended by its counts, where index order cannot say: in `fast` mode, or with a hole below its end."""
     known = [
         index for index, outcome in enumerate(outcomes) if outcome not in (SampleOutcome.UNKNOWN, SampleOutcome.ABORTED)
     ]

@@ -1,7 +1,7 @@
 """Everything a report says about one run, gathered in two streaming passes over its samples.
 
-Promises: memory grows with the number of domains, reasons and checkers (each capped by name), not with that of samples;
-what is said of pass@k comes from workers.sampling.estimates and says where it is a lower bound or nothing.
+Promises: memory grows with the number of domains, reasons and checkers (each capped by name), not with the number of
+samples; pass@k comes from workers.sampling.estimates, with a note where it is a lower bound or cannot be given.
 Fails with StoredRunError or StorageError.
 """
 
@@ -30,9 +30,11 @@ STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 ABORTED = "aborted"
 
 MAX_GROUPS = 200
-"""Domains, difficulties or checkers kept apart; a problem set with a domain of its own for every problem is pooled."""
+"""Number of domains, difficulties or checkers kept apart; further ones are pooled. It matters for a problem set where
+every problem has a domain of its own."""
 MAX_REASONS = 5000
-"""Distinct verdict reasons counted; checkers are asked for short stable phrases, and this is for one that is not."""
+"""Number of distinct verdict reasons counted. Checkers should give short stable phrases; this bounds one that does
+not."""
 REASON_CHARS = 200
 REST = "(others)"
 EXAMPLES_PER_CLASS = 2
@@ -74,12 +76,12 @@ class Group:
 
     @property
     def samples(self) -> int:
-        """With a verdict."""
+        """Number of samples with a verdict."""
         return sum(count for status, count in self.statuses.items() if status != ABORTED)
 
     @property
     def estimated(self) -> int:
-        """Problems with an unbiased estimate."""
+        """Number of problems with an unbiased estimate."""
         return self.passes.problems
 
     @property
@@ -89,7 +91,7 @@ class Group:
 
     @property
     def missing(self) -> int:
-        """Problems without an unbiased estimate: what is said of the others is then no claim about the set."""
+        """Number of problems without an unbiased estimate. If any, the others' figures are no claim about the set."""
         return self.problems - self.estimated
 
 
@@ -111,7 +113,7 @@ class CheckerStatistics:
         return (self.samples - self.statuses["undecided"] - self.statuses["error"]) / max(1, self.samples)
 
     def quantile(self, share: float) -> float:
-        """Seconds, interpolated in the eighth of a decade in which the quantile lies."""
+        """A quantile of the seconds per check, interpolated within its bin (an eighth of a decade)."""
         cumulated = np.cumsum(self.seconds)
         wanted = share * cumulated[-1]
         place = int(np.searchsorted(cumulated, wanted))
@@ -123,12 +125,12 @@ class CheckerStatistics:
 
 @dataclasses.dataclass(slots=True)
 class Position:
-    """Samples of choice problems whose right option stands at one position."""
+    """Counts of samples of choice problems whose right option stands at one position."""
 
     samples: int = 0
     verified: int = 0
     chosen: int = 0
-    """Samples, over all problems, that answered with this position."""
+    """Number of samples, over all problems, that answered with this position."""
 
 
 class HourlyRate(NamedTuple):
@@ -158,7 +160,7 @@ class Example:
 
     @property
     def turns(self) -> list[tuple[str, str]]:
-        """What the model was sent: (role, content). The problem's own prompt where nothing of the kind is stored."""
+        """What the model was sent, as (role, content). The problem's own prompt where no messages are stored."""
         try:
             found = [(turn["role"], turn["content"]) for turn in json.loads(self.messages)]
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -169,18 +171,18 @@ class Example:
 
 @dataclasses.dataclass(slots=True)
 class RunStatistics:
-    """See the module docstring."""
+    """What a report says about one run; see the module docstring."""
 
     uri: str
     run: dict[str, Any]
     run_id: str = ""
     num_starts: int = 0
-    """Starts of the run that wrote something."""
+    """Number of starts of the run that wrote something."""
     total: Group = dataclasses.field(default_factory=Group)
     domains: dict[str, Group] = dataclasses.field(default_factory=dict)
     difficulties: dict[str, Group] = dataclasses.field(default_factory=dict)
     reasons: Counter[tuple[str, str, str]] = dataclasses.field(default_factory=Counter)
-    """(kind, status, reason)."""
+    """(kind, status, reason) → number of samples."""
     statuses_by_kind: dict[str, Counter[str]] = dataclasses.field(default_factory=lambda: defaultdict(Counter))
     repairs: Counter[str] = dataclasses.field(default_factory=Counter)
     """Statuses of the samples that a repair round drew."""
@@ -198,7 +200,7 @@ class RunStatistics:
 
     @property
     def accounted_starts(self) -> int:
-        """Starts whose time and price are in `summary`; one that runs or was killed is in none."""
+        """Number of starts whose time and price are in `summary`; one that still runs or was killed does not count."""
         counted = self.summary.get("starts", 1)
         return counted if self.summary and isinstance(counted, int) else 0
 
@@ -209,7 +211,7 @@ class RunStatistics:
 
     @property
     def is_accounted(self) -> bool:
-        """Whether time and price are those of all samples."""
+        """Whether time and price cover all samples."""
         return self.accounted_starts >= self.all_starts
 
     def price(self) -> float | None:
@@ -218,17 +220,17 @@ class RunStatistics:
         return float(usd) if self.is_accounted and isinstance(usd, int | float) and usd > 0 else None
 
     def price_per_verified(self) -> float | None:
-        """Dollars; None as in `price`, or where nothing was verified."""
+        """Dollars per verified solution; None as in `price`, or where nothing was verified."""
         usd, verified = self.price(), self.total.statuses["verified"]
         return usd / verified if usd and verified else None
 
     def saved_tokens(self) -> float | None:
-        """Tokens that aborts saved, as estimated while the run went on; None where that is not known, or none."""
+        """Tokens that aborts saved, as estimated during the run; None if that is not known or zero."""
         value = self.summary.get("saved_tokens")
         return float(value) if self.is_accounted and isinstance(value, int | float) and value > 0 else None
 
     def verified_per_hour(self) -> HourlyRate | None:
-        """None where a start left no account of its time."""
+        """Verified solutions per device hour; None if a start left no account of its time."""
         for unit, key in (("GPU", "gpu_s"), ("CPU", "cpu_s")):
             seconds = self.summary.get(key)
             if self.is_accounted and isinstance(seconds, int | float) and seconds > 0:
@@ -237,7 +239,7 @@ class RunStatistics:
 
     @property
     def num_unstarted(self) -> int:
-        """Problems of the set without a single row."""
+        """Number of problems of the set that have no row."""
         problems = self.run.get("problems")
         known = problems.get("num_problems") if isinstance(problems, dict) else None
         return max(0, known - self.total.problems) if isinstance(known, int) else 0
@@ -277,7 +279,7 @@ def gather(
 
 
 def ended_by(run: dict[str, Any]) -> str:
-    """`budget` where a ceiling ended the run; a run that was interrupted is open."""
+    """`budget` if a ceiling ended the run, else `open`, as for a run that was interrupted."""
     summary = run.get("summary")
     stopped = summary.get("stopped") if isinstance(summary, dict) else ""
     return "budget" if str(stopped or "").startswith("budget.") else "open"
@@ -362,7 +364,7 @@ def _add_checkers(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
 
 
 def _add_choices(statistics: RunStatistics, choices: pa.RecordBatch) -> None:
-    """The row holds the options in the order the model saw them."""
+    """Counts answers by position. The row holds the options in the order in which the model saw them."""
     rows = zip(
         *(choices.column(name).to_pylist() for name in ("reference", "evidence", "status")),
         strict=True,
@@ -392,7 +394,7 @@ def _letter(text: str | None) -> str:
 
 
 class _Chosen:
-    """Samples drawn by chance, a few for each kind and status; the same for the same parts."""
+    """A few samples of each kind and status, drawn at random; the same parts give the same samples."""
 
     def __init__(self) -> None:
         self._random = np.random.default_rng(0)

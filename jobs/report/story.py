@@ -1,10 +1,11 @@
-"""The story of one sample: from the live coordinator while it is on its way, else from its row and the run's logs.
+"""The story of one sample: from the live coordinator while it is in flight, else from its row and the run's logs.
 
     p0008:3 ──► coordinator of the run (found by name on the Ray of its last start)   changes of state, up to now
            └──► samples/*.parquet, logs/*.log                                         its row, and every line about it
 
-Promises: a run that cannot be asked is told of by what it stored, and a note says why. Reads only.
-Does not: keep stories. A run at the level `debug` logs that of every sample, at other levels of those given up.
+Promises: where the run cannot be asked, the story comes from what it stored, and a note says why. Reads only.
+Does not: keep stories. At log level `debug` a run logs the story of every sample, at other levels only of those given
+up.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ COLUMNS = (
     *("queue_s", "generation_s", "verify_s", "finished_at"),
 )
 ENTRY = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z [A-Z]+ proofmill\S* ", re.MULTILINE)
-"""Where an event of a log begins; it may have several lines."""
+"""Matches the beginning of a log event, which may have several lines."""
 
 
 def story_of_sample(uri: str, sample: str, say: Callable[[str], object] = print) -> str:
@@ -77,8 +78,8 @@ def story_of_sample(uri: str, sample: str, say: Callable[[str], object] = print)
 
 
 def ask(uri: str, record: dict[str, Any], problem_id: str, index: int) -> tuple[str, str]:
-    """(story, why there is none) by the run's live coordinator; both are empty where it lives and the sample is not on
-    its way, or where no coordinator lives."""
+    """(story, why there is none) from the run's live coordinator. Both are empty if it lives and the sample is not in
+    flight, or if no coordinator lives."""
     start = (record.get("starts") or [{}])[-1]
     address = str(start.get("ray_address", ""))
     if not address or not listens(address):
@@ -95,7 +96,7 @@ def ask(uri: str, record: dict[str, Any], problem_id: str, index: int) -> tuple[
                     coordinator = ray.get_actor(actor["name"], NAMESPACE)
                     if story := ray.get(coordinator.story.remote(problem_id, index), timeout=ASK_S):
                         return str(story), ""
-    except Exception as error:  # of many kinds: another version, no node of the cluster here, no token, a dying actor
+    except Exception as error:  # many causes: another version, no node of the cluster here, no token, a dying actor
         first = (str(error).strip().splitlines() or [""])[0]
         return "", (
             f"the run's coordinator was not reached by the Ray at {address}, on {start.get('host', 'its host')} "
@@ -116,7 +117,8 @@ def listens(address: str) -> bool:
 
 @contextlib.contextmanager
 def joined(address: str) -> Iterator[None]:
-    """This process is a client of that Ray for the length of the block; one that has joined a Ray stays with it."""
+    """Makes this process a client of that Ray for the length of the block. A process that has joined a Ray already
+    stays with it."""
     import ray
 
     if ray.is_initialized():
@@ -130,7 +132,7 @@ def joined(address: str) -> Iterator[None]:
 
 
 def stored_row(storage: Storage, problem_id: str, index: int) -> Iterator[str]:
-    """What the sample's row says of its way; nothing where no part has it."""
+    """What the sample's row says about it; nothing where no part has the row."""
     chosen = (pc.field("problem_id") == problem_id) & (pc.field("sample_index") == index)
     for key in sample_keys(storage.keys(SAMPLES)):
         for row in read_rows(storage, key, ("problem_id", "sample_index", *COLUMNS), chosen):

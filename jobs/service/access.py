@@ -1,7 +1,8 @@
-"""Who may ask, and how much: bearer tokens, rates, request sizes, and work accepted at a time.
+"""Which clients may ask, and how much: bearer tokens, rates, request sizes, and work accepted at a time.
 
-Promises: tokens are compared in constant time, by digest, against every client; a request is refused before its body is
-read where its header already says too much; rates and pending work are bounded, and a refusal says when to come back.
+Promises: tokens are compared in constant time, by digest, against every client; a request whose header already shows
+that it is too large is refused before its body is read; rates and pending work are bounded, and a refusal says when to
+come back.
 Does not: encrypt (the ingress terminates TLS) or share its counts between gateways: with n gateways a client may get n
 times its rate, so the rates of the config are divided by their number.
 """
@@ -24,9 +25,9 @@ ANONYMOUS = Token(name="anonymous", sha256="0" * 64, requests_per_s=1e9, items_p
 
 
 class Bucket:
-    """A token bucket that lets one large request through and then makes it wait: the level may go negative.
+    """A token bucket whose level may go negative: it lets one large request through and makes the next one wait.
 
-    So a 10,000-item batch of a client with 5,000 items/s is possible at all; the next one waits for the debt.
+    Without this, a client with 5,000 items per second could never send a batch of 10,000 items.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
@@ -37,7 +38,7 @@ class Bucket:
         self.time = clock()
 
     def take(self, amount: float) -> float:
-        """0 and takes `amount`, or the seconds to wait."""
+        """Takes `amount` and returns 0, or returns the seconds to wait."""
         now = self.clock()
         self.level = min(self.capacity, self.level + (now - self.time) * self.rate)
         self.time = now
@@ -67,7 +68,7 @@ class Access:
             raise HttpProblem(401, "unauthorized", "send a token: Authorization: Bearer …", headers=challenge)
         digest = token_digest(token.strip())
         found: Token | None = None
-        for known in self._tokens:  # no early exit: the time must not tell which client, if any
+        for known in self._tokens:  # no early exit: the time must not reveal which client matched, if any
             if hmac.compare_digest(digest, known.sha256):
                 found = known
         if found is None:
@@ -90,7 +91,7 @@ class Access:
 
 
 class Admission:
-    """Bounds the work accepted and not yet finished; the queue behind the interface can not grow without bound."""
+    """Bounds the work accepted and not yet finished; the queue behind the interface cannot grow without bound."""
 
     def __init__(self, capacity: int, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.capacity, self.what = capacity, what
@@ -123,8 +124,8 @@ class Admission:
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for bodies over `max_bytes`, announced or streamed, 429 when all bodies of requests under
-    way together pass `max_pending_bytes`, 400 for broken lengths."""
+    """ASGI middleware: 413 for bodies over `max_bytes`, announced or streamed; 429 when the bodies of all requests
+    under way together exceed `max_pending_bytes`; 400 for broken lengths."""
 
     def __init__(self, app: ASGIApp, max_bytes: int, max_pending_bytes: int) -> None:
         self.app, self.max_bytes, self.max_pending_bytes = app, max_bytes, max_pending_bytes

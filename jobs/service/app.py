@@ -65,7 +65,7 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
 
 @contextlib.asynccontextmanager
 async def reporting(gateway: Gateway) -> AsyncIterator[None]:
-    """Sets the gauges again and again: Ray forgets one that was not set for a while, and idle would look like gone."""
+    """Sets the gauges at intervals: Ray drops a gauge that was not set for a while, and idle would look like dead."""
 
     async def report() -> None:
         while True:

@@ -57,7 +57,7 @@ def print_token(name: str) -> int:
 
 def serve_until_stopped(config: ServiceConfig) -> int:
     """The service, until a signal ends it."""
-    # The replicas get the config alone: what this shell's environment names has to stand in it.
+    # The replicas get only the config, so plugins that this shell's environment names must be added to it.
     config = config.model_copy(update={"plugins": plugins.named()})
     check_settings(config.verify.tables())
 
@@ -68,7 +68,7 @@ def serve_until_stopped(config: ServiceConfig) -> int:
     from jobs.service.deploy import APP, application, load_known
 
     solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
-    load_known(config)  # a bad file is told here, not by a replica that fails to start
+    load_known(config)  # a bad file is reported here, and not by a replica that fails to start
     server = config.server
     address = config.ray.address or os.environ.get("RAY_ADDRESS", "")
     own: dict[str, Any] = {"num_cpus": config.ray.num_cpus or None, "include_dashboard": False}
@@ -100,7 +100,7 @@ def serve_until_stopped(config: ServiceConfig) -> int:
 
 
 def deployment_faults(max_lines: int = 12) -> str:
-    """What Serve says of the parts that did not start; its own error names them only."""
+    """What Serve reports about the parts that did not start; its own error only names them."""
     from ray import serve
 
     lines = []

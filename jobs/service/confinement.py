@@ -2,8 +2,9 @@
 
 Guarantee: a name that passes lies under a root after links and `..` are resolved, or is an s3:// URI that starts with a
 root's folder. No other scheme passes. A glob is judged by its fixed part, and may not hold `..`.
-Does not: protect a root into which a client can put symbolic links while a run reads it; roots are the operator's.
-Fails: with HttpProblem 403, which tells nothing of what exists.
+Does not: protect a root into which a client can put symbolic links while a run reads it. Roots must belong to the
+operator.
+Fails: with HttpProblem 403, which does not reveal what exists.
 """
 
 from __future__ import annotations

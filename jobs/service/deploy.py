@@ -2,7 +2,7 @@
 
 Promises: verifier replicas are restarted by Serve when they die, and the gateway gives their work to others
 (jobs.service.verifying). A gateway is ready once a verifier answers. All gateways see the same batch runs.
-Does not: scale by itself; replicas are what the config says. Share rates between gateways: each has its part.
+Does not: scale by itself (the config sets the number of replicas), or share rates between gateways (each has its part).
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ GENERATOR = "generator"
 KEEPER = "runs"
 READY_TIMEOUT_S = 5.0
 CHECK_TIMEOUT_S = 600.0
-"""What one item of a chunk may take at most where the client sets no limit; a checker keeps its own, far lower."""
+"""Longest time for one item of a chunk, in seconds, if the client sets no limit. A checker's own limit is far lower."""
 MAX_KNOWN_PROBLEMS = 200_000
-"""Problems kept in a gateway's memory for requests by id."""
+"""Largest number of problems kept in a gateway's memory for requests by id."""
 
 log = logging.getLogger("proofmill.service")
 
@@ -105,7 +105,7 @@ class GeneratorReplica:
     """One engine. Runs as a Serve deployment; Serve starts another one when it dies."""
 
     async def __init__(self, config: dict[str, Any], use_gpu: bool) -> None:  # type: ignore[misc]
-        """Loads the model; Serve awaits it and counts the replica as ready only then."""
+        """Loads the model. Serve awaits this and counts the replica as ready only then."""
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
         log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
@@ -160,8 +160,8 @@ class ServeGenerators:
         from ray.exceptions import RayError
         from ray.serve.exceptions import RayServeException
 
-        # Which replica has a request is the router's secret. With one replica this reaches it; with more, the
-        # cancelled calls do: Serve cancels the coroutine, which ends the engine's request.
+        # Only the router knows which replica has a request. With one replica this call reaches it. With more, Serve
+        # cancels the coroutine of the cancelled call, which ends the engine's request.
         if self._replicas == 1:
             try:
                 await self.handle().abort.remote(list(request_ids))
@@ -176,7 +176,7 @@ class KeeperReplica:
         self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
 
     async def ask(self, method: str, *arguments: Any) -> tuple[Any, HttpProblem | None]:
-        # Faults are answers here: an exception would arrive wrapped in Ray's own.
+        # Faults are returned here, since an exception would arrive wrapped in one of Ray's.
         try:
             return await asyncio.to_thread(getattr(self._keeper, method), *arguments), None
         except HttpProblem as fault:
@@ -244,7 +244,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
     table = config.model_dump(mode="json")
     solve_table = solve.resolved() if solve else None
 
-    def build() -> fastapi.FastAPI:  # Serve calls plain functions in the replica; anything else it takes for the app
+    def build() -> fastapi.FastAPI:  # Serve calls a plain function in the replica; it takes anything else for the app
         return gateway_app(table, solve_table, use_gpu)
 
     verifier = serve.deployment(
@@ -252,7 +252,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
         name=VERIFIER,
         num_replicas=config.verify.actors,
         ray_actor_options={"num_cpus": config.resources.cpus_per_verifier, "resources": config.resources.verifier},
-        # Twice what a gateway's windows can send: the queue stays with the gateway, which answers 429.
+        # Twice what a gateway's windows can send, so that the queue stays in the gateway, which answers 429.
         max_ongoing_requests=2 * WINDOW * config.server.gateways + 16,
         health_check_period_s=2.0,
         health_check_timeout_s=30.0,

@@ -1,4 +1,4 @@
-"""What the routes of the service share: who is admitted, how much is pending, and the way to the verifiers."""
+"""What the routes of the service share: admission of clients, pending work, and access to the verifiers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jobs.service.verifying import Check, Checked, Verifiers, check_all
 from verifiers.types import Problem
 
 BEARER = HTTPBearer(auto_error=False)
-"""For the OpenAPI schema; Access reads the header."""
+"""The security scheme of the OpenAPI schema; `Access` reads the header."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -35,10 +35,10 @@ class Gateway:
     share: float = 1.0
     """This gateway's part of the configured rates and of the pending work: one over the number of gateways."""
     generators: Generators | None = None
-    """None: the service only verifies."""
+    """The generator replicas; None if the service only verifies."""
     model: str = ""
     runs: Ask | None = None
-    """Calls the keeper of batch runs; None: one in this process."""
+    """Calls the keeper of batch runs; None for a keeper in this process."""
     access: Access = dataclasses.field(init=False)
     items: Admission = dataclasses.field(init=False)
     samples: Admission = dataclasses.field(init=False)
@@ -55,12 +55,12 @@ class Gateway:
         return client
 
     async def checked(self, checks: list[Check]) -> AsyncGenerator[list[Checked], None]:
-        """Verdicts in order, counted."""
+        """Verdicts in order; each is counted in the metrics."""
         chunks = check_all(self.verifiers, checks, attempts=self.config.verify.attempts, on_lost=self.metrics.lost)
         kinds = (str(check.problem.kind) for check in checks)
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
-                # The chunk first: zip would else take one kind too many.
+                # The chunk comes first, since zip would otherwise consume one kind too many.
                 pairs = zip(chunk, kinds, strict=False)
                 self.metrics.verdicts([(kind, each.status, each.seconds) for each, kind in pairs])
                 yield chunk

@@ -1,7 +1,7 @@
 """Errors of the HTTP interface as RFC 9457 problem details (`application/problem+json`).
 
-Promises: every answer of 400 and above that the application gives has this form, with a stable `type`; nothing of the
-server's insides (paths, traces, settings) is told, an unexpected fault gets an id that is also in the server's log.
+Promises: every answer of 400 and above that the application gives has this form, with a stable `type`; it shows nothing
+of the server's insides (paths, traces, settings); an unexpected fault gets an id that is also in the server's log.
 Does not: shape what an ingress or Ray Serve's proxy answers by itself.
 """
 
@@ -24,9 +24,9 @@ from fastapi.exceptions import RequestValidationError
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:proofmill:problem:"
 MAX_ERRORS = 20
-"""Faults listed of one request; a bad 10,000-item batch should not get an answer larger than itself."""
+"""Number of faults that an answer lists. A bad 10,000-item batch should not get an answer larger than itself."""
 MAX_CHARS = 300
-"""Of one pointer or detail; both can hold a key that the client made up."""
+"""Longest pointer or detail, in characters. Both can hold a key that the client made up."""
 
 log = logging.getLogger("proofmill.service")
 

@@ -68,7 +68,7 @@ class RayMetrics:
         self._cost = metrics.Counter("proofmill_cost_usd", "cost of /v1/solve at the configured prices")
 
     def verdicts(self, given: Sequence[tuple[str, str, float]]) -> None:
-        # A record of Ray's takes as long as a tenth of a check: the counter gets one for many verdicts.
+        # One Ray record takes as long as a tenth of a check, so the counter gets one for many verdicts.
         for (kind, status), count in Counter((kind, status) for kind, status, _ in given).items():
             self._verdicts.inc(count, {"kind": kind, "status": status})
         for kind, _, seconds in given:

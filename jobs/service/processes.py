@@ -24,7 +24,7 @@ FOLDER = "service/processes/"
 
 
 class Processes:
-    """Run id → process. Not for several threads at once; the keeper holds a lock."""
+    """Run id → process. Not thread-safe; the keeper holds a lock."""
 
     def __init__(self, storage: Storage) -> None:
         """`storage`: the folder that holds `runs/`."""
@@ -42,7 +42,7 @@ class Processes:
         self._storage.replace(f"{FOLDER}{run_id}.json", json.dumps(record).encode())
 
     def running(self) -> set[str]:
-        """Run ids. Forgets what has ended. Raises StorageError."""
+        """Ids of the runs whose processes live. Forgets those that have ended. Raises StorageError."""
         found = self._earlier()
         own = {run_id for run_id, process in self._own.items() if process.poll() is None}
         earlier = {run_id for run_id, (pid, started) in found.items() if is_running(pid, started)}
@@ -54,14 +54,14 @@ class Processes:
         return own | earlier
 
     def interrupt(self, run_id: str) -> None:
-        """SIGINT, if it runs."""
+        """Sends SIGINT to the run's process, if it lives."""
         if process := self._own.get(run_id):
             process.send_signal(signal.SIGINT)
         elif (found := self._earlier().get(run_id)) and is_running(*found):
             os.kill(found[0], signal.SIGINT)
 
     def _earlier(self) -> dict[str, tuple[int, float]]:
-        """Those of an earlier keeper on this node, read once."""
+        """Processes that an earlier keeper started on this node; read once."""
         if self._found is None:
             self._found = {}
             here = (boot_id(), socket.gethostname())

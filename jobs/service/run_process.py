@@ -1,10 +1,10 @@
 """The process of one batch run by API: `python -m jobs.service.run_process OUTPUT_URI RUN_ID`.
 
-Promises: runs what `request/request.json` of the run holds, as `proofmill solve` does, and leaves how it ended beside
-it (`request/outcome.json`: exit code, and the error's text for the client), so that whoever keeps the runs by then can
-tell.
-Fails: killed, or interrupted before it has read its config, it leaves no outcome; the run then reads `stopped`, and the
-same request resumes it.
+Promises: runs what `request/request.json` of the run holds, as `proofmill solve` does, and stores how it ended beside
+it (`request/outcome.json`: exit code, and the error's text for the client), so that a later keeper of the runs can
+report it.
+Fails: if it is killed, or interrupted before it has read its config, it leaves no outcome. The run then has the state
+`stopped`, and the same request resumes it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Batch runs by API: what clients may ask for, and the processes that do it. Each is the same as `proofmill solve`.
+"""Batch runs by API: what clients may ask for, and the processes that run it. Each is the same as `proofmill solve`.
 
 Promises: the resolved config, the problems and the owner of a run are stored before it starts, beside its output; a run
 is a process of its own, so a keeper that dies takes no run's rows with it: its successor on the same node finds the
 process again, and the same request (same `run.id`) resumes. A client sees and stops its own runs only. What a client
 can choose is `CLIENT_KEYS`; every path passes `confinement`, the output is the service's, and no code, address or
 engine argument comes from a client. One keeper serves all gateways (deploy.py): state, limits and stops are one.
-Does not: queue; beyond `runs.max_running` the answer is 429. Find the process of a run on another node: where the
-keeper had to move, such a run reads `stopped` until it has ended.
+Does not: queue (beyond `runs.max_running` the answer is 429), or find the process of a run on another node. Where the
+keeper had to move, such a run has the state `stopped` until it has ended.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RunBody(pydantic.BaseModel):
     """stopped: interrupted or killed; the same request resumes it. failed: see `error`."""
     output: str
     exit_code: int | None = None
-    """Of `proofmill solve`, once it has ended: 0 done, 2 config, 3 errors, 130 interrupted."""
+    """Exit code of `proofmill solve`, once it has ended: 0 done, 2 config, 3 errors, 130 interrupted."""
     error: str = ""
     summary: dict[str, Any] | None = None
 
@@ -149,7 +149,8 @@ class RunKeeper:
         )
 
     def write(self, storage: Storage, owner: str, config: SolveConfig, request: RunRequest) -> None:
-        """Raises HttpProblem 409 where the id belongs to another request, and 422 for problems that can not be used."""
+        """Stores a request before its run starts. Raises HttpProblem 409 where the id belongs to another request, and
+        422 for problems that cannot be used."""
         lines = []
         for index, body in enumerate(request.problems):
             try:
@@ -183,7 +184,7 @@ class RunKeeper:
         return self.describe(self.owned(owner, run_id))
 
     def describe(self, run_id: str) -> RunBody:
-        """`run_id` in full."""
+        """The state of a run; `run_id` is the full id."""
         with self._lock:
             running = run_id in self.processes().running()
         storage = run_storage(self.settings.output_uri, run_id)
@@ -221,7 +222,7 @@ class RunKeeper:
         return data
 
     def stop(self, owner: str, run_id: str) -> RunBody:
-        """Interrupts it; finished samples are kept, the same request resumes."""
+        """Interrupts a run. Finished samples are kept, and the same request resumes it."""
         full = self.owned(owner, run_id)
         with self._lock:
             self.processes().interrupt(full)
@@ -237,7 +238,7 @@ class RunKeeper:
 
 
 def single_keys(values: dict[str, Any], section: Any) -> Iterator[str]:
-    """The keys that `values` sets of a section of the settings; those of a section inside it by their whole path."""
+    """The keys that `values` sets in a section of the settings. Keys of an inner section have their whole path."""
     for key, value in values.items():
         field = section.model_fields.get(key)
         inner = field.annotation if field else None
@@ -253,15 +254,15 @@ def run_storage(output_uri: str, run_id: str) -> Storage:
 
 def launch(config: SolveConfig) -> subprocess.Popen[bytes]:
     """The run's process (run_process.py); its log goes beside other temporary files of the keeper's node."""
-    # What Ray sets for the keeper's own worker is not meant for a run: a run plans its CPUs and GPUs itself.
+    # Variables that Ray sets for the keeper's own worker do not apply to a run, which plans its CPUs and GPUs itself.
     # Plugins may lie on the operator's own path.
     path = os.pathsep.join(filter(None, [str(CODE_ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path}
     environment.pop("OMP_NUM_THREADS", None)
     if not environment.get("CUDA_VISIBLE_DEVICES"):
         environment.pop("CUDA_VISIBLE_DEVICES", None)
-    # What a shell starts in the background ignores SIGINT, and so do all its children: a DELETE soon after the POST,
-    # while the solver does not listen yet, would be lost.
+    # A process that a shell starts in the background ignores SIGINT, and so do all its children. A DELETE soon after
+    # the POST, before the solver handles signals, would then be lost.
     words = ["env", "--default-signal=INT", sys.executable, "-m", "jobs.service.run_process"]
     words += [config.output.uri, config.run.id]
     descriptor, _ = tempfile.mkstemp(prefix=f"proofmill-{config.run.id}-", suffix=".log")

@@ -1,4 +1,4 @@
-"""The JSON of the HTTP interface, and from it to the types of `verifiers`.
+"""The JSON of the HTTP interface, and its conversion to the types of `verifiers`.
 
 Requests are read with pydantic straight from the body's bytes, which bounds nesting and refuses broken Unicode;
 problems then pass the same check as a line of a problem file (jobs.problems.canonical), with all its caps.
@@ -136,11 +136,11 @@ def bad_row(error: BadRow, pointer: str) -> dict[str, str]:
 
 
 def problems_of(items: list[InlineItem | KnownItem], known: Mapping[str, Problem]) -> list[Problem]:
-    """Raises HttpProblem 404 for unknown ids and 422 for problems that can not be used, naming every such item."""
+    """Raises HttpProblem 404 for unknown ids and 422 for problems that cannot be used, naming every such item."""
     problems: list[Problem] = []
     unknown: list[dict[str, Any]] = []
     wrong: list[dict[str, Any]] = []
-    # Groups of samples share a problem: the same body is checked once.
+    # Groups of samples share a problem, so the same body is checked only once.
     for index, item in enumerate(items):
         if isinstance(item, KnownItem):
             if found := known.get(item.problem_id):

@@ -30,15 +30,15 @@ class Server(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, pydantic.Field(ge=1, le=65535)] = 8000
     gateways: Positive = 1
-    """Replicas of the HTTP side; each counts rates for itself, so they are divided by this."""
+    """Replicas of the HTTP side. Each counts rates for itself, so the configured rates are divided by this number."""
     max_body_mb: Positive = 64
     """Larger requests get 413 before they are read to the end."""
     max_items: Positive = 10_000
-    """Items of one /v1/verify request."""
+    """Largest number of items of one /v1/verify request."""
     max_pending_items: Positive = 20_000
     """Items accepted and not yet answered, over all requests; beyond it 429."""
     max_pending_body_mb: Positive = 512
-    """Bodies of requests being answered; beyond it 429."""
+    """Total size of the bodies of requests being answered; beyond it 429."""
 
 
 class Token(Section):
@@ -73,7 +73,7 @@ class Solve(Section):
     """A `proofmill solve` config: its model, prompt, sampling, resources and cost are those of /v1/solve."""
     overrides: list[str] = pydantic.Field(default_factory=list)
     max_samples: Positive = 64
-    """Samples of one request."""
+    """Largest number of samples of one request."""
     max_running: Positive = 256
     """Samples drawn at the same time, over all requests; beyond it 429."""
     timeout_s: PositiveFloat = 600.0
@@ -96,7 +96,7 @@ class Runs(Section):
     max_running: Positive = 1
     max_inline_problems: Positive = 10_000
     template: dict[str, Json] = pydantic.Field(default_factory=dict)
-    """Values of a run's config that clients do not choose (resources, ray, budget); theirs can not override it."""
+    """Values of a run's config that clients do not choose (resources, ray, budget) and cannot override."""
 
 
 class ServiceConfig(ConfigFile):

@@ -1,8 +1,8 @@
 """Best of n with verification, for one problem at a time.
 
 Promises: an answer is given only when a sample was verified; the first verified one ends the others (cancelled here,
-aborted in the engine); what was spent is told either way. Leaving the request ends its samples.
-Does not: batch, resume or store; that is what runs are for.
+aborted in the engine); the result says what was spent in either case. Leaving the request ends its samples.
+Does not: batch, resume or store, as runs do.
 Fails: with HttpProblem 503 where no generator answers; a sample that fails is an event with status `error`.
 """
 
@@ -24,14 +24,14 @@ from verifiers.types import Json, Problem
 
 
 class GeneratorLost(Exception):
-    """The generator died or can not be reached."""
+    """The generator died or cannot be reached."""
 
 
 class Generators(Protocol):
     """What the gateway needs of the generator replicas."""
 
     num_slots: int
-    """Samples that all replicas run side by side."""
+    """Number of samples that all replicas run side by side."""
     usd_per_replica_s: float
 
     async def generate(self, request: SampleRequest) -> Sample:
@@ -113,7 +113,7 @@ async def solve(
 
 @dataclasses.dataclass(slots=True)
 class Cost:
-    """What finished samples took; aborted ones are not counted."""
+    """What finished samples cost; aborted ones are not counted."""
 
     samples: int = 0
     prompt_tokens: int = 0
@@ -149,7 +149,7 @@ def result_event(
     num_samples: int,
     wall_s: float,
 ) -> dict[str, Any]:
-    # A sample has one of a replica's slots for its time; the replica's price is shared by the slots.
+    # A sample occupies one of a replica's slots while it runs; the slots share the replica's price.
     usd = generators.usd_per_replica_s * cost.generation_s / max(generators.num_slots, 1)
     return {
         "problem_id": problem.id,

@@ -1,10 +1,10 @@
 """A batch of checks over verifier replicas: in order, bounded, and whole when a replica dies.
 
-Promises: one verdict an item, in the items' order; a chunk whose replica died is given to another one, item by item, so
-that a text which kills its checker costs only its own verdict (`error`, after `attempts` replicas); at most `window`
-chunks of one request are out at a time, so a large batch can not push a small one aside.
+Promises: one verdict per item, in the items' order; a chunk whose replica died is given to another one, item by item,
+so that a text which kills its checker costs only its own verdict (`error`, after `attempts` replicas); at most `window`
+chunks of one request are at replicas at a time, so a large batch cannot push a small one aside.
 Does not: keep verdicts. A check is pure, so doing it again after a death is harmless.
-Fails: never for an item; what can not be checked is a verdict of status `error`.
+Fails: never for an item; an item that cannot be checked gets a verdict of status `error`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from workers.actors.check_threads import CheckThreads
 log = logging.getLogger("proofmill.service")
 
 CHUNK_ITEMS = 32
-"""Items of one message to a replica: enough to make the message cheap, few enough to spread a batch over replicas."""
+"""Number of items per message to a replica: enough to make messages cheap, few enough to spread a batch."""
 WINDOW = 4
-"""Chunks of one request that are out at a time, for each replica."""
+"""Number of chunks of one request that are at replicas at a time, per replica."""
 RETRY_DELAY_S = 0.2
 
 
@@ -63,7 +63,7 @@ Numbered = tuple[int, Check]
 
 
 class VerifierLost(Exception):
-    """The replica died, hung, or can not be reached; the chunk may be given to another."""
+    """The replica died, hung, or cannot be reached; the chunk may be given to another."""
 
 
 class Verifiers(Protocol):
@@ -135,7 +135,7 @@ def encode(verdict: Verdict) -> Checked:
 
 
 def finite(value: Json) -> Json:
-    """JSON has no NaN and no infinity; evidence may. They become text."""
+    """`value` with NaN and infinities as text. Evidence may hold them, and JSON cannot."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
@@ -185,7 +185,7 @@ async def check_chunk(
     except VerifierLost as error:
         log.warning("verifier lost under %d items: %s", len(chunk), error)
         on_lost()
-    # One at a time from here on: the innocent ones of the chunk must not die with the guilty one again.
+    # From here on one item at a time, so that the one that kills its checker does not take the others with it again.
     return [await check_alone(verifiers, check, attempts - 1, on_lost) for check in chunk]
 
 

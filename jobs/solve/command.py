@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def config_from_flags(args: argparse.Namespace) -> str:
-    """Writes the TOML file that `--model`, `--problems`, `--out` and `--num-samples` stand for; its path.
+    """Writes the TOML file that `--model`, `--problems`, `--out` and `--num-samples` stand for, and returns its path.
 
     The same flags name the same file and the same run, so the same command resumes. Raises ConfigError.
     """
@@ -199,7 +199,7 @@ def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
 
 
 def open_checkers(config: SolveConfig) -> Checkers:
-    """Checkers as the config wants them; none is started yet. Raises ConfigError for a table that can not be used."""
+    """Checkers as the config wants them; none is started yet. Raises ConfigError for a table that cannot be used."""
     settings = config.verify.tables()
     try:
         check_settings(settings)
@@ -224,7 +224,7 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
         print(f"Stopped. To resume: {command}")
         return EXIT_INTERRUPTED
     summary = close_run(config, storage, record)
-    # Said last: a run that died before its report would otherwise never get one.
+    # Written last, because a run that died before its report would otherwise never get one.
     record["complete"] = bool(outcome.summary["complete"])
     write_record(storage, record)
     print_summary(summary)

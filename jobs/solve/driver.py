@@ -2,8 +2,8 @@
 
     problems ──chunks──► coordinator ──status──► display
 
-Promises: a coordinator that dies is replaced, and its successor resumes from what is durable; the first SIGINT or
-SIGTERM has checked samples written, the second ends at once.
+Promises: a coordinator that dies is replaced, and its successor resumes from what is durable; on the first SIGINT or
+SIGTERM checked samples are written, the second one ends the run at once.
 Does not: check the config or the problems, or write the run's record (jobs.solve.command does).
 """
 
@@ -33,10 +33,10 @@ from workers.coordinator.state import CoordinatorSettings
 from workers.scheduling.sample_state import ProblemEntry
 
 CHUNK = 64
-"""Problems that travel together; a generator fetches them at once and keeps them while it needs them."""
+"""Number of problems that travel together. A generator fetches them at once and keeps them while it needs them."""
 
 GRACE_S = 20.0
-"""For what is in checks and parts when a run is stopped; within the two minutes a spot machine's notice gives."""
+"""Seconds for checks and parts under way when a run is stopped. A spot machine's notice gives two minutes."""
 
 POLL_S = 0.5
 
@@ -59,11 +59,11 @@ def drive(
     skipped: tuple[RowError, ...] = (),
     watch: Callable[[dict[str, Json]], None] = lambda status: None,
 ) -> DriveResult:
-    """Starts coordinators until one finishes the run, or it can not go on. Ray is connected. `watch` is given every
-    status that the screen is."""
+    """Starts coordinators until one finishes the run, or the run cannot go on. Ray must be connected. `watch` gets
+    every status that the screen shows."""
     for start in range(1, COORDINATOR_STARTS + 1):
         with stop_signals() as signals:
-            # Beside the driver: a node that only lends its GPUs may be taken away at any time.
+            # On the driver's node: a node that only lends its GPUs may be taken away at any time.
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
             options = {
                 **{"num_cpus": 0, "max_concurrency": 1000, "max_restarts": 0, "scheduling_strategy": here},
@@ -74,7 +74,7 @@ def drive(
             try:
                 return attend(coordinator, config, skipped, signals, screen, watch)
             except ray.exceptions.RayTaskError as error:
-                # It lives and says why it can not go on: another one would say the same.
+                # The coordinator lives and says why it cannot go on. Another one would say the same.
                 return DriveResult(None, str(getattr(error, "cause", error)))
             except ray.exceptions.RayActorError as error:
                 if start == COORDINATOR_STARTS:

@@ -16,7 +16,7 @@ from workers.rollouts.registry import ROLLOUTS
 from workers.sampling.registry import sample_bound
 
 PROMPT_TOKENS = 1024
-"""Room for the prompt beside `max_tokens` when sequences are counted."""
+"""Tokens reserved for the prompt, beside `max_tokens`, when sequences are counted."""
 
 
 def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> Plan:

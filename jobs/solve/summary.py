@@ -1,4 +1,4 @@
-"""What follows from a run's rows: the problems table, the report, and the summary at the end."""
+"""What is made from a run's rows: the problems table, the report, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
-    """The table at the end of a run, and below it the places to look at, each whole on a line of its own."""
+    """Prints the table at the end of a run, and below it the places to look at, each in full on its own line."""
     console = console or Console()
     table = Table(title=f"run {summary['uri'].rsplit('/', 1)[-1]}", show_header=False, title_justify="left")
     for name, value in summary_rows(summary):
         table.add_row(name, value)
     console.print(table)
     for name, place in places(summary):
-        # Neither cut nor wrapped, whatever the terminal's width: they are there to be copied.
+        # Paths are neither cut nor wrapped, whatever the terminal's width, because they are there to be copied.
         console.print(f"{name:<8} {place}", soft_wrap=True, highlight=False, markup=False)
 
 

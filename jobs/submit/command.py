@@ -3,9 +3,10 @@
 Promises: the config is checked here, before anything is sent; code, config and files go once (a package the cluster has
 is not sent again) and are listed; secrets go by environment variables, named, never by command line, file or output; a
 submission that is cut off half-way is not started twice; the command's exit code is the job's.
-Does not: encrypt. Give an https address, or a tunnel, where the network is not trusted. Whoever holds the cluster's
-token can read the variables that were passed.
-Fails: 2 for what can be put right here, 3 when the cluster refuses or stays away, 130 when interrupted.
+Does not: encrypt. Give an https address, or a tunnel, where the network is not trusted. Anyone with the cluster's token
+can read the variables that were passed.
+Exit codes: 2 for what the user can put right here, 3 when the cluster refuses or cannot be reached, 130 when
+interrupted.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 STOP_WAIT_S = 60
-"""What a stopped run gets to flush finished samples before it is killed; Ray's own default is 3 s."""
+"""Seconds that a stopped run has to write finished samples before it is killed; Ray's own default is 3 s."""
 
 LOCAL_ONLY_VARIABLES = (
     "AWS_PROFILE",
@@ -49,7 +50,7 @@ LOCAL_ONLY_VARIABLES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CA_BUNDLE",
 )
-"""They name files of this machine, which the cluster does not have."""
+"""Variables that name files of this machine, which the cluster does not have."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +137,7 @@ def check_output(config: SolveConfig) -> None:
 
 
 def passed_variables(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """AWS_* of this shell, less those that name local files, and `names`. Raises ConfigError."""
+    """AWS_* of this shell, except those that name local files, and the variables in `names`. Raises ConfigError."""
     variables = {
         key: value for key, value in environ.items() if key.startswith("AWS_") and key not in LOCAL_ONLY_VARIABLES
     }
@@ -153,7 +154,7 @@ def passed_variables(environ: Mapping[str, str], names: Sequence[str]) -> dict[s
 
 
 def solve_entrypoint(python: str, config_path: str, overrides: Sequence[str]) -> str:
-    """Runs without a shell in between, so that the stop signal reaches the run."""
+    """The job's command. It runs without a shell in between, so that the stop signal reaches the run."""
     words = [python, "-m", "jobs.cli", "solve", config_path]
     for override in overrides:
         words += ["--set", override]
@@ -184,7 +185,7 @@ def send(
     output: str,
     attempts: int = 5,
 ) -> str:
-    """Uploads and starts the job once; the id is chosen here, so that an answer lost on the way is not a second job."""
+    """Uploads and starts the job once. The id is chosen here, so that a lost answer does not lead to a second job."""
     import requests
 
     now = datetime.datetime.now(datetime.UTC)
@@ -214,7 +215,7 @@ def send(
 
 
 def watch(client: JobSubmissionClient, job_id: str, *, on_interrupt: str, output: str = "") -> int:
-    """Follows a job to its end; returns its exit code, or 130 when the person leaves."""
+    """Follows a job to its end. Returns its exit code, or 130 when the user leaves."""
     try:
         status = asyncio.run(
             follow_log(client, job_id, write_now, note=lambda text: print(f"[{text}]", file=sys.stderr, flush=True))

@@ -27,7 +27,7 @@ from verifiers.plugins import Plugin
 CODE_ROOT = Path(__file__).resolve().parents[2]
 
 EXCLUDES = ("__pycache__", "*.pyc", "*.pyo", ".git", ".venv", "*.egg-info", ".*_cache", "*.log", "core")
-"""Never useful on the cluster. Matched against every part of a path."""
+"""Patterns of files that are never useful on the cluster. They are matched against every part of a path."""
 
 SECRETS = (
     ".env",
@@ -44,10 +44,12 @@ SECRETS = (
     ".ssh",
     "auth_token",
 )
-"""Refused, not skipped: a person who names one should learn that secrets travel by environment (`--env NAME`)."""
+"""Patterns of names that look like secrets. Such a file is refused and not skipped, so that the user learns that
+secrets travel by environment (`--env NAME`)."""
 
 MAX_PACKAGE_MB = 200
-"""Ray keeps the package in the memory of the head node and refuses more than its largest gRPC message (500 MB)."""
+"""Largest package, in MB. Ray keeps it in the memory of the head node, and refuses more than its largest gRPC message
+(500 MB)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Package:
     config_path: str
     """Path of the config inside the package."""
     notes: tuple[str, ...]
-    """What was left for the cluster to find, for the person who submits."""
+    """What the cluster has to find by itself, as texts for the user."""
 
     @property
     def size(self) -> int:
@@ -81,7 +83,7 @@ def plan_package(
     exclude: Sequence[str] = (),
     max_mb: float = MAX_PACKAGE_MB,
 ) -> Package:
-    """Lists what goes. Relative paths are those of `folder` (the working folder) and keep their place in the package.
+    """Lists what goes. Relative paths start at `folder` (the working folder) and keep their place in the package.
 
     Raises ConfigError for a file that does not exist, lies outside `folder`, looks like a secret, or is too much.
     """
@@ -132,7 +134,7 @@ def _add_code(add: Callable[[Path, str], None], notes: list[str], excludes: Sequ
 def _named_files(
     where: str, name: str, required: bool, folder: Path, excludes: Sequence[str], notes: list[str]
 ) -> Iterator[Path]:
-    """The files that one path, glob or folder names; what stays behind is told in `notes`. Raises ConfigError."""
+    """The files that one path, glob or folder names. Adds what stays behind to `notes`. Raises ConfigError."""
     if "://" in name:
         return
     if Path(name).is_absolute():

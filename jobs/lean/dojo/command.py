@@ -1,6 +1,6 @@
 """`proofmill problems from-repo`: a Lean repository's theorems as a problem set, by lean-dojo (an optional extra).
 
-Promises: `--out` appears whole, in the canonical layout, one problem a theorem in the order of files and lines.
+Promises: `--out` appears whole, in the canonical layout, one problem per theorem in the order of files and lines.
 Exit codes: 0 done, 2 bad input, no such repository, no lean-dojo or no Lean to trace with.
 """
 

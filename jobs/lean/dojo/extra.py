@@ -1,4 +1,4 @@
-"""The optional extra `dojo`: lean-dojo imported in one place, or a plain word on how to get it.
+"""The optional extra `dojo`: imports lean-dojo in one place, or says how to get it.
 
 Limits first. lean-dojo runs a repository's own build (`lake build`) and its tactics as the user, without any sandbox:
 give it repositories and tactics that you would run yourself. Importing it reads a `.env` file of the working directory

@@ -19,7 +19,7 @@ from verifiers.lean.assembly import MAX_HEADER_CHARS
 from verifiers.types import Json, Kind, Problem
 
 MAX_CONTEXT_CHARS = 6000
-"""Of the file before the theorem, shown in the prompt; the end of it, which is closest to the theorem."""
+"""Number of characters of the file before the theorem that the prompt shows; they are the ones closest to it."""
 MAX_PREMISES = 200
 
 

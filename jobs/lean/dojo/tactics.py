@@ -1,8 +1,8 @@
 """lean-dojo's `Dojo` as a tactic backend: the same search drives it and the embedded engine.
 
 Limits first. Dojo runs tactics in a Lean of the user's, without a sandbox and without our syntax policy: a tactic can
-read files and start programs. So it wants `--set lean.allow_unprotected=true`. Proofs it claims are audited like any
-other. Promises: a tactic that hangs or kills Lean costs one failure; the process is started anew and states stay
+read files and start programs. So it needs `--set lean.allow_unprotected=true`. Proofs that it claims are audited like
+any other. Promises: a tactic that hangs or kills Lean costs one failure; the process is started anew and states stay
 usable, because a state knows the tactics that lead to it. Does not: run here without elan, lake and a repository that
 lean-dojo has traced.
 """
@@ -90,7 +90,7 @@ class DojoTactics:
         try:
             return running.run_tac(state, tactic)
         except self._dojo.DojoTacticTimeoutError:
-            self.close()  # its answer may still come, to the wrong question
+            self.close()  # else its late answer would be taken for that of the next tactic
             return TacticFailure("timeout", f"{running.timeout} s")
         except self._dojo.DojoCrashError as error:
             self.close()

@@ -3,7 +3,7 @@
     problem ─► backend.start ─► best-first search ◄── proposer (core tactics, or a model behind vLLM)
                                        └─ finished proof ─► composed text ─► the checker's audit ─► --out
 
-Promises: `--out` has one line a solved problem, in the order of the set, in the layout that `proofmill verify` takes
+Promises: `--out` has one line per solved problem, in the order of the set, in the layout that `proofmill verify` takes
 (`problem_id`, `text`), each with the verdict of the audit; the same arguments with the core tactics give the same
 solutions unless a time limit strikes. Files appear whole at the end: an interrupted search leaves none.
 Exit codes: 0 done (solved or not), 2 bad input, 3 when a problem could not be searched (its search says why) or the
@@ -129,7 +129,7 @@ def _proposer(args: argparse.Namespace) -> Iterator[Proposer]:
         yield CoreTactics()
         return
     check_model_path(args.model, "--model")
-    from jobs.lean.search.model_proposer import ModelProposer  # brings vLLM, which the core tactics do not need
+    from jobs.lean.search.model_proposer import ModelProposer  # imports vLLM, which the core tactics do not need
 
     proposer = ModelProposer(
         open_engine(EngineSettings(path=args.model, use_gpu=gpu_is_here())),
@@ -152,7 +152,7 @@ def _open_log(path: str | None) -> Any:
 def _search_all(
     args: argparse.Namespace, problems: list[Problem], checkers: Checkers, proposer: Proposer, out: Any, log: Any
 ) -> int:
-    """Side by side, written in order. Raises EngineGoneError."""
+    """Searches problems side by side and writes their results in order. Raises EngineGoneError."""
     counts: collections.Counter[Outcome] = collections.Counter()
     stop = threading.Event()
 

@@ -66,7 +66,7 @@ class ModelProposer:
 
     async def _sample(self, state: TacticState) -> list[Generation]:
         messages = messages_for(state, self._prompt)
-        # The same state gets the same samples, whenever the search comes to it.
+        # The same state gets the same samples whenever the search reaches it.
         content = "\0".join((str(self._seed), *state.goals)).encode()
         first = int.from_bytes(hashlib.sha256(content).digest()[:4])
         number = next(self._numbers)
@@ -109,8 +109,8 @@ def count_tactics(texts: list[tuple[str, str]]) -> list[Proposal]:
 
 
 def read_tactics(text: str, finish_reason: str | None = None) -> list[str]:
-    """The tactic block in a model's text and its first tactic; none where there is no text. Of a text that was cut off
-    only what something else follows."""
+    """The tactic block in a model's text and its first tactic; none where there is no text. In a text that was cut off,
+    only tactics that are followed by something else count."""
     parts = thoughts.split(text, finish_reason)
     if parts.open_at_end:
         return []

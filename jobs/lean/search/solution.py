@@ -26,7 +26,7 @@ class Solution:
     text: str | None = None
     """The verified solution, None where there is none."""
     verdict: Verdict | None = None
-    """Of `text`, else of the last finished proof that was refused."""
+    """The verdict on `text`, or else on the last finished proof that was refused."""
 
     def to_json(self) -> dict[str, Json]:
         """A line in the offline-solution layout, with the verdict and the search beside it."""
@@ -52,7 +52,7 @@ def find_solution(
     found: list[tuple[str, Verdict]] = []
 
     def accept(tactics: tuple[str, ...]) -> bool:
-        # As a person writes it; and as the search ran it, should that read differently.
+        # First as a person would write it, then as the search ran it, in case that reads differently.
         for bracketed in (False, True):
             text = f"```lean\n{compose(statement, tactics, bracketed=bracketed)}```"
             found.append((text, verify(problem, text)))
