@@ -16,7 +16,7 @@ import ray
 from verifiers import plugins
 
 LOCAL_OBJECT_STORE_BYTES = 512 << 20
-"""A local run keeps bundles of at most `max_pending_bytes` there."""
+"""Size of a local Ray's object store, which holds batches of at most `max_pending_bytes`."""
 
 STORAGE_VARIABLES = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -31,7 +31,7 @@ class ClusterError(Exception):
 
 
 class LocalRayError(ClusterError):
-    """The machine did not bring up a Ray of our own: nothing that a config says is wrong."""
+    """A local Ray did not start on this machine. The config is not at fault."""
 
 
 def start_ray(address: str, **arguments: Any) -> None:
@@ -47,12 +47,12 @@ def start_ray(address: str, **arguments: Any) -> None:
                 "ray.address takes the head's host and port, or ray://host:10001"
             ) from error
         with contextlib.suppress(Exception):
-            ray.shutdown()  # what did start is in the way of the next attempt
+            ray.shutdown()  # a partly started Ray would be in the way of the next attempt
         raise LocalRayError(f"a local Ray could not be started: {error}\n{remedy(started)}") from error
 
 
 def remedy(started: float) -> str:
-    """What to look at and to do when a local Ray does not start; `started`: when it was tried."""
+    """What the user can look at and do when a local Ray does not start; `started`: when the start was tried."""
     lines = []
     if log := ray_log_folder(started):
         lines.append(f"Its logs: {log} (raylet.err, gcs_server.err)")
@@ -88,10 +88,9 @@ def connect(
     """Connects this process to Ray and yields the cluster's resources. Raises ClusterError
     (LocalRayError where a Ray of our own does not start).
 
-    Empty `address`: a Ray of our own on this machine, gone after the block (`num_cpus` 0, `num_gpus` None: what there
-    is). Inside a Ray job (`RAY_JOB_*` is set) or
-    with an address: that cluster; our code travels as a working_dir snapshot unless the job brought it already, or
-    `code_travels` is false.
+    With an empty `address` it starts a local Ray, which ends with the block (`num_cpus` 0 and `num_gpus` None: all that
+    the machine has). Inside a Ray job (`RAY_JOB_*` is set) or with an address it joins that cluster. Our code then
+    travels as a working_dir snapshot, unless the job brought it already or `code_travels` is false.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     inside_job = bool(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"))
@@ -104,7 +103,7 @@ def connect(
                 "excludes": [*EXCLUDES, *environment.get("excludes", [])],
             }
         if not inside_job:
-            # The actors write to the object storage that this shell names; a job's own environment reaches them anyway.
+            # The actors write to the object storage that this shell's variables name. A job's reach them anyway.
             storage = {name: value for name, value in os.environ.items() if name in STORAGE_VARIABLES}
             environment["env_vars"] = {**storage, **environment.get("env_vars", {})}
         if names := os.environ.get(plugins.VARIABLE):

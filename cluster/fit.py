@@ -1,8 +1,8 @@
 """Whether one request fits one inventory: memory of a GPU or a CPU replica, and which node takes what.
 
 Promises: pure arithmetic. What fits here will load in vLLM: weights, an allowance for activations and the runtime, and
-the KV cache of at least one sequence of the greatest length. Raises Refusal with the numbers otherwise; cluster.plan
-makes of it what the user reads.
+the KV cache of at least one sequence of the greatest length. Otherwise it raises Refusal with the numbers, which
+cluster.plan turns into a text for the user.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from cluster.inventory import GIB, Gpu, Inventory, gib
 from cluster.model_size import Config, Json, ModelSize, model_size
 
 GPU_RUNTIME_BYTES = int(1.5 * GIB)
-"""An allowance a GPU for the CUDA context, CUDA graphs, NCCL's buffers and fragmentation."""
+"""Allowance per GPU for the CUDA context, CUDA graphs, NCCL's buffers and fragmentation."""
 CPU_RUNTIME_BYTES = int(2.5 * GIB)
-"""An engine on CPUs is two more processes that each load torch and vLLM, about 1.2 GiB each."""
+"""Allowance for an engine on CPUs: two more processes that load torch and vLLM, about 1.2 GiB each."""
 BATCHED_TOKENS = 8192
-"""vLLM's default of tokens in one step, over which it measures its peak of activations."""
+"""vLLM's default number of tokens in one step, for which it measures its peak of activations."""
 LOGIT_BYTES = 16
-"""A sampled position's logits in float32, their sorted copy and its int64 order."""
+"""Bytes per logit of a sampled position: float32, its sorted copy and the int64 order."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class PlanRequest:
     tokens_per_sequence: int = 0
     """The most tokens a sample can hold (prompt and completion); 0 = the whole context."""
     concurrency: int = 0
-    """Samples a replica must hold at `tokens_per_sequence` each, without any waiting; 0 = as many as fit."""
+    """Samples that a replica must hold at once, at `tokens_per_sequence` each; 0 = as many as fit."""
     gpu_memory_utilization: float = 0.90
     cpu_kv_cache_bytes: int = GIB
     cpus_per_replica: float = 1.0
@@ -218,7 +218,7 @@ def activation_bytes(size: ModelSize, request: PlanRequest) -> int:
 
 
 def memory_of_gpu(size: ModelSize, request: PlanRequest, gpu: Gpu) -> MemoryUse:
-    """`kv_cache` may come out negative: then the rest does not fit."""
+    """The memory use of one GPU. A negative `kv_cache` means that the rest does not fit."""
     ranks = request.tensor_parallel_size
     weights = size.shared_bytes // ranks + size.expert_bytes // (ranks * request.data_parallel_size)
     activations = activation_bytes(size, request)
@@ -233,7 +233,7 @@ def needed_sequences(request: PlanRequest) -> int:
 
 
 def cache_shortfall(size: ModelSize, request: PlanRequest, memory: MemoryUse, context: int, tokens: int) -> str | None:
-    """Why the KV cache is too small, None if it is not."""
+    """Why the KV cache is too small; None if it is large enough."""
     one = sequence_share(size, request, context)
     if memory.kv_cache < one:
         left = gib(max(0, memory.kv_cache))

@@ -18,7 +18,8 @@ import psutil
 
 GIB = 2**30
 NVIDIA_SMI_S = 20.0
-"""A driver that has lost a GPU can hang nvidia-smi; the machine then counts as one without GPUs."""
+"""Longest wait for nvidia-smi, in seconds. A driver that has lost a GPU can hang it; the machine then counts as one
+without GPUs."""
 
 GPU_GIB = {
     "T4": 15.0, "V100": 16.0, "A10": 22.5, "A10G": 22.5, "L4": 22.5, "A100": 40.0, "A100-40G": 40.0, "A100-80G": 80.0,
@@ -26,14 +27,14 @@ GPU_GIB = {
     "AMD-Instinct-MI300X-OAM": 191.5,
 }  # fmt: skip
 """Usable memory by Ray's accelerator type, as the drivers report it (less than the number in the name). A Ray cluster
-tells the type only; for an `A100` of unstated size the smaller one is taken."""
+gives only the type; for an `A100` of unstated size the smaller one is assumed."""
 
 MAX_UNSTARTED = 256
-"""Nodes counted for a group that the autoscaler may grow without bound."""
+"""Number of nodes counted for a group that the autoscaler may grow without bound."""
 
 
 class InventoryError(Exception):
-    """What there is can not be told; the text is for the user."""
+    """The inventory cannot be determined; the text is for the user."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Inventory:
         return sum(node.num_cpus for node in self.nodes)
 
     def describe(self) -> str:
-        """One line a kind of node."""
+        """One line per kind of node."""
         kinds: dict[str, int] = {}
         for node in self.nodes:
             gpus = (
@@ -158,7 +159,7 @@ def ray_inventory(nodes: Iterable[Mapping[str, Any]], gpu_gib: Mapping[str, floa
 
 def scalable_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows like those of `ray.nodes()` for the nodes that the connected cluster's autoscaler may still start: a
-    cluster that scales from zero has no GPU until somebody asks for one. Empty where there is no autoscaler."""
+    cluster that scales from zero has no GPU until one is requested. Empty where there is no autoscaler."""
     # Ray has no public call for this; Ray Train and Ray Data read the same state.
     from ray._private.state import state
 
@@ -167,8 +168,8 @@ def scalable_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def unstarted_nodes(groups: Iterable[Any], nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each group of the autoscaler's ClusterConfig its `max_count` less what is alive. A living node is of a group
-    if it has the group's CPUs and GPUs."""
+    """Nodes still to be started: for each group of the autoscaler's ClusterConfig, its `max_count` less its living
+    nodes. A living node belongs to a group if it has the group's CPUs and GPUs."""
     alive = [node.get("Resources") or {} for node in nodes if node.get("Alive")]
     rows = []
     for group in groups:

@@ -6,7 +6,7 @@ of experts; DeepSeek V3 and Kimi K2 with latent attention; Qwen3.5-like hybrids 
 dtypes that the config names, quantised checkpoints included. `ModelSize.family` says which formulas were used.
 Does not: read files, count vision towers or draft layers (text generation loads neither), or know every architecture.
 An unknown one is sized as a Llama-like decoder if it has those fields, with `exact` false; otherwise ModelSizeError
-tells what is missing. Sizes measured from a safetensors index can replace the computed weights (`weight_bytes`).
+says what is missing. Sizes measured from a safetensors index can replace the computed weights (`weight_bytes`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ KNOWN = LLAMA_LIKE | LATENT | HYBRID
 
 
 class ModelSizeError(Exception):
-    """The config does not tell what is needed; the text names the missing keys."""
+    """The config lacks what is needed; the text names the missing keys."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ModelSize:
 
     `expert_bytes` (routed experts) shard over tensor and data parallel ranks together, `shared_bytes` (all other
     weights) over tensor parallel ranks only. Full-attention layers cost `kv_bytes_per_token` for every token of the
-    context, sliding-window layers only for their last `window` tokens; linear-attention layers cost `state_bytes` a
+    context, sliding-window layers only for their last `window` tokens; linear-attention layers cost `state_bytes` per
     sequence.
     """
 
@@ -365,7 +365,7 @@ def attention_cache(text: Config, family: str, kv_bytes: float, dtype_bytes: flo
         # One latent vector and one rotary key for all heads (arXiv 2405.04434, section 2.1).
         per_layer = (number(text, "kv_lora_rank") + number(text, "qk_rope_head_dim")) * kv_bytes
         if text.get("index_n_heads"):
-            # V3.2's indexer keeps one FP8 key a token with a 4-byte scale for each 128 of it.
+            # V3.2's indexer keeps one FP8 key per token, with a 4-byte scale for each 128 bytes of it.
             index_dim = number(text, "index_head_dim")
             per_layer += index_dim + 4 * index_dim / 128
     else:

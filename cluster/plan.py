@@ -1,11 +1,11 @@
-"""From a model, what is wanted of it and what there is, to replicas × tensor parallel × data parallel, or a refusal.
+"""Plans replicas × tensor parallel × data parallel for a model, a request and an inventory, or refuses.
 
 Promises: pure arithmetic, the same plan for the same input. A plan that is made will load: weights, an allowance for
 activations and the runtime, and the KV cache of at least one sequence of the greatest length fit in the memory given to
-vLLM. A refusal tells the numbers and the nearest plans that fit (fewer replicas, more tensor parallelism, a shorter
-context, FP8), or what hardware would.
-Does not: promise throughput, or that all `max_num_seqs` samples hold their greatest length at once: vLLM lets samples
-wait when the cache is full, and `Plan.full_length_sequences` says from where on. Ask for `concurrency` to make that a
+vLLM. A refusal gives the numbers and the nearest plans that fit (fewer replicas, more tensor parallelism, a shorter
+context, FP8), or hardware that would suffice.
+Does not: promise throughput, or room for all `max_num_seqs` samples at their greatest length at once. vLLM lets samples
+wait when the cache is full; `Plan.full_length_sequences` says how many fit. Ask for `concurrency` to make that a
 condition.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["MemoryUse", "Plan", "PlanError", "PlanRequest", "make_plan"]
 SIZES = (1, 2, 4, 8, 16)
 MAX_ALTERNATIVES = 3
 MIN_CONTEXT = 1024
-"""A shorter context than this is no help to a reasoning model, so it is not suggested."""
+"""Shortest context that is suggested; a reasoning model cannot use a shorter one."""
 
 
 class PlanError(Exception):
@@ -82,14 +82,14 @@ def alternatives(model_config: Config, request: PlanRequest, inventory: Inventor
 
 
 def setting(name: str, value: Any) -> str:
-    """In the terms of the config file."""
+    """A setting in the terms of the config file."""
     if name == "cpu_kv_cache_bytes":
         return f"cpu_kv_cache_gb = {value / GIB:g}"
     return f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
 
 
 def changes(model_config: Config, request: PlanRequest, inventory: Inventory) -> Iterator[dict[str, Any]]:
-    """Changes of one setting, each from its largest value that could fit downwards; then of two."""
+    """Changes of one setting, each downwards from its largest value that could fit; then changes of two settings."""
     replicas = list(range(request.replicas - 1, 0, -1))
     wider = [size for size in SIZES if size > request.tensor_parallel_size]
     for count in range(request.num_verifiers - 1, 0, -1):

@@ -3,8 +3,8 @@
 Promises: `follow_log` writes every character of a job's log once, in order, over any number of lost connections (Ray
 sends a log from its beginning on every connection; what was written is skipped).
 Does not: keep a job's log once its node is gone; Ray stores it on that node only.
-Fails: with RemoteError, whose text is for the user. A job that can not be reached for `patience_s` is left running and
-said to be.
+Fails: with RemoteError, whose text is for the user. A job that cannot be reached for `patience_s` is left running, and
+the error says so.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def connect(address: str) -> JobSubmissionClient:
     from ray.job_submission import JobSubmissionClient
 
     headers = {"Authorization": f"Bearer {token}"} if token else None
-    # Ray lets these variables win over the argument, which would send the job elsewhere than asked.
+    # In Ray these variables take precedence over the argument, which would send the job to another cluster.
     hidden = {name: os.environ.pop(name) for name in ADDRESS_VARIABLES if name in os.environ}
     try:
         return JobSubmissionClient(address, headers=headers)
@@ -113,7 +113,7 @@ async def follow_log(
     backoff_s = 0.5
     while True:
         try:
-            # Asked first: a job that the cluster does not know is told by a plain answer here, by a broken one below.
+            # Asked first, because this call answers plainly for an unknown job, and the log stream below just breaks.
             await job_status(client, job_id)
             seen = 0
             async for chunk in client.tail_job_logs(job_id):
@@ -127,7 +127,7 @@ async def follow_log(
                     written += len(new)
             status = await job_status(client, job_id)
             if status in TERMINAL:
-                # What came between the last read and the end.
+                # Reads what was written between the last read and the end.
                 with contextlib.suppress(RuntimeError, OSError):
                     if rest := (await asyncio.to_thread(client.get_job_logs, job_id))[written:]:
                         write(rest)
