@@ -270,9 +270,7 @@ def examine_config(path: str, overrides: list[str]) -> int:
             finding = Finding("ok", topic, examine(config))
         except (ConfigError, ProblemFileError, SettingsError) as error:
             finding = Finding("wrong", topic, str(error))
-        except (
-            Exception
-        ) as error:  # whatever is wrong with a store or a checker, the other steps are still examined
+        except Exception as error:  # whatever is wrong with a store or a checker, the other steps are still examined
             finding = Finding("wrong", topic, f"{type(error).__name__}: {error}")
         if finding.state != "ok":
             code = EXIT_CONFIG

@@ -37,7 +37,7 @@ class Select(Section):
     """How the samples of one problem are chosen: far apart in text, fewest tokens, nearest to the median length, most
     surprising to the student within both cuts, or in order of sample index."""
     per_problem: Positive = 4
-    """At most so many samples (or pairs) a problem."""
+    """Largest number of samples (or pairs) per problem."""
     tiers: tuple[str, ...] = ()
     """Only samples checked under one of these protection tiers (column `tier`); empty = any."""
     audits: tuple[str, ...] = ()
@@ -50,10 +50,10 @@ class Select(Section):
     kinds: tuple[KindName, ...] = ()
     min_tokens: NotNegative = 0
     max_tokens: NotNegative = 0
-    """Completion tokens; 0 = no bound."""
+    """Largest number of completion tokens; 0 = no bound."""
     low_quantile: Share = 0.1
     high_quantile: Share = 0.95
-    """learning_potential: what lies outside, within its domain and length bucket, is cut."""
+    """learning_potential: samples outside these quantiles of their domain and length bucket are cut."""
     student: str = ""
     """learning_potential: a local Hugging Face directory or a hub id."""
 
@@ -75,8 +75,8 @@ class Decontaminate(Section):
     solutions: bool = True
     """Also look into the samples' texts, not only into the problem statements."""
     answer_chars: NotNegative = 12
-    """A training problem whose reference answer equals an evaluation answer of at least so many characters is left out;
-    0 = off. Short answers say nothing: every set has a 42."""
+    """A training problem whose reference answer equals an evaluation answer of at least this many characters is left
+    out; 0 = off. Short answers say nothing: every set has a 42."""
 
 
 class Gates(Section):
@@ -96,12 +96,12 @@ class Gates(Section):
     """Drop math and choice texts with fewer tokens (words, numbers, signs): an answer without work. What is boxed
     counts as one token, the tags around thinking as none. 0 = off."""
     luck_agreement: NotNegative = 2
-    """Multiple choice and small integers can be right by luck: without a rationale, so many verified samples of the
+    """Multiple choice and small integers can be right by luck. Without a rationale, this many verified samples of the
     problem must agree. 0 = off."""
     luck_rationale_tokens: NotNegative = 32
-    """Tokens that make a rationale."""
+    """Number of tokens that count as a rationale."""
     luck_integer: NotNegative = 20
-    """Integers up to this size are small."""
+    """Largest integer that counts as small."""
 
 
 class Preference(Section):
@@ -123,7 +123,7 @@ class Rl(Section):
 
 class Output(Section):
     layout: str = ""
-    """Empty: the format's first in docs/export.md."""
+    """Layout of the rows. Empty: the format's first in docs/export.md."""
     files: Literal["parquet", "jsonl", "both"] = "parquet"
     overwrite: bool = False
     licence: str = "other"
@@ -142,7 +142,7 @@ class Work(Section):
     bucket_mb: Positive = 24
     """Problems are handled in buckets of about this size: memory is a small multiple of it per process."""
     skip_bad: bool = False
-    """Leave out rows whose JSON columns can not be read (counted in the card) instead of stopping at the first."""
+    """Leave out rows whose JSON columns cannot be read (counted in the card) instead of stopping at the first."""
 
 
 class ExportSettings(ConfigFile):
