@@ -19,6 +19,7 @@ from verifiers.math.comparing.kinds import (
     REAL_SETS,
     STATED_BY_NAME,
     VALUE_KINDS,
+    are_numbered,
     are_real_sets,
     holds_vectors,
     integer,
@@ -26,6 +27,8 @@ from verifiers.math.comparing.kinds import (
     kind,
     labels,
     names_values,
+    same_date,
+    same_digits,
     same_letters,
     seconds,
     values,
@@ -96,8 +99,10 @@ def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Compariso
     try:
         whole, rounded = gold, relations.rounded_side(gold)
         gold, answer = relations.tidy(relations.exact_side(gold)), relations.tidy(answer)
+        gold, answer = relations.without_fonts(gold, answer)
         if _Comparer(tolerance).same(gold, answer):
             return Comparison(Status.VERIFIED, "equal to the reference")
+        _refuse_accents(gold, answer, tolerance)
         if rounded is not None and _Comparer(tolerance).same(relations.tidy(rounded), answer):
             raise UndecidedError("the rounded side of the reference")
         return Comparison(Status.REFUTED, "differs from the reference")
@@ -113,6 +118,13 @@ def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Compariso
         return Comparison(Status.UNDECIDED, f"a value that does not exist: {error}")
     except RecursionError:
         return Comparison(Status.UNDECIDED, "nesting too deep")
+
+
+def _refuse_accents(gold: Node, answer: Node, tolerance: Tolerance | None) -> None:
+    """Raises UndecidedError where only accents and raised labels keep two different answers apart."""
+    left, right = relations.without_accents(gold), relations.without_accents(answer)
+    if (left != gold) != (right != answer) and _Comparer(tolerance).same(left, right):
+        raise UndecidedError("a name with an accent or a raised label against one without")
 
 
 class _Comparer(Measures):
@@ -343,6 +355,8 @@ class _Comparer(Measures):
                     return False
                 if gold.args[0].symbols() != answer.args[0].symbols():
                     raise UndecidedError("a function of another variable")
+                if gold.args[0] != answer.args[0] and gold.args[0].op == "call" and len(gold.args[0].args) > 1:
+                    raise UndecidedError("the arguments of a function in another order")
                 return True
             if relations.are_both_functions(gold.args[0], answer.args[0]):
                 return self.other_function(left, right)
@@ -357,7 +371,9 @@ class _Comparer(Measures):
                 return self.same_sides(gold, answer)
             if gold.value == answer.value:
                 try:
-                    if self.in_order(gold, answer):
+                    sides = zip(gold.args, answer.args, strict=False)
+                    alike = all_of([_later(self.member, a, b) for a, b in sides])
+                    if alike and len(gold.args) == len(answer.args) and gold.symbols() == answer.symbols():
                         return True
                 except (UndecidedError, UnsupportedError, UndefinedError):
                     pass
@@ -426,6 +442,10 @@ class _Comparer(Measures):
             raise UndecidedError("'and' against 'or'")
         if names_values(gold) and names_values(answer):
             return self.by_name(gold, answer)
+        if names_values(answer) and not any(arg.op == "rel" for arg in gold.args) and not are_numbered(answer):
+            if not match(list(gold.args), list(values(answer)), self.same):
+                return False
+            raise UndecidedError("names of values, where the reference gives none")
         if len(labels(gold)) > 1 and any(arg.op in SCALARS for arg in answer.args):
             bare = [arg.args[0] if arg.op == "qty" else arg for arg in gold.args]
             if not match(bare, [arg.args[0] if arg.op == "qty" else arg for arg in answer.args], self.same):
@@ -494,14 +514,6 @@ class _Comparer(Measures):
         if left_known == right_known or left % 43200 != right % 43200:
             return left == right
         raise UndecidedError("morning or afternoon is not stated")
-
-    def same_date(self, gold: Node, answer: Node) -> bool:
-        if gold.value[0] is None or answer.value[0] is None:
-            return bool(gold.value[1:] == answer.value[1:])
-        return bool(gold.value == answer.value)
-
-    def same_based(self, gold: Node, answer: Node) -> bool:
-        return bool(gold.value[1] == answer.value[1] and gold.value[0].lstrip("0") == answer.value[0].lstrip("0"))
 
     def same_empty(self, gold: Node, answer: Node) -> bool:
         return True
@@ -577,8 +589,8 @@ _SAME_KIND: dict[str, Callable[[_Comparer, Node, Node], bool]] = {
     "matrix": _Comparer.same_matrix,
     "ratio": _Comparer.same_ratio,
     "time": _Comparer.same_time,
-    "date": _Comparer.same_date,
-    "based": _Comparer.same_based,
+    "date": lambda _, gold, answer: same_date(gold, answer),
+    "based": lambda _, gold, answer: same_digits(gold, answer),
     "empty": _Comparer.same_empty,
     "named": _Comparer.same_named,
     "cases": _Comparer.same_cases,

@@ -33,6 +33,13 @@ def names_values(node: Node) -> bool:
     return len({part[0] for part in named if part is not None}) > 1 and None not in named
 
 
+def are_numbered(node: Node) -> bool:
+    """x_1 = 2, x_2 = 3: values of one letter, told apart by a number only, as the roots of an equation are."""
+    names = [arg.args[0] for arg in node.args]
+    letters = {name.value.partition("_")[0] for name in names if name.op == "sym" and "_" in name.value}
+    return len(letters) == 1 and all(name.op == "sym" and "_" in name.value for name in names)
+
+
 def values(node: Node) -> tuple[Node, ...]:
     return tuple(arg.args[1] for arg in node.args)
 
@@ -97,6 +104,18 @@ def seconds(node: Node) -> tuple[int, bool | None]:
         hour = hour % 12 + (12 if half == "p" else 0)
     known = True if half or hour >= 13 or hour == 0 else None
     return hour * 3600 + minute * 60 + second, known
+
+
+def same_date(gold: Node, answer: Node) -> bool:
+    """The same day; the year may be left out on one side."""
+    if gold.value[0] is None or answer.value[0] is None:
+        return bool(gold.value[1:] == answer.value[1:])
+    return bool(gold.value == answer.value)
+
+
+def same_digits(gold: Node, answer: Node) -> bool:
+    """The same number in the same base."""
+    return bool(gold.value[1] == answer.value[1] and gold.value[0].lstrip("0") == answer.value[0].lstrip("0"))
 
 
 def labels(node: Node) -> set[object]:
