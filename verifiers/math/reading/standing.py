@@ -154,7 +154,7 @@ def is_denied(text: str, start: int, end: int) -> bool:
 _BEFORE_IN_MATH = re.compile(
     r"(?:\A|=|\\(?:approx|Rightarrow|Longrightarrow|implies|iff|Leftrightarrow|to|rightarrow|longrightarrow|therefore|quad|qquad|equiv|"
     r"colon|displaystyle|textstyle|large|Large|LARGE|huge|Huge|bf|left|medspace|thinspace|sim|in|ni|because|so|land|lor)|\\\\(?:\[[^\]]*\])?|"
-    r"[,;:&]|\\(?:text|mbox|textbf|mathrm|textrm|color|boxed|fbox|mathbf|hspace)\s*\{[^{}]*\}|\}\$?|"
+    r"[,;:&]|\\(?:text|mbox|textbf|mathrm|textrm|color|boxed|fbox|mathbf|hspace)\s*\{[^{}]*\}|\\begin\{\w+\*?\}(?:\{[^{}]*\})?|\\end\{\w+\*?\}|=\s*\}\$?|"
     r"\\(?:text|mbox|textbf|textrm|underline|mathbf|bm|boldsymbol|color\{\w+\})\s*\{[^{}]*|\{\\(?:color|bf|large|Large)[^{}]*(?:\{\w+\})?)\s*\Z"
 )
 """What may stand in a formula before a box that is the answer: a relation, a comma, words, nothing."""
