@@ -15,8 +15,8 @@ import json
 import re
 from fractions import Fraction
 
+from verifiers.math.reading import sentences, statements
 from verifiers.math.reading import standing as standing_in
-from verifiers.math.reading import statements
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
 from verifiers.math.reading.number_words import spelled_number
@@ -137,6 +137,10 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         marked_last and standing_in.is_denied(text, _last_group(kept)[-1].start, last.end)
     ):
         raise NoAnswerError("the answer is taken back")
+    if last.how == "boxed" and sentences.is_hedged(text, _last_group(kept)[-1].start, last.end):
+        raise NoAnswerError("the answer is guessed or qualified")
+    if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
+        raise NoAnswerError("the answer is revised")
     return kept
 
 
@@ -280,7 +284,7 @@ def _statements(text: str) -> list[Candidate]:
         matches.append(label)
     for match in matches:
         start = match.end()
-        if statements.is_heading(text, match[0], start) or is_supposed(text, match.start()):
+        if statements.is_heading(text, match[0], start) or _is_supposed(text, match):
             continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
         start = statements.answer_start(text, start)
@@ -296,6 +300,11 @@ def _statements(text: str) -> list[Candidate]:
                 raise NoAnswerError("too many statements")
             found.append(Candidate(strip_markup(span), start, end, "stated"))
     return found
+
+
+def _is_supposed(text: str, match: re.Match[str]) -> bool:
+    spoken = "answer" in match[0].lower() and match[0].rstrip()[-1].isalpha()
+    return is_supposed(text, match.start()) or (spoken and sentences.is_supposed(text, match.start()))
 
 
 def strip_markup(span: str) -> str:
