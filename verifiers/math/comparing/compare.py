@@ -25,14 +25,15 @@ from verifiers.math.comparing.kinds import (
     integer,
     is_to_solve,
     kind,
-    labels,
     names_values,
+    only_one_has_units,
     same_date,
     same_digits,
     same_letters,
     seconds,
     values,
     values_of_digits,
+    without_units,
 )
 from verifiers.math.comparing.measures import Measures
 from verifiers.math.reading import units
@@ -371,8 +372,7 @@ class _Comparer(Measures):
                 return self.same_sides(gold, answer)
             if gold.value == answer.value:
                 try:
-                    sides = zip(gold.args, answer.args, strict=False)
-                    alike = all_of([_later(self.member, a, b) for a, b in sides])
+                    alike = all_of([_later(self.member, *pair) for pair in zip(gold.args, answer.args, strict=False)])
                     if alike and len(gold.args) == len(answer.args) and gold.symbols() == answer.symbols():
                         return True
                 except (UndecidedError, UnsupportedError, UndefinedError):
@@ -426,6 +426,8 @@ class _Comparer(Measures):
                     ascending = False
                 if ascending:
                     return False  # an open and a closed interval
+        if only_one_has_units(gold, answer) and self.in_order(without_units(gold), without_units(answer)):
+            raise UndecidedError("numbers without the nouns or units that tell them apart")
         return self.in_order(gold, answer)
 
     def in_order(self, gold: Node, answer: Node) -> bool:
@@ -446,9 +448,8 @@ class _Comparer(Measures):
             if not match(list(gold.args), list(values(answer)), self.same):
                 return False
             raise UndecidedError("names of values, where the reference gives none")
-        if len(labels(gold)) > 1 and any(arg.op in SCALARS for arg in answer.args):
-            bare = [arg.args[0] if arg.op == "qty" else arg for arg in gold.args]
-            if not match(bare, [arg.args[0] if arg.op == "qty" else arg for arg in answer.args], self.same):
+        if only_one_has_units(gold, answer):
+            if not match(list(without_units(gold).args), list(without_units(answer).args), self.same):
                 return False
             raise UndecidedError("numbers without the nouns or units that tell them apart")
         return match(list(gold.args), list(answer.args), self.same)

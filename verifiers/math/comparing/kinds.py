@@ -118,9 +118,24 @@ def same_digits(gold: Node, answer: Node) -> bool:
     return bool(gold.value[1] == answer.value[1] and gold.value[0].lstrip("0") == answer.value[0].lstrip("0"))
 
 
-def labels(node: Node) -> set[object]:
-    """The different units and nouns behind the numbers of a list."""
-    return {arg.value for arg in node.args if arg.op == "qty"}
+def has_mixed_units(node: Node) -> bool:
+    """10 cm, 20 kg; 10%, 20: parts that differ by what stands behind them."""
+    marks = {arg.value if arg.op == "qty" else arg.op if arg.op in ("percent", "deg") else "" for arg in node.args}
+    return len(marks) > 1
+
+
+def only_one_has_units(gold: Node, answer: Node) -> bool:
+    """Whether one side tells its parts apart by units or signs and the other has bare numbers."""
+    for one, other in ((gold, answer), (answer, gold)):
+        bare = any(arg.op in SCALARS and arg.op != "deg" for arg in other.args)
+        if has_mixed_units(one) and bare and not has_mixed_units(other):
+            return True
+    return False
+
+
+def without_units(node: Node) -> Node:
+    """The parts as bare numbers."""
+    return Node(node.op, tuple(a.args[0] if a.op in ("qty", "percent", "deg") else a for a in node.args), node.value)
 
 
 def same_letters(gold: Node, answer: Node) -> bool:

@@ -566,6 +566,8 @@ class _Reader:
                     node = Node("fn", (node,), "factorial")
             elif self.is_op("%"):
                 self.take()
+                if node.op in ("percent", "deg"):
+                    raise UnreadableError("two signs behind one number")
                 node = Node("percent", (node,))
             elif self.is_op("circ") and node.op == "num":
                 self.take()
@@ -630,6 +632,8 @@ class _Reader:
         return Node("deg", (value,))
 
     def read_degrees(self, node: Node) -> Node:
+        if node.op in ("percent", "deg"):
+            raise UnreadableError("two signs behind one number")
         if self.here.kind == "sym" and self.here.text in ("C", "F"):
             unit = {"C": "celsius", "F": "fahrenheit"}[self.take().text]
             return Node("qty", (node,), (((unit, 1),), ""))
