@@ -39,17 +39,27 @@ _SUSPECT = re.compile(
     r"\b(?:if|when(?:ever)?|unless|otherwise|suppos\w{1,8}|assum\w{1,8}|provided|pretend\w{0,5}|imagin\w{1,4}|guess\w{0,5}|"
     r"claim\w{0,4}|conjecture\w{0,2}|hypothes\w{1,6}|according|unlikely|no\s{1,4}way|refuse|naive(?:ly)?|"
     r"intuitively|ignoring|wrong(?:ly)?|incorrect(?:ly)?|bad|failed|flawed|disprove|glance|sight|used\s{1,4}to|"
-    r"looks\s{1,4}like|example|format|template|e\.g|form|instead|without|under|would\s{1,4}have|could|might|"
+    r"let['’]s\s{1,4}say|looks\s{1,4}like|example|format|template|e\.g|form|instead|without|under|would\s{1,4}have|could|might|"
     r"whether|doubt|tempt\w{1,4}|were\s{1,4}\w{1,20}\s{1,4}to|in\s{1,4}(?:that|this|which)\s{1,4}case|"
     r"had\s{1,4}(?:the|it|we))\b|^\W{0,4}(?:had|were|should|given|with|for)\b",
     re.IGNORECASE,
 )
 _JOINS = re.compile(r"\W{0,8}(?:so|but|and|thus|hence|therefore|then|which|making|meaning|actually)\b", re.IGNORECASE)
 _SUBORDINATE = re.compile(
-    r"\W{0,8}(?:since|because|as|based|from|looking|considering|after|among|of|out|between|comparing|in|overall|finally|clearly|"
-    r"upon|by|now|then|so|thus|hence|therefore|also|next|consequently|given)\b",
+    r"\W{0,8}(?:(?:since|because|as|based|from|looking|considering|after|among|of|out|between|comparing|overall|finally|clearly|"
+    r"upon|now|then|so|thus|hence|therefore|also|next|consequently|given)\b|"
+    r"in\s{1,8}(?:conclusion|summary|short|total|all|the\s{1,8}end)\b|"
+    r"by\s{1,8}(?:the\s{1,8})?(?:process|elimination|definition|above|law|rule|theorem|principle)\b)",
     re.IGNORECASE,
 )
+_SUPPOSED = re.compile(
+    r"\W{0,8}(?:(?:so|now|first|let\s{1,8}us|let['’]s|we|next)[\s,]{1,8}){0,3}(?:suppose|assume|assuming|imagine|pretend|say)\b",
+    re.IGNORECASE,
+)
+_SUPPOSED_LABEL = re.compile(
+    r"\b(?:if|when|case|suppose|assum\w{1,8}|wrong|incorrect|naive|claim|attempt|flawed|failed|guess)\b", re.IGNORECASE
+)
+"""`If n is odd:`, on the line above."""
 _SENTENCE_END = re.compile(r"[.!?]['\"”)*_]{0,4}\s|[\n。！？]")
 _WORD = re.compile(r"[^\W\d_](?:[\w'’.-]{0,40}[^\W_])?")
 
@@ -64,9 +74,24 @@ def sentence_before(text: str, start: int) -> str:
     return lead[begin:]
 
 
+def _follows_a_supposition(text: str, begin: int) -> bool:
+    """Whether the sentence before the one that begins at `begin` supposes something, in the same paragraph."""
+    between = text[max(0, begin - 20) : begin]
+    between = between[len(between.rstrip(" \t\n.!?*_)")) :]
+    end = begin - len(between)
+    if "\n\n" in between or not end:
+        return False
+    previous = sentence_before(text, end)
+    return bool(
+        _SUPPOSED.match(previous) or (previous.rstrip().endswith(":") and _SUPPOSED_LABEL.search(previous[-80:]))
+    )
+
+
 def is_counted_lead(text: str, start: int) -> bool:
     """Whether the sentence in front of a statement is one that gives an answer."""
     lead = sentence_before(text, start)
+    if _follows_a_supposition(text, start - len(lead)):
+        return False
     if not any(char.isalpha() for char in lead):
         return not _FORM_TAG.search(lead)
     if _JSON_KEY.search(lead):
@@ -111,6 +136,8 @@ def _is_harmless(clause: str) -> bool:
 
 
 _BOX_DENIED = re.compile(
+    r"\b(?:complement|opposite|negation|inverse|contrary)\s{1,8}of\W{0,8}$|"
+    r"\b(?:everything|anything|all|nothing)\s{1,8}(?:but|except)(?:\s{1,8}for)?\W{0,8}$|\bexcept(?:\s{1,8}for)?\W{0,8}$|"
     r"(?:n['’]t|\bnever|\bnot)\s{1,8}(?:pick|choose|select|take|use|answer|write|put)\b[^.\n;]{0,40}$|"
     r"\b(?:format|form|template|for\s{1,8}example|e\.g\.|for\s{1,8}instance|such\s{1,8}as|like\s{1,8}this)\b[^.!\n]{0,40}$|"
     r"\b(?:if|unless|suppose|assuming|otherwise|were)\b[^.!\n]{0,120}$",
@@ -145,6 +172,8 @@ def is_calculated_with(text: str, start: int, stop: int) -> bool:
     line = lead[lead.rfind("\n") + 1 :]
     if line.strip() in ("-", "*", "+", ">") and line.rstrip() != line:
         line = ""  # an item of a list
+    if text[stop : stop + 1] == "'" and text[start - 1 : start] != "'":
+        return True
     before = _CALCULATED_BEFORE.search(line) is not None and _FONT.search(line) is None
     return before or _CALCULATED_BEHIND.match(_SPACING.sub(" ", text[stop : stop + 40])) is not None
 
@@ -162,6 +191,7 @@ def is_list_label(above: str) -> bool:
 
 _OVERRULED = re.compile(
     r"\bnever\s{0,2}mind\b|\bsorry\b|\bsecond\s{1,4}thoughts?\b|\bshould\s{1,8}have\s{1,8}been\b|\bhm{2,8}\b|\bapolog|"
+    r"\bmy\s{1,4}bad\b|\bi\s{1,4}(?:disagree|retract|withdraw)\b|"
     r"(?:^|\n)[\s*_#]{0,8}(?:edit|edited|update|updated|revised|revision|changed)\b[^\n:]{0,20}:|\(\s{0,4}(?:no|wrong|false)\b|"
     r"\bboth\b[^.\n]{0,40}\b(?:right|correct|true|valid|possible|work)\b|"
     r"(?:\.{2,4}|…)\s{0,4}(?:or|maybe)\b",
@@ -170,7 +200,7 @@ _OVERRULED = re.compile(
 _BETTER = re.compile(
     r"(?<![A-Za-z])([A-Z])[)\]*]{0,3}\s{1,8}"
     r"(?:(?:is|seems)\s{1,8}(?:(?:a|the|also|actually|really|in|fact|much|clearly|probably)\s{1,8}){0,3}"
-    r"(?:better|best|right|correct|true|answer)|would\s{1,8}be\s{1,8}(?:(?:a|the|much)\s{1,8}){0,2}(?:better|best))\b"
+    r"(?:better|best|right|correct|true|answer)|is\s{1,8}(?:the|my)\s{1,8}(?:one|choice|pick)|would\s{1,8}be\s{1,8}(?:(?:a|the|much)\s{1,8}){0,2}(?:better|best))\b"
 )
 _MARKED_WRONG = re.compile(
     r"['\"](?:is_?)?(?:correct|valid|right|certain)\w{0,12}['\"]\s{0,8}:\s{0,8}(?:false|null|0|['\"]no)\b",

@@ -87,6 +87,8 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     strong_end = strong[-1].end if strong else -1
     weak = [one for one in found if one.how == "judged" and one.start >= strong_end]
     first = _first_line(text, known, last)
+    # A line that holds a doubtful statement is that statement, and no answer alone.
+    last, first = (_unless_doubtful(line, everything) for line in (last, first))
     if last is not None and (not found or last.start >= found[-1].end):
         if not found and _is_a_list(text, last, known):
             raise NoAnswerError("a list of options")
@@ -112,6 +114,12 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     if any(known.read(one.span).letter not in ("", letter) for one in doubtful):
         raise NoAnswerError("several statements with different options")
     return letter, final.how
+
+
+def _unless_doubtful(line: Statement | None, everything: list[Statement]) -> Statement | None:
+    if line is None or any(not one.is_sure and line.begin <= one.start < line.end for one in everything):
+        return None
+    return line
 
 
 _CLOSING = re.compile(r"^\s{0,8}[<\[]/[^<>\]]{0,20}[>\]]")

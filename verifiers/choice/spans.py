@@ -39,7 +39,7 @@ TAKEN_BACK = re.compile(
 DISOWNED = re.compile(
     r"[\s.,;:$*)}\]\\]{0,20}(?:\(|\[)?(?:(?:which|but\s{1,8}(?:this|that|it)|this|that|it)\s{1,8})?"
     r"(?:(?:is|was|are)\s{1,8}(?:\w{1,20}\s{1,8}){0,2}?)?"
-    r"(?:wrong|incorrect|mistaken|impossible|false|not\s{1,8}(?:the|right|correct|possible|valid|it)|n['’]t\s{1,8}(?:the|right|correct))\b",
+    r"(?:wrong|incorrect|mistaken|impossible|false|absurd|(?:a\s{1,8})?contradict\w{1,8}|not\s{1,8}(?:really|quite|the|right|correct|possible|valid|it)|n['’]t\s{1,8}(?:the|right|correct))\b",
     re.IGNORECASE,
 )
 """Directly behind it."""
@@ -88,7 +88,7 @@ _EXPLAINED = re.compile(
 
 _OR_ELSE = re.compile(rf"\b(?:or|and){SPACES}(?:none|all|both|neither|maybe)\b", re.IGNORECASE)
 _ONLY_IF = re.compile(
-    r"\b(?:but|whereas|for\s{1,8}(?:part|question|case|problem)|if|unless|else|otherwise|provided|depending|nobody|to\s{1,4}question)\b",
+    r"\b(?:but|whereas|naively|at\s{1,8}(?:least|first)|for\s{1,8}(?:part|question|case|problem)|if|unless|else|otherwise|provided|depending|nobody|to\s{1,4}question)\b",
     re.IGNORECASE,
 )
 _ARGUED = re.compile(r"[\s,;:(–—-]{0,8}(?:because|since|as|given\s{1,4}that|due\s{1,4}to)\b", re.IGNORECASE)
