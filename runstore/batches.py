@@ -209,3 +209,8 @@ def part_table(parts: Sequence[tuple[BatchRows, Sequence[int], Sequence[VerdictR
 def error_verdict(reason: str, evidence: Mapping[str, Json], seconds: float = 0.0) -> Verdict:
     """A verdict of the pipeline itself: nothing is known about the sample."""
     return Verdict(Status.ERROR, reason, evidence, "pipeline", "1", seconds, Limits())
+
+
+def packed_error(reason: str, evidence: Mapping[str, Json]) -> VerdictRow:
+    """A verdict `error` of the pipeline itself, as a row."""
+    return pack_verdicts([error_verdict(reason, evidence)]), 0

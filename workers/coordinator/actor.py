@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import logging
 import time
 from typing import Any
@@ -36,6 +37,7 @@ from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.metrics import RunMetrics
 from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.revisions import other_code
 from workers.coordinator.state import CoordinatorSettings, RunState
@@ -76,6 +78,7 @@ class Coordinator:
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         self._log = self._monitor.log = RunLog(settings.log, f"coordinator-{state.claim.epoch}")
+        self._monitor.metrics = RunMetrics(settings.generator.run_id)
         log.info("%s is owned, epoch %d", state.storage.uri, state.claim.epoch)
         # From here on: reading millions of rows takes longer than a lease.
         state.spawn(self._monitor.heartbeat())
@@ -173,9 +176,12 @@ class Coordinator:
         self._state.done.set()
 
     async def story(self, problem_id: str, index: int) -> str:
-        """The last changes of state of a sample on its way, for people; empty where it is not on its way."""
+        """The last changes of state of a sample on its way, and what its clock says now, for people; empty where it is
+        not on its way."""
         ledger = self._state.opened_ledger
-        return ledger.story(problem_id, index) if ledger is not None else ""
+        story = ledger.story(problem_id, index) if ledger is not None else ""
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        return f"{story}\n  {time.monotonic():.3f} is now, {now}" if story else ""
 
     async def status(self) -> dict[str, Json]:
         """Counts for the progress display; cheap."""

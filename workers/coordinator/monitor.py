@@ -11,6 +11,7 @@ from runstore.lease import is_superseded, renew
 from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.metrics import RunMetrics
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 from workers.logs import NO_FILES, RunLog
@@ -26,6 +27,8 @@ log = logging.getLogger("proofmill.coordinator.monitor")
 
 STATUS_S = 60.0
 """Seconds between two lines of figures in the log."""
+METRICS_S = 5.0
+"""Seconds between two updates of the metrics; Ray exports them each 10 s, and forgets a gauge that is not set again."""
 RATES = ("samples", "durable", "completion_tokens")
 
 
@@ -47,6 +50,8 @@ class RunMonitor:
         self._occupancy_step = 1.0
         self.log = RunLog(NO_FILES, "")
         """The coordinator's, for a line of figures each STATUS_S."""
+        self.metrics: RunMetrics | None = None
+        """None: outside Ray, as in some tests."""
 
     async def heartbeat(self) -> None:
         """Says that this job is alive, and stops it once another has the run."""
@@ -69,6 +74,7 @@ class RunMonitor:
         state = self._state
         last = next_point = time.monotonic()
         figures, next_figures = self._figures(), last + STATUS_S
+        next_metrics = last
         ticks = 0
         while True:
             await asyncio.sleep(TICK_S)
@@ -92,6 +98,9 @@ class RunMonitor:
             if now >= next_figures:
                 earlier, figures, next_figures = figures, self._figures(), now + STATUS_S
                 self.log.status({**figures, **rates(earlier, figures)})
+            if now >= next_metrics:
+                next_metrics = now + METRICS_S
+                self._update_metrics(now)
             state.dispatch_needed.set()
 
     def _figures(self) -> dict[str, Json]:
@@ -113,6 +122,15 @@ class RunMonitor:
             "statuses": dict(totals.statuses),
             "retries": dict(totals.retries),
         }
+
+    def _update_metrics(self, now: float) -> None:
+        if self.metrics is None:
+            return
+        try:
+            self.metrics.update(self._state, now)
+        except Exception as error:  # of Ray's, whose metrics are no part of what a run promises
+            log.warning("no metrics from here on: %s: %s", type(error).__name__, error)
+            self.metrics = None
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings

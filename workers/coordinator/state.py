@@ -97,6 +97,10 @@ class RunState:
         self.engine: dict[str, Json] = {}
         """What the engines said of themselves; empty until one is ready."""
         self.events: collections.deque[dict[str, Json]] = collections.deque(maxlen=EVENTS_KEPT)
+        self.deaths: collections.Counter[str] = collections.Counter()
+        """Workers that died, by the name of their slots."""
+        self.part_seconds: list[float] = []
+        """How long the writers took for each part since the metrics were updated last."""
         self.started = time.monotonic()
         self.generating_since = 0.0
         self.generated_at = 0.0

@@ -62,6 +62,7 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
             state.fail(hopeless)
             return
         slot.restarts = slot.restarts + 1 if time.monotonic() - began < STEADY_S else 1
+        state.deaths[slot.name] += 1
         state.note(f"{slot.name} {slot.index}", reason)
         if slot.restarts > state.settings.max_restarts:
             state.fail(f"{slot.name} {slot.index} failed {slot.restarts} times in a row; the last time: {reason}")

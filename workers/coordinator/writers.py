@@ -18,6 +18,7 @@ from workers.actors.writer import Writer
 from workers.coordinator.slots import WriterSlot
 from workers.coordinator.state import RunState
 from workers.messages import PartRows, WriteReply
+from workers.scheduling.invariants import story_of
 from workers.scheduling.sample_state import SampleState
 
 log = logging.getLogger("proofmill.coordinator.writers")
@@ -103,7 +104,9 @@ class WriterPool:
         if slot.writing is not samples:
             return  # a successor has found out what became of them
         slot.writing = []
-        if (seconds := time.monotonic() - began) > SLOW_PART_S:
+        seconds = time.monotonic() - began
+        state.part_seconds.append(seconds)
+        if seconds > SLOW_PART_S:
             log.warning("writer %d: part %s took %.1f s", slot.index, reply.key, seconds)
         slot.next_stream_slot = reply.slot
         if reply.lost:
@@ -112,6 +115,9 @@ class WriterPool:
             ledger.not_written([f for batch, rows in members.items() if batch not in gone for f in rows])
         else:
             slot.next_stream_slot = reply.slot + 1
+            if log.isEnabledFor(logging.DEBUG):
+                for sample in samples:
+                    log.debug("durable in %s\n%s", reply.key, story_of(sample))
             ledger.durable(samples, reply.key)
         state.forget_chunks()
         slot.busy = False

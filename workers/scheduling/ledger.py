@@ -17,10 +17,10 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from runstore.batches import VerdictRow, error_verdict, pack_verdicts, reason_and_evidence
+from runstore.batches import VerdictRow, packed_error, reason_and_evidence
 from runstore.durable import DurableRow
 from runstore.schema import sample_seed
-from verifiers.types import Json, Status
+from verifiers.types import Status
 from workers.messages import Checked, CheckItem, Finished, Parent, SampleBatch, SampleKey, SampleTask
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
@@ -98,7 +98,10 @@ class Ledger:
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
         for row in rows:
-            self.totals.count(row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
+            kind = problem.entry.kind
+            self.totals.count(
+                kind, row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s
+            )
             self.totals.durable += 1
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, SampleOutcome] = {}
@@ -279,7 +282,7 @@ class Ledger:
         if row is not None:
             mean = self.totals.completion_tokens / max(1, self.totals.samples)
             self.totals.saved_tokens += max(0, int(mean) - row.completion_tokens)
-            self.totals.count(None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
+            self.totals.count("", None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
         problem = sample.problem
         if problem.state.settled == BUDGET:
             # A row would use the index up; without one, a resume with a larger budget draws it again.
@@ -348,9 +351,10 @@ class Ledger:
             log.warning("given up: %s\n%s", reason_and_evidence(verdict)[0], invariants.story_of(sample))
         row = sample.finished
         assert row is not None
-        self.totals.count(str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
-        self._make_ready(sample, now)
         problem, state = sample.problem, sample.problem.state
+        kind = problem.entry.kind
+        self.totals.count(kind, str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
+        self._make_ready(sample, now)
         outcome = OUTCOME_OF_STATUS[status]
         if sample.round and outcome is SampleOutcome.VERIFIED:
             outcome = SampleOutcome.REPAIRED
@@ -459,7 +463,7 @@ class Ledger:
                 self._drop(sample)
                 self._close_if_done(sample.problem)
             else:
-                self.totals.uncount(sample.status)
+                self.totals.uncount(sample.problem.entry.kind, sample.status)
                 self._retry(sample, "batch lost with its node")
 
     # Faults.
@@ -592,8 +596,3 @@ class Ledger:
     def _count_settled(self, problem: OpenProblem) -> None:
         self.totals.problems_settled += 1
         self.totals.problems_solved += problem.state.solved
-
-
-def packed_error(reason: str, evidence: Mapping[str, Json]) -> VerdictRow:
-    """A verdict `error` of the pipeline itself."""
-    return pack_verdicts([error_verdict(reason, evidence)]), 0

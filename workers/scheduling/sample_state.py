@@ -146,10 +146,21 @@ class Totals:
     """Estimate: what the aborted samples would have gone on to, by the mean length of finished ones."""
     generation_s: float = 0.0
     verify_s: float = 0.0
-    statuses: dict[str, int] = dataclasses.field(default_factory=dict)
+    verdicts: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
+    """By kind of problem and status."""
     retries: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def count(self, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float) -> None:
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Verdicts by status, of all kinds together."""
+        counts: dict[str, int] = {}
+        for (_, status), count in self.verdicts.items():
+            counts[status] = counts.get(status, 0) + count
+        return counts
+
+    def count(
+        self, kind: str, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float
+    ) -> None:
         """Adds one row; `status` None: an aborted sample."""
         self.prompt_tokens += prompt
         self.completion_tokens += completion
@@ -160,13 +171,14 @@ class Totals:
             self.aborted_tokens += completion
         else:
             self.samples += 1
-            self.statuses[status] = self.statuses.get(status, 0) + 1
+            verdict = kind, status
+            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
 
-    def uncount(self, status: Status | None) -> None:
+    def uncount(self, kind: str, status: Status | None) -> None:
         """Takes a verdict back whose sample has to be drawn again; what it cost stays."""
         if status is not None:
             self.samples -= 1
-            self.statuses[str(status)] -= 1
+            self.verdicts[kind, str(status)] -= 1
 
     def count_retry(self, why: str) -> None:
         self.retries[why] = self.retries.get(why, 0) + 1
