@@ -2,7 +2,7 @@
 
     ray_proofmill_run_<name>{run="<run id>", …}
 
-Promises: `update` reads counts that are there anyway, so its price does not grow with the samples of a run.
+Promises: `update` reads counts that are kept anyway, so its cost does not grow with the samples of a run.
 Counts are gauges, not counters: they begin where the earlier starts of the run ended, and a verdict whose batch is lost
 is taken back.
 """
@@ -21,7 +21,7 @@ WORKERS = ("generator", "verifier", "writer")
 
 
 class RunMetrics:
-    """Made in a process of Ray's."""
+    """The metrics of one run. Must be created in a Ray process."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
@@ -39,7 +39,7 @@ class RunMetrics:
         self._parts = Histogram(PREFIX + "part_seconds", "time until a part was durable", PART_SECONDS, ("run",))
         self._parts.set_default_tags({"run": run_id})
         self._last: tuple[float, int] | None = None
-        """When the tokens were read last, and how many the run had then."""
+        """When the tokens were last read, and how many there were."""
 
     def _gauge(self, name: str, text: str, *tags: str) -> Gauge:
         return Gauge(PREFIX + name, text, ("run", *tags)).set_default_tags({"run": self._run_id})

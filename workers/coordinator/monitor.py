@@ -28,12 +28,12 @@ log = logging.getLogger("proofmill.coordinator.monitor")
 STATUS_S = 60.0
 """Seconds between two lines of figures in the log."""
 METRICS_S = 5.0
-"""Seconds between two updates of the metrics; Ray exports them each 10 s, and forgets a gauge that is not set again."""
+"""Seconds between two updates of the metrics. Ray exports them every 10 s and drops a gauge that is not set again."""
 RATES = ("samples", "durable", "completion_tokens")
 
 
 def rates(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, float]:
-    """What `RATES` grew by per second between two sets of figures."""
+    """How fast each figure in `RATES` grew between two sets of figures, per second."""
     seconds = max(later["elapsed_s"] - earlier["elapsed_s"], 1e-3)
     return {f"{name}_per_s": round((later[name] - earlier[name]) / seconds, 3) for name in RATES}
 
@@ -49,12 +49,12 @@ class RunMonitor:
         """[seconds since the start, samples running, samples that ready engines have room for]."""
         self._occupancy_step = 1.0
         self.log = RunLog(NO_FILES, "")
-        """The coordinator's, for a line of figures each STATUS_S."""
+        """The coordinator's log, which gets one line of figures every STATUS_S seconds."""
         self.metrics: RunMetrics | None = None
-        """None: outside Ray, as in some tests."""
+        """None outside Ray, as in some tests."""
 
     async def heartbeat(self) -> None:
-        """Says that this job is alive, and stops it once another has the run."""
+        """Renews the lease of this job, and stops the job once another one owns the run."""
         state = self._state
         assert state.claim is not None
         count = 0
@@ -128,7 +128,7 @@ class RunMonitor:
             return
         try:
             self.metrics.update(self._state, now)
-        except Exception as error:  # of Ray's, whose metrics are no part of what a run promises
+        except Exception as error:  # raised by Ray; a run works without metrics
             log.warning("no metrics from here on: %s: %s", type(error).__name__, error)
             self.metrics = None
 

@@ -24,7 +24,7 @@ from workers.scheduling.sample_state import SampleState
 log = logging.getLogger("proofmill.coordinator.writers")
 
 SLOW_PART_S = 10.0
-"""A part that takes longer is told in the log."""
+"""Seconds after which the writing of a part is reported in the log as slow."""
 
 
 class WriterPool:
@@ -50,7 +50,7 @@ class WriterPool:
         slot.busy = False
         slot.ready = True
         state.dispatch_needed.set()
-        # Its death is noticed here, whether or not it has a part: this call ends with the actor only.
+        # This call ends only when the actor dies, so a death is noticed even while the writer has no part.
         presence = asyncio.ensure_future(actor.stay.remote())
         try:
             await asyncio.wait({presence, slot.failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -60,10 +60,10 @@ class WriterPool:
             slot.failure.cancel()
 
     def give_back(self, slot: WriterSlot) -> None:
-        """Nothing yet: what it wrote is known when its successor has fenced the stream."""
+        """Gives nothing back yet: what the writer made durable is known once its successor has fenced the stream."""
 
     def _reconcile(self, slot: WriterSlot, seen: Mapping[tuple[str, int], str]) -> None:
-        """After a writer's death: what it made durable is acknowledged now, the rest waits for the next part."""
+        """After a writer's death: acknowledges the rows that it made durable. The rest wait for the next part."""
         samples, slot.writing = slot.writing, []
         for sample in samples:
             part = seen.get((sample.problem.entry.id, sample.key[1]))
@@ -102,7 +102,7 @@ class WriterPool:
                 failure.set_exception(error)
             return
         if slot.writing is not samples:
-            return  # a successor has found out what became of them
+            return  # a successor has already dealt with these rows
         slot.writing = []
         seconds = time.monotonic() - began
         state.part_seconds.append(seconds)
