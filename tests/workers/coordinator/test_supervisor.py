@@ -82,6 +82,7 @@ def test_a_worker_that_dies_is_replaced_under_a_new_number_and_gives_back() -> N
     run(pool, run_state)
     assert pool.served == [0, 1] and pool.given_back == 1 and not run_state.fatal
     assert run_state.events == [("verifier 0", "its node was lost")]
+    assert run_state.deaths == {"verifier": 1}
 
 
 def test_a_worker_that_was_let_go_is_replaced_without_a_fault() -> None:

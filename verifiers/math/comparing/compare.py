@@ -19,17 +19,21 @@ from verifiers.math.comparing.kinds import (
     REAL_SETS,
     STATED_BY_NAME,
     VALUE_KINDS,
+    are_numbered,
     are_real_sets,
     holds_vectors,
     integer,
     is_to_solve,
     kind,
-    labels,
     names_values,
+    only_one_has_units,
+    same_date,
+    same_digits,
     same_letters,
     seconds,
     values,
     values_of_digits,
+    without_units,
 )
 from verifiers.math.comparing.measures import Measures
 from verifiers.math.reading import units
@@ -96,8 +100,10 @@ def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Compariso
     try:
         whole, rounded = gold, relations.rounded_side(gold)
         gold, answer = relations.tidy(relations.exact_side(gold)), relations.tidy(answer)
+        gold, answer = relations.without_fonts(gold, answer)
         if _Comparer(tolerance).same(gold, answer):
             return Comparison(Status.VERIFIED, "equal to the reference")
+        _refuse_accents(gold, answer, tolerance)
         if rounded is not None and _Comparer(tolerance).same(relations.tidy(rounded), answer):
             raise UndecidedError("the rounded side of the reference")
         return Comparison(Status.REFUTED, "differs from the reference")
@@ -113,6 +119,13 @@ def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Compariso
         return Comparison(Status.UNDECIDED, f"a value that does not exist: {error}")
     except RecursionError:
         return Comparison(Status.UNDECIDED, "nesting too deep")
+
+
+def _refuse_accents(gold: Node, answer: Node, tolerance: Tolerance | None) -> None:
+    """Raises UndecidedError where only accents and raised labels keep two different answers apart."""
+    left, right = relations.without_accents(gold), relations.without_accents(answer)
+    if (left != gold) != (right != answer) and _Comparer(tolerance).same(left, right):
+        raise UndecidedError("a name with an accent or a raised label against one without")
 
 
 class _Comparer(Measures):
@@ -343,6 +356,8 @@ class _Comparer(Measures):
                     return False
                 if gold.args[0].symbols() != answer.args[0].symbols():
                     raise UndecidedError("a function of another variable")
+                if gold.args[0] != answer.args[0] and gold.args[0].op == "call" and len(gold.args[0].args) > 1:
+                    raise UndecidedError("the arguments of a function in another order")
                 return True
             if relations.are_both_functions(gold.args[0], answer.args[0]):
                 return self.other_function(left, right)
@@ -357,7 +372,8 @@ class _Comparer(Measures):
                 return self.same_sides(gold, answer)
             if gold.value == answer.value:
                 try:
-                    if self.in_order(gold, answer):
+                    alike = all_of([_later(self.member, *pair) for pair in zip(gold.args, answer.args, strict=False)])
+                    if alike and len(gold.args) == len(answer.args) and gold.symbols() == answer.symbols():
                         return True
                 except (UndecidedError, UnsupportedError, UndefinedError):
                     pass
@@ -410,6 +426,8 @@ class _Comparer(Measures):
                     ascending = False
                 if ascending:
                     return False  # an open and a closed interval
+        if only_one_has_units(gold, answer) and self.in_order(without_units(gold), without_units(answer)):
+            raise UndecidedError("numbers without the nouns or units that tell them apart")
         return self.in_order(gold, answer)
 
     def in_order(self, gold: Node, answer: Node) -> bool:
@@ -426,9 +444,12 @@ class _Comparer(Measures):
             raise UndecidedError("'and' against 'or'")
         if names_values(gold) and names_values(answer):
             return self.by_name(gold, answer)
-        if len(labels(gold)) > 1 and any(arg.op in SCALARS for arg in answer.args):
-            bare = [arg.args[0] if arg.op == "qty" else arg for arg in gold.args]
-            if not match(bare, [arg.args[0] if arg.op == "qty" else arg for arg in answer.args], self.same):
+        if names_values(answer) and not any(arg.op == "rel" for arg in gold.args) and not are_numbered(answer):
+            if not match(list(gold.args), list(values(answer)), self.same):
+                return False
+            raise UndecidedError("names of values, where the reference gives none")
+        if only_one_has_units(gold, answer):
+            if not match(list(without_units(gold).args), list(without_units(answer).args), self.same):
                 return False
             raise UndecidedError("numbers without the nouns or units that tell them apart")
         return match(list(gold.args), list(answer.args), self.same)
@@ -494,14 +515,6 @@ class _Comparer(Measures):
         if left_known == right_known or left % 43200 != right % 43200:
             return left == right
         raise UndecidedError("morning or afternoon is not stated")
-
-    def same_date(self, gold: Node, answer: Node) -> bool:
-        if gold.value[0] is None or answer.value[0] is None:
-            return bool(gold.value[1:] == answer.value[1:])
-        return bool(gold.value == answer.value)
-
-    def same_based(self, gold: Node, answer: Node) -> bool:
-        return bool(gold.value[1] == answer.value[1] and gold.value[0].lstrip("0") == answer.value[0].lstrip("0"))
 
     def same_empty(self, gold: Node, answer: Node) -> bool:
         return True
@@ -577,8 +590,8 @@ _SAME_KIND: dict[str, Callable[[_Comparer, Node, Node], bool]] = {
     "matrix": _Comparer.same_matrix,
     "ratio": _Comparer.same_ratio,
     "time": _Comparer.same_time,
-    "date": _Comparer.same_date,
-    "based": _Comparer.same_based,
+    "date": lambda _, gold, answer: same_date(gold, answer),
+    "based": lambda _, gold, answer: same_digits(gold, answer),
     "empty": _Comparer.same_empty,
     "named": _Comparer.same_named,
     "cases": _Comparer.same_cases,

@@ -33,6 +33,13 @@ def names_values(node: Node) -> bool:
     return len({part[0] for part in named if part is not None}) > 1 and None not in named
 
 
+def are_numbered(node: Node) -> bool:
+    """x_1 = 2, x_2 = 3: values of one letter, told apart by a number only, as the roots of an equation are."""
+    names = [arg.args[0] for arg in node.args]
+    letters = {name.value.partition("_")[0] for name in names if name.op == "sym" and "_" in name.value}
+    return len(letters) == 1 and all(name.op == "sym" and "_" in name.value for name in names)
+
+
 def values(node: Node) -> tuple[Node, ...]:
     return tuple(arg.args[1] for arg in node.args)
 
@@ -99,9 +106,36 @@ def seconds(node: Node) -> tuple[int, bool | None]:
     return hour * 3600 + minute * 60 + second, known
 
 
-def labels(node: Node) -> set[object]:
-    """The different units and nouns behind the numbers of a list."""
-    return {arg.value for arg in node.args if arg.op == "qty"}
+def same_date(gold: Node, answer: Node) -> bool:
+    """The same day; the year may be left out on one side."""
+    if gold.value[0] is None or answer.value[0] is None:
+        return bool(gold.value[1:] == answer.value[1:])
+    return bool(gold.value == answer.value)
+
+
+def same_digits(gold: Node, answer: Node) -> bool:
+    """The same number in the same base."""
+    return bool(gold.value[1] == answer.value[1] and gold.value[0].lstrip("0") == answer.value[0].lstrip("0"))
+
+
+def has_mixed_units(node: Node) -> bool:
+    """10 cm, 20 kg; 10%, 20: parts that differ by what stands behind them."""
+    marks = {arg.value if arg.op == "qty" else arg.op if arg.op in ("percent", "deg") else "" for arg in node.args}
+    return len(marks) > 1
+
+
+def only_one_has_units(gold: Node, answer: Node) -> bool:
+    """Whether one side tells its parts apart by units or signs and the other has bare numbers."""
+    for one, other in ((gold, answer), (answer, gold)):
+        bare = any(arg.op in SCALARS and arg.op != "deg" for arg in other.args)
+        if has_mixed_units(one) and bare and not has_mixed_units(other):
+            return True
+    return False
+
+
+def without_units(node: Node) -> Node:
+    """The parts as bare numbers."""
+    return Node(node.op, tuple(a.args[0] if a.op in ("qty", "percent", "deg") else a for a in node.args), node.value)
 
 
 def same_letters(gold: Node, answer: Node) -> bool:

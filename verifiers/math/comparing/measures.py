@@ -48,6 +48,8 @@ class Measures(abc.ABC):
                 return self.quantities(product, answer)
             return self.same(gold, answer.args[0])
         if answer.op != "qty":
+            if answer.op == "deg":
+                return units.is_angle(gold) and equality.equal(gold.args[0], answer)
             product = units.as_product(answer)
             if product is None:
                 if answer.op not in SCALARS:

@@ -62,7 +62,7 @@ def tidy(node: Node) -> Node:
             and len({part[0] for part in named if part is not None}) == 1
             and len(named) > 1
         ):
-            return Node("list", tuple(part[1] for part in named if part is not None), "or")
+            return Node("list", tuple(part[1] for part in named if part is not None), node.value)
         return Node("list", tuple(items), node.value)
     return node
 
@@ -232,6 +232,51 @@ def same_name(gold: Node, answer: Node) -> bool:
     return None not in numbers and numbers[: len(gold.args)] == numbers[len(gold.args) :]
 
 
+_FONTS = frozenset(["mathbf", "boldsymbol", "bm", "vec", "mathcal", "mathfrak", "underline"])
+_ACCENTS = frozenset(["hat", "tilde"])
+
+
+def without_fonts(gold: Node, answer: Node) -> tuple[Node, Node]:
+    """Both sides without the fonts and arrows of letters that stand in one font only, on either side."""
+    names = gold.symbols() | answer.symbols()
+    if not any(" " in name for name in names):
+        return gold, answer
+    bare: dict[str, str] = {}
+    for name in names:
+        plain = _undecorated(name, _FONTS)
+        if plain == name:
+            continue
+        letter = plain.partition("_")[0]
+        writings = [
+            {n.replace(f"_{n.partition('_')[2]}", "") for n in side.symbols() if _letter(n) == letter}
+            for side in (gold, answer)
+        ]
+        if all(len(written) <= 1 for written in writings):
+            bare[name] = plain
+    return _rename_all(gold, bare), _rename_all(answer, bare)
+
+
+def without_accents(node: Node) -> Node:
+    """Without hats, tildes, fonts and raised labels, for the question whether two sides differ by them only."""
+    if node.op != "sym":
+        return Node(node.op, tuple(map(without_accents, node.args)), node.value) if node.args else node
+    if (raised := node.value.partition(" ^("))[1]:
+        label = raised[2].rstrip(")")
+        exponent = Node("num", value=Fraction(label)) if label.isdigit() else Node("sym", value=label)
+        return Node("pow", (without_accents(Node("sym", value=raised[0])), exponent))
+    return Node("sym", value=_undecorated(node.value, _FONTS | _ACCENTS))
+
+
+def _undecorated(name: str, decorations: frozenset[str]) -> str:
+    letter, _, rest = name.partition(" ")
+    decoration, mark, index = rest.partition("_")
+    return letter + mark + index if decoration in decorations else name
+
+
+def _letter(name: str) -> str:
+    return name.partition(" ")[0].partition("_")[0]
+
+
 def renamed_argument(gold: Node, answer: Node, value: Node) -> Node:
     """The right side of f(t) = … with the names that the reference gives to the variables."""
     if gold.op != "call" or not all(arg.op == "sym" for arg in (*gold.args, *answer.args)):
@@ -344,7 +389,7 @@ def same_relation(gold: Node, answer: Node) -> bool:
     field = Field()
     try:
         left, right = (_difference(field, node) for node in (gold, answer))
-        if field.is_zero(left) or field.is_zero(right):
+        if field.is_constant(left) or field.is_constant(right):
             raise UndecidedError("a relation that always or never holds")
         quotient = field.div(left, right)
         constant = field.is_constant(quotient)

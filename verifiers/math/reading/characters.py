@@ -39,6 +39,9 @@ _GREEK_LETTERS = dict(zip("αβγδεζηθικλμνξρστυφχψωϕϵΓΔ�
     """
 ), strict=True))  # fmt: skip
 _CHARACTERS.update({letter: f"\\{name} " for letter, name in _GREEK_LETTERS.items()})
+_CIRCLED = re.compile("[\u2460-\u2473]")
+"""Numbers in circles: the names of statements, not numbers."""
+_CIRCLED_NAMES = "abcdefghijklmnopqrst"
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 _INVISIBLE_OPERATORS = re.compile("[\u2061-\u2064]")
 _ZERO_WIDTH = re.compile("[\u200b-\u200d\u2060\ufeff\u00ad\ufe00-\ufe0f\u180e\u034f]")
@@ -53,6 +56,7 @@ def unify(text: str) -> str:
     if _INVISIBLE_OPERATORS.search(text):
         raise UnreadableError("text with invisible operators")
     text = _ZERO_WIDTH.sub("", text)
+    text = _CIRCLED.sub(lambda m: f"\\text{{ circled{_CIRCLED_NAMES[ord(m[0]) - 0x2460]} }}", text)
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ]+", lambda m: "^{" + m[0].translate(_SUPERSCRIPTS) + "}", text)
     text = re.sub("[₀₁₂₃₄₅₆₇₈₉₊₋]+", lambda m: "_{" + m[0].translate(_SUBSCRIPTS) + "}", text)
     text = re.sub(

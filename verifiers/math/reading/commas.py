@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from verifiers.math.reading.expression import UnreadableError
 from verifiers.math.reading.lexer import Token
 
 
@@ -34,6 +35,11 @@ def readings(tokens: list[Token]) -> list[Reading]:
         if token.groups and separates and _could_be_items(token.groups):
             settled += _separated(token)
             continue
+        if token.groups and not _could_be_items(token.groups):
+            if token.groups[0] == "0":
+                raise UnreadableError("a comma behind a zero, which groups no thousands")
+            if separates and tokens[index - 1].kind == "open" and tokens[index + 1].kind == "close":
+                raise UnreadableError("a comma in brackets that may separate or group digits")
         settled.append(token)
         if open_brackets:
             continue

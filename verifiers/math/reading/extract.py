@@ -13,10 +13,13 @@ import dataclasses
 import itertools
 import json
 import re
+from fractions import Fraction
 
+from verifiers.math.reading import sentences, statements
 from verifiers.math.reading import standing as standing_in
-from verifiers.math.reading import statements
+from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
+from verifiers.math.reading.number_words import spelled_number
 from verifiers.math.reading.standing import is_supposed as is_supposed
 from verifiers.math.reading.standing import is_taken_back as is_taken_back
 from verifiers.math.reading.vocabulary import unit_name
@@ -134,6 +137,10 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         marked_last and standing_in.is_denied(text, _last_group(kept)[-1].start, last.end)
     ):
         raise NoAnswerError("the answer is taken back")
+    if last.how == "boxed" and sentences.is_hedged(text, _last_group(kept)[-1].start, last.end):
+        raise NoAnswerError("the answer is guessed or qualified")
+    if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
+        raise NoAnswerError("the answer is revised")
     return kept
 
 
@@ -277,7 +284,7 @@ def _statements(text: str) -> list[Candidate]:
         matches.append(label)
     for match in matches:
         start = match.end()
-        if statements.is_heading(text, match[0], start) or is_supposed(text, match.start()):
+        if statements.is_heading(text, match[0], start) or _is_supposed(text, match):
             continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
         start = statements.answer_start(text, start)
@@ -293,6 +300,11 @@ def _statements(text: str) -> list[Candidate]:
                 raise NoAnswerError("too many statements")
             found.append(Candidate(strip_markup(span), start, end, "stated"))
     return found
+
+
+def _is_supposed(text: str, match: re.Match[str]) -> bool:
+    spoken = "answer" in match[0].lower() and match[0].rstrip()[-1].isalpha()
+    return is_supposed(text, match.start()) or (spoken and sentences.is_supposed(text, match.start()))
 
 
 def strip_markup(span: str) -> str:
@@ -349,7 +361,7 @@ def readings(span: str) -> list[str]:
     words that are known to change nothing may stand beside that part; any other leaves the whole span only."""
     if len(span) > MAX_STATEMENT_CHARS:
         return [span]  # too long for an answer, and for patterns that look ahead
-    plain = _BOLD.sub(r"\1", span)
+    plain = _without_repetition(_BOLD.sub(r"\1", span))
     made = [plain]
     cut = next((match for tail in (_REASON, _PRAISE, _CONTRAST) if (match := tail.search(plain))), None)
     if cut:
@@ -359,6 +371,21 @@ def readings(span: str) -> list[str]:
         if len(found) == 1 and _is_all_that_is_said(span, found[0]):
             made.append(strip_markup(next(part for part in found[0].groups() if part)))
     return list(dict.fromkeys(made))
+
+
+def _without_repetition(span: str) -> str:
+    """`eighteen (18)` is 18, and `5 (cm)` is 5 cm; anything else in brackets stays."""
+    if number := _SPELLED_AND_IN_DIGITS.fullmatch(span):
+        spelled = spelled_number(number[1].lower().replace("-", " ").split())
+        if spelled is not None and spelled == Node("num", value=Fraction(number[2].replace(",", ""))):
+            return number[2]
+    if (unit := _UNIT_IN_BRACKETS.fullmatch(span)) and _is_measure(unit[2].split()):
+        return f"{unit[1]} {unit[2]}"
+    return span
+
+
+_SPELLED_AND_IN_DIGITS = re.compile(r"([A-Za-z]+(?:[ -][A-Za-z]+){0,6})\s*\(\s*(\d[\d,]*)\s*\)")
+_UNIT_IN_BRACKETS = re.compile(r"(-?\d[\d.,/]*)\s*\(\s*([A-Za-z]{2,}(?: [A-Za-z]+){0,2})\s*\)")
 
 
 def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:

@@ -284,9 +284,15 @@ class _Scanner:
     def _font(self, name: str) -> None:
         if name == "mathbf" and _BOLD_SET.match(self.text, self.at):
             self._blackboard(name)
-        elif unit := _UNIT_VECTOR.match(self.text, self.at):
+        elif (unit := _UNIT_VECTOR.match(self.text, self.at)) and name not in _ONLY_DECORATIONS:
             self.at = unit.end()
             self._add("sym", f"unit {unit[1] or unit[2] or unit[3]}")
+        elif name == "vec" and (ends := _END_POINTS.match(self.text, self.at)):
+            self.at = ends.end()
+            self._add("sym", f"overrightarrow {ends[1]}")
+        elif (letter := _DECORATED.match(self.text, self.at)) and (symbol := _symbol(letter[1] or letter[3])):
+            self.at = letter.end()
+            self._add("sym", f"{symbol} {name}" + (f"_{letter[2]}" if letter[2] else ""))
 
     def _line_break(self, name: str) -> None:
         if spacing := _BREAK_LENGTH.match(self.text, self.at):
@@ -505,6 +511,12 @@ def _glued_pieces(run: str) -> list[tuple[str, str]] | None:
     return pieces if num_letters < len(pieces) and num_letters <= 3 else None
 
 
+def _symbol(letter: str) -> str:
+    """The name of a letter or of a Greek letter's command; empty for any other command."""
+    name = letter.removeprefix("\\")
+    return name if len(letter) == 1 or name in GREEK else ""
+
+
 def _group_ends(text: str) -> dict[int, int]:
     """For every opening brace the place behind the one that closes it; escaped braces are skipped."""
     ends: dict[int, int] = {}
@@ -531,6 +543,12 @@ _EXPONENT = re.compile(r"[eE][+-]?\d{1,6}(?![\d.])")
 _REPETEND = re.compile(r"\\(?:overline|bar|dot)(?![a-z])|\(\d")
 _BREAK_LENGTH = re.compile(r"\[-?[\d.]+(?:pt|em|ex|mm|cm)\]")
 _BOLD_SET = re.compile(r"\s*\{?[RZNQC]\}?(?![a-z])")
+_DECORATED = re.compile(
+    r"\s*(?:\{\s*(\\[a-zA-Z]+|[A-Za-z])\s*(?:_\s*\{?(\w{1,3})\}?)?\s*\}|(\\[a-zA-Z]+|[A-Za-z]))(?![A-Za-z])"
+)
+"""The one letter, with its index, that a font or an accent makes another name of."""
+_END_POINTS = re.compile(r"\s*\{\s*([A-Z]{2})\s*\}")
+_ONLY_DECORATIONS = frozenset(["tilde", "underline", "mathcal", "mathfrak"])
 _UNIT_VECTOR = re.compile(
     r"\s*(?:\{\s*\\?([ijk])(?:math)?\s*\}|\\([ij])math(?![a-z])|"
     r"\{\s*\\(?:mathbf|hat|vec|bm|boldsymbol)\s*\{\s*\\?([ijk])(?:math)?\s*\}\s*\})"
@@ -550,9 +568,9 @@ _COMMANDS: dict[str, Callable[[_Scanner, str], None]] = {
     for action, names in (
         (
             _Scanner._nothing,
-            "( ) [ ] mathit mathcal mathfrak tilde underline large Large LARGE small therefore boxed fbox",
+            "( ) [ ] mathit large Large LARGE small therefore boxed fbox",
         ),
-        (_Scanner._font, "mathbf boldsymbol bm hat vec"),
+        (_Scanner._font, "mathbf boldsymbol bm hat vec mathcal mathfrak tilde underline"),
         (_Scanner._skip_argument, "color textcolor tag label phantom hspace vspace"),
         (
             _Scanner._size,

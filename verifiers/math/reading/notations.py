@@ -52,7 +52,7 @@ def read_notation(text: str) -> Node | None:
         if minute < 60 and second < 60 and hour < 25 and (not half or 1 <= hour <= 12):
             return Node("time", value=(hour, minute, second, half, match[3] is not None))
     match = re.fullmatch(r"(\d{1,2})\s*([aApP])\.?\s?[mM]\.?", bare)
-    if match and 1 <= int(match[1]) <= 12:
+    if match and 1 <= int(match[1]) <= 12 and "Pm" not in bare and "Am" not in bare:
         return Node("time", value=(int(match[1]), 0, 0, match[2].lower(), False))
     based = _BASED.fullmatch(bare)
     if based and (base := _base_value(based[3])) is not None:

@@ -100,7 +100,8 @@ def with_words(node: Node, words: list[str]) -> Node:
                 return Node("qty", (node,), ((top, (bottom[0], -bottom[1])), ""))
         elif change_nothing(rest) and not any(unit_name(word) for word in rest):
             return Node("qty", (node,), ((top,), ""))
-    return Node("qty", (node,), ((), " ".join(lowered)))
+    # The case of a symbol matters: T is a tesla, t a tonne.
+    return Node("qty", (node,), ((), " ".join(word if len(word) < 3 else word.lower() for word in words)))
 
 
 def _unit(words: list[str]) -> tuple[tuple[str, int] | None, list[str]]:

@@ -551,6 +551,9 @@ class _Reader:
                     self.at += 3
                     node = self.read_degrees(node)
                     continue
+                if node.op == "sym" and (label := self.raised_label()):
+                    node = Node("sym", value=f"{node.value} ^({label})")
+                    continue
                 node = Node("pow", (node, self.read_script()))
                 if self.is_op("_") and node.args[0].op == "sym":
                     node = self.read_late_subscript(node)
@@ -563,6 +566,8 @@ class _Reader:
                     node = Node("fn", (node,), "factorial")
             elif self.is_op("%"):
                 self.take()
+                if node.op in ("percent", "deg"):
+                    raise UnreadableError("two signs behind one number")
                 node = Node("percent", (node,))
             elif self.is_op("circ") and node.op == "num":
                 self.take()
@@ -578,6 +583,14 @@ class _Reader:
                 node = _in_base(node, self.read_script())
             else:
                 return node
+
+    def raised_label(self) -> str:
+        """The 1 of `x^{(1)}`, which tells names apart and is no exponent; empty if something else stands here."""
+        texts = self.texts(5)
+        if texts[:2] != ["{", "("] or texts[3:] != [")", "}"] or self.tokens[self.at + 2].kind not in ("num", "sym"):
+            return ""
+        self.at += 5
+        return texts[2]
 
     def read_late_subscript(self, power: Node) -> Node:
         """v^2_0 is v_0^2, and C^3_10 the number of combinations."""
@@ -619,6 +632,8 @@ class _Reader:
         return Node("deg", (value,))
 
     def read_degrees(self, node: Node) -> Node:
+        if node.op in ("percent", "deg"):
+            raise UnreadableError("two signs behind one number")
         if self.here.kind == "sym" and self.here.text in ("C", "F"):
             unit = {"C": "celsius", "F": "fahrenheit"}[self.take().text]
             return Node("qty", (node,), (((unit, 1),), ""))
@@ -780,7 +795,8 @@ class _Reader:
         defined = kinds[:3] == ["open", "sym", "close"] and self.texts(4)[3:] == ["="]
         if (self.here.kind, self.here.text) == ("open", "(") and not defined:
             defined = self.names_what_follows(name)
-        applied = name.rstrip("'") in _FUNCTION_LETTERS and not self.here.space
+        applied = name.rstrip("'").split(" ")[0] in _FUNCTION_LETTERS and not self.here.space
+        applied = applied or self.is_at_zero_or_one()
         if (defined or applied) and (self.here.kind, self.here.text) == ("open", "("):
             self.take()
             outer, self.bars = self.bars, 1
@@ -796,10 +812,14 @@ class _Reader:
     def names_what_follows(self, name: str) -> bool:
         """Whether the letter before this bracket begins a side, and an equals sign stands behind the bracket: then
         the whole is a name, as P(A|B) = or p(0) =, and no product."""
-        before = self.tokens[self.at - 2] if self.at >= 2 else None
+        start = self.at - 1
+        while start > 0 and self.tokens[start].text == "'":
+            start -= 1
+        before = self.tokens[start - 1] if start else None
         if before is not None and not (before.kind == "word" or before.text in (",", ";", "=", "{", "newline", "&")):
             return False
-        if len(name) != 1 or not (name.isupper() or (name not in "xyz" and self.tokens[self.at + 1].kind == "num")):
+        letter = name.rstrip("'").split(" ")[0]
+        if len(letter) != 1 or not (letter.isupper() or self.tokens[self.at + 1].kind == "num"):
             return False
         depth = 0
         for place in range(self.at, len(self.tokens)):
@@ -808,6 +828,12 @@ class _Reader:
             if depth == 0:
                 return place + 1 < len(self.tokens) and self.tokens[place + 1].text == "="
         return False
+
+    def is_at_zero_or_one(self) -> bool:
+        """`y(0)`, `N(1)`: a function's value, since as a product it would be zero or the letter alone."""
+        opening, number, closing = self.tokens[self.at : self.at + 3]
+        around = (opening.kind, opening.text, number.kind, closing.text) == ("open", "(", "num", ")")
+        return around and not opening.space and number.text in ("0", "1")
 
     def texts(self, count: int) -> list[str]:
         return [token.text for token in self.tokens[self.at : self.at + count]]

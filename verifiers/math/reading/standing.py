@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from verifiers.math.reading.vocabulary import GLUED_UNITS
+
 NEAR = 160
 """Characters beside an answer in which the words that belong to it are looked for."""
 
@@ -65,7 +67,7 @@ _TAKEN_BACK = re.compile(
     r"(?:\A|[.!?\n)}$])[\s*_#>$]{0,6}(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b[\w \t]{0,10}[:：(]|"
     r"\bcorrected\s+(?:answer|value|result)\b|\b(?:correct|right|true|actual|real)\s+(?:answer|value|result)\s+is\s+not\b|"
     r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,6}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
-    r"(?:\A|[.!?\n])[\s*_#>]{0,6}no[,.:;!—-]",
+    r"(?:\A|[.!?\n])[\s*_#>]{0,6}no[,.:;!—-]|\n[ \t*]*(?:user|human)[ \t*]*:",
     re.IGNORECASE,
 )
 """Behind the last answer: it is withdrawn."""
@@ -152,20 +154,34 @@ def is_denied(text: str, start: int, end: int) -> bool:
 _BEFORE_IN_MATH = re.compile(
     r"(?:\A|=|\\(?:approx|Rightarrow|Longrightarrow|implies|iff|Leftrightarrow|to|rightarrow|longrightarrow|therefore|quad|qquad|equiv|"
     r"colon|displaystyle|textstyle|large|Large|LARGE|huge|Huge|bf|left|medspace|thinspace|sim|in|ni|because|so|land|lor)|\\\\(?:\[[^\]]*\])?|"
-    r"\\[,;:! ]|[,;:&~]|\\(?:text|mbox|textbf|mathrm|textrm|color|boxed|fbox|mathbf|hspace)\s*\{[^{}]*\}|\}\$?|"
+    r"[,;:&]|\\(?:text|mbox|textbf|mathrm|textrm|color|boxed|fbox|mathbf|hspace)\s*\{[^{}]*\}|\\begin\{\w+\*?\}(?:\{[^{}]*\})?|\\end\{\w+\*?\}|=\s*\}\$?|"
     r"\\(?:text|mbox|textbf|textrm|underline|mathbf|bm|boldsymbol|color\{\w+\})\s*\{[^{}]*|\{\\(?:color|bf|large|Large)[^{}]*(?:\{\w+\})?)\s*\Z"
 )
 """What may stand in a formula before a box that is the answer: a relation, a comma, words, nothing."""
 _BEFORE_IN_TEXT = re.compile(r"(?:[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|\A[<>])\Z")
 _PERCENT_OF = re.compile(r"\$?\s{0,4}of\s+\$?\d")
-_RELATION_BEFORE = re.compile(r"(?:[≠≤≥]|\w\s*[<>])\s*\Z(?<!<\w>)(?<!\w>)")
+_RELATION_BEFORE = re.compile(r"(?:[≠≤≥]|\w\s*[<>])\Z(?<!<\w>)(?<!\w>)")
+_NOT_EQUAL_BEFORE = re.compile(
+    r"(?:\\not\s*(?:=|\\[a-z]+)|[<>]=|\s!=|\\(?:ne|neq|not)|\\(?:le|ge|leq|geq|lt|gt))[\s$]*\Z"
+)
+_ABOUT_BEFORE = re.compile(r"(?:\\(?:approx|sim|simeq)|≈|~=)\Z")
+"""A rounded value: it is an answer only where the box holds a decimal fraction."""
+_SPACES_BEFORE = re.compile(r"(?:\s|~|\\[,;:! ]|\{\})+\Z")
+_SPACES_BEHIND = re.compile(r"(?:\s|~|\\[,;:! ]|\{\})*")
+_BRACES_BEHIND = re.compile(r"(?:[ \t]*\})*")
+_CHANGED_BEHIND = re.compile(
+    r"[\s$]*(?:squared|cubed|factorial|plus|minus|halves|thirds|quarters|fourths|fifths|sixths|eighths|tenths|hundredths|"
+    r"(?:times|over|divided\s+by|multiplied\s+by)\s+[$\d\\])(?![a-z])",
+    re.IGNORECASE,
+)
+_COMMENT_BEFORE = re.compile(r"(?:\A|\n)[ \t]*%[^\n]*\Z")
 _TAG_BEFORE = re.compile(r"<\w+>\Z")
 _BEHIND_IN_MATH = re.compile(
-    r"\s*(?:\Z|[.,;?&~)]|:(?!\s*[\dA-Za-z\\])|\$|\\[\])]|\\\\|\\(?:end|quad|qquad|text|mbox|mathrm|textrm|textbf|tag|blacksquare|square|Box|checkmark|approx|"
-    r"right|hspace|boxed|fbox|therefore|land|lor|label|nonumber|notag|big|Big|hfill)(?![a-zA-Z])|\\[,;:! ]|\}|\n|\()"
+    r"\s*(?:\Z|[.,;?&)]|:(?!\s*[\dA-Za-z\\])|\$|\\[\])]|\\\\|\\(?:end|quad|qquad|text|mbox|mathrm|textrm|textbf|tag|blacksquare|square|Box|checkmark|approx|"
+    r"right|hspace|boxed|fbox|therefore|land|lor|label|nonumber|notag|big|Big|hfill)(?![a-zA-Z])|\n|\()"
 )
 _BEHIND_IN_TEXT = re.compile(
-    r"(?:[\w^!/+×·√=]|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
+    r"(?:[\w^!/+×·√={]|[ \t]+\d|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
 )
 _ENDING_NUMBER = re.compile(r"(?:\\,|\\ |[~\s])*+(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
 _SCALE_BEHIND = re.compile(
@@ -177,17 +193,34 @@ _SCALE_BEHIND = re.compile(
 def is_part_of_formula(text: str, start: int, end: int) -> bool:
     """Whether arithmetic stands beside a box, so that its content is only a part of what the formula says."""
     opened = _formula_start(text, start)
-    if opened is None:
-        before = text[max(0, start - 20) : start]
-        if _PERCENT_OF.match(text, end) or _RELATION_BEFORE.search(before):
-            return True
-        if _TAG_BEFORE.search(before):
-            before = ""
-        return bool(_BEFORE_IN_TEXT.search(before)) or bool(_BEHIND_IN_TEXT.match(text, end))
-    before = text[max(opened, start - NEAR) : start]
-    if _PERCENT_OF.match(text, end):
+    near = text[max(0, start - 20) : start]
+    if _PERCENT_OF.match(text, end) or _CHANGED_BEHIND.match(text, end) or _NOT_EQUAL_BEFORE.search(near):
         return True
-    return _BEFORE_IN_MATH.search(before) is None or _BEHIND_IN_MATH.match(text, end) is None
+    if _ABOUT_BEFORE.search(near.rstrip(" $")) and _DECIMAL.search(text[start:end]) is None:
+        return True
+    if _COMMENT_BEFORE.search(text[max(0, start - NEAR) : start]):
+        return True
+    after = _end(_BRACES_BEHIND, text, end)
+    if opened is None:
+        if _TAG_BEFORE.search(near.rstrip()):
+            near = ""
+        if _RELATION_BEFORE.search(near.rstrip()):
+            return True
+        return bool(_BEFORE_IN_TEXT.search(near)) or bool(_BEHIND_IN_TEXT.match(text, after))
+    before = _SPACES_BEFORE.sub("", text[max(opened, start - NEAR) : start])
+    after = _end(_SPACES_BEHIND, text, after)
+    if unit := _LETTERS_BEHIND.match(text, after):
+        after = unit.end() if unit[0].lower() in GLUED_UNITS else after
+    return _BEFORE_IN_MATH.search(before) is None or _BEHIND_IN_MATH.match(text, after) is None
+
+
+_DECIMAL = re.compile(r"\d*\.\d")
+_LETTERS_BEHIND = re.compile(r"[A-Za-z]{2,}")
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
 
 
 def _formula_start(text: str, start: int) -> int | None:
