@@ -149,7 +149,8 @@ class Bucket:
         self.drop((self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop") & self.cut_off(), "truncated")
 
     def cut_off(self) -> Bools:
-        """Rows that the gate `truncated` drops. Even when off, it drops cut-off rows that would be given as wrong."""
+        """Rows that are to be dropped if they were cut off: all of them, or with the gate `truncated` off those that
+        would be given as wrong."""
         return (self.status != "verified") | self.settings.gates.truncated
 
     def drop_contaminated_prompts(self) -> dict[int, str]:
