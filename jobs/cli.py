@@ -60,7 +60,8 @@ COMMANDS = {
     "report": Command(
         "jobs.report.command",
         "write a run's report, or compare two runs",
-        "proofmill report --run out/runs/demo\nproofmill report --compare out/runs/monday out/runs/tuesday",
+        "proofmill report --run out/runs/demo\nproofmill report --compare out/runs/monday out/runs/tuesday\n"
+        "proofmill report --run out/runs/demo --story demo-7:3",
     ),
     "submit": Command(
         "jobs.submit.command",

@@ -335,7 +335,12 @@ class SolveConfig(ConfigFile):
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     """Reads a TOML config and applies `key.path=value` overrides. Raises ConfigError with a text for the user."""
     path = Path(path)
-    return check_config(merge_overrides(read_toml(path), overrides), str(path))
+    table = merge_overrides(read_toml(path), overrides)
+    if "legs" in table and "model" not in table:
+        raise ConfigError(
+            f"{path}: this is a config of a nightly, not of one run: `proofmill nightly {path}` starts it"
+        )
+    return check_config(table, str(path))
 
 
 def read_toml(path: Path) -> dict[str, Json]:

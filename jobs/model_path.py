@@ -7,6 +7,7 @@ error names the folder that was looked for, from the working directory on.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from jobs.config import ConfigError
@@ -82,3 +83,12 @@ def missing(path: str, key: str) -> str:
     if not folder.is_absolute():
         text += " (a relative path begins at the working directory, not at the config file)"
     return text
+
+
+def public_name(path: str) -> str:
+    """The name of a model for others to read: its hub id, or the name of its folder without the path to it."""
+    if cached := re.search(r"(?:^|/)models--([^/]+?)--([^/]+)/snapshots/", path):
+        return f"{cached[1]}/{cached[2]}"
+    first, slash, _ = path.partition("/")
+    is_id = path.count("/") <= 1 and first not in ("", ".", "..", "~") and not (slash and first in LOCAL_FOLDERS)
+    return path if is_id else path.rstrip("/").rpartition("/")[2]

@@ -20,7 +20,7 @@ from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VerdictRow = tuple[bytes, int]
-"""Packed verdicts (runstore.batches.pack_verdicts) and the place of one among them."""
+"""Packed verdicts (runstore.batches.pack_verdicts) and the index of one among them."""
 
 VERDICT_COLUMNS = (
     "status",
@@ -38,7 +38,7 @@ SAMPLE_COLUMNS = (
 )
 """Columns that are a `Sample`'s own fields."""
 PROBLEM_COLUMNS = ("problem_id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
-"""What `problem_of` needs of a row."""
+"""Columns that `problem_of` needs."""
 
 
 class PromptColumns(NamedTuple):
@@ -57,12 +57,12 @@ class BatchRows(NamedTuple):
 
 
 def pack(message: Any) -> bytes:
-    """For messages and rows of plain values; one with a Reference inside has to go through Ray's own pickler."""
+    """Packs messages and rows of plain values. A message that holds a Reference has to go through Ray's own pickler."""
     return pickle.dumps(message, protocol=5)
 
 
 def unpack(data: bytes) -> Any:
-    """Only ever of bytes that an actor of this run packed."""
+    """Unpacks a message. Never call it on bytes that come from outside the run's own actors."""
     return pickle.loads(data)
 
 
@@ -79,8 +79,8 @@ def messages_column(messages: Messages) -> str:
 
 
 def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance) -> bytes:
-    """One row per (stopping rule, prompt, sample), in the given order. The problem is the one the model saw (options
-    shuffled, if they were)."""
+    """One row per (stopping rule, prompt, sample), in the given order. The problem is stored as the model saw it, with
+    its options in shuffled order if they were shuffled."""
     shared = {
         "run_id": origin.run_id,
         "sampling": json.dumps(dict(origin.sampling), sort_keys=True),
@@ -142,7 +142,8 @@ def problem_of(row: dict[str, object]) -> Problem:
 
 
 def pack_verdicts(verdicts: Sequence[Verdict]) -> bytes:
-    """Their columns, to be read one by one as a VerdictRow. Raises TypeError for evidence that is no JSON."""
+    """Packs the columns of verdicts, to be read one by one as a VerdictRow. Raises TypeError for evidence that is not
+    JSON."""
     return pack([verdict_columns(verdict) for verdict in verdicts])
 
 
@@ -153,7 +154,7 @@ def unpack_verdicts(data: bytes) -> list[tuple[Any, ...]]:
 
 
 _unpack_recent = functools.lru_cache(maxsize=4)(unpack_verdicts)
-"""The last reports, unpacked: a reader of one verdict soon asks for the others."""
+"""`unpack_verdicts` that remembers the last few reports, since a reader of one verdict soon asks for the others."""
 
 
 def reason_and_evidence(verdict: VerdictRow) -> tuple[str, str]:
@@ -164,7 +165,7 @@ def reason_and_evidence(verdict: VerdictRow) -> tuple[str, str]:
 
 
 def verdict_columns(verdict: Verdict) -> tuple[Any, ...]:
-    """In the order of VERDICT_COLUMNS. Raises TypeError for evidence that is no JSON."""
+    """A verdict's values in the order of VERDICT_COLUMNS. Raises TypeError for evidence that is not JSON."""
     evidence = verdict.evidence
     text = json.dumps(dict(evidence), ensure_ascii=False) if evidence else "{}"
     checker = verdict.checker, verdict.checker_version
@@ -207,5 +208,10 @@ def part_table(parts: Sequence[tuple[BatchRows, Sequence[int], Sequence[VerdictR
 
 
 def error_verdict(reason: str, evidence: Mapping[str, Json], seconds: float = 0.0) -> Verdict:
-    """A verdict of the pipeline itself: nothing is known about the sample."""
+    """A verdict `error` of the pipeline itself, when nothing is known about the sample."""
     return Verdict(Status.ERROR, reason, evidence, "pipeline", "1", seconds, Limits())
+
+
+def packed_error(reason: str, evidence: Mapping[str, Json]) -> VerdictRow:
+    """A verdict `error` of the pipeline itself, as a row."""
+    return pack_verdicts([error_verdict(reason, evidence)]), 0

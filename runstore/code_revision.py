@@ -9,11 +9,11 @@ from pathlib import Path
 from verifiers import plugins
 
 PACKAGES = ("verifiers", "runstore", "workers", "cluster", "jobs")
-"""Our top-level packages. A test holds that pyproject.toml and the container image name the same."""
+"""Our top-level packages. A test ensures that pyproject.toml and the container image name the same ones."""
 
 
 def code_revision() -> str:
-    """`src:` and 16 hex digits, over our packages and the plugins that are loaded. Raises PluginError."""
+    """`src:` and 16 hex digits of a hash over our packages and the loaded plugins. Raises PluginError."""
     return _revision(tuple((name, plugin.sha256) for name, plugin in sorted(plugins.loaded().items())))
 
 

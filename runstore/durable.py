@@ -39,11 +39,11 @@ class DurableRow(NamedTuple):
 
 
 class DuplicateRowError(Exception):
-    """A row is committed twice: the exactly-once promise was broken, and nothing more may be written."""
+    """A row was committed twice. The exactly-once promise is broken, and nothing more may be written."""
 
 
 class DurableRows(Mapping[str, Sequence[DurableRow]]):
-    """Rows by problem id, kept as one Arrow table and unpacked a problem at a time."""
+    """Rows by problem id, kept as one Arrow table and unpacked one problem at a time."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table.sort_by([("problem_id", "ascending"), ("sample_index", "ascending")])
@@ -75,7 +75,7 @@ class DurableRows(Mapping[str, Sequence[DurableRow]]):
 
     @property
     def completion_tokens(self) -> int:
-        """Of all rows, aborted ones included."""
+        """Generated tokens of all rows, aborted ones included."""
         return int(pc.sum(self._table["completion_tokens"]).as_py()) if self.num_rows else 0
 
 

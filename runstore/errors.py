@@ -1,4 +1,4 @@
-"""What can be wrong with a stored run, in texts for the user. jobs gives each its exit code."""
+"""What can be wrong with a stored run, in texts for the user. The package `jobs` maps each to an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the files of one run lie: the one description of the keys below `<output.uri>/runs/<run id>`.
+"""Where the files of one run lie. This is the only description of the keys below `<output.uri>/runs/<run id>`.
 
     run.json            resolved config, problem set, plan, versions, every start, summary
     epochs/, lease.json which start owns the run

@@ -2,9 +2,9 @@
 
 Promises: of two jobs pointed at one run, one gets the epoch and the other is refused with RunHeldError; a run whose
 owner is dead is taken over (at once if the owner was a process of this machine, else when its heartbeat stops moving);
-after a claim, no earlier epoch can add rows (its streams are fenced); what a start spent is known to the next one, but
-for the seconds after its last heartbeat.
-Does not: trust clocks of other machines: only movement of the heartbeat counts, measured with our own clock.
+after a claim, no earlier epoch can add rows (its streams are fenced); the next start knows what this one spent, except
+in the seconds after its last heartbeat.
+Does not: trust clocks of other machines. Only movement of the heartbeat counts, measured with our own clock.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class RunHeldError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunLease:
-    """The right to write to a run, until somebody claims a later epoch."""
+    """The right to write to a run, until another job claims a later epoch."""
 
     epoch: int
     num_streams: int
     token: str
     earlier: Mapping[str, Json] = dataclasses.field(default_factory=dict)
-    """What earlier starts last said that they had spent together; empty for the first."""
+    """What earlier starts had spent together at their last heartbeat; empty for the first start."""
 
     def streams(self) -> list[str]:
         return [stream_name(self.epoch, writer) for writer in range(self.num_streams)]
@@ -77,18 +77,18 @@ def read_epochs(storage: Storage) -> dict[int, int]:
 
 
 def is_superseded(storage: Storage, claim: RunLease) -> bool:
-    """True once a later epoch was claimed: whoever holds `claim` must stop."""
+    """True once a later epoch was claimed. The holder of `claim` must then stop."""
     return storage.read(epoch_key(claim.epoch + 1)) is not None
 
 
 def renew(storage: Storage, claim: RunLease, count: int, spent: Mapping[str, Json] | None = None) -> None:
-    """Says that the owner of `claim` is alive, and what all starts have spent so far; several times per lease."""
+    """Records that the owner of `claim` is alive, and what all starts have spent. Called several times per lease."""
     body = {"epoch": claim.epoch, "beat": count, "owner": describe_owner(claim.token), "spent": dict(spent or {})}
     storage.replace(LEASE, json.dumps(body).encode())
 
 
 def release(storage: Storage, claim: RunLease, spent: Mapping[str, Json] | None = None) -> None:
-    """Ends the lease in good order, so that a resume need not wait."""
+    """Ends the lease, so that a resume need not wait for it to run out."""
     body = {"epoch": claim.epoch, "released": True, "spent": dict(spent or {})}
     storage.replace(LEASE, json.dumps(body).encode())
 
@@ -112,7 +112,7 @@ def refuse_if_alive(storage: Storage, lease_s: float) -> None:
         return
     held = f"{storage.uri}: process {owner['pid']} on {owner['host']} is working on this run"
     if owner["boot"] and owner["boot"] == boot_id():
-        # A process number of another container means nothing here; then only the heartbeat tells.
+        # The process number of another container means nothing here, so only the heartbeat counts then.
         if is_running(owner["pid"], owner["started"]):
             raise RunHeldError(f"{held}; let it finish, stop it, or choose another run.id")
         if owner["host"] == socket.gethostname():

@@ -1,8 +1,8 @@
-"""A write-only file that is one S3 object, sent as a multipart upload: it shows nothing until it is completed.
+"""A write-only file that is one S3 object, sent as a multipart upload. It is invisible until it is completed.
 
-Promises: an object is visible whole or not at all, and `complete(replace=False)` never replaces one; what a killed
-writer left is cleared by `abort_uploads`.
-Fails with botocore errors, which its caller turns into words for the user.
+Promises: an object is visible whole or not at all, and `complete(replace=False)` never replaces one; `abort_uploads`
+clears what a killed writer left.
+Fails with botocore errors, which its caller turns into texts for the user.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 PART_BYTES = 16 << 20
 
 PARTS_PER_STEP = 1000
-"""S3 takes 10,000 parts an object: the part size grows by PART_BYTES every so many parts, for 880 GB in all."""
+"""Number of parts after which the part size grows by PART_BYTES. S3 takes 10,000 parts per object, so that objects up
+to 880 GB fit."""
 
 
 class MultipartFile(io.RawIOBase):
@@ -62,7 +63,7 @@ class MultipartFile(io.RawIOBase):
 
     def abort(self) -> None:
         if self._upload_id:
-            # Gone already when another export to this place has cleared it away.
+            # The upload is gone already if another export to this place has cleared it.
             with contextlib.suppress(self._client.exceptions.NoSuchUpload):
                 self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)
             self._upload_id = None
@@ -70,8 +71,8 @@ class MultipartFile(io.RawIOBase):
 
 
 def abort_uploads(client: Any, bucket: str, prefix: str, is_ours: Callable[[str], bool]) -> None:
-    """Clears the invisible parts under `prefix` that a killed writer left, of keys that are ours, where our rights
-    allow it. Raises ClientError where the server does not list them."""
+    """Clears the invisible parts under `prefix` that a killed writer left, for keys where `is_ours` holds and where our
+    access rights allow it. Raises ClientError where the server does not list them."""
     import botocore.exceptions
 
     pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)

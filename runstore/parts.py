@@ -1,11 +1,11 @@
-"""Parquet parts of a run: streams of exclusive slots, so that a row is written once whoever dies and whenever.
+"""Parquet parts of a run: streams of exclusive slots, so that a row is written once whichever process dies, and when.
 
     samples/e0002-w00-000017.parquet      epoch 2, stream 0, slot 17
 
-Promises: a part appears whole or not at all. A stream's slots are filled in order, each by one exclusive `create`. Who
-takes a stream over first fills its next slot with an empty part (a fence): a writer of before finds its slot taken and
-stops with Fenced. The streams of an epoch are fixed when the epoch is claimed (runstore.lease), so a new epoch can
-fence all of them before it reads what is durable. Reasons and proof: docs/decisions/exactly_once.md.
+Promises: a part appears whole or not at all. A stream's slots are filled in order, each by one exclusive `create`. A
+writer that takes over a stream first fills the next slot with an empty part (a fence): the previous writer finds its
+slot taken and raises FencedError. The streams of an epoch are fixed when the epoch is claimed (runstore.lease), so a
+new epoch can fence all of them before it reads what is durable. Reasons and proof: docs/decisions/exactly_once.md.
 Does not: decide which rows to write; the coordinator never hands one row to two streams of one epoch.
 """
 
@@ -28,13 +28,13 @@ from runstore.storage import Storage, StorageError
 from runstore.upgrades import check_schema, conform_table
 
 ROW_GROUP_ROWS = 4096
-"""Small enough for a range read of a few problems' texts, large enough to compress well."""
+"""Rows per Parquet row group: few enough to read a few problems' texts cheaply, enough to compress well."""
 READERS = 8
 NAME = re.compile(rf"^{SAMPLES}(e(\d{{4,}})-w(\d{{2,}}))-(\d{{6,}})\.parquet$")
 
 
 class FencedError(Exception):
-    """The stream belongs to somebody else now; whoever sees this must write nothing more."""
+    """The stream belongs to another writer now; the one that gets this error must write nothing more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ def encode_part(table: pa.Table) -> bytes:
     table = table.replace_schema_metadata(metadata)
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
-        if len(table):  # an empty row group, as a fence would have it, makes `datasets` fail
+        if len(table):  # a fence has no rows, and an empty row group makes `datasets` fail
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
     return sink.getvalue()
 
 
 def append_part(storage: Storage, stream: str, slot: int, data: bytes) -> str:
-    """Fills one slot and returns its key. Raises FencedError if somebody else filled it."""
+    """Fills one slot and returns its key. Raises FencedError if another writer filled it."""
     key = part_key(stream, slot)
     if not storage.create(key, data):
         raise FencedError(f"{storage.uri}/{key} was written by another job: this run has been taken over")
@@ -83,7 +83,7 @@ def append_part(storage: Storage, stream: str, slot: int, data: bytes) -> str:
 
 
 def fence_stream(storage: Storage, stream: str) -> int:
-    """Ends whoever wrote to `stream`; returns the first slot that is free for its new owner."""
+    """Locks earlier writers out of `stream`; returns the first slot that is free for its new owner."""
     names = list_parts(storage, stream)
     slot = names[-1].slot + 1 if names else 0
     empty = encode_part(SAMPLE_SCHEMA.empty_table())
@@ -93,8 +93,8 @@ def fence_stream(storage: Storage, stream: str) -> int:
 
 
 def read_part(storage: Storage, key: str, columns: list[str] | None = None) -> pa.Table:
-    """The given columns, or all of them, as SAMPLE_SCHEMA has them. Raises StorageError if the part is gone or can not
-    be read, StoredRunError if it is not one that this version reads."""
+    """The given columns, or all of them, as SAMPLE_SCHEMA has them. Raises StorageError if the part is gone or cannot
+    be read, StoredRunError if this version does not read such parts."""
     data = storage.read(key)
     if data is None:
         raise StorageError(f"{storage.uri}/{key}: listed but gone; was the run's folder changed by hand?")
@@ -111,7 +111,7 @@ def read_part(storage: Storage, key: str, columns: list[str] | None = None) -> p
 
 
 def read_parts(storage: Storage, columns: list[str], stream: str = "", from_slot: int = 0) -> Iterator[pa.Table]:
-    """One table a part, with a `part` column that names it; several parts are read at once."""
+    """One table per part, with a `part` column that names it. Several parts are read at once."""
 
     def read(name: PartName) -> pa.Table:
         table = read_part(storage, name.key, columns)

@@ -22,8 +22,8 @@ def is_running(pid: int, started: float) -> bool:
 
 
 def started_at(pid: int) -> float:
-    """When a process was started; in ticks since boot where Linux tells them, since a clock that is set moves the time
-    of day that psutil computes from them. Raises psutil.NoSuchProcess."""
+    """When a process was started, in ticks since boot where Linux gives them. psutil computes a time of day from these
+    ticks, which moves when the clock is set. Raises psutil.NoSuchProcess."""
     try:
         return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except OSError:

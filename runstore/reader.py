@@ -1,4 +1,4 @@
-"""A stored run read back, on a local disk or on S3-compatible storage: for its report, an export, a check done again.
+"""Reads a stored run, on a local disk or on S3-compatible storage, for its report, an export or a new check.
 
 Promises: every batch has exactly the columns that were asked for, in the type of the schema, whichever older writer
 made the file (runstore.upgrades); memory is bounded by one batch whatever the size of the run; texts are read only
@@ -28,7 +28,7 @@ from runstore.storage import Storage, open_filesystem, open_storage
 from runstore.upgrades import check_schema, conform_batch
 
 BATCH_ROWS = 16_384
-"""Rows read at a time. Texts of 100 kB make that 1.6 GB, so row groups of long texts are read in smaller steps."""
+"""Rows read at a time. With texts of 100 kB that is 1.6 GB, so row groups with long texts are read in smaller steps."""
 BATCH_BYTES = 64 << 20
 NARROW_BATCH_ROWS = 65_536
 """Rows read at a time where no texts are among the columns."""
@@ -37,7 +37,7 @@ REPEATING = frozenset(
     {"problem_id", "kind", "domain", "source", "split", "stopping_rule", "status", "reason", "checker"}
     | {"checker_version", "tier", "finish_reason", "reference", "meta", "model", "run_id"}
 )
-"""Columns whose few different values `read_batches` gives dictionary-encoded."""
+"""Columns with few different values, which `read_batches` gives dictionary-encoded."""
 NONE: frozenset[str] = frozenset()
 
 
@@ -49,7 +49,7 @@ class SampleFile:
     row_groups: tuple[int, ...]
     num_rows: int
     num_bytes: int
-    """Uncompressed."""
+    """Uncompressed size."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class RunSource:
     uri: str
     files: tuple[SampleFile, ...]
     problems_uri: str | None
-    """None: the run is not finished."""
+    """Place of `problems.parquet`; None while the run is not finished."""
 
 
 def find_run(uri: str, pieces: int = 1) -> RunSource:
@@ -76,7 +76,7 @@ def find_run(uri: str, pieces: int = 1) -> RunSource:
     if not parts:
         raise NoRunError(f"{uri}: samples/ has no .parquet file: the run has no finished sample yet")
     groups_per_file = max(1, -(-pieces // len(parts)))
-    # A run has thousands of parts, and on object storage each footer is a few round trips.
+    # A run has thousands of parts, and on object storage each footer takes a few round trips.
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as threads:
         split = threads.map(lambda key: split_file(storage, key, groups_per_file), parts)
         files = [file for ranges in split for file in ranges]
@@ -96,13 +96,13 @@ def uri_of(storage: Storage, key: str) -> str:
 
 @contextlib.contextmanager
 def open_parquet(uri: str, schema: pa.Schema, columns: Sequence[str], encoded: frozenset[str] = NONE) -> Iterator[Any]:
-    """A file whose given columns can be read as `schema`, those of `encoded` dictionary-encoded; what pyarrow says of a
-    file that is gone or broken becomes a StoredRunError."""
+    """Opens a file whose given columns can be read as `schema`; those in `encoded` are dictionary-encoded. Raises
+    StoredRunError, with pyarrow's text, for a file that is gone or broken."""
     try:
         filesystem, path = open_filesystem(uri)
         with filesystem.open_input_file(path) as stream:
             try:
-                # On object storage a request costs more than the bytes it saves: one buffered read a column chunk.
+                # On object storage a request costs more than the bytes it saves: one buffered read per column chunk.
                 file = pq.ParquetFile(stream, pre_buffer=uri.startswith("s3://"))
             except pa.ArrowInvalid as error:
                 raise StoredRunError(f"{uri}: not a whole Parquet file: {error}") from error

@@ -1,7 +1,7 @@
 """What moves between the actors, and the one Arrow schema of `samples/*.parquet`.
 
-Promises: everything here pickles; a `Record` row has every column of `SAMPLE_SCHEMA`, statuses are explicit strings and
-an aborted sample has a null text and a null status (it is counted, it is not a solution).
+Promises: everything here pickles; a stored row has every column of `SAMPLE_SCHEMA`; statuses are explicit strings; an
+aborted sample has a null text and a null status, so it is counted and is no solution.
 Does not: touch storage (runstore.parts does) or Ray.
 """
 
@@ -18,7 +18,7 @@ from verifiers.types import Problem
 
 SAMPLE_SCHEMA_VERSION = 1
 PROBLEM_SCHEMA_VERSION = 2
-"""2 added settled_verified and settled_first_try."""
+"""Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try."""
 
 SAMPLE_SCHEMA = pa.schema(
     [
@@ -91,8 +91,8 @@ PROBLEM_SCHEMA = pa.schema(
         pa.field("stopping_rule", pa.string(), nullable=False),  # JSON: policy and its parameters for this problem
         pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | budget | open
         pa.field("settled_at_index", pa.int32()),  # samples above it may have been aborted
-        # What pass@k follows from (workers.sampling.estimates.Stopped): of the attempts up to settled_at_index, those
-        # verified, and of these the ones that needed no repair round. Null where no unbiased estimate exists.
+        # What pass@k is computed from (workers.sampling.estimates.Stopped): how many attempts up to settled_at_index
+        # were verified, and how many of those needed no repair round. Null where no unbiased estimate exists.
         pa.field("settled_verified", pa.int32()),
         pa.field("settled_first_try", pa.int32()),
         pa.field("pass_rate", pa.float64()),  # null where no unbiased estimate exists
@@ -127,7 +127,7 @@ class SampleRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sample:
-    """What a generator made of a `SampleRequest`. `text` is None when the sample was aborted."""
+    """What a generator drew for a `SampleRequest`. `text` is None when the sample was aborted."""
 
     problem_id: str
     sample_index: int
@@ -175,7 +175,7 @@ def sample_seed(run_seed: int, problem_id: str, sample_index: int) -> int:
 
 
 def solution_key(text: str) -> int:
-    """Equal for texts that differ in white space or case only; what `distinct` compares.
+    """A key that is equal for texts that differ only in white space or case; `distinct` compares these keys.
 
     >>> solution_key("x = 5,  so\\n5") == solution_key("X = 5, so 5") != solution_key("x = 6")
     True

@@ -1,4 +1,4 @@
-"""Object storage with the one guarantee exactly-once output needs: create this key, or learn that it exists.
+"""Object storage with the one guarantee that exactly-once output needs: create this key, or learn that it exists.
 
 Promises: `create` is atomic and exclusive, on a local disk (a finished temporary file is linked into place) and on
 S3-compatible storage (`If-None-Match: *`); a key is visible whole or not at all; a `create` whose response was lost is
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import pyarrow.fs
 
 ATTEMPTS = 8
-"""Tries of one storage call; with the back-off below they span about a minute, longer than a rolling restart."""
+"""Tries per storage call. With the back-off below they span about a minute, longer than a rolling restart."""
 BACKOFF_S = 0.25
 BACKOFF_MAX_S = 15.0
 TRANSIENT = {
@@ -43,20 +43,20 @@ EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefr
 CONNECT_S = 10.0
 REQUEST_S = 60.0
 UPLOAD_ATTEMPTS = 5
-"""Tries of one call of an upload in parts, which botocore repeats: none of these calls is conditional but the last."""
+"""Tries per call of a multipart upload. botocore may repeat them, since only the last of these calls is conditional."""
 READ_ATTEMPTS = 3
-"""Tries of one request of pyarrow's file system, which reads Parquet."""
+"""Tries per request of pyarrow's file system, which reads Parquet."""
 DEFAULT_REGION = "us-east-1"
 """The region of a private endpoint where none is named. Without one pyarrow asks AWS itself, which the endpoint's
 network may not reach."""
 
 
 class StorageError(Exception):
-    """Storage can not do what was asked; the text is for the user."""
+    """Storage cannot do what was asked; the text is for the user."""
 
 
 class StorageUriError(StorageError):
-    """No storage has such a URI."""
+    """The URI names no kind of storage that is supported."""
 
 
 class Storage(abc.ABC):
@@ -66,7 +66,7 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def create(self, key: str, data: bytes) -> bool:
-        """Writes `key` if it does not exist. False: it exists with other content, and nothing was written."""
+        """Writes `key` if it does not exist. Returns False, without writing, if it exists with other content."""
 
     @abc.abstractmethod
     def replace(self, key: str, data: bytes) -> None:
@@ -103,7 +103,7 @@ class Storage(abc.ABC):
 
 
 def open_storage(uri: str) -> Storage:
-    """`s3://bucket/prefix` or a local path (with or without `file://`). Nothing is touched yet."""
+    """Opens `s3://bucket/prefix` or a local path (with or without `file://`). Does not access it yet."""
     scheme, _, _ = uri.partition("://")
     if uri.startswith("s3://"):
         parts = urlsplit(uri)
@@ -126,7 +126,7 @@ def s3_endpoint() -> str:
 
 
 def s3_region() -> str:
-    """The region that the environment or the AWS files name; empty where AWS is to be asked for it."""
+    """The region that the environment or the AWS files name. Empty if AWS has to be asked for it."""
     if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
         return region
     if not s3_endpoint():
@@ -137,7 +137,7 @@ def s3_region() -> str:
 
 
 def s3_client(attempts: int) -> Any:
-    """A boto3 client that tries each call `attempts` times by itself."""
+    """A boto3 client that itself tries each call up to `attempts` times."""
     import boto3
     import botocore.config
 
@@ -285,7 +285,7 @@ class S3Storage(Storage):
             self._call("put_object", key, Key=self.prefix + key, Body=data, IfNoneMatch="*")
         except failures.ClientError as error:
             if code_of(error) in ("PreconditionFailed", "412"):
-                # Either somebody else's object, or our own whose response was lost.
+                # The object is another writer's, or our own whose response was lost.
                 return self.read(key) == data
             raise self._explain(error, key)
         return True

@@ -1,8 +1,8 @@
-"""Rows that an older version wrote, read as today's schema has them.
+"""Reads rows that an older version wrote in today's schema.
 
-Promises: a file of an older schema version gives the columns of today, with the value of `UPGRADES` where it has none.
-A file of a newer version, without a needed column or with a column of a foreign type is an error that names file and
-column.
+Promises: a file of an older schema version gives today's columns; a column that it lacks gets its value from
+`UPGRADES`. A file is refused, by an error that names file and column, if its version is newer, if it lacks a needed
+column or if a column has a foreign type.
 Fails with StoredRunError.
 """
 
@@ -19,7 +19,7 @@ from runstore.errors import StoredRunError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Added:
-    """A column that files written before schema version `version` may lack, and the value it is then read as."""
+    """A column that files from before schema version `version` may lack, and the value that is then read for it."""
 
     version: int
     value: str | int | None
@@ -44,8 +44,8 @@ UPGRADES = {
 
 
 def check_schema(schema: pa.Schema, wanted: pa.Schema, uri: str, columns: Sequence[str]) -> None:
-    """Whether a file of `schema` can be read as `wanted`, in the given columns. Raises StoredRunError naming the file,
-    the column, what it is and what it should be."""
+    """Checks that a file of `schema` can be read as `wanted`, in the given columns. The StoredRunError that it raises
+    names the file, the column, its type and the type wanted."""
     version, newest = version_of(schema), version_of(wanted)
     if not version.isdecimal() or int(version) > int(newest):
         raise StoredRunError(
@@ -63,7 +63,7 @@ def check_schema(schema: pa.Schema, wanted: pa.Schema, uri: str, columns: Sequen
 
 
 def version_of(schema: pa.Schema) -> str:
-    """ "0" for files written before there were versions."""
+    """The schema version of a file; "0" if it was written before there were versions."""
     return str((schema.metadata or {}).get(b"proofmill.schema_version", b"0").decode())
 
 
@@ -100,7 +100,7 @@ def _conform(rows: pa.RecordBatch | pa.Table, schema: pa.Schema, uri: str) -> li
         column = rows.column(at)
         try:
             column = column if column.type == field.type else column.cast(field.type)
-            column.validate(full=True)  # Parquet's reader lets text through that is not UTF-8
+            column.validate(full=True)  # Parquet's reader accepts text that is not UTF-8
         except pa.ArrowInvalid as error:
             raise StoredRunError(f"{uri}: column {field.name!r}: {error}")
         if not field.nullable and column.null_count:

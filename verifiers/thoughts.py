@@ -1,6 +1,8 @@
 """A model's text in two parts, thought and answer, and whether it was cut off: one rule for every reader of texts.
 
 What counts:
+- A mark is known by its brackets and its name: a tag, a token, or a word in brackets whose name holds a word for
+  thinking, and the styles below that have marks of another form. A fenced block that calls itself thinking is thought.
 - An opening mark counts at the beginning of the text, behind a closing mark, and at the beginning of a line that is not
   inside a fenced block. It may also be the prompt's: then the stored text carries it (`opening_mark_of_prompt`).
 - A closing mark ends the thought of its style wherever it stands, but for the inside of a fenced block. Everything
@@ -47,16 +49,34 @@ class Style:
     """Pattern of the name, where the marks are tags."""
 
 
-_TAG_END = r"(?::[^\s<>]{1,40})?[ \t]{0,8}"
+_TAG_END = r"(?::[^\s<>]{0,40})?\s{0,8}"
 _TAG_ATTRIBUTES = r"(?:[ \t][^<>\n]{0,80})?"
 _TAG_SLASH = r"[ \t]{0,2}/[ \t]{0,2}"
+_LT = r"(?:\\?<|&lt;|＜)"
+"""How a tag begins: as itself, escaped for Markdown or HTML, or in full width."""
+_GT = r"(?:/?\\?>|/?&gt;|/?＞)"
+
+# Names of thoughts in general: words joined by signs, one of which is a word for thinking. Models and templates make
+# new ones all the time, so a list of whole names cannot keep up.
+_WORD = (
+    r"(?:ant|inner|self|deep|internal)?(?:think(?:ing|s)?|thoughts?|reason(?:ing|s)?|rationales?|scratch(?:[_-]?pads?)?|"
+    r"monologues?|reflect(?:ions?|ing)?|cot|working|brainstorm(?:ing)?|ponder(?:ing)?|deliberat(?:e|ion|ing))"
+    r"(?:process|chain|trace|steps?)?"
+)
+_NAME = rf"(?:[a-z0-9]{{1,20}}[_:.-]){{0,4}}{_WORD}(?:[_.-][a-z0-9]{{1,20}}){{0,4}}"
+_WIDE_NAME = rf"(?:[a-z0-9]{{1,20}}[_▁ :.-]){{0,4}}{_WORD}(?:[_▁ :.-][a-z0-9]{{1,20}}){{0,4}}"
+_PLAIN_NAME = (
+    r"(?:plan|draft|internal|critique|notes?|hypothesis|attempt|try|steps?|verify|verification|cogito|brain|search|"
+    r"tool_(?:calls?|code|response))"
+)
+"""Names of tags that are ordinary words: their closing mark alone tells nothing."""
 
 
 def _tag(name: str, pattern: str = "") -> Style:
     """`<name>…</name>`; models and templates add attributes, a suffix behind a colon, and white space."""
     pattern = pattern or re.escape(name)
-    opening = f"<{pattern}{_TAG_END}{_TAG_ATTRIBUTES}>"
-    closing = f"<{_TAG_SLASH}{pattern}{_TAG_END}>"
+    opening = f"{_LT}[ \\t]{{0,2}}{pattern}{_TAG_END}{_TAG_ATTRIBUTES}{_GT}"
+    closing = f"{_LT}{_TAG_SLASH}{pattern}{_TAG_END}{_GT}"
     return Style(name, opening, closing, (f"<{name}>", f"</{name}>"), tag=pattern)
 
 
@@ -84,7 +104,12 @@ STYLES: tuple[Style, ...] = (
     Style("[THINK]", r"\[THINK\]", r"\[/THINK\]", ("[THINK]", "[/THINK]")),
     _pair("◁think▷", "◁think▷", "◁/think▷"),
     Style("<|think|>", r"<\|think(?:ing)?\|>", r"<\|/think(?:ing)?\|>", ("<|think|>", "<|/think|>")),
-    _pair("begin_of_thought", "<|begin_of_thought|>", "<|end_of_thought|>"),
+    Style(
+        "begin_of_thought",
+        r"<\|(?:begin|start)_of_thought\|>",
+        r"<\|end_of_thought\|>",
+        ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ),
     _pair("START_THINKING", "<|START_THINKING|>", "<|END_THINKING|>"),
     _pair("plamo", "<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),
     _pair("pangu", "[unused16]", "[unused17]"),
@@ -114,7 +139,7 @@ STYLES: tuple[Style, ...] = (
     # The same where a decoder dropped the special tokens and left the words.
     Style(
         "harmony, bare",
-        r"(?-i:analysis[A-Za-z0-9\"'(\[*$\\])",
+        r"(?-i:analysis[A-Za-z0-9\"'(\[*$\\]|analysis[ \t]{0,8}\n|assistant(?:analysis|commentary))",
         r"assistant(?:channel)?final",
         ("analysisWe", "assistantfinal"),
         at_start_only=True,
@@ -125,6 +150,17 @@ STYLES: tuple[Style, ...] = (
         r"to=user<\|message\|>",
         ("to=self<|message|>", "<|eom|>to=user<|message|>"),
         anywhere=True,
+    ),
+    Style("unused94", r"<unused94>(?:thought)?", r"<unused95>", ("<unused94>thought\n", "<unused95>"), anywhere=True),
+    Style("sot", r"<\|sot\|>", r"<\|eot\|>", ("<|sot|>", "<|eot|>"), closes_alone=False),
+    # What chat pages fold away.
+    Style(
+        "details",
+        r"<details(?:[ \t][^<>\n]{0,80}type=\"reasoning\"[^<>\n]{0,80}>|[^<>\n]{0,80}>\s{0,8}<summary>[^<>\n]{0,40}"
+        r"(?:think|thought|reason|chain)[^<>\n]{0,40}</summary>)",
+        r"</details>",
+        ("<details><summary>Thinking</summary>", "</details>"),
+        closes_alone=False,
     ),
     _pair("s1", "<|im_start|>think", "<|im_start|>answer"),
     Style(
@@ -138,7 +174,14 @@ STYLES: tuple[Style, ...] = (
 )
 BY_NAME = {style.name: style for style in STYLES}
 
-MARKS = "|".join(f"{style.opening}|{style.closing}" for style in STYLES)
+# Any thought by its name, in four kinds of brackets. A slash, or a word such as `end`, closes it.
+_ANY_TAG = rf"{_LT}[ \t]{{0,2}}(?:/[ \t]{{0,2}})?(?:{_NAME}|{_PLAIN_NAME}){_TAG_END}{_TAG_ATTRIBUTES}{_GT}"
+_ANY_TOKEN = rf"<[|｜][ \t]{{0,2}}(?:/[ \t]{{0,2}})?{_WIDE_NAME}[ \t]{{0,2}}[|｜]>"
+_ANY_BRACKET = rf"\[/?(?-i:{_WIDE_NAME.replace(_WORD, _WORD.upper()).replace('a-z', 'A-Z')})\]"
+_ANY_TRIANGLE = rf"◁[ \t]{{0,2}}/?{_WIDE_NAME}▷"
+_ANY = (_ANY_TAG, _ANY_TOKEN, _ANY_BRACKET, _ANY_TRIANGLE)
+
+MARKS = "|".join([*(f"{style.opening}|{style.closing}" for style in STYLES), *_ANY])
 """Every mark as one pattern that RE2 reads too. Case does not matter."""
 
 _STOPS = frozenset(
@@ -246,24 +289,53 @@ def _compile() -> tuple[re.Pattern[str], dict[str, tuple[Style, bool]]]:
             lead = next(lead for lead in _LEADS if re.sub(r"^\(\?(?:-i)?:", "", pattern).startswith(lead))
             branches.setdefault(lead, []).append(f"(?P<{name}>{pattern})")
     names = "|".join(style.tag for style in STYLES if style.tag)
-    opening = f"(?P<opening>{names}){_TAG_END}{_TAG_ATTRIBUTES}>"
-    closing = f"{_TAG_SLASH}(?P<closing>{names}){_TAG_END}>"
-    parts = [f"<(?=[ \\t/a-z思])(?:{opening}|{closing})"]
+    opening = f"[ \\t]{{0,2}}(?P<opening>{names}){_TAG_END}{_TAG_ATTRIBUTES}{_GT}"
+    closing = f"{_TAG_SLASH}(?P<closing>{names}){_TAG_END}{_GT}"
+    parts = [f"{_LT}(?=[ \\t/a-z思])(?:{opening}|{closing})"]
     parts += [f"(?={lead})(?:{'|'.join(branch)})" for lead, branch in branches.items()]
+    parts += [f"(?P<any{number}>{pattern})" for number, pattern in enumerate(_ANY)]
     return re.compile("|".join(parts), re.IGNORECASE), groups
 
 
-_LEADS = (r"<\|", "<c", r"\[", "◁", "a", "here", "to=")
+_LEADS = (r"<\|", "<c", "<u", "<d", "</d", r"\[", "◁", "a", "here", "to=")
 """How the patterns of marks that are no tags begin."""
 _MARK, _GROUPS = _compile()
 
 
 @functools.lru_cache(maxsize=256)
-def _style_of_tag(name: str) -> Style:
-    return next(style for style in STYLES if style.tag and re.fullmatch(style.tag, name, re.IGNORECASE))
+def _style_of_tag(name: str) -> Style | None:
+    return next((style for style in STYLES if style.tag and re.fullmatch(style.tag, name, re.IGNORECASE)), None)
 
 
-_HINT = re.compile(r"[<\[◁]|final|\banalysis|\bhere", re.IGNORECASE)
+@functools.lru_cache(maxsize=1024)
+def _read_any(mark: str) -> tuple[Style, bool]:
+    """The style of a mark that only the general patterns know, and whether it opens."""
+    mark = mark.lower().replace("&lt;", "<").replace("&gt;", ">")
+    bracket = next((sign for sign in ("<|", "<｜", "[", "◁") if mark.startswith(sign)), "<").replace("｜", "|")
+    match = _NAMES.search(mark)
+    words = re.split(r"[_▁ :.-]", match[0] if match else mark)
+    closes = "/" in mark[: match.start() if match else 0]
+    for place in (0, -1):
+        if len(words) > 1 and words[place] in _SIDES:
+            closes = closes or words.pop(place) in _ENDS
+            if words[0] == "of":
+                del words[0]
+    name = "_".join(words)
+    if bracket == "<" and (known := _style_of_tag(name)):
+        return known, not closes
+    is_plain = re.fullmatch(_PLAIN_NAME, name) is not None
+    return Style(f"{bracket} {name}", "", "", ("", ""), closes_alone=not is_plain), not closes
+
+
+_NAMES = re.compile(f"{_WIDE_NAME}|{_PLAIN_NAME}", re.IGNORECASE)
+_ENDS = frozenset({"end", "stop", "finish", "close"})
+_SIDES = _ENDS | {"begin", "start", "open"}
+
+_HINT = re.compile(r"[<\[◁＜]|&lt;|final|\banalysis|assistant|\bhere|(?:```|~~~)[ \t]{0,8}[a-z]", re.IGNORECASE)
+_THINKING_FENCE = re.compile(rf"[ \t]{{0,8}}(?:{_NAME}|analysis)\b", re.IGNORECASE)
+"""What a fence says of its block, where the block is a thought."""
+_TURN = re.compile(r"(?:\s|<[|｜][^<>|｜\n]{1,40}[|｜]>|<start_of_turn>|assistant|model|<s>)*+")
+"""What a template puts in front of a turn. Before a mark it is like white space."""
 _FENCE = re.compile(r"(?:^|(?<=[>\]▷]))[ \t]*(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))$", re.MULTILINE)
 """The line of a fence; it may also stand behind a mark."""
 
@@ -338,7 +410,9 @@ class _Scan:
         self.mark_end = -1
         """Where the last mark ended that counted."""
         self.hidden = False
-        """A mark stands inside the fenced block that is open."""
+        """A mark stands inside the fenced block that is open, or the block itself is a thought."""
+        self.depth = 0
+        """Fenced blocks that are open inside one another where the outermost is a thought; otherwise 0."""
 
     def see(self, event: _Event) -> None:
         if event.style is None:
@@ -346,7 +420,7 @@ class _Scan:
         elif self.fence:
             self.hidden = self.hidden or not event.opens or self._begins_line(event.start)
         elif not event.opens:
-            if event.style is self.inside or (self.inside is None and (event.style.closes_alone)):
+            if event.style == self.inside or (self.inside is None and event.style.closes_alone):
                 self.inside, self.last, self.closed = None, event.style, True
                 self.answer_start = self.at_start = self.mark_end = event.end
         elif self.inside is None and self._counts(event.start, event.style):
@@ -356,12 +430,21 @@ class _Scan:
     def _see_fence(self, event: _Event) -> None:
         if event.start not in (0, self.mark_end) and self.text[event.start - 1] != "\n":
             return
+        info = event.info.strip()
+        if self.depth:
+            self.depth += 1 if info else -1
+            if not self.depth:
+                self.fence, self.hidden, self.closed = "", False, True
+                self.answer_start = self.at_start = event.end
+            return
         if not self.fence:
+            if self.inside is None and _THINKING_FENCE.match(info):
+                self.fence, self.hidden, self.depth, self.opened = event.run, True, 1, True
+                return
             # A mark behind three backticks is no info string: the line ends a block that was never begun.
             if not _MARK.search(event.info):
                 self.fence, self.hidden = event.run, False
             return
-        info = event.info.strip()
         # "```</think>" ends the block and then the thought.
         if event.run.startswith(self.fence) and (not info or _MARK.match(info)):
             self.fence, self.hidden = "", False
@@ -376,7 +459,8 @@ class _Scan:
 
     def _is_blank(self, begin: int, end: int) -> bool:
         """Of a longer stretch only the end is looked at, so that many marks on one line cost no more than one each."""
-        return not self.text[max(begin, end - MAX_INDENT) : end].strip()
+        before = self.text[max(begin, end - MAX_INDENT) : end].strip()
+        return not before or _TURN.fullmatch(before) is not None
 
     def result(self, finish: Finish) -> Split:
         is_open = self.inside is not None or (bool(self.fence) and self.hidden)
@@ -400,7 +484,13 @@ class _Scan:
 def _marks(text: str) -> Iterator[_Event]:
     for match in _MARK.finditer(text):
         group = str(match.lastgroup)
-        style, opens = _GROUPS.get(group) or (_style_of_tag(match[group].lower()), group == "opening")
+        if group.startswith("any"):
+            style, opens = _read_any(match[0])
+        else:
+            style, opens = _GROUPS.get(group) or (
+                _style_of_tag(match[group].lower()) or BY_NAME["think"],
+                group == "opening",
+            )
         yield _Event(match.start(), match.end(), style, opens)
 
 

@@ -5,7 +5,7 @@
 
 A run in a local folder has its logs in `<run>/logs/` from the start. A run on object storage has them in a temporary
 folder of each machine, and each process that ends uploads what lies in its machine's folder, so that the lines of a
-process that was killed there come along.
+process that was killed on that machine are uploaded too.
 
 Promises: a log that cannot be written or uploaded never fails a run. `PROOFMILL_LOG` (debug, info, warning or error)
 sets the level, for every process of the run.
@@ -36,18 +36,19 @@ class LogSettings:
     """Where the processes of a run write their logs."""
 
     folder: str = ""
-    """On each machine; empty: no files."""
+    """Folder for log files on each machine; empty: no files."""
     run_uri: str = ""
-    """Where `upload` brings them; empty: the folder is in the run already."""
+    """Run that `upload` copies them to; empty: the folder lies in the run already."""
     level: str = "info"
 
 
 NO_FILES = LogSettings()
-"""For tests, and for what runs outside a run."""
+"""Settings that write no log file, for tests and for code that works outside a run."""
 
 
 def log_settings(run_uri: str, run_id: str, level: str = "") -> LogSettings:
-    """`level` empty: what PROOFMILL_LOG says, else info. Raises ValueError for a level that there is not."""
+    """Log settings of a run. An empty `level` means that of PROOFMILL_LOG, else info. Raises ValueError for an unknown
+    level."""
     level = (level or os.environ.get(LEVEL_VARIABLE) or "info").lower()
     if level not in LEVELS:
         raise ValueError(f"{LEVEL_VARIABLE} = {level!r}: no such level; give {', '.join(LEVELS[:-1])} or {LEVELS[-1]}")
@@ -91,7 +92,7 @@ class RunLog:
         root.setLevel(settings.level.upper())
 
     def status(self, figures: dict[str, Json]) -> None:
-        """One JSON line of figures, beside the log."""
+        """Writes one JSON line of figures to a file beside the log."""
         if self._status is None:
             return
         line = json.dumps({"at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), **figures})
@@ -102,7 +103,7 @@ class RunLog:
             log.warning("no line of figures in %s: %s", self._status, error)
 
     def upload(self) -> None:
-        """Brings the logs of this machine to the run's storage, where they are not there already. May take seconds."""
+        """Copies the logs of this machine to the run's storage, unless they lie there already. May take seconds."""
         if not self.settings.run_uri or not self.settings.folder:
             return
         try:
@@ -113,7 +114,7 @@ class RunLog:
             log.warning("the logs in %s were not uploaded: %s", self.settings.folder, error)
 
     def close(self) -> None:
-        """Ends the file. The loggers go on without it."""
+        """Closes the file. The loggers go on without it."""
         if self._handler is not None:
             logging.getLogger("proofmill").removeHandler(self._handler)
             self._handler.close()

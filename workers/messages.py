@@ -1,8 +1,8 @@
 """What the coordinator and its workers say to each other: ids, counts, statuses, and batches that they pass unopened.
 
-NamedTuples, since thousands of them cross Ray each second and they pickle smallest. Each survives a pickle round trip
-(tests/workers/test_messages.py). Messages without references travel packed (`pack`): Ray's own pickler makes a Python
-call for every tuple with a name, which costs three times as much.
+They are NamedTuples, since thousands of them cross Ray per second and NamedTuples pickle smallest. Each survives a
+pickle round trip (tests/workers/test_messages.py). Messages without references travel packed (`pack`): Ray's own
+pickler makes a Python call for every NamedTuple, which costs three times as much.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ Reference = Any
 """A ray.ObjectRef. Always inside a container, so that Ray passes the reference and does not fetch the object."""
 
 SampleBatch = Any
-"""Finished rows as runstore.batches packs them: the bytes themselves up to INLINE_BYTES, since fetching an object costs
-more than carrying so few, else a Reference to them."""
+"""Finished rows as runstore.batches packs them. Up to INLINE_BYTES it is the bytes themselves, since fetching an object
+would cost more than carrying them; above that it is a Reference to them."""
 
 INLINE_BYTES = 64 << 10
-"""Below the 100 KB up to which Ray keeps a returned object in its owner's memory anyway."""
+"""Largest batch that is carried as bytes. It is below the 100 KB up to which Ray keeps a returned object in its owner's
+memory anyway."""
 
 
 class Parent(NamedTuple):
-    """Where a repair round finds the attempt it answers: in a batch, or once that is gone in a part."""
+    """Where a repair round finds the attempt it answers: in a batch or, once the batch is gone, in a part."""
 
     batch: SampleBatch | None
     row: int
     part: str
     evidence: str
-    """What the checker found, for the model; empty: as the part's row has it."""
+    """What the checker found, to be shown to the model. Empty: read it from the row in the part."""
 
 
 class SampleTask(NamedTuple):
@@ -46,7 +47,7 @@ class SampleTask(NamedTuple):
     attempt: int
     seed: int
     stopping_rule: str = ""
-    """JSON, copied into the row."""
+    """The stopping rule as JSON, copied into the row."""
     round: int = 0
     parent_index: int | None = None
 
@@ -57,7 +58,7 @@ class Orders(NamedTuple):
     tasks: bytes
     """Packed list of SampleTask."""
     chunks: dict[int, list[Reference]]
-    """[reference to a packed list of Problem] for every chunk that this occupant is not known to have."""
+    """Chunk number → [reference to a packed list of Problem], for every chunk that the generator may not have yet."""
     gone: list[int]
     """Chunks that no task will name again."""
     parents: dict[SampleKey, Parent]
@@ -70,7 +71,7 @@ class Finished(NamedTuple):
     attempt: int
     aborted: bool
     error: str
-    """Why the engine could not draw this one sample; empty if it did."""
+    """Why the engine could not draw this one sample; empty if it was drawn."""
     prompt_tokens: int
     completion_tokens: int
     generation_s: float
@@ -78,20 +79,20 @@ class Finished(NamedTuple):
     solution_key: int
     """Hash of the normalised text, for `distinct`; else 0."""
     abort_s: float = -1.0
-    """Seconds from the verdict that made it superfluous to its last output from the engine; -1 if it was not aborted.
-    Two machines' clocks may differ; on one machine it is exact."""
+    """Seconds from the verdict that made the sample superfluous to its last output from the engine; -1 if it was not
+    aborted. It is exact on one machine; between machines the difference of their clocks adds to it."""
 
 
 class GeneratorReport(NamedTuple):
-    """What finished since the last report, and room for more."""
+    """What finished since the last report, and how much room there is for more."""
 
     finished: list[Finished]
     running: int
     free: int
-    """Room in samples, bounded by sequences and KV memory, when `received` tasks had arrived."""
+    """Room in samples when `received` tasks had arrived, bounded by sequences and KV memory."""
     received: int
     batch: bytes
-    """The rows of `finished`, in their order; empty if it comes by reference or there is none."""
+    """The rows of `finished`, in their order. Empty if the batch comes by reference or there is none."""
 
 
 class CheckItem(NamedTuple):
@@ -104,7 +105,7 @@ class CheckItem(NamedTuple):
 class Checked(NamedTuple):
     key: SampleKey
     status: Status | None
-    """None: the batch is lost; the sample has to be drawn again."""
+    """The verdict's status. None: the batch is lost, and the sample has to be drawn again."""
     seconds: float
     row: int
     """Index of this row's verdict in `verdicts`."""

@@ -96,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
         )
         return EXIT_INTERRUPTED
     read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
-    print(f"{summary.num_rows} rows in {args.out}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f}/s)")
+    rows = f"{summary.num_rows} {settings.row.row_name} in {args.out}"
+    print(f"{rows}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f} per second)")
     return EXIT_DONE
 
 

@@ -6,12 +6,13 @@ Promises: every number is of this export; the funnel adds up to the rows read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from jobs.export.columns import meanings
 from jobs.export.markdown import histogram, span, table
+from jobs.export.outcomes import explained
 from jobs.export.summary import DomainPasses, Summary
 from workers.sampling.pass_curve import PassCurve, Point
 
@@ -28,41 +29,6 @@ MAX_DOMAINS = 50
 """Rows of a table of the card."""
 MAX_SOURCES = 50
 
-EXPLAINED = {
-    "exported": "in this data set",
-    "aborted": "stopped before their end: counted, not a solution",
-    "bad_row": "JSON columns that can not be read (`--skip-bad`)",
-    "repeated_identity": "same run, problem and sample index as another row",
-    "status_refuted": "proven wrong",
-    "status_malformed": "no single answer, program or proof to read",
-    "status_undecided": "the checker could not decide",
-    "status_error": "our fault or the machine's; run `proofmill verify --run` again",
-    "tier_not_selected": "verified, but not by one of the tiers asked for",
-    "audit_not_selected": "verified, but not by one of the audits asked for",
-    "vacuous": "proves a statement that holds vacuously",
-    "repair_round": "answers to a checker's evidence",
-    "truncated": "cut off, or thinking left open",
-    "contaminated_prompt": "problem statement overlaps with an evaluation set",
-    "contaminated_text": "solution overlaps with an evaluation set",
-    "leaked_answer": "reference answer is a long one of an evaluation set",
-    "loop": "repeats itself",
-    "language_mixing": "letters of a script foreign to text and prompt",
-    "answer_without_work": "an answer and nothing else",
-    "luck": "guessable answer, no rationale, no second sample that agrees",
-    "contradictory": "same messages and text, verified once and refuted once",
-    "duplicate": "same text for the same problem",
-    "near_duplicate": "nearly the same text for the same problem",
-    "duplicate_across_problems": "same prompt and text under another problem id",
-    "near_duplicate_across_problems": "nearly the same prompt and text under another problem id",
-    "exported_earlier": "in an earlier export",
-    "not_chosen": "beyond the samples wanted of a problem",
-    "unpaired": "no partner of the same problem and about the same length left",
-    "no_pass_rate": "no unbiased estimate of the pass rate",
-    "pass_rate_outside": "pass rate outside the band",
-    "no_scorer": "the trainer has no scorer for this kind of reference",
-    "no_step_evidence": "the checker said nothing of the steps",
-}
-
 
 def dataset_card(summary: Summary, out: str) -> str:
     settings = summary.settings
@@ -76,25 +42,31 @@ def dataset_card(summary: Summary, out: str) -> str:
         "size_categories": [next((label for most, label in SIZE_CATEGORIES if summary.num_rows < most), "n>10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"data/train.{kind}"}]}],
     }
+    if settings.output.licence == "other":  # the convention wants a name then; the table of sources has the licences
+        header["license_name"] = "per-source"
     unit = settings.row.rows_of
     parts = [
         "---\n" + yaml.safe_dump(header, sort_keys=False, allow_unicode=True) + "---",
         f"# {name}",
-        f"{summary.num_rows:,} rows of format `{settings.format}`, layout `{settings.layout}`, exported by Proofmill "
-        f"from {summary.facts.num_rows:,} samples. Every solution given as right was checked by the checkers below; "
-        "`export.json` holds the settings in full.",
+        f"{summary.num_rows:,} {settings.row.row_name} of format `{settings.format}`, layout `{settings.layout}`, "
+        f"exported by Proofmill from {summary.facts.num_rows:,} samples. Every solution given as right was checked by "
+        "the checkers below; `export.json` holds the settings in full.",
+        "## Loading",
+        LOADING,
+        "## Columns",
+        column_table(summary),
         "## Sources",
-        table(["run"], [[f"`{run}`"] for run in summary.runs]),
+        table(["run"], [[f"`{run}`"] for run in sorted(summary.facts.run_ids)]),
         table(["model", "revision", "engine", "version"], [list(model) for model in sorted(summary.facts.models)]),
         table(["checker", "version"], [list(checker) for checker in sorted(summary.facts.checkers)]),
         source_table(summary),
         f"## From {unit} read to {unit} exported",
-        funnel_table(summary.funnel, unit),
+        funnel_table(summary, unit),
     ]
     if settings.row.rows_of == "samples":
         parts += ["## Gates", gate_table(summary)]
     if settings.decontaminate.files:
-        sets = ", ".join(f"`{file}`" for file in settings.decontaminate.files)
+        sets = ", ".join(f"`{file_name(file)}`" for file in settings.decontaminate.files)
         parts.append(
             f"Decontaminated against {sets}: runs of {settings.decontaminate.ngram} words; "
             f"{summary.hits} hits reported in `contamination.jsonl` with the matching text."
@@ -103,7 +75,7 @@ def dataset_card(summary: Summary, out: str) -> str:
     if summary.passes.curves or summary.passes.missing:
         parts += ["## pass@k of the sampled problems", PASS_EXPLAINED, pass_table(summary.passes)]
         if summary.unfinished:
-            left_out = ", ".join(f"`{run}`" for run in summary.unfinished)
+            left_out = ", ".join(f"`{file_name(run)}`" for run in summary.unfinished)
             parts.append(f"Without the problems of runs that are not finished: {left_out}.")
     if summary.lengths:
         bars = [(f"{2**power}–{2 ** (power + 1) - 1}", summary.lengths[power]) for power in span(summary.lengths)]
@@ -114,12 +86,34 @@ def dataset_card(summary: Summary, out: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def funnel_table(funnel: Mapping[str, int], unit: str) -> str:
-    rows = sorted(((name, number) for name, number in funnel.items() if number), key=lambda row: -row[1])
+LOADING = """```python
+from datasets import load_dataset
+
+rows = load_dataset("PATH", split="train")  # this folder, or its name on the Hub
+print(rows[0])
+```"""
+
+
+def column_table(summary: Summary) -> str:
+    row = summary.settings.row
+    known = meanings(summary.settings.format, summary.columns, row.columns)
+    return table(["column", "meaning"], [[f"`{name}`", meaning] for name, meaning in known])
+
+
+def funnel_table(summary: Summary, unit: str) -> str:
+    rows = sorted(((name, number) for name, number in summary.funnel.items() if number), key=lambda row: -row[1])
     rows.sort(key=lambda row: row[0] != "exported")
     total = sum(number for _, number in rows)
-    lines = [[f"`{name}`", f"{number:,}", EXPLAINED.get(name, "left out by `select`")] for name, number in rows]
+    texts = {name: explained(name).text for name, _ in rows}
+    if summary.funnel["exported"] != summary.num_rows:
+        texts["exported"] += f", in {summary.num_rows:,} {summary.settings.row.row_name}"
+    lines = [[f"`{name}`", f"{number:,}", texts[name]] for name, number in rows]
     return table(["outcome", unit, ""], [*lines, ["all", f"{total:,}", ""]])
+
+
+def file_name(uri: str) -> str:
+    """The last part of a path: a card says nothing of the machine that made it."""
+    return uri.rstrip("/").rpartition("/")[2]
 
 
 def source_table(summary: Summary) -> str:

@@ -8,6 +8,7 @@ To add a format, write one module under jobs/export/formats/ with a function `bu
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
 
 from verifiers.registry import Registry
@@ -32,6 +33,10 @@ class FormatRow:
     """What decides which samples are taken, where that is not `select.strategy`."""
     learning_potential: bool = True
     """Whether `select.strategy = "learning_potential"` applies: it ranks verified samples only."""
+    row_name: str = "rows"
+    """What a row of the data set is called."""
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Meaning of the columns that jobs.export.columns does not know, for the data card."""
     task_category: str = "text-generation"
     """The data card's task category, a name of the Hugging Face hub."""
 
@@ -49,6 +54,7 @@ FORMATS: Registry[FormatRow] = Registry(
             ("trl", "open_instruct", "nemo_rl"),
             ("verified", "refuted"),
             chosen_by="hard negatives",
+            row_name="pairs",
         ),
         "kto": FormatRow("jobs.export.formats.singles:kto", ("trl",), ("verified", "refuted")),
         "rl": FormatRow(
@@ -56,6 +62,7 @@ FORMATS: Registry[FormatRow] = Registry(
             ("verl", "open_instruct", "trl"),
             rows_of="problems",
             chosen_by="pass rate",
+            row_name="problems",
         ),
         "prm": FormatRow(
             "jobs.export.formats.prm:build",

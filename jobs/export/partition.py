@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.export.formats_table import FormatRow
+from jobs.model_path import public_name
 from runstore.reader import SampleFile, read_samples
 
 MAX_BUCKETS = 1024
@@ -59,16 +60,20 @@ class ScanFacts:
     models: set[tuple[str, ...]] = dataclasses.field(default_factory=set)
     checkers: set[tuple[str, ...]] = dataclasses.field(default_factory=set)
     code_revisions: set[str] = dataclasses.field(default_factory=set)
+    run_ids: set[str] = dataclasses.field(default_factory=set)
 
     def add(self, batch: pa.RecordBatch) -> None:
         self.num_rows += batch.num_rows
-        self.models |= distinct(batch, ["model", "model_revision", "engine", "engine_version"])
+        models = distinct(batch, ["model", "model_revision", "engine", "engine_version"])
+        self.models |= {(public_name(model), *others) for model, *others in models}
+        self.run_ids |= {run for (run,) in distinct(batch, ["run_id"])}
         self.checkers |= distinct(batch, ["checker", "checker_version"])
         self.code_revisions |= {revision for (revision,) in distinct(batch, ["code_revision"])}
 
     def merge(self, other: ScanFacts) -> None:
         self.num_rows += other.num_rows
         self.models |= other.models
+        self.run_ids |= other.run_ids
         self.checkers |= other.checkers
         self.code_revisions |= other.code_revisions
 

@@ -73,7 +73,8 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
     by_problem = settings.row.rows_of == "problems"
     if by_problem and (unfinished := [source.uri for source in sources if not source.problems_uri]):
         raise ConfigError(
-            f"{unfinished[0]}: no problems.parquet there: {settings.format} needs the pass rates of a finished run"
+            f"{unfinished[0]}: no problems.parquet there: {settings.format} needs the pass rates that it holds; "
+            f"`proofmill report {unfinished[0]}` writes it, of a run that was interrupted too"
         )
     with scratch(out, settings.work.directory) as folder:
         destination = open_destination(out, settings.output.overwrite)
@@ -205,6 +206,7 @@ class Exporter:
                     summary.funnel["exported"] -= number
             table, prints = table.filter(pa.array(outcome == NEW)), prints[outcome == NEW]
         summary.num_rows += len(table)
+        summary.columns = summary.columns or table.column_names
         add_figures(summary, table)
         output.add(table, prints)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from jobs.export.outcomes import told
 from jobs.export.partition import ScanFacts
 from jobs.export.settings import ExportSettings
 from jobs.report.problems_table import read_rule
@@ -48,6 +49,7 @@ class Summary:
     """Runs without a problems.parquet."""
     funnel: Counter[str] = dataclasses.field(default_factory=Counter)
     num_rows: int = 0
+    columns: list[str] = dataclasses.field(default_factory=list)
     num_bytes: int = 0
     hits: int = 0
     first_hit: dict[str, Json] | None = None
@@ -63,12 +65,14 @@ class Summary:
 
 
 def nothing_left(summary: Summary) -> str:
-    stopped = ", ".join(f"{name} {number:,}" for name, number in summary.funnel.most_common() if number)
+    """Which filter took what, and the settings that loosen each."""
+    settings = summary.settings.resolved()
+    stopped = "; ".join(told(name, number, settings) for name, number in summary.funnel.most_common() if number)
     first = summary.first_hit
     overlap = f"; the first overlap is with {first['item']} of {first['file']}: {first['matching']!r}" if first else ""
     return (
-        f"nothing to export: no row passed the filters ({stopped or 'no rows at all'}{overlap}); "
-        "`--set` or a TOML file loosens them"
+        f"nothing to export: no row passed the filters: {stopped or 'no rows at all'}{overlap}. "
+        "`--set KEY=VALUE` or a TOML file (--config) sets the keys that are named here"
     )
 
 
@@ -79,6 +83,7 @@ def manifest(summary: Summary) -> bytes:
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "settings": summary.settings.resolved(),
         "runs": summary.runs,
+        "run_ids": sorted(facts.run_ids),
         "rows": summary.num_rows,
         "funnel": dict(summary.funnel),
         "models": sorted(facts.models),

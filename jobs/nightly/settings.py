@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from collections.abc import Iterable
 from pathlib import Path
@@ -116,6 +117,8 @@ def load_nightly_config(
     """The config and the checked solve config of every leg. Raises ConfigError listing every fault."""
     path = Path(path)
     table = merge_overrides(read_toml(path), overrides)
+    if is_solve_config(table):
+        raise ConfigError(told_solve_config(path))
     config = validate(NightlyConfig, table, str(path))
     try:
         zoneinfo.ZoneInfo(config.nightly.time_zone)
@@ -130,6 +133,21 @@ def load_nightly_config(
     for leg in config.legs:
         legs[leg.name] = leg_config(path.parent / leg.config, leg, config.nightly.output_uri)
     return config, legs
+
+
+def is_solve_config(table: dict[str, Json]) -> bool:
+    return not {"nightly", "legs"} & set(table) and bool({"model", "sampling", "problems"} & set(table))
+
+
+def told_solve_config(path: Path) -> str:
+    """What to do with the config of one run instead."""
+    leg = re.sub(r"[^a-z0-9_]+", "_", path.stem.lower()).strip("_") or "leg"
+    return (
+        f"{path}: this is a config of `proofmill solve`, not of a nightly. `proofmill solve {path}` runs it once. To "
+        "run it every night, name it in a file of its own beside it and give that one:\n"
+        f'[nightly]\noutput_uri = "out"\n\n[[legs]]\nname = "{leg}"\nconfig = "{path.name}"\n'
+        "docs/nightly.md has the other keys"
+    )
 
 
 def leg_config(file: Path, leg: Leg, output_uri: str) -> SolveConfig:

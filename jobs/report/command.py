@@ -1,4 +1,4 @@
-"""`proofmill report`: the page of a stored run, or two runs side by side.
+"""`proofmill report`: the page of a stored run, two runs side by side, or the story of one sample.
 
 Exit codes: 0 done, 2 no such run, 3 a broken run or a lost store.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from jobs.config import ConfigError
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE
 from jobs.stored_plugins import missing_plugins
@@ -18,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("folder", nargs="?", metavar="RUN", help="a run's folder: writes its report.html anew")
     which.add_argument("--run", metavar="URI", dest="run_uri", help="the same")
     which.add_argument("--compare", nargs=2, metavar=("RUN_A", "RUN_B"), help="two runs: writes compare.html")
+    parser.add_argument(
+        "--story",
+        metavar="PROBLEM:INDEX",
+        help="print what is known of one sample: its last changes of state, its row, its lines in the logs",
+    )
     parser.add_argument("--out", metavar="URI", default="", help="folder for compare.html (default: that of RUN_B)")
 
 
@@ -25,12 +31,17 @@ def run(args: argparse.Namespace) -> int:
     """The command."""
     from jobs.report.compare import compare_runs
     from jobs.report.page import write_report
+    from jobs.report.story import story_of_sample
 
     try:
         for uri in args.compare or [args.run_uri or args.folder]:
             if fault := missing_plugins(uri):
-                print(f"proofmill: note: {fault}", file=sys.stderr)
-        if args.compare:
+                note(fault)
+        if args.story is not None:
+            if args.compare:
+                raise ConfigError("--story is of one run; give it with --run URI instead of --compare")
+            print(story_of_sample(args.run_uri or args.folder, args.story, say=note))
+        elif args.compare:
             first, second = args.compare
             print(compare_runs(first, second, args.out))
         else:
@@ -39,3 +50,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"proofmill: {error}", file=sys.stderr)
         return exit_code_of(error)
     return EXIT_DONE
+
+
+def note(text: str) -> None:
+    print(f"proofmill: note: {text}", file=sys.stderr)

@@ -164,6 +164,9 @@ def run_batch(
     settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
+            if ray.is_initialized():  # where `proofmill report --story` finds the coordinator
+                record["starts"][-1]["ray_address"] = ray.get_runtime_context().gcs_address
+                write_record(storage, record)
             screen = display or open_display(problems.num_problems, settings.log.folder)
             try:
                 outcome = drive(config, settings, screen, problems.skipped, notifier.watch)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from jobs.solve.progress import Display
 from runstore.batches import pack
 from verifiers.types import Json
 from workers.coordinator.actor import Coordinator
+from workers.coordinator.names import NAMESPACE, coordinator_name
 from workers.coordinator.state import CoordinatorSettings
 from workers.scheduling.sample_state import ProblemEntry
 
@@ -63,7 +65,10 @@ def drive(
         with stop_signals() as signals:
             # Beside the driver: a node that only lends its GPUs may be taken away at any time.
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-            options = {"num_cpus": 0, "max_concurrency": 1000, "max_restarts": 0, "scheduling_strategy": here}
+            options = {
+                **{"num_cpus": 0, "max_concurrency": 1000, "max_restarts": 0, "scheduling_strategy": here},
+                **{"name": coordinator_name(settings.run_uri) + secrets.token_hex(4), "namespace": NAMESPACE},
+            }
             coordinator = ray.remote(Coordinator).options(**options).remote(settings)
             _current.append(coordinator)
             try:

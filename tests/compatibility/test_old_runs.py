@@ -81,7 +81,9 @@ def test_an_export_gives_the_same_rows(runs: StoredRuns, format: str) -> None:
     assert figures["funnel"] == {**figures["funnel"], **expected["funnel"]}
     again = exported_rows(runs.folder / "exported_again" / format, expected["columns"])
     stored = exported_rows(runs.folder / "exports" / format, expected["columns"])
-    assert again == stored == {key: expected[key] for key in ("rows", "columns", "sha256")}
+    assert stored == {key: expected[key] for key in ("rows", "columns", "sha256")}
+    # A later version names a model without the path to it, and leaves everything else as it was.
+    assert again == exported_rows(runs.folder / "exports" / format, expected["columns"], with_model_paths=False)
 
 
 def test_an_earlier_export_is_known(runs: StoredRuns) -> None:

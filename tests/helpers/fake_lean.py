@@ -1,9 +1,10 @@
 """A FAKE Lean toolchain: scripts that answer as `lean`, `lake`, `leanexport`, `leanchecker`, `safe_verify`, `repl` do.
 
-It knows nothing of logic. It exists because no real toolchain can be had where these tests run, and drives the engine
-end to end: rooms, files, exit codes, words, limits. What it answers has the form that the real tools' sources give
-(versions in verifiers/lean/native/tools.py). Its language: lines `theorem NAME : TYPE := PROOF`, `def NAME : TYPE :=
-X`, `import M`, and comments `-- fake: …` that make the elaborating process do what an attack does.
+It knows nothing of logic. It exists because no whole toolchain can be had where these tests run (real_lean.py has the
+program `lean` alone), and drives the engine end to end: rooms, files, exit codes, words, limits. What it answers has
+the form that the real tools' sources give (versions in verifiers/lean/native/tools.py). Its language: lines
+`theorem NAME : TYPE := PROOF`, `def NAME : TYPE := X`, `import M`, and comments `-- fake: …` that make the elaborating
+process do what an attack does.
 
 A PROOF is `proof` (good), `wrong` (an elaboration error), `by sorry`, `macro` (a macro that hides a sorry),
 `axiom:NAME`, `unchecked` (the elaborator takes it, the kernel would not).

@@ -129,11 +129,15 @@ def export_figures(runs: StoredRuns, format: str) -> Figures:
     return {**exported_rows(runs.folder / out), "funnel": manifest["funnel"]}
 
 
-def exported_rows(folder: Path, columns: list[str] | None = None) -> Figures:
-    """Number and hash of an export's rows; of `columns` alone where they are given."""
+def exported_rows(folder: Path, columns: list[str] | None = None, with_model_paths: bool = True) -> Figures:
+    """Number and hash of an export's rows; of `columns` alone where they are given. `with_model_paths` false: as if
+    `model` had held the name of the model's folder alone."""
     table = pq.read_table(folder / "data" / "train.parquet")
     columns = sorted(columns if columns is not None else table.column_names)
-    rows = sorted(canonical(row) for row in table.select(columns).to_pylist())
+    found = table.select(columns).to_pylist()
+    if not with_model_paths and "model" in columns:
+        found = [{**row, "model": Path(row["model"]).name} for row in found]
+    rows = sorted(map(canonical, found))
     return {"rows": len(rows), "columns": columns, "sha256": hashlib.sha256("\n".join(rows).encode()).hexdigest()}
 
 

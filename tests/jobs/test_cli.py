@@ -106,5 +106,5 @@ def test_verify_answers_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 
     solutions.write_text('{"problem_id": "nobody", "text": "5"}\n')
     assert main(["verify", "--problems", str(problems), "--solutions", str(solutions), "--out", str(out)]) == 2
-    assert "problem_id 'nobody' is not in" in capsys.readouterr().err
+    assert "problem_id: 'nobody' is not in" in capsys.readouterr().err
     assert len(out.read_text().splitlines()) == 20, "a failed run must not touch the earlier output"

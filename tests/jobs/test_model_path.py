@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from jobs.config import ConfigError
-from jobs.model_path import HUB_TIMEOUT_S, check_model_path, is_hub_id, read_model_config
+from jobs.model_path import HUB_TIMEOUT_S, check_model_path, is_hub_id, public_name, read_model_config
 
 
 @pytest.fixture
@@ -45,7 +45,6 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         "tiny",
         "a b/c",
         "org/x--y",
-        "",
     ],
 )
 def test_what_can_not_be_a_hub_id_is_never_asked_of_the_hub(path: str, asked: list[str], tmp_path: Path) -> None:
@@ -91,3 +90,23 @@ def test_the_key_is_that_of_the_caller(asked: list[str]) -> None:
         check_model_path("a/b/c", "select.student")
     check_model_path("org/name")
     assert is_hub_id("org/name-1.5B") and asked == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/home/me/private/models/tiny_reasoner", "tiny_reasoner"),
+        ("/home/me/models/tiny_reasoner/", "tiny_reasoner"),
+        ("models/tiny_reasoner", "tiny_reasoner"),
+        ("./tiny", "tiny"),
+        ("~/tiny", "tiny"),
+        ("a/b/c", "c"),
+        ("s3://bucket/private/name", "name"),
+        ("org/name-3B", "org/name-3B"),
+        ("gpt2", "gpt2"),
+        ("/root/.cache/huggingface/hub/models--org--name-3B/snapshots/0123abc", "org/name-3B"),
+        ("", ""),
+    ],
+)
+def test_no_path_becomes_public(path: str, name: str) -> None:
+    assert public_name(path) == name

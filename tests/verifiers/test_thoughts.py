@@ -182,6 +182,131 @@ def test_special_tokens_that_belong_to_marks() -> None:
     assert special_marks(["<|im_start|>", "<|im_end|>", "<|endoftext|>"]) == []
 
 
+PAIRS = [
+    *(
+        (f"<{name}>", f"</{name}>")
+        for name in (
+            *("longcat_think", "antThinking", "rationale", "seed:cot_budget_reflect", "scratch_pad", "inner_thoughts"),
+            *(
+                "thinking_process",
+                "thought_process",
+                "self_reflection",
+                "monologue",
+                "plan",
+                "draft",
+                "think_fast",
+                "think_on",
+            ),
+            *(
+                "internal",
+                "ds:think",
+                "brainstorm",
+                "ponder",
+                "deliberation",
+                "critique",
+                "reflect",
+                "working",
+                "notes",
+            ),
+            *("tool_call", "tool_code", "tool_response", "step", "steps", "attempt", "verify", "hypothesis", "brain"),
+            *("chain-of-thought-2", "my_new_reasoning_trace", "reasoning.budget", "search", "try", "cogito"),
+        )
+    ),
+    ("<start_working_out>", "<end_working_out>"),
+    ("<unused94>thought\n", "<unused95>"),
+    ("<|reasoning|>", "<|/reasoning|>"),
+    ("<|thought|>", "<|/thought|>"),
+    ("<|thought|>", "<|end_thought|>"),
+    ("<|redacted_thinking|>", "<|/redacted_thinking|>"),
+    ("<|begin_of_reasoning|>", "<|end_of_reasoning|>"),
+    ("<|start_of_reasoning|>", "<|end_of_reasoning|>"),
+    ("<|start_of_thinking|>", "<|end_of_thinking|>"),
+    ("<|begin_of_thinking|>", "<|end_of_thinking|>"),
+    ("<|start_of_thought|>", "<|end_of_thought|>"),
+    ("<|reasoning_start|>", "<|reasoning_end|>"),
+    ("<|thinking_start|>", "<|thinking_end|>"),
+    ("<|sot|>", "<|eot|>"),
+    ("<｜begin▁of▁thought｜>", "<｜end▁of▁thought｜>"),
+    ("<｜think｜>", "<｜/think｜>"),
+    ("[REASONING]", "[/REASONING]"),
+    ("[THINKING]", "[/THINKING]"),
+    ("[THOUGHT]", "[/THOUGHT]"),
+    ("[BEGIN_THINK]", "[END_THINK]"),
+    ("[BEGIN OF THOUGHT]", "[END OF THOUGHT]"),
+    ("◁thinking▷", "◁/thinking▷"),
+    ("<think\n>", "</think>"),
+    ("<think\n>", "</think\n>"),
+    ("< think >", "</think>"),
+    ("<think:>", "</think>"),
+    ("<think/>", "</think>"),
+    ("&lt;think&gt;", "&lt;/think&gt;"),
+    ("\\<think\\>", "\\</think\\>"),
+    ("＜think＞", "＜/think＞"),
+    ("<|assistant|><think>", "</think>"),
+    ("<|im_start|>assistant\n<think>", "</think>"),
+    ("<details><summary>Thinking</summary>", "</details>"),
+    ("<details>\n<summary>💭 Thought process</summary>\n", "</details>"),
+    ('<details type="reasoning" done="true">', "</details>"),
+    ("```thinking\n", "\n```"),
+    ("```think\n", "\n```"),
+    ("~~~ reasoning\n", "\n~~~"),
+]
+"""Marks that no template of the list above has: names are read by their words."""
+
+
+@pytest.mark.parametrize(("opening", "closing"), PAIRS)
+@pytest.mark.parametrize("finish", [None, "stop", "length"])
+def test_marks_are_known_by_their_words(opening: str, closing: str, finish: str | None) -> None:
+    for before in ("", "\n\n", "Okay.\n"):
+        assert split(f"{before}{opening}\nMaybe 5. Hmm, so", finish).open_at_end
+        assert split(f"{before}{opening}Maybe 5.", finish).open_at_end or "`" in opening or "~" in opening
+    parts = split(f"{opening}\nMaybe 4.{closing}\nIt is 5.", finish)
+    assert parts.answer.strip() == "It is 5." and parts.opened and parts.closed
+    assert not split(f"{opening}\nIt is 5.\n{closing}\n", finish).answer.strip()
+    assert not split(f"{opening}\nIt is 5.\n</answer>\n", finish).answer.strip()
+
+
+def test_a_fence_inside_a_fenced_thought_does_not_end_it() -> None:
+    text = "```thinking\ntry\n```python\nx\n```\nIt is 4.\n"
+    assert split(text).open_at_end
+    assert split(f"{text}```\nIt is 5.").answer.strip() == "It is 5."
+
+
+@pytest.mark.parametrize("opening", ["assistantanalysis", "analysis\n", "assistantanalysis\n", "assistantcommentary"])
+def test_words_of_a_lost_channel(opening: str) -> None:
+    assert split(f"{opening}We get 5").open_at_end
+    assert split(f"{opening}We get 4assistantfinal5").answer == "5"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The rationale is simple: 5",
+        "Use the <rationale> tag: 5",
+        "My plan: add. <plan> is a tag. 5",
+        "<planet> 5",
+        "<reasonable> 5",
+        "<cotangent> 5",
+        "<stepper> 5",
+        "[Thinking](http://a.b) 5",
+        "[reasoning] 5",
+        "[1] 5",
+        "Thinking about it, 5",
+        "It is </plan> 5",
+        "a <|user_thoughtful|> 5",
+        "n < reason 5",
+        "<details><summary>Code</summary>x</details> 5",
+        "```python\nthinking\n```\n5",
+        "```\nthinking\n```\n5",
+        "The plan and the draft: <draft> 5",
+        "&lt;b&gt; 5",
+    ],
+)
+def test_words_in_prose_are_no_marks(text: str) -> None:
+    parts = split(text)
+    assert parts.answer == text and not parts.open_at_end and not parts.opened
+
+
 # Nothing of an open thought is ever verified, by any of the four kinds
 
 MATH = {"answer": "42"}

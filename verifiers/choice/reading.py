@@ -19,6 +19,13 @@ import dataclasses
 import re
 import unicodedata
 
+from verifiers.choice.context import (
+    is_calculated_with,
+    is_counted_lead,
+    is_denied_box,
+    is_list_label,
+    is_overruled,
+)
 from verifiers.choice.spans import (
     DISOWNED,
     MAX_SPAN_CHARS,
@@ -53,6 +60,8 @@ class Statement:
     span: str
     how: str
     """boxed | labelled | stated | judged | last line"""
+    is_sure: bool = True
+    """Only harmless words stand in front of it in its sentence. Another one says nothing, but may contradict."""
     is_whole: bool = True
     """Something follows that shows that the statement was complete, should the text have been cut off."""
 
@@ -71,12 +80,15 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     if not text.strip():
         raise NoAnswerError(cut_off or "empty")
     known = Options.of(tuple(options))
-    found = statements(text)
+    everything = statements(text)
+    found = [one for one in everything if one.is_sure]
     last = _last_line(text, known) if not cut_off else None
     strong = [one for one in found if one.how != "judged"]
     strong_end = strong[-1].end if strong else -1
     weak = [one for one in found if one.how == "judged" and one.start >= strong_end]
     first = _first_line(text, known, last)
+    # A line that holds a doubtful statement is that statement, and no answer alone.
+    last, first = (_unless_doubtful(line, everything) for line in (last, first))
     if last is not None and (not found or last.start >= found[-1].end):
         if not found and _is_a_list(text, last, known):
             raise NoAnswerError("a list of options")
@@ -95,9 +107,23 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     ):
         raise NoAnswerError("several statements with different options")
     begin = final.end if known.plain[letter] in plain(final.span) else final.begin
-    if TAKEN_BACK.search(text, begin) or DISOWNED.match(text[final.end : final.end + 200]):
+    rest = _CLOSING.sub("", text[final.end : final.end + 200])
+    if TAKEN_BACK.search(text, begin) or DISOWNED.match(rest) or is_overruled(text, begin, final.end, letter):
         raise NoAnswerError("the answer is taken back")
+    doubtful = (one for one in everything if not one.is_sure and (one.start >= final.start or one.how == "labelled"))
+    if any(known.read(one.span).letter not in ("", letter) for one in doubtful):
+        raise NoAnswerError("several statements with different options")
     return letter, final.how
+
+
+def _unless_doubtful(line: Statement | None, everything: list[Statement]) -> Statement | None:
+    if line is None or any(not one.is_sure and line.begin <= one.start < line.end for one in everything):
+        return None
+    return line
+
+
+_CLOSING = re.compile(r"^\s{0,8}[<\[]/[^<>\]]{0,20}[>\]]")
+"""The end of an answer's tag."""
 
 
 def normalised(text: str) -> str:
@@ -143,7 +169,7 @@ def _agreed(text: str, standing: list[Statement], known: Options) -> tuple[State
 # Statements
 
 _GAP = r"[\s*_]{0,20}"
-_BE = rf"(?:(?:would|should|must|will|has{SPACES}to){SPACES}be|(?:seems|appears){SPACES}to{SPACES}be)"
+_BE = rf"(?:(?:would|should|must|will|has{SPACES}to){SPACES}be)"
 _IS = rf"(?:is|are|was|{_BE})\b(?:{SPACES}that\b)?"
 _LABEL = re.compile(
     rf"\b(?:(?:final|correct|best|right|proper|chosen|selected){SPACES}){{0,3}}"
@@ -154,11 +180,12 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _FOREIGN_LABEL = re.compile(
-    r"(?:\b(?:antwort|lösung|réponse|respuesta|resposta|risposta|ответ|jawaban|đáp án|cevap|odpowiedź|svar|vastaus|"
+    r"(?:\b(?:antwort|antwoord|lösung|opción|opção|alternativa|"
+    r"réponse|respuesta|resposta|risposta|ответ|jawaban|đáp án|cevap|odpowiedź|svar|vastaus|"
     r"απάντηση)|الإجابة|الجواب|उत्तर|উত্তর|答案|答え|答|正解|정답|답)"
     r"(?: ?(?:correcta|correcte|corretta|correta|الصحيحة|सही))?"
-    r"[\s*_]{0,20}(?::|=|[—–-]\s|\b(?:ist|lautet|est|es|é|è|är|er|jest|adalah|là|هي)\b|应该是|应为|应是|是|为|選|选|は|은|는)"
-    r"|正确的?(?:选项|答案)[\s*_]{0,8}(?:是|为|:)|正确选项[\s*_]{0,8}(?:是|为|:)"
+    r"[\s*_]{0,20}(?::|=|[—–-]\s|\b(?:ist|lautet|est|es|é|è|är|er|jest|adalah|là|هي)\b|应该是|应为|应是|是|为|為|選|选|は|은|는)"
+    r"|[【\[](?:正确)?答案[】\]]:?|正确的?(?:选项|答案)[\s*_]{0,8}(?:是|为|:)|正确选项[\s*_]{0,8}(?:是|为|:)"
     r"|(?<![不没未别勿])(?:故|应|因此|所以|综上|本题|则|可|我|[,。;]\s{0,4}|^)选(?:择)?(?:选项|答案)?[\s*_]{0,8}:?",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -203,6 +230,16 @@ _JUDGED = re.compile(
     rf"(?:(?P<good>correct|right|best|true|accurate|appropriate|valid)\b)?(?:{SPACES})?(?P<noun>(?:answer|option|choice|one)\b)?",
     re.IGNORECASE,
 )
+_MATCHED = re.compile(
+    rf"\b(?:this|that|it|which|answer|result|value)(?:{SPACES}(?:directly|exactly|clearly))?"
+    rf"{SPACES}(?:corresponds{SPACES}to|matches|is)(?:{SPACES}with)?"
+    rf"{SPACES}(?:the{SPACES})?(?:answer{SPACES})?(?:option|choice){SPACES}{_LONE}"
+    rf"|\bonly{SPACES}(?:(?:option|choice|answer){SPACES})?(?=[(\[*]{{0,3}}(?-i:[A-Z])[)\]*]{{0,3}}{SPACES}"
+    r"(?:satisfies|fits|works|matches|meets|holds|remains)\b)",
+    re.IGNORECASE,
+)
+"""`This corresponds to option C.`, `Only option C satisfies the condition.`"""
+_MATCHED_LETTER = re.compile(r"[(\[*]{0,3}([A-Za-z])")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)[ \t]{0,8}(?:\{|(?=[A-Za-z(]))")
 
 _UNSAID = re.compile(
@@ -263,6 +300,7 @@ def statements(text: str) -> list[Statement]:
         (_CHOICE, "stated"),
         (_CORRECTED, "stated"),
         (_JUDGED, "judged"),
+        (_MATCHED, "judged"),
         (_BOX, "boxed"),
     ):
         for match in pattern.finditer(text):
@@ -280,8 +318,12 @@ def statements(text: str) -> list[Statement]:
         following = bisect.bisect_left(starts, max(end, start + 1))
         limit = starts[following] if following < len(starts) else len(text)
         if one := _statement(text, start, end, how, limit):
-            found.append(one)
+            found.append(one if how == "boxed" or is_counted_lead(text, start) else _doubted(one))
     return found
+
+
+def _doubted(one: Statement) -> Statement:
+    return dataclasses.replace(one, is_sure=False)
 
 
 def _anchor(match: re.Match[str], how: str) -> tuple[int, int, str] | None:
@@ -309,13 +351,21 @@ def _statement(text: str, start: int, end: int, how: str, limit: int) -> Stateme
         if "?" in clause or _CONDITION.search(NEGATED_LETTERS.sub(" ", clause)):
             return None
         return Statement(start, start, end, judged["named"] or judged["bare"], how)
+    if (matched := _MATCHED.match(text, start)) and matched.end() == end:
+        found = _MATCHED_LETTER.match(text, end)
+        clause = re.split(r"[.!\n]", text[end : end + 100])[0]
+        if found is None or "?" in clause or _CONDITION.search(clause):
+            return None
+        return Statement(start, end, found.end(), found[1], how)
     begin = end
     if _TAG.match(text, start):
         close = _TAG_END.search(text, begin, begin + MAX_SPAN_CHARS)
         if close and limit < close.start():
             return None  # what stands inside is a statement of its own
-        stop = close.start() if close else min(limit, begin + MAX_SPAN_CHARS)
-        return Statement(start, begin, stop, text[begin:stop].replace("```", ""), how, close is not None)
+        if close is None:
+            return None
+        stop = close.start()
+        return Statement(start, begin, stop, text[begin:stop].replace("```", ""), how)
     while begin < min(limit, end + 40) and text[begin] in " \t\n*_:":
         begin += 1
     stop, is_whole = _span_end(text, begin, min(limit, begin + MAX_SPAN_CHARS))
@@ -328,7 +378,7 @@ def _statement(text: str, start: int, end: int, how: str, limit: int) -> Stateme
         return None
     if not span.strip(" \t\n*_\"'") or _BOX.search(span):
         return None  # the box is a statement of its own
-    return Statement(start, begin, stop, span, how, is_whole)
+    return Statement(start, begin, stop, span, how, is_whole=is_whole)
 
 
 _NOT_BUT = re.compile(
@@ -351,7 +401,7 @@ def _span_end(text: str, begin: int, limit: int) -> tuple[int, bool]:
         if char == "\n" or char in "。！；":
             return at, True
         # "D. text" is one span; a full stop behind more than a letter ends the sentence.
-        is_end = char in ".!?？" and (at + 1 == len(text) or text[at + 1].isspace())
+        is_end = char in ".!?？" and not text[at + 1 : at + 9].lstrip("*_)]\"'”$")[:1].strip()
         if is_end and len(text[begin:at].strip("(*[$ ")) > 1:
             return at, at + 1 < len(text)
     return limit, limit < len(text)
@@ -370,8 +420,10 @@ def _box(text: str, start: int, end: int) -> Statement | None:
         if close is None:
             raise NoAnswerError("a box that is not closed")
         begin, stop, span = end, close + 1, text[end:close]
-    if _DENIED.search(text[max(0, start - 60) : start]):
+    if _DENIED.search(text[max(0, start - 60) : start]) or is_denied_box(text, start):
         raise NoAnswerError("the answer is taken back")
+    if is_calculated_with(text, start, stop):
+        raise NoAnswerError("a box that is a part of a formula")
     if text[stop : stop + 10].lstrip("$ )*").startswith(("?", "？")):
         return None
     return Statement(start, begin, stop, span, "boxed")
@@ -408,7 +460,9 @@ def _last_line(text: str, known: Options) -> Statement | None:
     end = len(text.rstrip(" \t\n`~"))
     begin = text.rfind("\n", 0, end) + 1
     line = text[begin:end]
-    if not _is_answer_alone(line, known, is_only=not text[:begin].strip(" \t\n`~")):
+    if is_list_label(text[max(0, begin - 200) : begin]) or not _is_answer_alone(
+        line, known, is_only=not text[:begin].strip(" \t\n`~")
+    ):
         return None
     return Statement(begin, begin, end, line, "last line")
 
@@ -430,7 +484,7 @@ def _first_line(text: str, known: Options, last: Statement | None) -> Statement 
 def _is_answer_alone(line: str, known: Options, *, is_only: bool) -> bool:
     if len(line) > MAX_SPAN_CHARS or not known.read(line).letter:
         return False
-    return is_only or bool(_BARE.fullmatch(cleaned(line)) or _LEADS.match(line)) or known.is_an_option(line)
+    return is_only or bool(_BARE.fullmatch(cleaned(line)) or _LEADS.match(cleaned(line))) or known.is_an_option(line)
 
 
 _OPTION_LINE = re.compile(r"^[\s(\[*_>-]{0,8}([A-Za-z])(?:[)\].:]|[*_]{1,3}[)\].:])", re.MULTILINE)
@@ -442,4 +496,9 @@ def _is_a_list(text: str, last: Statement, known: Options) -> bool:
     line = above[above.rfind("\n") + 1 :]
     if len(line) > MAX_SPAN_CHARS:
         return False
-    return known.read(line).letter not in ("", known.read(last.span).letter)
+    head, letter = known.read(line).letter, known.read(last.span).letter
+    is_apart = letter < head and "\n\n" in text[len(above) : last.begin]
+    # Behind the end of a list, an option that the list already had is named again.
+    if is_apart and any(match[1].upper() == letter for match in _OPTION_LINE.finditer(above)):
+        return False
+    return head not in ("", letter)

@@ -39,7 +39,7 @@ TAKEN_BACK = re.compile(
 DISOWNED = re.compile(
     r"[\s.,;:$*)}\]\\]{0,20}(?:\(|\[)?(?:(?:which|but\s{1,8}(?:this|that|it)|this|that|it)\s{1,8})?"
     r"(?:(?:is|was|are)\s{1,8}(?:\w{1,20}\s{1,8}){0,2}?)?"
-    r"(?:wrong|incorrect|mistaken|impossible|false|not\s{1,8}(?:the|right|correct|possible|valid|it)|n['’]t\s{1,8}(?:the|right|correct))\b",
+    r"(?:wrong|incorrect|mistaken|impossible|false|absurd|(?:a\s{1,8})?contradict\w{1,8}|not\s{1,8}(?:really|quite|the|right|correct|possible|valid|it)|n['’]t\s{1,8}(?:the|right|correct))\b",
     re.IGNORECASE,
 )
 """Directly behind it."""
@@ -63,13 +63,20 @@ _FAULTED_LETTER = re.compile(
     rf"(?:{SPACES}\w{{1,12}}ly)?{SPACES}"
     rf"(?:wrong|incorrect|false|not|the{SPACES}wrong|impossible|out|correct(?<=n['’]t correct))\b"
 )
+_FAULTED_LIST = re.compile(
+    rf"(?<![A-Za-z0-9])(?:(?:[Tt]he{SPACES}|[Oo]ther{SPACES}){{0,2}}(?:[Oo]ptions?|[Cc]hoices?|[Aa]nswers?){SPACES})?[(\[]?[A-Z][)\]]?"
+    rf"(?:(?:\s{{0,4}},\s{{0,4}}(?:and{SPACES}|or{SPACES})?|{SPACES}(?:and|or){SPACES})[(\[]?[A-Z](?![A-Za-z])[)\]]?){{1,8}}"
+    rf"{SPACES}(?:are|were){SPACES}(?:(?:all|both|\w{{1,12}}ly){SPACES})?(?:incorrect|wrong|false|not|eliminated|ruled{SPACES}out)\b"
+    rf"(?:{SPACES}(?:correct|right|true|valid))?"
+)
+"""`Options A, B, and D are incorrect`"""
 _OTHER_LETTER = re.compile(r"(?<![A-Za-z0-9])(?:([A-Z])\)|([A-Z])(?![A-Za-z0-9'’]))")
 _HEDGE = re.compile(
     r"\b(?:also|wait|actually|though|rather|instead|hence|thus|therefore|alternatively|possibly|maybe|perhaps)\b",
     re.IGNORECASE,
 )
 _JOINED_LETTER = re.compile(
-    rf"(?:\bor\b|\band\b|/|,|&|\bnot\b|\+|或|和)\s{{0,8}}(?:(?:or|and|possibly|maybe){SPACES})?(?:(?:option|answer){SPACES})?"
+    rf"(?:\bor\b|\band\b|/|,|;|&|\bnot\b|\+|或|和)\s{{0,8}}(?:(?:or|and|possibly|maybe){SPACES})?(?:(?:option|answer){SPACES})?"
     r"[(\[]?([A-Za-z])(?![A-Za-z0-9'’])[)\]]?"
 )
 _REASON = re.compile(r"\b(?:because|since|as|not|nor|wrong|incorrect|unlike|than|over)\b")
@@ -79,7 +86,11 @@ _EXPLAINED = re.compile(
 )
 
 
-_ONLY_IF = re.compile(r"\b(?:if|unless|else|otherwise|provided|depending|nobody|to\s{1,4}question)\b", re.IGNORECASE)
+_OR_ELSE = re.compile(rf"\b(?:or|and){SPACES}(?:none|all|both|neither|maybe)\b", re.IGNORECASE)
+_ONLY_IF = re.compile(
+    r"\b(?:but|whereas|naively|at\s{1,8}(?:least|first)|for\s{1,8}(?:part|question|case|problem)|if|unless|else|otherwise|provided|depending|nobody|to\s{1,4}question)\b",
+    re.IGNORECASE,
+)
 _ARGUED = re.compile(r"[\s,;:(–—-]{0,8}(?:because|since|as|given\s{1,4}that|due\s{1,4}to)\b", re.IGNORECASE)
 """`C, since A and B are …`: letters behind it belong to the argument."""
 _TEXT_AND_LETTER = re.compile(
@@ -109,6 +120,11 @@ class Options:
 
     def read(self, span: str) -> Reading:
         """The one option a span names: its letter, its letter with its text or an explanation, or its text."""
+        if _CROSS.search(span):
+            return Reading()  # `C ❌`
+        exact = [letter for letter, option in self.plain.items() if len(option) > 1 and option == plain(span)]
+        if len(exact) == 1:
+            return Reading(exact[0])  # before words such as `the` are taken off
         span = cleaned(span)
         said = plain(span)
         by_text = [letter for letter, option in self.plain.items() if option == said and said]
@@ -133,6 +149,10 @@ class Options:
             return True
         if rest[:1] in "^\\=+<>_#" or re.match(r"\.\d", rest):
             return False  # the start of a formula
+        if re.match(r"[-–]\w|\.[A-Za-z](?:\.|$)", rest) and plain(rest[1:]) != self.plain[letter]:
+            return False  # `C-section`, `C.S. Lewis`
+        if _OR_ELSE.search(rest) and not _has_words(self.plain[letter], "above"):
+            return False
         if rest[:1] == "(" and not is_bracketed and plain(rest.strip("() .")) != self.plain[letter]:
             return False  # `C(5,2)`
         own = self.plain[letter]
@@ -143,6 +163,10 @@ class Options:
         for match in NEGATED_LETTERS.finditer(rest):
             if letter in re.findall(r"(?<![A-Za-z])[A-Z](?![A-Za-z])", match[0]):
                 return False  # `C, not C`
+        for match in _FAULTED_LIST.finditer(rest):
+            if letter in re.findall(r"(?<![A-Za-z])[A-Z](?![A-Za-z])", match[0]):
+                return False
+        rest = _FAULTED_LIST.sub(" ", rest)
         rest = _FAULTED_LETTER.sub(" ", NEGATED_LETTERS.sub(" ", rest))
         if not rest.strip(" .!*)]}>:,;"):
             return True
@@ -209,6 +233,7 @@ def _has_words(text: str, words: str) -> bool:
     return False
 
 
+_CROSS = re.compile("[✘❌✗✖]")
 _SYMBOLS = re.compile("[✅✓✔☑✘❌⭐👉➡\ufe0f■□●○◆🎯]")
 
 

@@ -138,9 +138,14 @@ def find(text: str, language: str, parses: Callable[[str], bool] | None) -> list
     found: list[Block] = []
     budget = [_MAX_TRIED_CHARS]
     number = 0
+    glued_to = ""
     while number < len(lines):
         line = lines[number]
         number += 1
+        if glued_to and line.lstrip().startswith(glued_to * 2):
+            # One run of marks closed a block and opens the next: ``````python.
+            line = line.lstrip().removeprefix(glued_to)
+        glued_to = ""
         if whole := _whole(line):
             found.append(whole)
             continue
@@ -151,6 +156,7 @@ def find(text: str, language: str, parses: Callable[[str], bool] | None) -> list
         end, source = _close(lines, number, opening, tells, budget)
         if source.strip() or end.line == len(lines):
             found.append(Block(opening.tag, source.removeprefix("\ufeff"), closed=end.line < len(lines)))
+        glued_to = opening.mark if end.resume == end.line < len(lines) else ""
         number = max(number, end.resume)
     return found[-MAX_BLOCKS:]
 

@@ -2,13 +2,14 @@
 
 The rules, in order:
 
-1. Only the answer is read, never the thought (verifiers.thoughts). Of a text that was cut off only a program in a
-   finished block counts, or the continuation of a prompt that other text follows.
+1. Only the answer is read, never the thought (verifiers.thoughts), and of an answer with an `<answer>` tag what it
+   holds. Of a text that was cut off only a program in a finished block counts, or the continuation of a prompt that
+   other text follows.
 2. Fenced blocks, as verifiers.code.blocks finds them. A block with another language's tag is no candidate, nor is one
    that does not parse, nor one that repeats some lines of an earlier block or stands for it with gaps. Of the rest the
-   last that defines the entry point is taken, one with the language's own tag before untagged ones. For `stdin` it is
-   the last whole script, one that reads input and writes something; without one, the last block that does anything.
-   Names it uses and does not define are looked for in the earlier blocks, which are then put before it.
+   last that defines the entry point is taken. Without an entry point it is the last whole script, one that reads input
+   and writes something; without one, the last block that does anything. Names it uses and does not define are looked
+   for in the earlier blocks, which are then put before it.
 3. Without a fence, or with only the closing one: the whole text if it parses, else the longest run of lines that does,
    starting at a line that looks like code (`def`, `class`, `import`, `from`, `@`, `async`; for `stdin` also an
    assignment or a call). Tokens that end a model's turn are no part of it.
@@ -233,11 +234,10 @@ def _from_fences(blocks: list[Block], entry_point: str) -> Program | None:
     if not entry_point:
         part = _last_script(usable)
         return None if part is None else Program(_with_earlier(part, usable[: usable.index(part)]), "", "fenced")
-    for group in (tagged, usable):
-        for position in range(len(group) - 1, -1, -1):
-            target = _resolve(group[position].tree, entry_point)
-            if target is not None:
-                return Program(_with_earlier(group[position], group[:position]), target, "fenced")
+    for position in range(len(usable) - 1, -1, -1):
+        target = _resolve(usable[position].tree, entry_point)
+        if target is not None:
+            return Program(_with_earlier(usable[position], usable[:position]), target, "fenced")
     for part in reversed(tagged or usable):
         name = _only_function(part.tree)
         if name:
@@ -439,6 +439,22 @@ def _without_end_tokens(text: str) -> str:
     return text
 
 
+def _final_part(text: str) -> str:
+    """What stands in the last `<answer>` of a text, if that looks like a program: the blocks before it are drafts."""
+    tags = [match for match in _TAG_LINES.finditer(text) if not match[0].startswith("</")]
+    if not tags:
+        return text
+    inner = text[tags[-1].end() :]
+    closing = "</" + tags[-1][0][1:]
+    inner = inner[: inner.rfind(closing)] if closing in inner else inner
+    lines = inner.split("\n")[:_MAX_PROSE_LINES]
+    looks_like_code = any(
+        _CODE_START.match(line) or _STATEMENT_START.match(line) or line.lstrip().startswith(("```", "~~~"))
+        for line in lines
+    )
+    return inner if looks_like_code or _LOOKS_LIKE_CPP.search(inner) else text
+
+
 def extract(
     text: str, language: str = "python", entry_point: str = "", prompt: str = "", finish_reason: str | None = None
 ) -> Program:
@@ -449,6 +465,7 @@ def extract(
     text = _without_end_tokens(parts.answer.replace("\r\n", "\n").lstrip("\ufeff"))
     if not text.strip():
         raise MalformedError("empty answer")
+    text = _final_part(text)
     if parts.cut:
         blocks = _find(text, language)
         if blocks and not blocks[-1].closed:

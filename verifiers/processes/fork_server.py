@@ -2,11 +2,11 @@
 
 Run by verifiers.processes.pool as `python -m verifiers.processes.fork_server CONTROL_FD PARENT_PID MODULE:FUNCTION`.
 
-Promises: single-threaded and freshly executed, so forking it is safe whatever threads its caller runs; it imports the
-work once and hands out workers in about a millisecond; it ends when its caller does (the control socket closes, or its
-parent changes), and its workers end with it (PR_SET_PDEATHSIG).
-Does not: time anything (verifiers.processes.pool holds the clock) or confine the work beyond rlimits: the work is our
-own code on hostile data, not hostile code.
+Promises: it is single-threaded and freshly executed, so forking it is safe whatever threads its caller runs; it imports
+the work once and hands out workers in about a millisecond; it ends when its caller does (the control socket closes, or
+its parent changes), and its workers end with it (PR_SET_PDEATHSIG).
+Does not: time anything (verifiers.processes.pool does) or confine the work beyond rlimits: the work is our own code on
+hostile data, not hostile code.
 
 PR_SET_PDEATHSIG is not used for the fork server itself: it fires when the *thread* that started the child ends, and a
 pool may well be opened from a short-lived thread.
@@ -37,7 +37,7 @@ FRAME = struct.Struct("!I")
 STARTED = b"\x01"
 """Sent by a worker when it begins a request: the caller's clock starts here."""
 ORPHAN_POLL_S = 5.0
-"""How often the fork server looks whether its parent changed, should a stray copy of the control socket keep it
+"""Seconds between two looks whether the parent has changed. They matter if a stray copy of the control socket keeps it
 open."""
 _PR_SET_PDEATHSIG = 1
 
@@ -95,14 +95,15 @@ def _spawn(control: socket.socket, work: Work) -> None:
 
 
 def _reap(pid: int) -> int:
-    """Kills the worker unless it is dead already; its wait status. Being its parent, this cannot hit a reused pid."""
+    """Kills the worker unless it is dead already; returns its wait status. Only its parent may do this, since for a
+    parent the pid cannot have been reused."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     return os.waitpid(pid, 0)[1]
 
 
 def read_exactly(connection: socket.socket, size: int) -> bytes:
-    """`size` bytes, or EOFError."""
+    """Reads `size` bytes. Raises EOFError if the connection ends sooner."""
     chunks = []
     while size:
         chunk = connection.recv(min(size, 1 << 20))
@@ -133,12 +134,13 @@ def _work_loop(connection: socket.socket, work: Work) -> None:
         body = json.dumps(reply).encode()
         connection.sendall(FRAME.pack(len(body)) + body)
         if "out_of_memory" in reply:
-            return  # its heap is fragmented up to the cap: a fresh fork is cheaper than the next failure
+            return  # its heap may be fragmented up to the cap, so a fresh fork is cheaper than the next failure
 
 
 def _set_limits(own_bytes: int, cpu_s: float, memory_mb: int) -> None:
-    """CPU time by ITIMER_PROF (its default action ends the process even inside one long C call), RLIMIT_CPU behind it
-    in whole seconds; memory by RLIMIT_AS, counted on top of what the worker maps before any work."""
+    """Limits CPU time and memory. ITIMER_PROF bounds CPU time, since its default action ends the process even inside
+    one long C call; RLIMIT_CPU, in whole seconds, backs it up. RLIMIT_AS bounds memory, counted on top of what the
+    worker maps before any work."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used = usage.ru_utime + usage.ru_stime
     signal.setitimer(signal.ITIMER_PROF, cpu_s)

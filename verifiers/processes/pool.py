@@ -28,9 +28,10 @@ from verifiers.processes.fork_server import FRAME, STARTED, read_exactly
 from verifiers.types import Json
 
 START_TIMEOUT_S = 60.0
-"""For a fork server to import its work, and for a worker to begin: only a machine in trouble needs more."""
+"""Longest wait, in seconds, for a fork server to import its work and for a worker to begin. Only a machine in trouble
+needs more."""
 MAX_CALLS_PER_WORKER = 2000
-"""A worker is replaced after so many calls, which bounds what any leak in a C library can pile up."""
+"""Number of calls after which a worker is replaced. It bounds how much memory a leak in a C library can take."""
 
 
 class PoolError(RuntimeError):
@@ -57,7 +58,8 @@ class Outcome:
     detail: str
     seconds: float
     starved: bool = False
-    """At the wall limit: the worker had got less than half of that time on a processor, so the machine was too busy."""
+    """Whether the call ended at the wall limit because the machine was too busy: the worker had a processor for less
+    than half of that time."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -80,7 +82,7 @@ class Pool:
         self._closed = False
 
     def call(self, payload: Json, wall_s: float, cpu_s: float, memory_mb: int) -> Outcome:
-        """Runs the work on `payload`; waits for a free worker first, which is on nobody's clock. Raises PoolError."""
+        """Runs the work on `payload`. Waits for a free worker first; that time is not counted. Raises PoolError."""
         body = json.dumps({"payload": payload, "cpu_s": cpu_s, "memory_mb": memory_mb}).encode()
         with self._slots:
             for attempt in (0, 1):
@@ -88,7 +90,7 @@ class Pool:
                 try:
                     outcome = self._run(worker, body, wall_s)
                 except _NotStartedError as error:
-                    # Idle workers may have been killed behind our back; a fresh one that dies too is our fault.
+                    # An idle worker may have been killed from outside. If a fresh one dies too, the fault is ours.
                     self._retire(worker)
                     if attempt:
                         raise PoolError(f"a fresh worker did not begin its work: {error}") from None
@@ -133,7 +135,7 @@ class Pool:
             starved = _cpu_seconds(worker.pid) - cpu_before < wall_s / 2
             return Outcome(End.WALL, None, f"{wall_s:g} s", seconds, starved)
         try:
-            # The reply is ready and small: what is left of the wall limit, or a second, is plenty to take it over.
+            # The reply is ready and small, so the wall limit, or a second if that is longer, suffices to read it.
             connection.settimeout(max(1.0, wall_s))
             (size,) = FRAME.unpack(read_exactly(connection, FRAME.size))
             reply = json.loads(read_exactly(connection, size))
@@ -188,7 +190,7 @@ class Pool:
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C on the terminal is the caller's to handle
+                start_new_session=True,  # the caller handles a Ctrl-C on the terminal
             )
         ours.settimeout(START_TIMEOUT_S)
         self._control = ours
@@ -196,7 +198,7 @@ class Pool:
             raise PoolError("the fork server could not import its work")
 
     def _retire(self, worker: _Worker) -> int | None:
-        """Kills the worker; its wait status, or None if the fork server is gone (its workers are then dead as well)."""
+        """Kills the worker. Returns its wait status, or None if the fork server and with it all workers are dead."""
         worker.connection.close()
         with self._lock:
             if self._control is None:
@@ -223,11 +225,11 @@ class Pool:
 
 
 class _NotStartedError(Exception):
-    """The worker was gone before it began: the request can be given to another one."""
+    """The worker was gone before it began, so the request can be given to another one."""
 
 
 def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far; 0 if it is gone."""
+    """User and system time of a process so far, in seconds; 0 if the process is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):

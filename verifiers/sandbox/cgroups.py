@@ -1,4 +1,4 @@
-"""A control group for one sandbox: a cap on memory and processes that counts the whole tree, where one can be made.
+"""A control group for one sandbox, where one can be made: a cap on memory and processes that counts the whole tree.
 
 Promises: `find` returns only hierarchies in which a group was really made and a limit really written; `Group.remove`
 kills what is left inside. Works with version 1 (memory and pids controllers) and version 2 (delegated subtree).
@@ -67,7 +67,7 @@ class Group:
         _write(f"{self.pids}/pids.max", str(processes))
 
     def oom_kills(self) -> int:
-        """Processes the kernel has killed in this group for memory, since it was made."""
+        """Number of processes that the kernel has killed in this group for lack of memory, since the group was made."""
         name = "memory.oom_control" if self.version == 1 else "memory.events"
         try:
             for line in _read(f"{self.memory}/{name}").splitlines():
@@ -97,7 +97,7 @@ class Group:
 
 
 def make(hierarchy: Hierarchy, name: str) -> Group:
-    """Raises OSError when the group can not be made."""
+    """Makes a group. Raises OSError when it cannot be made."""
     memory, pids = f"{hierarchy.memory}/{_PREFIX}{name}", f"{hierarchy.pids}/{_PREFIX}{name}"
     for path in {memory, pids}:
         os.mkdir(path)
@@ -158,7 +158,7 @@ def _usable(hierarchy: Hierarchy) -> bool:
 
 
 def _sweep(hierarchy: Hierarchy) -> None:
-    """Removes empty groups whose launcher was killed before it could. One that is not empty stays."""
+    """Removes empty groups whose launcher was killed before it could do so. A group that is not empty stays."""
     for path in {hierarchy.memory, hierarchy.pids}:
         for name in os.listdir(path):
             pid = name.removeprefix(_PREFIX)

@@ -118,7 +118,7 @@ def set_mount_attributes(target: str, attributes: int, *, recursive: bool) -> No
 
 
 def unmount(target: str) -> None:
-    """Lazily: open files stay valid, the tree is gone at once."""
+    """Unmounts lazily: open files stay valid, the tree is gone at once."""
     _check(_libc.umount2(ctypes.c_char_p(target.encode()), ctypes.c_int(MNT_DETACH)), f"umount {target}")
 
 
@@ -132,12 +132,14 @@ def prctl(option: int, value: int = 0, third: int = 0) -> None:
 
 
 def die_with_parent() -> None:
-    """SIGKILL for this process when its parent *thread* ends; to be set after the last change of user."""
+    """Has the kernel send SIGKILL to this process when its parent *thread* ends. To be set after the last change of
+    user."""
     prctl(_PR_SET_PDEATHSIG, 9)
 
 
 def set_dumpable(dumpable: bool) -> None:
-    """Undumpable: /proc/<pid>/mem, environ and fd are closed to processes of the same user."""
+    """Sets whether this process is dumpable. If not, /proc/<pid>/mem, environ and fd are closed to processes of the
+    same user."""
     prctl(_PR_SET_DUMPABLE, int(dumpable))
 
 
@@ -157,7 +159,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 def keep_capabilities_over_exec() -> None:
-    """Makes every permitted capability ambient: they survive the exec of a user who is not 0 in this namespace."""
+    """Makes every permitted capability ambient. Capabilities then survive an exec by a user other than 0 in this
+    namespace."""
     header, data = _CapHeader(_CAPABILITY_VERSION_3, 0), (_CapData * 2)()
     _syscall("capget", _SYS_CAPGET, ctypes.byref(header), ctypes.byref(data))
     for word in data:
@@ -169,7 +172,7 @@ def keep_capabilities_over_exec() -> None:
 
 
 def drop_bounding_set() -> None:
-    """No exec from here on can gain a capability; those held stay."""
+    """Ensures that no later exec can gain a capability. Capabilities that are held stay."""
     for capability in range(_LAST_CAPABILITY + 1):
         try:
             prctl(_PR_CAPBSET_DROP, capability)
@@ -202,7 +205,7 @@ class _SockFprog(ctypes.Structure):
 
 
 def install_seccomp(program: bytes) -> None:
-    """Installs a BPF program (8 bytes an instruction) for this thread and its children. Needs no_new_privs."""
+    """Installs a BPF program (8 bytes per instruction) for this thread and its children. Needs no_new_privs."""
     fprog = _SockFprog(len(program) // 8, program)
     _syscall("seccomp", _SYS_SECCOMP, 1, 0, ctypes.byref(fprog))
 
@@ -224,7 +227,7 @@ _LANDLOCK_FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # what a r
 
 
 def landlock_abi() -> int:
-    """0 where the kernel has no Landlock."""
+    """The kernel's Landlock ABI version; 0 where the kernel has no Landlock."""
     try:
         return _syscall("landlock", _SYS_LANDLOCK_CREATE_RULESET, ctypes.c_void_p(None), 0, 1)
     except OSError:
@@ -232,8 +235,9 @@ def landlock_abi() -> int:
 
 
 def restrict_files(abi: int, readable: list[str], writable: list[str]) -> None:
-    """Landlock: reading and executing only beneath `readable`, everything only beneath `writable`; no TCP from ABI 4,
-    no abstract sockets or signals out of the domain from ABI 6. Needs no_new_privs."""
+    """Restricts this thread by Landlock: reading and executing only beneath `readable`, everything else only beneath
+    `writable`. From ABI 4 on no TCP, from ABI 6 on no abstract sockets and no signals out of the domain. Needs
+    no_new_privs."""
     handled = (1 << _LANDLOCK_FS_BITS.get(abi, 16)) - 1
     ruleset = _LandlockRuleset(handled_access_fs=handled)
     size = 8
@@ -263,7 +267,8 @@ def restrict_files(abi: int, readable: list[str], writable: list[str]) -> None:
 
 
 def open_to_everybody(path: str) -> bool:
-    """Whether nobody could execute it: without a mount namespace an interpreter below /root can only be run as root."""
+    """Whether the user `nobody` could execute it. Without a mount namespace only root can run an interpreter below
+    /root."""
     while path != "/":
         if not os.stat(path).st_mode & 1:
             return False

@@ -1,4 +1,4 @@
-"""The small process that starts one sandboxed process, watches it, and dies with whoever started it.
+"""The small process that starts one sandboxed process, watches it, and dies with the process that started it.
 
 Runs as `python -I -S -c …` with an empty environment: a fresh single-threaded process, because the caller (a Ray actor)
 has threads and must not fork. It reads a room specification (see room.py) from its control socket, makes the room,
@@ -25,7 +25,7 @@ from typing import Any
 from verifiers.sandbox import cgroups, kernel, seccomp
 
 NOBODY = 65534
-_OVERHEAD_BYTES = 48 << 20  # what the first process itself, its page tables and pipes may take of the group's memory
+_OVERHEAD_BYTES = 48 << 20  # share of the group's memory for the first process itself, its page tables and pipes
 _ERROR_CHARS = 2000
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LOCKED = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
@@ -43,7 +43,7 @@ def _identity_map(first: int) -> list[tuple[int, int]]:
 
 
 def _first_free_id(path: str) -> int | None:
-    """Ids for one room out of this namespace's own: high ones that nobody uses, or the end of a container's range."""
+    """The first of two ids for one room, from this namespace's own: high unused ones, or a container's last."""
     with open(path, encoding="ascii") as file:
         extents = [[int(word) for word in line.split()] for line in file]
     start, _, count = max(extents, key=lambda extent: extent[2])
@@ -80,7 +80,8 @@ def _bind(source: str, target: str, attributes: int) -> None:
 
 
 def _mount_proc(target: str, everything: bool) -> None:
-    """The room's own processes. An administrator's cells may mount their own only where a whole one is visible."""
+    """Mounts a /proc with the room's own processes. An administrator's cells may mount theirs only where a whole /proc
+    is visible."""
     for options in ("",) if everything else ("subset=pid", ""):
         with contextlib.suppress(OSError):  # a container that hides parts of /proc may not mount another one
             kernel.mount("proc", target, "proc", _PLAIN | kernel.MS_NOEXEC, options)
@@ -140,7 +141,7 @@ def _set_limits(limits: dict[str, int], stack: int) -> None:
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard) if value != -1 else hard
         resource.setrlimit(number, (value, value))
-    # Honest programs raise their own stack limit, which needs a high hard limit; memory is bounded elsewhere.
+    # Honest programs raise their own stack limit, which needs a high hard limit. Other limits bound memory.
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     soft = stack if hard == resource.RLIM_INFINITY else min(stack, hard)
     resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
@@ -165,7 +166,7 @@ def _confine(spec: Spec, namespaces: bool) -> None:
 
 
 def _become(spec: Spec, group: cgroups.Group | None, told: int, tell: int) -> None:
-    """The child's way into the room, up to the exec. `told` and `tell` are pipes to the launcher for the id maps."""
+    """Takes the child into the room, up to the exec. `told` and `tell` are pipes to the launcher for the id maps."""
     namespaces = spec["boundary"] == "namespaces"
     root = spec["as_root"]
     if group:
@@ -196,8 +197,8 @@ def _become(spec: Spec, group: cgroups.Group | None, told: int, tell: int) -> No
         os.setresuid(NOBODY, NOBODY, NOBODY)
     os.umask(0o022)
     os.chdir(spec["cwd"] if namespaces else "/")
-    # A new program lays out its memory and its threads by this limit. Deep recursion in a cell needs a high one;
-    # for a program with threads of its own it would be address space wasted.
+    # A new program lays out its memory and its threads by the stack limit. Deep recursion in a cell needs a high
+    # one; in a program with threads of its own a high one would waste address space.
     _set_limits(spec["limits"], 1 << 30 if spec["administrator"] else 8 << 20)
     for number in range(1, signal.NSIG):
         with contextlib.suppress(OSError, ValueError):
@@ -285,7 +286,7 @@ def main() -> None:
             group.limit((spec["memory_mb"] << 20) + _OVERHEAD_BYTES, spec["processes"])
         pid = _spawn(spec, group)
         if spec["administrator"] and group:
-            # The room's own process must outlive a memory-hungry cell; its cells raise theirs again.
+            # The room's own process must outlive a memory-hungry cell; its cells raise their score again.
             with contextlib.suppress(OSError):
                 cgroups._write(f"/proc/{pid}/oom_score_adj", "-1000")
         # The pipes belong to the child alone: the caller must see their end when it dies.

@@ -1,13 +1,14 @@
 """Starts a process in a sandbox: the launch interface of this package.
 
-Limits first. What is promised depends on the tier, which `detect` finds by really starting a process in it:
+What is promised depends on the tier, which `detect` finds by really starting a process in it:
 
 - `namespaces`: user, PID, mount, network, IPC and UTS namespaces, a read-only root that holds only the paths named, a
   private size-capped /tmp, no network (not even loopback), a system-call allow-list, no capabilities, no_new_privs,
   Landlock where the kernel has it, and a control group where one can be made (else per-process rlimits). As root the
-  process runs under a user id that nobody else has; without root under the caller's own, mapped to nobody.
-- `landlock`: no namespaces to be had: Landlock and the system-call filter alone. No process but threads can be started,
-  no file written, no socket opened; the process can see that others exist, and shares the machine's clock and name.
+  process runs under a user id of its own; without root under the caller's, mapped to the user `nobody`.
+- `landlock`: Landlock and the system-call filter alone, where no namespaces can be made. Threads can be started but no
+  processes, no file written, no socket opened; the process can see that others exist, and shares the machine's clock
+  and name.
 - `none`: no protection at all. `start` refuses it unless `allow_unprotected=True`.
 
 A sandbox shares the kernel, the CPU and its caches with the machine: kernel bugs and timing side channels are out of
@@ -47,7 +48,7 @@ from verifiers.sandbox import cgroups, kernel
 from verifiers.types import Json
 
 _ROOT = Path(__file__).resolve().parents[2]
-_START_S = 30.0  # a loaded machine; a normal start takes 0.1 s
+_START_S = 30.0  # enough for a loaded machine; a normal start takes 0.1 s
 INTERPRETER = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
@@ -60,9 +61,9 @@ class Tier:
     """What stands between a sandboxed process and the machine."""
 
     boundary: str
-    """`namespaces`, `landlock` or `none`."""
+    """Kind of boundary: `namespaces`, `landlock` or `none`."""
     as_root: bool = False
-    """The launcher is root, so that the sandbox has user ids of its own."""
+    """Whether the launcher is root, so that the sandbox has user ids of its own."""
     cgroup: tuple[int, str, str] | None = None
     landlock: int = 0
     """Landlock ABI version in use; 0 for none."""
@@ -87,30 +88,32 @@ class Tier:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Room:
-    """A command and all it may see and use. Paths are absolute."""
+    """A command, and everything that it may see and use. Paths are absolute."""
 
     argv: tuple[str, ...]
     read_only: Mapping[str, str]
-    """Path inside: path on the host (a file or a directory, symbolic links resolved)."""
+    """Path inside → path on the host (a file or a directory, symbolic links resolved)."""
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The whole environment; nothing is inherited."""
     hidden: tuple[str, ...] = ()
     """Directories inside that appear empty."""
     symlinks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Small read-only text files: path inside: text."""
+    """Small read-only text files: path inside → text."""
     cwd: str = "/tmp"
     tmp_mb: int = 64
     """Size of the private /tmp; 0 for none."""
     memory_mb: int = 1024
-    """Of the whole tree with a control group; of each process's private memory (RLIMIT_DATA) in any case."""
+    """Memory limit: of the whole tree if there is a control group, and of each process's private memory (RLIMIT_DATA)
+    in any case."""
     processes: int = 64
     cpu_s: int | None = None
-    """CPU seconds per process; None for a long-lived one."""
+    """CPU seconds per process; None for no limit, in a long-lived room."""
     file_mb: int = 256
     open_files: int = 256
     administrator: bool = False
-    """For this project's own trusted processes only: keeps every capability *inside* the room, to make cells in it."""
+    """Whether the process keeps every capability *inside* the room, to make cells in it. Only for this project's own
+    trusted processes."""
 
     def to_spec(self, tier: Tier, pass_fds: Sequence[int]) -> dict[str, Json]:
         limits = {"CORE": 0, "NOFILE": self.open_files, "FSIZE": self.file_mb << 20, "MEMLOCK": 64 << 10, "MSGQUEUE": 0}
@@ -180,7 +183,7 @@ class SandboxedProcess:
 
     @property
     def pid(self) -> int:
-        """Of the launcher, whose only descendants are the sandboxed processes (for measuring, not for signals)."""
+        """Pid of the launcher, whose only descendants are the sandboxed processes (for measuring, not for signals)."""
         return self._launcher.pid
 
     def poll(self) -> int | None:
@@ -249,7 +252,7 @@ def start(
                 pass_fds=fds,
                 env={},
                 cwd="/",
-                start_new_session=True,  # a terminal's Ctrl-C is the caller's business
+                start_new_session=True,  # the caller handles a Ctrl-C on the terminal
             )
         except OSError as error:
             ours.close()
@@ -263,9 +266,9 @@ def start(
 
 @functools.cache
 def shared_libraries() -> dict[str, str]:
-    """Where this machine keeps the C library, the dynamic loader and their kin: for `Room.read_only`.
+    """Where this machine keeps the C library, the dynamic loader and related files, for `Room.read_only`.
 
-    Found from what this interpreter itself has mapped, so no distribution's layout is assumed.
+    The paths come from what this interpreter itself has mapped, so no distribution's layout is assumed.
     """
     paths: dict[str, str] = {}
     with contextlib.suppress(OSError):
@@ -299,7 +302,7 @@ def library_symlinks() -> dict[str, str]:
 
 
 def _works(tier: Tier) -> str:
-    """Empty if a process can be started in `tier`, else why not."""
+    """Why no process can be started in `tier`; empty if one can."""
     room = Room(
         argv=(INTERPRETER, "-I", "-S", "-B", "-c", "print(6 * 7)"),
         read_only={**python_paths(), **shared_libraries()},
@@ -330,7 +333,7 @@ def python_paths() -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Survey:
-    """What this machine offers: the tier in use, and for each stronger one why it is not to be had."""
+    """What this machine offers: the tier in use, and for each stronger one why it is not available."""
 
     tier: Tier
     missing: tuple[tuple[str, str], ...]
@@ -338,7 +341,7 @@ class Survey:
 
 @functools.cache
 def survey() -> Survey:
-    """Finds the strongest tier by starting a trial program in each, best first. Takes about 0.2 s, once a process."""
+    """Finds the strongest tier by starting a trial program in each, best first. Takes about 0.2 s, once per process."""
     missing: list[tuple[str, str]] = []
     if not kernel.SUPPORTED:
         return Survey(

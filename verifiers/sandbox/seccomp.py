@@ -4,7 +4,7 @@ Promises: whatever is not on the list fails with EPERM (clone3 with ENOSYS, so t
 flags can be read); a foreign architecture or the x32 ABI kills. Not on the list, among others: ptrace, process_vm_*,
 mount and its kin, unshare, setns, keyctl, bpf, io_uring, perf_event_open, userfaultfd, SysV IPC, every socket but an
 AF_UNIX pair, and clone with a namespace flag.
-Does not: look behind pointers (seccomp can not), or limit what the allowed calls may name: namespaces, read-only mounts
+Does not: look behind pointers (seccomp cannot), or limit what the allowed calls may name: namespaces, read-only mounts
 and Landlock do.
 """
 
@@ -109,9 +109,9 @@ _AARCH64_CHECKED = {
 }
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
-_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # typing into somebody's terminal
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # they type into another process's terminal
 _AF_UNIX = 1
-# Making somebody else the receiver of a descriptor's signal, SIGKILL for instance: to fcntl and to ioctl.
+# Arguments of fcntl and ioctl that make another process receive a descriptor's signal, SIGKILL for instance.
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _FIOSETOWN, _SIOCSPGRP = 8, 10, 15, 0x8901, 0x8902
 
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_GREATER, _JUMP_IF_AT_LEAST, _JUMP_IF_SET, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x06
@@ -138,7 +138,7 @@ def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
     return ranges
 
 
-# What a fork server needs besides, to make a cell: taken away again, in each cell, by `assemble_withdrawal`.
+# Further calls that a fork server needs to make a cell. `assemble_withdrawal` takes them away again in each cell.
 _ADMINISTRATION = {
     "x86_64": {
         "setresuid": 117,
@@ -184,7 +184,7 @@ def assemble_withdrawal(machine: str) -> bytes:
 def assemble(machine: str, *, administrator: bool = False, only_pid: int | None = None) -> bytes:
     """The filter program for `machine` ("x86_64", "aarch64").
 
-    `only_pid` is for a process that shares a PID namespace with others: it may then signal nobody but itself and start
+    `only_pid` is for a process that shares a PID namespace with others: it may then signal only itself and start
     threads but no processes, so that killing it leaves nothing behind. `administrator` is for a fork server.
     """
     table, checked = (_X86_64, _X86_64_CHECKED) if machine == "x86_64" else (_AARCH64, _AARCH64_CHECKED)

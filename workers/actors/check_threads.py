@@ -1,7 +1,7 @@
 """Threads that check side by side: the one drain of checks, shared by the verifier actor and the service.
 
-Promises: each item is checked once and its result handed over from a thread; a checker that raises costs its item a
-result of `failed`, nothing else. Items wait in one queue, so a slow check holds up its own thread only.
+Promises: each item is checked once and its result handed over from a thread; if the check raises, `failed` makes that
+item's result and no other item is affected. Items wait in one queue, so a slow check holds up its own thread only.
 Does not: bound the queue (its callers hand over what they may), keep an order, or kill what hangs (the checkers do).
 """
 
@@ -19,7 +19,7 @@ _Waiting = tuple[Item, Callable[[Item, Result], object], Callable[[], bool]]
 
 
 class CheckThreads(Generic[Item, Result]):
-    """`check` is called in a thread for every item; `failed(item, error, seconds)` gives the result where it raises."""
+    """Calls `check` in a thread for every item. Where it raises, `failed(item, error, seconds)` gives the result."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class CheckThreads(Generic[Item, Result]):
         for item in items:
             self._waiting.put((item, done, wanted))
             count += 1
-        # A task of the pool for each item would cost as much as a check: one for each thread that has something to do.
+        # One pool task per item would cost as much as a check, so there is one per thread that has something to do.
         for _ in range(min(self.num_threads, count)):
             self._threads.submit(self._drain)
 
     def close(self) -> None:
-        """Begins no further check; those under way go on."""
+        """Starts no further check; those under way go on."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _drain(self) -> None:
-        """In a thread: checks until nothing waits."""
+        """Checks until nothing waits. Runs in a thread of the pool."""
         while True:
             try:
                 item, done, wanted = self._waiting.get_nowait()

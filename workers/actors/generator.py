@@ -37,8 +37,9 @@ log = logging.getLogger("proofmill.generator")
 FLUSH_S = 0.02
 FLUSH_MAX_S = 0.25
 FLUSH_SHARE = 0.02
-"""Finished samples wait for company, one message for many: for this share of the time that a sample takes, within the
-two bounds above, and not at all once nothing is running. LOOKAHEAD covers the wait: no slot of the engine idles."""
+"""How long finished samples are collected before one message reports them, as a share of the time that a sample takes.
+The wait lies between FLUSH_S and FLUSH_MAX_S, and is zero once nothing is running. No slot of the engine idles
+meanwhile, because LOOKAHEAD keeps further samples ready."""
 IDLE_S = 1.0
 """How often a generator reports when nothing finishes."""
 LOOKAHEAD = 0.1
@@ -71,11 +72,11 @@ class GeneratorSettings:
     with_solution_keys: bool = False
     """For `distinct`: hash every text."""
     engine_class: type[Engine] | None = None
-    """Stands in for the one that `engine.engine` names, in tests and benchmarks."""
+    """Engine class for tests and benchmarks, used in place of the one that `engine.engine` names."""
 
 
 class Prompted:
-    """A problem as the model sees it. The samples of a problem share one, so that its texts are made once."""
+    """A problem as the model sees it. All samples of a problem share one instance, so its texts are made once."""
 
     __slots__ = ("columns", "messages", "problem")
 
@@ -110,7 +111,7 @@ class Generator:
         self.origin: Provenance | None = None
         self._drawing: dict[SampleKey, asyncio.Task[None]] = {}
         self._done: list[tuple[SampleTask, PromptColumns, Sample, float]] = []
-        """The last is Finished.abort_s."""
+        """Samples not yet reported; the last value of each is its Finished.abort_s."""
         self._chunks: dict[int, Chunk] = {}
         self._fetched: OrderedDict[int, Chunk] = OrderedDict()
         self._failure: BaseException | None = None
@@ -120,7 +121,8 @@ class Generator:
         self._mean_s = 0.0
         self._received = 0
         self._unwanted: dict[SampleKey, float] = {}
-        """Aborted ones that have not ended: when it was known that they are not needed (seconds since the epoch)."""
+        """Aborted samples that have not ended yet → when it was known that they are superfluous (seconds since the
+        epoch)."""
 
     async def start(self) -> dict[str, Any]:
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
@@ -148,7 +150,7 @@ class Generator:
         }
 
     async def add(self, orders: Orders) -> None:
-        """Begins to draw the samples of the tasks."""
+        """Starts to draw the samples of the tasks."""
         for number in orders.gone:
             self._chunks.pop(number, None)
             self._fetched.pop(number, None)
@@ -166,12 +168,12 @@ class Generator:
             self._drawing[task.key] = asyncio.create_task(drawing)
 
     async def results(self, orders: Orders | None, flush_s: float) -> tuple[bytes, bytes | None]:
-        """Begins what is ordered; returns what finished since the last call, after at most IDLE_S: a packed
-        GeneratorReport, and its batch where that is too large to lie in it. Raises EngineGoneError.
+        """Starts what is ordered. Returns what finished since the last call, after at most IDLE_S: a packed
+        GeneratorReport, and its batch where that is too large to lie in the report. Raises EngineGoneError.
 
-        `flush_s` is the least time that the caller would have finished samples wait for company (seconds). It calls
-        with num_returns=2: a large batch is then its own object, whose text it never looks at, and which outlives this
-        process.
+        `flush_s` is the shortest time for which finished samples are collected before they are reported, in seconds.
+        The caller passes num_returns=2, so that a large batch is a Ray object of its own. The caller never reads that
+        object, and it outlives this process.
         """
         if orders is not None:
             await self.add(orders)
@@ -203,7 +205,8 @@ class Generator:
         return pack(report), None if inline else batch
 
     def _log_path(self) -> str:
-        """No two engines share a file, or the last lines of one could be told as those of another."""
+        """The log file of this engine. Engines do not share a file, so an error always quotes the right engine's last
+        lines."""
         settings = self.settings
         return str(Path(settings.log.folder) / f"{self._log_name('engine')}.log") if settings.log.folder else ""
 
@@ -221,7 +224,7 @@ class Generator:
         """Ends running samples at the engine's next step; they are reported as aborted. `since` is when it was known
         that they are not needed (seconds since the epoch)."""
         known = [key for key in keys if key in self._drawing]
-        self._unwanted.update(dict.fromkeys(known, since))  # read by those that have not reached the engine yet
+        self._unwanted.update(dict.fromkeys(known, since))  # read by samples that have not reached the engine yet
         await self.engine.abort([request_id(key) for key in known])
 
     def _free(self) -> int:
@@ -234,7 +237,7 @@ class Generator:
         return max(room, 0 if running else 1)
 
     async def _pause(self, flush_s: float) -> None:
-        """Until something finished, then a moment longer for company; or until it is time to report anyway."""
+        """Waits until something has finished and then a moment longer for more, or until a report is due anyway."""
         self._wake.clear()
         if not self._done and not self._failure:
             with contextlib.suppress(TimeoutError):
@@ -288,7 +291,7 @@ class Generator:
                 self._drained.set()
 
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
-        """Whatever is wrong with this one sample is data; only a dead engine raises."""
+        """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings = self.settings
         request = RolloutRequest(
             request_id(task.key),

@@ -1,7 +1,7 @@
 """The verifier actor: checks rows of batches with the checkers of verifiers/, side by side in threads.
 
 Promises: every row it was given is answered once, or the actor is dead; a checker that raises costs that row a verdict
-`error`, nothing else. The checkers kill what hangs; a checker that hangs itself is the coordinator's to notice.
+`error`, nothing else. The checkers kill what hangs; the coordinator notices a checker that hangs itself.
 Does not: retry (the coordinator does), store, or choose what to check next.
 
 Bounds: as many rows as it has threads are checked at once; the coordinator hands it at most twice as many.
@@ -33,7 +33,7 @@ EVIDENCE_CHARS = 2000
 Row = tuple[SampleKey, Problem, str, str]
 """(key, problem, text, finish reason) of one row to check."""
 SLOW_CHECK_S = 60.0
-"""A check that takes longer is told in the log."""
+"""Seconds after which a check is reported in the log as slow."""
 
 log = logging.getLogger("proofmill.verifier")
 
@@ -65,23 +65,24 @@ class Verifier:
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)
         self._threads = CheckThreads(settings.num_threads, self._check, self._failed)
         self._ended: collections.deque[tuple[SampleKey, Verdict | None, tuple[Any, ...], float]] = collections.deque()
-        """Filled by threads, so it is emptied row by row: a list swapped for a new one may still be appended to."""
+        """Answers not yet reported. Threads append to it, so it is emptied row by row: if it were swapped for a new
+        one, a thread might still append to the old one."""
         self._num_rows = 0
-        """Rows given and not reported."""
+        """Number of rows received and not yet reported."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._woken = False
 
     async def start(self, kinds: list[str]) -> float:
         """Warms the checkers of `kinds` while the engines load, so that the first samples do not wait for them. Returns
-        the seconds that a check may take, by the longest limit."""
+        how long a check may take under the longest limit, in seconds."""
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
             await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, kind) for kind in kinds))
         return max(((self._limits(kind) or self._default_limits(kind)).wall_s for kind in kinds), default=0.0)
 
     async def add(self, items: list[CheckItem]) -> None:
-        """Begins to check rows."""
+        """Starts to check rows."""
         self._loop = asyncio.get_running_loop()
         self._num_rows += sum(len(item.rows) for item in items)
         for item in items:
@@ -96,7 +97,7 @@ class Verifier:
             self._threads.add([(key, *row) for (key, _), row in zip(item.rows, rows, strict=True)], self._done)
 
     async def results(self, items: list[CheckItem]) -> tuple[bytes, int]:
-        """Begins to check `items`; returns the verdicts since the last call, after at most IDLE_S: a packed
+        """Starts to check `items`. Returns the verdicts since the last call, after at most IDLE_S: a packed
         VerifierReport and the number of its rows."""
         if items:
             await self.add(items)
@@ -137,11 +138,11 @@ class Verifier:
         return verdict, verdict_columns(verdict)
 
     def _done(self, row: Row, result: tuple[Verdict, tuple[Any, ...]]) -> None:
-        """In the thread that checked it."""
+        """Takes in one result. Runs in the thread that made the check."""
         verdict, columns = result
         self._ended.append((row[0], verdict, columns, time.time()))
         if not self._woken and self._loop is not None:
-            # Waking the loop takes a system call: once for all rows of a report.
+            # Waking the loop takes a system call, so it is done once for all rows of a report.
             self._woken = True
             self._loop.call_soon_threadsafe(self._wake.set)
 

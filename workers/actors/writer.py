@@ -1,7 +1,7 @@
 """The writer actor: turns rows of batches and their verdicts into Parquet parts of one stream.
 
-Promises: a part is durable when `write` returns; a writer that was replaced or superseded stops with FencedError and
-cannot add a row; `take_over` returns every row that the stream's earlier writers made durable.
+Promises: a part is durable when `write` returns; a writer that was replaced or superseded raises FencedError and cannot
+add a row; `take_over` returns every row that the stream's earlier writers made durable.
 Does not: choose rows. One `write` at a time.
 """
 
@@ -53,7 +53,7 @@ class Writer:
         await asyncio.to_thread(self._log.upload)
 
     async def stay(self) -> None:
-        """Never returns: a call of it fails as soon as this actor dies, idle or not."""
+        """Never returns, so a call of it fails as soon as this actor dies, idle or not."""
         await asyncio.Event().wait()
 
     async def write(self, parts: list[PartRows]) -> WriteReply:
@@ -75,6 +75,6 @@ class Writer:
 
 
 async def fetch(batch: SampleBatch) -> bytes:
-    """Its bytes. Raises one of Ray's errors where the node that held them is gone."""
+    """The bytes of a batch. Raises a Ray error where the node that held them is gone."""
     data: bytes = batch if isinstance(batch, bytes) else await batch
     return data

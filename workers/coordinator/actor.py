@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import logging
 import time
 from typing import Any
@@ -36,6 +37,7 @@ from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.metrics import RunMetrics
 from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.revisions import other_code
 from workers.coordinator.state import CoordinatorSettings, RunState
@@ -76,8 +78,9 @@ class Coordinator:
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         self._log = self._monitor.log = RunLog(settings.log, f"coordinator-{state.claim.epoch}")
+        self._monitor.metrics = RunMetrics(settings.generator.run_id)
         log.info("%s is owned, epoch %d", state.storage.uri, state.claim.epoch)
-        # From here on: reading millions of rows takes longer than a lease.
+        # Started here, because reading millions of rows takes longer than a lease.
         state.spawn(self._monitor.heartbeat())
         distinct = bool(settings.sampling.get("distinct"))
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
@@ -103,7 +106,7 @@ class Coordinator:
         self._state.dispatch_needed.set()
 
     async def wants_problems(self, timeout_s: float) -> int:
-        """How many problems are wanted; waits up to `timeout_s` for that to be more than none."""
+        """How many problems are wanted. Waits up to `timeout_s` until at least one is."""
         state = self._state
         deadline = time.monotonic() + timeout_s
         while not state.room() and not state.done.is_set() and time.monotonic() < deadline:
@@ -145,7 +148,7 @@ class Coordinator:
         return self.summary()
 
     async def _give_up_the_lease(self) -> None:
-        """The next start of the run need not wait for the lease to end."""
+        """Releases the lease, so that the next start of the run need not wait for its end."""
         state = self._state
         if state.claim is not None and not await asyncio.to_thread(is_superseded, state.storage, state.claim):
             with contextlib.suppress(StorageError):
@@ -164,7 +167,7 @@ class Coordinator:
         deadline = time.monotonic() + grace_s
         ledger = self._state.ledger
         while time.monotonic() < deadline:
-            # What is held back until the rest of its problem is durable (CHECKED, but not ready) will not be written.
+            # Rows held back until the rest of their problem is durable (CHECKED, but not ready) are not written.
             left = ledger.num(Stage.FINISHED), ledger.num(Stage.CHECKING), ledger.num_ready()[0]
             if not any(left) and not ledger.num(Stage.WRITING):
                 break
@@ -173,9 +176,12 @@ class Coordinator:
         self._state.done.set()
 
     async def story(self, problem_id: str, index: int) -> str:
-        """The last changes of state of a sample on its way, for people; empty where it is not on its way."""
+        """The last changes of state of a sample in flight and the present time on the same clock, as text for people.
+        Empty where the sample is not in flight."""
         ledger = self._state.opened_ledger
-        return ledger.story(problem_id, index) if ledger is not None else ""
+        story = ledger.story(problem_id, index) if ledger is not None else ""
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        return f"{story}\n  {time.monotonic():.3f} is now, {now}" if story else ""
 
     async def status(self) -> dict[str, Json]:
         """Counts for the progress display; cheap."""
@@ -228,7 +234,7 @@ class Coordinator:
             "saved_tokens": totals.saved_tokens,
             "generation_s": totals.generation_s,
             "verify_s": totals.verify_s,
-            # Time and money of all starts, as their ceilings have it.
+            # Time and money of all starts together, counted as the ceilings count them.
             "starts": self._state.starts,
             "wall_s": self._state.earlier_wall_s + time.monotonic() - self._state.started,
             "ready_s": max(0.0, self._state.generating_since - self._state.started)

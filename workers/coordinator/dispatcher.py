@@ -1,9 +1,9 @@
 """The dispatcher: the one place that hands out work, to workers that reported room for it.
 
-Samples to generators, rows to verifiers, parts to writers. A worker whose `results` call has just returned is told with
-the next one; only a worker that would otherwise run dry meanwhile gets a message of its own, and generators get those
-in rounds, the rarer the more replicas there are. Messages, not samples, are what a coordinator of many replicas spends
-its time on (figures in docs/log.md).
+Samples go to generators, rows to verifiers, parts to writers. A worker whose `results` call has just returned gets its
+new work with the next call. Only a worker that would run dry before that gets a separate message. Generators get these
+messages in rounds, which become rarer the more replicas there are: with many replicas a coordinator spends its time on
+messages and not on samples (figures in docs/log.md).
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ CHECK_AHEAD_S = 0.25
 stay with the coordinator, which can still give them to another verifier."""
 CHECK_AHEAD_ROWS = 512
 REPORTS_PER_S = 250
-"""Messages to and from all generators together, at most about: one costs the coordinator a millisecond or two."""
+"""Approximate limit on messages per second to and from all generators together. One message costs the coordinator a
+millisecond or two."""
 ROUND_MAX_S = 0.25
 DISPATCH_S = 0.002
-"""Least time between two rounds: what comes in meanwhile is handed out together."""
+"""Shortest time between two rounds, in seconds. What comes in meanwhile is handed out together."""
 
 
 class Dispatcher:
-    """Its methods never wait; `run` calls them when something changed."""
+    """Hands out work. Its methods never wait; `run` calls them when something changed."""
 
     def __init__(self, state: RunState, writers: WriterPool) -> None:
         self._state = state
@@ -74,8 +75,8 @@ class Dispatcher:
         self._state.dispatch_needed.set()
 
     def assign_to(self, slot: GeneratorSlot) -> None:
-        """Fills one generator's room, if there is enough for the others too; else it takes part in the next round,
-        where what is scarce is spread."""
+        """Fills one generator's room if there is enough work for the others too. Otherwise it waits for the next round,
+        which spreads scarce work over all generators."""
         room = sum(slot.credit for slot in self._state.generators if slot.ready)
         if slot.credit > 0 and self._state.ledger.num_wanting() >= room:
             self._assign([slot])
@@ -102,7 +103,7 @@ class Dispatcher:
                 slot.actor.add.remote(orders)
 
     def orders(self, slot: GeneratorSlot) -> Orders | None:
-        """What this generator has to be told now."""
+        """What to send to this generator now; None if there is nothing."""
         tasks, slot.tasks = slot.tasks, []
         if not tasks:
             return None
@@ -128,11 +129,11 @@ class Dispatcher:
                 least = slot.capacity - slot.outstanding
                 if not slot.ready or (least <= 0 and min(room, room_s) <= 0):
                     continue
-                # A message of its own only to one that would otherwise run dry.
+                # Only a verifier that would run dry gets a separate message.
                 if slot.polled and 2 * least < slot.capacity and (2 * room_s < ahead_s or 2 * room < CHECK_AHEAD_ROWS):
                     continue
                 if len(self._state.verifiers) > 1:
-                    # Half a round at a time, so that a few rows spread over all verifiers.
+                    # Each pass hands out half of what fits, so that a few rows spread over all verifiers.
                     least, room, room_s = -(-least // 2), max(1, room // 2), room_s / 2
                 items, seconds = ledger.next_checks(
                     slot.worker, least, room, room_s, idle=not slot.outstanding, now=now
@@ -149,7 +150,7 @@ class Dispatcher:
     # Parts.
 
     def cut_parts(self) -> None:
-        """Has free writers write what is full or old enough."""
+        """Gives free writers the parts that are full or old enough."""
         state = self._state
         for slot in state.writers:
             if not state.ledger.num_ready()[0]:
@@ -170,8 +171,9 @@ class Dispatcher:
 def shares_of(tasks: list[SampleTask], slots: list[GeneratorSlot]) -> list[list[SampleTask]]:
     """One share per slot, at most its credit; `tasks` fit into the sum of credits.
 
-    Plenty: runs of one problem's samples stay together, where they share its prompt's KV blocks. Scarce (the end of a
-    run): spread over the least occupied engines, so that it does not drain to one with three sequences.
+    When tasks are plenty, consecutive samples of one problem go to one engine, where they share the KV blocks of its
+    prompt. When tasks are scarce (the end of a run), they are spread over the least occupied engines, so that the run
+    does not end with a single engine at work on a few sequences.
     """
     shares: list[list[SampleTask]] = [[] for _ in slots]
     if len(tasks) >= sum(slot.credit for slot in slots):

@@ -1,4 +1,4 @@
-"""The generators' side of the coordinator: starts them, takes in what they finish, aborts what is superfluous."""
+"""The generators' side of the coordinator: starts them, takes in finished samples, aborts superfluous ones."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class GeneratorPool:
         self._state = state
         self._dispatcher = dispatcher
         self.abort_latency: collections.deque[float] = collections.deque(maxlen=1000)
-        """Seconds from the verdict to the last output of a sample that it made superfluous."""
+        """Seconds from a verdict to the last output of a sample that the verdict made superfluous."""
         self._aborting: set[tuple[int, SampleKey]] = set()
-        """(worker, key): told to abort, and not reported."""
+        """(worker, key) of samples that were told to abort and are not yet reported."""
 
     async def serve(self, slot: GeneratorSlot) -> None:
         state, settings = self._state, self._state.settings
@@ -45,7 +45,7 @@ class GeneratorPool:
             options: dict[str, Any] = {
                 "num_cpus": settings.cpus_per_replica,
                 "max_concurrency": 10_000,
-                # One node's loss should not take every replica.
+                # The loss of one node should not take every replica with it.
                 "scheduling_strategy": "SPREAD",
             }
             if settings.gpus_per_replica == 1:
@@ -89,7 +89,7 @@ class GeneratorPool:
                 self._note_aborts(slot, report)
                 state.generated_at = now
                 state.ledger.finished(slot.worker, report.finished, report.batch or batch_ref, now)
-            # Tasks still on their way count against the room that was reported.
+            # Tasks that have not arrived yet count against the room that was reported.
             on_the_way = slot.num_assigned - report.received
             slot.credit = max(0, report.free - on_the_way)
             slot.running = report.running + on_the_way
@@ -108,7 +108,7 @@ class GeneratorPool:
                 self.abort_latency.append(row.abort_s)
 
     def _may_release(self, slot: GeneratorSlot) -> bool:
-        """In the verification tail an idle replica gives its GPUs back."""
+        """Whether this replica may give its GPUs back: it is idle and only checks are left for a while."""
         state, settings = self._state, self._state.settings
         if not settings.gpus_per_replica or slot.running or not state.fed_all or state.ledger.wants_samples():
             return False
@@ -132,8 +132,8 @@ class GeneratorPool:
         slot.vacate()
 
     def abort(self, aborts: Iterable[tuple[int, SampleKey]], since: float = 0.0) -> None:
-        """Ends samples, (worker, key), in their engines. `since` is when the verdict fell that made them superfluous
-        (seconds since the epoch); 0 = now."""
+        """Ends samples, given as (worker, key), in their engines. `since` is the time of the verdict that made them
+        superfluous (seconds since the epoch); 0 = now."""
         by_worker: dict[int, list[SampleKey]] = {}
         for worker, key in aborts:
             if (worker, key) not in self._aborting:
@@ -145,6 +145,6 @@ class GeneratorPool:
             if slot.actor is not None and (keys := by_worker.get(slot.worker)):
                 untold = not {task.key for task in slot.tasks}.isdisjoint(keys)
                 if untold and (orders := self._dispatcher.orders(slot)):
-                    slot.actor.add.remote(orders)  # or the abort would come before what it means
+                    slot.actor.add.remote(orders)  # else the abort would arrive before the task that it aborts
                 log.debug("generator %d: worker %d aborts %s", slot.index, slot.worker, keys)
                 slot.actor.abort.remote(keys, since or time.time())

@@ -11,6 +11,7 @@ from runstore.lease import is_superseded, renew
 from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.generators import GeneratorPool
+from workers.coordinator.metrics import RunMetrics
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 from workers.logs import NO_FILES, RunLog
@@ -26,11 +27,13 @@ log = logging.getLogger("proofmill.coordinator.monitor")
 
 STATUS_S = 60.0
 """Seconds between two lines of figures in the log."""
+METRICS_S = 5.0
+"""Seconds between two updates of the metrics. Ray exports them every 10 s and drops a gauge that is not set again."""
 RATES = ("samples", "durable", "completion_tokens")
 
 
 def rates(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, float]:
-    """What `RATES` grew by per second between two sets of figures."""
+    """How fast each figure in `RATES` grew between two sets of figures, per second."""
     seconds = max(later["elapsed_s"] - earlier["elapsed_s"], 1e-3)
     return {f"{name}_per_s": round((later[name] - earlier[name]) / seconds, 3) for name in RATES}
 
@@ -46,10 +49,12 @@ class RunMonitor:
         """[seconds since the start, samples running, samples that ready engines have room for]."""
         self._occupancy_step = 1.0
         self.log = RunLog(NO_FILES, "")
-        """The coordinator's, for a line of figures each STATUS_S."""
+        """The coordinator's log, which gets one line of figures every STATUS_S seconds."""
+        self.metrics: RunMetrics | None = None
+        """None outside Ray, as in some tests."""
 
     async def heartbeat(self) -> None:
-        """Says that this job is alive, and stops it once another has the run."""
+        """Renews the lease of this job, and stops the job once another one owns the run."""
         state = self._state
         assert state.claim is not None
         count = 0
@@ -69,6 +74,7 @@ class RunMonitor:
         state = self._state
         last = next_point = time.monotonic()
         figures, next_figures = self._figures(), last + STATUS_S
+        next_metrics = last
         ticks = 0
         while True:
             await asyncio.sleep(TICK_S)
@@ -92,6 +98,9 @@ class RunMonitor:
             if now >= next_figures:
                 earlier, figures, next_figures = figures, self._figures(), now + STATUS_S
                 self.log.status({**figures, **rates(earlier, figures)})
+            if now >= next_metrics:
+                next_metrics = now + METRICS_S
+                self._update_metrics(now)
             state.dispatch_needed.set()
 
     def _figures(self) -> dict[str, Json]:
@@ -113,6 +122,15 @@ class RunMonitor:
             "statuses": dict(totals.statuses),
             "retries": dict(totals.retries),
         }
+
+    def _update_metrics(self, now: float) -> None:
+        if self.metrics is None:
+            return
+        try:
+            self.metrics.update(self._state, now)
+        except Exception as error:  # raised by Ray; a run works without metrics
+            log.warning("no metrics from here on: %s: %s", type(error).__name__, error)
+            self.metrics = None
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings

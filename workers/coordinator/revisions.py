@@ -1,10 +1,10 @@
 """Whether every node of the cluster has the code that this run was started with.
 
-A node with older code would fail in the middle of unpickling a message, with words that name no cause.
+A node with older code would fail while it unpickles a message, with an error that does not name the cause.
 
 Promises: a node that answers with another revision, or cannot even import the question, is named in one line. Nothing
 is asked where the cluster has one node.
-Does not: wait for a node that does not answer within ANSWER_S; its workers' deaths are then the coordinator's to tell.
+Does not: wait longer than ANSWER_S for a node. If its workers die later, the coordinator reports that.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from runstore.code_revision import code_revision
 
 ANSWER_S = 60.0
-"""Starting a worker process on a node takes seconds, on a loaded one some tens of them."""
+"""Longest wait for a node's answer, in seconds. A loaded node can take tens of seconds to start a worker process."""
 
 
 def revision_here() -> str:
-    """Runs on a node."""
+    """The code revision of the node that this runs on."""
     return code_revision()
 
 
@@ -45,7 +45,7 @@ async def other_code() -> str:
 
 
 async def ask(node: dict[str, Any]) -> str:
-    """The revision of the code on a node. Raises RayTaskError where its code does not know the question."""
+    """The revision of the code on a node. Raises RayTaskError where its code lacks `revision_here`."""
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     answer: str = await ray.remote(revision_here).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()
     return answer

@@ -15,7 +15,7 @@ from workers.scheduling.sample_state import SampleState
 
 
 class WorkerSlot:
-    """A place for one worker, filled again when its occupant dies. `worker` numbers occupants, never reused."""
+    """A place for one worker, filled again when its occupant dies. `worker` is the occupant's number, never reused."""
 
     def __init__(self, name: str, index: int) -> None:
         self.name = name
@@ -35,14 +35,14 @@ class GeneratorSlot(WorkerSlot):
     def vacate(self) -> None:
         """Forgets the worker that was here."""
         self.credit = 0
-        """Tasks that it may get now."""
+        """Number of tasks that it may get now."""
         self.num_assigned = 0
-        """Tasks handed to it so far."""
+        """Number of tasks handed to it so far."""
         self.running = 0
         self.polled = False
-        """A `results` call is on its way; what it is to be told must go in a message of its own."""
+        """Whether a `results` call is on its way. New orders must then go in a message of their own."""
         self.tasks: list[SampleTask] = []
-        """To be told with the next `results` call."""
+        """Tasks to send with the next `results` call."""
         self.chunks: set[int] = set()
         """Chunks whose references it has."""
         self.chunks_gone: list[int] = []
@@ -52,7 +52,7 @@ class VerifierSlot(WorkerSlot):
     def __init__(self, index: int) -> None:
         super().__init__("verifier", index)
         self.capacity = 0
-        """Twice its threads."""
+        """Rows that it may hold: twice its number of threads."""
         self.vacate()
 
     def vacate(self) -> None:
@@ -60,26 +60,26 @@ class VerifierSlot(WorkerSlot):
         self.check_s = 0.0
         """Upper bound on one check, in seconds."""
         self.assigned: dict[SampleKey, float | None] = {}
-        """Rows given and not answered, in the order in which it begins them; since when it has had a thread for one
-        (monotonic seconds), None while that may still wait."""
+        """Rows handed over and not yet answered, in the order in which it begins them. The value is when a thread was
+        free for the row (monotonic seconds), or None while the row may still be waiting."""
         self.outstanding_s = 0.0
-        """Seconds of work in them."""
+        """Estimated seconds of work in `assigned`."""
         self.polled = False
         self.items: list[CheckItem] = []
-        """To be told with the next `results` call."""
+        """Rows to send with the next `results` call."""
 
     @property
     def outstanding(self) -> int:
         return len(self.assigned)
 
     def assign(self, items: Iterable[CheckItem], seconds: float, now: float) -> None:
-        """Rows worth so many seconds of work."""
+        """Adds rows to `assigned`; `seconds` is their estimated work together."""
         self.assigned |= {key: None for item in items for key, _ in item.rows}
         self.outstanding_s += seconds
         self._begin(now)
 
     def complete(self, keys: Iterable[SampleKey], now: float) -> None:
-        """Each row is taken to have been as much work as the others."""
+        """Removes answered rows. Each row is taken to have been as much work as the others."""
         before = len(self.assigned)
         for key in keys:
             self.assigned.pop(key, None)
@@ -87,7 +87,7 @@ class VerifierSlot(WorkerSlot):
         self._begin(now)
 
     def overdue(self, before: float) -> list[SampleKey]:
-        """Rows that it has been at since before `before`."""
+        """Rows whose check began before `before`."""
         return [key for key, since in self.assigned.items() if since is not None and since < before]
 
     def _begin(self, now: float) -> None:
@@ -101,8 +101,8 @@ class WriterSlot(WorkerSlot):
         super().__init__("writer", index)
         self.busy = False
         self.next_stream_slot = 0
-        """The stream's first slot that is not acknowledged."""
+        """First slot of the stream that is not acknowledged."""
         self.writing: list[SampleState] = []
-        """Rows of the part on its way."""
+        """Rows of the part that is being written."""
         self.failure: asyncio.Future[None] | None = None
         """Set with an exception to end the slot's worker."""

@@ -1,7 +1,7 @@
 """What the coordinator's parts share: settings, the ledger, the slots of the workers, and how the run stands.
 
-The parts (dispatcher, supervisor, monitor, generators, verifiers, writers) run on one event loop and change it between
-two awaits only, so it needs no locks.
+The parts (dispatcher, supervisor, monitor, generators, verifiers, writers) run on one event loop and change this state
+only between two awaits, so it needs no locks.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ ERROR_CHARS = 4000
 FAULTS_LOGGED = 20
 EVENTS_KEPT = 200
 WINDOW_FACTOR = 4
-"""Problems open for each sample that the engines have room for. A problem with one sample left to draw and three whose
-verdicts are awaited still leaves every engine full; an open problem costs the coordinator about a kilobyte."""
+"""Open problems per sample that the engines have room for. With this factor every engine stays full even if only one in
+four open problems has a sample to draw. An open problem costs the coordinator about a kilobyte."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CoordinatorSettings:
-    """All that a run needs, as plain values; jobs.solve.settings makes it from the config."""
+    """All that a run needs, as plain values. jobs.solve.settings builds it from the config."""
 
     run_uri: str
     kinds: tuple[str, ...]
@@ -63,13 +63,13 @@ class CoordinatorSettings:
     flush_s: float = 20.0
     lease_s: float = 30.0
     release_backlog_s: float = 60.0
-    """Seconds of checking that must be waiting before idle replicas give their GPUs back: more than a restart costs."""
+    """Seconds of waiting checks above which idle replicas give their GPUs back. A restart must cost less than that."""
     window: int = 0
     """Problems open at once; 0 = WINDOW_FACTOR times the engines' room."""
 
 
 class RunState:
-    """Made in the coordinator's event loop."""
+    """The state of one run. Must be created inside the coordinator's event loop."""
 
     def __init__(self, settings: CoordinatorSettings) -> None:
         self.settings = settings
@@ -81,7 +81,7 @@ class RunState:
         """Starts whose spending is in `budget`, this one included."""
         self.earlier_wall_s = 0.0
         self.chunks: dict[int, list[Reference]] = {}
-        """[reference to a packed list of Problem] by number, while a problem of it is open."""
+        """Chunk number → [reference to a packed list of Problem], kept while a problem of the chunk is open."""
         self.fed_all = False
         self.generators = [GeneratorSlot(i) for i in range(settings.replicas)]
         self.verifiers = [VerifierSlot(i) for i in range(settings.verifiers)]
@@ -97,6 +97,10 @@ class RunState:
         self.engine: dict[str, Json] = {}
         """What the engines said of themselves; empty until one is ready."""
         self.events: collections.deque[dict[str, Json]] = collections.deque(maxlen=EVENTS_KEPT)
+        self.deaths: collections.Counter[str] = collections.Counter()
+        """Number of workers that died, by slot name."""
+        self.part_seconds: list[float] = []
+        """Seconds that the writing of each part took, since the last update of the metrics."""
         self.started = time.monotonic()
         self.generating_since = 0.0
         self.generated_at = 0.0
@@ -125,7 +129,7 @@ class RunState:
         return {**self.budget.to_json(), "starts": self.starts}
 
     def room(self) -> int:
-        """Further problems that are wanted now."""
+        """How many more problems are wanted now."""
         settings = self.settings
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
@@ -133,7 +137,7 @@ class RunState:
         return max(0, window - self.ledger.num_open())
 
     def forget_chunks(self) -> None:
-        """Lets go of chunks without open problems, and has the generators do so."""
+        """Drops chunks without open problems, here and in the generators."""
         live = self.ledger.chunks()
         if len(live) == len(self.chunks):
             return
@@ -145,12 +149,12 @@ class RunState:
                     slot.chunks_gone.append(number)
 
     def note(self, what: str, why: str) -> None:
-        """For the run's record, its report and its log."""
+        """Adds an event to the run's record, its report and its log."""
         log.warning("%s: %s", what, why)
         self.events.append({"what": what, "why": why[-ERROR_CHARS:], "at": time.time()})
 
     def fail(self, text: str) -> None:
-        """Ends the run; the caller has nothing to do after it. The first reason is the one that is told."""
+        """Ends the run; the caller has nothing more to do. Only the first reason is reported."""
         log.error("the run ends: %s", text)
         self.fatal = self.fatal or text
         self.done.set()
@@ -162,7 +166,7 @@ class RunState:
         task.add_done_callback(self._task_ended)
 
     async def end_loops(self) -> None:
-        """Cancels every part of the coordinator that still runs and waits for it."""
+        """Cancels every part of the coordinator that still runs, and waits until all have ended."""
         for loop in list(self.loops):
             loop.cancel()
         await asyncio.gather(*self.loops, return_exceptions=True)
@@ -170,7 +174,7 @@ class RunState:
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self.loops.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # No loop raises what it expects, so what it found in the ledger may be what cannot be.
+            # Loops handle the errors they expect. This one is unexpected, so the ledger itself may be inconsistent.
             log.error("a loop of the coordinator died", exc_info=error)
             for fault in self.opened_ledger.faults()[:FAULTS_LOGGED] if self.opened_ledger else ():
                 log.error("%s", fault)

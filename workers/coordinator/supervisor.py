@@ -23,7 +23,7 @@ log = logging.getLogger("proofmill.coordinator.supervisor")
 RESTART_S = 1.0
 RESTART_MAX_S = 60.0
 STEADY_S = 120.0
-"""A worker that lived so long has its back-off forgiven."""
+"""Seconds of life after which a worker's death starts the back-off from the beginning."""
 
 
 S = TypeVar("S", bound=WorkerSlot, contravariant=True)
@@ -37,12 +37,12 @@ class WorkerPool(Protocol[S]):
         go and wants another one now."""
 
     def give_back(self, slot: S) -> None:
-        """What the slot's last worker held goes back to the ledger."""
+        """Returns what the slot's last worker held to the ledger."""
 
 
 async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
-    """Keeps a worker in the slot, with back-off between those that die. Returns when the slot is no longer needed; ends
-    the run when it cannot be filled."""
+    """Keeps a worker in the slot and waits longer after each death. Returns when the slot is no longer needed; ends the
+    run when the slot cannot be filled."""
     while True:
         began = time.monotonic()
         slot.worker = state.num_workers
@@ -62,6 +62,7 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
             state.fail(hopeless)
             return
         slot.restarts = slot.restarts + 1 if time.monotonic() - began < STEADY_S else 1
+        state.deaths[slot.name] += 1
         state.note(f"{slot.name} {slot.index}", reason)
         if slot.restarts > state.settings.max_restarts:
             state.fail(f"{slot.name} {slot.index} failed {slot.restarts} times in a row; the last time: {reason}")
@@ -119,12 +120,12 @@ async def dismiss(state: RunState, stop_s: float) -> None:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """What a remote method raised, out of Ray's wrapper."""
+    """What a remote method raised, without Ray's wrapper."""
     return getattr(error, "cause", None) or error
 
 
 def describe(error: BaseException) -> str:
-    """For the user."""
+    """The error in one text for the user."""
     cause = cause_of(error)
     if isinstance(cause, ray.exceptions.RayActorError):
         return str(cause).strip().splitlines()[0] if str(cause).strip() else "its process died"

@@ -18,7 +18,7 @@ from workers.messages import VerifierReport
 log = logging.getLogger("proofmill.coordinator.verifiers")
 
 HANG_S = 120.0
-"""Seconds beyond every limit after which a row that is still being checked means that the checker itself hangs."""
+"""Seconds beyond all limits of a check. If a row is still being checked after that, the checker itself hangs."""
 
 
 class VerifierPool:
@@ -64,10 +64,10 @@ class VerifierPool:
         slot.vacate()
 
     def kill_hung(self, now: float) -> None:
-        """Ends verifiers that have been at a row for far longer than any limit; the row is to blame."""
+        """Ends verifiers that have been checking one row for far longer than any limit, and blames that row."""
         for slot in self._state.verifiers:
             if slot.ready and (hung := slot.overdue(now - HANG_S - 2 * slot.check_s)):
                 log.warning("verifier %d: worker %d hangs at %s and is ended", slot.index, slot.worker, hung)
-                slot.ready = False  # or it would be given more until its death is known
+                slot.ready = False  # else it would get more rows until its death is known
                 self._generators.abort(self._state.ledger.lost_verifier(slot.worker, hung, now))
                 ray.kill(slot.actor)

@@ -18,12 +18,13 @@ from workers.actors.writer import Writer
 from workers.coordinator.slots import WriterSlot
 from workers.coordinator.state import RunState
 from workers.messages import PartRows, WriteReply
+from workers.scheduling.invariants import story_of
 from workers.scheduling.sample_state import SampleState
 
 log = logging.getLogger("proofmill.coordinator.writers")
 
 SLOW_PART_S = 10.0
-"""A part that takes longer is told in the log."""
+"""Seconds after which the writing of a part is reported in the log as slow."""
 
 
 class WriterPool:
@@ -49,7 +50,7 @@ class WriterPool:
         slot.busy = False
         slot.ready = True
         state.dispatch_needed.set()
-        # Its death is noticed here, whether or not it has a part: this call ends with the actor only.
+        # This call ends only when the actor dies, so a death is noticed even while the writer has no part.
         presence = asyncio.ensure_future(actor.stay.remote())
         try:
             await asyncio.wait({presence, slot.failure}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,10 +60,10 @@ class WriterPool:
             slot.failure.cancel()
 
     def give_back(self, slot: WriterSlot) -> None:
-        """Nothing yet: what it wrote is known when its successor has fenced the stream."""
+        """Gives nothing back yet: what the writer made durable is known once its successor has fenced the stream."""
 
     def _reconcile(self, slot: WriterSlot, seen: Mapping[tuple[str, int], str]) -> None:
-        """After a writer's death: what it made durable is acknowledged now, the rest waits for the next part."""
+        """After a writer's death: acknowledges the rows that it made durable. The rest wait for the next part."""
         samples, slot.writing = slot.writing, []
         for sample in samples:
             part = seen.get((sample.problem.entry.id, sample.key[1]))
@@ -101,9 +102,11 @@ class WriterPool:
                 failure.set_exception(error)
             return
         if slot.writing is not samples:
-            return  # a successor has found out what became of them
+            return  # a successor has already dealt with these rows
         slot.writing = []
-        if (seconds := time.monotonic() - began) > SLOW_PART_S:
+        seconds = time.monotonic() - began
+        state.part_seconds.append(seconds)
+        if seconds > SLOW_PART_S:
             log.warning("writer %d: part %s took %.1f s", slot.index, reply.key, seconds)
         slot.next_stream_slot = reply.slot
         if reply.lost:
@@ -112,6 +115,9 @@ class WriterPool:
             ledger.not_written([f for batch, rows in members.items() if batch not in gone for f in rows])
         else:
             slot.next_stream_slot = reply.slot + 1
+            if log.isEnabledFor(logging.DEBUG):
+                for sample in samples:
+                    log.debug("durable in %s\n%s", reply.key, story_of(sample))
             ledger.durable(samples, reply.key)
         state.forget_chunks()
         slot.busy = False

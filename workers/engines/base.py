@@ -1,5 +1,5 @@
-"""The engine protocol: what draws samples, whatever it is built on. A new engine is a class of this kind and one row in
-workers.engines.registry.
+"""The engine protocol. An engine draws samples, whatever library it is built on. A new one is a subclass of `Engine`
+and one row in workers.engines.registry.
 
     engine = engine_class("vllm")(settings)
     await engine.start()
@@ -59,8 +59,8 @@ class Ability(StrEnum):
 
 
 class SamplingParameters(pydantic.BaseModel):
-    """How tokens are drawn, in vLLM's terms and under its names: every engine gets them from here, and the config's
-    `[sampling]` has them as keys. `top_k` -1 and `top_p` 1.0 switch the filters off."""
+    """How tokens are drawn, in vLLM's terms and under its names. Every engine gets these values; they are keys of the
+    config's `[sampling]`. `top_k` -1 and `top_p` 1.0 switch the filters off."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -69,7 +69,7 @@ class SamplingParameters(pydantic.BaseModel):
     top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     """Draw only among the likeliest tokens that together have this probability; 1 = all."""
     top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
-    """Draw only among so many of the likeliest tokens; -1 = all."""
+    """Draw only among this many of the likeliest tokens; -1 = all."""
     min_p: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
     """Draw only among tokens at least this share as likely as the likeliest one; 0 = all."""
     max_tokens: Positive = 1024
@@ -81,7 +81,7 @@ class SamplingParameters(pydantic.BaseModel):
         return {name: getattr(self, name) for name in SamplingParameters.model_fields} | {"stop": list(self.stop)}
 
     def needs(self) -> frozenset[Ability]:
-        """What an engine must be able to do to draw by these."""
+        """What an engine must be able to do to draw with these parameters."""
         wanted = {Ability.TOP_K: self.top_k > 0, Ability.MIN_P: self.min_p > 0, Ability.STOP: bool(self.stop)}
         return frozenset(ability for ability, is_wanted in wanted.items() if is_wanted)
 
@@ -124,18 +124,18 @@ class EngineSettings(ModelSettings):
     cpu_cores: tuple[int, ...] = ()
     """Cores this replica's threads are bound to, where several share a machine; empty: the engine decides."""
     log_path: str = ""
-    """Where the engine's own output goes; empty: this process's."""
+    """File for the engine's own output; empty: the output of this process."""
 
 
 class NoArguments(pydantic.BaseModel):
-    """For an engine that takes no `model.engine_args`."""
+    """The arguments of an engine that takes no `model.engine_args`."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 @dataclasses.dataclass(slots=True)
 class GenerationRequest:
-    """One sample to draw, of `messages` or of `token_ids`."""
+    """One sample to draw; the prompt is given as `messages` or as `token_ids`."""
 
     id: str
     """Unique among the requests that run; `abort` takes it."""
@@ -155,7 +155,7 @@ class GenerationRequest:
     """Whether the result has the log-probability of every token."""
 
     def needs(self) -> frozenset[Ability]:
-        """What an engine must be able to do to serve this."""
+        """What an engine must be able to do to serve this request."""
         wanted = {
             Ability.MESSAGES: bool(self.messages),
             Ability.TOKEN_IDS: bool(self.token_ids),
@@ -174,7 +174,7 @@ class Generation:
 
     text: str
     finish_reason: str
-    """stop | length | abort; error: the engine was not asked, or did not answer."""
+    """stop, length, abort or error; error means that the engine was not asked or did not answer."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     mean_logprob: float | None = None
@@ -185,8 +185,8 @@ class Generation:
     logprobs: tuple[float, ...] | None = None
     """The log-probability of every token, where the request asked for them."""
     opened_thought: bool = False
-    """The rendered prompt ends inside a thought. The text then begins with the opening mark, so that its later
-    readers need to know no template, unless the request has a prefix, behind which the mark has no place."""
+    """Whether the rendered prompt ends inside a thought. The text then begins with the opening mark, so that later
+    readers need not know the template. Where the request has a prefix, the mark is left out."""
 
 
 class Engine(ABC):
@@ -196,7 +196,7 @@ class Engine(ABC):
     Arguments: ClassVar[type[pydantic.BaseModel]] = NoArguments
     """What `model.engine_args` may hold."""
     abilities: frozenset[Ability]
-    """May depend on the settings; known before `start`."""
+    """What the engine can do. May depend on the settings; known before `start`."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -204,8 +204,8 @@ class Engine(ABC):
         self.revision = ""
         self.max_model_len = 0
         self.kv_capacity_tokens = 0
-        """Tokens that its KV cache holds; 0 = no bound that the generator should mind. Known after `start`, like the
-        three above."""
+        """Tokens that its KV cache holds; 0 = no bound for the generator to observe. Known only after `start`, like the
+        three attributes above."""
 
     @abstractmethod
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""An engine for callers without an event loop: it runs on the loop of its own thread, and many threads may ask it."""
+"""An engine for callers without an event loop. It runs on a loop in its own thread, and many threads may call it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class BlockingEngine:
-    """Started and closed once."""
+    """An engine with blocking calls. It can be started once and closed once."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

@@ -1,16 +1,16 @@
 """One vLLM engine in this process: started from settings, one request per sample, aborted by id.
 
-A text carries the opening mark of a thought that the chat template began in the prompt, and a model whose marks are
-special tokens has them decoded: what reads a stored text later needs to know no template (verifiers.thoughts).
+Where the chat template begins a thought in the prompt, the text carries the opening mark of that thought. Marks that
+are special tokens are decoded too. Code that reads a stored text therefore needs no template (verifiers.thoughts).
 
 Promises: a sample's tokens depend on its prompt, its seed and the engine, not on what else runs (each request has its
 own random generator); an engine that cannot start raises EngineStartError with the engine's own last lines; a dead
 engine raises EngineGoneError out of `generate`.
 Does not: restart itself (the coordinator starts a new generator) or know of Ray.
 
-Why some arguments are not left to vLLM: on CPUs chunked prefill is switched off, since vLLM 0.32 rolls the random
-generator of a partly prefilled seeded request back by an offset that CPU generators do not have, and dies; and
-torch.compile of the sampler is switched off there, since it costs half a minute at the first token.
+Some arguments are not left to vLLM. On CPUs chunked prefill is switched off, since vLLM 0.32 dies there: it rolls the
+random generator of a partly prefilled seeded request back by an offset that CPU generators do not have. On CPUs
+torch.compile of the sampler is switched off too, since it costs half a minute at the first token.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ log = logging.getLogger("proofmill.engine")
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096
-"""Tokenised prompts kept: the samples of a problem share one."""
+"""Number of tokenised prompts kept; the samples of a problem share one."""
 ABILITIES = frozenset(Ability) - {Ability.ADAPTER}
-"""Adapters need `enable_lora` among the engine's arguments, since vLLM reserves memory for them."""
+"""What a vLLM engine can always do. Adapters need `enable_lora` among the engine's arguments, since vLLM reserves
+memory for them."""
 
 
 class VllmArguments(pydantic.BaseModel):
@@ -58,7 +59,7 @@ class VllmArguments(pydantic.BaseModel):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _further_ones_only(cls, arguments: Any) -> Any:
-        """What the plan and the room for samples are computed from is told in one place."""
+        """Refuses arguments that have a key of their own, so that values used for planning are set in one place."""
         for name in arguments:
             key = "path" if name == "model" else name
             if key in ModelSettings.model_fields and key != "engine_args":
@@ -175,7 +176,7 @@ class VllmEngine(Engine):
         waited = (stats.scheduled_ts - stats.queued_ts) if stats and stats.scheduled_ts else 0.0
         mean = completion.cumulative_logprob / num_tokens if num_tokens and completion.cumulative_logprob else None
         return Generation(
-            # Behind a prefix the mark would stand in the middle of the answer.
+            # After a prefix the mark would stand in the middle of the answer.
             text=completion.text if request.prefix else prompt.opening + completion.text,
             finish_reason=completion.finish_reason or "abort",
             prompt_tokens=len(prompt.tokens),
@@ -189,7 +190,7 @@ class VllmEngine(Engine):
         )
 
     async def _final_output(self, token_ids: list[int], parameters: Any, request_id: str, adapter: Any = None) -> Any:
-        """The one output that a request for FINAL_ONLY has. Raises EngineGoneError."""
+        """The only output of a FINAL_ONLY request. Raises EngineGoneError."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         final = None
@@ -206,7 +207,7 @@ class VllmEngine(Engine):
         return final
 
     async def score(self, request_id: str, messages: Messages, text: str) -> list[float] | None:
-        """See Engine.score. A prefix in the cache has no log-probabilities, so vLLM reads none for such a request."""
+        """See Engine.score. A cached prefix has no log-probabilities, so vLLM skips its cache for such a request."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -267,15 +268,16 @@ class VllmEngine(Engine):
 
 
 class Prompt(NamedTuple):
-    """What the engine is given."""
+    """A prompt as tokens."""
 
     tokens: list[int]
     opening: str
-    """The opening mark of a thought that the prompt leaves open, with what the template wrote behind it."""
+    """The opening mark of a thought that the prompt leaves open, with what the template wrote after it."""
 
 
 def make_prompt(tokenizer: Any, messages: Messages, prefix: str = "") -> Prompt:
-    """By the tokenizer's chat template, or of the plain contents where it has none; `prefix` begins the answer."""
+    """The prompt by the tokenizer's chat template, or the plain contents where it has none. `prefix` begins the
+    answer."""
     if not getattr(tokenizer, "chat_template", None):
         text = "\n\n".join(content for _, content in messages) + "\n"
         return Prompt(list(tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
@@ -287,12 +289,12 @@ def make_prompt(tokenizer: Any, messages: Messages, prefix: str = "") -> Prompt:
 
 
 def token_logprobs(token_ids: Sequence[int], rows: Any) -> tuple[float, ...]:
-    """The log-probability of each token, out of vLLM's tables of alternatives."""
+    """The log-probability of each token, taken from vLLM's tables of alternatives."""
     return tuple(row[token].logprob for token, row in zip(token_ids, rows, strict=True))
 
 
 def gpu_is_here() -> bool:
-    """Whether a driver shows this process a GPU; asks no library, so that none is loaded for it."""
+    """Whether a driver shows this process a GPU. Asks no library, so that none has to be loaded."""
     return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
 
 

@@ -1,8 +1,8 @@
-"""From a problem to what the model is given: messages, the problem as its kind shows it, repair turns.
+"""Builds what the model is given: the messages for a problem, and repair turns.
 
-How a problem is shown is its kind's to say (verifiers.kinds): options or a theorem stand below the prompt unless the
-prompt shows them already. With `shuffle_choices` the order of what is shown is drawn from the sample's seed; the row
-then keeps the problem as the model saw it, with seed and order in `meta.shuffle`, so that the checker and a later
+The problem's kind decides how it is shown (verifiers.kinds): options or a theorem stand below the prompt unless the
+prompt shows them already. With `shuffle_choices` the order of the options is drawn from the sample's seed. The row then
+keeps the problem as the model saw it, with seed and order in `meta.shuffle`, so that the checker and a later
 re-verification read the same letters.
 """
 
@@ -38,7 +38,7 @@ def build_messages(problem: Problem, style: PromptStyle) -> Messages:
 
 
 def is_shuffled(problem: Problem, style: PromptStyle) -> bool:
-    """Whether each sample gets an order of its own."""
+    """Whether each sample of this problem gets an order of options of its own."""
     return style.shuffle_choices and bool(KINDS.row(problem.kind).shuffle)
 
 

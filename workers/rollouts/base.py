@@ -25,7 +25,7 @@ class RolloutRequest:
     """One sample to draw."""
 
     id: str
-    """The engine's requests are named by it, so that `Engine.abort` ends them."""
+    """Id of the engine's requests for this sample, so that `Engine.abort` can end them."""
     task: SampleTask
     messages: Messages
     """The problem as the model sees it."""
@@ -39,7 +39,7 @@ class RolloutRequest:
 
 
 class Rollout(ABC):
-    """Made for one sample."""
+    """Draws one sample; each sample gets an instance of its own."""
 
     def __init__(self, engine: Engine, request: RolloutRequest) -> None:
         self.engine = engine
@@ -60,7 +60,7 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         round=task.round,
         parent_sample_index=task.parent_index,
         messages=messages,
-        # A partial text is no solution and must never be stored as one.
+        # A partial text must never be stored as a solution.
         text=None if generation.finish_reason == "abort" else generation.text,
         finish_reason=generation.finish_reason,
         prompt_tokens=generation.prompt_tokens,

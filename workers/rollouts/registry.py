@@ -36,5 +36,5 @@ def rollout_class(name: str) -> type[Rollout]:
 
 
 def rollout_name(parent: Parent | None) -> str:
-    """Which rollout draws a sample: a follow-up turn has an attempt that it answers."""
+    """Which rollout draws a sample: `repair` for one that answers an earlier attempt, else `single`."""
     return "repair" if parent is not None else "single"

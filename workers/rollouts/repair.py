@@ -20,7 +20,7 @@ from workers.rollouts.single import Single
 
 
 class Repair(Single):
-    """The messages of the attempt, its text, and a turn that shows the evidence."""
+    """Shows the model the messages of the attempt, its text, and a turn with the evidence."""
 
     async def draw(self) -> Generation:
         if self.request.parent is None:

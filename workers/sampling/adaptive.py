@@ -11,11 +11,11 @@ Two decisions, kept apart so that the estimates stay honest:
   outcomes are independent draws and the plan is closed: workers.sampling.estimates stays unbiased. A boundary that
   moved with the ranking while the problem runs would not be.
 
-A global budget that ends the run first is no stop of any plan: it strikes while long samples are in flight and after
-the ranking favoured some problems for their outcomes. Problems it leaves open get no unbiased estimate.
+A global budget that ends the run first is no stop of any plan: it takes effect while long samples are in flight and
+after the ranking favoured some problems for their outcomes. Problems that it leaves open get no unbiased estimate.
 
-Boundaries are computed anew when the number of verdicts has doubled (`refits` grows) and serve the problems opened from
-then on. Each problem's plan travels in its rows, and a resumed run takes it from there.
+Boundaries are computed anew when the number of verdicts has doubled (`refits` grows), and apply to problems opened
+after that. Each problem's plan is stored in its rows, and a resumed run reads it from there.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from workers.sampling.prior import DEFAULT, PassRates, fit_prior
 from workers.sampling.problem_state import ProblemState, SampleOutcome
 
 PATIENCE = 32.0
-"""Give up when a further solution is expected to cost this many times the run's average. The price of a wrong
-give-up is a lost solution, that of a late one some tokens: so it errs on the late side."""
+"""Give up when a further solution is expected to cost this many times the run's average. Giving up wrongly loses a
+solution, giving up late only costs some tokens, so the value errs on the late side."""
 MIN_GIVE_UP = 16
-"""No boundary lies lower: it would rest on the shape of the prior near zero, which is what a run knows least, and
-pass@k can be estimated up to the lowest boundary only."""
+"""Lowest give-up boundary, in failures. A lower one would depend on the shape of the prior near zero, which a run knows
+least. Also, pass@k can be estimated up to the lowest boundary only."""
 FIRST_REFIT = 256
 """Verdicts before the first fit; each later fit waits for twice as many."""
 MAX_DOMAINS = 1024
-"""Further domains share one prior; bounds memory when `domain` is as fine as the problem."""
+"""Number of domains with a prior of their own; further ones share one. Bounds memory if every problem has a domain of
+its own."""
 OWN_WEIGHT = 4.0
-"""A problem's own mean length counts against that of its domain as if the domain were this many samples."""
+"""Weight of a domain's mean length against a problem's own: the domain counts as this many samples."""
 
 
 class Adaptive(Policy):
@@ -176,7 +177,7 @@ class Adaptive(Policy):
 
     def _plan(self, prior: tuple[float, float], domain: str = "") -> Plan:
         failures = self._give_up(prior, domain)
-        # Of texts that repeat, only the boundary before the first solution keeps the plan's paths countable.
+        # Where texts repeat, the plan's paths are countable only with a single boundary, before the first solution.
         rows = [failures[0], self.num_samples] if self.distinct else failures
         capped = [min(count, self.num_samples) for count in rows]
         ascending = tuple(max(capped[: index + 1]) for index in range(len(capped)))

@@ -66,7 +66,7 @@ class Budget:
         return max(0, min(wanted, (self.tokens - self.spent_tokens - self.reserved_tokens) // max_tokens))
 
     def reserve(self, max_tokens: int, count: int = 1) -> None:
-        """At issue. `release` the same when the sample ends, and `charge` what it used."""
+        """To be called when samples are issued. When one ends, `release` the same and `charge` what it used."""
         self.reserved_tokens += max_tokens * count
 
     def release(self, max_tokens: int, count: int = 1) -> None:

@@ -12,10 +12,10 @@ Does not claim anything for `fast` runs, for problems that a budget left open, o
 above the failures at which a plan gives up cannot be estimated from what it sees (a lower bound can).
 
 Method. Given the counts at which a closed plan stopped, every path that leads there without stopping earlier is equally
-likely, whatever p. The estimate of an event of the first k draws is the share of those paths that show it: Girshick,
-Mosteller and Savage 1946, "Unbiased estimates for certain binomial sampling problems with applications". With a fixed n
-it is the known 1 - C(n-c, k)/C(n, k); stopped by the m-th success at N it is that of the first N - 1 draws. See
-docs/estimates.md for `distinct`, for repair rounds and for the intervals.
+likely, whatever p. The estimate for an event in the first k draws is the share of those paths that show the event
+(Girshick, Mosteller and Savage 1946, "Unbiased estimates for certain binomial sampling problems with applications").
+With a fixed n this is the known 1 - C(n-c, k)/C(n, k). If the m-th success at draw N stopped the plan, it is the same
+formula over the first N - 1 draws. See docs/estimates.md for `distinct`, for repair rounds and for the intervals.
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ def first_pass(stopped: Stopped) -> float:
 def pass_rate(stopped: Stopped, confidence: float = CONFIDENCE) -> Estimate:
     """pass@1 of the first attempt, with an interval that holds for this plan.
 
-    The value is made to be averaged over problems. Of a problem stopped at its first success it can only be the outcome
-    of its first sample, 0 or 1 (no other unbiased estimate exists), and may lie outside the interval, which is the
-    better guide to that one problem.
+    The value is made to be averaged over problems. For a problem stopped at its first success it can only be the
+    outcome of its first sample, 0 or 1, since no other unbiased estimate exists. It may then lie outside the interval,
+    which is the better guide to a single problem.
     """
     low, high = _interval(stopped, confidence)
     return Estimate(first_pass(stopped), low, high)
@@ -187,8 +187,8 @@ def _share_failing(stopped: Stopped, k: int) -> float:
     """Share of the paths to this stop whose first k draws all fail."""
     solutions = stopped.solutions
     if stopped.why == SOLVED:
-        # The last draw of a solved path is a solution: with `distinct` one whose text appears once, and each text that
-        # appears once is as likely the last. The draws before it lie in any order.
+        # The last draw of a solved path is a solution. With `distinct` its text appears once, and each text that
+        # appears once is equally likely to be the last. The draws before it can have any order.
         solutions -= 1
     plan = stopped.plan
     paths = _count_paths(plan, solutions, stopped.failures, k)
@@ -214,7 +214,7 @@ def _count_paths(plan: Plan, solutions: int, failures: int, k: int) -> int:
 @lru_cache(maxsize=4096)
 def _paths_from_failures(plan: Plan, solutions: int, failures: int) -> tuple[int, ...]:
     """`_count_paths` for every k, by dynamic programming backwards from the stop."""
-    column = [1] * (failures + 1)  # of the stop's own number of solutions: only failures are left
+    column = [1] * (failures + 1)  # at the stop's own number of solutions, where only failures are left
     for f in range(failures - 1, -1, -1):
         column[f] = 0 if plan.stop(solutions, f, solutions + f) else column[f + 1]
     for s in range(solutions - 1, -1, -1):
@@ -284,7 +284,7 @@ def _terminals(plan: Plan) -> tuple[list[tuple[int, int]], np.ndarray]:
 
 
 def anytime_interval(successes: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Holds at every stopping time, so whatever stopped the draws, at the price of some width.
+    """An interval that holds at every stopping time, whatever stopped the draws, at the price of some width.
 
     Beta(1/2, 1/2) mixture martingale: Ville's inequality (Robbins 1970).
     """
@@ -301,7 +301,7 @@ def anytime_interval(successes: int, total: int, confidence: float = CONFIDENCE)
 
 
 def _root(rising: Callable[[float], float], low: float = 1e-12, high: float = 1 - 1e-12) -> float:
-    """Where a function goes from below to above zero, to 1e-12."""
+    """The point where a function goes from below to above zero, to 1e-12."""
     if rising(low) >= 0:
         return low
     while high - low > 1e-12:

@@ -13,7 +13,7 @@ class Fixed(Policy):
     name = "fixed"
 
     def __init__(self, num_samples: int) -> None:
-        # Nothing is ever aborted, so there is no faster mode to choose.
+        # Nothing is ever aborted, so `fast` mode would gain nothing.
         super().__init__(num_samples, unbiased=True)
         self._plan = Plan(num_samples)
 

@@ -1,7 +1,7 @@
-"""Pass@k over many problems: the mean of unbiased estimates, a lower bound where some plans cannot see that far.
+"""Pass@k over many problems: the mean of unbiased estimates, or a lower bound where some plans give up sooner.
 
 Promises: every value is a mean over all problems that were added; memory grows with the number of different stops, not
-with that of problems.
+with the number of problems.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Point:
 
 @dataclasses.dataclass(slots=True)
 class PassCurve:
-    """Where problems stopped, and what follows for pass@k."""
+    """Collects where problems stopped and derives pass@k from it."""
 
     stops: Counter[Stopped] = dataclasses.field(default_factory=Counter)
 

@@ -30,8 +30,8 @@ from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
 from workers.sampling.problem_state import SOLUTIONS, ProblemState, SampleOutcome
 
 _STARTED = 1e15
-"""Above any problem number: a started problem goes on before a new one is begun, which keeps few problems open and
-starts the long chains of waves early."""
+"""Priority offset of a started problem, above any problem number. A started problem goes on before a new one is begun,
+which keeps few problems open and starts the long chains of waves early."""
 
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
@@ -87,7 +87,7 @@ class Policy(ABC):
     stride = 1_000_000
     """Samples of one problem that the priority queue hands out before it looks at the next problem."""
     refits = 0
-    """Grows when every priority may have moved; the priority queue then orders itself anew."""
+    """Counter that grows whenever all priorities may have changed; the priority queue then orders itself anew."""
 
     def __init__(self, num_samples: int, *, unbiased: bool = True) -> None:
         self.num_samples = num_samples
@@ -114,7 +114,7 @@ class Policy(ABC):
         """Further samples that this open problem may have issued now, before `num_samples` caps it."""
 
     def priority(self, state: ProblemState) -> float:
-        """The priority queue hands out the highest first."""
+        """The problem's priority; the priority queue hands out the highest first."""
         return (_STARTED if state.next_index else 0.0) - state.number
 
     # What the coordinator calls.
@@ -174,7 +174,7 @@ class Policy(ABC):
             return False
         if self.unbiased and not self._walk(state):
             return bool(state.settled)
-        # `fast`, or an index of the prefix was lost to a budget stop: the counts decide, in whatever order they came.
+        # In `fast` mode, or if a budget stop lost an index of the prefix, the counts decide whatever their order.
         plan = state.plan
         state.settled = plan.stop(state.num_useful, state.num_failed, state.num_known)
         if not state.settled and state.next_index >= plan.num_samples and not state.num_in_flight:
@@ -187,7 +187,8 @@ class Policy(ABC):
             state.settled = BUDGET
 
     def abortable(self, state: ProblemState) -> list[int]:
-        """Indices in flight whose fate no longer matters to the plan. Cheap; call it after a solution or a settling."""
+        """Indices in flight whose outcome no longer matters to the plan. Cheap; to be called after a solution or a
+        settling."""
         if state.settled and (not self.unbiased or state.settled_at_index < 0):
             return state.in_flight
         last = state.settled_at_index if state.settled else state.bound
@@ -218,7 +219,7 @@ class Policy(ABC):
         self.settle(state)
 
     def missing(self, state: ProblemState) -> list[int]:
-        """After `restore`: indices to issue again, which is to say those in flight that the plan may still need."""
+        """After `restore`: the indices to issue again. They are those in flight that the plan may still need."""
         if state.settled:
             return []
         last = state.bound if state.bound >= 0 else state.next_index

@@ -1,10 +1,10 @@
 """What the run has shown so far about pass rates, by domain: Beta priors fitted by maximum likelihood.
 
-A problem's pass rate is Beta(a, b) distributed over its domain, its verified count beta-binomial. How a problem was
+Within a domain the pass rates of problems follow Beta(a, b), so verified counts are beta-binomial. How a problem was
 stopped does not enter its likelihood, so every problem with a verdict counts, open ones too. A domain with few problems
-leans on the whole run, which counts like at most `POOL_WEIGHT` problems of the domain.
+borrows from the whole run, which counts like at most `POOL_WEIGHT` problems of the domain.
 
-Used to rank problems and to choose plans before problems are opened; never by workers.sampling.estimates.
+Used to rank problems and to choose plans before problems are opened, and never by workers.sampling.estimates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.special import betaln
 
 POOL_WEIGHT = 8.0
 DEFAULT = (1.0, 1.0)
-"""Uniform: what is assumed before the first fit."""
+"""Uniform prior, assumed before the first fit."""
 
 _MEANS = np.array([0.002, 0.005, 0.01, 0.02, 0.04, 0.07, *np.arange(0.1, 0.95, 0.05), 0.96, 0.98, 0.99])
 _STRENGTHS = np.array([0.1, 0.2, 0.35, 0.6, 1.0, 1.6, 2.5, 4.0, 7.0, 12.0, 25.0])
@@ -31,7 +31,8 @@ Counts = Mapping[tuple[int, int], int]
 def fit_prior(domain: Counts, run: Counts) -> tuple[float, float]:
     """(a, b) of one domain. Both map (verified, failed) of a problem to the number of problems with these counts.
 
-    A grid search (29 means, 11 strengths): smooth enough for ranking, no optimiser that could fail to converge.
+    A grid search (29 means, 11 strengths). It is smooth enough for ranking and, unlike an optimiser, cannot fail to
+    converge.
     """
     score = _log_likelihood(domain)
     size = sum(run.values())
@@ -64,7 +65,7 @@ class PassRates:
         self.num_samples = 0
 
     def move(self, domain: str, before: tuple[int, int], after: tuple[int, int], tokens: int, useful: int) -> None:
-        """One problem's counts changed from `before` to `after` by a sample of so many tokens."""
+        """Records that a sample of `tokens` tokens changed one problem's counts from `before` to `after`."""
         counts = self.domains.get(domain)
         if counts is None:
             counts = self.domains[domain] = Counter()
@@ -81,6 +82,6 @@ class PassRates:
         self.num_useful += useful
 
     def tokens_per_sample(self, domain: str) -> float:
-        """Mean of the domain, of the run if the domain is new, 1 before the first verdict."""
+        """Mean tokens per sample of the domain; of the run if the domain is new; 1 before the first verdict."""
         tokens, samples = self.tokens.get(domain, (self.num_tokens, self.num_samples))
         return max(1.0, tokens / samples) if samples else 1.0

@@ -1,7 +1,7 @@
-"""Which open problem gets the next sample: a heap over the policy's priorities with lazy re-keying.
+"""Chooses which open problem gets the next sample: a heap over the policy's priorities with lazy re-keying.
 
-Promises: `take` hands out the highest priority as of now for problems whose priority only fell since they were pushed
-(push again after a verdict, which may raise it); a settled problem is never handed out; the heap
+Promises: `take` hands out the problem with the highest present priority, provided that priorities only fell since the
+problems were pushed (push again after a verdict, which may raise one); a settled problem is never handed out; the heap
 holds at most about two entries per problem. Speed: benchmarks/policies.py.
 Does not: keep problems alive or know which worker draws what.
 """
@@ -15,7 +15,7 @@ from workers.sampling.policy import Policy
 from workers.sampling.problem_state import ProblemState
 
 _SLACK = 64
-"""Dead entries tolerated beyond one per live one before the heap is rebuilt."""
+"""Number of dead entries, beyond one per live entry, above which the heap is rebuilt."""
 
 
 class PriorityQueue:
@@ -29,11 +29,11 @@ class PriorityQueue:
         self._refits = policy.refits
 
     def __len__(self) -> int:
-        """Problems queued."""
+        """Number of problems queued."""
         return self._live
 
     def wants(self) -> bool:
-        """True if some problem wants a sample now; lets go of those in front that want none."""
+        """True if some problem wants a sample now. Drops problems at the front that want none."""
         while self._heap:
             key, _, state = self._heap[0]
             if state.queued == key:
@@ -44,13 +44,13 @@ class PriorityQueue:
         return False
 
     def push(self, state: ProblemState) -> None:
-        """Queues a problem, or moves it up if its priority rose. Cheap, and harmless for one that wants nothing."""
+        """Queues a problem, or moves it up if its priority rose. Cheap, and harmless where it wants no sample."""
         if not self._policy.next_samples(state, 1):
             return
         key = -self._policy.priority(state)
         if state.queued is not None:
             if key >= state.queued:
-                return  # fell or stayed: found out when it reaches the top
+                return  # the priority fell or stayed; `take` notices when the entry reaches the top
         else:
             self._live += 1
         self._put(state, key)
@@ -85,7 +85,7 @@ class PriorityQueue:
         return taken
 
     def _rekey(self) -> None:
-        """O(problems queued)."""
+        """Orders the whole heap anew, in time linear in the number of queued problems."""
         live = {entry[2].number: entry[2] for entry in self._heap if entry[2].queued == entry[0]}
         self._heap.clear()
         for state in live.values():

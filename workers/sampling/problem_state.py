@@ -22,12 +22,12 @@ class SampleOutcome(IntEnum):
     MALFORMED = 3
     UNDECIDED = 4
     ERROR = 5
-    """Out of retries. For the stopping rule and the estimates a failure like any other: the rate estimated is that of
-    samples which end up verified."""
+    """Out of retries. The stopping rule and the estimates count it as a failure, since they estimate the share of
+    samples that end up verified."""
     ABORTED = 6
     """Stopped in the engine or withdrawn before it began; no verdict."""
     REPAIRED = 7
-    """Verified in a repair round only. It settles a problem; it is no success of the first attempt."""
+    """Verified in a repair round only. It settles a problem but is no success of the first attempt."""
 
     @property
     def is_solution(self) -> bool:
@@ -73,18 +73,18 @@ class ProblemState:
         self.number = number
         """Position in the problem set."""
         self.domain = domain
-        """Shared with the other problems of the domain (interned by the policy)."""
+        """The problem's domain; the string is shared with the other problems of the domain (interned by the policy)."""
         self.plan = plan
         self.next_index = 0
         """Samples issued so far; the next sample gets this index."""
         self.outcomes = b""
-        """One byte per index (`SampleOutcome`); shorter than a bytearray by half at these lengths."""
+        """One byte per index (`SampleOutcome`). Bytes take half the memory of a bytearray at these lengths."""
         self.keys: dict[int, int] | None = None
         """With `distinct`: solution key → lowest index known to carry it."""
         self.num_known = 0
-        """Indices with a verdict, in any order."""
+        """Number of indices with a verdict, in any order."""
         self.num_useful = 0
-        """Useful solutions among them: all, or those with different texts."""
+        """Number of useful solutions among them: all solutions, or with `distinct` those with different texts."""
         self.num_failed = 0
         self.prefix = 0
         """Length of the longest prefix of known outcomes that the plan has been applied to."""
@@ -96,7 +96,7 @@ class ProblemState:
         self.settled_at_index = -1
         """Last index of the prefix that the plan used; -1 while open, in `fast` mode and after a budget stop."""
         self.queued: float | None = None
-        """Its key on the queue."""
+        """Its key in the priority queue; None while it is not queued."""
 
     def outcome(self, index: int) -> SampleOutcome:
         return SampleOutcome(self.outcomes[index]) if index < len(self.outcomes) else SampleOutcome.UNKNOWN

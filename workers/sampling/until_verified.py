@@ -10,7 +10,7 @@ from workers.sampling.problem_state import ProblemState
 class UntilVerified(Policy):
     """Waves of `wave` samples until `num_verified` (distinct) solutions, at most `num_samples` samples.
 
-    The next wave waits for the last verdict of the one before: a sample not begun costs nothing.
+    The next wave waits for the last verdict of the previous one, since a sample that was not begun costs nothing.
     """
 
     Settings = WaveSettings
@@ -44,5 +44,5 @@ class UntilVerified(Policy):
     def num_wanted(self, state: ProblemState) -> int:
         if not state.num_in_flight:
             return self.wave
-        # A wave cut short by a lack of room goes on to its end.
+        # A wave that was cut short by a lack of room is completed.
         return -state.next_index % self.wave

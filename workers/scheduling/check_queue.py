@@ -1,4 +1,4 @@
-"""Finished rows that wait for a verifier: which kind comes next, and what goes alone.
+"""Finished rows that wait for a verifier: decides which kind comes next, and which row is checked alone.
 
 Promises: a row leaves once for each time it was added, and only while it still waits; kinds that wait share the
 verifiers' time equally, so slow checks neither hold up fast ones nor starve; a row suspected of killing its verifier is
@@ -13,7 +13,7 @@ import collections
 from workers.scheduling.sample_state import SampleState, Stage
 
 CHECK_SECONDS_FIRST = 0.05
-"""Guess of a check's length before the first of its kind has ended."""
+"""Assumed length of a check, in seconds, before the first of its kind has ended."""
 
 
 NEWEST_WEIGHT = 0.1
@@ -26,11 +26,11 @@ class CheckQueue:
 
     def __init__(self) -> None:
         self._waiting: dict[str, collections.deque[SampleState]] = {}
-        """By kind; without empty queues."""
+        """Kind → its waiting rows. A kind with no waiting rows has no entry."""
         self._suspects: collections.deque[SampleState] = collections.deque()
         self._seconds: dict[str, float] = {}
         self._served: dict[str, float] = {}
-        """Seconds of work handed out by kind. A kind that begins to wait again starts level with the others."""
+        """Kind → seconds of work handed out. A kind that begins to wait again starts level with the others."""
         self._level = 0.0
 
     def add(self, sample: SampleState) -> None:
@@ -53,7 +53,7 @@ class CheckQueue:
                 return [sample]
         chosen: list[SampleState] = []
         while self._waiting and len(chosen) < at_most and (seconds > 0 or len(chosen) < at_least):
-            # The kind that had least, by time: fair queueing with equal weights (Demers, Keshav and Shenker 1989).
+            # The kind that was given least time: fair queueing with equal weights (Demers, Keshav and Shenker 1989).
             kind = min(self._waiting, key=lambda kind: self._served[kind])
             queue = self._waiting[kind]
             sample = queue.popleft()
@@ -68,7 +68,7 @@ class CheckQueue:
         return chosen
 
     def note_seconds(self, kind: str, seconds: float) -> None:
-        """A check of this kind took so long."""
+        """Records how long a check of this kind took."""
         self._seconds[kind] = (1 - NEWEST_WEIGHT) * self.seconds(kind) + NEWEST_WEIGHT * seconds
 
     def seconds(self, kind: str) -> float:

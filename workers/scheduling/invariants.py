@@ -1,6 +1,6 @@
-"""What is always true of a ledger between two calls, and the story of one sample. For tests and for faults.
+"""What is always true of a ledger between two calls, and the story of one sample. For tests and fault reports.
 
-Linear in everything that is open, so no run asks for it while all goes well.
+The check takes time linear in everything that is open, so a run makes it only after an unexpected error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Parts(NamedTuple):
 
 
 def faults(parts: Parts) -> Iterator[str]:
-    """Every rule that the ledger breaks, with the story of the sample where it is one sample's."""
+    """Every rule that the ledger breaks, with the story of the sample where the fault concerns a single one."""
     by_stage = collections.Counter(sample.stage for sample in parts.samples.values())
     by_problem = collections.Counter(key[0] for key in parts.samples)
     for stage in Stage:

@@ -5,7 +5,7 @@
       └─────────────────────┴───────────────────┘                       └► finished again   └ write failed ┘
 
 Promises: a sample is in exactly one stage; only `durable` forgets it; an answer that comes twice or too late is ignored
-(the attempt tells); aborted rows of a problem are handed out for writing after all its other rows are durable, so a
+(its attempt number shows it); aborted rows of a problem are written only after all its other rows are durable, so a
 resume never finds an aborted sample whose settling evidence was lost. A problem leaves memory with its last row.
 Does not: see texts, choose priorities (workers.sampling does) or touch storage.
 """
@@ -17,10 +17,10 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from runstore.batches import VerdictRow, error_verdict, pack_verdicts, reason_and_evidence
+from runstore.batches import VerdictRow, packed_error, reason_and_evidence
 from runstore.durable import DurableRow
 from runstore.schema import sample_seed
-from verifiers.types import Json, Status
+from verifiers.types import Status
 from workers.messages import Checked, CheckItem, Finished, Parent, SampleBatch, SampleKey, SampleTask
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
@@ -35,8 +35,8 @@ from workers.scheduling.write_queue import WriteQueue
 log = logging.getLogger("proofmill.ledger")
 
 UNWRITTEN_PER_UNCHECKED = 4
-"""Rows that may wait for a writer, as a multiple of `max_unchecked`. They keep no worker busy and the bound on bytes
-holds for them too, so this one is only reached where short texts pile up behind a writer that does not get on."""
+"""Number of rows that may wait for a writer, as a multiple of `max_unchecked`. The bound on pending bytes holds for
+them too, so this one is only reached where many short texts wait for a slow writer."""
 
 
 class Ledger:
@@ -61,21 +61,21 @@ class Ledger:
         self.checks = CheckQueue()
         self.writes = WriteQueue()
         self._with_suspect: set[int] = set()
-        """Verifiers that check a suspect, which must be alone."""
+        """Verifiers that are checking a suspect; they get no other row meanwhile."""
         self._chunk_uses: dict[int, int] = {}
         self._rules: dict[str, str] = {}
-        """Every stopping rule once: problems of one plan share the text."""
+        """Each stopping rule once, so that problems with the same plan share its text."""
         self._num_stage = [0] * len(Stage)
         self._pending_bytes = 0
         self._next_number = 0
         self._now = 0.0
-        """The latest time that a caller told."""
+        """The latest time that a caller has passed in."""
         self._budget_reason = ""
 
     # Problems.
 
     def feed(self, chunk: int, entries: Sequence[ProblemEntry]) -> None:
-        """Opens the problems of a chunk, in file order, with what is durable of them."""
+        """Opens the problems of a chunk, in file order, and restores what is already durable of them."""
         for row, entry in enumerate(entries):
             number = self._next_number
             self._next_number += 1
@@ -98,7 +98,10 @@ class Ledger:
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
         for row in rows:
-            self.totals.count(row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
+            kind = problem.entry.kind
+            self.totals.count(
+                kind, row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s
+            )
             self.totals.durable += 1
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, SampleOutcome] = {}
@@ -123,7 +126,7 @@ class Ledger:
             return
         for base in self.policy.missing(state):
             chain = chains.get(base, [])
-            # Of a chain, not every earlier round need be durable: a process died between two writers' parts.
+            # A chain may lack earlier rounds, since a process can die between the parts of two writers.
             parent = max(chain, key=lambda row: row.round, default=None)
             round_ = parent.round + 1 if parent else 0
             sample = self._open_sample(problem, base + self.settings.num_samples * round_, base)
@@ -156,7 +159,7 @@ class Ledger:
         return set(self._chunk_uses)
 
     def spend_out(self, reason: str) -> list[tuple[int, SampleKey]]:
-        """A ceiling was reached: settles every open problem with `budget`; returns what to abort: (replica, key)."""
+        """At a budget's ceiling: settles every open problem with `budget`. Returns (replica, key) of what to abort."""
         self._budget_reason = reason
         aborts: list[tuple[int, SampleKey]] = []
         for problem in list(self._problems.values()):
@@ -176,7 +179,7 @@ class Ledger:
     # Leases.
 
     def next_tasks(self, room: int, worker: int = -1, now: float = 0.0) -> list[SampleTask]:
-        """Up to `room` samples to draw, the most useful first; fewer under back-pressure or near the budget's end."""
+        """Up to `room` samples to draw, the most useful first. Fewer under back-pressure or near the budget's end."""
         if self.is_backed_up():
             return []
         room = self.budget.room(self.settings.max_tokens, room)
@@ -207,12 +210,12 @@ class Ledger:
         )
 
     def parents(self, tasks: Iterable[SampleTask]) -> dict[SampleKey, Parent]:
-        """Where the attempts lie that the repair rounds among `tasks` answer."""
+        """For the repair rounds among `tasks`: where the attempts lie that they answer."""
         samples = (self._samples[task.key] for task in tasks if task.round)
         return {sample.key: sample.parent for sample in samples if sample.parent is not None}
 
     def assign(self, key: SampleKey, worker: int) -> None:
-        """Says which replica a task went to."""
+        """Records which replica a task went to."""
         sample = self._samples[key]
         sample.worker = sample.story[-1] = worker
 
@@ -229,7 +232,7 @@ class Ledger:
         return self._priorities.wants() or any(self._waits(sample) for sample in self._queued)
 
     def num_wanting(self) -> int:
-        """Problems and repairs that may want samples now: at least so many tasks are to be had, dead entries aside."""
+        """Number of problems and repairs that may want samples now. Each has at least one task, dead entries aside."""
         return len(self._priorities) + len(self._queued)
 
     def num(self, stage: Stage) -> int:
@@ -245,7 +248,7 @@ class Ledger:
     # Finished samples.
 
     def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
-        """Takes in a batch's rows. A row whose task was given away meanwhile is dropped."""
+        """Takes in the rows of a batch. Drops a row whose task has gone to another replica meanwhile."""
         for index, row in enumerate(rows):
             sample = self._samples.get(row.key)
             if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
@@ -279,10 +282,10 @@ class Ledger:
         if row is not None:
             mean = self.totals.completion_tokens / max(1, self.totals.samples)
             self.totals.saved_tokens += max(0, int(mean) - row.completion_tokens)
-            self.totals.count(None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
+            self.totals.count("", None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
         problem = sample.problem
         if problem.state.settled == BUDGET:
-            # A row would use the index up; without one, a resume with a larger budget draws it again.
+            # A row would use up the index. Without a row, a resume with a larger budget draws the sample again.
             self._forget_batch(sample)
             self._drop(sample)
         else:
@@ -318,7 +321,7 @@ class Ledger:
     def checked(
         self, worker: int, rows: Sequence[Checked], verdicts: bytes, now: float = 0.0
     ) -> list[tuple[int, SampleKey]]:
-        """Takes in verdicts; returns samples to abort in the engines: (replica, key)."""
+        """Takes in verdicts. Returns (replica, key) of the samples to abort in the engines."""
         aborts: list[tuple[int, SampleKey]] = []
         self._with_suspect.discard(worker)
         for key, status, seconds, row in rows:
@@ -348,9 +351,10 @@ class Ledger:
             log.warning("given up: %s\n%s", reason_and_evidence(verdict)[0], invariants.story_of(sample))
         row = sample.finished
         assert row is not None
-        self.totals.count(str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
-        self._make_ready(sample, now)
         problem, state = sample.problem, sample.problem.state
+        kind = problem.entry.kind
+        self.totals.count(kind, str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
+        self._make_ready(sample, now)
         outcome = OUTCOME_OF_STATUS[status]
         if sample.round and outcome is SampleOutcome.VERIFIED:
             outcome = SampleOutcome.REPAIRED
@@ -378,7 +382,7 @@ class Ledger:
         return outcome in (SampleOutcome.REFUTED, SampleOutcome.MALFORMED, SampleOutcome.UNDECIDED)
 
     def _repair(self, parent: SampleState, verdict: VerdictRow) -> None:
-        """Queues the follow-up turn of an unverified attempt; if that has one and was drawn again, tells it so."""
+        """Queues the follow-up of an unverified attempt. One that exists already gets its parent's new place."""
         index = parent.key[1] + self.settings.num_samples
         sample = self._samples.get((parent.key[0], index))
         if sample is None:
@@ -449,23 +453,23 @@ class Ledger:
                 self.totals.count_retry("part written again")
 
     def batch_gone(self, samples: Iterable[SampleState]) -> None:
-        """A batch was lost after its rows were checked: the samples have to be drawn and checked again."""
+        """Sends samples back to be drawn and checked again: their batch was lost after the check."""
         for sample in samples:
             if self._samples.get(sample.key) is not sample:
                 continue
             self._forget_batch(sample)
             if sample.aborted:
-                # Only its token counts were to be kept; the settled problem does not need it.
+                # This row would only have kept token counts. Its problem is settled and does not need it.
                 self._drop(sample)
                 self._close_if_done(sample.problem)
             else:
-                self.totals.uncount(sample.status)
+                self.totals.uncount(sample.problem.entry.kind, sample.status)
                 self._retry(sample, "batch lost with its node")
 
     # Faults.
 
     def lost_generator(self, worker: int) -> int:
-        """A replica died: its tasks go back, its finished batches stay. Returns how many."""
+        """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay."""
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
             self.budget.release(self.settings.max_tokens)
@@ -475,10 +479,10 @@ class Ledger:
     def lost_verifier(
         self, worker: int, culprits: Iterable[SampleKey] = (), now: float = 0.0
     ) -> list[tuple[int, SampleKey]]:
-        """A verifier died or was killed with rows in its assigned; returns samples to abort.
+        """Takes back the rows of a verifier that died or was killed. Returns samples to abort.
 
-        A row that was alone, or that is known to have hung (`culprits`), is to blame; of several, each is checked
-        alone.
+        A row that was alone, or that is known to have hung (`culprits`), is to blame. If there were several, each is
+        checked again alone.
         """
         assigned = [f for f in self._samples.values() if f.stage is Stage.CHECKING and f.worker == worker]
         blamed = set(culprits) or ({assigned[0].key} if len(assigned) == 1 else set())
@@ -506,7 +510,7 @@ class Ledger:
         return sample
 
     def _move(self, sample: SampleState, stage: Stage, now: float, worker: int | None = None) -> None:
-        """The one place where a sample changes its state. `worker` has it from now on; None: as before."""
+        """The one place where a sample changes its stage. `worker` has it from now on; None: no change of worker."""
         self._num_stage[sample.stage] -= 1
         self._num_stage[stage] += 1
         sample.stage = stage
@@ -535,7 +539,7 @@ class Ledger:
             raise AssertionError("\n".join(found))
 
     def story(self, problem_id: str, index: int) -> str:
-        """The last changes of state of a sample on its way, for people; empty where it is not on its way."""
+        """The last changes of state of a sample in flight, as text for people; empty where it is not in flight."""
         for sample in self._samples.values():
             if sample.key[1] == index and sample.problem.entry.id == problem_id:
                 return invariants.story_of(sample)
@@ -556,7 +560,7 @@ class Ledger:
         self.checks.add(sample)
 
     def _retry(self, sample: SampleState, why: str) -> None:
-        """Back to the queue, to be drawn again with the same seed, if it is still needed and anything is drawn."""
+        """Requeues a sample to be drawn again with the same seed, if it is still needed and drawing has not ended."""
         if self._budget_reason or sample.base in self.policy.abortable(sample.problem.state):
             self._give_up(sample)
             return
@@ -571,7 +575,7 @@ class Ledger:
         """Forgets a sample that has no batch and will not be drawn again in this start."""
         problem = sample.problem
         if problem.state.outcome(sample.base):
-            # Its row was to be evidence for what is held: without it a resume must not find that.
+            # Its row would have been the evidence for the held rows. A resume must not find those without it.
             for held in problem.held or []:
                 self._forget_batch(held)
                 self._drop(held)
@@ -592,8 +596,3 @@ class Ledger:
     def _count_settled(self, problem: OpenProblem) -> None:
         self.totals.problems_settled += 1
         self.totals.problems_solved += problem.state.solved
-
-
-def packed_error(reason: str, evidence: Mapping[str, Json]) -> VerdictRow:
-    """A verdict `error` of the pipeline itself."""
-    return pack_verdicts([error_verdict(reason, evidence)]), 0

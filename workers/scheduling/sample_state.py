@@ -57,11 +57,11 @@ class OpenProblem:
         self.num_rows = 0
         """Samples in flight or held."""
         self.held: list[SampleState] | None = None
-        """Aborted samples that wait for the others to be durable."""
+        """Aborted samples that are held back until the other rows of the problem are durable."""
 
 
 STORY_MOVES = 20
-"""Changes of state that a sample keeps."""
+"""Number of latest changes of state that a sample keeps."""
 
 
 class SampleState:
@@ -100,11 +100,11 @@ class SampleState:
         self.parent_index: int | None = None
         self.parent: Parent | None = None
         self.repaired = False
-        """Has a follow-up turn already, in flight or durable."""
+        """Whether it has a follow-up turn already, in flight or durable."""
         self.attempt = 1
         self.stage = Stage.QUEUED
         self.worker = -1
-        """Replica or verifier that has it."""
+        """Number of the replica or verifier that has it; -1 for none."""
         self.since = 0.0
         """When it entered its stage, in the caller's clock."""
         self.batch: SampleBatch | None = None
@@ -113,14 +113,15 @@ class SampleState:
         self.num_bytes = 0
         self.aborted = False
         self.suspect = False
-        """Was with a verifier when it died; checked alone from now on, to find the culprit."""
+        """Whether a verifier died while it had this row. A suspect is checked alone, to find the row to blame."""
         self.check_attempts = 0
         self.status: Status | None = None
         """The final verdict's status."""
         self.verdict: VerdictRow | None = None
         self.story: list[Any] = []
-        """Its last STORY_MOVES changes of state, oldest first, and of each: when, in the caller's clock; the stage; the
-        worker that had it from then on, -1 for none. Flat, since the coordinator makes some five of them per sample."""
+        """Its last STORY_MOVES changes of state, oldest first. Each change is three entries: the time on the caller's
+        clock, the stage, and the worker that had the sample from then on (-1 for none). The list is flat because the
+        coordinator records about five changes per sample."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -132,7 +133,7 @@ class Totals:
     problems_solved: int = 0
     problems_settled: int = 0
     problems_resumed: int = 0
-    """Settled by what earlier starts made durable."""
+    """Problems settled by what earlier starts made durable."""
     samples: int = 0
     """Rows with a verdict."""
     aborted: int = 0
@@ -143,13 +144,24 @@ class Totals:
     completion_tokens: int = 0
     aborted_tokens: int = 0
     saved_tokens: int = 0
-    """Estimate: what the aborted samples would have gone on to, by the mean length of finished ones."""
+    """Estimate of the tokens that aborted samples would still have taken, from the mean length of finished ones."""
     generation_s: float = 0.0
     verify_s: float = 0.0
-    statuses: dict[str, int] = dataclasses.field(default_factory=dict)
+    verdicts: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
+    """(kind of problem, status) → number of verdicts."""
     retries: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def count(self, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float) -> None:
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Verdicts by status, of all kinds together."""
+        counts: dict[str, int] = {}
+        for (_, status), count in self.verdicts.items():
+            counts[status] = counts.get(status, 0) + count
+        return counts
+
+    def count(
+        self, kind: str, status: str | None, prompt: int, completion: int, generation_s: float, verify_s: float
+    ) -> None:
         """Adds one row; `status` None: an aborted sample."""
         self.prompt_tokens += prompt
         self.completion_tokens += completion
@@ -160,13 +172,14 @@ class Totals:
             self.aborted_tokens += completion
         else:
             self.samples += 1
-            self.statuses[status] = self.statuses.get(status, 0) + 1
+            verdict = kind, status
+            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
 
-    def uncount(self, status: Status | None) -> None:
-        """Takes a verdict back whose sample has to be drawn again; what it cost stays."""
+    def uncount(self, kind: str, status: Status | None) -> None:
+        """Takes back the verdict of a sample that has to be drawn again; what the sample cost stays counted."""
         if status is not None:
             self.samples -= 1
-            self.statuses[str(status)] -= 1
+            self.verdicts[kind, str(status)] -= 1
 
     def count_retry(self, why: str) -> None:
         self.retries[why] = self.retries.get(why, 0) + 1

@@ -1,7 +1,7 @@
-"""Rows that wait for a part: checked ones, and aborted ones whose turn has come.
+"""Rows that wait to be written into a part: checked rows, and aborted rows that are no longer held back.
 
-Promises: rows leave in the order in which they came; a cut takes at least one row where one waits, and beyond that
-never more than the rows and bytes that it was asked for.
+Promises: rows leave in the order in which they came; a cut takes at least one row if any waits, and beyond that first
+row never more rows and bytes than asked for.
 Does not: move samples between stages or know writers (workers.scheduling.ledger does).
 """
 
@@ -21,7 +21,7 @@ class WriteQueue:
         """Bytes of the rows that wait."""
 
     def __len__(self) -> int:
-        """Rows that wait."""
+        """Number of rows that wait."""
         return len(self._waiting)
 
     def add(self, sample: SampleState) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.model_path import public_name
 from runstore.errors import StoredRunError
 
 Json = Any
@@ -77,13 +78,20 @@ def provenance(rows: pa.Table) -> dict[str, pa.Array]:
         "kind": column(rows, "kind"),
         "domain": column(rows, "domain"),
         "source": column(rows, "source"),
-        "model": column(rows, "model"),
+        "model": public_names(column(rows, "model")),
         "tokens": column(rows, "completion_tokens"),
     }
 
 
 def column(rows: pa.Table, name: str) -> pa.Array:
     return rows[name].combine_chunks()
+
+
+def public_names(models: pa.Array) -> pa.Array:
+    """Models as a data set may name them."""
+    encoded = models.dictionary_encode()
+    names = [None if path is None else public_name(path) for path in encoded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(encoded.indices)
 
 
 def flat_prompt(chats: pa.Array) -> pa.Array:

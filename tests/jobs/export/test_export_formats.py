@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from made_up_runs import mixed_samples, problem, sample, write_run
 
 from jobs.export.formats.prm import lean_steps
+from jobs.export.formats_table import FORMATS
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
 from jobs.export.summary import Summary
@@ -289,7 +292,7 @@ def test_card_names_runs_whose_problems_are_not_in_it(tmp_path: Path) -> None:
     (tmp_path / "running" / "problems.parquet").unlink()
     export(load_settings("sft", None, ["work.processes=1"]), runs, str(tmp_path / "out"))
     section = (tmp_path / "out" / "README.md").read_text().split("## pass@k")[1].split("##")[0]
-    assert f"not finished: `{runs[1]}`." in section
+    assert "not finished: `running`." in section
 
 
 def test_card_keeps_its_tables_whatever_a_domain_is_called(tmp_path: Path) -> None:
@@ -377,3 +380,54 @@ def test_card_names_every_gate_and_the_licence_of_each_source(tmp_path: Path) ->
     assert "| `truncated` | on | 1 |" in card
     assert "| `loop` | off | 0 |" in card
     assert "| `language_mixing` | more than 5% foreign letters | 0 |" in card
+
+
+EVERY_LAYOUT = [(format, layout) for format in FORMATS for layout in FORMATS.row(format).layouts]
+
+
+@pytest.mark.parametrize(("format", "layout"), EVERY_LAYOUT)
+def test_the_card_says_what_every_column_means(tmp_path: Path, format: str, layout: str) -> None:
+    samples = None
+    if format == "prm":
+        steps = json.dumps({"steps": [{"text": "first", "ok": True}]})
+        samples = [sample("p", 0, evidence=steps)]
+    _, rows = run_export(tmp_path, format, f"output.layout={layout}", samples=samples)
+    section = (tmp_path / "out" / "README.md").read_text().split("## Columns")[1].split("##")[0]
+    described = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
+    assert list(described) == list(rows[0]), "every column, in its order"
+    assert not [name for name, meaning in described.items() if "not described" in meaning]
+
+
+def test_no_path_of_the_machine_is_in_card_or_rows(tmp_path: Path) -> None:
+    private = "/home/someone/private/models/tiny_reasoner"
+    samples = [{**row, "model": private} for row in mixed_samples()]
+    decontaminate = tmp_path / "secret" / "evaluation.jsonl"
+    decontaminate.parent.mkdir()
+    line = {"id": "e", "kind": "math", "prompt": "What is the sum of two and two?", "reference": {"answer": "4"}}
+    decontaminate.write_text(json.dumps(line) + "\n")
+    overrides = [f"decontaminate.files={json.dumps([str(decontaminate)])}"]
+    _, rows = run_export(tmp_path, "sft", *overrides, samples=samples)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert {row["model"] for row in rows} == {"tiny_reasoner"}
+    assert "| tiny_reasoner |" in card and "`evaluation.jsonl`" in card
+    assert "/home" not in card and str(tmp_path) not in card
+    run_ids = sorted({row["run_id"] for row in rows})
+    assert all(f"| `{run}` |" in card for run in run_ids)
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["run_ids"] == run_ids
+
+
+def test_the_card_has_a_snippet_that_loads_the_rows(tmp_path: Path) -> None:
+    _, rows = run_export(tmp_path, "sft")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "license: other\n" in card and "license_name: per-source\n" in card
+    snippet = card.split("```python\n")[1].split("```")[0].replace("PATH", str(tmp_path / "out"))
+    (tmp_path / "snippet.py").write_text(snippet)
+    assert len(runpy.run_path(str(tmp_path / "snippet.py"))["rows"]) == len(rows)
+
+
+def test_pairs_and_their_samples_are_counted_apart(tmp_path: Path) -> None:
+    summary, rows = run_export(tmp_path, "preference")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"{len(rows)} pairs of format `preference`" in card
+    assert f"| `exported` | {2 * len(rows)} | in this data set, in {len(rows)} pairs |" in card
+    assert summary.funnel["exported"] == 2 * len(rows)

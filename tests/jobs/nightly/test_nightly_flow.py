@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from jobs import notify
+from jobs.cli import main
 from jobs.config import ConfigError, SolveConfig
 from jobs.nightly import command
 from jobs.nightly.history import History, HistoryError, Outcome, RunResult
@@ -28,6 +30,8 @@ from jobs.nightly.settings import NightlyConfig, load_nightly_config, night_of
 from jobs.problems.load import stream_problems
 from runstore.schema import PROBLEM_SCHEMA
 from runstore.storage import StorageError, open_storage
+
+ROOT = Path(__file__).resolve().parents[3]
 
 DAY = dt.date(2026, 3, 1)
 
@@ -408,3 +412,25 @@ def test_every_night_draws_with_another_seed(folder: Path) -> None:
         run_night(config, legs, days(number), solve)
     by_night = {run.run.id[-8:]: run.run.seed for run in solve.runs}
     assert len(set(by_night.values())) == 3
+
+
+def test_a_solve_config_is_recognised_and_what_to_write_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    solve_config = tmp_path / "Small Run.toml"
+    shutil.copy(ROOT / "configs" / "solve" / "demo.toml", solve_config)
+    assert main(["nightly", str(solve_config)]) == 2
+    said = capsys.readouterr().err
+    assert "this is a config of `proofmill solve`" in said and "unknown key" not in said
+    # What it shows is a nightly config that loads.
+    shown = said[said.index("[nightly]") : said.index("docs/nightly.md")]
+    (tmp_path / "nightly.toml").write_text(shown)
+    config, legs = load_nightly_config(tmp_path / "nightly.toml")
+    assert [leg.name for leg in config.legs] == ["small_run"] and list(legs) == ["small_run"]
+
+
+def test_a_nightly_config_given_to_solve_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = sorted((ROOT / "configs" / "nightly").glob("*.toml"))[:1]
+    assert main(["solve", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert f"`proofmill nightly {path}` starts it" in said and "unknown key" not in said

@@ -8,7 +8,7 @@ import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
 from verifiers import thoughts
-from verifiers.choice import reading, spans
+from verifiers.choice import context, reading, spans
 from verifiers.choice.checker import ChoiceChecker, shuffle
 from verifiers.types import Kind, Limits, Problem, Status
 
@@ -251,7 +251,7 @@ def test_a_megabyte_of_one_token_takes_few_steps(checker, token, end):
 
 def test_no_pattern_repeats_without_bound():
     """Each search then costs a bounded number of steps per character, whatever the text is."""
-    for name, pattern in {**patterns_of(reading), **patterns_of(spans)}.items():
+    for name, pattern in {**patterns_of(reading), **patterns_of(spans), **patterns_of(context)}.items():
         assert not repeats_without_bound(pattern), name
     assert not repeats_without_bound(thoughts._MARK)
     # A fence reads its own line once: the parts of the line that it repeats have no character in common.
@@ -299,7 +299,7 @@ def test_texts_that_do_not_say_c(checker, text):
         (r"\boxed{D}" "\n\nAnswer: C", None),
         # openbench 348: "seems" is no letter
         ("Answer seems to be A.\n\nAnswer: A\n", "A"),
-        ("Answer seems to be A.\n\nAnswer: C\n", None),
+        ("Answer seems to be A.\n\nAnswer: C\n", "C"),
         # lm-evaluation-harness 4188: the article
         ("The answer is B because a car moves.", "B"),
         ("I would pick B — a safe choice.", "B"),
@@ -315,6 +315,34 @@ def test_texts_that_do_not_say_c(checker, text):
 def test_what_public_extractors_got_wrong(checker, text, letter):
     problem = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "C"})
     assert checker.verify(problem, text).evidence.get("answer") == letter
+
+
+POWERS = Problem("n", Kind.CHOICE, "Which?", {"options": ["2", "4", "8", "16"], "answer": "C"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(r"-\boxed{8}", r"2\boxed{8}", r"$2\,\boxed{8}$", r"\boxed{8}^2", r"\frac{\boxed{8}}{2}", r"$- \boxed{8}$"),
+        *(r"\sqrt{\boxed{8}}", r"{\boxed{8}}^2", r"\boxed{8}!^2", r"\boxed{8}\times 2", r"\boxed{8}/2", r"\boxed{8}x"),
+        *(r"10 - \boxed{8}", r"x\cdot\boxed{8}", r"\boxed{8} \%", r"\neq \boxed{8}", r"f(\boxed{8})", r"\boxed{8} - 2"),
+    ],
+)
+def test_a_box_that_is_calculated_with_says_no_option(checker, text):
+    assert checker.verify(POWERS, text).status is Status.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "text", [r"\boxed{8}", r"$\boxed{8}$", r"$x = \boxed{8}$.", r"- \boxed{8}", r"**\boxed{8}**", r"\[\boxed{8}\]"]
+)
+def test_a_box_that_stands_alone_says_its_option(checker, text):
+    assert checker.verify(POWERS, text).status is Status.VERIFIED
+
+
+def test_an_option_is_read_whole_before_its_article_is_dropped(checker):
+    dogs = {"options": ["the cat", "a dog", "the dog", "none of the above"], "answer": "C"}
+    assert checker.verify(Problem("d", Kind.CHOICE, "-", dogs), "Answer: the dog").status is Status.VERIFIED
+    assert checker.verify(Problem("d", Kind.CHOICE, "-", dogs), "Answer: a dog").status is Status.REFUTED
 
 
 def test_too_long_is_malformed(checker):

@@ -178,3 +178,20 @@ def test_other_languages(opening: str, closing: str) -> None:
 def test_what_is_no_program_stays_malformed(text: str) -> None:
     with pytest.raises(extraction.MalformedError):
         extraction.extract(text)
+
+
+WRONG_LAST = [
+    "```python\n{right}\n```\n\n<answer>\n{wrong}\n</answer>",
+    "```python\n{right}\n```\n\n<answer>\n```python\n{wrong}\n```\n</answer>",
+    "```python\n{right}\n``````python\n{wrong}\n```",
+    "```python\n{right}\n```\n\nFinal answer:\n```\n{wrong}\n```",
+]
+
+
+@pytest.mark.parametrize("shape", WRONG_LAST)
+@pytest.mark.parametrize("right_last", [False, True])
+def test_a_draft_never_stands_for_the_final_program(shape: str, right_last: bool) -> None:
+    right, wrong = "def add(a, b):\n    return a + b", "def add(a, b):\n    return a - b"
+    first, last = (wrong, right) if right_last else (right, wrong)
+    program = extraction.extract(shape.format(right=first, wrong=last), "python", "add")
+    assert program.source.strip() == last

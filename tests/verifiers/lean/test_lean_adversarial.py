@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from verifiers.lean.checker import LeanChecker
+from verifiers.lean.second_kernel.library import find_library
 from verifiers.types import Kind, Limits, Problem, Status
 
 pytestmark = pytest.mark.lean
@@ -54,6 +55,9 @@ def test_audit_alone(audit_only: LeanChecker, path: Path) -> None:
     stated, text, meta = read(path)
     verdict = audit_only.verify(stated, text, LIMITS)
     assert verdict.status in meta["audit"].split("|"), (verdict.reason, verdict.evidence)
+    assert verdict.reason != "kernels disagree", verdict.evidence
+    if verdict.status is Status.VERIFIED and not isinstance(find_library(), str):
+        assert len(verdict.evidence["kernels"]) == 2
 
 
 GENERATED = {

@@ -462,6 +462,15 @@ def test_the_verdict_says_which_kernels_agreed(lean: LeanChecker) -> None:
     assert "+kernel4.35.0" in lean.version
 
 
+def test_axioms_of_the_problem_are_allowed_and_no_others(lean: LeanChecker) -> None:
+    stated = Reference((), "axiom «Ä.ß» : ∀ n : Nat, n = n + 1", "theorem t : (0 : Nat) = 1", "t")
+    verdict = _verify(lean, stated, "by exact «Ä.ß» 0")
+    assert verdict.status is Status.VERIFIED, verdict
+    (axiom,) = verdict.evidence["header_axioms"]
+    assert axiom.endswith("Ä.ß")
+    assert len(verdict.evidence["kernels"]) == 2
+
+
 def test_one_kernel_where_the_other_is_switched_off_or_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checker_module, "find_library", lambda: "not installed")
     for setting in ("auto", "off"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -46,7 +47,8 @@ class Scripted:
 
 def state(**changes: Any) -> Any:
     made = SimpleNamespace(
-        num_workers=0, stopping=False, fatal="", events=[], claim=object(), storage=object(), engine={"engine": "e"},
+        num_workers=0, stopping=False, fatal="", events=[], deaths=collections.Counter(), claim=object(),
+        storage=object(), engine={"engine": "e"},
         dispatch_needed=asyncio.Event(), done=asyncio.Event(), settings=SimpleNamespace(max_restarts=2),
     )  # fmt: skip
     made.note = lambda what, why: made.events.append((what, why))
@@ -80,6 +82,7 @@ def test_a_worker_that_dies_is_replaced_under_a_new_number_and_gives_back() -> N
     run(pool, run_state)
     assert pool.served == [0, 1] and pool.given_back == 1 and not run_state.fatal
     assert run_state.events == [("verifier 0", "its node was lost")]
+    assert run_state.deaths == {"verifier": 1}
 
 
 def test_a_worker_that_was_let_go_is_replaced_without_a_fault() -> None:

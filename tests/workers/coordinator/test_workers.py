@@ -353,3 +353,20 @@ def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
     with pytest.raises(FencedError):
         asyncio.run(WriterPool(state).serve(slot))
     assert not slot.ready
+
+
+def test_metrics_that_fail_end_no_run(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        updates = 0
+
+        def update(self, state: Any, now: float) -> None:
+            self.updates += 1
+            raise RuntimeError("told to fail")
+
+    state: Any = SimpleNamespace()
+    pool: Any = SimpleNamespace()
+    monitor, broken = RunMonitor(state, pool, pool), Broken()
+    monitor.metrics = broken  # type: ignore[assignment]
+    monitor._update_metrics(1.0)
+    monitor._update_metrics(6.0)
+    assert broken.updates == 1 and "no metrics from here on: RuntimeError: told to fail" in caplog.text

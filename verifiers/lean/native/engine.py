@@ -6,8 +6,8 @@
 Promises: `verified` only from the audit, which compares with a reference that was elaborated before the candidate was
 read; without an audit tool nothing is accepted, unless `accept_unaudited` is set, and then every verdict's tier says
 `unaudited`. A crash costs one retry in a fresh process; limits end as `undecided`. Each verdict carries the exact
-version. Does not: install or build anything. It has been exercised with recorded exchanges and a fake toolchain only:
-see docs/lean.md.
+version. Does not: install or build anything. It has been exercised with the real `lean` on a small core library, and
+with recorded exchanges and a fake toolchain beyond: see docs/lean.md.
 """
 
 from __future__ import annotations
@@ -345,7 +345,7 @@ def read_rejection(rejection: Rejection, source: Source, evidence: dict[str, Jso
         "message": text[:_MAX_EVIDENCE_CHARS],
     }
     evidence["num_errors"] = len(errors)
-    is_parse = re.match(r"(?:unexpected|expected|<input>|unterminated)\b", text) is not None
+    is_parse = re.match(r"(?:unexpected|expected|<input>|unterminated|unknown tactic)\b", text) is not None
     evidence["phase"] = "parse" if is_parse else "elaboration"
     if goals := [goal for goal in text.split("\n") if goal.startswith("⊢")]:
         evidence["goals"] = [goal[:500] for goal in goals[:20]]

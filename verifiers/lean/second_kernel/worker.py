@@ -68,6 +68,8 @@ _RESOURCES = ERRORS.index("deterministic timeout")
 Object = int
 """A Lean object: an address, or a small number with its lowest bit set."""
 Json = Any
+Component = str | tuple[str]
+"""Of a name: a text, or a number as its digits in a tuple of its own."""
 
 
 class Malformed(Exception):
@@ -228,7 +230,7 @@ class Export:
         if len(data["exprs"]) > MAX_EXPRESSIONS:
             raise Refused("resources", "the export is too large")
         self.declarations: list[Json] = data["declarations"]
-        self.components: list[tuple[str, ...]] = []
+        self.components: list[tuple[Component, ...]] = []
         self.names: list[Object] = []
         self.levels: list[Object] = []
         self.exprs: list[Object] = []
@@ -254,12 +256,12 @@ class Export:
             parent, last = row_of(self.names, row[0]), row[1]
             if type(last) is dict:
                 made = kernel.name_number(parent, kernel.nat(last.get("n")))
-                shown = f"{last['n']}"
+                component: Component = (last["n"],)
             else:
                 made = kernel.name_string(parent, kernel.string(last))
-                shown = json.dumps(last)
+                component = last
             self.names.append(kernel.persist(made))
-            self.components.append((*self.components[row[0]], shown))
+            self.components.append((*self.components[row[0]], component))
         if len(set(self.components)) != len(self.components):
             raise Malformed("a name is listed twice")
 
@@ -273,7 +275,8 @@ class Export:
         return row_of(self.exprs, index)  # type: ignore[no-any-return]
 
     def display(self, index: Json) -> str:
-        return ".".join(part[1:-1] if part.startswith('"') else part for part in row_of(self.components, index))
+        """As the auditor writes names of axioms (audit.js)."""
+        return ".".join(part if isinstance(part, str) else part[0] for part in row_of(self.components, index))
 
     # Rows of the tables
 
@@ -408,7 +411,7 @@ class Replayer:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self._library: Object = kernel.empty
-        self._known: set[tuple[str, ...]] = set()
+        self._known: set[tuple[Component, ...]] = set()
 
     def add_library(self, payload: bytes) -> dict[str, Json]:
         """Adds what is not there yet. The export comes from the auditor, whose library is pristine."""

@@ -1,4 +1,4 @@
-"""Engines over a fake toolchain (fake_lean.py). No test of this folder runs a real Lean."""
+"""Engines over a fake toolchain (fake_lean.py). Only test_native_real_lean.py of this folder runs a real Lean."""
 
 from __future__ import annotations
 

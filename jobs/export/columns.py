@@ -1,0 +1,58 @@
+"""What each column of an exported data set means, for the data card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+COMMON = {
+    "id": "run id, problem id and sample index, joined by `/`; of the chosen sample in a pair",
+    "problem_id": "the problem's id in its problem set",
+    "run_id": "the run that sampled it",
+    "kind": "what was checked: `math`, `code`, `lean` or `choice`, or a plugin's kind",
+    "domain": "the problem's subject, as its set labels it",
+    "source": "the data set that the problem comes from, as its set says",
+    "model": "the model that wrote the text: its hub id, or its folder's name",
+    "tokens": "tokens that the model generated for the text",
+    "messages": "the whole chat, the answer being the last turn",
+    "prompt": "what the model was given, without a chat template",
+    "completion": "the text that the model wrote; verified unless `label` says otherwise",
+    "chosen": "a verified answer",
+    "rejected": "a refuted answer to the very same messages, of about the same length",
+    "rejected_index": "sample index of the rejected answer",
+    "rejected_tokens": "tokens of the rejected answer",
+    "label": "true: verified; false: refuted",
+    "input": "what the model was given, its turns joined to one text",
+    "output": "the verified text that the model wrote",
+    "system": "the system prompt",
+    "conversations": "the other turns: who speaks (`from`) and the text (`value`)",
+    "context": "what the model was given",
+    "completions": "the answers by rank: 0 is verified, 1 is refuted",
+    "long2short_reward": "reward for brevity, above 1 for a short solution: 1 + 0.2 · (s − s̄) / max|s − s̄| with "
+    "s = 1 / tokens over the problem's verified samples; null for a refuted one",
+    "data_source": "name of the reward function that the trainer scores with",
+    "ability": "the kind, as the trainer names it",
+    "reward_model": "how to score an answer: the rule's style and the ground truth",
+    "extra_info": "split, number of the row, id and kind",
+    "ground_truth": "the reference answer that the trainer scores against",
+    "dataset": "name of the verifier that the trainer scores with",
+    "reference": "the problem's whole reference as JSON",
+    "pass_rate": "unbiased estimate of the share of samples that are verified",
+    "pass_rate_low": "lower end of its 95 % interval",
+    "pass_rate_high": "upper end of its 95 % interval",
+    "num_samples": "samples with a verdict",
+    "num_verified": "verified ones of these",
+    "mgpo_weight": "exp(−γ · KL(pass rate ‖ ½)): how much a problem at this pass rate teaches",
+    "verified_lengths": "tokens of each verified sample",
+    "long2short_rewards": "reward for brevity of each of them, in the same order; see docs/export.md of Proofmill",
+    "labels": "for each step, whether the checker found it right",
+}
+OF_FORMAT = {
+    "prm": {"prompt": "what the model was given, its turns joined to one text", "completions": "the steps of the text"},
+}
+"""Columns whose meaning depends on the format."""
+
+
+def meanings(format: str, names: Sequence[str], own: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Each column with its meaning; `own` are those that the format's row describes itself."""
+    known = {**COMMON, **OF_FORMAT.get(format, {}), **own}
+    return [(name, known.get(name, f"not described by the format `{format}`")) for name in names]

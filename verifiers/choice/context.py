@@ -1,0 +1,215 @@
+"""What stands around a statement: whether its sentence lets it count, and whether the text goes back on it later.
+
+In front of a statement the rule is an allow-list: there are more ways to suppose, attribute or doubt an answer than a
+list could hold, and few ways to give one. What the list does not know is no evidence.
+
+Promises: linear in what it is given, which callers bound. Does not: find statements (verifiers.choice.reading).
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_LEAD_CHARS = 240
+"""Characters in front of a statement that are read as its sentence. A longer lead is not known to be harmless."""
+
+_HARMLESS = frozenset(
+    word
+    for words in (
+        "a above accurate actual actually ah alright also alternatives am an analysis and ans answer answering",
+        "approach appropriate are as así at based be believe best bonne but by can carefully certain certainly",
+        "choice choices chosen clear clearly conclude conclusion confident consequently convinced correct",
+        "correct_answer correcta correcte corrected correction correctly d daher damit das de deduce definitely",
+        "den der deshalb determine die donc e een eight el elimination entonces ergo es est evident evidently",
+        "exact exercise explanation fairly final final_answer finally find fits fitting five follows for four",
+        "from get given gives go have hence here het hmm however i i.e ie il implies implying in indeed indicates",
+        "information is it its know la le leads leaves leaving les let letter likely ll lo logical m making mcq",
+        "me meaning means most must my namely nine no now number o obvious obviously of ok okay one only oops",
+        "opción option options opzione opção os our overall perfect pick por portanto pretty problem process",
+        "proper provided q q1 que question quite rather re reasonable reasoning response resposta respuesta",
+        "result richtige right risposta réponse s sample say see select selected seven should show shows simply",
+        "single six so solution somit statement step suggests suitable sum summarize summary summing sure t tanto",
+        "task tells that the then thereby therefore these think this three thus to to-day true two un une up us",
+        "ve verdict very wait we well which will would yes верный значит итак поэтому правильный",
+    )
+    for word in words.split()
+)
+"""Words that only lead to an answer."""
+_SUSPECT = re.compile(
+    r"\b(?:if|when(?:ever)?|unless|otherwise|suppos\w{1,8}|assum\w{1,8}|provided|pretend\w{0,5}|imagin\w{1,4}|guess\w{0,5}|"
+    r"claim\w{0,4}|conjecture\w{0,2}|hypothes\w{1,6}|according|unlikely|no\s{1,4}way|refuse|naive(?:ly)?|"
+    r"intuitively|ignoring|wrong(?:ly)?|incorrect(?:ly)?|bad|failed|flawed|disprove|glance|sight|used\s{1,4}to|"
+    r"let['’]s\s{1,4}say|looks\s{1,4}like|example|format|template|e\.g|form|instead|without|under|would\s{1,4}have|could|might|"
+    r"whether|doubt|tempt\w{1,4}|were\s{1,4}\w{1,20}\s{1,4}to|in\s{1,4}(?:that|this|which)\s{1,4}case|"
+    r"had\s{1,4}(?:the|it|we))\b|^\W{0,4}(?:had|were|should|given|with|for)\b",
+    re.IGNORECASE,
+)
+_JOINS = re.compile(r"\W{0,8}(?:so|but|and|thus|hence|therefore|then|which|making|meaning|actually)\b", re.IGNORECASE)
+_SUBORDINATE = re.compile(
+    r"\W{0,8}(?:(?:since|because|as|based|from|looking|considering|after|among|of|out|between|comparing|overall|finally|clearly|"
+    r"upon|now|then|so|thus|hence|therefore|also|next|consequently|given)\b|"
+    r"in\s{1,8}(?:conclusion|summary|short|total|all|the\s{1,8}end)\b|"
+    r"by\s{1,8}(?:the\s{1,8})?(?:process|elimination|definition|above|law|rule|theorem|principle)\b)",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    r"\W{0,8}(?:(?:so|now|first|let\s{1,8}us|let['’]s|we|next)[\s,]{1,8}){0,3}(?:suppose|assume|assuming|imagine|pretend|say)\b",
+    re.IGNORECASE,
+)
+_SUPPOSED_LABEL = re.compile(
+    r"\b(?:if|when|case|suppose|assum\w{1,8}|wrong|incorrect|naive|claim|attempt|flawed|failed|guess)\b", re.IGNORECASE
+)
+"""`If n is odd:`, on the line above."""
+_SENTENCE_END = re.compile(r"[.!?]['\"”)*_]{0,4}\s|[\n。！？]")
+_WORD = re.compile(r"[^\W\d_](?:[\w'’.-]{0,40}[^\W_])?")
+
+
+def sentence_before(text: str, start: int) -> str:
+    """What stands between the beginning of the sentence and the statement. An ellipsis ends no sentence."""
+    lead = text[max(0, start - MAX_LEAD_CHARS) : start]
+    begin = 0
+    for match in _SENTENCE_END.finditer(lead):
+        if match[0][0] != "." or not lead[: match.start()].endswith((".", "e.g", "i.e", "cf")):
+            begin = match.end()
+    return lead[begin:]
+
+
+def _follows_a_supposition(text: str, begin: int) -> bool:
+    """Whether the sentence before the one that begins at `begin` supposes something, in the same paragraph."""
+    between = text[max(0, begin - 20) : begin]
+    between = between[len(between.rstrip(" \t\n.!?*_)")) :]
+    end = begin - len(between)
+    if "\n\n" in between or not end:
+        return False
+    previous = sentence_before(text, end)
+    return bool(
+        _SUPPOSED.match(previous) or (previous.rstrip().endswith(":") and _SUPPOSED_LABEL.search(previous[-80:]))
+    )
+
+
+def is_counted_lead(text: str, start: int) -> bool:
+    """Whether the sentence in front of a statement is one that gives an answer."""
+    lead = sentence_before(text, start)
+    if _follows_a_supposition(text, start - len(lead)):
+        return False
+    if not any(char.isalpha() for char in lead):
+        return not _FORM_TAG.search(lead)
+    if _JSON_KEY.search(lead):
+        return True
+    if not lead.isascii() and _FOREIGN_DENIAL.search(lead):
+        return False
+    clauses = re.split(r"[,;:–—(]|\s-\s", lead)
+    if not _is_harmless(clauses[-1]):
+        return False
+    before = lead[: len(lead) - len(clauses[-1])]
+    if not any(char.isalpha() for char in before):
+        return True
+    if before.rstrip().endswith(":"):
+        return _is_harmless(clauses[-2])
+    if _SUSPECT.search(before):
+        return all(_is_harmless(clause) for clause in clauses[:-1])
+    if before.rstrip().endswith(";"):
+        return True
+    return bool(_is_harmless(before) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
+
+
+_JSON_KEY = re.compile(r"[{,]\s{0,8}['\"]$")
+"""In front of a key. A string before it may hold any sentence."""
+_FORM_TAG = re.compile(r"<(?:example|format|template)", re.IGNORECASE)
+_FOREIGN_DENIAL = re.compile(
+    r"错|不是|旧|示例|例如|假设|假如|如果|若|否则|可能|\bwenn\b|\bfalls\b|"
+    r"\bsi\b|\bse\b|\bесли\b|\bfalsch|\bmauvaise|\bincorrect|\bneprav|невер",
+    re.IGNORECASE,
+)
+_CJK = re.compile("[\u0600-\u06ff\u0900-\u09ff\u1e00-\u1eff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+
+
+_CONTRACTED = re.compile(r"['’](?:s|d|ll|m|re|ve)$")
+
+
+def _is_harmless(clause: str) -> bool:
+    """Whether a clause consists of words that only lead to an answer. Scripts without spaces are judged by denials."""
+    return all(
+        _CONTRACTED.sub("", word.casefold()).strip(".-") in _HARMLESS or _CJK.search(word)
+        for word in _WORD.findall(clause)
+    )
+
+
+_BOX_DENIED = re.compile(
+    r"\b(?:complement|opposite|negation|inverse|contrary)\s{1,8}of\W{0,8}$|"
+    r"\b(?:everything|anything|all|nothing)\s{1,8}(?:but|except)(?:\s{1,8}for)?\W{0,8}$|\bexcept(?:\s{1,8}for)?\W{0,8}$|"
+    r"(?:n['’]t|\bnever|\bnot)\s{1,8}(?:pick|choose|select|take|use|answer|write|put)\b[^.\n;]{0,40}$|"
+    r"\b(?:format|form|template|for\s{1,8}example|e\.g\.|for\s{1,8}instance|such\s{1,8}as|like\s{1,8}this)\b[^.!\n]{0,40}$|"
+    r"\b(?:if|unless|suppose|assuming|otherwise|were)\b[^.!\n]{0,120}$",
+    re.IGNORECASE,
+)
+
+
+def is_denied_box(text: str, start: int) -> bool:
+    """Whether a box stands in a sentence that warns of it, shows a form or supposes something."""
+    return _BOX_DENIED.search(sentence_before(text, start)) is not None
+
+
+_CALCULATED_BEFORE = re.compile(
+    r"(?:[\d+/^×÷·<≠±√]|(?<![*\s])\*|(?<!\*)\*(?=[ \t]{1,8}$)|[A-Za-z\d}]_|(?<!-)-(?=$)|(?:^|[\d)}$=(])[ \t]{0,4}-|"
+    r"[A-Za-z\d]\(|[A-Za-z}\])]\{|"
+    r"\\(?:times|cdot|div|pm|mp|neg|lnot|neq?|sqrt|leq?|geq?|log|ln|sin|cos|tan))[ \t]{0,4}$"
+)
+_FONT = re.compile(
+    r"\\(?:text\w{0,4}|math\w{2,4}|displaystyle|large|Large|huge|boxed|fbox|framebox|color\{\w{1,20}\})\{$"
+)
+_CALCULATED_BEHIND = re.compile(
+    r"[ \t]{0,4}(?:[\^_+/×÷·=>%°]|<(?![/|])|!?[ \t]{0,4}\^|\*(?!\*)[ \t]{0,4}\w|"
+    r"\\(?:times|cdot|div|pm|mp|%|sqrt|pi|circ|frac|sin|cos|leq?|geq?|neq?)|-[ \t]{0,4}[\d\\])"
+    r"|[A-Za-z\d]|-\w"
+)
+_SPACING = re.compile(r"\\[,;:! ]|\\q?quad(?![A-Za-z])|[{}](?=\^)")
+
+
+def is_calculated_with(text: str, start: int, stop: int) -> bool:
+    r"""Whether a box is a part of a formula: `2\boxed{8}`, `\boxed{8}^2`, `\frac{\boxed{8}}{2}`."""
+    lead = _SPACING.sub(" ", text[max(0, start - 40) : start])
+    line = lead[lead.rfind("\n") + 1 :]
+    if line.strip() in ("-", "*", "+", ">") and line.rstrip() != line:
+        line = ""  # an item of a list
+    if text[stop : stop + 1] == "'" and text[start - 1 : start] != "'":
+        return True
+    before = _CALCULATED_BEFORE.search(line) is not None and _FONT.search(line) is None
+    return before or _CALCULATED_BEHIND.match(_SPACING.sub(" ", text[stop : stop + 40])) is not None
+
+
+_LIST_LABEL = re.compile(
+    r"\b(?:choices|options|candidates|examples?|format|template|wrong|incorrect|eliminated)\b[^\n]{0,40}:\W{0,8}$",
+    re.IGNORECASE,
+)
+
+
+def is_list_label(above: str) -> bool:
+    """Whether the line above says that what follows is no answer but a list or a form."""
+    return _LIST_LABEL.search(above.rstrip()) is not None
+
+
+_OVERRULED = re.compile(
+    r"\bnever\s{0,2}mind\b|\bsorry\b|\bsecond\s{1,4}thoughts?\b|\bshould\s{1,8}have\s{1,8}been\b|\bhm{2,8}\b|\bapolog|"
+    r"\bmy\s{1,4}bad\b|\bi\s{1,4}(?:disagree|retract|withdraw)\b|"
+    r"(?:^|\n)[\s*_#]{0,8}(?:edit|edited|update|updated|revised|revision|changed)\b[^\n:]{0,20}:|\(\s{0,4}(?:no|wrong|false)\b|"
+    r"\bboth\b[^.\n]{0,40}\b(?:right|correct|true|valid|possible|work)\b|"
+    r"(?:\.{2,4}|…)\s{0,4}(?:or|maybe)\b",
+    re.IGNORECASE,
+)
+_BETTER = re.compile(
+    r"(?<![A-Za-z])([A-Z])[)\]*]{0,3}\s{1,8}"
+    r"(?:(?:is|seems)\s{1,8}(?:(?:a|the|also|actually|really|in|fact|much|clearly|probably)\s{1,8}){0,3}"
+    r"(?:better|best|right|correct|true|answer)|is\s{1,8}(?:the|my)\s{1,8}(?:one|choice|pick)|would\s{1,8}be\s{1,8}(?:(?:a|the|much)\s{1,8}){0,2}(?:better|best))\b"
+)
+_MARKED_WRONG = re.compile(
+    r"['\"](?:is_?)?(?:correct|valid|right|certain)\w{0,12}['\"]\s{0,8}:\s{0,8}(?:false|null|0|['\"]no)\b",
+    re.IGNORECASE,
+)
+
+
+def is_overruled(text: str, begin: int, end: int, letter: str) -> bool:
+    """Whether the text behind a final statement goes back on it, or finds another option better."""
+    if _OVERRULED.search(text, begin) or _MARKED_WRONG.search(text):
+        return True
+    return any(match[1] != letter for match in _BETTER.finditer(text, end))
