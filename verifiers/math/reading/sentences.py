@@ -32,13 +32,13 @@ _INTRODUCES = re.compile(
 )
 """What may stand before `the answer is` in its clause."""
 _UNREAL_CLAUSE = re.compile(
-    r"^[\s*_#>\-]*(?:(?:if|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|"
+    r"^[\s*_#>\-]*(?:(?:if(?!\s+(?:we|you|he|she|they|each|i|there)\b)|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|"
     r"provided|imagine|pretend|according\s+to|at\s+first|before\s+(?:rounding|simplif\w+|correct\w+)|in\s+(?:that|this|which|the\s+\w+)\s+case|"
     r"under\s+(?:that|this|the|another)\s+\w+|guess|claim|conjecture|hypothesis|prove|disprove|show|wrong|incorrect|bad|attempt|failed)\b|"
     r"(?:when|given|assuming|for|with)\s+(?:\$?[a-z]\$?\s*[=<>]|(?:[a-z]\s+(?:is\s+)?)?(?:odd|even|positive|negative)\b))",
     re.IGNORECASE,
 )
-_WOULD_CLAUSE = re.compile(r"^[\s*_#>\-]*(?:for|with|in|under|on|by|without|otherwise|given)\b", re.IGNORECASE)
+_WOULD_CLAUSE = re.compile(r"^[\s*_#>\-]*(?:if|for|with|in|under|on|by|without|otherwise|given)\b", re.IGNORECASE)
 _STATES = re.compile(
     r"\b(?:an?\s+(?:approximate\s+|rough\s+)?|the\s+(?:final\s+|correct\s+)?|our\s+)?answers?\b", re.IGNORECASE
 )
