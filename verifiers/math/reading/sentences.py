@@ -74,8 +74,8 @@ _WITHDRAWN = re.compile(
     r"contradicts|is\s+off)|verification\s+failed|something\s+is\s+(?:off|wrong)|not\s+(?:\w+\s+)?(?:sure|confident|certain)|might\s+be\s+(?:wrong|off|incorrect)|"
     r"i\s+(?:forgot|missed|overlooked|misread|slipped|made\s+an?\s+(?:\w+\s+)?(?:slip|mistake|error))|(?:could\s*n['’]t|could\s+not|cannot|can['’]t)\s+(?:solve|determine|find)|"
     r"no\s+such\s+\w+\s+exists?|none\s+exists?|has\s+no\s+(?:answer|solution)|(?:i\s+)?(?:do\s+not|don['’]t)\s+know|(?:looks|seems)\s+(?:right|correct),?\s+(?:but|it\s+is\s+not|it\s+isn))|"
-    r"(?:\A|[.!?\n:])[\s*_#>]*(?:there\s+(?:is|are)\s+no\s+solutions?|no\s+solutions?|undo|retract(?:ed)?|error|redo)\b[\s.!:]|"
-    r"(?:\A|[.!?\n])[\s*_#>]*(?:attempt|version|take|try|second\s+attempt)\s*(?:two|again|\d+)?\s*[:：]|\bfalse\s*\.|\binvalid\s*\.",
+    r"(?:\A|[.!?\n:])[\s*_#>]{0,8}(?:there\s+(?:is|are)\s+no\s+solutions?|no\s+solutions?|undo|retract(?:ed)?|error|redo)\b[\s.!:]|"
+    r"(?:\A|[.!?\n])[\s*_#>]{0,8}(?:attempt|version|take|try|second\s+attempt)\s{0,4}(?:two|again|\d{1,3})?\s{0,4}[:：]|\bfalse\s*\.|\binvalid\s*\.",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
