@@ -11,6 +11,7 @@ def status(text: str, answer: str = "5") -> str:
 
 UNREAL = [
     "If n were odd, the answer would be {}.",
+    "If we had two more, the answer would be {}.",
     "Otherwise the answer would be {}.",
     "For France, the answer would be {}.",
     "When n = 1, the answer is {}.",
@@ -75,6 +76,7 @@ def test_an_answer_that_is_revised(sentence):
     "text",
     [
         "Since 2 + 3 = 5, the answer is 5.",
+        "If we add 2 and 3, the answer is 5.",
         "We conclude that the answer is 5.",
         "By symmetry the answer is 5.",
         r"The number of students who did not pass is $\boxed{5}$.",

@@ -32,13 +32,13 @@ _INTRODUCES = re.compile(
 )
 """What may stand before `the answer is` in its clause."""
 _UNREAL_CLAUSE = re.compile(
-    r"^[\s*_#>\-]*(?:(?:if|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|"
+    r"^[\s*_#>\-]*(?:(?:if(?!\s+(?:we|you|he|she|they|each|i|there)\b)|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|"
     r"provided|imagine|pretend|according\s+to|at\s+first|before\s+(?:rounding|simplif\w+|correct\w+)|in\s+(?:that|this|which|the\s+\w+)\s+case|"
     r"under\s+(?:that|this|the|another)\s+\w+|guess|claim|conjecture|hypothesis|prove|disprove|show|wrong|incorrect|bad|attempt|failed)\b|"
     r"(?:when|given|assuming|for|with)\s+(?:\$?[a-z]\$?\s*[=<>]|(?:[a-z]\s+(?:is\s+)?)?(?:odd|even|positive|negative)\b))",
     re.IGNORECASE,
 )
-_WOULD_CLAUSE = re.compile(r"^[\s*_#>\-]*(?:for|with|in|under|on|by|without|otherwise|given)\b", re.IGNORECASE)
+_WOULD_CLAUSE = re.compile(r"^[\s*_#>\-]*(?:if|for|with|in|under|on|by|without|otherwise|given)\b", re.IGNORECASE)
 _STATES = re.compile(
     r"\b(?:an?\s+(?:approximate\s+|rough\s+)?|the\s+(?:final\s+|correct\s+)?|our\s+)?answers?\b", re.IGNORECASE
 )
@@ -74,8 +74,8 @@ _WITHDRAWN = re.compile(
     r"contradicts|is\s+off)|verification\s+failed|something\s+is\s+(?:off|wrong)|not\s+(?:\w+\s+)?(?:sure|confident|certain)|might\s+be\s+(?:wrong|off|incorrect)|"
     r"i\s+(?:forgot|missed|overlooked|misread|slipped|made\s+an?\s+(?:\w+\s+)?(?:slip|mistake|error))|(?:could\s*n['’]t|could\s+not|cannot|can['’]t)\s+(?:solve|determine|find)|"
     r"no\s+such\s+\w+\s+exists?|none\s+exists?|has\s+no\s+(?:answer|solution)|(?:i\s+)?(?:do\s+not|don['’]t)\s+know|(?:looks|seems)\s+(?:right|correct),?\s+(?:but|it\s+is\s+not|it\s+isn))|"
-    r"(?:\A|[.!?\n:])[\s*_#>]*(?:there\s+(?:is|are)\s+no\s+solutions?|no\s+solutions?|undo|retract(?:ed)?|error|redo)\b[\s.!:]|"
-    r"(?:\A|[.!?\n])[\s*_#>]*(?:attempt|version|take|try|second\s+attempt)\s*(?:two|again|\d+)?\s*[:：]|\bfalse\s*\.|\binvalid\s*\.",
+    r"(?:\A|[.!?\n:])[\s*_#>]{0,8}(?:there\s+(?:is|are)\s+no\s+solutions?|no\s+solutions?|undo|retract(?:ed)?|error|redo)\b[\s.!:]|"
+    r"(?:\A|[.!?\n])[\s*_#>]{0,8}(?:attempt|version|take|try|second\s+attempt)\s{0,4}(?:two|again|\d{1,3})?\s{0,4}[:：]|\bfalse\s*\.|\binvalid\s*\.",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
