@@ -29,7 +29,7 @@ from botocore.exceptions import BotoCoreError
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
-NUM_PROBLEMS, NUM_SAMPLES = 24, 32
+NUM_PROBLEMS, NUM_SAMPLES = 24, 64
 
 
 def run(words: str) -> None:
@@ -235,7 +235,8 @@ resources = {{ device = "cpu", cpus_per_replica = 1.2, cpus_per_verifier = 0.4, 
         return [each["Key"] for each in found]
 
     def reached() -> bool:
-        return bool(parts()) and any("Verifier" in title for title in actors(away))
+        # The first part only fences the writer's stream; it holds no rows.
+        return len(parts()) > 1 and any("Verifier" in title for title in actors(away))
 
     wait_for("no rows came, or no verifier to the second worker", reached, 400, log)
     hosted = actors(away)
@@ -250,4 +251,6 @@ resources = {{ device = "cpu", cpus_per_replica = 1.2, cpus_per_verifier = 0.4, 
         written.update(zip(table["problem_id"].to_pylist(), table["sample_index"].to_pylist(), strict=True))
     assert written == {(f"q{i}", j): 1 for i in range(NUM_PROBLEMS) for j in range(NUM_SAMPLES)}
     record = json.loads(s3.get_object(Bucket="runs", Key="prefix/runs/spot/run.json")["Body"].read())
-    assert record["complete"] and record["summary"]["restarts"], "the loss was not felt, so nothing was tested"
+    # Where the lost node also held the coordinator, it is the next one that finishes the run, in the next epoch.
+    felt = record["summary"]["restarts"] or record["summary"]["epoch"] > 1
+    assert record["complete"] and felt, "the loss was not felt, so nothing was tested"
