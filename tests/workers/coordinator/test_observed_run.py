@@ -51,7 +51,9 @@ def tell(uri: str, sample: str) -> subprocess.CompletedProcess[str]:
 
 def exported(session: int) -> str:
     """What the node of the Ray of this process shows Prometheus."""
-    (port,) = Path("/tmp/ray").glob(f"session_*_{session}/metrics_export_port_*")
+    # One process may have started several Rays, one after the other; the one that runs wrote its port last.
+    ports = Path("/tmp/ray").glob(f"session_*_{session}/metrics_export_port_*")
+    port = max(ports, key=lambda path: path.stat().st_mtime)
     with urllib.request.urlopen(f"http://127.0.0.1:{port.read_text()}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
