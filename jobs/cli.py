@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import importlib.util
 import sys
@@ -202,18 +201,23 @@ def misplaced_package() -> str:
     """An error text if one of our packages comes from another distribution; else empty. The package names are generic,
     and a foreign `verifiers` would later cause errors that do not name the cause."""
     root = Path(__file__).resolve().parents[1]
-    packages: tuple[str, ...] = ("runstore",)
-    with contextlib.suppress(ImportError):  # a package that cannot be imported is the one to look for
-        from runstore.code_revision import PACKAGES as packages
-    for name in packages:
-        spec = importlib.util.find_spec(name)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        if origin is None or origin.parents[1] != root:
-            return (
-                f"the package `{name}` comes from {origin}, not from {root}: another distribution of that name shadows "
-                "it. Install Proofmill in a virtual environment of its own."
-            )
-    return ""
+    for name in ("verifiers", "runstore"):  # what the list of our packages is imported from
+        if fault := _misplaced(name, root):
+            return fault
+    from runstore.code_revision import PACKAGES
+
+    return next((fault for name in PACKAGES if (fault := _misplaced(name, root))), "")
+
+
+def _misplaced(name: str, root: Path) -> str:
+    spec = importlib.util.find_spec(name)
+    origin = Path(spec.origin).resolve() if spec and spec.origin else None
+    if origin is not None and origin.parents[1] == root:
+        return ""
+    return (
+        f"the package `{name}` comes from {origin}, not from {root}: another distribution of that name shadows "
+        "it. Install Proofmill in a virtual environment of its own."
+    )
 
 
 if __name__ == "__main__":
