@@ -25,7 +25,7 @@ CHAT = pa.list_(TURN)
 
 
 class BadRow(StoredRunError):
-    """A JSON column that can not be read."""
+    """A JSON column that cannot be read."""
 
 
 def parse_chats(messages: pa.Array) -> pa.Array:

@@ -148,7 +148,7 @@ RL_BODIES: dict[str, pa.Schema] = {
 
 
 def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[str, Json] | None:
-    """One problem with its facts; None when the consumer's scorer can not express the reference.
+    """One problem with its facts; None when the consumer's scorer cannot express the reference.
 
     `problem` has kind, messages, reference (JSON text), source, split, and the RL_FACTS.
     """
