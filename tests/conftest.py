@@ -42,6 +42,7 @@ def s3_port() -> Iterator[int]:
             assert server.poll() is None and time.monotonic() < deadline, "the S3 server did not start"
             time.sleep(0.1)
     yield port
+    assert server.poll() is None, "a test ended the S3 server that all tests share"
     server.terminate()
     server.wait()
 
