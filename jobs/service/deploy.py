@@ -36,6 +36,7 @@ from workers.engines.registry import open_engine
 from workers.messages import SampleTask
 from workers.prompting.messages import build_messages
 from workers.rollouts.base import RolloutRequest, make_sample
+from workers.rollouts.registry import rollout_class
 from workers.rollouts.single import Single
 
 APP = "proofmill"
@@ -108,6 +109,7 @@ class GeneratorReplica:
         """Loads the model. Serve awaits this and counts the replica as ready only then."""
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
+        self._rollout = rollout_class(settings.rollout)
         log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
@@ -118,8 +120,11 @@ class GeneratorReplica:
         key = (0, request.sample_index)
         task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
         engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
-        rollout = Single(self._engine, RolloutRequest(engine_id, task, messages, self._sampling))
-        return make_sample(task, messages, await rollout.draw())
+        # A follow-up turn's messages are all here already, so it needs one answer and no rollout of its own.
+        drawn_by = Single if request.turns else self._rollout
+        rollout = drawn_by(self._engine, RolloutRequest(engine_id, task, messages, self._sampling))
+        generation = await rollout.draw()
+        return make_sample(task, rollout.messages, generation)
 
     async def abort(self, request_ids: list[str]) -> None:
         """Ends running samples; ids are `problem/index/seed`."""

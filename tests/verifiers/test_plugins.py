@@ -1,4 +1,4 @@
-"""Plugins: a kind, a policy, an engine and an export format from a folder outside the tree, with no edit in it."""
+"""Plugins: a kind, a policy, an engine, a rollout and an export format from a folder outside the tree, with no edit in it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ engine = "parrot"
 uri = "{folder}/out"
 [sampling]
 policy = "pair"
+rollout = "told"
 num_samples = 99
 [verify.echo]
 loud = true
@@ -71,7 +72,11 @@ def test_the_dry_run_knows_the_plugins_names(tmp_path: Path) -> None:
 def test_without_the_plugin_every_name_is_unknown(tmp_path: Path) -> None:
     done = proofmill("solve", str(toml_config(tmp_path, plugins="")), "--dry-run", folder=tmp_path)
     assert done.returncode == 2
-    for fault in ("unknown engine 'parrot'; known: vllm", "unknown sampling policy 'pair'; known: fixed"):
+    for fault in (
+        "model.engine: unknown engine 'parrot'; known: vllm",
+        "sampling.policy: unknown sampling policy 'pair'; known: fixed",
+        "sampling.rollout: unknown rollout 'told'; known: single, repair",
+    ):
         assert fault in done.stderr
     assert "verify.echo: unknown key" in done.stderr
 
@@ -188,6 +193,7 @@ def test_a_whole_run_on_two_nodes(two_nodes: Any, tmp_path: Path) -> None:
     rows = pq.read_table(run / "samples").to_pylist()
     assert len(rows) == 8 and {row["status"] for row in rows} <= {"verified", "refuted"}
     verified = [row for row in rows if row["status"] == "verified"]
+    assert all(json.loads(row["messages"])[0] == {"role": "system", "content": "One word."} for row in rows)
     assert verified and all("echo" in json.loads(row["evidence"])["kinds"] for row in rows)
 
     export = ("export", "words", "--run", str(run), "--out", "data", "--set", "work.processes=2")
