@@ -1,4 +1,4 @@
-"""Plugins: a kind, a policy, an engine, a rollout and an export format from a folder outside, with no edit in the tree."""
+"""Plugins: a kind, policy, engine, rollout and export format from a folder outside, with no edit in the tree."""
 
 from __future__ import annotations
 
