@@ -27,11 +27,13 @@ from jobs.service.run_routes import Ask
 from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
+from jobs.service.steering import Steering, told_reason
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
 from jobs.solve.settings import generator_settings
 from runstore.schema import Sample, SampleRequest
 from verifiers.checker import Checkers
 from verifiers.types import Kind, Problem
+from workers.engines.base import EngineGoneError, Generation, SamplingParameters
 from workers.engines.registry import open_engine
 from workers.messages import SampleTask
 from workers.prompting.messages import build_messages
@@ -112,14 +114,25 @@ class GeneratorReplica:
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
 
-    async def generate(self, request: SampleRequest) -> Sample:
-        """Raises EngineGoneError."""
-        messages = (*build_messages(request.problem, self._style), *request.turns)
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
+        """Raises EngineGoneError. What the model cannot be asked comes back as a sample that ended in an error."""
+        messages = (*build_messages(request.problem, self._style), *request.turns) if steering is None else ()
         key = (0, request.sample_index)
         task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
         engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
-        rollout = Single(self._engine, RolloutRequest(engine_id, task, messages, self._sampling))
-        return make_sample(task, messages, await rollout.draw())
+        if steering is None:
+            rollout = Single(self._engine, RolloutRequest(engine_id, task, messages, self._sampling))
+            return make_sample(task, messages, await rollout.draw())
+        try:
+            messages = steering.messages(request.problem, self._style)
+            sampling = steering.parameters(self._sampling)
+            rollout = Single(self._engine, RolloutRequest(engine_id, task, messages, sampling))
+            return make_sample(task, messages, await rollout.draw())
+        except EngineGoneError:
+            raise
+        except Exception as error:
+            log.warning("a chat could not be asked", exc_info=error)
+            return make_sample(task, messages, Generation("", "error"), told_reason(error))
 
     async def abort(self, request_ids: list[str]) -> None:
         """Ends running samples; ids are `problem/index/seed`."""
@@ -146,12 +159,12 @@ class ServeGenerators:
             self._handle = serve.get_deployment_handle(GENERATOR, app_name=APP)
         return self._handle
 
-    async def generate(self, request: SampleRequest) -> Sample:
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
         from ray.exceptions import RayError
         from ray.serve.exceptions import RayServeException
 
         try:
-            sample: Sample = await self.handle().generate.remote(request)
+            sample: Sample = await self.handle().generate.remote(request, steering)
         except (RayError, RayServeException) as error:
             raise GeneratorLost(type(error).__name__) from error
         return sample
@@ -217,6 +230,7 @@ def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: b
         share=1.0 / settings.server.gateways,
         generators=ServeGenerators(model, use_gpu) if model else None,
         model=model.model.path if model else "",
+        sampling=model.sampling.parameters() if model else SamplingParameters(),
         runs=ask_keeper(),
     )
     return build_app(gateway)
