@@ -61,7 +61,7 @@ class OpenProblem:
 
 
 STORY_MOVES = 20
-"""Number of latest changes of state that a sample keeps."""
+"""Number of latest changes of state that a sample's story tells."""
 
 
 class SampleState:
@@ -119,9 +119,9 @@ class SampleState:
         """The final verdict's status."""
         self.verdict: VerdictRow | None = None
         self.story: list[Any] = []
-        """Its last STORY_MOVES changes of state, oldest first. Each change is three entries: the time on the caller's
-        clock, the stage, and the worker that had the sample from then on (-1 for none). The list is flat because the
-        coordinator records about five changes per sample."""
+        """Its latest changes of state, at least STORY_MOVES of them if there were so many, oldest first. Each change is
+        three entries: the time on the caller's clock, the stage, and the worker that had the sample from then on (-1
+        for none). The list is flat because the coordinator records about five changes per sample."""
 
 
 @dataclasses.dataclass(slots=True)
