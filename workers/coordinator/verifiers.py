@@ -37,6 +37,7 @@ class VerifierPool:
             "scheduling_strategy": "SPREAD",
         }
         slot.actor = ray.remote(Verifier).options(**options).remote(settings.verifier, slot.worker)
+        slot.presence = await slot.actor.presence.remote()
         check_s = await slot.actor.start.remote(list(settings.kinds))
         log.info("verifier %d: worker %d is ready; a check takes at most %.0f s", slot.index, slot.worker, check_s)
         slot.capacity = 2 * settings.verifier.num_threads
