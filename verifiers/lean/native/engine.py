@@ -1,13 +1,14 @@
 """The native engine: a Lake project's own Lean and Mathlib, for problems the embedded engine has no library for.
 
     text ─► policy ─► warm REPL (may only reject) ─► elaborate to .olean in a sandbox ─► audit (audit.py) ─► verdict
-    problem ─ header + statement := by sorry ─► elaborate first, alone ─────────────────────┘
+    problem ─ header + statement := sorry ─► elaborate first, alone ────────────────────────┘
 
 Promises: `verified` only from the audit, which compares with a reference that was elaborated before the candidate was
-read; without an audit tool nothing is accepted, unless `accept_unaudited` is set, and then every verdict's tier says
-`unaudited`. A crash costs one retry in a fresh process; limits end as `undecided`. Each verdict carries the exact
-version. Does not: install or build anything. It has been exercised with the real `lean` on a small core library, and
-with recorded exchanges and a fake toolchain beyond: see docs/lean.md.
+read. Without an audit tool nothing is accepted, unless `accept_unaudited` is set: then the statement is compared all
+the same, and every verdict's tier says `unaudited`. A crash costs one retry in a fresh process; limits end as
+`undecided`. Each verdict carries the exact version.
+Does not: install or build anything. It has been exercised with the real `lean` on a small core library, and with
+recorded exchanges and a fake toolchain beyond: see docs/lean.md.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Protocol
 
 from verifiers.lean.assembly import Reference, Source, mask
-from verifiers.lean.native.audit import MODULE, WAYS, Audit, Judgement, Stated
+from verifiers.lean.native.audit import MODULE, WAYS, Audit, Judgement, Stated, Unaudited
 from verifiers.lean.native.exports import STANDARD_AXIOMS
 from verifiers.lean.native.policy import refusal
 from verifiers.lean.native.project import OLDEST_TRUSTED, TOOLCHAIN, Project
@@ -43,6 +44,8 @@ MAX_REFERENCES = 128
 _MAX_EVIDENCE_CHARS = 2000
 _OLEAN = f"/tmp/{MODULE}.olean"
 _RESOURCE_MARKS = ("(deterministic) timeout", "maximum number of heartbeats")
+_NO_PROOF = "_root_.sorryAx _ _root_.Bool.false"
+"""What `sorry` stands for, in words that no header can give another meaning."""
 _AXIOMS_LINE = re.compile(r"['`](.+?)['`] (?:depends on axioms: \[(.*)\]|does not depend on any axioms)", re.S)
 
 
@@ -90,9 +93,8 @@ class NativeEngine:
                 runner = real = RoomRunner(project, self._scratch)
             self._runner = runner
             way = tools.choose(settings)
-            self._audit: Audit | None = (
-                WAYS[way](tools, runner, settings.audit_wall_s, settings.memory_mb) if way else None
-            )
+            kind = WAYS[way] if way else Unaudited if settings.accept_unaudited else None
+            self._audit: Audit | None = kind(tools, runner, settings.audit_wall_s, settings.memory_mb) if kind else None
             if warm is None and real is not None and tools.repl is not None:
                 with contextlib.suppress(ImportError):
                     warm = WarmPass(
@@ -161,7 +163,7 @@ class NativeEngine:
         folder = self._folder()
         prefix = header_of(reference, reference.header)
         # `#print axioms` says the theorem's full name. Nothing of a candidate has run here, so Lean can be believed.
-        text = f"{prefix}{reference.statement} := by\n  sorry\n#print axioms {reference.name}\n"
+        text = f"{prefix}{reference.statement} :=\n  {_NO_PROOF}\n#print axioms {reference.name}\n"
         done = self._compile(folder, text, self.settings.audit_wall_s, self.settings.memory_mb)
         messages = read_messages(done, prefix.count("\n"))
         errors = [message for message in messages if message["severity"] == "error"]
@@ -262,22 +264,25 @@ class NativeEngine:
             return Finding(Status.REFUTED, "no compiled file", evidence)
         if self._audit is None:
             evidence["audit"] = "none"
-            if not self.settings.accept_unaudited:
-                evidence["detail"] = "no audit tool for this toolchain: see `proofmill doctor` with this config"
-                return Finding(Status.UNDECIDED, "no audit tool", evidence)
-            if any("declaration uses" in str(m["text"]) and "sorry" in str(m["text"]) for m in messages):
-                return Finding(Status.REFUTED, "uses sorry", evidence)
-            evidence["tier"] = f"unaudited, {self._runner.tier}"
-            return Finding(Status.VERIFIED, "proved", evidence)
+            evidence["detail"] = "no audit tool for this toolchain: see `proofmill doctor` with this config"
+            return Finding(Status.UNDECIDED, "no audit tool", evidence)
+        unaudited = isinstance(self._audit, Unaudited)
+        if unaudited and any("declaration uses" in str(m["text"]) and "sorry" in str(m["text"]) for m in messages):
+            return Finding(Status.REFUTED, "uses sorry", evidence)
         olean = folder / "candidate.olean"
         olean.write_bytes(data)
         olean.chmod(0o644)
         judgement = self._audit.judge(stated, olean, folder)
         evidence["audit"] = self._audit.name
-        if self._audit.maps_candidate:
+        if unaudited:
+            evidence["tier"] = f"unaudited, {self._runner.tier}"
+        elif self._audit.maps_candidate:
             evidence["tier"] = f"{self._runner.tier}, audit maps the candidate's file"
         evidence["audit_s"] = round(judgement.seconds, 4)
-        return read_judgement(judgement, evidence)
+        finding = read_judgement(judgement, evidence)
+        if unaudited and finding.status is Status.VERIFIED:
+            del evidence["axioms"]  # those that imported modules rest on are not known
+        return finding
 
     def _compile(self, folder: Path, text: str, wall_s: float, memory_mb: int) -> Done:
         """Elaborates a file in a room, once more after a crash. What comes back is the candidate's word."""
@@ -369,6 +374,7 @@ def read_judgement(judgement: Judgement, evidence: dict[str, Json]) -> Finding:
         "axioms": (Status.REFUTED, "uses other axioms"),
         "kernel": (Status.REFUTED, "kernel rejected"),
         "resources": (Status.UNDECIDED, "audit ran out of resources"),
+        "unread": (Status.UNDECIDED, "statement could not be compared"),
     }
     status, reason = outcomes.get(judgement.stage, (Status.ERROR, "audit failed"))
     return Finding(status, reason, evidence)

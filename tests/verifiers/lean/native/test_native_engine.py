@@ -19,8 +19,15 @@ Open = Callable[..., NativeEngine]
 COMPARATOR = {"version": "4.35.0"}
 SAFE_VERIFY = {"version": "4.34.1", "tools": ("lake",), "safe_verify": True}
 LEANCHECKER = {"version": "4.34.1", "tools": ("lake", "leanexport", "leanchecker")}
+SAFE_VERIFY_4_9 = {**SAFE_VERIFY, "version": "4.9.0"}
+SAFE_VERIFY_4_23 = {**SAFE_VERIFY, "version": "4.23.0"}
+SAFE_VERIFY_4_26 = {**SAFE_VERIFY, "version": "4.26.0"}
+OLDER = [SAFE_VERIFY_4_9, SAFE_VERIFY_4_23, SAFE_VERIFY_4_26]
 WAYS = [COMPARATOR, SAFE_VERIFY, LEANCHECKER]
 way = pytest.mark.parametrize("options", WAYS, ids=["comparator", "safe_verify", "leanchecker"])
+every_way = pytest.mark.parametrize(
+    "options", [*WAYS, *OLDER], ids=["comparator", "safe_verify", "leanchecker", "sv 4.9", "sv 4.23", "sv 4.26"]
+)
 LIMITS = Limits(wall_s=60.0, memory_mb=2000)
 
 
@@ -37,7 +44,7 @@ def check(engine: NativeEngine, text: str, limits: Limits = LIMITS, **problem: s
     return engine.check(stated, sources[0], limits)
 
 
-@way
+@every_way
 def test_a_proof_is_verified(opened: Open, options: dict) -> None:
     engine = opened(**options)
     found = check(engine, "theorem t : 1 = 1 := proof")
@@ -50,7 +57,7 @@ def test_a_proof_is_verified(opened: Open, options: dict) -> None:
     assert "unaudited" not in found.evidence["tier"]
 
 
-@way
+@every_way
 @pytest.mark.parametrize(
     ("text", "status", "reason"),
     [
@@ -176,6 +183,37 @@ def test_definitions_of_the_header_are_part_of_the_statement(opened: Open) -> No
         assert (found.status, found.reason) == (Status.REFUTED, "states something else"), found
 
 
+@pytest.mark.parametrize("options", OLDER, ids=["4.9", "4.23", "4.26"])
+def test_older_releases_of_safe_verify_are_checked_for_what_they_do_not_compare(opened: Open, options: dict) -> None:
+    """A file that stands alone may bring another structure of the header's name."""
+    problem = {"header": "import Mathlib\nstructure P : Type := hard", "statement": "theorem t : P = 4"}
+    engine = opened(**options)
+    stated = reference(**problem)
+
+    def alone(structure: str) -> Finding:
+        text = f"import Mathlib\nstructure P : {structure} := easy\ntheorem t : P = 4 := proof"
+        sources = assemble(stated, text, 1)
+        assert isinstance(sources, list)
+        return engine.check(stated, next(s for s in sources if s.form == "standalone file"), LIMITS)
+
+    assert alone("Type").status is Status.VERIFIED
+    found = alone("Another")
+    assert (found.status, found.reason) == (Status.REFUTED, "states something else"), found
+
+
+def test_without_a_comparison_an_older_yes_is_none(opened: Open) -> None:
+    """A file in a layout that is not known here, from a hostile elaboration: the tool says yes, and nothing follows."""
+    said = {"code": 0, "stdout": "Finished with no errors.\n"}
+    crafted = {
+        "constants": {"t": {"kind": "thm", "type": "2 = 2", "proof": "proof"}},
+        "takes_over": {"safe_verify": said},
+    }
+    text = f"-- fake: olean {json.dumps(crafted)}\ntheorem t : 1 = 1 := proof"
+    assert check(opened(**SAFE_VERIFY_4_9), text).reason == "states something else"
+    text = f"-- fake: olean ?{json.dumps(crafted)[1:]}\n{{}}\ntheorem t : 1 = 1 := proof"
+    assert check(opened(**SAFE_VERIFY_4_9), text).status is not Status.VERIFIED
+
+
 def test_the_reference_is_elaborated_alone_and_first(opened: Open) -> None:
     engine = opened()
     stated = reference()
@@ -205,8 +243,17 @@ def test_without_an_audit_nothing_is_accepted_unless_asked_for(opened: Open) -> 
     assert found.status is Status.VERIFIED
     assert found.evidence["tier"].startswith("unaudited")
     assert found.evidence["audit"] == "none"
-    assert check(engine, "theorem t : 1 = 1 := by sorry").status is Status.REFUTED
-    assert check(engine, "theorem t : 1 = 1 := wrong").status is Status.REFUTED
+    for text, reason in (
+        ("theorem t : 1 = 1 := by sorry", "uses sorry"),
+        ("theorem t : 1 = 1 := wrong", "Lean error"),
+        ("theorem t : 2 = 2 := proof", "states something else"),
+        ("def t : 1 = 1 := proof", "not a theorem"),
+        ("theorem A.t : 1 = 1 := proof", "theorem not found"),
+        ("theorem t : 1 = 1 := axiom:sorryAx", "uses other axioms"),
+        ("-- fake: olean garbage\ntheorem t : 1 = 1 := proof", "statement could not be compared"),
+    ):
+        found = check(engine, text)
+        assert found.status is not Status.VERIFIED and found.reason == reason, found
 
 
 def test_a_named_audit_that_is_not_there_is_an_error(opened: Open) -> None:
