@@ -46,19 +46,25 @@ def generator_settings(
     )
 
 
-def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES) -> VerifierSettings:
+def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES, lean_workers: int = 0) -> VerifierSettings:
+    """`lean_workers` bounds the native Leans of one verifier, as the plan does; 0: the plan says nothing of them."""
     verify = config.verify
+    tables = verify.tables()
+    if lean_workers:
+        native = dict(tables["lean"].get("native") or {})
+        native["max_workers"] = min(lean_workers, native.get("max_workers") or lean_workers)
+        tables["lean"]["native"] = native
     limits = {kind: limit.model_dump(exclude_none=True) for kind, limit in verify.limits.items()}
     return VerifierSettings(
         num_threads=verify.workers_per_actor,
         log=log,
         limits={kind: limit for kind, limit in limits.items() if limit},
-        checkers=verify.tables(),
+        checkers=tables,
     )
 
 
 def coordinator_settings(
-    config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool
+    config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool, lean_workers: int = 0
 ) -> CoordinatorSettings:
     try:
         log = log_settings(run_uri, config.run.id)
@@ -82,7 +88,7 @@ def coordinator_settings(
         budget=config.budget.model_dump(),
         cost=config.cost.model_dump(),
         generator=generator_settings(config, run_uri, use_gpu, log),
-        verifier=verifier_settings(config, log),
+        verifier=verifier_settings(config, log, lean_workers),
         log=log,
         replicas=resources.replicas,
         gpus_per_replica=ranks if use_gpu else 0,

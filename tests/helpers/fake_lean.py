@@ -7,7 +7,7 @@ the form that the real tools' sources give (versions in verifiers/lean/native/to
 `-- fake: …` that make the elaborating process do what an attack does. Its compiled files have Lean's own layout.
 
 A PROOF is `proof` (good), `wrong` (an elaboration error), `by sorry`, `macro` (a macro that hides a sorry),
-`axiom:NAME`, `unchecked` (the elaborator takes it, the kernel would not).
+`axiom:NAME`, `costs:N` (good, for N heartbeats), `unchecked` (the elaborator takes it, the kernel would not).
 """
 
 from __future__ import annotations
@@ -50,12 +50,19 @@ def version() -> str:
 # Elaboration
 
 
-def elaborate(text: str) -> tuple[dict, list[dict]]:
+def heartbeats(text: str, before: int = 200_000) -> int:
+    """The budget at the end of the text."""
+    found = re.findall(r"^set_option maxHeartbeats (\d+)$", text, re.M)
+    return int(found[-1]) if found else before
+
+
+def elaborate(text: str, budget: int = 200_000) -> tuple[dict, list[dict]]:
     """Constants and messages."""
     text = text.replace(":=\n  _root_.sorryAx _ _root_.Bool.false", ":= by sorry\n")  # the number of lines stays
     constants: dict[str, dict] = {}
     messages = []
-    for number, line in enumerate(text.split("\n"), 1):
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
         line = line.strip()
         if line.startswith("-- fake: "):
             misbehave(line.removeprefix("-- fake: "))
@@ -63,9 +70,10 @@ def elaborate(text: str) -> tuple[dict, list[dict]]:
             kind, name, type_, proof = found.groups()
             proof = proof.removeprefix("by ").strip()
             column = line.index(":=") + 3
+            cost = int(proof[6:]) if proof.startswith("costs:") else 0
             if proof in ("wrong", ""):
                 messages.append(message("error", number, column, "unsolved goals\nn : Nat\n⊢ " + type_))
-            elif "forever" in proof:
+            elif "forever" in proof or cost > heartbeats("\n".join(lines[:number]), budget):
                 words = "(deterministic) timeout at `whnf`, maximum number of heartbeats (200000) has been reached"
                 messages.append(message("error", number, column, words))
             else:
@@ -536,7 +544,7 @@ def repl(_: list[str]) -> int:
             return 0
         query = json.loads("".join(lines))
         before = texts[query["env"]] if "env" in query else ""
-        _, messages = elaborate(query["cmd"])
+        _, messages = elaborate(query["cmd"], heartbeats(before))
         if found := re.match(r"#check \((\d+) : Nat\)", query["cmd"]):
             messages = [message("info", 1, 0, f"{found.group(1)} : Nat")]
         texts.append(before + query["cmd"])

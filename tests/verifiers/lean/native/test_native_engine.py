@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fake_lean
 import pytest
 
 from verifiers.lean.assembly import Reference, assemble, read_reference
-from verifiers.lean.native.engine import Finding, NativeEngine
-from verifiers.lean.native.settings import ProjectError
+from verifiers.lean.native.engine import Finding, NativeEngine, bounded_workers
+from verifiers.lean.native.sandboxed_tools import Done, Task
+from verifiers.lean.native.settings import NativeSettings, ProjectError
 from verifiers.types import Limits, Status
 
 Open = Callable[..., NativeEngine]
@@ -284,6 +287,74 @@ def test_the_warm_pass_rejects_and_never_accepts(opened: Open) -> None:
     (server,) = engine._warm._idle
     assert list(server.environments) == ["import Mathlib\n"]
     assert server.num_requests == 4
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "verified"),
+    [
+        ("import Mathlib", "theorem t : 1 = 1 := costs:200000", True),
+        ("import Mathlib", "theorem t : 1 = 1 := costs:200001", False),
+        ("import Mathlib\nset_option maxHeartbeats 400000", "theorem t : 1 = 1 := costs:400000", True),
+        ("import Mathlib\nset_option maxHeartbeats 400000", "theorem t : 1 = 1 := costs:400001", False),
+        ("import Mathlib", "set_option maxHeartbeats 400000\ntheorem t : 1 = 1 := costs:400000", True),
+        ("import Mathlib", "set_option maxHeartbeats 0\ntheorem t : 1 = 1 := costs:1000000", True),
+        ("import Mathlib", "set_option maxHeartbeats 0\ntheorem t : 1 = 1 := costs:1000001", False),
+        ("import Mathlib\nset_option maxHeartbeats 0", "theorem t : 1 = 1 := costs:1000001", False),
+        ("import Mathlib\nset_option maxHeartbeats 5", "theorem t : 1 = 1 := costs:6", False),
+    ],
+)
+def test_heartbeats_of_header_and_text_count_in_both_passes(
+    opened: Open, header: str, text: str, verified: bool
+) -> None:
+    """Up to MAX_HEARTBEATS_IN_TEXT. A fake Lean: its proofs say what they cost."""
+    for warm in (False, True):
+        found = check(opened(warm=warm), text, header=header)
+        assert (found.status is Status.VERIFIED) == verified, (warm, found)
+        assert verified or (found.status, found.reason) == (Status.UNDECIDED, "heartbeat limit")
+
+
+def test_statements_are_elaborated_side_by_side(opened: Open, tmp_path: Path) -> None:
+    """Each one waits for the other to have begun: one after the other they would wait for ever."""
+    engine = opened(fresh=True)
+    assert engine.num_workers == 2
+    meeting = threading.Barrier(2, timeout=60)
+    run = engine._runner.run
+
+    def met(task: Task) -> Done:
+        if "lean" in task.argv[0] and task.hand_out:
+            meeting.wait()
+        return run(task)
+
+    engine._runner.run = met  # type: ignore[method-assign]
+    names = ("one", "two")
+    with ThreadPoolExecutor(4) as pool:
+        problems = [reference(f"theorem {name} : 1 = 1", name=name) for name in names]
+        twice = [pool.submit(engine.check_problem, problem) for problem in problems * 2]
+        assert [future.result() for future in twice] == [None] * 4, "and each once: a third would wait alone"
+
+
+def test_statements_in_use_are_kept(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifiers.lean.native.engine.MAX_REFERENCES", 1)
+    engine = opened(fresh=True)
+    first, second, third = (reference(f"theorem {name} : 1 = 1", name=name) for name in "abc")
+    with engine._using(first):
+        for problem in (first, second, third):
+            assert engine.check_problem(problem) is None
+        assert set(engine._stated) == {first}, "of the others the newest would stay, if there were room for it"
+    assert engine.check_problem(second) is None
+    assert set(engine._stated) == {second}
+    assert len(list(engine._scratch.glob("*/reference.olean"))) == 1
+
+
+def test_memory_bounds_the_workers(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifiers.lean.native.engine.memory_limit", lambda: 64 << 30)
+    settings = NativeSettings(memory_mb=10_240)
+    assert bounded_workers(4, settings, with_repl=False) == 4 and not caplog.text
+    assert bounded_workers(8, settings, with_repl=False) == 6
+    assert "6 of 8 Lean workers side by side: each may take 10240 MB" in caplog.text
+    assert bounded_workers(8, settings, with_repl=True) == 3, "a warm REPL takes as much again"
+    assert bounded_workers(8, NativeSettings(memory_mb=100_000), with_repl=False) == 1
+    assert bounded_workers(8, NativeSettings(max_workers=2), with_repl=False) == 2
 
 
 def test_a_warm_process_that_fails_costs_nobody_a_verdict(opened: Open) -> None:

@@ -252,6 +252,20 @@ def test_heartbeats_given_on_the_command_line_are_a_limit(place: Path) -> None:
         engine.close()
 
 
+def test_heartbeats_of_header_and_text_count_more_than_the_command_lines(place: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, lake=str(place / "lake"), max_heartbeats=1)
+    engine = NativeEngine.open(place / "project", settings, policy=False)
+    many = "".join(f"(x{i} : Eq p p) " for i in range(300))
+    theorem = f"theorem t (p : Prop) {many}: Eq p p"
+    allow = "set_option maxHeartbeats 200000"
+    try:
+        assert judged(engine, f"{theorem} := Eq.refl", theorem, header=allow).status is Status.VERIFIED
+        done = compiled(engine, f"{allow} in\n{theorem} := Eq.refl\n")
+        assert done.code == 0 and "heartbeats" not in done.text()
+    finally:
+        engine.close()
+
+
 # The compiled file, read without Lean
 
 
