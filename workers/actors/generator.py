@@ -31,6 +31,7 @@ from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Pa
 from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class, rollout_name
+from workers.run_secrets import NONE, Secrets
 
 log = logging.getLogger("proofmill.generator")
 
@@ -65,6 +66,8 @@ class GeneratorSettings:
     engine: EngineSettings
     sampling: SamplingParameters
     style: PromptStyle
+    rollout: str = "single"
+    """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
     storage_uri: str = ""
     """Where repair rounds find attempts written before a resume."""
     log: LogSettings = NO_FILES
@@ -101,7 +104,8 @@ class Chunk:
 class Generator:
     """Runs as a Ray actor with an event loop of its own."""
 
-    def __init__(self, settings: GeneratorSettings, replica: int, incarnation: int) -> None:
+    def __init__(self, settings: GeneratorSettings, replica: int, incarnation: int, secrets: Secrets = NONE) -> None:
+        secrets.adopt()
         self.settings = settings
         self.replica = replica
         self.incarnation = incarnation
@@ -302,7 +306,7 @@ class Generator:
             settings.storage_uri,
             is_unwanted=lambda: task.key in self._unwanted,
         )
-        rollout = rollout_class(rollout_name(parent))(self.engine, request)
+        rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             generation = await rollout.draw()
             return make_sample(task, rollout.messages, generation)
