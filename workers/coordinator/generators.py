@@ -48,7 +48,8 @@ class GeneratorPool:
         state, settings = self._state, self._state.settings
         began = time.monotonic()
         generator = self._settings_of(slot)
-        slot.actor = ray.remote(Generator).options(**self._options()).remote(generator, slot.index, slot.worker)
+        arguments = generator, slot.index, slot.worker, settings.secrets.generator
+        slot.actor = ray.remote(Generator).options(**self._options()).remote(*arguments)
         # Placing may wait for a node to be started, so the engine's deadline begins only when the process is there.
         slot.presence = await slot.actor.presence.remote()
         try:
