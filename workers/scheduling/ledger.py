@@ -12,11 +12,9 @@ Does not: see texts, choose priorities (workers.sampling does) or touch storage.
 
 from __future__ import annotations
 
-import collections
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from runstore.batches import VerdictRow, packed_error, reason_and_evidence
 from runstore.durable import DurableRow
@@ -27,18 +25,12 @@ from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
-from workers.sampling.problem_state import OUTCOME_OF_STATUS, ProblemState, SampleOutcome
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
-from workers.scheduling.sample_state import (
-    STORY_MOVES,
-    LedgerSettings,
-    OpenProblem,
-    ProblemEntry,
-    SampleState,
-    Stage,
-    Totals,
-)
+from workers.scheduling.rule_texts import RuleTexts
+from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
+from workers.scheduling.task_queue import TaskQueue
 from workers.scheduling.write_queue import WriteQueue
 
 log = logging.getLogger("proofmill.ledger")
@@ -66,16 +58,13 @@ class Ledger:
         self._priorities = PriorityQueue(policy)
         self._problems: dict[int, OpenProblem] = {}
         self._samples: dict[SampleKey, SampleState] = {}
-        self._queued: collections.deque[SampleState] = collections.deque()
+        self._queued = TaskQueue()
         self.checks = CheckQueue()
         self.writes = WriteQueue()
         self._with_suspect: set[int] = set()
         """Verifiers that are checking a suspect; they get no other row meanwhile."""
         self._chunk_uses: dict[int, int] = {}
-        self._rules: dict[str, str] = {}
-        """Each stopping rule once, so that problems with the same plan share its text."""
-        self._last_rule: tuple[dict[str, Any], str] = ({}, "{}")
-        """The stopping rule of the problem opened last, and its text: most problems have the same one."""
+        self._rules = RuleTexts()
         self._num_stage = [0] * len(Stage)
         self._pending_bytes = 0
         self._next_number = 0
@@ -94,8 +83,10 @@ class Ledger:
             rows = self._durable.get(entry.id, ())
             if rows:
                 state.plan = Plan.from_json(json.loads(rows[0].stopping_rule))
-            rule = rows[0].stopping_rule if rows else self._rule_of(state)
-            problem = OpenProblem(entry, chunk, row, state, self._rules.setdefault(rule, rule))
+            rule = (
+                self._rules.shared(rows[0].stopping_rule) if rows else self._rules.of(self.policy.stopping_rule(state))
+            )
+            problem = OpenProblem(entry, chunk, row, state, rule)
             self.totals.problems_opened += 1
             self._problems[number] = problem
             self._chunk_uses[chunk] = self._chunk_uses.get(chunk, 0) + 1
@@ -105,13 +96,6 @@ class Ledger:
                 self._end(problem)
             if not self._close_if_done(problem):
                 self._priorities.push(state)
-
-    def _rule_of(self, state: ProblemState) -> str:
-        """The stopping rule of a new problem as JSON."""
-        rule = self.policy.stopping_rule(state)
-        if rule != self._last_rule[0]:
-            self._last_rule = rule, json.dumps(rule, sort_keys=True)
-        return self._last_rule[1]
 
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
@@ -196,14 +180,14 @@ class Ledger:
 
     # Leases.
 
-    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0) -> list[SampleTask]:
-        """Up to `room` samples to draw, the most useful first. Fewer under back-pressure or near the budget's end."""
+    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1) -> list[SampleTask]:
+        """Up to `room` samples to draw: suspects, then the most useful ones. Fewer under back-pressure or near the
+        budget's end. `max_suspects` is the number of replicas that draw no suspect yet."""
         if self.is_backed_up():
             return []
         room = self.budget.room(self.settings.max_tokens, room)
         tasks: list[SampleTask] = []
-        while self._queued and len(tasks) < room:
-            sample = self._queued.popleft()
+        while len(tasks) < room and (sample := self._queued.take(len(tasks) < max_suspects)) is not None:
             if self._waits(sample):
                 tasks.append(self._make_task(sample, worker, now))
         for state, index in self._priorities.take(room - len(tasks)):
@@ -216,13 +200,11 @@ class Ledger:
         """The caller reserves the budget."""
         self._move(sample, Stage.DRAWING, now, worker)
         problem, key = sample.problem, sample.key
-        problem_id = problem.entry.id
-        seed = sample_seed(self.settings.run_seed, problem_id, key[1])
+        what = key, problem.entry.id, problem.chunk, problem.row, sample.attempt
+        seed = sample_seed(self.settings.run_seed, problem.entry.id, key[1])
+        stalls = sample.refusal(), sample.is_last_chance()
         # By position, as in the other messages of a sample: by name, making one takes twice as long.
-        where = problem.chunk, problem.row
-        return SampleTask(
-            key, problem_id, *where, sample.attempt, seed, problem.rule, sample.round, sample.parent_index
-        )
+        return SampleTask(*what, seed, problem.rule, sample.round, sample.parent_index, *stalls)
 
     def parents(self, tasks: Iterable[SampleTask]) -> dict[SampleKey, Parent]:
         """For the repair rounds among `tasks`: where the attempts lie that they answer."""
@@ -244,7 +226,7 @@ class Ledger:
 
     def wants_samples(self) -> bool:
         """True if `next_tasks` would hand out something, back-pressure aside."""
-        return self._priorities.wants() or any(self._waits(sample) for sample in self._queued)
+        return self._priorities.wants() or any(map(self._waits, self._queued))
 
     def num_wanting(self) -> int:
         """Number of problems and repairs that may want samples now. Each has at least one task, dead entries aside."""
@@ -357,8 +339,7 @@ class Ledger:
                 self._requeue_check(sample, now)
                 continue
             self.checks.note_seconds(sample.problem.entry.kind, seconds)
-            if found := self._settle_verdict(sample, status, seconds, verdict, now):
-                aborts += found
+            aborts += self._settle_verdict(sample, status, seconds, verdict, now)
         return aborts
 
     def _settle_verdict(
@@ -487,22 +468,21 @@ class Ledger:
 
     # Faults.
 
-    def lost_generator(self, worker: int) -> int:
-        """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay."""
+    def lost_generator(self, worker: int, stalled: bool = False) -> int:
+        """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay. `stalled`: it
+        stood still, and one of its prompts may be to blame."""
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
             self.budget.release(self.settings.max_tokens)
-            self._retry(sample, "replica died")
+            sample.stalls += stalled
+            self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)
 
     def lost_verifier(
         self, worker: int, culprits: Iterable[SampleKey] = (), now: float = 0.0
     ) -> list[tuple[int, SampleKey]]:
-        """Takes back the rows of a verifier that died or was killed. Returns samples to abort.
-
-        A row that was alone, or that is known to have hung (`culprits`), is to blame. If there were several, each is
-        checked again alone.
-        """
+        """Takes back the rows of a verifier that died or was killed. Returns samples to abort. A row that was alone, or
+        that is known to have hung (`culprits`), is to blame. If there were several, each is checked again alone."""
         assigned = [f for f in self._samples.values() if f.stage is Stage.CHECKING and f.worker == worker]
         blamed = set(culprits) or ({assigned[0].key} if len(assigned) == 1 else set())
         aborts: list[tuple[int, SampleKey]] = []
@@ -541,7 +521,7 @@ class Ledger:
             self._now = now
         sample.story += (self._now, stage, sample.worker)
         if stage <= before:  # only a sample that goes back can make many moves
-            del sample.story[: -3 * STORY_MOVES]
+            del sample.story[: -invariants.STORY_SIZE]
 
     def faults(self) -> list[str]:
         """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all
