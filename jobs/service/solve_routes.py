@@ -20,7 +20,7 @@ from jobs.service import http_errors
 from jobs.service.gateway import Gateway
 from jobs.service.schemas import Model, ProblemBody, VerdictBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
-from jobs.service.solving import Event, solve
+from jobs.service.solving import Event, refusal_of, solve
 from verifiers.reference_fields import MAX_PROMPT_CHARS
 from verifiers.types import Problem
 
@@ -53,6 +53,12 @@ class SolveResponse(pydantic.BaseModel):
     sample_index: int | None
     verdict: VerdictBody | None
     num_samples: int
+    num_checked: int
+    """Samples with a verdict. Only these can be said not to be verified."""
+    num_lost: int
+    """Samples whose generator or verifier died time and again."""
+    num_unfinished: int
+    """Samples that were ended: another one was verified first, or the time was over."""
     cost: CostBody
 
 
@@ -220,8 +226,7 @@ async def sse(events: AsyncIterator[Event]) -> AsyncIterator[str]:
 def message_of(result: dict[str, Any]) -> dict[str, Any]:
     if result["verified"]:
         return {"role": "assistant", "content": result["text"], "refusal": None}
-    refusal = f"none of {result['num_samples']} samples could be verified"
-    return {"role": "assistant", "content": None, "refusal": refusal}
+    return {"role": "assistant", "content": None, "refusal": refusal_of(result)}
 
 
 def usage_of(result: dict[str, Any]) -> dict[str, int]:
