@@ -22,6 +22,7 @@ from verifiers.registry import UnknownNameError
 from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingParameters
 from workers.engines.registry import ENGINES, engine_class
+from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
 from workers.sampling.registry import POLICIES, policy_class
 
@@ -165,6 +166,9 @@ class Sampling(SamplingParameters, WaveSettings, Section):
 
     policy_args: dict[str, Json] = {}
     """Further settings of the policy, for one that has keys of its own."""
+    rollout: str = "single"
+    """How the first attempt at a problem is drawn. single: one answer to the problem's messages. A plugin adds others;
+    follow-up turns are `repair`, below."""
     shuffle_choices: bool = False
     """Shuffle a multiple-choice item's options per sample with a recorded seed."""
     repair: Repair = Repair()
@@ -173,6 +177,12 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     @classmethod
     def _a_known_policy(cls, name: str) -> str:
         POLICIES.row(name)
+        return name
+
+    @pydantic.field_validator("rollout")
+    @classmethod
+    def _a_known_rollout(cls, name: str) -> str:
+        check_first_rollout(name)
         return name
 
     @pydantic.field_validator("policy_args")

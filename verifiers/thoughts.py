@@ -359,6 +359,11 @@ _END_TOKENS = (
 """What ends a turn. Behind an answer it is no part of it."""
 MAX_END_TOKENS = 64
 """Tokens that end a turn which are taken from the end of one text."""
+MAX_END_TOKEN_CHARS = 50
+_SPECIAL_TOKEN = re.compile(
+    r"(?:<\|[^\s<>|][^<>|\n]{0,40}\|>|<\|\w{1,30}>|<\uff5c[^<>\uff5c\n]{1,40}\uff5c>|</s>|<eos>|<end_of_turn>|\[(?:EOS|/INST)\])\Z"
+)
+"""A special token of any tokenizer, by its form. `_END_TOKENS` are those that `split` takes away itself."""
 _START_TOKENS = (
     *("<|begin_of_solution|>", "<|START_RESPONSE|>", "<|open|>response<|sep|>", "<|content_text|>", "<response>"),
 )
@@ -530,6 +535,20 @@ def _trimmed(text: str, start: int) -> tuple[int, int]:
             break
         end = last - len(token)
     return start, end
+
+
+def without_end_tokens(text: str, *tags: str) -> str:
+    """The text without the special tokens at its end, which are no part of what the model says, and without the tags
+    at its end whose names are given (`answer` for `</answer>`)."""
+    closing = tuple(f"</{tag}>" for tag in tags)
+    for _ in range(MAX_END_TOKENS):
+        kept = text.rstrip()
+        token = _SPECIAL_TOKEN.search(kept, max(0, len(kept) - MAX_END_TOKEN_CHARS))
+        tag = next((tag for tag in closing if kept.endswith(tag)), "")
+        if token is None and not tag:
+            break
+        text = kept[: token.start() if token else -len(tag)].rstrip()
+    return text
 
 
 def opening_mark_of_prompt(prompt: str, before: str = "") -> str:

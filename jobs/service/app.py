@@ -22,8 +22,9 @@ import fastapi
 import fastapi.openapi.utils
 import pydantic
 
-from jobs.service import http_errors, solve_routes
+from jobs.service import chat_schema, http_errors, solve_routes
 from jobs.service.access import BodyLimit, Meter
+from jobs.service.chat_routes import chat_routes
 from jobs.service.draining import DrainGate
 from jobs.service.gateway import Gateway, client_of
 from jobs.service.run_routes import ask_here, run_routes
@@ -37,7 +38,7 @@ from jobs.service.verify_routes import verify_routes
 
 VERSION = "1"
 REPORT_S = 5.0
-BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, RunRequest]
+BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, *chat_schema.BODIES, RunRequest]
 
 
 def build_app(gateway: Gateway) -> fastapi.FastAPI:
@@ -61,6 +62,7 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     app.include_router(verify_routes(gateway))
     app.include_router(run_routes(gateway.runs or ask_here(RunKeeper(gateway.config.runs)), client_of(gateway)))
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
+    app.include_router(chat_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -101,11 +103,13 @@ def openapi(app: fastapi.FastAPI) -> dict[str, Any]:
 
 
 def add_health(app: fastapi.FastAPI, gateway: Gateway) -> None:
+    @app.head("/healthz", operation_id="healthz_head")
     @app.get("/healthz")
     async def healthz() -> Health:
         """The gateway runs."""
         return Health(status="ok")
 
+    @app.head("/readyz", operation_id="readyz_head", responses=http_errors.responses(503))
     @app.get("/readyz", responses=http_errors.responses(503))
     async def readyz() -> Health:
         """A verifier answers, and where the service solves an engine is loaded: work would be done."""

@@ -32,16 +32,18 @@ from jobs.service.run_routes import Ask
 from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
+from jobs.service.steering import Steering, told_reason
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
 from jobs.solve.settings import generator_settings
-from runstore.schema import Sample, SampleRequest
+from runstore.schema import Messages, Sample, SampleRequest
 from verifiers.checker import Checkers
 from verifiers.types import Kind, Problem
-from workers.engines.base import EngineGoneError
+from workers.engines.base import EngineGoneError, Generation, SamplingParameters
 from workers.engines.registry import open_engine
 from workers.messages import SampleTask
 from workers.prompting.messages import build_messages
 from workers.rollouts.base import RolloutRequest, make_sample
+from workers.rollouts.registry import rollout_class
 from workers.rollouts.single import Single
 
 APP = "proofmill"
@@ -138,19 +140,44 @@ class GeneratorReplica:
         replica_on_loopback()
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
+        self._rollout = rollout_class(settings.rollout)
         log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
 
     @ends_with_its_engine
-    async def generate(self, request: SampleRequest) -> Sample:
-        """Raises EngineGoneError."""
-        messages = (*build_messages(request.problem, self._style), *request.turns)
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
+        """Raises EngineGoneError. What a chat cannot ask the model comes back as a sample that ended in an error."""
         key = (0, request.sample_index)
         task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
+        if steering is None:
+            messages = (*build_messages(request.problem, self._style), *request.turns)
+            return await self._draw(request, task, messages, self._sampling, needs_rollout=not request.turns)
+        try:
+            messages = steering.messages(request.problem, self._style)
+            sampling = steering.parameters(self._sampling)
+            return await self._draw(request, task, messages, sampling, needs_rollout=steering.has_problem)
+        except EngineGoneError:
+            raise
+        except Exception as error:
+            log.warning("a chat could not be asked", exc_info=error)
+            return make_sample(task, (), Generation("", "error"), told_reason(error))
+
+    async def _draw(
+        self,
+        request: SampleRequest,
+        task: SampleTask,
+        messages: Messages,
+        sampling: SamplingParameters,
+        needs_rollout: bool,
+    ) -> Sample:
+        """One sample. A follow-up turn and a plain chat have all their messages already, so they need one answer and
+        not the configured rollout."""
         engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
-        rollout = Single(self._engine, RolloutRequest(engine_id, task, messages, self._sampling))
-        return make_sample(task, messages, await rollout.draw())
+        drawn_by = self._rollout if needs_rollout else Single
+        rollout = drawn_by(self._engine, RolloutRequest(engine_id, task, messages, sampling))
+        generation = await rollout.draw()
+        return make_sample(task, rollout.messages, generation)
 
     async def abort(self, request_ids: list[str]) -> None:
         """Ends running samples; ids are `problem/index/seed`."""
@@ -178,12 +205,12 @@ class ServeGenerators:
             self._handle = serve.get_deployment_handle(GENERATOR, app_name=APP)
         return self._handle
 
-    async def generate(self, request: SampleRequest) -> Sample:
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
         from ray.exceptions import RayError
         from ray.serve.exceptions import RayServeException
 
         try:
-            sample: Sample = await self.handle().generate.remote(request)
+            sample: Sample = await self.handle().generate.remote(request, steering)
         except (RayError, RayServeException) as error:
             raise GeneratorLost(type(error).__name__) from error
         return sample
@@ -271,6 +298,7 @@ def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: b
         share=1.0 / settings.server.gateways,
         generators=ServeGenerators(model, use_gpu) if model else None,
         model=model.model.path if model else "",
+        sampling=model.sampling.parameters() if model else SamplingParameters(),
         runs=ask_keeper(),
         follow=follow,
     )

@@ -21,6 +21,7 @@ from jobs.service.settings import ServiceConfig, Token
 from jobs.service.solving import Generators
 from jobs.service.verifying import Check, Checked, Verifiers, check_all
 from verifiers.types import Problem
+from workers.engines.base import SamplingParameters
 
 BEARER = HTTPBearer(auto_error=False)
 """The security scheme of the OpenAPI schema; `Access` reads the header."""
@@ -39,6 +40,9 @@ class Gateway:
     generators: Generators | None = None
     """The generator replicas; None if the service only verifies."""
     model: str = ""
+    """Name of the model that answers."""
+    sampling: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
+    """How the generators draw where a client sets nothing."""
     runs: Ask | None = None
     """Calls the keeper of batch runs; None for a keeper in this process."""
     draining: Draining = dataclasses.field(default_factory=Draining)
@@ -54,6 +58,11 @@ class Gateway:
             self.generators = Redrawing(self.generators, self.config.verify.attempts, self.metrics.generator_lost)
         self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")
         self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest answer that a client may ask for, in tokens."""
+        return self.config.solve.max_tokens or self.sampling.max_tokens
 
     async def client(self, request: fastapi.Request) -> Token:
         """The authenticated client of a request, charged for one. Raises HttpProblem 401 and 429."""

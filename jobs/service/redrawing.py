@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from jobs.service.solving import GeneratorLost, Generators
+from jobs.service.steering import Steering
 from runstore.schema import Sample, SampleRequest
 
 RETRY_DELAY_S = 0.5
@@ -31,16 +32,16 @@ class Redrawing:
         self.num_slots = generators.num_slots
         self.usd_per_replica_s = generators.usd_per_replica_s
 
-    async def generate(self, request: SampleRequest) -> Sample:
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
         """Raises GeneratorLost."""
         for attempt in range(1, self._attempts):
             try:
-                return await self._generators.generate(request)
+                return await self._generators.generate(request, steering)
             except GeneratorLost as error:
                 log.warning("generator lost under a sample, attempt %d: %s", attempt, error)
                 self._on_lost()
             await asyncio.sleep(RETRY_DELAY_S * attempt)
-        return await self._generators.generate(request)
+        return await self._generators.generate(request, steering)
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         await self._generators.abort(request_ids)

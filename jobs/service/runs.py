@@ -30,6 +30,7 @@ from jobs.problems.errors import BadRow
 from jobs.service import http_errors
 from jobs.service.confinement import confined
 from jobs.service.processes import Processes
+from jobs.service.request_faults import pointer
 from jobs.service.schemas import Model, ProblemBody, bad_row
 from jobs.service.settings import Runs
 from jobs.submit.package import CODE_ROOT
@@ -112,11 +113,11 @@ class RunKeeper:
         wrong = []
         for section, values in request.config.items():
             if section not in CLIENT_KEYS:
-                wrong.append({"pointer": http_errors.pointer(["config", section]), "detail": "not for clients to set"})
+                wrong.append({"pointer": pointer(["config", section]), "detail": "not for clients to set"})
                 continue
             for key in single_keys(values, SolveConfig.model_fields[section].annotation):
                 if key not in CLIENT_KEYS[section]:
-                    place = http_errors.pointer(["config", section, *key.split(".")])
+                    place = pointer(["config", section, *key.split(".")])
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
         if wrong:
@@ -161,7 +162,7 @@ class RunKeeper:
             try:
                 lines.append(json.dumps(body.problem().to_json()))
             except BadRow as error:
-                listed = [bad_row(error, f"/problems/{index}")]
+                listed = [bad_row(error, f"/problems/{index}", body)]
                 raise http_errors.HttpProblem(
                     422, "invalid-request", "a problem can not be used", errors=listed
                 ) from None

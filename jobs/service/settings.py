@@ -14,6 +14,7 @@ import pydantic
 from jobs.config import (
     ConfigError,
     ConfigFile,
+    NotNegative,
     Positive,
     PositiveFloat,
     Ray,
@@ -78,6 +79,8 @@ class Solve(Section):
     """Largest number of samples of one request."""
     max_running: Positive = 256
     """Samples drawn at the same time, over all requests; beyond it 429."""
+    max_tokens: NotNegative = 0
+    """Longest answer that a chat may ask for, in tokens; 0 = `sampling.max_tokens` of the config."""
     timeout_s: PositiveFloat = 600.0
 
 

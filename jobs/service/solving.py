@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
 from jobs.service.http_errors import HttpProblem
+from jobs.service.steering import Steering
 from jobs.service.verifying import Check, Checked, Verifiers, check_chunk
 from runstore.schema import Sample, SampleRequest, sample_seed
 from verifiers.types import Json, Problem, Status
@@ -36,8 +37,8 @@ class Generators(Protocol):
     """Number of samples that all replicas run side by side."""
     usd_per_replica_s: float
 
-    async def generate(self, request: SampleRequest) -> Sample:
-        """Raises GeneratorLost."""
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
+        """Raises GeneratorLost. `steering` is what a chat sets beside its problem."""
         ...
 
     async def abort(self, request_ids: Sequence[str]) -> None: ...
@@ -166,11 +167,17 @@ class Cost:
     verify_s: float = 0.0
 
     def add(self, sample: Sample, checked: Checked) -> None:
+        self.add_sample(sample)
+        self.verify_s += checked.seconds
+
+    def add_sample(self, sample: Sample) -> None:
         self.samples += 1
         self.prompt_tokens += sample.prompt_tokens
         self.completion_tokens += sample.completion_tokens
         self.generation_s += sample.generation_s
-        self.verify_s += checked.seconds
+
+    def to_json(self, wall_s: float, usd: float) -> dict[str, Json]:
+        return {**dataclasses.asdict(self), "wall_s": wall_s, "usd": usd}
 
 
 def sample_event(sample: Sample, checked: Checked) -> dict[str, Json]:
@@ -193,8 +200,6 @@ def result_event(
     num_samples: int,
     wall_s: float,
 ) -> dict[str, Any]:
-    # A sample occupies one of a replica's slots while it runs; the slots share the replica's price.
-    usd = generators.usd_per_replica_s * cost.generation_s / max(generators.num_slots, 1)
     return {
         "problem_id": problem.id,
         "verified": best is not None,
@@ -202,5 +207,10 @@ def result_event(
         "sample_index": best[0].sample_index if best else None,
         "verdict": json.loads(best[1].body) if best else None,
         "num_samples": num_samples,
-        "cost": {**dataclasses.asdict(cost), "wall_s": wall_s, "usd": usd},
+        "cost": cost.to_json(wall_s, usd_of(cost, generators)),
     }
+
+
+def usd_of(cost: Cost, generators: Generators) -> float:
+    """A sample occupies one of a replica's slots while it runs; the slots share the replica's price."""
+    return generators.usd_per_replica_s * cost.generation_s / max(generators.num_slots, 1)

@@ -55,7 +55,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> 
 def require_abilities(config: SolveConfig) -> None:
     """Raises ConfigError where the engine cannot do what the config asks for."""
     engine = open_engine(EngineSettings(**config.model.model_dump()))
-    rollouts = ["single", *(["repair"] if config.sampling.repair.rounds else [])]
+    rollouts = [config.sampling.rollout, *(["repair"] if config.sampling.repair.rounds else [])]
     needs = config.sampling.parameters().needs().union(*(ROLLOUTS.row(name).needs for name in rollouts))
     try:
         engine.require(needs)

@@ -40,6 +40,7 @@ def generator_settings(
             {str(kind): suffix for kind, suffix in prompt.suffix_by_kind.items()},
             config.sampling.shuffle_choices,
         ),
+        rollout=config.sampling.rollout,
         storage_uri=run_uri,
         log=log,
         with_solution_keys=config.sampling.distinct,

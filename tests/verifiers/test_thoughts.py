@@ -13,7 +13,14 @@ from verifiers.choice.checker import ChoiceChecker
 from verifiers.code import extraction
 from verifiers.lean.assembly import Reference, Unreadable, assemble
 from verifiers.math.judge import work
-from verifiers.thoughts import STYLES, map_finish_reason, opening_mark_of_prompt, special_marks, split
+from verifiers.thoughts import (
+    STYLES,
+    map_finish_reason,
+    opening_mark_of_prompt,
+    special_marks,
+    split,
+    without_end_tokens,
+)
 from verifiers.types import Kind, Problem, Status
 
 FINISHES = [None, "", "stop", "STOP", "eos", "end_turn", "stop_sequence", "length", "max_tokens", "abort", "strange"]
@@ -444,3 +451,18 @@ def test_the_checkers_take_the_finish_reason(kind: Kind) -> None:
             assert json.dumps(verdict.to_json())
     finally:
         checkers.close()
+
+
+@pytest.mark.parametrize(
+    "token", ["<|im_end|>", "<|any other▁token|>", "<｜end▁of▁sentence｜>", "</s>", "[/INST]", "<|x>"]
+)
+def test_special_tokens_at_the_end_of_a_text_are_no_part_of_it(token: str) -> None:
+    assert without_end_tokens(f"5{token} \n{token}\n") == "5"
+    assert without_end_tokens(f"5{token} is six") == f"5{token} is six"
+    assert without_end_tokens(f"5</answer>\n{token}", "answer") == "5"
+    assert without_end_tokens(f"5</answer>\n{token}") == "5</answer>"
+
+
+@pytest.mark.parametrize("text", ["5 \n", "", "a <| b |>", "|5|>", "<|>", "x < y |>", "def f():\n    return 1\n"])
+def test_what_looks_like_a_special_token_stays(text: str) -> None:
+    assert without_end_tokens(text) == text

@@ -38,8 +38,6 @@ _MAX_TRIES = 60
 """Parses of one text without fences: enough for prose around one program."""
 _MAX_TRIED_CHARS = 3_000_000
 """Characters of all these parses together, a few seconds: no limit covers them, and they hold up every other thread."""
-_END_TOKEN = re.compile(r"(?:<\|[\w\u2581]{1,40}\|>|</s>|<eos>|<end_of_turn>|</(?:answer|solution|code)>)\Z")
-_END_TOKEN_CHARS = 50
 _TAG_LINES = re.compile(r"</?(?:answer|solution|code)>")
 _CODE_START = re.compile(r"^(def |class |import |from \S+ import|@\w|async def )")
 _STATEMENT_START = re.compile(
@@ -433,12 +431,6 @@ def _extract_other(text: str, language: str) -> Program:
     raise MalformedError(f"no {language} program found")
 
 
-def _without_end_tokens(text: str) -> str:
-    while token := _END_TOKEN.search(text, max(0, len(text) - _END_TOKEN_CHARS)):
-        text = text[: token.start()].rstrip()
-    return text
-
-
 def _final_part(text: str) -> str:
     """What stands in the last `<answer>` of a text, if that looks like a program: the blocks before it are drafts."""
     tags = [match for match in _TAG_LINES.finditer(text) if not match[0].startswith("</")]
@@ -462,7 +454,8 @@ def extract(
     parts = thoughts.split(text, finish_reason)
     if unreadable := parts.unreadable():
         raise MalformedError(unreadable)
-    text = _without_end_tokens(parts.answer.replace("\r\n", "\n").lstrip("\ufeff"))
+    text = parts.answer.replace("\r\n", "\n").lstrip("\ufeff")
+    text = thoughts.without_end_tokens(text, "answer", "solution", "code")
     if not text.strip():
         raise MalformedError("empty answer")
     text = _final_part(text)

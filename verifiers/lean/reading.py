@@ -14,6 +14,8 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from verifiers import thoughts
+
 LEAN_FENCES = frozenset({"", "lean", "lean4", "lean3", "tactics", "lean4tactics"})
 _NAMED_LEAN_FENCES = LEAN_FENCES - {""}
 _OTHER_FENCES = frozenset(
@@ -23,16 +25,11 @@ _OTHER_FENCES = frozenset(
 MIN_FENCE = 3
 MAX_DOC_COMMENT_CHARS = 2000
 """Longest doc comment of a query that is left out with it."""
-MAX_END_MARKS_CHARS = 400
-"""Characters at the end of a text in which special tokens are looked for."""
 COMMAND = re.compile(
     r"(?:@\[[^\]]*\]\s*)*(?:private|protected|noncomputable|public|local|scoped|unsafe|partial|nonrec|theorem|lemma|def|abbrev|"
     r"instance|structure|inductive|class|example|axiom|opaque|namespace|section|end|open|variable|universe|set_option|mutual|"
     r"attribute|notation|infixl?|infixr|prefix|postfix|macro|macro_rules|syntax|elab|elab_rules|initialize|run_cmd|import|#\w+)"
     r"(?![\w'.])"
-)
-_END_MARKS = re.compile(
-    r"(?:\s|<\|[\w▁| -]{1,40}\|>|</s>|<eos>|<end_of_turn>|<\uff5c[\w▁ ]{1,40}\uff5c>|\[(?:EOS|/INST)\]|</?answer>)+\Z"
 )
 _ANSWER_TAG = re.compile(r"^[ \t]*</?answer>[ \t]*$", re.M)
 _TOP_LINE = re.compile(r"^(?=\S)", re.M)
@@ -147,8 +144,7 @@ def _language(rest: str) -> str:
 
 def without_end_marks(text: str) -> str:
     """The text without special tokens at its end and without the tags of an answer, which are no Lean."""
-    tail = max(0, len(text) - MAX_END_MARKS_CHARS)
-    text = text[:tail] + _END_MARKS.sub("", text[tail:])
+    text = thoughts.without_end_tokens(text, "answer")
     return _ANSWER_TAG.sub(lambda match: " " * len(match[0]), text)
 
 

@@ -65,6 +65,8 @@ class GeneratorSettings:
     engine: EngineSettings
     sampling: SamplingParameters
     style: PromptStyle
+    rollout: str = "single"
+    """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
     storage_uri: str = ""
     """Where repair rounds find attempts written before a resume."""
     log: LogSettings = NO_FILES
@@ -302,7 +304,7 @@ class Generator:
             settings.storage_uri,
             is_unwanted=lambda: task.key in self._unwanted,
         )
-        rollout = rollout_class(rollout_name(parent))(self.engine, request)
+        rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             generation = await rollout.draw()
             return make_sample(task, rollout.messages, generation)

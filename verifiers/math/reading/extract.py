@@ -15,6 +15,7 @@ import json
 import re
 from fractions import Fraction
 
+from verifiers import thoughts
 from verifiers.math.reading import sentences, statements
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
@@ -55,10 +56,6 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 _NAME_BEFORE = re.compile(r"(?:\A|[\s$&,;:({])([A-Za-z](?:_\{?\w\}?)?)\s*&?=\s*\Z")
-_END_MARKS = re.compile(
-    r"(?:\s*(?:<\|[\w.-]{1,30}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|</s>|<eos>|<end_of_turn>|\[/INST\]|<\|\w{1,30}>))+\s*\Z"
-)
-"""Special tokens that an engine left at the end of the text."""
 _TAG = re.compile(r"<(answer|final_answer)>", re.IGNORECASE)
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 _JSON_KEYS = frozenset({"answer", "final_answer", "final answer", "finalanswer"})
@@ -91,13 +88,7 @@ def candidates(text: str, cut_off: str = "") -> list[Candidate]:
     `cut_off` is the reason of a text that was cut off before its answer was complete; empty: it was not cut off. What
     follows the last complete answer is then judged as in any text.
     """
-    return _candidates(without_end_marks(text), cut_off)
-
-
-def without_end_marks(text: str) -> str:
-    """Without the special tokens at the end, which are no part of what the model says."""
-    tail = max(0, len(text) - 400)
-    return text[:tail] + _END_MARKS.sub("", text[tail:], count=1)
+    return _candidates(thoughts.without_end_tokens(text), cut_off)
 
 
 def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candidate]:
