@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.run_secrets import run_secrets
 from runstore.code_revision import code_revision
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
@@ -85,6 +86,7 @@ def coordinator_settings(
         generator=generator_settings(config, run_uri, use_gpu, log),
         verifier=verifier_settings(config, log),
         log=log,
+        secrets=run_secrets(config, os.environ),
         replicas=resources.replicas,
         gpus_per_replica=ranks if use_gpu else 0,
         cpus_per_replica=resources.cpus_per_replica,
