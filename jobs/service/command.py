@@ -1,7 +1,7 @@
 """`proofmill serve`: starts the service and runs until it is interrupted.
 
     main thread:  the port ─► waits for signals ─────────────────► says how it ended
-    host thread:  imports Ray ─► Host.start ─► … ─► Host.stop      (jobs.service.hosting)
+    host thread:  imports Ray ─► Host.start ─► … ─► drain, close   (jobs.service.hosting)
 
 Promises: a port in use is refused before Ray is imported. Signals work at any time, also while a model loads.
 """
@@ -9,11 +9,12 @@ Promises: a port in use is refused before Ray is imported. Signals work at any t
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pydantic
 
@@ -22,7 +23,7 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.service.port import Reservation
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
-from jobs.stop_signals import stop_signals
+from jobs.stop_signals import StopSignals, stop_signals
 from verifiers import plugins
 from verifiers.checker import check_settings
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from jobs.service.hosting import Host
 
 POLL_S = 0.1
+CLOSE_S = 30.0
+"""Longest wait for a Ray to end by itself, in seconds; after it what is ours is killed."""
 
 
 class Interrupted(Exception):
@@ -88,7 +91,7 @@ def serve_until_stopped(config: ServiceConfig) -> int:
             reserved.close()
 
 
-def run_hosted(config: ServiceConfig, signals: list[str]) -> int:
+def run_hosted(config: ServiceConfig, signals: StopSignals) -> int:
     """Starts the service, waits for a signal in `signals` and stops it. Returns the exit code."""
     hosts: list[Host] = []
 
@@ -107,9 +110,12 @@ def run_hosted(config: ServiceConfig, signals: list[str]) -> int:
             except Interrupted:
                 raise
             except Exception as error:
+                code = told(error)
                 if hosts:
-                    attend(host_thread.submit(hosts[0].close), signals, 0)
-                return told(error)
+                    close(hosts[0], host_thread, signals, 0, code or EXIT_ERRORS)
+                if code is None:
+                    raise
+                return code
             print(f"proofmill serves on http://{config.server.host}:{config.server.port}", flush=True)
             while not signals:
                 time.sleep(POLL_S)
@@ -117,31 +123,52 @@ def run_hosted(config: ServiceConfig, signals: list[str]) -> int:
                 f"{signals[0]}: stopping; requests under way and batch runs end in order (again to stop at once)",
                 flush=True,
             )
-            attend(host_thread.submit(hosts[0].stop), signals, 1)
+            attend(host_thread.submit(hosts[0].drain), signals, 1)
+            close(hosts[0], host_thread, signals, 1, EXIT_DONE)
             return EXIT_DONE
         except Interrupted:
             print("stopped at once", flush=True)
-            if hosts:
-                hosts[0].abandon()
-            # Python's own end would wait for the host thread and for a Ray that is gone.
-            sys.stderr.flush()
-            os._exit(EXIT_INTERRUPTED)
+            leave(hosts, EXIT_INTERRUPTED)
 
 
-def attend(work: Future[None], signals: list[str], allowed: int) -> None:
-    """Waits for `work` and raises what it raises; Interrupted as soon as there are more than `allowed` signals."""
+def attend(work: Future[None], signals: StopSignals, allowed: int, limit_s: float = math.inf) -> None:
+    """Waits for `work` and raises what it raises; Interrupted as soon as there are more than `allowed` signals.
+    Raises TimeoutError."""
+    deadline = time.monotonic() + limit_s
     while not work.done():
+        signals.install()
         if len(signals) > allowed:
             raise Interrupted
+        if time.monotonic() > deadline:
+            raise TimeoutError
         time.sleep(POLL_S)
+    signals.install()
     work.result()
 
 
-def told(error: Exception) -> int:
-    """Prints why the service did not start. Raises the error where it carries no text for the user."""
+def close(host: Host, host_thread: ThreadPoolExecutor, signals: StopSignals, allowed: int, code: int) -> None:
+    """Ends what is ours; where that hangs, ends this process with `code`."""
+    try:
+        attend(host_thread.submit(host.close), signals, allowed, CLOSE_S)
+    except TimeoutError:
+        leave([host], code)
+
+
+def leave(hosts: list[Host], code: int) -> NoReturn:
+    """Ends everything of ours at once, this process too. Python's own end would wait for the host thread, and a process
+    whose Ray was killed is aborted by Ray's threads soon after."""
+    if hosts:
+        hosts[0].abandon()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def told(error: Exception) -> int | None:
+    """Prints why the service did not start and returns the exit code; None where it is for the caller to tell."""
     from cluster.connect import ClusterError, LocalRayError
 
     if not isinstance(error, ClusterError):
-        raise error
+        return None
     print(f"proofmill serve: {error}", file=sys.stderr)
     return EXIT_ERRORS if isinstance(error, LocalRayError) else EXIT_CONFIG

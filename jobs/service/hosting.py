@@ -1,7 +1,8 @@
 """The service on Ray: started, drained, ended.
 
     start:    Ray (its own, or the cluster of ray.address) ─► Control ─► Serve ─► the application
-    stop:     gateways drain; batch runs are interrupted in order ─► the rest goes
+    drain:    gateways take nothing new and end what they have; batch runs are interrupted in order
+    close:    what is ours goes
     abandon:  what is ours on this machine goes at once
 
 Promises: only what this command started is ended. On a cluster that is our application alone; Serve goes with it only
@@ -38,7 +39,7 @@ from jobs.submit.package import CODE_ROOT
 
 POLL_S = 0.1
 ENDING_S = 5.0
-"""How long gateways have to give their last answers of 503, and a Ray of our own to end by itself, in seconds."""
+"""How long gateways have to give their last answers of 503, in seconds."""
 ABANDON_S = 1.0
 """How long a cluster has to hear that our application goes, where it must go at once."""
 SERVE_FAULTS = (RuntimeError, RayError, RayServeException, TimeoutError)
@@ -84,11 +85,11 @@ class Host:
         except SERVE_FAULTS as error:
             raise LocalRayError(f"{error}\n{deployment_faults()}".rstrip()) from error
 
-    def stop(self) -> None:
-        """Drains the gateways, interrupts batch runs in order, and ends what is ours."""
+    def drain(self) -> None:
+        """Lets requests under way end, and interrupts batch runs in order. What is lost of the service by now is no
+        obstacle."""
         with contextlib.suppress(*SERVE_FAULTS):
             self._drain()
-        self.close()
 
     def _drain(self) -> None:
         server = self._config.server
@@ -121,14 +122,7 @@ class Host:
                     serve.delete(APP)
                 if self._own_serve and not serve.status().applications:
                     serve.shutdown()
-            ray.shutdown()
-            return
-        ended = threading.Thread(target=ray.shutdown, daemon=True)
-        ended.start()
-        ended.join(ENDING_S)
-        if ended.is_alive():
-            kill_own_processes()
-            ended.join(ENDING_S)
+        ray.shutdown()
 
     def abandon(self) -> None:
         """Ends what is ours on this machine at once. Batch runs hear a second interrupt: each stops at once and says
