@@ -22,6 +22,7 @@ from runstore.batches import error_verdict, pack, rows_to_check, unpack_batch, v
 from verifiers.checker import Checkers
 from verifiers.types import Json, Limits, Problem, Verdict
 from workers.actors.check_threads import CheckThreads
+from workers.actors.presence import Present
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 from workers.run_secrets import NONE, Secrets
@@ -57,7 +58,7 @@ class VerifierSettings:
     log: LogSettings = NO_FILES
 
 
-class Verifier:
+class Verifier(Present):
     """Runs as a Ray actor with an event loop of its own."""
 
     def __init__(self, settings: VerifierSettings, worker: int = 0, secrets: Secrets = NONE) -> None:

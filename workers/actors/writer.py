@@ -14,6 +14,7 @@ from typing import Any
 from runstore.batches import part_table, unpack_batch
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
+from workers.actors.presence import Present
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import PartRows, SampleBatch, WriteReply
 from workers.run_secrets import NONE, Secrets
@@ -21,7 +22,7 @@ from workers.run_secrets import NONE, Secrets
 log = logging.getLogger("proofmill.writer")
 
 
-class Writer:
+class Writer(Present):
     """Runs as a Ray actor with an event loop of its own; owns one stream."""
 
     def __init__(

@@ -35,6 +35,7 @@ from runstore.durable import read_durable
 from runstore.lease import claim_run, is_superseded, release
 from runstore.storage import StorageError
 from verifiers.types import Json
+from workers.actors.presence import Present
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
@@ -55,7 +56,7 @@ log = logging.getLogger("proofmill.coordinator")
 DISMISS_S = 20.0
 
 
-class Coordinator:
+class Coordinator(Present):
     """Runs as a Ray actor with an event loop of its own; `run` returns when the run is complete or stopped."""
 
     def __init__(self, settings: CoordinatorSettings) -> None:

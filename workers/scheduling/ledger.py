@@ -12,7 +12,6 @@ Does not: see texts, choose priorities (workers.sampling does) or touch storage.
 
 from __future__ import annotations
 
-import collections
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +29,7 @@ from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
+from workers.scheduling.task_queue import TaskQueue
 from workers.scheduling.write_queue import WriteQueue
 
 log = logging.getLogger("proofmill.ledger")
@@ -57,7 +57,7 @@ class Ledger:
         self._priorities = PriorityQueue(policy)
         self._problems: dict[int, OpenProblem] = {}
         self._samples: dict[SampleKey, SampleState] = {}
-        self._queued: collections.deque[SampleState] = collections.deque()
+        self._queued = TaskQueue()
         self.checks = CheckQueue()
         self.writes = WriteQueue()
         self._with_suspect: set[int] = set()
@@ -178,14 +178,14 @@ class Ledger:
 
     # Leases.
 
-    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0) -> list[SampleTask]:
-        """Up to `room` samples to draw, the most useful first. Fewer under back-pressure or near the budget's end."""
+    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1) -> list[SampleTask]:
+        """Up to `room` samples to draw: suspects, then the most useful ones. Fewer under back-pressure or near the
+        budget's end. `max_suspects` is the number of replicas that draw no suspect yet."""
         if self.is_backed_up():
             return []
         room = self.budget.room(self.settings.max_tokens, room)
         tasks: list[SampleTask] = []
-        while self._queued and len(tasks) < room:
-            sample = self._queued.popleft()
+        while len(tasks) < room and (sample := self._queued.take(len(tasks) < max_suspects)) is not None:
             if self._waits(sample):
                 tasks.append(self._make_task(sample, worker, now))
         for state, index in self._priorities.take(room - len(tasks)):
@@ -207,6 +207,8 @@ class Ledger:
             stopping_rule=problem.rule,
             round=sample.round,
             parent_index=sample.parent_index,
+            refusal=sample.refusal(),
+            suspect=sample.is_last_chance(),
         )
 
     def parents(self, tasks: Iterable[SampleTask]) -> dict[SampleKey, Parent]:
@@ -229,7 +231,7 @@ class Ledger:
 
     def wants_samples(self) -> bool:
         """True if `next_tasks` would hand out something, back-pressure aside."""
-        return self._priorities.wants() or any(self._waits(sample) for sample in self._queued)
+        return self._priorities.wants() or any(map(self._waits, self._queued))
 
     def num_wanting(self) -> int:
         """Number of problems and repairs that may want samples now. Each has at least one task, dead entries aside."""
@@ -468,22 +470,21 @@ class Ledger:
 
     # Faults.
 
-    def lost_generator(self, worker: int) -> int:
-        """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay."""
+    def lost_generator(self, worker: int, stalled: bool = False) -> int:
+        """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay. `stalled`: it
+        stood still, and one of its prompts may be to blame."""
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
             self.budget.release(self.settings.max_tokens)
-            self._retry(sample, "replica died")
+            sample.stalls += stalled
+            self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)
 
     def lost_verifier(
         self, worker: int, culprits: Iterable[SampleKey] = (), now: float = 0.0
     ) -> list[tuple[int, SampleKey]]:
-        """Takes back the rows of a verifier that died or was killed. Returns samples to abort.
-
-        A row that was alone, or that is known to have hung (`culprits`), is to blame. If there were several, each is
-        checked again alone.
-        """
+        """Takes back the rows of a verifier that died or was killed. Returns samples to abort. A row that was alone, or
+        that is known to have hung (`culprits`), is to blame. If there were several, each is checked again alone."""
         assigned = [f for f in self._samples.values() if f.stage is Stage.CHECKING and f.worker == worker]
         blamed = set(culprits) or ({assigned[0].key} if len(assigned) == 1 else set())
         aborts: list[tuple[int, SampleKey]] = []
