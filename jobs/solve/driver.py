@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import secrets
-import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +24,7 @@ from jobs.config import SolveConfig
 from jobs.problems.errors import RowError
 from jobs.problems.load import stream_problems
 from jobs.solve.progress import Display
+from jobs.stop_signals import stop_signals
 from runstore.batches import pack
 from verifiers.types import Json
 from workers.actors.presence import KILL_S, Presence, end_process
@@ -165,20 +165,3 @@ def attend(
 def chunks_of(problems: Iterator[Any]) -> Iterator[list[Any]]:
     while chunk := list(itertools.islice(problems, CHUNK)):
         yield chunk
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[str]]:
-    """SIGINT and SIGTERM append to the yielded list instead of ending the process."""
-    seen: list[str] = []
-    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "asked to end (SIGTERM)"}
-    try:
-        before = {number: signal.signal(number, lambda n, _: seen.append(names[signal.Signals(n)])) for number in names}
-    except ValueError:  # not the main thread: the caller handles signals
-        yield seen
-        return
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

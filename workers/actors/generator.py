@@ -26,6 +26,7 @@ from runstore.batches import PromptColumns, messages_column, pack, pack_batch, p
 from runstore.schema import Provenance, Sample, solution_key
 from verifiers.types import Problem
 from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.engines.base import (
     Engine,
     EngineGoneError,
@@ -117,6 +118,7 @@ class Chunk:
         """Messages may overtake each other: a task may be here before its chunk's reference."""
         self.problems: list[Problem] = []
         self.prompted: dict[int, Prompted] = {}
+        """Place of a problem in `problems` → the problem as all its samples see it."""
         self.lock = asyncio.Lock()
 
 
@@ -154,6 +156,7 @@ class Generator(Present):
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
         began = time.monotonic()
         await self.engine.start()
+        calm_collector()
         name, version = self.engine.name, self.engine.version
         log.info("%s %s is ready after %.1f s", name, version, time.monotonic() - began)
         if self.engine.steps is not None:
@@ -192,10 +195,11 @@ class Generator(Present):
             self._drained.clear()
             if not self._drawing:
                 self._busy_since = time.monotonic()
+        loop = asyncio.get_running_loop()
         for task in tasks:
             chunk = self._chunks.get(task.chunk) or self._chunks.setdefault(task.chunk, Chunk())
             drawing = self._run(task, chunk, orders.parents.get(task.key))
-            self._drawing[task.key] = asyncio.create_task(drawing)
+            self._drawing[task.key] = asyncio.Task(drawing, loop=loop)
 
     async def results(self, orders: Orders | None, flush_s: float) -> tuple[bytes, bytes | None]:
         """Starts what is ordered. Returns what finished since the last call, after at most IDLE_S: a packed
@@ -217,16 +221,16 @@ class Generator(Present):
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(
-                key=task.key,
-                attempt=sample.attempt,
-                aborted=sample.text is None,
-                error=sample.error,
-                prompt_tokens=sample.prompt_tokens,
-                completion_tokens=sample.completion_tokens,
-                generation_s=sample.generation_s,
-                num_bytes=len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
-                solution_key=solution_key(sample.text or "") if with_keys else 0,
-                abort_s=abort_s,
+                task.key,
+                sample.attempt,
+                sample.text is None,
+                sample.error,
+                sample.prompt_tokens,
+                sample.completion_tokens,
+                sample.generation_s,
+                len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
+                solution_key(sample.text or "") if with_keys else 0,
+                abort_s,
             )
             for task, prompt, sample, abort_s in done
         ]
@@ -299,7 +303,7 @@ class Generator(Present):
 
     async def _run(self, task: SampleTask, chunk: Chunk, parent: Parent | None) -> None:
         try:
-            prompted = await self._prompted(task, chunk)
+            prompted = chunk.prompted.get(task.row) or await self._prompted(task, chunk)
             sample = await self._sample(task, prompted, parent)
             if sample.completion_tokens:
                 tokens = sample.prompt_tokens + sample.completion_tokens
@@ -354,22 +358,14 @@ class Generator(Present):
 
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
-        settings = self.settings
-        request = RolloutRequest(
-            request_id(task.key),
-            task,
-            prompted.messages,
-            settings.sampling,
-            parent,
-            settings.storage_uri,
-            is_unwanted=lambda: task.key in self._unwanted,
-        )
+        settings, key, unwanted = self.settings, task.key, self._unwanted
+        messages = prompted.messages, settings.sampling, parent
+        request = RolloutRequest(request_id(key), task, *messages, settings.storage_uri, lambda: key in unwanted)
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:
                 return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
-            generation = await rollout.draw()
-            return make_sample(task, rollout.messages, generation)
+            return make_sample(task, rollout.messages, await rollout.draw())
         except EngineGoneError:
             raise
         except Exception as error:

@@ -36,6 +36,7 @@ from runstore.lease import claim_run, is_superseded, release
 from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
@@ -90,6 +91,7 @@ class Coordinator(Present):
         policy = make_policy(settings.sampling)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
         state.opened_ledger = Ledger(settings.ledger, policy, state.budget, durable)
+        calm_collector()
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}
 
     async def feed(self, chunk: list[Reference], entries: bytes) -> int:

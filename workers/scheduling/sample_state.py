@@ -64,7 +64,7 @@ MAX_STALLS = 3
 """Number of replicas that may stand still over one sample before it ends as an error. A prompt that hangs an engine
 would otherwise take one replica after the other."""
 STORY_MOVES = 20
-"""Number of latest changes of state that a sample keeps."""
+"""Number of latest changes of state that a sample's story tells."""
 
 
 class SampleState:
@@ -125,9 +125,9 @@ class SampleState:
         """The final verdict's status."""
         self.verdict: VerdictRow | None = None
         self.story: list[Any] = []
-        """Its last STORY_MOVES changes of state, oldest first. Each change is three entries: the time on the caller's
-        clock, the stage, and the worker that had the sample from then on (-1 for none). The list is flat because the
-        coordinator records about five changes per sample."""
+        """Its latest changes of state, at least STORY_MOVES of them if there were so many, oldest first. Each change is
+        three entries: the time on the caller's clock, the stage, and the worker that had the sample from then on (-1
+        for none). The list is flat because the coordinator records about five changes per sample."""
 
     def is_last_chance(self) -> bool:
         """Whether it ends as an error if one more replica stands still beside it."""
