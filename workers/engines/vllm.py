@@ -107,6 +107,7 @@ class VllmEngine(Engine):
             log.info("%s: loading", self.settings.path)
             await asyncio.to_thread(import_vllm)
             if self.settings.use_gpu:
+                lift_niceness()
                 await asyncio.to_thread(wait_for_turn)
             self._start()
         except Exception as error:
@@ -380,6 +381,18 @@ def is_about_the_model(error: BaseException) -> bool:
             return False
         cause = cause.__cause__ or cause.__context__
     return isinstance(error, ValueError | OSError) and not _OF_THE_NODE.search(str(error))
+
+
+def lift_niceness() -> None:
+    """Takes back the niceness of 15 that Ray gives its workers. An engine's own processes inherit it, and a step that
+    waits for a core leaves the GPU idle."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    if nice <= 0:
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        log.info("the engine runs at niceness %d; start Ray with RAY_worker_niceness=0 on nodes with GPUs", nice)
 
 
 def wait_for_turn() -> None:
