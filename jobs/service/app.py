@@ -22,8 +22,10 @@ import fastapi
 import fastapi.openapi.utils
 import pydantic
 
-from jobs.service import http_errors, solve_routes
+from jobs.service import chat_schema, http_errors, solve_routes
 from jobs.service.access import BodyLimit, Meter
+from jobs.service.chat_routes import chat_routes
+from jobs.service.draining import DrainGate
 from jobs.service.gateway import Gateway, client_of
 from jobs.service.run_routes import ask_here, run_routes
 from jobs.service.runs import RunKeeper, RunRequest
@@ -36,7 +38,7 @@ from jobs.service.verify_routes import verify_routes
 
 VERSION = "1"
 REPORT_S = 5.0
-BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, RunRequest]
+BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, *chat_schema.BODIES, RunRequest]
 
 
 def build_app(gateway: Gateway) -> fastapi.FastAPI:
@@ -48,24 +50,27 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        lifespan=lambda app: reporting(gateway),
+        lifespan=lambda app: background(gateway),
     )
     http_errors.install(app)
     app.add_middleware(
         BodyLimit, max_bytes=server.max_body_mb * 2**20, max_pending_bytes=server.max_pending_body_mb * 2**20
     )
+    app.add_middleware(DrainGate, draining=gateway.draining)
     app.add_middleware(Meter, report=gateway.metrics.request)
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
     app.include_router(run_routes(gateway.runs or ask_here(RunKeeper(gateway.config.runs)), client_of(gateway)))
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
+    app.include_router(chat_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
 
 @contextlib.asynccontextmanager
-async def reporting(gateway: Gateway) -> AsyncIterator[None]:
-    """Sets the gauges at intervals: Ray drops a gauge that was not set for a while, and idle would look like dead."""
+async def background(gateway: Gateway) -> AsyncIterator[None]:
+    """Sets the gauges at intervals: Ray drops a gauge that was not set for a while, and idle would look like dead.
+    Follows what stops the gateway."""
 
     async def report() -> None:
         while True:
@@ -73,11 +78,14 @@ async def reporting(gateway: Gateway) -> AsyncIterator[None]:
             gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
             await asyncio.sleep(REPORT_S)
 
-    task = asyncio.create_task(report())
+    tasks = [asyncio.ensure_future(report())]
+    if gateway.follow is not None:
+        tasks.append(asyncio.ensure_future(gateway.follow(gateway.draining)))
     try:
         yield
     finally:
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 def openapi(app: fastapi.FastAPI) -> dict[str, Any]:
@@ -95,14 +103,18 @@ def openapi(app: fastapi.FastAPI) -> dict[str, Any]:
 
 
 def add_health(app: fastapi.FastAPI, gateway: Gateway) -> None:
+    @app.head("/healthz", operation_id="healthz_head")
     @app.get("/healthz")
     async def healthz() -> Health:
         """The gateway runs."""
         return Health(status="ok")
 
+    @app.head("/readyz", operation_id="readyz_head", responses=http_errors.responses(503))
     @app.get("/readyz", responses=http_errors.responses(503))
     async def readyz() -> Health:
-        """A verifier answers, so work would be done."""
+        """A verifier answers, and where the service solves an engine is loaded: work would be done."""
         if not await gateway.verifiers.ready():
             raise http_errors.HttpProblem(503, "not-ready", "no verifier answers yet", retry_after_s=2)
+        if gateway.generators is not None and not await gateway.generators.ready():
+            raise http_errors.HttpProblem(503, "not-ready", "no engine is loaded yet", retry_after_s=2)
         return Health(status="ok")

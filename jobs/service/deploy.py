@@ -1,25 +1,30 @@
 """The service in Ray Serve: gateways that speak HTTP, verifier replicas that check, generators, one keeper of runs.
 
-Promises: verifier replicas are restarted by Serve when they die, and the gateway gives their work to others
-(jobs.service.verifying). A gateway is ready once a verifier answers. All gateways see the same batch runs.
+Promises: replicas are restarted by Serve when they die, and the gateway gives the work of verifiers and generators to
+others (jobs.service.verifying, jobs.service.solving). A gateway is ready once a verifier answers and, where the service
+solves, an engine is loaded. All gateways see the same batch runs.
 Does not: scale by itself (the config sets the number of replicas), or share rates between gateways (each has its part).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fastapi
 from ray import serve
 
+from cluster.addresses import replica_on_loopback
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import build_app
+from jobs.service.control import follow
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
 from jobs.service.metrics import RayMetrics
@@ -27,15 +32,18 @@ from jobs.service.run_routes import Ask
 from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
+from jobs.service.steering import Steering, told_reason
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
 from jobs.solve.settings import generator_settings
-from runstore.schema import Sample, SampleRequest
+from runstore.schema import Messages, Sample, SampleRequest
 from verifiers.checker import Checkers
 from verifiers.types import Kind, Problem
+from workers.engines.base import EngineGoneError, Generation, SamplingParameters
 from workers.engines.registry import open_engine
 from workers.messages import SampleTask
 from workers.prompting.messages import build_messages
 from workers.rollouts.base import RolloutRequest, make_sample
+from workers.rollouts.registry import rollout_class
 from workers.rollouts.single import Single
 
 APP = "proofmill"
@@ -43,6 +51,9 @@ VERIFIER = "verifier"
 GENERATOR = "generator"
 KEEPER = "runs"
 READY_TIMEOUT_S = 5.0
+READY_CACHE_S = 1.0
+RUNS_GRACE_S = 60.0
+"""How long interrupted batch runs have to write what they hold when the service stops, in seconds."""
 CHECK_TIMEOUT_S = 600.0
 """Longest time for one item of a chunk, in seconds, if the client sets no limit. A checker's own limit is far lower."""
 MAX_KNOWN_PROBLEMS = 200_000
@@ -55,6 +66,7 @@ class VerifierReplica:
     """One process with warm checkers. Runs as a Serve deployment."""
 
     def __init__(self, config: dict[str, Any]) -> None:
+        replica_on_loopback()
         verify = ServiceConfig.model_validate(config).verify
         checkers = Checkers(verify.workers_per_actor, verify.tables())
         self._local = LocalVerifiers(checkers, verify.workers_per_actor)
@@ -101,25 +113,71 @@ class ServeVerifiers:
             return False
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def ends_with_its_engine(method: Method) -> Method:
+    """A GeneratorReplica's method that ends the replica's process where the engine is gone. Serve's health checks need
+    fifteen seconds to see it, and would send more samples there meanwhile; a dead process is left out at once."""
+
+    @functools.wraps(method)
+    async def wrapped(self: GeneratorReplica, *arguments: Any) -> Any:
+        try:
+            return await method(self, *arguments)
+        except EngineGoneError:
+            log.exception("the engine is gone; its replica ends")
+            self._engine.stop()
+            os._exit(1)
+
+    return wrapped  # type: ignore[return-value]
+
+
 class GeneratorReplica:
     """One engine. Runs as a Serve deployment; Serve starts another one when it dies."""
 
     async def __init__(self, config: dict[str, Any], use_gpu: bool) -> None:  # type: ignore[misc]
         """Loads the model. Serve awaits this and counts the replica as ready only then."""
+        replica_on_loopback()
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
+        self._rollout = rollout_class(settings.rollout)
         log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
 
-    async def generate(self, request: SampleRequest) -> Sample:
-        """Raises EngineGoneError."""
-        messages = (*build_messages(request.problem, self._style), *request.turns)
+    @ends_with_its_engine
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
+        """Raises EngineGoneError. What a chat cannot ask the model comes back as a sample that ended in an error."""
         key = (0, request.sample_index)
         task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
+        if steering is None:
+            messages = (*build_messages(request.problem, self._style), *request.turns)
+            return await self._draw(request, task, messages, self._sampling, needs_rollout=not request.turns)
+        try:
+            messages = steering.messages(request.problem, self._style)
+            sampling = steering.parameters(self._sampling)
+            return await self._draw(request, task, messages, sampling, needs_rollout=steering.has_problem)
+        except EngineGoneError:
+            raise
+        except Exception as error:
+            log.warning("a chat could not be asked", exc_info=error)
+            return make_sample(task, (), Generation("", "error"), told_reason(error))
+
+    async def _draw(
+        self,
+        request: SampleRequest,
+        task: SampleTask,
+        messages: Messages,
+        sampling: SamplingParameters,
+        needs_rollout: bool,
+    ) -> Sample:
+        """One sample. A follow-up turn and a plain chat have all their messages already, so they need one answer and
+        not the configured rollout."""
         engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
-        rollout = Single(self._engine, RolloutRequest(engine_id, task, messages, self._sampling))
-        return make_sample(task, messages, await rollout.draw())
+        drawn_by = self._rollout if needs_rollout else Single
+        rollout = drawn_by(self._engine, RolloutRequest(engine_id, task, messages, sampling))
+        generation = await rollout.draw()
+        return make_sample(task, rollout.messages, generation)
 
     async def abort(self, request_ids: list[str]) -> None:
         """Ends running samples; ids are `problem/index/seed`."""
@@ -140,21 +198,36 @@ class ServeGenerators:
         self.usd_per_replica_s = price / 3600
         self._replicas = config.resources.replicas
         self._handle: Any = None
+        self._ready = (-READY_CACHE_S, False)
 
     def handle(self) -> Any:
         if self._handle is None:
             self._handle = serve.get_deployment_handle(GENERATOR, app_name=APP)
         return self._handle
 
-    async def generate(self, request: SampleRequest) -> Sample:
+    async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
         from ray.exceptions import RayError
         from ray.serve.exceptions import RayServeException
 
         try:
-            sample: Sample = await self.handle().generate.remote(request)
+            sample: Sample = await self.handle().generate.remote(request, steering)
         except (RayError, RayServeException) as error:
             raise GeneratorLost(type(error).__name__) from error
         return sample
+
+    async def ready(self) -> bool:
+        """Serve counts a replica as running once its engine is loaded, and while the engine is in good health. A call
+        to a replica would tell less: it would wait behind the samples of a busy engine."""
+        asked, running = self._ready
+        if time.monotonic() > asked + READY_CACHE_S:
+            try:
+                status = await asyncio.wait_for(asyncio.to_thread(serve.status), READY_TIMEOUT_S)
+                running = status.applications[APP].deployments[GENERATOR].replica_states.get("RUNNING", 0) > 0
+            except Exception as error:
+                log.info("not ready: %s", type(error).__name__)
+                running = False
+            self._ready = (time.monotonic(), running)
+        return running
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         from ray.exceptions import RayError
@@ -170,10 +243,17 @@ class ServeGenerators:
 
 
 class KeeperReplica:
-    """The one RunKeeper of the service. Runs as a Serve deployment; its processes outlive it."""
+    """The one RunKeeper of the service. Runs as a Serve deployment. Its processes outlive it where it is killed; where
+    Serve ends it in order, they are interrupted in order first, since Ray kills what a worker leaves behind."""
 
     def __init__(self, config: dict[str, Any], ray_address: str) -> None:
+        replica_on_loopback()
         self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
+
+    async def __del__(self) -> None:
+        """Serve's own hook."""
+        if keeper := getattr(self, "_keeper", None):
+            await asyncio.to_thread(keeper.close, RUNS_GRACE_S)
 
     async def ask(self, method: str, *arguments: Any) -> tuple[Any, HttpProblem | None]:
         # Faults are returned here, since an exception would arrive wrapped in one of Ray's.
@@ -207,6 +287,7 @@ def ask_keeper() -> Ask:
 
 def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: bool) -> fastapi.FastAPI:
     """Builds the application inside a gateway replica."""
+    replica_on_loopback()
     settings = ServiceConfig.model_validate(config)
     model = SolveConfig.model_validate(solve) if solve else None
     gateway = Gateway(
@@ -217,7 +298,9 @@ def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: b
         share=1.0 / settings.server.gateways,
         generators=ServeGenerators(model, use_gpu) if model else None,
         model=model.model.path if model else "",
+        sampling=model.sampling.parameters() if model else SamplingParameters(),
         runs=ask_keeper(),
+        follow=follow,
     )
     return build_app(gateway)
 
@@ -274,7 +357,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=100,
         health_check_period_s=5.0,
-        graceful_shutdown_timeout_s=10.0,
+        graceful_shutdown_timeout_s=RUNS_GRACE_S + 5.0,
     )
     parts = [verifier.bind(table), keeper.bind(table, config.ray.address)]
     if solve is not None:

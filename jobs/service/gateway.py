@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 import fastapi
@@ -13,12 +13,15 @@ import fastapi.openapi.utils
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from jobs.service.access import Access, Admission
+from jobs.service.draining import Draining
 from jobs.service.metrics import Metrics, NoMetrics
+from jobs.service.redrawing import Redrawing
 from jobs.service.run_routes import Ask
 from jobs.service.settings import ServiceConfig, Token
 from jobs.service.solving import Generators
 from jobs.service.verifying import Check, Checked, Verifiers, check_all
 from verifiers.types import Problem
+from workers.engines.base import SamplingParameters
 
 BEARER = HTTPBearer(auto_error=False)
 """The security scheme of the OpenAPI schema; `Access` reads the header."""
@@ -37,16 +40,29 @@ class Gateway:
     generators: Generators | None = None
     """The generator replicas; None if the service only verifies."""
     model: str = ""
+    """Name of the model that answers."""
+    sampling: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
+    """How the generators draw where a client sets nothing."""
     runs: Ask | None = None
     """Calls the keeper of batch runs; None for a keeper in this process."""
+    draining: Draining = dataclasses.field(default_factory=Draining)
+    follow: Callable[[Draining], Awaitable[None]] | None = None
+    """Keeps `draining` as the service's command wants it, while the gateway runs; None where nothing stops it."""
     access: Access = dataclasses.field(init=False)
     items: Admission = dataclasses.field(init=False)
     samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.access = Access(self.config.tokens, share=self.share)
+        if self.generators is not None:
+            self.generators = Redrawing(self.generators, self.config.verify.attempts, self.metrics.generator_lost)
         self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")
         self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest answer that a client may ask for, in tokens."""
+        return self.config.solve.max_tokens or self.sampling.max_tokens
 
     async def client(self, request: fastapi.Request) -> Token:
         """The authenticated client of a request, charged for one. Raises HttpProblem 401 and 429."""

@@ -1,7 +1,9 @@
 """Errors of the HTTP interface as RFC 9457 problem details (`application/problem+json`).
 
-Promises: every answer of 400 and above that the application gives has this form, with a stable `type`; it shows nothing
-of the server's insides (paths, traces, settings); an unexpected fault gets an id that is also in the server's log.
+Promises: every answer of 400 and above that the application gives has this form, with a stable `type`, and a member
+`error` as OpenAI's clients read it, whose message holds the reasons; it shows nothing of the server's insides (paths,
+traces, settings); an unexpected fault gets an id that is also in the server's log. Pointers (request_faults) name
+places of the client's own body.
 Does not: shape what an ingress or Ray Serve's proxy answers by itself.
 """
 
@@ -11,7 +13,6 @@ import http
 import json
 import logging
 import math
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,14 +20,21 @@ from typing import Any
 import fastapi
 import pydantic
 import starlette.exceptions
+import starlette.routing
 from fastapi.exceptions import RequestValidationError
+
+from jobs.service.request_faults import place_faults, pointer
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:proofmill:problem:"
 MAX_ERRORS = 20
 """Number of faults that an answer lists. A bad 10,000-item batch should not get an answer larger than itself."""
 MAX_CHARS = 300
-"""Longest pointer or detail, in characters. Both can hold a key that the client made up."""
+"""Longest detail, in characters."""
+MAX_IN_MESSAGE = 3
+"""Number of faults that the message for OpenAI's clients repeats; they show their user nothing else."""
+OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+"""OpenAI's names of kinds of errors by status. Other statuses below 500 are `invalid_request_error`."""
 
 log = logging.getLogger("proofmill.service")
 
@@ -59,10 +67,41 @@ class HttpProblem(Exception):
         }
         if self.errors:
             body["errors"] = list(self.errors)[:MAX_ERRORS]
-        return body
+        return {**body, "error": self.for_openai()}
+
+    def for_openai(self) -> dict[str, Any]:
+        """The member `error`, which is all that OpenAI's clients put into their exceptions."""
+        reasons = [
+            f"{each.get('pointer') or each.get('parameter') or 'body'}: {each['detail']}" for each in self.errors
+        ]
+        more = [f"and {len(reasons) - MAX_IN_MESSAGE} more"] if len(reasons) > MAX_IN_MESSAGE else []
+        other = "server_error" if self.status >= 500 else "invalid_request_error"
+        return {
+            "message": "; ".join([self.detail, *reasons[:MAX_IN_MESSAGE], *more]),
+            "type": OPENAI_TYPES.get(self.status, other),
+            "code": self.kind,
+            "param": parameter_name(self.errors[0]) if self.errors else None,
+        }
 
     def response(self) -> fastapi.Response:
         return fastapi.Response(json.dumps(self.body()), self.status, self.headers, MEDIA_TYPE)
+
+
+def parameter_name(fault: Mapping[str, Any]) -> str | None:
+    """OpenAI's `param`: `messages[0].content` for the pointer `/messages/0/content`."""
+    if "pointer" not in fault:
+        return fault.get("parameter")
+    name = ""
+    for part in str(fault["pointer"]).split("/")[1:]:
+        name += f"[{part}]" if part.isdigit() else f".{part}"
+    return name.removeprefix(".").replace("~1", "/").replace("~0", "~") or None
+
+
+class OpenAIError(pydantic.BaseModel):
+    message: str
+    type: str
+    code: str
+    param: str | None
 
 
 class ProblemDetails(pydantic.BaseModel):
@@ -73,21 +112,31 @@ class ProblemDetails(pydantic.BaseModel):
     status: int
     detail: str
     errors: list[dict[str, Any]] | None = None
+    error: OpenAIError
 
 
-def invalid(error: pydantic.ValidationError | RequestValidationError) -> HttpProblem:
-    """422 with a JSON pointer to each fault. The client's values are not repeated."""
-    faults = error.errors()
-    listed = [
-        {"pointer": pointer(fault["loc"]), "detail": str(fault["msg"])[:MAX_CHARS].encode(errors="replace").decode()}
-        for fault in faults[:MAX_ERRORS]
-    ]
-    return HttpProblem(422, "invalid-request", f"{len(faults)} fault(s) in the request; see errors", errors=listed)
+def invalid(faults: Sequence[Mapping[str, Any]]) -> HttpProblem:
+    """422 for faults that have a pointer, or the name of a parameter, and a detail."""
+    number = "one fault" if len(faults) == 1 else f"{len(faults):,} faults"
+    return HttpProblem(422, "invalid-request", f"{number} in the request", errors=faults)
 
 
-def pointer(location: Sequence[int | str]) -> str:
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
-    return "".join("/" + part.encode(errors="replace").decode() for part in parts)[:MAX_CHARS]
+def invalid_body(error: pydantic.ValidationError, body: bytes) -> HttpProblem:
+    """422 with a JSON pointer into `body` for each fault. The client's values are not repeated."""
+    faults = place_faults(error.errors(include_url=False, include_context=False), body)
+    return invalid([{"pointer": pointer(place), "detail": shown(message)} for place, message in faults])
+
+
+def invalid_parameters(error: RequestValidationError) -> HttpProblem:
+    """422 for parameters of the path or the query, which no pointer into the body can name."""
+    return invalid(
+        [{"parameter": shown(str(each["loc"][-1])), "detail": shown(each["msg"])} for each in error.errors()]
+    )
+
+
+def shown(text: str) -> str:
+    """A text that may hold what the client sent, bounded, and without broken Unicode."""
+    return text[:MAX_CHARS].encode(errors="replace").decode()
 
 
 def install(app: fastapi.FastAPI) -> None:
@@ -99,7 +148,7 @@ def install(app: fastapi.FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: fastapi.Request, error: RequestValidationError) -> fastapi.Response:
-        return invalid(error).response()
+        return invalid_parameters(error).response()
 
     @app.exception_handler(starlette.exceptions.HTTPException)
     async def on_http(request: fastapi.Request, error: starlette.exceptions.HTTPException) -> fastapi.Response:
@@ -118,12 +167,12 @@ def install(app: fastapi.FastAPI) -> None:
 
 def methods_at(app: fastapi.FastAPI, request: fastapi.Request) -> set[str]:
     """Every method of the request's path; Starlette's own 405 names those of the first route that fits only."""
-    documented = app.openapi()["paths"]
     found: set[str] = set()
-    for template, operations in documented.items():
-        pattern = re.sub(r"\\{[^/]+\\}", "[^/]+", re.escape(template))
-        if re.fullmatch(pattern, request.url.path):
-            found.update(method.upper() for method in operations)
+    for route in app.routes:
+        if isinstance(route, starlette.routing.Route):
+            match, _ = route.matches(request.scope)
+            if match is not starlette.routing.Match.NONE:
+                found.update(route.methods or ())
     return found
 
 

@@ -16,7 +16,8 @@ import pydantic.json_schema
 from jobs.config import KindName
 from jobs.problems.canonical import read_canonical
 from jobs.problems.errors import BadRow
-from jobs.service.http_errors import HttpProblem, invalid
+from jobs.service.http_errors import HttpProblem, invalid, invalid_body
+from jobs.service.request_faults import pointer_to_field
 from jobs.service.settings import Caps
 from verifiers.reference_fields import MAX_ID_CHARS, MAX_LABEL_CHARS, MAX_PROMPT_CHARS
 from verifiers.types import Limits, Problem, Status
@@ -124,15 +125,16 @@ async def read_body(request: fastapi.Request, model: type[Body]) -> Body:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HttpProblem(415, "unsupported-media-type", "send application/json")
+    content = await request.body()
     try:
-        return model.model_validate_json(await request.body())
+        return model.model_validate_json(content)
     except pydantic.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid_body(error, content) from None
 
 
-def bad_row(error: BadRow, pointer: str) -> dict[str, str]:
-    """One entry of a problem detail's `errors`."""
-    return {"pointer": pointer + "/" + error.field.replace(".", "/"), "detail": f"{error.wrong}; {error.right}"}
+def bad_row(error: BadRow, pointer: str, body: ProblemBody) -> dict[str, str]:
+    """One entry of a problem detail's `errors`; `pointer` is the place of `body` in the request."""
+    return {"pointer": pointer_to_field(pointer, error.field, dict(body)), "detail": f"{error.wrong}; {error.right}"}
 
 
 def problems_of(items: list[InlineItem | KnownItem], known: Mapping[str, Problem]) -> list[Problem]:
@@ -151,9 +153,9 @@ def problems_of(items: list[InlineItem | KnownItem], known: Mapping[str, Problem
         try:
             problems.append(item.problem.problem())
         except BadRow as error:
-            wrong.append(bad_row(error, f"/items/{index}/problem"))
+            wrong.append(bad_row(error, f"/items/{index}/problem", item.problem))
     if wrong:
-        raise HttpProblem(422, "invalid-request", f"{len(wrong)} problem(s) can not be used; see errors", errors=wrong)
+        raise invalid(wrong)
     if unknown:
         raise HttpProblem(404, "unknown-problem", f"{len(unknown)} unknown problem id(s); see errors", errors=unknown)
     return problems

@@ -14,6 +14,7 @@ import pydantic
 from jobs.config import (
     ConfigError,
     ConfigFile,
+    NotNegative,
     Positive,
     PositiveFloat,
     Ray,
@@ -39,6 +40,8 @@ class Server(Section):
     """Items accepted and not yet answered, over all requests; beyond it 429."""
     max_pending_body_mb: Positive = 512
     """Total size of the bodies of requests being answered; beyond it 429."""
+    drain_s: Annotated[float, pydantic.Field(ge=0)] = 30.0
+    """When the service is stopped: how long requests under way may take to end, in seconds; after it they get 503."""
 
 
 class Token(Section):
@@ -76,6 +79,8 @@ class Solve(Section):
     """Largest number of samples of one request."""
     max_running: Positive = 256
     """Samples drawn at the same time, over all requests; beyond it 429."""
+    max_tokens: NotNegative = 0
+    """Longest answer that a chat may ask for, in tokens; 0 = `sampling.max_tokens` of the config."""
     timeout_s: PositiveFloat = 600.0
 
 

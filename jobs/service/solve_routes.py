@@ -1,27 +1,25 @@
-"""`POST /v1/solve` and `POST /v1/chat/completions`: one problem, a verified answer or none."""
+"""`POST /v1/solve`: one problem, a verified answer or none."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import json
-import secrets
-import time
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import fastapi
 import pydantic
 from fastapi.responses import StreamingResponse
 
-from jobs.config import KindName
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
 from jobs.service.gateway import Gateway
 from jobs.service.schemas import Model, ProblemBody, VerdictBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
-from jobs.service.solving import Event, solve
-from verifiers.reference_fields import MAX_PROMPT_CHARS
+from jobs.service.solving import Event, Generators, solve
+from jobs.service.steered import SteeredGenerators
+from jobs.service.steering import Steering
 from verifiers.types import Problem
 
 MAX_SEED = 2**53
@@ -53,73 +51,53 @@ class SolveResponse(pydantic.BaseModel):
     sample_index: int | None
     verdict: VerdictBody | None
     num_samples: int
+    num_checked: int
+    """Samples with a verdict. Only these can be said not to be verified."""
+    num_lost: int
+    """Samples whose generator or verifier died time and again."""
+    num_unfinished: int
+    """Samples that were ended: another one was verified first, or the time was over."""
     cost: CostBody
 
 
-class ChatPart(pydantic.BaseModel):
-    type: Literal["text"]
-    text: str
+BODIES: list[type[pydantic.BaseModel]] = [SolveRequest]
 
 
-class ChatMessage(pydantic.BaseModel):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, pydantic.Field(max_length=MAX_PROMPT_CHARS)] | list[ChatPart]
-
-    def text(self) -> str:
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-
-
-class ChatProblem(Model):
-    """The field `proofmill` of a chat request (`extra_body` in the openai client)."""
-
-    kind: KindName
-    reference: dict[str, Any]
-    num_samples: Annotated[int, pydantic.Field(ge=1)] = 8
-    seed: Annotated[int, pydantic.Field(ge=0, le=MAX_SEED)] = 0
-
-
-class ChatRequest(pydantic.BaseModel):
-    """OpenAI's request with one more field. Other fields of OpenAI's are accepted and not used: sampling is the
-    service's."""
-
-    model: Annotated[str, pydantic.Field(max_length=512)] = ""
-    messages: Annotated[list[ChatMessage], pydantic.Field(min_length=1, max_length=100)]
-    stream: bool = False
-    proofmill: ChatProblem
-
-
-class ModelCard(pydantic.BaseModel):
-    id: str
-    object: Literal["model"] = "model"
-    created: int = 0
-    owned_by: str = "proofmill"
-
-
-class ModelList(pydantic.BaseModel):
-    object: Literal["list"] = "list"
-    data: list[ModelCard]
-
-
-BODIES: list[type[pydantic.BaseModel]] = [SolveRequest, ChatRequest]
+@contextlib.asynccontextmanager
+async def admit_samples(gateway: Gateway, num_samples: int, client: Token, pointer: str) -> AsyncIterator[Generators]:
+    """The generators, for as many samples. Raises HttpProblem 422, 429 and 501; `pointer` is where the client set the
+    number."""
+    if gateway.generators is None:
+        raise http_errors.HttpProblem(501, "no-model", "this service only verifies: [solve] config is not set")
+    most = gateway.config.solve.max_samples
+    if num_samples > most:
+        listed = [{"pointer": pointer, "detail": f"at most {most}"}]
+        raise http_errors.HttpProblem(422, "invalid-request", "more than this service allows", errors=listed)
+    gateway.access.charge_items(client, num_samples)
+    async with gateway.samples.enter(num_samples):
+        gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
+        yield gateway.generators
+    gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
 
 
 async def begin_solving(
-    gateway: Gateway, problem: Problem, num_samples: int, seed: int, client: Token
+    gateway: Gateway,
+    problem: Problem,
+    num_samples: int,
+    seed: int,
+    client: Token,
+    *,
+    steering: Steering | None = None,
+    pointer: str = "/num_samples",
 ) -> AsyncIterator[Event]:
-    """Admits the request and returns its events; the first is there, so refusals are still HTTP errors."""
-    if gateway.generators is None:
-        raise http_errors.HttpProblem(501, "no-model", "this service only verifies: [solve] config is not set")
-    settings = gateway.config.solve
-    if num_samples > settings.max_samples:
-        listed = [{"pointer": "/num_samples", "detail": f"at most {settings.max_samples}"}]
-        raise http_errors.HttpProblem(422, "invalid-request", "more than this service allows", errors=listed)
-    gateway.access.charge_items(client, num_samples)
+    """Admits the request and returns its events; what is refused is refused here, before an answer begins."""
     stack = contextlib.AsyncExitStack()
-    await stack.enter_async_context(gateway.samples.enter(num_samples))
+    generators = await stack.enter_async_context(admit_samples(gateway, num_samples, client, pointer))
+    settings = gateway.config.solve
     events = solve(
         problem,
         num_samples,
-        gateway.generators,
+        SteeredGenerators(generators, steering) if steering else generators,
         gateway.verifiers,
         attempts=gateway.config.verify.attempts,
         timeout_s=settings.timeout_s,
@@ -128,7 +106,6 @@ async def begin_solving(
 
     async def counted() -> AsyncIterator[Event]:
         async with stack, contextlib.aclosing(events):
-            gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
             async for event in events:
                 if event.name == "sample":
                     tokens = event.data.get("completion_tokens", 0)
@@ -136,7 +113,6 @@ async def begin_solving(
                 elif event.name == "result":
                     gateway.metrics.solved(event.data["verified"], event.data["cost"]["usd"])
                 yield event
-        gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
 
     return counted()
 
@@ -165,30 +141,6 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
             return StreamingResponse(sse(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         return json_response(await last(events))
 
-    @router.get("/v1/models", responses=http_errors.responses(401, 429))
-    async def models(client: Token = admit) -> ModelList:
-        """OpenAI's list of models, which many clients ask for first."""
-        return ModelList(data=[ModelCard(id=gateway.model)] if gateway.model else [])
-
-    @router.post("/v1/chat/completions", responses=errors, openapi_extra=body_schema(ChatRequest))
-    async def chat(request: fastapi.Request, client: Token = admit) -> fastapi.Response:
-        """OpenAI's chat completion with a verified answer, or a refusal where no sample could be verified."""
-        body = await read_body(request, ChatRequest)
-        # The reference and not the conversation says what is right; the last user message is the problem.
-        prompt = next((each.text() for each in reversed(body.messages) if each.role == "user"), "")
-        row = ProblemBody(id="chat", kind=body.proofmill.kind, prompt=prompt, reference=body.proofmill.reference)
-        events = await begin(read_problem(row), body.proofmill.num_samples, body.proofmill.seed, client)
-        name = body.model or gateway.model
-        answer = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": name}
-        if body.stream:
-            return StreamingResponse(chat_chunks(events, answer), media_type="text/event-stream")
-        result = await last(events)
-        usage = usage_of(result)
-        choice = {"index": 0, "message": message_of(result), "finish_reason": "stop", "logprobs": None}
-        extra = {key: result[key] for key in ("verified", "verdict", "num_samples", "cost")}
-        body_out = {**answer, "object": "chat.completion", "choices": [choice], "usage": usage, "proofmill": extra}
-        return json_response(body_out)
-
     return router
 
 
@@ -197,9 +149,7 @@ def read_problem(body: ProblemBody) -> Problem:
     try:
         return body.problem()
     except BadRow as error:
-        listed = [bad_row(error, "/problem")]
-        message = "the problem can not be used; see errors"
-        raise http_errors.HttpProblem(422, "invalid-request", message, errors=listed) from None
+        raise http_errors.invalid([bad_row(error, "/problem", body)]) from None
 
 
 async def last(events: AsyncIterator[Event]) -> dict[str, Any]:
@@ -215,40 +165,6 @@ async def sse(events: AsyncIterator[Event]) -> AsyncIterator[str]:
             yield event.sse()
     except http_errors.HttpProblem as fault:  # the status is sent already
         yield Event("error", fault.body()).sse()
-
-
-def message_of(result: dict[str, Any]) -> dict[str, Any]:
-    if result["verified"]:
-        return {"role": "assistant", "content": result["text"], "refusal": None}
-    refusal = f"none of {result['num_samples']} samples could be verified"
-    return {"role": "assistant", "content": None, "refusal": refusal}
-
-
-def usage_of(result: dict[str, Any]) -> dict[str, int]:
-    prompt, completion = result["cost"]["prompt_tokens"], result["cost"]["completion_tokens"]
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-async def chat_chunks(events: AsyncIterator[Event], answer: dict[str, Any]) -> AsyncIterator[str]:
-    """OpenAI's stream. A text that is not verified yet is not sent, so all of it comes at once."""
-
-    def chunk(delta: dict[str, Any], finish_reason: str | None) -> str:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return f"data: {json.dumps({**answer, 'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n"
-
-    yield chunk({"role": "assistant"}, None)
-    try:
-        async for event in events:
-            if event.name == "sample":
-                yield f": sample {event.data['sample_index']} {event.data['status']}\n\n"
-            elif event.name == "result":
-                message = message_of(event.data)
-                key = "content" if event.data["verified"] else "refusal"
-                yield chunk({key: message[key]}, None)
-                yield chunk({}, "stop")
-    except http_errors.HttpProblem as fault:
-        yield f"data: {json.dumps({'error': fault.body()})}\n\n"
-    yield "data: [DONE]\n\n"
 
 
 def json_response(body: dict[str, Any]) -> fastapi.Response:

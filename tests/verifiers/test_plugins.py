@@ -1,11 +1,13 @@
-"""Plugins: a kind, a policy, an engine and an export format from a folder outside the tree, with no edit in it."""
+"""Plugins: a kind, policy, engine, rollout and export format from a folder outside, with no edit in the tree."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,7 @@ engine = "parrot"
 uri = "{folder}/out"
 [sampling]
 policy = "pair"
+rollout = "told"
 num_samples = 99
 [verify.echo]
 loud = true
@@ -71,7 +74,11 @@ def test_the_dry_run_knows_the_plugins_names(tmp_path: Path) -> None:
 def test_without_the_plugin_every_name_is_unknown(tmp_path: Path) -> None:
     done = proofmill("solve", str(toml_config(tmp_path, plugins="")), "--dry-run", folder=tmp_path)
     assert done.returncode == 2
-    for fault in ("unknown engine 'parrot'; known: vllm", "unknown sampling policy 'pair'; known: fixed"):
+    for fault in (
+        "model.engine: unknown engine 'parrot'; known: vllm",
+        "sampling.policy: unknown sampling policy 'pair'; known: fixed",
+        "sampling.rollout: unknown rollout 'told'; known: single, repair",
+    ):
         assert fault in done.stderr
     assert "verify.echo: unknown key" in done.stderr
 
@@ -149,32 +156,41 @@ def test_the_code_revision_has_the_plugins_source(tmp_path: Path) -> None:
 
 
 def test_a_submitted_job_takes_a_local_plugin_along(tmp_path: Path) -> None:
+    """The package alone is enough: unpacked elsewhere, with nothing else on the path, the same config can be used."""
     script = (
         "import sys; from pathlib import Path; from jobs.config import load_config\n"
-        "from jobs.submit.package import plan_package\n"
+        "from jobs.submit.package import plan_package, zip_package\n"
         "config = Path(sys.argv[1])\n"
         "package = plan_package(config, load_config(config), folder=config.parent)\n"
-        "print('\\n'.join(entry.path for entry in package.entries))\n"
+        "Path(sys.argv[2]).write_bytes(zip_package(package))\n"
     )
-    config = toml_config(tmp_path)
-    config.write_text(config.read_text().replace(f"{tmp_path}/problems", "problems"))
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    config = toml_config(here)
+    config.write_text(config.read_text().replace(f"{here}/problems", "problems"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(TOY)])}
-    command = [sys.executable, "-c", script, str(config)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", script, str(config), str(tmp_path / "package.zip")]
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert {"toy_mill/__init__.py", "toy_mill/proofmill.py", "toy_mill/echo.py"} <= set(done.stdout.split())
+    zipfile.ZipFile(tmp_path / "package.zip").extractall(there)
+    assert (there / "toy_mill" / "proofmill.py").is_file()
+    shutil.rmtree(here)
+    done = proofmill("solve", "run.toml", "--dry-run", folder=there, PYTHONPATH=str(there))
+    assert done.returncode == 0, done.stderr
+    assert "policy pair, 8 samples" in done.stdout
 
 
-@pytest.fixture
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def two_nodes() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
-    # What an image of the cluster would have installed; it is not named there.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(TOY)]))
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
-    cluster.add_node(num_cpus=4, object_store_memory=100 << 20)
-    yield cluster
-    cluster.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # What an image of the cluster would have installed; it is not named there.
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(TOY)]))
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+        cluster.add_node(num_cpus=4, object_store_memory=100 << 20)
+        yield cluster
+        cluster.shutdown()
 
 
 @pytest.mark.ray
@@ -188,6 +204,7 @@ def test_a_whole_run_on_two_nodes(two_nodes: Any, tmp_path: Path) -> None:
     rows = pq.read_table(run / "samples").to_pylist()
     assert len(rows) == 8 and {row["status"] for row in rows} <= {"verified", "refuted"}
     verified = [row for row in rows if row["status"] == "verified"]
+    assert all(json.loads(row["messages"])[0] == {"role": "system", "content": "One word."} for row in rows)
     assert verified and all("echo" in json.loads(row["evidence"])["kinds"] for row in rows)
 
     export = ("export", "words", "--run", str(run), "--out", "data", "--set", "work.processes=2")
@@ -200,3 +217,21 @@ def test_a_whole_run_on_two_nodes(two_nodes: Any, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     table = pq.read_table(tmp_path / "data" / "data" / "train.parquet").to_pylist()
     assert sorted(row["problem_id"] for row in table) == sorted({row["problem_id"] for row in verified})
+
+
+@pytest.mark.ray
+def test_a_night_with_a_plugin(two_nodes: Any, tmp_path: Path) -> None:
+    """The plugin stands in the nightly's config only; the config of its track then may use what it adds."""
+    toml_config(tmp_path, plugins="", address=two_nodes.address)
+    night = tmp_path / "night.toml"
+    night.write_text(
+        f'plugins = ["{NAME}"]\n[nightly]\nname = "toys"\noutput_uri = "{tmp_path}/out"\n'
+        '[[legs]]\nname = "toy"\nconfig = "run.toml"\n'
+    )
+    done = proofmill("nightly", str(night), "--date", "2026-03-01", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = (tmp_path / "out" / "runs").glob("*/run.json")
+    body = json.loads(record.read_text())
+    assert [plugin["name"] for plugin in body["plugins"]] == [NAME] and body["config"]["sampling"]["rollout"] == "told"
+    report = json.loads(next((tmp_path / "out").glob("nightly/toys/nights/2026-03-01/report.json")).read_text())
+    assert [run["samples"] for run in report["legs"][0]["runs"]] == [8]

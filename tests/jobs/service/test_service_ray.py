@@ -21,7 +21,9 @@ import pytest
 from jobs.service.settings import new_token
 
 pytestmark = [pytest.mark.ray, pytest.mark.anyio]
-MODELS = Path(__file__).parents[3] / "models"
+ROOT = Path(__file__).parents[3]
+MODELS = ROOT / "models"
+TOY = ROOT / "tests" / "fixtures" / "toy_plugin"
 TOKEN, TOKEN_LINES = new_token("trainer")
 
 
@@ -41,14 +43,19 @@ class Service:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         known = {"id": "k-1", "kind": "math", "prompt": "1+1?", "reference": {"answer": "2"}}
         (folder / "known.jsonl").write_text(json.dumps(known) + "\n")
+        (folder / "solve.toml").write_text(
+            f"run.id = 'served'\nproblems.files = ['{folder}/known.jsonl']\nresources.cpus_per_replica = 0.25\n"
+            f"model = {{ path = '{MODELS}/tiny_reasoner', engine = 'parrot' }}\nsampling.rollout = 'told'\n"
+        )
         (folder / "service.toml").write_text(
+            f"plugins = ['toy_mill.proofmill']\nsolve.config = '{folder}/solve.toml'\nverify.echo.loud = true\n"
             f"server.port = {port}\nserver.max_body_mb = 4\nproblems.files = ['{folder}/known.jsonl']\n"
             f"server.gateways = 2\nruns = {{ output_uri = '{folder}/api', roots = ['{folder}', '{MODELS}'] }}\n"
             "ray.num_cpus = 2\nresources.cpus_per_gateway = 0.1\nverify.actors = 2\nverify.workers_per_actor = 1\n"
             "verify.attempts = 5\n" + TOKEN_LINES
         )
         self.log = folder / "service.log"
-        environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": f"{ROOT}{os.pathsep}{TOY}"}
         for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
             environment.pop(name, None)
         with self.log.open("wb") as log:
@@ -127,6 +134,27 @@ async def test_verdicts_through_serve_are_those_of_the_checkers(service: Service
         assert (await client.post("/v1/verify", json={}, headers={"Authorization": "Bearer no"})).status_code == 401
         large = await client.post("/v1/verify", content=b"x" * (5 << 20), headers={"Content-Type": "application/json"})
         assert large.status_code == 413 and large.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_plugin_is_served(service: Service) -> None:
+    """Its kind is checked in a verifier replica, and its engine and rollout draw in a generator replica."""
+    problem = {"kind": "echo", "prompt": "Say silence or word", "reference": {"answer": "word"}}
+    async with client_of(service) as client:
+        items = [{"problem": problem, "text": text} for text in ("word", "silence")]
+        checked = await client.post("/v1/verify", json={"items": items})
+        assert checked.status_code == 200, checked.text
+        verdicts = checked.json()["verdicts"]
+        assert [verdict["status"] for verdict in verdicts] == ["verified", "refuted"]
+        assert all("echo" in v["evidence"]["kinds"] and v["evidence"]["loud"] for v in verdicts)
+        solved = await client.post("/v1/solve", json={"problem": problem, "num_samples": 8})
+        assert solved.status_code == 200, solved.text
+        body = solved.json()
+        assert body["verified"] and body["text"] == "word" and body["verdict"]["checker"] == "echo"
+        words = 2 + 4  # two of the rollout's system message, four of the prompt
+        assert body["cost"]["prompt_tokens"] == words * body["cost"]["samples"]
+        wrong = {**problem, "reference": {"answer": "two words"}}
+        refused = await client.post("/v1/verify", json={"items": [{"problem": wrong, "text": "x"}]})
+        assert refused.status_code == 422 and "letters only" in refused.text
 
 
 async def test_a_verifier_killed_under_load_loses_and_crosses_nothing(service: Service) -> None:

@@ -163,7 +163,7 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
             *("engine", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
             *("quantization", "trust_remote_code", "engine_args"),
         },
-        "sampling": {"policy_args"},
+        "sampling": {"policy_args", "rollout"},
     }
     sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
     assert set(sections) - set(runs.CLIENT_KEYS) == {
@@ -190,6 +190,7 @@ def every_key(section: Any) -> list[str]:
         ({"plugins": {"x": 1}}, "/config/plugins"),
         ({"notify": {"url_env": "AWS_SECRET_ACCESS_KEY"}}, "/config/notify"),
         ({"sampling": {"policy_args": {"file": "/etc/passwd"}}}, "/config/sampling/policy_args"),
+        ({"sampling": {"rollout": "tools"}}, "/config/sampling/rollout"),
         ({"sampling": {"repair": {"file": "/etc/passwd"}}}, "/config/sampling/repair/file"),
         ({"sampling": {"repair": 5}}, "/config/sampling/repair"),
         ({"model": {"engine": "parrot"}}, "/config/model/engine"),

@@ -1,21 +1,18 @@
-"""/v1/solve and the OpenAI-compatible chat over a made-up generator: early stop, cost, streams, refusals, clients."""
+"""/v1/solve over a made-up generator: early stop, cost, streams, refusals."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 
 import httpx
-import openai
 import pytest
+from made_up_generators import FakeGenerators
 
 from jobs.service.app import build_app
 from jobs.service.gateway import Gateway
 from jobs.service.settings import check_service_config
-from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import LocalVerifiers
-from runstore.schema import Sample, SampleRequest
 from verifiers.checker import Checkers
 
 pytestmark = pytest.mark.anyio
@@ -24,36 +21,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class FakeGenerators:
-    """Sample i takes i * 20 ms and says what `texts` has for it; later ones never end unless aborted."""
-
-    num_slots = 4
-    usd_per_replica_s = 0.5
-
-    def __init__(self, texts: Sequence[str | None]) -> None:
-        self.texts = texts
-        self.aborted: list[str] = []
-        self.cancelled = 0
-        self.dead = False
-
-    async def generate(self, request: SampleRequest) -> Sample:
-        if self.dead:
-            raise GeneratorLost("ActorDiedError")
-        index = request.sample_index
-        try:
-            await asyncio.sleep(0.02 * index if index < len(self.texts) else 3600)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        return Sample(
-            request.problem.id, index, 1, 0, None, (("user", request.problem.prompt),), self.texts[index], "stop",
-            10, 20, -0.5, request.seed, 0.0, 1.0, 0.0,
-        )  # fmt: skip
-
-    async def abort(self, request_ids: Sequence[str]) -> None:
-        self.aborted += request_ids
 
 
 PROBLEM = {"kind": "math", "prompt": "2+3?", "reference": {"answer": "5"}}
@@ -130,35 +97,3 @@ async def test_refusals_are_http_errors_before_the_stream_begins(verifiers) -> N
     dead.dead = True
     async with client_of(verifiers, dead) as client:
         assert (await client.post("/v1/solve", json={"problem": PROBLEM})).status_code == 503
-
-
-def openai_client(verifiers, generators: FakeGenerators) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(
-        base_url="http://test/v1", api_key="none", http_client=client_of(verifiers, generators), max_retries=0
-    )
-
-
-EXTRA = {"proofmill": {"kind": "math", "reference": {"answer": "5"}, "num_samples": 2}}
-MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+3?"}]
-
-
-async def test_the_openai_client_works_unchanged(verifiers) -> None:
-    client = openai_client(verifiers, FakeGenerators(["\\boxed{4}", "\\boxed{5}"]))
-    completion = await client.chat.completions.create(
-        model="tiny", messages=MESSAGES, temperature=0.3, extra_body=EXTRA
-    )
-    assert completion.choices[0].message.content == "\\boxed{5}" and completion.usage.total_tokens == 60
-    assert completion.model_extra["proofmill"]["verified"] is True
-    stream = await client.chat.completions.create(model="tiny", messages=MESSAGES, stream=True, extra_body=EXTRA)
-    text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-    assert text == "\\boxed{5}"
-    assert [model.id async for model in await client.models.list()] == ["tiny"]
-
-
-async def test_the_openai_client_sees_refusals_and_errors(verifiers) -> None:
-    client = openai_client(verifiers, FakeGenerators(["\\boxed{4}", "\\boxed{6}"]))
-    completion = await client.chat.completions.create(model="tiny", messages=MESSAGES, extra_body=EXTRA)
-    assert completion.choices[0].message.content is None
-    assert "none of 2 samples" in completion.choices[0].message.refusal
-    with pytest.raises(openai.UnprocessableEntityError):
-        await client.chat.completions.create(model="tiny", messages=MESSAGES)

@@ -12,7 +12,7 @@ from verifiers.registry import UnknownNameError
 from workers.engines.base import Engine, EngineSettings, Generation, SamplingParameters
 from workers.messages import Parent, SampleTask
 from workers.rollouts.base import Rollout, RolloutRequest, make_sample
-from workers.rollouts.registry import rollout_class, rollout_name
+from workers.rollouts.registry import check_first_rollout, rollout_class, rollout_name
 
 TASK = SampleTask((0, 4), "p0", 0, 0, 1, 7, "{}", round=1, parent_index=0)
 MESSAGES = (("user", json.dumps({"answer": "7", "p": 1.0, "tokens": 4})),)
@@ -49,7 +49,15 @@ def test_a_repair_round_without_its_attempt_fails_and_keeps_the_problems_message
     assert drawn.messages == MESSAGES
 
 
-def test_a_follow_up_turn_is_a_repair_and_an_unknown_rollout_lists_the_known_ones() -> None:
-    assert rollout_name(None) == "single" and rollout_name(Parent(None, 0, "part", "")) == "repair"
+def test_a_follow_up_turn_is_a_repair_and_a_first_attempt_what_the_config_names() -> None:
+    attempt = Parent(None, 0, "part", "")
+    for chosen in ("single", "tools"):
+        assert rollout_name(chosen, None) == chosen and rollout_name(chosen, attempt) == "repair"
+
+
+def test_a_config_names_a_known_rollout_that_can_draw_a_first_attempt() -> None:
+    check_first_rollout("single")
     with pytest.raises(UnknownNameError, match="unknown rollout 'tools'; known: single, repair"):
-        rollout_class("tools")
+        check_first_rollout("tools")
+    with pytest.raises(ValueError, match=r"sampling\.repair\.rounds asks for it\. Known here: single$"):
+        check_first_rollout("repair")
