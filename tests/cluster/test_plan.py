@@ -24,7 +24,8 @@ from cluster.inventory import (
     ray_inventory,
     unstarted_nodes,
 )
-from cluster.plan import Plan, PlanError, PlanRequest, make_plan
+from cluster.plan import CONFIG_KEYS, Plan, PlanError, PlanRequest, make_plan
+from jobs.config import SolveConfig
 
 MODELS = Path(__file__).parent / "models"
 
@@ -46,6 +47,16 @@ def nodes(kind: str, memory_gib: float, per_node: int, count: int = 1, cpus: flo
 
 H100 = nodes("H100", 79.6, 8)
 H200 = nodes("H200", 140.4, 8)
+LARGE = PlanRequest(
+    replicas=8,
+    cpus_per_replica=2,
+    num_verifiers=8,
+    cpus_per_verifier=2,
+    device="gpu",
+    max_model_len=16_384,
+    cpu_kv_cache_bytes=4 * GIB,
+)
+"""Like configs/solve/vibethinker_3b.toml, with a context that CPUs hold as well."""
 SMALL = Inventory((Node("here", 2, 24 * GIB),))
 
 
@@ -110,7 +121,7 @@ def test_671b_needs_h200s_and_data_parallel_holds_more_sequences():
     model = config("latent_671b_fp8")
     text = refusal(model, PlanRequest(tensor_parallel_size=8), H100)
     assert re.search(r"must hold 8\d\.\d GiB .*there are 71\.6 GiB \(0\.90 of H100's 79\.6 GiB\)", text)
-    assert "4 × AMD-Instinct-MI300X-OAM (191.5 GiB each) a replica, tensor_parallel_size = 4" in text
+    assert "4 × AMD-Instinct-MI300X-OAM (191.5 GiB each) per replica, model.tensor_parallel_size = 4" in text
     tensor = make_plan(model, PlanRequest(tensor_parallel_size=8, max_model_len=65_536), H200)
     data = make_plan(model, PlanRequest(data_parallel_size=8, max_model_len=65_536), H200)
     assert tensor.num_gpus == data.num_gpus == 8
@@ -135,7 +146,7 @@ def test_more_replicas_than_gpus():
     text = refusal(QWEN, PlanRequest(replicas=9), H100)
     assert "9 replicas of 1 GPU" in text
     assert "8 can be placed" in text
-    assert "what would fit:\n  replicas = 8:" in text
+    assert "what would fit:\n  resources.replicas = 8:" in text
 
 
 def test_replicas_stay_on_one_node():
@@ -166,7 +177,42 @@ def test_context_that_does_not_fit_on_cpus():
 def test_verifiers_need_cpus():
     text = refusal(TINY, PlanRequest(num_verifiers=5), SMALL)
     assert "5 verifiers of 0.5 CPUs are wanted; beside 1 replica of 1 CPUs there is room for 2" in text
-    assert "num_verifiers = 2" in text
+    assert "verify.actors = 2:" in text
+
+
+@pytest.mark.parametrize(
+    ("request_", "inventory", "wanted"),
+    [
+        (LARGE, nodes("H100", 79.6, 1, cpus=16), "what would fit:\n  resources.replicas = 1: "),
+        (
+            LARGE,
+            Inventory((Node("one", 16, 64 * GIB, (Gpu("H100", int(79.6 * GIB)),)),)),
+            "resources.replicas = 1, verify.actors = 7:",
+        ),
+        (
+            dataclasses.replace(LARGE, device="auto"),
+            SMALL,
+            "resources.replicas = 1, verify.actors = 1, resources.cpus_per_replica = 1",
+        ),
+    ],
+)
+def test_a_recipe_for_eight_gpus_on_a_smaller_machine(request_: PlanRequest, inventory: Inventory, wanted: str):
+    """It once named a T4, on a machine with an H100."""
+    text = refusal(QWEN, request_, inventory)
+    assert wanted in text, text
+    assert "T4" not in text
+
+
+def test_what_would_fit_is_typed_as_it_is_told():
+    """Every key is one of a config's; `engine_args` takes what the engine knows."""
+    keys = [key for key in CONFIG_KEYS.values() if not key.startswith("model.engine_args.")]
+    for section, name in (key.split(".") for key in keys):
+        assert name in SolveConfig.model_fields[section].annotation.model_fields, (section, name)
+
+
+def test_a_suggestion_does_not_hold_a_smaller_one():
+    text = refusal(TINY, PlanRequest(max_model_len=131_072), SMALL)
+    assert text.count("max_model_len =") == 2, text  # what was wanted, and what would fit
 
 
 @pytest.mark.parametrize(
@@ -190,7 +236,8 @@ def test_empty_cluster_and_unusable_config():
     assert "no hidden_size" in refusal({"model_type": "qwen2"}, PlanRequest(), SMALL)
 
 
-SETTING = re.compile(r"(\w+) = (\"?)([\w.]+)\2")
+SETTING = re.compile(r"([\w.]+) = (\"?)([\w.]+)\2")
+FIELDS = {key: field for field, key in CONFIG_KEYS.items()}
 
 
 @settings(max_examples=60, deadline=None)
@@ -214,7 +261,8 @@ def test_a_plan_fits_and_so_does_every_suggestion(model, gpu, per_node, request)
     except PlanError as error:
         for line in str(error).partition("what would fit:\n")[2].splitlines():
             change = {
-                name: text if quoted else int(text) for name, quoted, text in SETTING.findall(line.partition(":")[0])
+                FIELDS.get(key, key): text if quoted else float(text) if "cpus_per" in key else int(text)
+                for key, quoted, text in SETTING.findall(line.partition(":")[0])
             }
             assert change, line
             make_plan(config(model), dataclasses.replace(request, **change), inventory)
