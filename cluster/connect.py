@@ -18,11 +18,6 @@ from verifiers import plugins
 LOCAL_OBJECT_STORE_BYTES = 512 << 20
 """Size of a local Ray's object store, which holds batches of at most `max_pending_bytes`."""
 
-STORAGE_VARIABLES = (
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
-    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
-)
-
 EXCLUDES = [".git", ".venv", "out", "build", "tests", "docs", "benchmarks", "**/__pycache__", "**/.*_cache"]
 
 
@@ -90,7 +85,8 @@ def connect(
 
     With an empty `address` it starts a local Ray, which ends with the block (`num_cpus` 0 and `num_gpus` None: all that
     the machine has). Inside a Ray job (`RAY_JOB_*` is set) or with an address it joins that cluster. Our code then
-    travels as a working_dir snapshot, unless the job brought it already or `code_travels` is false.
+    travels as a working_dir snapshot, unless the job brought it already or `code_travels` is false. No key goes into
+    the runtime environment, which Ray writes into logs and command lines: jobs.run_secrets hands them to the actors.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     inside_job = bool(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"))
@@ -102,10 +98,6 @@ def connect(
                 "working_dir": str(Path(__file__).resolve().parents[1]),
                 "excludes": [*EXCLUDES, *environment.get("excludes", [])],
             }
-        if not inside_job:
-            # The actors write to the object storage that this shell's variables name. A job's reach them anyway.
-            storage = {name: value for name, value in os.environ.items() if name in STORAGE_VARIABLES}
-            environment["env_vars"] = {**storage, **environment.get("env_vars", {})}
         if names := os.environ.get(plugins.VARIABLE):
             environment["env_vars"] = {**environment.get("env_vars", {}), plugins.VARIABLE: names}
     else:

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import psutil
+from verifiers.sandbox.cgroups import memory_limit
 
 GIB = 2**30
 NVIDIA_SMI_S = 20.0
@@ -93,20 +93,6 @@ def local_inventory(num_cpus: int = 0) -> Inventory:
         gpus=local_gpus(),
     )
     return Inventory((node,))
-
-
-def memory_limit() -> int:
-    """Physical memory, or the cgroup's limit where a container has less."""
-    total = int(psutil.virtual_memory().total)
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(path) as file:  # noqa: PTH123
-                text = file.read().strip()
-        except OSError:
-            continue
-        if text.isdigit() and 0 < int(text) < total:
-            return int(text)
-    return total
 
 
 def local_gpus() -> tuple[Gpu, ...]:

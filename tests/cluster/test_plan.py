@@ -174,6 +174,28 @@ def test_context_that_does_not_fit_on_cpus():
     assert "cpu_kv_cache_gb = 8" in text
 
 
+def test_memory_bounds_the_lean_workers():
+    lean = {"lean_worker_bytes": 10 * GIB, "tokens_per_sequence": 700}
+    plan = make_plan(TINY, PlanRequest(workers_per_verifier=8, **lean), SMALL)
+    assert plan.lean_workers == 2, "of 24 GiB the replica has a little, and two Leans of 10 GiB the rest"
+    assert "1 verifier with 2 Lean workers each" in plan.describe()
+    assert "note: memory bounds the Lean workers: 2 of 8 a verifier, of 10.0 GiB each" in plan.describe()
+    two = make_plan(TINY, PlanRequest(workers_per_verifier=8, num_verifiers=2, **lean), SMALL)
+    assert two.lean_workers == 1, "verifiers of one node share its memory"
+    plan = make_plan(TINY, PlanRequest(workers_per_verifier=2, **lean), SMALL)
+    assert plan.lean_workers == 2 and "memory bounds" not in plan.describe()
+    apart = make_plan(QWEN, PlanRequest(workers_per_verifier=8, num_verifiers=1, max_model_len=4096, **lean), H100)
+    assert apart.lean_workers == 8, "its verifier is on the node without GPUs, which has 128 GiB"
+    assert make_plan(TINY, PlanRequest(workers_per_verifier=8, tokens_per_sequence=700), SMALL).lean_workers == 0
+
+
+def test_a_lean_worker_that_no_memory_holds_is_refused():
+    text = refusal(TINY, PlanRequest(lean_worker_bytes=30 * GIB, tokens_per_sequence=700), SMALL)
+    assert "1 verifier with a Lean worker of 30.0 GiB each (verify.lean.native.memory_mb) are wanted on here" in text
+    text = refusal(TINY, PlanRequest(lean_worker_bytes=15 * GIB, num_verifiers=2, tokens_per_sequence=700), SMALL)
+    assert "num_verifiers = 1" in text
+
+
 def test_verifiers_need_cpus():
     text = refusal(TINY, PlanRequest(num_verifiers=5), SMALL)
     assert "5 verifiers of 0.5 CPUs are wanted; beside 1 replica of 1 CPUs there is room for 2" in text

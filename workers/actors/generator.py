@@ -31,6 +31,7 @@ from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Pa
 from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class, rollout_name
+from workers.run_secrets import NONE, Secrets
 
 log = logging.getLogger("proofmill.generator")
 
@@ -103,7 +104,8 @@ class Chunk:
 class Generator:
     """Runs as a Ray actor with an event loop of its own."""
 
-    def __init__(self, settings: GeneratorSettings, replica: int, incarnation: int) -> None:
+    def __init__(self, settings: GeneratorSettings, replica: int, incarnation: int, secrets: Secrets = NONE) -> None:
+        secrets.adopt()
         self.settings = settings
         self.replica = replica
         self.incarnation = incarnation

@@ -24,6 +24,7 @@ from verifiers.types import Json, Limits, Problem, Verdict
 from workers.actors.check_threads import CheckThreads
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
+from workers.run_secrets import NONE, Secrets
 
 IDLE_S = 1.0
 """How often a verifier reports when nothing ends."""
@@ -59,7 +60,8 @@ class VerifierSettings:
 class Verifier:
     """Runs as a Ray actor with an event loop of its own."""
 
-    def __init__(self, settings: VerifierSettings, worker: int = 0) -> None:
+    def __init__(self, settings: VerifierSettings, worker: int = 0, secrets: Secrets = NONE) -> None:
+        secrets.adopt()
         self.settings = settings
         self._log = RunLog(settings.log, f"verifier-{worker}")
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)

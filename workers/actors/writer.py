@@ -16,6 +16,7 @@ from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import PartRows, SampleBatch, WriteReply
+from workers.run_secrets import NONE, Secrets
 
 log = logging.getLogger("proofmill.writer")
 
@@ -23,7 +24,10 @@ log = logging.getLogger("proofmill.writer")
 class Writer:
     """Runs as a Ray actor with an event loop of its own; owns one stream."""
 
-    def __init__(self, storage_uri: str, stream: str, log: LogSettings = NO_FILES, worker: int = 0) -> None:
+    def __init__(
+        self, storage_uri: str, stream: str, log: LogSettings = NO_FILES, worker: int = 0, secrets: Secrets = NONE
+    ) -> None:
+        secrets.adopt()
         self._log = RunLog(log, f"writer-{stream}-{worker}")
         self._storage = open_storage(storage_uri)
         self._stream = stream

@@ -59,6 +59,7 @@ class Coordinator:
     """Runs as a Ray actor with an event loop of its own; `run` returns when the run is complete or stopped."""
 
     def __init__(self, settings: CoordinatorSettings) -> None:
+        settings.secrets.storage.adopt()
         self._state = RunState(settings)
         self._next_chunk = 0
         self._log = RunLog(NO_FILES, "")

@@ -61,7 +61,8 @@ class GeneratorPool:
                 engine = generator.engine.model_copy(update={"cpu_cores": cores})
                 generator = dataclasses.replace(generator, engine=engine)
             generator = dataclasses.replace(generator, epoch=state.claim.epoch if state.claim else 0)
-            slot.actor = ray.remote(Generator).options(**options).remote(generator, slot.index, slot.worker)
+            arguments = generator, slot.index, slot.worker, settings.secrets.generator
+            slot.actor = ray.remote(Generator).options(**options).remote(*arguments)
             state.engine = await slot.actor.start.remote()
             log.info("generator %d: worker %d is ready after %.1f s", slot.index, slot.worker, time.monotonic() - began)
             slot.capacity = generator.engine.max_num_seqs

@@ -22,6 +22,7 @@ from workers.actors.verifier import VerifierSettings
 from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot
 from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
+from workers.run_secrets import NO_SECRETS, RunSecrets
 from workers.sampling.budget import Budget
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import LedgerSettings
@@ -49,6 +50,8 @@ class CoordinatorSettings:
     generator: GeneratorSettings
     verifier: VerifierSettings
     log: LogSettings = NO_FILES
+    secrets: RunSecrets = NO_SECRETS
+    """What the workers of a cluster that was joined are handed; a local Ray's workers inherit it."""
     replicas: int = 1
     gpus_per_replica: int = 0
     cpus_per_replica: float = 1.0

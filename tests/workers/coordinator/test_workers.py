@@ -34,6 +34,7 @@ from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES
 from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Orders, Parent, PartRows, SampleTask
 from workers.prompting.messages import PromptStyle
+from workers.run_secrets import NO_SECRETS
 from workers.sampling.budget import Budget
 from workers.scheduling.sample_state import Stage
 
@@ -348,7 +349,9 @@ def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
             )
 
     monkeypatch.setattr("workers.coordinator.writers.ray", SimpleNamespace(remote=lambda _: Local))
-    state: Any = SimpleNamespace(storage=storage, claim=ours, settings=SimpleNamespace(log=NO_FILES))
+    state: Any = SimpleNamespace(
+        storage=storage, claim=ours, settings=SimpleNamespace(log=NO_FILES, secrets=NO_SECRETS)
+    )
     slot = WriterSlot(0)
     with pytest.raises(FencedError):
         asyncio.run(WriterPool(state).serve(slot))
