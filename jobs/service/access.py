@@ -78,11 +78,11 @@ class Access:
 
     def charge_request(self, token: Token) -> None:
         """Raises HttpProblem 429."""
-        self._charge(self._requests[token.name], 1, f"more than {token.requests_per_s:g} requests a second")
+        self._charge(self._requests[token.name], 1, f"more than {token.requests_per_s:g} requests per second")
 
     def charge_items(self, token: Token, num_items: int) -> None:
         """Raises HttpProblem 429."""
-        self._charge(self._items[token.name], num_items, f"more than {token.items_per_s:g} items a second")
+        self._charge(self._items[token.name], num_items, f"more than {token.items_per_s:g} items per second")
 
     @staticmethod
     def _charge(bucket: Bucket, amount: float, what: str) -> None:

@@ -116,9 +116,7 @@ class RunKeeper:
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
         if wrong:
-            raise http_errors.HttpProblem(
-                422, "invalid-request", "the config can not be used; see errors", errors=wrong
-            )
+            raise http_errors.HttpProblem(422, "invalid-request", "the config cannot be used; see errors", errors=wrong)
         run_id = str(table.get("run", {}).get("id", ""))
         # The owner's name is a part of the id, so that no client can name another one's run.
         table.setdefault("run", {})["id"] = f"{owner}.{run_id}" if run_id else ""
@@ -159,7 +157,7 @@ class RunKeeper:
             except BadRow as error:
                 listed = [bad_row(error, f"/problems/{index}", body)]
                 raise http_errors.HttpProblem(
-                    422, "invalid-request", "a problem can not be used", errors=listed
+                    422, "invalid-request", "a problem cannot be used", errors=listed
                 ) from None
         same = storage.create(REQUEST_PROBLEMS, ("\n".join(lines) + "\n").encode()) if lines else True
         record = {"owner": owner, "config": config.resolved()}

@@ -113,7 +113,7 @@ def test_tensor_parallel_splits_weights_and_kv_heads():
     four = make_plan(QWEN, PlanRequest(tensor_parallel_size=4), H100)
     assert two.memory.weights == one.memory.weights // 2
     assert two.kv_cache_tokens > 2 * one.kv_cache_tokens
-    # Two KV heads can not be split four ways: each is kept twice.
+    # Two KV heads cannot be split four ways: each is kept twice.
     assert four.kv_cache_tokens == pytest.approx(two.kv_cache_tokens, rel=0.1)
 
 
@@ -193,7 +193,7 @@ def test_a_lean_worker_that_no_memory_holds_is_refused():
     text = refusal(TINY, PlanRequest(lean_worker_bytes=30 * GIB, tokens_per_sequence=700), SMALL)
     assert "1 verifier with a Lean worker of 30.0 GiB each (verify.lean.native.memory_mb) are wanted on here" in text
     text = refusal(TINY, PlanRequest(lean_worker_bytes=15 * GIB, num_verifiers=2, tokens_per_sequence=700), SMALL)
-    assert "num_verifiers = 1" in text
+    assert "verify.actors = 1:" in text
 
 
 def test_verifiers_need_cpus():

@@ -35,7 +35,7 @@ class StandInEngine(Engine):
         if task.get("fault") == "engine dies":
             raise EngineGoneError("the stand-in engine was told to die")
         if task.get("fault") == "engine refuses":
-            raise ValueError("this prompt can not be drawn")
+            raise ValueError("this prompt cannot be drawn")
         dice = random.Random(seed)
         right = dice.random() < (task["p"] if len(messages) == 1 else task.get("p_repair", 0.0))
         tokens = int(task.get("tokens", 10) * dice.uniform(0.5, 1.5))

@@ -269,7 +269,7 @@ def test_a_fault_crosses_processes_whole() -> None:
 
 
 def test_how_a_run_failed_is_told_to_its_owner(root: Path) -> None:
-    """The real process, with a problem file that can not be used: the solver's own words, through the keeper."""
+    """The real process, with a problem file that cannot be used: the solver's own words, through the keeper."""
     keeper = keeper_of(root)
     keeper.start("ann", runs.RunRequest.model_validate({"config": CONFIG}))
     deadline = time.monotonic() + 120
