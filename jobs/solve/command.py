@@ -22,7 +22,7 @@ import ray
 import ray.exceptions
 
 from cluster.connect import ClusterError, LocalRayError, connect
-from cluster.inventory import scalable_nodes
+from cluster.inventory import ask_node, scalable_nodes
 from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
 from jobs.configuration.command import write_new
@@ -136,12 +136,12 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
 
 def plan_here(config: SolveConfig) -> Plan:
     """The plan on the cluster that the config names, or on this machine. Raises ConfigError and ClusterError."""
-    nodes = None
     if config.ray.address:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-    return plan_run(config, nodes)
+            return plan_run(config, nodes, ask_node)
+    return plan_run(config)
 
 
 def run_batch(

@@ -264,7 +264,9 @@ def test_a_process_number_given_out_again_is_neither_running_nor_interrupted(roo
 
 
 def test_a_fault_crosses_processes_whole() -> None:
-    fault = pickle.loads(pickle.dumps(HttpProblem(429, "busy", "why", errors=[{"pointer": "/x", "detail": "wrong"}], retry_after_s=7)))
+    fault = pickle.loads(
+        pickle.dumps(HttpProblem(429, "busy", "why", errors=[{"pointer": "/x", "detail": "wrong"}], retry_after_s=7))
+    )
     assert fault.body()["errors"] == [{"pointer": "/x", "detail": "wrong"}] and fault.headers == {"Retry-After": "7"}
 
 
