@@ -20,11 +20,11 @@ from ray import serve
 
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import build_app
+from jobs.service.batches import BatchKeeper
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
 from jobs.service.metrics import RayMetrics
 from jobs.service.run_routes import Ask
-from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
 from jobs.service.steering import Steering, told_reason
@@ -198,10 +198,10 @@ class ServeGenerators:
 
 
 class KeeperReplica:
-    """The one RunKeeper of the service. Runs as a Serve deployment; its processes outlive it."""
+    """The one keeper of the runs and batches of the service. Runs as a Serve deployment; its processes outlive it."""
 
     def __init__(self, config: dict[str, Any], ray_address: str) -> None:
-        self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
+        self._keeper = BatchKeeper(ServiceConfig.model_validate(config).runs, ray_address)
 
     async def ask(self, method: str, *arguments: Any) -> tuple[Any, HttpProblem | None]:
         # Faults are returned here, since an exception would arrive wrapped in one of Ray's.
