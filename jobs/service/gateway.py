@@ -12,7 +12,7 @@ import fastapi
 import fastapi.openapi.utils
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from jobs.service.access import Access, Admission
+from jobs.service.access import Access, Admission, Tokens
 from jobs.service.metrics import Metrics, NoMetrics
 from jobs.service.run_routes import Ask
 from jobs.service.settings import ServiceConfig, Token
@@ -48,7 +48,7 @@ class Gateway:
     samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        self.access = Access(self.config.tokens, share=self.share)
+        self.access = Access(Tokens(self.config.tokens, self.config.tokens_file), share=self.share)
         self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")
         self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
 
