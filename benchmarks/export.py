@@ -82,6 +82,39 @@ def statement(problem: int) -> str:
     return f"Problem {problem}: {' '.join(words)}; how many?"
 
 
+SAME_IN_EVERY_ROW: dict[str, Any] = {
+    "run_id": "bench",
+    "kind": "math",
+    "source": "made-up",
+    "split": "train",
+    "meta": "{}",
+    "round": 0,
+    "finish_reason": "stop",
+    "prompt_tokens": 60,
+    "seed": 0,
+    "sampling": "{}",
+    "stopping_rule": "{}",
+    "queue_s": 0.1,
+    "generation_s": 1.0,
+    "reason": "",
+    "evidence": "{}",
+    "checker": "math",
+    "checker_version": "1",
+    "limits": "{}",
+    "verify_s": 0.01,
+    "attempt": 1,
+    "model": "made-up",
+    "model_revision": "1",
+    "engine": "none",
+    "engine_version": "0",
+    "replica": "0",
+    "code_revision": "0",
+    "epoch": 1,
+    "finished_at": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+}
+"""Columns of the made-up samples that do not differ."""
+
+
 def write_part(
     path: Path, problem: np.ndarray, index: np.ndarray, sentences: list[str], rng: Any, counts: dict[int, list[int]]
 ) -> None:
@@ -105,44 +138,17 @@ def write_part(
     asked = {p: json.dumps([{"role": "user", "content": prompt}]) for p, prompt in said.items()}
     prompts = [said[p] for p in problem.tolist()]
     made: dict[str, Any] = {
-        "run_id": "bench",
+        **SAME_IN_EVERY_ROW,
         "problem_id": [f"p{p:07}" for p in problem.tolist()],
         "sample_index": index.astype(np.int32),
-        "kind": "math",
         "domain": [DOMAINS[p % 4] for p in problem.tolist()],
-        "source": "made-up",
-        "split": "train",
         "prompt": prompts,
         "reference": [json.dumps({"answer": str(p)}) for p in problem.tolist()],
-        "meta": "{}",
-        "round": 0,
         "messages": [asked[p] for p in problem.tolist()],
         "text": texts,
-        "finish_reason": "stop",
-        "prompt_tokens": 60,
         "completion_tokens": (lengths * 24).astype(np.int32),
         "mean_logprob": -rng.random(number),
-        "seed": 0,
-        "sampling": "{}",
-        "stopping_rule": "{}",
-        "queue_s": 0.1,
-        "generation_s": 1.0,
         "status": status,
-        "reason": "",
-        "evidence": "{}",
-        "checker": "math",
-        "checker_version": "1",
-        "limits": "{}",
-        "verify_s": 0.01,
-        "attempt": 1,
-        "model": "made-up",
-        "model_revision": "1",
-        "engine": "none",
-        "engine_version": "0",
-        "replica": "0",
-        "code_revision": "0",
-        "epoch": 1,
-        "finished_at": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
     }
     columns = []
     for field in SAMPLE_SCHEMA:

@@ -59,6 +59,22 @@ def candidates() -> list[Candidate]:
     return found
 
 
+def differing_when_fresh(
+    chosen: list[tuple[str, str, str]], drawn: list[tuple[Problem, str, str]], limits: Limits
+) -> list[dict[str, str]]:
+    """Verdicts on (header, statement, text) that a checker of its own gives otherwise than expected."""
+    differing = []
+    for header, statement, text in chosen:
+        problem = Problem("fresh", Kind.LEAN, "", {"header": header, "statement": statement, "name": "t"})
+        fresh = LeanChecker(num_spares=0)
+        verdict = fresh.verify(problem, text, limits)
+        fresh.close()
+        expected = next(e for p, t, e in drawn if t == text and p.reference["statement"] == statement)
+        if f"{verdict.status}: {verdict.reason}" != expected:
+            differing.append({"text": text, "expected": expected, "got": f"fresh {verdict.status}: {verdict.reason}"})
+    return differing
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-checks", type=int, default=3000)
@@ -96,14 +112,8 @@ def main() -> int:
     checker.close()
 
     distinct = sorted({(p.reference["header"], p.reference["statement"], t) for p, t, _ in drawn})
-    for header, statement, text in rng.sample(distinct, min(arguments.num_fresh, len(distinct))):
-        problem = Problem("fresh", Kind.LEAN, "", {"header": header, "statement": statement, "name": "t"})
-        fresh = LeanChecker(num_spares=0)
-        verdict = fresh.verify(problem, text, limits)
-        fresh.close()
-        expected = next(e for p, t, e in drawn if t == text and p.reference["statement"] == statement)
-        if f"{verdict.status}: {verdict.reason}" != expected:
-            differing.append({"text": text, "expected": expected, "got": f"fresh {verdict.status}: {verdict.reason}"})
+    chosen = rng.sample(distinct, min(arguments.num_fresh, len(distinct)))
+    differing += differing_when_fresh(chosen, drawn, limits)
     print(
         json.dumps(
             {

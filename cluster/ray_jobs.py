@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import sys
 import time
@@ -27,6 +28,8 @@ TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 MAX_BACKOFF_S = 15.0
+RAY_LOGGERS = ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk")
+"""Loggers of Ray's client whose lines about uploads and closed connections would stand amid the job's log."""
 
 
 class RemoteError(Exception):
@@ -55,8 +58,14 @@ def connect(address: str) -> JobSubmissionClient:
     if token and not is_private_channel(address):
         print(f"warning: {address} is not encrypted: the cluster's token travels in the clear", file=sys.stderr)
 
+    if not token and not is_private_channel(address):
+        print(f"warning: {address} is asked without a token: others who reach it can run code there", file=sys.stderr)
+
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
+
+    for name in RAY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     headers = {"Authorization": f"Bearer {token}"} if token else None
     # In Ray these variables take precedence over the argument, which would send the job to another cluster.

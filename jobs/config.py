@@ -275,9 +275,26 @@ class Resources(Section):
     writers: Positive = 1
     """Writer actors."""
     max_restarts: NotNegative = 5
-    """Restarts of one replica before the run gives up, with back-off between them."""
+    """Restarts of one worker in a row, with back-off between them. After that a replica is given up and the run goes on
+    with the others; a verifier or a writer ends the run."""
+    min_replicas: NotNegative = 0
+    """The run ends when fewer replicas than this are left; 0 = half of `replicas`."""
+    stall_s: PositiveFloat = 300.0
+    """Seconds without a sign of life after which a worker is taken for hung and ended. For an engine it is a time
+    without any step while samples run, and at least 20 times its longest step."""
+    start_s: PositiveFloat = 1800.0
+    """Seconds that an engine may take to start, once Ray has placed it."""
+    gpu_gib: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Memory of one GPU in GiB, for planning; 0 = what the node says."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where the engines run; auto = on GPUs where the cluster has any."""
+
+
+SECRET_PARTS = frozenset({"SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASS", "KEY", "CREDENTIAL", "CREDENTIALS"})
+"""Words in the names of variables that hold secrets."""
+
+VariableName = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""Name of an environment variable."""
 
 
 class Ray(Section):
@@ -287,8 +304,23 @@ class Ray(Section):
     """Empty: a local Ray of our own. `auto` or an address: join that cluster."""
     num_cpus: NotNegative = 0
     """CPUs of the local Ray; 0 = those of the machine."""
+    pass_env: list[VariableName] = []
+    """Names of environment variables whose values every worker of a cluster gets, and no log shows. The storage's keys,
+    HF_TOKEN, and what a key ending in `_env` names go by themselves."""
     runtime_env: dict[str, Json] = {}
-    """Ray's runtime environment for the run's actors, as it is."""
+    """Ray's runtime environment for the run's actors, as it is. Ray writes it into logs and command lines."""
+
+    @pydantic.field_validator("runtime_env")
+    @classmethod
+    def _no_secrets(cls, table: dict[str, Json]) -> dict[str, Json]:
+        variables = table.get("env_vars")
+        for name in variables if isinstance(variables, dict) else ():
+            if SECRET_PARTS & set(str(name).upper().split("_")):
+                raise ValueError(
+                    f"env_vars.{name} looks like a secret, and Ray writes a runtime environment into its logs; "
+                    f"export {name} and name it in ray.pass_env"
+                )
+        return table
 
 
 class Cost(Section):
@@ -304,7 +336,7 @@ class Notify(Section):
     """A receiver of one JSON line per event, with run id, URI, event and figures. A post that fails is logged and fails
     nothing."""
 
-    url_env: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    url_env: VariableName
     """Name of the environment variable that holds the URL to post to. The URL itself is a secret and stands in no
     config."""
     on: Annotated[list[Literal["done", "failed", "regression", "stalled"]], pydantic.Field(min_length=1)] = [
@@ -420,13 +452,13 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
-    if fault["loc"][0] in WITHHELD:
+    if fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD:
         return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
 
 
-WITHHELD = frozenset({"notify"})
-"""Top-level keys whose values no error repeats: a URL that was put there by mistake is a secret."""
+WITHHELD = frozenset({"notify", ("ray", "runtime_env"), ("ray", "pass_env")})
+"""Keys whose values no error repeats: a URL or a key that was put there by mistake is a secret."""
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:

@@ -21,12 +21,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from cluster.inventory import gib, local_gpus, memory_limit
+from cluster.inventory import gib, local_gpus
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
 from jobs.notify import check_urls
 from jobs.problems.errors import ProblemFileError
 from runstore.layout import run_uri
+from verifiers.sandbox.cgroups import memory_limit
 from verifiers.types import Json, SettingsError
 
 PROBE_S = 300.0
@@ -184,7 +185,18 @@ def token_authentication() -> str:
     if os.environ.get("RAY_AUTH_TOKEN"):
         return "token from RAY_AUTH_TOKEN"
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
-    return f"token from {path}" if path.is_file() else "no token yet (Ray makes one for a local cluster)"
+    if not path.is_file():
+        return "no token yet (Ray makes one for a local cluster)"
+    return f"token from {path}{readable_by_others(path)}"
+
+
+def readable_by_others(path: Path) -> str:
+    """What to do where another user of this machine can read the file; empty where none can. Ray makes its token file
+    readable by all, and only the folders above it keep others out."""
+    for place in (path, *path.resolve().parents):
+        if not place.stat().st_mode & (0o004 if place == path else 0o001):
+            return ""
+    return f", which every user of this machine can read: chmod 600 {path}"
 
 
 def object_storage() -> Iterator[Finding]:

@@ -95,7 +95,7 @@ class Storage(abc.ABC):
             if not self.create(key, b"first") or self.create(key, b"second"):
                 raise StorageError(
                     f"{self.uri}: the store ignores If-None-Match, so two jobs could overwrite each other's rows; "
-                    "use a store with conditional writes (Amazon S3, recent MinIO, Ceph, R2, GCS) or a local disk"
+                    "use a store with conditional writes (Amazon S3, recent MinIO, Ceph, R2) or a local disk"
                 )
         finally:
             with contextlib.suppress(StorageError):

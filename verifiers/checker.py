@@ -49,7 +49,7 @@ class Checker(Protocol):
 class Checkers:
     """Checkers by kind, each started on first use. Thread-safe.
 
-    `settings` are the config's `[verify.<kind>]` tables; what can not be used raises SettingsError on first use.
+    `settings` are the config's `[verify.<kind>]` tables; what cannot be used raises SettingsError on first use.
     """
 
     def __init__(self, num_workers: int = 1, settings: Mapping[str, Mapping[str, Json]] | None = None) -> None:

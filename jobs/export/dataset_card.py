@@ -5,13 +5,14 @@ Promises: every number is of this export; the funnel adds up to the rows read.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
 import yaml
 
 from jobs.export.columns import meanings
-from jobs.export.markdown import histogram, span, table
+from jobs.export.markdown import code_block, histogram, span, table
 from jobs.export.outcomes import explained
 from jobs.export.summary import DomainPasses, Summary
 from workers.sampling.pass_curve import PassCurve, Point
@@ -28,6 +29,10 @@ SIZE_CATEGORIES = (
 MAX_DOMAINS = 50
 """Largest number of rows in a table of the card."""
 MAX_SOURCES = 50
+EXAMPLE_CHARS = 600
+"""Longest text of the example row, in characters."""
+EXAMPLE_ITEMS = 8
+"""Longest list of the example row."""
 
 
 def dataset_card(summary: Summary, out: str) -> str:
@@ -55,6 +60,8 @@ def dataset_card(summary: Summary, out: str) -> str:
         LOADING,
         "## Columns",
         column_table(summary),
+        "## The first row",
+        code_block(json.dumps(shortened(summary.example), indent=1, ensure_ascii=False, default=str), "json"),
         "## Sources",
         table(["run"], [[f"`{run}`"] for run in sorted(summary.facts.run_ids)]),
         table(["model", "revision", "engine", "version"], [list(model) for model in sorted(summary.facts.models)]),
@@ -92,6 +99,19 @@ from datasets import load_dataset
 rows = load_dataset("PATH", split="train")  # this folder, or its name on the Hub
 print(rows[0])
 ```"""
+
+
+def shortened(value: Json) -> Json:
+    """A row with its long texts and lists cut, each with a note of what is left out."""
+    if isinstance(value, str) and len(value) > EXAMPLE_CHARS:
+        half = EXAMPLE_CHARS // 2
+        return f"{value[:half]} […{len(value) - 2 * half:,} characters left out…] {value[-half:]}"
+    if isinstance(value, dict):
+        return {name: shortened(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        rest = [f"[…{len(value) - EXAMPLE_ITEMS:,} more…]"] if len(value) > EXAMPLE_ITEMS else []
+        return [*map(shortened, value[:EXAMPLE_ITEMS]), *rest]
+    return value
 
 
 def column_table(summary: Summary) -> str:

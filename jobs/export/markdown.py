@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 BAR = 30
@@ -22,6 +23,13 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 def plain_cell(text: str) -> str:
     """Text that is safe in a table cell. Names come from problem files and may hold anything."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def code_block(text: str, language: str = "") -> str:
+    """A block that nothing inside can end: its fence is longer than any run of backticks in the text."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def histogram(bars: list[tuple[str, int]]) -> str:

@@ -207,6 +207,7 @@ class Exporter:
             table, prints = table.filter(pa.array(outcome == NEW)), prints[outcome == NEW]
         summary.num_rows += len(table)
         summary.columns = summary.columns or table.column_names
+        summary.example = summary.example or next(iter(table.slice(0, 1).to_pylist()), {})
         add_figures(summary, table)
         output.add(table, prints)
 

@@ -50,6 +50,8 @@ class Summary:
     funnel: Counter[str] = dataclasses.field(default_factory=Counter)
     num_rows: int = 0
     columns: list[str] = dataclasses.field(default_factory=list)
+    example: dict[str, Json] = dataclasses.field(default_factory=dict)
+    """The first row."""
     num_bytes: int = 0
     hits: int = 0
     first_hit: dict[str, Json] | None = None

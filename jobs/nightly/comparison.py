@@ -148,8 +148,8 @@ def regressions(found: Comparison, bounds: Bounds) -> list[str]:
         what = "problem" if count == 1 else "problems"
         lines.append(f"{count} {what} got worse beyond chance (bound {bounds.max_worse_problems})")
     for what, (old, new), bound in (
-        ("tokens a sample", found.tokens_per_sample, bounds.max_cost_increase),
-        ("seconds of generation a token", found.seconds_per_token, bounds.max_slowdown),
+        ("tokens per sample", found.tokens_per_sample, bounds.max_cost_increase),
+        ("seconds of generation per token", found.seconds_per_token, bounds.max_slowdown),
     ):
         if old > 0 and new / old - 1 > bound:
             lines.append(f"{what} rose by {new / old - 1:.0%} (bound {bound:.0%})")

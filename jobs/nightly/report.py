@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
+from markupsafe import Markup
 
+from jobs.config import Sampling
 from jobs.nightly.findings import Finding
+from jobs.report.charts import Dot, Line, share_chart
+from jobs.report.rendering import environment
 from verifiers.types import Json
 
-SAMPLING_SHOWN = ("policy", "num_samples", "temperature", "top_p", "top_k", "max_tokens")
+SAMPLING_SHOWN = ("policy", "rollout", "num_samples", "temperature", "top_p", "top_k", "max_tokens")
 MAX_NAMES = 50
 """Largest number of problems listed by name; the JSON of the runs has all."""
 TEXT_NAMES = 5
@@ -56,8 +59,11 @@ def leg_body(finding: Finding, trend: list[dict[str, Json]]) -> dict[str, Any]:
                 "problems": len(result.outcomes),
                 "solved": sum(outcome.solved for outcome in result.outcomes.values()),
                 "samples": sum(outcome.num_samples for outcome in result.outcomes.values()),
+                "verified": sum(outcome.num_verified for outcome in result.outcomes.values()),
                 "tokens": sum(outcome.tokens for outcome in result.outcomes.values()),
                 "errors": sum(outcome.num_error for outcome in result.outcomes.values()),
+                "gpu_s": result.gpu_s,
+                "cpu_s": result.cpu_s,
                 "wall_s": result.wall_s,
                 "usd": result.usd,
             }
@@ -81,7 +87,11 @@ def changes(finding: Finding) -> list[str]:
             ("code", old.code_revision, result.code_revision),
         ]
         if result.bucket == old.bucket:
-            pairs += [(f"sampling.{key}", old.sampling.get(key), result.sampling[key]) for key in SAMPLING_SHOWN]
+            # A night of a version that lacked the key drew with its default.
+            pairs += [
+                (f"sampling.{key}", old.sampling.get(key, Sampling.model_fields[key].default), result.sampling[key])
+                for key in SAMPLING_SHOWN
+            ]
         lines += [f"{what}: {was} → {now}" for what, was, now in pairs if was != now]
     return sorted(set(lines))
 
@@ -117,15 +127,45 @@ def render_text(body: dict[str, Any]) -> str:
 
 
 def render_html(body: dict[str, Any]) -> str:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["polyline"] = polyline
-    template = environment.from_string((Path(__file__).parent / "report.html").read_text())
-    return template.render(body=body)
+    """The page, in the design of a run's report. It links the reports of the night's runs, as seen from where it lies
+    (`<output>/nightly/<name>/nights/<date>/`)."""
+    runs = [run for leg in body["legs"] for run in leg["runs"]]
+    found = [leg["comparison"] for leg in body["legs"]]
+    return (
+        environment(Path(__file__).parent)
+        .get_template("night.html")
+        .render(
+            body=body,
+            total={key: sum(run[key] for run in runs) for key in ("problems", "solved", "samples", "verified", "usd")},
+            num_newly_solved=sum(comparison["num_newly_solved"] for comparison in found),
+            num_lost=sum(comparison["num_lost"] for comparison in found),
+            per_hour=verified_per_hour(runs),
+            charts={leg["leg"]: nights_chart(leg) for leg in body["legs"]},
+        )
+    )
 
 
-def polyline(rows: Sequence[dict[str, Any]], key: str, width: int = 560, height: int = 120) -> str:
-    """SVG points of one curve, from zero to its greatest value."""
-    values = [float(row[key]) for row in rows]
-    top = max(values, default=0.0) or 1.0
-    step = width / max(len(values) - 1, 1)
-    return " ".join(f"{index * step:.1f},{height - value / top * height:.1f}" for index, value in enumerate(values))
+def verified_per_hour(runs: Sequence[dict[str, Any]]) -> tuple[float, str] | None:
+    """Verified solutions of the runs per hour of what they ran on, and whether that is a GPU or a CPU."""
+    for key, unit in (("gpu_s", "GPU"), ("cpu_s", "CPU")):
+        if used := sum(run[key] for run in runs):
+            return 3600 * sum(run["verified"] for run in runs if run[key]) / used, unit
+    return None
+
+
+def nights_chart(leg: dict[str, Any]) -> Markup:
+    """Problems solved so far and samples verified, as shares, by night; empty for a first night."""
+    rows, total = leg["trend"], leg["plan"]["num_problems"]
+    if len(rows) < 2:
+        return Markup("")
+    # Problems that have left the set since count among those solved so far.
+    solved = [min(1.0, row["solved_ever"] / total) if total else 0.0 for row in rows]
+    shares = (
+        ("problems solved so far", "first", solved),
+        ("samples verified", "second", [r["verified_share"] for r in rows]),
+    )
+    lines = [
+        Line(name, colour, [Dot(place, share, share, share) for place, share in enumerate(values)])
+        for name, colour, values in shares
+    ]
+    return share_chart(lines, [row["night"] for row in rows], "night")

@@ -84,6 +84,32 @@ def pass_curve(lines: Sequence[Line]) -> Markup:
     return _svg(parts, "pass@k by number of samples, with intervals")
 
 
+def share_chart(lines: Sequence[Line], labels: Sequence[str], axis: str) -> Markup:
+    """Shares at evenly spaced places, for instance nights; a dot's `x` is its place among the labels."""
+    if not labels:
+        return Markup("")
+    step = (WIDTH - LEFT - RIGHT) / max(len(labels) - 1, 1)
+
+    def at(dot: Dot) -> tuple[float, float]:
+        return LEFT + step * dot.x, TOP + (HEIGHT - TOP - BOTTOM) * (1 - dot.y)
+
+    parts = [_grid_line(TOP + (HEIGHT - TOP - BOTTOM) * (1 - share), f"{share:.0%}") for share in (0, 0.5, 1)]
+    # Of many labels the first and the last are enough, and these two do not meet.
+    parts.append(_text(LEFT, HEIGHT - 25, labels[0], "tick", "start"))
+    if len(labels) > 1:
+        parts.append(_text(WIDTH - RIGHT, HEIGHT - 25, labels[-1], "tick", "end"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, axis, "axis", "middle"))
+    for line in lines:
+        parts.append(f'<polyline class="curve {line.colour}" points="{_points([at(dot) for dot in line.dots])}"/>')
+        for dot in line.dots:
+            x, y = at(dot)
+            title = html.escape(f"{labels[int(dot.x)]}: {line.name} {dot.y:.1%}")
+            parts.append(
+                f'<circle class="dot {line.colour}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{title}</title></circle>'
+            )
+    return _svg(parts, " and ".join(line.name for line in lines))
+
+
 def occupancy_chart(points: Sequence[tuple[float, float, float]]) -> Markup:
     """Samples in engines over time (seconds, running, capacity), thinned to what a screen can show."""
     if len(points) < 2:

@@ -31,8 +31,9 @@ from jobs.report.compared_figures import (
     exact_share,
     figures,
 )
-from jobs.report.page import environment, estimate_note, headline, length_chart, line
+from jobs.report.page import estimate_note, headline, length_chart, line
 from jobs.report.problems_table import iter_problems
+from jobs.report.rendering import environment
 from jobs.report.statistics import REST, STATUSES, Group, RunStatistics, gather, name_order
 from runstore.layout import COMPARISON, SAMPLES
 from runstore.reader import read_rows, sample_keys

@@ -54,6 +54,14 @@ def cautious_percent(value: float | None) -> str:
     return percent(value)
 
 
+def p_value(value: float) -> str:
+    """
+    >>> p_value(0.0421), p_value(1.5e-34)
+    ('0.042', '< 0.0001')
+    """
+    return f"{value:.2g}" if value >= 0.0001 else "< 0.0001"
+
+
 def dollars(value: float | None) -> str:
     """A sum with two digits after the point; see `price_unit` for smaller sums.
 

@@ -12,17 +12,25 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
 from jobs.report import formats
 from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
-from jobs.report.statistics import ABORTED, LENGTH_EDGES, STATUSES, Group, RunStatistics, gather, name_order
+from jobs.report.rendering import environment
+from jobs.report.statistics import (
+    ABORTED,
+    LENGTH_EDGES,
+    STATUSES,
+    Group,
+    Position,
+    RunStatistics,
+    gather,
+    name_order,
+)
 from runstore.layout import REPORT
 from runstore.storage import open_storage
 from workers.sampling import estimates
@@ -45,23 +53,6 @@ def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
     table.write()
     storage.replace(REPORT, render_report(statistics).encode(errors="replace"))
     return f"{storage.uri.rstrip('/')}/{REPORT}", statistics
-
-
-def environment() -> jinja2.Environment:
-    """The templates with their filters."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    result = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    numbers = (
-        formats.number,
-        formats.short,
-        formats.percent,
-        formats.cautious_percent,
-        formats.dollars,
-        formats.seconds,
-    )
-    for filter_ in (*numbers, formats.clipped, formats.excerpt, formats.breakable, formats.facts, formats.priced):
-        result.filters[filter_.__name__] = filter_
-    return result
 
 
 def render_report(s: RunStatistics) -> str:
@@ -110,12 +101,7 @@ def render_report(s: RunStatistics) -> str:
             reasons=reasons[:MAX_REASONS],
             hidden_reasons=max(0, len(reasons) - MAX_REASONS),
             checkers=sorted(s.checkers.items()),
-            positions=[
-                (letter, position, *estimates.clopper_pearson(position.verified, position.samples))
-                if position.samples
-                else (letter, position, None, None)
-                for letter, position in sorted(s.positions.items())
-            ],
+            positions=shares_by_position(s),
             occupancy=occupancy_chart(occupancy) if len(occupancy) > 1 else Markup(""),
             mean_occupancy=mean_occupancy(occupancy),
             costs=costs(s, unit),
@@ -135,6 +121,16 @@ def by_name(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
 def line(name: str, colour: str, points: Sequence[Point]) -> Line:
     dots = [Dot(p.k, p.estimate.value, p.estimate.low, p.estimate.high, p.exact) for p in points]
     return Line(name, colour, dots)
+
+
+def shares_by_position(s: RunStatistics) -> list[tuple[str, Position, float | None, float | None]]:
+    """For each letter of a multiple-choice answer, its counts and the interval of the share verified."""
+    return [
+        (letter, position, *estimates.clopper_pearson(position.verified, position.samples))
+        if position.samples
+        else (letter, position, None, None)
+        for letter, position in sorted(s.positions.items())
+    ]
 
 
 def headline(s: RunStatistics) -> str:

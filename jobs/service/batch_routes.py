@@ -6,6 +6,7 @@ from typing import Any
 
 import fastapi
 import pydantic
+import python_multipart  # noqa: F401  Starlette reads forms with it, and would miss it only when the first file comes.
 import starlette.datastructures
 import starlette.formparsers
 

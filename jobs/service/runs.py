@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -55,6 +56,7 @@ CLIENT_KEYS: dict[str, tuple[str, ...]] = {
 """Single keys of a run's config that clients may set, by section; `a.b` is a key of a section inside it. A key that is
 not named here is closed, and no section is open as a whole. Plugins, engines, addresses, output and every other file
 name are the operator's."""
+CLOSE_POLL_S = 0.1
 
 
 class RunRequest(Model):
@@ -108,6 +110,7 @@ class RunKeeper:
         self.settings = settings
         self.ray_address = ray_address
         self._lock = threading.Lock()
+        self._closed = False
         self._processes: Processes | None = None
 
     def start(self, owner: str, request: RunRequest) -> RunBody:
@@ -125,6 +128,8 @@ class RunKeeper:
         to it."""
         run_id = config.run.id
         with self._lock:  # two equal requests at once must not start two processes
+            if self._closed:
+                raise http_errors.HttpProblem(503, "not-ready", "the service is stopping", retry_after_s=5)
             processes = self.processes()
             running = processes.running()
             if run_id in running:
@@ -255,6 +260,23 @@ class RunKeeper:
         with self._lock:
             self.processes().interrupt(full)
         return self.describe(full)
+
+    def close(self, timeout_s: float) -> list[str]:
+        """Starts no further run, interrupts those of this node and waits until they have ended. Returns the ids of
+        those that have not. They are resumable as after any interrupt."""
+        if not self.settings.output_uri:
+            return []
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            self._closed = True
+            running = self.processes().running()
+            for run_id in running:
+                self.processes().interrupt(run_id)
+        while running and time.monotonic() < deadline:
+            time.sleep(CLOSE_POLL_S)
+            with self._lock:
+                running = self.processes().running()
+        return sorted(running)
 
     def processes(self) -> Processes:
         if self._processes is None:

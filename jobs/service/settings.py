@@ -40,6 +40,8 @@ class Server(Section):
     """Items accepted and not yet answered, over all requests; beyond it 429."""
     max_pending_body_mb: Positive = 512
     """Total size of the bodies of requests being answered; beyond it 429."""
+    drain_s: Annotated[float, pydantic.Field(ge=0)] = 30.0
+    """When the service is stopped: how long requests under way may take to end, in seconds; after it they get 503."""
 
 
 class Token(Section):

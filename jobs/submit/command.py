@@ -1,10 +1,11 @@
 """`proofmill submit`, `jobs`, `logs` and `stop`: a run on a remote Ray cluster, from this terminal.
 
 Promises: the config is checked here, before anything is sent; code, config and files go once (a package the cluster has
-is not sent again) and are listed; secrets go by environment variables, named, never by command line, file or output; a
-submission that is cut off half-way is not started twice; the command's exit code is the job's.
-Does not: encrypt. Give an https address, or a tunnel, where the network is not trusted. Anyone with the cluster's token
-can read the variables that were passed.
+is not sent again) and are listed; variables go by name, and no file, log, command line or answer of the cluster's API
+shows their values (cluster.handover); a submission that is cut off half-way is not started twice; the command's exit
+code is the job's.
+Does not: encrypt the connection. Give an https address, or a tunnel, where the network is not trusted. Anyone who may
+run code on the cluster can read the memory of the job.
 Exit codes: 2 for what the user can put right here, 3 when the cluster refuses or cannot be reached, 130 when
 interrupted.
 """
@@ -13,27 +14,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime
+import json
 import os
 import secrets
 import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ray.job_submission import JobDetails
 
-from cluster.ray_jobs import (
-    TERMINAL,
-    RemoteError,
-    connect,
-    follow_log,
-)
+from cluster.handover import Handover, HandoverError
+from cluster.ray_jobs import TERMINAL, RemoteError, connect, follow_log, is_private_channel
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.run_secrets import HUB_VARIABLES, check_passed, named_variables, storage_variables, temporary_keys
 from jobs.submit.package import MAX_PACKAGE_MB, Package, plan_package, zip_package
 from runstore.layout import run_uri
 
@@ -42,15 +42,6 @@ if TYPE_CHECKING:
 
 STOP_WAIT_S = 60
 """Seconds that a stopped run has to write finished samples before it is killed; Ray's own default is 3 s."""
-
-LOCAL_ONLY_VARIABLES = (
-    "AWS_PROFILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_CONFIG_FILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CA_BUNDLE",
-)
-"""Variables that name files of this machine, which the cluster does not have."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="pass this environment variable (AWS_* go by themselves)",
+        help="hand this environment variable over (AWS_*, HF_TOKEN and what the config names go by themselves)",
+    )
+    parser.add_argument(
+        "--cluster-env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the cluster's nodes have this variable of their own: do not hand it over, and do not miss it",
     )
     parser.add_argument("--include", action="append", default=[], metavar="GLOB", help="further files to package")
     parser.add_argument(
@@ -91,6 +89,12 @@ def run(args: argparse.Namespace) -> int:
 def submit(args: argparse.Namespace) -> int:
     overrides = [*args.overrides, "ray.address=auto"]
     config = load_config(args.config, overrides)
+    check_passed(args.env, os.environ, "--env")
+    check_passed({*config.ray.pass_env} - {*args.cluster_env}, os.environ, "ray.pass_env")
+    if args.env or args.cluster_env:
+        passed = sorted({*config.ray.pass_env, *args.env} - {*args.cluster_env})
+        overrides.append(f"ray.pass_env={json.dumps(passed)}")
+        config = load_config(args.config, overrides)
     check_output(config)
     package = plan_package(
         Path(args.config),
@@ -100,14 +104,16 @@ def submit(args: argparse.Namespace) -> int:
         exclude=args.exclude,
         max_mb=args.max_package_mb,
     )
-    variables = passed_variables(os.environ, args.env)
-    require_notify(config, variables)
+    variables = passed_variables(config, os.environ, args.cluster_env)
+    require_notify(config, {*variables, *args.cluster_env})
     entrypoint = solve_entrypoint(args.python, package.config_path, overrides)
     print(describe(package, variables, entrypoint, every_file=args.dry_run))
     if args.dry_run:
         return EXIT_DONE
 
     client = connect(args.address)
+    if variables and not is_private_channel(client.get_address()):
+        print(f"warning: {client.get_address()} is not encrypted: the variables travel in the clear", file=sys.stderr)
     output = run_uri(config.output.uri, config.run.id)
     job_id = send(client, config.run.id, package, variables, entrypoint, output)
     print(f"job {job_id} accepted by {client.get_address()}\noutput {output}", flush=True)
@@ -117,13 +123,13 @@ def submit(args: argparse.Namespace) -> int:
     return watch(client, job_id, on_interrupt=args.on_interrupt, output=output)
 
 
-def require_notify(config: SolveConfig, variables: Mapping[str, str]) -> None:
+def require_notify(config: SolveConfig, variables: Container[str]) -> None:
     """Raises ConfigError where the job would not have a variable that `notify` names."""
     for index, entry in enumerate(config.notify):
         if entry.url_env not in variables:
             raise ConfigError(
-                f"notify.{index}.url_env: the job would not have the environment variable {entry.url_env}; "
-                f"add --env {entry.url_env}"
+                f"notify.{index}.url_env: the job would not have the environment variable {entry.url_env}; export it, "
+                f"or give --cluster-env {entry.url_env} where the cluster's nodes have it"
             )
 
 
@@ -136,26 +142,26 @@ def check_output(config: SolveConfig) -> None:
         )
 
 
-def passed_variables(environ: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """AWS_* of this shell, except those that name local files, and the variables in `names`. Raises ConfigError."""
-    variables = {
-        key: value for key, value in environ.items() if key.startswith("AWS_") and key not in LOCAL_ONLY_VARIABLES
+def passed_variables(
+    config: SolveConfig, environ: Mapping[str, str], on_the_cluster: Sequence[str] = ()
+) -> dict[str, str]:
+    """What is handed over with the job: the keys of the object storage, the hub's token, and what the config names.
+
+    A variable that a key ending in `_env` names and that is not set here is left to the nodes, since a setting may name
+    one by default; `require_notify` and the receiver of an empty key say so where it matters.
+    """
+    storage = {name: environ[name] for name in storage_variables(environ)}
+    named = (*HUB_VARIABLES, *named_variables(config.model_dump()), *config.ray.pass_env)
+    return {
+        name: value
+        for name, value in {**storage, **{name: environ[name] for name in named if name in environ}}.items()
+        if name not in on_the_cluster
     }
-    for name in names:
-        if "=" in name:
-            raise ConfigError(
-                f"--env {name.partition('=')[0]}=…: every user of this machine can read a command line; "
-                "set the variable in your environment and name it only"
-            )
-        if name not in environ:
-            raise ConfigError(f"--env {name}: not set in this environment")
-        variables[name] = environ[name]
-    return variables
 
 
 def solve_entrypoint(python: str, config_path: str, overrides: Sequence[str]) -> str:
     """The job's command. It runs without a shell in between, so that the stop signal reaches the run."""
-    words = [python, "-m", "jobs.cli", "solve", config_path]
+    words = [python, "-m", "jobs.submit.start", "solve", config_path]
     for override in overrides:
         words += ["--set", override]
     return "exec " + shlex.join(words)
@@ -171,7 +177,8 @@ def describe(package: Package, variables: Mapping[str, str], entrypoint: str, ev
             folders.setdefault(entry.path.partition("/")[0], []).append(entry.size)
         lines += [f"  {sum(sizes) / 1e6:8.2f} MB  {len(sizes):4d} files  {name}" for name, sizes in folders.items()]
     lines += [f"note: {note}" for note in package.notes]
-    lines.append(f"variables passed (values not shown): {', '.join(sorted(variables)) or 'none'}")
+    lines.append(f"variables handed over (values not shown): {', '.join(sorted(variables)) or 'none'}")
+    lines += temporary_keys(variables)
     lines.append(f"runs: {entrypoint}")
     return "\n".join(lines)
 
@@ -190,13 +197,19 @@ def send(
 
     now = datetime.datetime.now(datetime.UTC)
     job_id = f"proofmill-{run_id}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    handover, left = open_handover(variables), False
     # The supervisor reads these two: a stopped run gets an interrupt and time, so that it ends resumable.
-    env_vars = {**variables, "RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S)}
+    env_vars = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S)}
+    if handover is not None:
+        env_vars |= handover.environment()
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "proofmill.zip"
         archive.write_bytes(zip_package(package))
         for attempt in range(1, attempts + 1):
             try:
+                if handover is not None and not left:  # once: the job of a lost answer may have taken it already
+                    handover.deposit(client)
+                    left = True
                 return client.submit_job(
                     entrypoint=entrypoint,
                     submission_id=job_id,
@@ -207,11 +220,22 @@ def send(
                 if attempt == attempts:
                     raise RemoteError(f"the cluster went away while the job was sent: {error}") from error
                 time.sleep(min(2.0**attempt, 15.0))
-            except RuntimeError as error:
+            except (RuntimeError, HandoverError) as error:
                 if attempt > 1 and "already exists" in str(error):
                     return job_id
+                if handover is not None:
+                    with contextlib.suppress(Exception):
+                        handover.withdraw(client)
                 raise RemoteError(f"the cluster refused the job: {error}") from error
     raise AssertionError("unreachable")
+
+
+def open_handover(variables: Mapping[str, str]) -> Handover | None:
+    """The variables on their way; None where there are none. Raises ConfigError for too much of them."""
+    try:
+        return Handover(variables) if variables else None
+    except HandoverError as error:
+        raise ConfigError(str(error)) from error
 
 
 def watch(client: JobSubmissionClient, job_id: str, *, on_interrupt: str, output: str = "") -> int:

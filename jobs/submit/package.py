@@ -45,7 +45,7 @@ SECRETS = (
     "auth_token",
 )
 """Patterns of names that look like secrets. Such a file is refused and not skipped, so that the user learns that
-secrets travel by environment (`--env NAME`)."""
+secrets are handed over by name (`--env NAME`)."""
 
 MAX_PACKAGE_MB = 200
 """Largest package, in MB. Ray keeps it in the memory of the head node, and refuses more than its largest gRPC message

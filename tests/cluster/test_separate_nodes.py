@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import leftovers
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -125,13 +126,17 @@ class Cluster:
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
+        }
+        named = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN_PATH")
+        for name in (*named, *(name for name in os.environ if name.startswith("AWS_"))):
+            self.environment.pop(name, None)
+        # Only the submitting process has them: the nodes' actors get them from it.
+        self.keys = {
             "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SECRET_ACCESS_KEY": f"canary{secrets.token_hex(20)}",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"http://{net.address}:{(s3 := free_port(net.address))}",
         }
-        for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN_PATH"):
-            self.environment.pop(name, None)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.start("s3", [sys.executable, "-m", "moto.server", "-H", net.address, "-p", str(s3)])
         self.port, self.dashboard = free_port(net.address), free_port(net.address)
@@ -175,7 +180,7 @@ class Cluster:
         import boto3
 
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        return boto3.session.Session().client("s3", endpoint_url=self.environment["AWS_ENDPOINT_URL"], **keys)
+        return boto3.session.Session().client("s3", endpoint_url=self.keys["AWS_ENDPOINT_URL"], **keys)
 
     def close(self) -> None:
         for process in reversed(self.processes):
@@ -226,7 +231,9 @@ resources = {{ device = "cpu", cpus_per_replica = 1.2, cpus_per_verifier = 0.4, 
     words = [sys.executable, "-m", "jobs.cli", "submit", "c.toml", "--address", address, "--python", sys.executable]
     log = tmp_path / "submit.log"
     with log.open("wb") as out:
-        submit = subprocess.Popen(words, cwd=tmp_path, stdout=out, stderr=out, env=cluster.environment)
+        submit = subprocess.Popen(
+            words, cwd=tmp_path, stdout=out, stderr=out, env={**cluster.environment, **cluster.keys}
+        )
     cluster.processes.append(submit)
 
     def parts() -> list[str]:
@@ -242,6 +249,8 @@ resources = {{ device = "cpu", cpus_per_replica = 1.2, cpus_per_verifier = 0.4, 
     hosted = actors(away)
     kill_all(away)
     assert submit.wait(400) == 0, log.read_text()[-4000:]
+    # The nodes' own disks too: `disk-*` are what their folder of Ray's was.
+    assert leftovers.in_files([cluster.folder, tmp_path], [cluster.keys["AWS_SECRET_ACCESS_KEY"]]) == []
     assert any("Verifier" in title for title in hosted), f"only {hosted} ran on the node that was taken away"
 
     found = s3.list_objects_v2(Bucket="runs", Prefix="prefix/runs/spot/samples/")["Contents"]

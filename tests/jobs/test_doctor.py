@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,3 +114,24 @@ def test_a_part_that_can_not_be_examined_hides_no_other(monkeypatch, capsys, qui
     shown = capsys.readouterr().out
     assert "could not be examined: PermissionError: /proc is not mounted" in shown
     assert "Lean" in shown
+
+
+def test_a_token_that_other_users_can_read_is_pointed_out(tmp_path, monkeypatch):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    token = folder / "auth_token"
+    token.write_text(SECRET)
+    token.chmod(0o644)
+    open_above = dict.fromkeys((folder, *folder.resolve().parents), 493)
+    stat = Path.stat
+
+    def as_if(self, **options):
+        return SimpleNamespace(st_mode=open_above[self]) if self in open_above else stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", as_if)
+    assert doctor.readable_by_others(token) == f", which every user of this machine can read: chmod 600 {token}"
+    open_above[folder] = 0o700
+    assert doctor.readable_by_others(token) == ""
+    open_above[folder] = 0o755
+    token.chmod(0o600)
+    assert doctor.readable_by_others(token) == ""

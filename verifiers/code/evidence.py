@@ -54,15 +54,24 @@ def limit(stop: Stop, evidence: Mapping[str, Json]) -> Outcome:
     return Outcome(Status.UNDECIDED, str(stop), evidence)
 
 
+_OF_PROCESSES = ("os.", "subprocess.", "multiprocessing", "ctypes.")
+_OF_FILES = {"os.mkdir", "os.rename", "os.link", "os.symlink", "os.mkfifo", "os.truncate"}
+
+
 def denied(outcome: Outcome, operations: Iterable[str]) -> Outcome:
     """A refusal of the sandbox is no fault of the program: what failed with one is undecided.
 
-    A program can claim one. All that it gains is that it is not refuted.
+    So is what passed after a process could not be started, which might have changed how the program ends. A program can
+    claim a refusal. All that it gains is that it is not refuted.
     """
     names = sorted(set(operations))
-    if outcome.status is not Status.REFUTED or not names:
+    if outcome.status is Status.VERIFIED:
+        names = [name for name in names if name.startswith(_OF_PROCESSES) and name not in _OF_FILES]
+    elif outcome.status is not Status.REFUTED:
         return outcome
-    detail = f"without namespaces this machine's sandbox denies: {cut(', '.join(names), 200)}"
+    if not names:
+        return outcome
+    detail = f"this machine's sandbox denies: {cut(', '.join(names), 200)}"
     return Outcome(Status.UNDECIDED, "denied by the sandbox", {**outcome.evidence, "detail": detail})
 
 

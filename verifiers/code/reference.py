@@ -229,7 +229,7 @@ def _parses(source: str, what: str) -> ast.Module:
 
 
 def test_name(entry_point: str) -> str:
-    """What `check` gets it under: a name the test can not mean otherwise, where it is a method or a builtin's name."""
+    """What `check` gets it under: a name the test cannot mean otherwise, where it is a method or a builtin's name."""
     taken = "." in entry_point or entry_point in dir(builtins)
     return "entry_point_" + entry_point.replace(".", "_") if taken else entry_point
 

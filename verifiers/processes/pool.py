@@ -24,6 +24,7 @@ import threading
 import time
 from pathlib import Path
 
+from verifiers.processes.environment import child_environment
 from verifiers.processes.fork_server import FRAME, STARTED, read_exactly
 from verifiers.types import Json
 
@@ -188,7 +189,7 @@ class Pool:
                     self._target,
                 ],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": path},
+                env={**child_environment(), "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # the caller handles a Ctrl-C on the terminal
             )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import sys
 
 MACHINE = platform.machine()
@@ -35,6 +36,7 @@ CLONE_NAMESPACES = (
     | CLONE_NEWPID
     | CLONE_NEWNET
 )
+CLONE_VM, CLONE_FS, CLONE_FILES = 0x00000100, 0x00000200, 0x00000400
 CLONE_THREAD = 0x00010000
 SIGCHLD = 17
 
@@ -49,6 +51,7 @@ _AT_RECURSIVE = 0x8000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
@@ -69,6 +72,7 @@ _SYS_LANDLOCK_RESTRICT_SELF = 446
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_libc.clone.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 
@@ -95,6 +99,40 @@ def clone(flags: int) -> int:
 
 def unshare(flags: int) -> None:
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def join(pidfd: int, flags: int) -> None:
+    """setns(2): joins the namespaces `flags` of another process; with CLONE_NEWPID only later children do."""
+    _check(_libc.setns(ctypes.c_int(pidfd), ctypes.c_int(flags)), "setns")
+
+
+_PAUSE_STACK = 16 << 10
+_STACK_ALIGNMENT = 16
+
+
+class Pause:
+    """A process that waits to be killed: the first process of a PID namespace, when it is made after unshare.
+
+    It shares this process's memory and files, so it costs no copy of them, and it runs nothing but libc's `pause` on a
+    stack of its own. All signals are blocked in it, so it never enters a handler of this process. The caller must be
+    single-threaded.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ctypes.create_string_buffer(_PAUSE_STACK)
+        top = ctypes.addressof(self._stack) + _PAUSE_STACK
+        entry = ctypes.cast(_libc.pause, ctypes.c_void_p)
+        flags = CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD
+        before = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        try:
+            self.pid = _check(_libc.clone(entry, top - top % _STACK_ALIGNMENT, flags, None), "clone")
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def end(self) -> None:
+        """Kills it, with all that is left in its namespace, and returns when nothing is."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:
@@ -135,6 +173,11 @@ def die_with_parent() -> None:
     """Has the kernel send SIGKILL to this process when its parent *thread* ends. To be set after the last change of
     user."""
     prctl(_PR_SET_PDEATHSIG, 9)
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of descendants whose own parent has ended."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def set_dumpable(dumpable: bool) -> None:

@@ -145,6 +145,8 @@ _ADMINISTRATION = {
         "setresgid": 119,
         "setgroups": 116,
         "capset": 126,
+        "unshare": 272,
+        "setns": 308,
         "mount": 165,
         "seccomp": 317,
         "landlock_create_ruleset": 444,
@@ -156,6 +158,8 @@ _ADMINISTRATION = {
         "setresgid": 149,
         "setgroups": 159,
         "capset": 91,
+        "unshare": 97,
+        "setns": 268,
         "mount": 40,
         "seccomp": 277,
         "landlock_create_ruleset": 444,
@@ -223,7 +227,9 @@ def assemble(machine: str, *, administrator: bool = False, only_pid: int | None 
         ]
         blocks["ioctl"] = but(1, _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
         blocks["fcntl"] = but(1, _F_SETOWN, _F_SETSIG, _F_SETOWN_EX)
-        blocks["kill"] = blocks["tgkill"] = only(0, only_pid)
+        # A cell leads a process group of its own, which nothing else is ever in.
+        blocks["kill"] = only(0, only_pid, 0, -only_pid & 0xFFFFFFFF)
+        blocks["tgkill"] = only(0, only_pid)
         blocks["prlimit64"] = only(0, 0, only_pid)
 
     program: list[_Instruction] = [

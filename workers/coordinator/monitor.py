@@ -12,6 +12,7 @@ from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
+from workers.coordinator.silence import SilenceWatch
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 from workers.logs import NO_FILES, RunLog
@@ -45,6 +46,7 @@ class RunMonitor:
         self._state = state
         self._generators = generators
         self._verifiers = verifiers
+        self._silence = SilenceWatch(state)
         self.occupancy: list[list[float]] = []
         """[seconds since the start, samples running, samples that ready engines have room for]."""
         self._occupancy_step = 1.0
@@ -70,7 +72,7 @@ class RunMonitor:
                 state.note("heartbeat", str(error))
 
     async def watch(self) -> None:
-        """Charges time, ends the run at a ceiling, kills verifiers that hang, records occupancy."""
+        """Charges time, ends the run at a ceiling, ends workers that hang, records occupancy."""
         state = self._state
         last = next_point = time.monotonic()
         figures, next_figures = self._figures(), last + STATUS_S
@@ -92,6 +94,7 @@ class RunMonitor:
                 self._generators.abort(state.ledger.spend_out(reason))
             if ticks % HANG_TICKS == 0:
                 self._verifiers.kill_hung(now)
+            self._silence.watch(now)
             if now >= next_point:
                 next_point = now + self._occupancy_step
                 self._note_occupancy(now)

@@ -22,6 +22,7 @@ from workers.actors.verifier import VerifierSettings
 from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot
 from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
+from workers.run_secrets import NO_SECRETS, RunSecrets
 from workers.sampling.budget import Budget
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import LedgerSettings
@@ -49,6 +50,8 @@ class CoordinatorSettings:
     generator: GeneratorSettings
     verifier: VerifierSettings
     log: LogSettings = NO_FILES
+    secrets: RunSecrets = NO_SECRETS
+    """What the workers of a cluster that was joined are handed; a local Ray's workers inherit it."""
     replicas: int = 1
     gpus_per_replica: int = 0
     cpus_per_replica: float = 1.0
@@ -58,6 +61,12 @@ class CoordinatorSettings:
     cpus_per_verifier: float = 0.5
     writers: int = 1
     max_restarts: int = 5
+    min_replicas: int = 1
+    """The run ends when fewer generator slots than this are left that have not been given up."""
+    stall_s: float = 300.0
+    """Seconds without a sign of life after which a worker counts as hung."""
+    start_s: float = 1800.0
+    """Seconds that a placed worker may take to start."""
     part_rows: int = 20_000
     part_mb: int = 64
     flush_s: float = 20.0
@@ -97,6 +106,8 @@ class RunState:
         self.engine: dict[str, Json] = {}
         """What the engines said of themselves; empty until one is ready."""
         self.events: collections.deque[dict[str, Json]] = collections.deque(maxlen=EVENTS_KEPT)
+        self.failures_by_node: collections.Counter[str] = collections.Counter()
+        """Ray's id of a node → number of generators that died there."""
         self.deaths: collections.Counter[str] = collections.Counter()
         """Number of workers that died, by slot name."""
         self.part_seconds: list[float] = []

@@ -60,8 +60,11 @@ class OpenProblem:
         """Aborted samples that are held back until the other rows of the problem are durable."""
 
 
+MAX_STALLS = 3
+"""Number of replicas that may stand still over one sample before it ends as an error. A prompt that hangs an engine
+would otherwise take one replica after the other."""
 STORY_MOVES = 20
-"""Number of latest changes of state that a sample keeps."""
+"""Number of latest changes of state that a sample's story tells."""
 
 
 class SampleState:
@@ -84,6 +87,7 @@ class SampleState:
         "round",
         "since",
         "stage",
+        "stalls",
         "status",
         "story",
         "suspect",
@@ -112,6 +116,8 @@ class SampleState:
         self.finished: Finished | None = None
         self.num_bytes = 0
         self.aborted = False
+        self.stalls = 0
+        """Number of replicas that stood still while they drew it."""
         self.suspect = False
         """Whether a verifier died while it had this row. A suspect is checked alone, to find the row to blame."""
         self.check_attempts = 0
@@ -119,9 +125,19 @@ class SampleState:
         """The final verdict's status."""
         self.verdict: VerdictRow | None = None
         self.story: list[Any] = []
-        """Its last STORY_MOVES changes of state, oldest first. Each change is three entries: the time on the caller's
-        clock, the stage, and the worker that had the sample from then on (-1 for none). The list is flat because the
-        coordinator records about five changes per sample."""
+        """Its latest changes of state, at least STORY_MOVES of them if there were so many, oldest first. Each change is
+        three entries: the time on the caller's clock, the stage, and the worker that had the sample from then on (-1
+        for none). The list is flat because the coordinator records about five changes per sample."""
+
+    def is_last_chance(self) -> bool:
+        """Whether it ends as an error if one more replica stands still beside it."""
+        return self.stalls == MAX_STALLS - 1
+
+    def refusal(self) -> str:
+        """Why it is not drawn any more; empty: it is."""
+        if self.stalls < MAX_STALLS:
+            return ""
+        return f"{self.stalls} replicas stood still while they drew this sample"
 
 
 @dataclasses.dataclass(slots=True)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, problem, sample, write_run
 
+from jobs.export.dataset_card import EXAMPLE_CHARS, EXAMPLE_ITEMS, shortened
 from jobs.export.formats.prm import lean_steps
 from jobs.export.formats_table import FORMATS
 from jobs.export.pipeline import export
@@ -396,6 +397,29 @@ def test_the_card_says_what_every_column_means(tmp_path: Path, format: str, layo
     described = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
     assert list(described) == list(rows[0]), "every column, in its order"
     assert not [name for name, meaning in described.items() if "not described" in meaning]
+
+
+@pytest.mark.parametrize("text", ["Two and two is 4. \\boxed{4}", "````\n# no heading\n````\n\\boxed{4}", "so " * 900])
+def test_the_card_shows_the_first_row(tmp_path: Path, text: str) -> None:
+    gates = ("gates.min_work_tokens=0", "gates.loop_share=1")
+    _, rows = run_export(tmp_path, "sft", *gates, samples=[sample("p", 0, text=text)])
+    card = (tmp_path / "out" / "README.md").read_text()
+    shown = re.search(r"^(`{3,})json\n(.*?)\n\1$", card.split("## The first row")[1], re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    row = json.loads(shown[2])
+    if len(text) <= EXAMPLE_CHARS:
+        assert row == rows[0]
+        return
+    (answer,) = row["completion"]
+    left_out = len(rows[0]["completion"][0]["content"]) - EXAMPLE_CHARS
+    assert f"[…{left_out:,} characters left out…]" in answer["content"]
+    assert len(answer["content"]) < EXAMPLE_CHARS + 60
+
+
+def test_a_long_list_of_the_first_row_is_cut() -> None:
+    row = shortened({"prompt": "p", "lengths": list(range(20)), "deep": [{"text": "x" * 700}]})
+    assert row["prompt"] == "p" and row["lengths"] == [*range(EXAMPLE_ITEMS), "[…12 more…]"]
+    assert "100 characters left out" in row["deep"][0]["text"]
 
 
 def test_no_path_of_the_machine_is_in_card_or_rows(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_biased_rates_and_our_own_errors_are_left_out() -> None:
 
 def test_cost_and_speed() -> None:
     found = compare({"a": outcome(8)}, {"a": outcome(8, tokens=1600)}, Bounds(max_cost_increase=0.5))
-    assert found.regressions == ["tokens a sample rose by 100% (bound 50%)"]
+    assert found.regressions == ["tokens per sample rose by 100% (bound 50%)"]
 
 
 def result(night: dt.date, outcomes: dict[str, Outcome], bucket: str = "main", leg: str = "leg") -> RunResult:

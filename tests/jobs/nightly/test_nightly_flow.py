@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import threading
@@ -19,15 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
+from page_layout import CHROMIUM, layout_faults
 
 from jobs import notify
 from jobs.cli import main
 from jobs.config import ConfigError, SolveConfig
 from jobs.nightly import command
 from jobs.nightly.history import History, HistoryError, Outcome, RunResult
+from jobs.nightly.report import render_html
 from jobs.nightly.run import due_nights, nightly_uri, run_night
 from jobs.nightly.settings import NightlyConfig, load_nightly_config, night_of
 from jobs.problems.load import stream_problems
+from jobs.report.rendering import environment
 from runstore.schema import PROBLEM_SCHEMA
 from runstore.storage import StorageError, open_storage
 
@@ -188,6 +192,39 @@ def test_the_html_report_shows_it_and_escapes(folder: Path) -> None:
     html = open_storage(nightly_uri(config)).read(f"nights/{days(1)}/report.html").decode()
     assert "night of 2026-03-02" in html and "mean pass rate" in html and "<svg" in html
     assert "<script" not in html and "&lt;script&gt;" in html
+    rate = 3600 * sum(run["verified"] for run in runs_of(config, days(1))) / (2 * 3.5)
+    assert f"<b>{rate:,.0f}</b><span>verified solutions per CPU-hour" in html
+    page = folder / "out/nightly/t/nights" / str(days(1)) / "report.html"
+    linked = re.findall(r'href="([^"]+report\.html)"', html)
+    assert {(page.parent / link).resolve().parent.name for link in linked} == {
+        run["run_id"] for run in runs_of(config, days(1))
+    }
+    assert all((page.parent / link).resolve().parent == folder / "out/runs" / link.split("/")[-2] for link in linked)
+
+
+def runs_of(config: NightlyConfig, night: dt.date) -> list[dict]:
+    return report_of(config, night)["legs"][0]["runs"]
+
+
+def test_the_html_report_has_the_design_of_a_runs_report() -> None:
+    style = environment().get_template("style.css").render()
+    assert "--card" in style and style in render_html(
+        {"name": "t", "night": "2026-03-01", "regressions": [], "errors": [], "legs": []}
+    )
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs a Chromium")
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_html_report_does_not_scroll_sideways(folder: Path, width: int) -> None:
+    config, legs = load(folder)
+    long = {"a_track_with_a_long_name_of_its_own": legs["leg"]}
+    bad = legs["leg"].model.model_copy(update={"path": "models/bad/with_a_long_path/and_a_revision@0123456789abcdef"})
+    run_night(config, long, days(0), FakeSolve(steady))
+    run_night(
+        config, {name: leg.model_copy(update={"model": bad}) for name, leg in long.items()}, days(1), FakeSolve(steady)
+    )
+    for night in (days(0), days(1)):
+        assert layout_faults(folder / f"out/nightly/t/nights/{night}/report.html", width, folder) == []
 
 
 def test_the_same_night_again_does_nothing(folder: Path) -> None:

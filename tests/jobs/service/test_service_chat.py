@@ -243,6 +243,7 @@ async def test_a_dead_or_slow_engine_is_an_error_and_no_answer(verifiers) -> Non
         await client.chat.completions.create(model="x", messages=MESSAGES, n=2)
     assert slow.value.status_code == 504 and len(generators.aborted) == 2 and generators.cancelled == 2
     generators.dead = True
+    client = openai_client(verifiers, generators)
     with pytest.raises(openai.InternalServerError, match="no generator answers"):
         await client.chat.completions.create(model="x", messages=MESSAGES)
     stopped = FakeGenerators(["half"])

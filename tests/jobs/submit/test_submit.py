@@ -13,8 +13,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster import handover
 from cluster.ray_jobs import RemoteError, connect, follow_log, is_private_channel, read_token
-from jobs.config import ConfigError, check_config
+from jobs.config import ConfigError, SolveConfig, check_config
+from jobs.run_secrets import check_passed
 from jobs.submit import command as submit
 from jobs.submit.command import exit_code
 from jobs.submit.package import Package
@@ -94,22 +96,29 @@ def test_exit_code_is_the_jobs(status: str, code: int | None, expected: int) -> 
     assert exit_code(details) == expected
 
 
+def config_of(**tables: object) -> SolveConfig:
+    return check_config({"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m"}, **tables}, "t")
+
+
 def test_variables_go_by_name_and_values_never_on_the_command_line() -> None:
-    environ = {"AWS_ACCESS_KEY_ID": "k", "AWS_PROFILE": "p", "HF_TOKEN": "t", "HOME": "/root"}
-    assert submit.passed_variables(environ, ["HF_TOKEN"]) == {"AWS_ACCESS_KEY_ID": "k", "HF_TOKEN": "t"}
+    environ = {"AWS_ACCESS_KEY_ID": "k", "AWS_PROFILE": "p", "HF_TOKEN": "t", "HOME": "/root", "HOOK": "u", "X": "x"}
+    config = config_of(notify=[{"url_env": "HOOK"}], ray={"pass_env": ["X"]})
+    handed = {"AWS_ACCESS_KEY_ID": "k", "HF_TOKEN": "t", "HOOK": "u", "X": "x"}
+    assert submit.passed_variables(config, environ) == handed
+    assert submit.passed_variables(config, environ, ["HOOK", "X"]) == {"AWS_ACCESS_KEY_ID": "k", "HF_TOKEN": "t"}
     with pytest.raises(ConfigError, match="every user of this machine") as caught:
-        submit.passed_variables(environ, ["HF_TOKEN=hunter2"])
+        check_passed(["HF_TOKEN=hunter2"], environ, "--env")
     assert "hunter2" not in str(caught.value)
     with pytest.raises(ConfigError, match="not set"):
-        submit.passed_variables(environ, ["NOPE"])
+        check_passed(["NOPE"], environ, "--env")
+    with pytest.raises(ConfigError, match=r"ray\.runtime_env\.env_vars"):
+        check_passed(["LD_PRELOAD"], {"LD_PRELOAD": "x"}, "--env")
 
 
 def test_a_job_without_a_variable_of_notify_is_refused() -> None:
-    config = check_config(
-        {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m"}, "notify": [{"url_env": "HOOK"}]}, "t"
-    )
+    config = config_of(notify=[{"url_env": "HOOK"}])
     submit.require_notify(config, {"HOOK": "https://host/x"})
-    with pytest.raises(ConfigError, match=r"notify\.0\.url_env: .* HOOK; add --env HOOK"):
+    with pytest.raises(ConfigError, match=r"notify\.0\.url_env: .* HOOK; export it, or give --cluster-env HOOK"):
         submit.require_notify(config, {"AWS_REGION": "x"})
 
 
@@ -120,7 +129,7 @@ def test_what_is_shown_names_variables_but_not_values() -> None:
 
 def test_overrides_are_quoted() -> None:
     entry = submit.solve_entrypoint("python", "a b.toml", ["run.id=x; rm -rf /"])
-    assert entry == "exec python -m jobs.cli solve 'a b.toml' --set 'run.id=x; rm -rf /'"
+    assert entry == "exec python -m jobs.submit.start solve 'a b.toml' --set 'run.id=x; rm -rf /'"
 
 
 def test_an_answer_lost_on_the_way_is_not_a_second_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +145,58 @@ def test_an_answer_lost_on_the_way_is_not_a_second_job(monkeypatch: pytest.Monke
 
     assert submit.send(Cluster(), "r1", Package((), "c", ()), {}, "true", "out") == started[0]
     assert len(started) == 1
+
+
+class KeepsPackages:
+    """A cluster that keeps what is put there, and refuses or loses submissions."""
+
+    def __init__(self, *faults: Exception) -> None:
+        self.faults = list(faults)
+        self.kept: dict[str, bytes] = {}
+        self.calls: list[str] = []
+
+    def _do_request(self, method: str, path: str, data: bytes = b"", **_: object) -> types.SimpleNamespace:
+        self.calls.append(method)
+        if method == "PUT":
+            self.kept[path] = data
+        return types.SimpleNamespace(status_code=200 if path in self.kept else 404)
+
+    def submit_job(self, *, submission_id: str, runtime_env: dict[str, dict[str, str]], **_: object) -> str:
+        self.environment = runtime_env["env_vars"]
+        if self.faults:
+            raise self.faults.pop(0)
+        return submission_id
+
+
+def test_what_goes_to_the_cluster_has_no_value_and_a_refused_job_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(submit.time, "sleep", lambda seconds: None)
+    variables, package = {"AWS_SECRET_ACCESS_KEY": "hunter2"}, Package((), "c", ())
+    cluster = KeepsPackages(requests.exceptions.ConnectionError("answer lost"))
+    submit.send(cluster, "r1", package, variables, "true", "out")
+    assert cluster.calls == ["PUT", "GET"], "a second half would stay after the job took the first"
+    ((path, sealed),) = cluster.kept.items()
+    name, _, key = cluster.environment[handover.VARIABLE].partition(":")
+    assert path.endswith(name) and handover.unseal(sealed, bytes.fromhex(key)) == variables
+    assert b"hunter2" not in sealed and "hunter2" not in str(cluster.environment)
+
+    refusing = KeepsPackages(RuntimeError("no"))
+    with pytest.raises(RemoteError, match="refused the job: no"):
+        submit.send(refusing, "r1", package, variables, "true", "out")
+    assert list(refusing.kept.values()) == [b"withdrawn"]
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), max_size=5), st.integers(0, 40))
+def test_a_changed_half_is_noticed(variables: dict[str, str], place: int) -> None:
+    sealed, key = handover.seal(variables)
+    assert handover.unseal(sealed, key) == variables
+    assert len(sealed) % handover.PADDING == handover.DIGEST_BYTES, "the length tells how much there is"
+    other = bytearray(sealed)
+    other[place] ^= 1
+    for half, opens in ((bytes(other), key), (sealed[:-1], key), (sealed, bytes(32)), (b"withdrawn", key)):
+        with pytest.raises(handover.HandoverError, match="submit it again"):
+            handover.unseal(half, opens)
 
 
 def test_output_that_would_be_lost_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

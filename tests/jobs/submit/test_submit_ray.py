@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import re
 import select
 import shutil
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray_head import running_head
 
 from cluster.ray_jobs import RemoteError, connect
 from jobs.submit import command as submit
@@ -27,6 +24,8 @@ pytestmark = pytest.mark.ray
 
 JOB = """
 import os, signal, sys, time
+from cluster.handover import adopt
+adopt()
 print("config", open(sys.argv[1]).read().strip(), "key", os.environ.get("AWS_SECRET_ACCESS_KEY"), flush=True)
 signal.signal(signal.SIGINT, lambda *_: (print("interrupted, flushing", flush=True), sys.exit(130)))
 lines, pause_s, code = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
@@ -35,12 +34,6 @@ for number in range(lines):
     time.sleep(pause_s)
 sys.exit(code)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class CuttingProxy:
@@ -83,41 +76,8 @@ class CuttingProxy:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
-    """A Ray head of our own with a token, at a free port; ended by its process group."""
-    folder = Path(tempfile.mkdtemp(prefix="pm", dir="/tmp"))
-    (folder / "token").write_text("0123456789abcdef0123456789abcdef")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("RAY_AUTH_MODE", "token")
-    patch.setenv("RAY_AUTH_TOKEN_PATH", str(folder / "token"))
-    patch.delenv("RAY_AUTH_TOKEN", raising=False)
-    patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    dashboard = free_port()
-    words = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=1"]
-    words += [f"--port={free_port()}", f"--dashboard-port={dashboard}", f"--temp-dir={folder}/ray"]
-    words += [f"--dashboard-agent-listen-port={free_port()}", "--disable-usage-stats", "--node-ip-address=127.0.0.1"]
-    words += [f"--object-store-memory={100 * 2**20}", f"--ray-client-server-port={free_port()}"]
-    with (folder / "head.log").open("wb") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-    try:
-        address = f"http://127.0.0.1:{dashboard}"
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                connect(address)
-                break
-            except RemoteError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the Ray head did not start:\n{(folder / 'head.log').read_text()[-3000:]}")
-                time.sleep(0.5)
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        patch.undo()
-        shutil.rmtree(folder, ignore_errors=True)
+    with running_head() as started:
+        yield started.address
 
 
 @pytest.fixture

@@ -35,13 +35,13 @@ def processes_below() -> set[int]:
 
 
 def leftovers() -> list[int]:
-    """Processes below a fork server other than its prepared cell; a fork server is the child of a launcher."""
+    """Processes in the rooms, beyond a fork server with its parent, and a prepared cell with its namespace's first
+    process. A room is what is below the child of a launcher."""
     extra = []
     for launcher in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
-            for server in launcher.children():
-                cells = server.children(recursive=True)
-                extra += [cell.pid for cell in cells[1:]]
+            for first in launcher.children():
+                extra += [process.pid for process in first.children(recursive=True)[3:]]
     return extra
 
 

@@ -15,6 +15,7 @@ SIX = Problem("six", Kind.CODE, "", {"mode": "stdin", "tests": [{"input": "3\n",
 SIX_CALLED = Problem(
     "six", Kind.CODE, "", {"mode": "function", "entry_point": "six", "tests": [{"input": [], "output": 6}]}
 )
+SIX_ASSERTED = Problem("six", Kind.CODE, "", {"mode": "assert", "test_list": ["assert six() == 6"]})
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,14 @@ def test_also_in_assert_mode(body: str, place: str, weak: CodeChecker) -> None:
     verdict = weak.verify(problem, place.format(body), LIMITS)
     assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "denied by the sandbox"), verdict
     assert weak.verify(problem, place.format("pass"), LIMITS).status is Status.REFUTED
-    right = place.format(body).replace("5", "6").replace("open(", "print(")
-    assert weak.verify(problem, right, LIMITS).status is Status.VERIFIED
+    right = weak.verify(problem, place.format(body).replace("5", "6"), LIMITS)
+    if "open(" in body:
+        assert right.status is Status.UNDECIDED, right
+        body = "print('/tmp/a', 'w')"
+        right = weak.verify(problem, place.format(body).replace("5", "6"), LIMITS)
+        assert right.status is Status.VERIFIED, right
+    else:  # what it might have changed cannot be told
+        assert (right.status, right.reason) == (Status.UNDECIDED, "denied by the sandbox"), right
 
 
 def test_what_is_not_denied_is_judged_as_ever(weak: CodeChecker) -> None:
@@ -117,6 +124,26 @@ def test_what_is_not_denied_is_judged_as_ever(weak: CodeChecker) -> None:
     assert (
         weak.verify(SIX, "try: open('/tmp/a', 'w')\nexcept OSError: pass\nprint(6)", LIMITS).status is Status.VERIFIED
     )
+
+
+@pytest.mark.parametrize(
+    "start", ["os.system('kill -9 $PPID')", "subprocess.run(['kill', '-9', str(os.getppid())])", "os.popen('true')"]
+)
+def test_no_tier_has_programs_to_start(start: str, shared_checker: CodeChecker) -> None:
+    """A shell might have ended the program, or made its answer."""
+    tried = f"try:\n        {start}\n    except OSError:\n        pass"
+    for problem, text in [
+        (SIX, f"import os, subprocess\nif True:\n    {tried}\nprint(6)"),
+        (SIX, f"import os, subprocess\n{start}\nprint(5)"),
+        (SIX_CALLED, f"import os, subprocess\ndef six():\n    {tried}\n    return 6"),
+        (SIX_ASSERTED, f"import os, subprocess\ndef six():\n    {tried}\n    return 6"),
+    ]:
+        verdict = shared_checker.verify(problem, text, LIMITS)
+        assert (verdict.status, verdict.reason) == (Status.UNDECIDED, "denied by the sandbox"), verdict
+    untried = f"import os, subprocess\nif 0: {start}\nprint(6)"
+    assert shared_checker.verify(SIX, untried, LIMITS).status is Status.VERIFIED
+    claimed = "import sys\nprint('proofmill: the sandbox of this machine denies os.fork', file=sys.stderr)"
+    assert shared_checker.verify(SIX, claimed, LIMITS).status is Status.REFUTED
 
 
 @pytest.mark.parametrize("language", ["cpp", "javascript"])

@@ -47,7 +47,7 @@ def _child(job: dict[str, Any], code: types.CodeType | None, files: list[int], o
 
 def _end_leftovers() -> None:
     """Ends and reaps what a run has left behind."""
-    if os.getpid() == 1:  # the first process of its namespace: it signals nothing but its own descendants
+    if os.getppid() == 0:  # in a PID namespace of its own: it signals nothing but its own descendants
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
@@ -81,6 +81,7 @@ def _run(job: dict[str, Any], code: types.CodeType | None, files: list[int], cha
 def host(job: dict[str, Any], channel: socket.socket, fds: list[int]) -> int:
     """Answers `{}` with three files (input, output, answer in the protocol's order) by how the checker's run ended."""
     kernel.set_dumpable(False)  # no child reaches into this process
+    kernel.adopt_orphans()
     if fds:
         os.lseek(fds[0], 0, os.SEEK_SET)  # the offset is shared with the cells before
         with open(_EXECUTABLE, "wb") as file, open(fds[0], "rb") as source:

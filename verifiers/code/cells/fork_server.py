@@ -1,13 +1,14 @@
 """The warm interpreter of one slot: forks a clean cell for every program. Runs inside a room, as its administrator.
 
 A cell is a fork in PID and mount namespaces of its own: a new /tmp, a /proc that shows only itself, user nobody,
-no capabilities, the system-call filter and Landlock. It is prepared before it is needed and gets its program over a
+no capabilities, the system-call filter and Landlock. The first process of that PID namespace is another, which only
+waits (kernel.Pause). It is prepared before it is needed and gets its program over a
 socket that the fork server holds no end of: this process never sees a line of a candidate, so no later cell can
 inherit one.
 
 Shared by the cells of one slot, one after the other: the network namespace (empty; sockets are refused anyway), the
 control group and the read-only root. Where there are no namespaces, a cell is a fork under Landlock and the filter
-alone: it can not start processes, write files or signal others.
+alone: it cannot start processes, write files or signal others.
 
 Protocol on standard input (a socketpair with the judge; see frames.py): in `{"spawn": id}`, `{"kill": id}`; out
 `{"spawned": id}` with the judge's end of the cell's channel, `{"exited": id, "status", "cpu_s", "max_rss_kb"}`.
@@ -36,7 +37,6 @@ from verifiers.sandbox import kernel, seccomp
 _CHANNEL_FD = 3
 NOBODY = 65534
 _THREAD_STACK = 8 << 20
-_CELL_NAMESPACES = kernel.CLONE_NEWPID | kernel.CLONE_NEWNS
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV
 
 # Imported here once, so that no candidate pays for them; what else it imports is read from the disk as usual.
@@ -78,10 +78,12 @@ def _set_default_thread_stack(size: int) -> None:
 
 
 class Cell:
-    def __init__(self, pid: int, channel: socket.socket) -> None:
+    def __init__(self, pid: int, channel: socket.socket, init: kernel.Pause | None) -> None:
         self.pid = pid
         self.channel: socket.socket | None = channel
         self.pidfd = os.pidfd_open(pid)
+        self.init = init
+        """The first process of its PID namespace, where it has one of its own."""
         self.id = -1
 
 
@@ -96,15 +98,36 @@ class ForkServer:
         self.as_root: bool = settings["as_root"]
         self.filter = seccomp.assemble_withdrawal(kernel.MACHINE)
         self.control = socket.socket(fileno=os.dup(0))
+        self.own = os.pidfd_open(os.getpid())
         null = os.open("/dev/null", os.O_RDWR)
         os.dup2(null, 0)
         os.close(null)
         self.ready: Cell | None = None
         self.cells: dict[int, Cell] = {}
 
+    def _fork(self) -> tuple[int, kernel.Pause | None]:
+        """The pid of a cell, or 0 in it, and the first process of its PID namespace.
+
+        A cell is not that first process itself: the kernel drops signals to it that it does not handle, so a program
+        that kills itself would live on.
+        """
+        if not self.namespaces:
+            return os.fork(), None
+        kernel.unshare(kernel.CLONE_NEWPID)  # for the next children; this process stays where it is
+        pid, init = -1, None
+        try:
+            init = kernel.Pause()
+            pid = kernel.clone(kernel.CLONE_NEWNS)
+        finally:
+            if pid != 0:
+                kernel.join(self.own, kernel.CLONE_NEWPID)
+            if pid < 0 and init is not None:
+                init.end()
+        return pid, init
+
     def prepare(self) -> Cell:
         ours, theirs = socket.socketpair()
-        pid = kernel.clone(_CELL_NAMESPACES) if self.namespaces else os.fork()
+        pid, init = self._fork()
         if pid == 0:
             status = 126
             try:
@@ -128,10 +151,11 @@ class ForkServer:
             finally:
                 os._exit(status)
         theirs.close()
-        return Cell(pid, ours)
+        return Cell(pid, ours, init)
 
     def _confine(self) -> None:
-        kernel.set_dumpable(True)  # else /proc/self belongs to root, and /dev/stdin can not be opened
+        os.setsid()  # a signal to its own process group reaches nothing else
+        kernel.set_dumpable(True)  # else /proc/self belongs to root, and /dev/stdin cannot be opened
         with contextlib.suppress(OSError):  # the fork server itself is exempt: the kernel shall choose the cell
             fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
             os.write(fd, b"1000")
@@ -143,7 +167,8 @@ class ForkServer:
             kernel.mount("tmpfs", "/tmp", "tmpfs", _PLAIN, f"size={self.tmp_mb}m,nr_inodes=8192,mode=1777")
             os.mkdir("/tmp/.shm")
             os.chmod("/tmp/.shm", 0o1777)
-            for options in ("subset=pid", ""):
+            # Hidden are processes that the program may not look into: the first one of its namespace.
+            for options in ("subset=pid,hidepid=2", "hidepid=2", "subset=pid", ""):
                 try:
                     kernel.mount("proc", "/proc", "proc", _PLAIN | kernel.MS_NOEXEC | kernel.MS_RDONLY, options)
                     break
@@ -192,6 +217,8 @@ class ForkServer:
     def _reap(self, cell: Cell) -> None:
         _, status, usage = os.wait4(cell.pid, 0)
         os.close(cell.pidfd)
+        if cell.init is not None:
+            cell.init.end()
         if cell is self.ready:
             self.ready = None
             return
@@ -226,6 +253,20 @@ class ForkServer:
                     self.ready = self.prepare()
 
 
+def _enter_own_namespace() -> None:
+    """Goes on in a child that is the first process of a PID namespace which belongs to the room's own user namespace.
+
+    The room's belongs to the machine's where it was made as root, and then no process could come back to it after it
+    has made a cell in another one.
+    """
+    kernel.unshare(kernel.CLONE_NEWPID)
+    pid = os.fork()
+    if pid:
+        kernel.close_descriptors(0)  # the judge has to see the end of the fork server's own
+        _, status = os.waitpid(pid, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
 def main() -> None:
     kernel.set_dumpable(False)
     settings = json.loads(sys.argv[1])
@@ -238,6 +279,7 @@ def main() -> None:
     guest.livecodebench_names()
     guest.forget_verifier(settings["packages"])
     if settings["boundary"] == "namespaces":
+        _enter_own_namespace()
         kernel.drop_bounding_set()
         kernel.set_no_new_privileges()
         kernel.install_seccomp(seccomp.assemble(kernel.MACHINE, administrator=True))

@@ -45,15 +45,31 @@ _DENIED_EVENTS = {
     *("os.mkdir", "os.rename", "os.link", "os.symlink", "os.mkfifo", "os.truncate", "sqlite3.connect"),
     *("tempfile.mkstemp", "tempfile.mkdtemp"),
 }
+_COMMAND_EVENTS = {"os.system", "subprocess.Popen"}
+_COMMANDS = re.compile(r"system|popen|subprocess", re.IGNORECASE)
+_STARTS_PROCESSES = {"fork", "vfork", "clone", "system", "popen", "posix_spawn", "posix_spawnp", "syscall"}
+"""Functions of the C library that a program can reach through ctypes."""
 _watched: list[bool] = []
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def watch_denied_operations() -> None:
     """Notes what needs namespaces, so that its refusal is not taken for the program's own failure."""
+    _watch(everything=True)
+    _watched.append(True)
 
+
+def may_run_commands(code: str) -> bool:
+    """Whether a program speaks of running others. No room has a shell or any other program to run."""
+    return _COMMANDS.search(code) is not None
+
+
+def _watch(*, everything: bool) -> None:
     def watch(event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
+        if not everything:
+            if event not in _COMMAND_EVENTS:
+                return
+        elif event == "open":
             path, _, flags = args
             if not isinstance(path, str) or not flags & _WRITING or path.startswith(("/dev/", "/proc/")):
                 return
@@ -62,6 +78,10 @@ def watch_denied_operations() -> None:
             if args[0] != "multiprocessing.synchronize":  # its locks have no event of their own
                 return
             event = "multiprocessing"
+        elif event == "ctypes.dlsym":
+            if args[1] not in _STARTS_PROCESSES:
+                return
+            event = f"ctypes.{args[1]}"
         elif event not in _DENIED_EVENTS:
             return
         if event not in DENIED:
@@ -70,7 +90,6 @@ def watch_denied_operations() -> None:
                 os.write(2, f"{DENIED_MARK}{event}\n".encode())
 
     sys.addaudithook(watch)
-    _watched.append(True)
 
 
 def set_limits(limits: dict[str, int]) -> None:
@@ -464,6 +483,8 @@ def serve(channel: socket.socket, paired: dict[str, PairedMode], hosts: dict[str
     mode = job["mode"]
     if "random" in (job["code"] or ""):
         random.seed()  # the fork server's state would be the same in every cell
+    if not _watched and mode in ("script", "function", "candidate") and may_run_commands(job["code"]):
+        _watch(everything=False)
     if mode in ("command", "compile"):
         channel.close()
         set_limits(job["limits"])

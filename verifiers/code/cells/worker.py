@@ -37,6 +37,9 @@ _INSIDE = "/opt/proofmill"
 _START_S = 30.0
 _KILL_S = 10.0  # a killed PID namespace is gone in milliseconds; a machine under load takes longer
 _MAX_REPORT = 1 << 16
+_FIRST_PROCESSES = 4
+"""Processes that a room needs beside the programs' own: the fork server's parent, and the first one of each cell's PID
+namespace, for the two cells of mode `assert` and the prepared one."""
 STDERR_BYTES = 4096
 _FORK_SERVER = f"import sys; sys.path.append({_INSIDE!r}); from verifiers.code.cells.fork_server import main; main()"
 
@@ -184,13 +187,13 @@ def python_room(
         tmp_mb=0,
         cwd="/",
         memory_mb=memory_mb,
-        processes=processes,
+        processes=processes + _FIRST_PROCESSES,
         administrator=True,
     )
 
 
 class Slot:
-    """A room with its fork server. Raises SandboxError when it can not be started."""
+    """A room with its fork server. Raises SandboxError when it cannot be started."""
 
     def __init__(self, tier: Tier, room: Room, *, allow_unprotected: bool) -> None:
         self.tier = tier
@@ -246,7 +249,7 @@ class Slot:
 
     def pump(self, timeout_s: float) -> bool:
         """Takes in one report of the fork server, if one comes in time."""
-        poll = select.poll()  # select() can not take the high descriptors of a busy actor
+        poll = select.poll()  # select() cannot take the high descriptors of a busy actor
         poll.register(self._control, select.POLLIN)
         if not poll.poll(max(0, int(timeout_s * 1000) + 1)):
             return False

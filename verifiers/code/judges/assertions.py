@@ -22,6 +22,7 @@ from typing import Any
 
 from verifiers.code import extraction
 from verifiers.code import reference as references
+from verifiers.code.cells.guest import may_run_commands
 from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome, cut, denied, denied_names, describe_exit, limit, show
@@ -180,14 +181,14 @@ def _run(slot: Slot, pair: _Pair, limits: Limits, deadline: Deadline) -> tuple[O
                     return _ended(gone, evidence, "while the test program ran"), {}
                 except ValueError as error:
                     return Outcome(Status.ERROR, "test program failure", {**evidence, "detail": cut(str(error))}), {}
-            refused = _refused(slot, candidate)
+            refused = _refused(slot, candidate, pair.candidate_job["code"])
             ended = candidate.ended()
     return denied(_verdict(report, ended, pair), refused), report if type(report) is dict else {}
 
 
-def _refused(slot: Slot, candidate: Conversation) -> list[str]:
-    """What a weak sandbox has refused to the candidate, as its cell says once the test program has ended."""
-    if slot.tier.boundary != "landlock":
+def _refused(slot: Slot, candidate: Conversation, code: str) -> list[str]:
+    """What the sandbox has refused to the candidate, as its cell says once the test program has ended."""
+    if slot.tier.boundary != "landlock" and not may_run_commands(code):
         return []
     try:
         return denied_names(candidate.hear(Deadline.after(_LAST_WORD_S)))

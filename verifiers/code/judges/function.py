@@ -2,7 +2,7 @@
 
 All tests of a program share one cell where they cannot influence each other through the program's own state, as far as
 its source tells; otherwise each gets a cell of its own. A wrong guess costs the fairness of a verdict on a stateful
-program, never its soundness: state can not bring an expected value into the cell.
+program, never its soundness: state cannot bring an expected value into the cell.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         "limits": cell_limits(limits),
     }
     count = len(reference.tests)
+    refused: list[str] = []
     with contextlib.ExitStack() as stack:
         conversation: Conversation | None = None
         for number, test in enumerate(reference.tests, start=1):
@@ -116,12 +117,13 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
                 return Outcome(Status.REFUTED, "no plain answer", {**evidence, "first_failure": failed})
             if problem := _problem_of(answer, "value"):
                 return _refuted_or_limit(problem, answer, evidence, failed)
+            refused += denied_names(answer)
             got = answer["value"]
             if not _right(reference, test, got):
                 failed["got"] = show_value(got)
                 wrong = Outcome(Status.REFUTED, "wrong answer", {**evidence, "first_failure": failed})
                 return denied(wrong, denied_names(answer))
-    return Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count})
+    return denied(Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count}), refused)
 
 
 def _call(test: Test) -> dict[str, Json]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from verifiers.code.cells import languages
-from verifiers.code.cells.guest import DENIED_MARK
+from verifiers.code.cells.guest import DENIED_MARK, may_run_commands
 from verifiers.code.cells.run import Deadline, Output, Stop, cell_limits, run_job, stop_of_error
 from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome, cut, denied, describe_exit, limit, stderr_tail
@@ -69,7 +69,7 @@ def judge(
             if waiting is not None and checker is not None and (outcome := _ruled(checker, waiting)):
                 outcome = Outcome(outcome.status, outcome.reason, {**evidence, "first_failure": waiting})
                 return denied(outcome, refused)
-            refused = _denied(slot, run)
+            refused += _denied(slot, program, run)
             failed = _failed(test, number, count, run)
             outcome = _ended_badly(run, failed)
             if outcome is None and checker is not None:
@@ -83,7 +83,8 @@ def judge(
         if waiting is not None and checker is not None and (outcome := _ruled(checker, waiting)):
             outcome = Outcome(outcome.status, outcome.reason, {**evidence, "first_failure": waiting})
             return denied(outcome, refused)
-        return Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count})
+        passed = Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count})
+        return denied(passed, refused)
 
 
 def _ended_badly(run: Output, failed: dict[str, Any]) -> Outcome | None:
@@ -98,14 +99,15 @@ def _ended_badly(run: Output, failed: dict[str, Any]) -> Outcome | None:
     return Outcome(Status.REFUTED, "runtime error", {})
 
 
-def _denied(slot: Slot, run: Output) -> list[str]:
+def _denied(slot: Slot, program: Program, run: Output) -> list[str]:
     """What the sandbox refused, as the cell has noted on standard error."""
-    if slot.tier.boundary != "landlock":
+    if slot.tier.boundary != "landlock" and not may_run_commands(program.source):
         return []
     lines = run.stderr.decode("utf-8", "replace").rstrip().split("\n")
     noted = [line.removeprefix(DENIED_MARK) for line in lines if line.startswith(DENIED_MARK)]
     # A long traceback can have pushed the note out.
-    return noted or [line for line in lines[-1:] if line.startswith("PermissionError")]
+    is_weak = slot.tier.boundary == "landlock"
+    return noted or [line for line in lines[-1:] if is_weak and line.startswith("PermissionError")]
 
 
 def _compared(reference: Reference, test: Test, run: Output, failed: dict[str, Any]) -> Outcome | None:

@@ -305,7 +305,7 @@ def _no_constant(name: str) -> Any:
 
 
 def decode(text: str | bytes, extra: Decoders | None = None) -> Any:
-    """The value of a JSON text. Raises ValueError for anything that `encode` can not have written."""
+    """The value of a JSON text. Raises ValueError for anything that `encode` cannot have written."""
     try:
         return json.loads(text, object_hook=object_hook(extra), parse_constant=_no_constant)
     except RecursionError:
