@@ -1,9 +1,9 @@
 """How many samples one engine may hold at once without filling its KV cache.
 
 An engine whose cache is full preempts a running sample and later computes all its tokens anew. So the bound has to know
-how much a running sample holds. In a steady state that is E[L²] / 2E[L] tokens, where L is the length of a sample: a
-long sample is met more often than a short one, by its length, and half-way through on average (the mean age of a renewal
-process, W. Feller, "An Introduction to Probability Theory and Its Applications", volume 2, XI.4). The mean length alone
+how much a running sample holds. In a steady state that is E[L²] / 2E[L] tokens, where L is the length of a sample. Long
+samples are met more often than short ones, by their length, and half-way through on average: the mean age of a renewal
+process (W. Feller, "An Introduction to Probability Theory and Its Applications", volume 2, XI.4). The mean length alone
 is too small as soon as lengths vary much.
 
 Pure: no clock and no engine.
