@@ -208,6 +208,7 @@ class Coordinator(Present):
             "aborted": totals.aborted,
             "durable": totals.durable,
             "completion_tokens": totals.completion_tokens,
+            "restored": dict(totals.restored),
             "statuses": dict(totals.statuses),
             "running": sum(slot.running for slot in self._state.generators),
             "unchecked": ledger.num(Stage.FINISHED) + ledger.num(Stage.CHECKING),

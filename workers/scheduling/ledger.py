@@ -100,11 +100,7 @@ class Ledger:
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
         for row in rows:
-            kind = problem.entry.kind
-            self.totals.count(
-                kind, row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s
-            )
-            self.totals.durable += 1
+            self.totals.restore(problem.entry.kind, row)
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, SampleOutcome] = {}
         tokens: dict[int, int] = {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
+from runstore.durable import DurableRow
 from verifiers.types import Status
 from workers.messages import Finished, Parent, SampleBatch, SampleKey
 from workers.sampling.problem_state import ProblemState
@@ -140,6 +142,15 @@ class SampleState:
         return f"{self.stalls} replicas stood still while they drew this sample"
 
 
+RATED = ("samples", "durable", "completion_tokens")
+"""The counts of `Totals` that are shown per second."""
+
+
+def own_work(figures: Mapping[str, Any], name: str) -> int:
+    """How much of a count in `RATED` this start of the run added, from figures of a run at work."""
+    return int(figures.get(name, 0)) - int(figures.get("restored", {}).get(name, 0))
+
+
 @dataclasses.dataclass(slots=True)
 class Totals:
     """Counts over the whole run, rows of earlier starts included."""
@@ -166,6 +177,9 @@ class Totals:
     verdicts: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
     """(kind of problem, status) → number of verdicts."""
     retries: dict[str, int] = dataclasses.field(default_factory=dict)
+    restored: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(RATED, 0))
+    """How much of each count in `RATED` earlier starts of the run made durable. A rate leaves it out, since these
+    counts come back while the problems are fed."""
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -190,6 +204,15 @@ class Totals:
             self.samples += 1
             verdict = kind, status
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+
+    def restore(self, kind: str, row: DurableRow) -> None:
+        """Adds one row that an earlier start of the run made durable."""
+        before = self.samples
+        self.count(kind, row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
+        self.durable += 1
+        grown = {"samples": self.samples - before, "durable": 1, "completion_tokens": row.completion_tokens}
+        for name, count in grown.items():
+            self.restored[name] += count
 
     def uncount(self, kind: str, status: Status | None) -> None:
         """Takes back the verdict of a sample that has to be drawn again; what the sample cost stays counted."""
