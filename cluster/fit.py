@@ -17,7 +17,10 @@ GPU_RUNTIME_BYTES = int(1.5 * GIB)
 CPU_RUNTIME_BYTES = int(2.5 * GIB)
 """Allowance for an engine on CPUs: two more processes that load torch and vLLM, about 1.2 GiB each."""
 BATCHED_TOKENS = 8192
-"""vLLM's default number of tokens in one step, for which it measures its peak of activations."""
+"""Number of tokens in one step, for which vLLM measures its peak of activations. The engine is told the same number."""
+GPU_SEQUENCES = 1024
+CPU_SEQUENCES = 256
+"""Samples that a replica runs at once where the request leaves it open. The engine takes the same numbers."""
 LOGIT_BYTES = 16
 """Bytes per logit of a sampled position: float32, its sorted copy and the int64 order."""
 
@@ -39,7 +42,8 @@ class PlanRequest:
     """Size of the checkpoint's weights where known; 0 = computed from the config."""
     max_model_len: int = 0
     """Context in tokens; 0 = the model's own."""
-    max_num_seqs: int = 256
+    max_num_seqs: int = 0
+    """Samples that a replica runs at once; 0 = GPU_SEQUENCES or CPU_SEQUENCES."""
     tokens_per_sequence: int = 0
     """The most tokens a sample can hold (prompt and completion); 0 = the whole context."""
     concurrency: int = 0
@@ -49,6 +53,10 @@ class PlanRequest:
     cpus_per_replica: float = 1.0
     num_verifiers: int = 1
     cpus_per_verifier: float = 0.5
+    workers_per_verifier: int = 1
+    """Checks that one verifier runs side by side."""
+    lean_worker_bytes: int = 0
+    """Memory of each of them that runs a Lean of its own; 0 where none does."""
     num_writers: int = 1
 
 
@@ -98,6 +106,8 @@ class Plan:
     num_verifiers: int
     num_writers: int
     placements: tuple[Placement, ...]
+    lean_workers: int = 0
+    """Native Leans that each verifier may run side by side; 0 where no project is configured."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -121,6 +131,7 @@ class Plan:
         each = "memory a GPU" if self.device == "gpu" else "memory a replica"
         parameters = self.model.num_parameters
         count = f"{parameters / 1e9:,.2f}B" if parameters >= 1e8 else f"{parameters / 1e6:,.2f}M"
+        lean = f" with {counted(self.lean_workers, 'Lean worker')} each" if self.lean_workers else ""
         nodes = [
             f"  {place.node}: {counted(place.num_replicas, 'replica')}, {counted(place.num_verifiers, 'verifier')}"
             for place in self.placements
@@ -134,7 +145,7 @@ class Plan:
                 f"KV cache    {self.kv_bytes_per_token / 1024:,.1f} KiB a token, {self.kv_cache_tokens:,} a replica: "
                 f"{self.full_length_sequences:,} samples of {self.tokens_per_sequence:,} tokens at once "
                 f"(up to {self.max_num_seqs:,} shorter ones), context {self.max_model_len:,}",
-                f"workers     {counted(self.num_verifiers, 'verifier')}, {counted(self.num_writers, 'writer')}",
+                f"workers     {counted(self.num_verifiers, 'verifier')}{lean}, {counted(self.num_writers, 'writer')}",
                 *nodes,
                 *(f"note: {note}" for note in self.notes),
             ]
@@ -161,6 +172,9 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
         raise Refusal(f"tensor_parallel_size = {request.tensor_parallel_size} does not divide {size.num_heads} heads")
     tokens = min(request.tokens_per_sequence or context, context)
     gpu = request.device == "gpu" or (request.device == "auto" and inventory.num_gpus > 0)
+    request = dataclasses.replace(
+        request, max_num_seqs=request.max_num_seqs or (GPU_SEQUENCES if gpu else CPU_SEQUENCES)
+    )
     # On CPUs the ranks share one memory, so a replica is sized as a whole.
     sizing = request if gpu else dataclasses.replace(request, tensor_parallel_size=1, data_parallel_size=1)
     if gpu:
@@ -169,6 +183,9 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
         memory, on_nodes = fit_cpus(size, sizing, inventory, context, tokens)
         kind = ""
     verifiers = place_verifiers(request, inventory, on_nodes)
+    lean_workers = bound_lean_workers(
+        request, inventory, verifiers, [0 if gpu else n * memory.available for n in on_nodes]
+    )
     per_token = size.kv_bytes_per_token + size.window_kv_bytes_per_token
     shards = size.kv_shards(sizing.tensor_parallel_size)
     ranks = sizing.data_parallel_size
@@ -178,6 +195,11 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
         notes.append(
             f"max_num_seqs = {request.max_num_seqs:,}, but {full_length:,} samples fill the KV cache at full length: "
             "where most are that long, vLLM makes the others wait"
+        )
+    if 0 < lean_workers < request.workers_per_verifier:
+        notes.append(
+            f"memory bounds the Lean workers: {lean_workers} of {request.workers_per_verifier} a verifier, of "
+            f"{gib(request.lean_worker_bytes)} each"
         )
     if not size.exact:
         notes.append(f"{size.family!r} is not an architecture known here; sizes are those of a Llama-like decoder")
@@ -202,6 +224,7 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
             for i, node in enumerate(inventory.nodes)
             if on_nodes[i] or verifiers[i]
         ),
+        lean_workers=lean_workers,
         notes=tuple(notes),
     )
 
@@ -346,3 +369,23 @@ def place_verifiers(request: PlanRequest, inventory: Inventory, on_nodes: list[i
         free[best] -= request.cpus_per_verifier
         placed[best] += 1
     return placed
+
+
+def bound_lean_workers(request: PlanRequest, inventory: Inventory, placed: list[int], taken: list[int]) -> int:
+    """Native Leans of each verifier that every node's memory holds beside what is `taken`, and at most as many as a
+    verifier has workers. Raises Refusal where a node does not hold one for each of its verifiers."""
+    if not request.lean_worker_bytes:
+        return 0
+    most = request.workers_per_verifier
+    for node, verifiers, used in zip(inventory.nodes, placed, taken, strict=True):
+        if not verifiers:
+            continue
+        room = (node.memory_bytes - used) // request.lean_worker_bytes
+        if room < verifiers:
+            left = gib(max(0, node.memory_bytes - used))
+            raise Refusal(
+                f"{counted(verifiers, 'verifier')} with a Lean worker of {gib(request.lean_worker_bytes)} each "
+                f"(verify.lean.native.memory_mb) are wanted on {node.name}, where {left} of memory is left"
+            )
+        most = min(most, room // verifiers)
+    return most

@@ -21,12 +21,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from cluster.inventory import gib, local_gpus, memory_limit
+from cluster.inventory import gib, local_gpus
 from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
 from jobs.notify import check_urls
 from jobs.problems.errors import ProblemFileError
 from runstore.layout import run_uri
+from verifiers.sandbox.cgroups import memory_limit
 from verifiers.types import Json, SettingsError
 
 PROBE_S = 300.0

@@ -45,6 +45,8 @@ class KindRow:
     returns the problem, raises ValueError for one that cannot be reordered. Empty: there is nothing to reorder."""
     without_order: Callable[[str, Reference], tuple[str, Reference]] | None = None
     """Prompt and reference in a form that is the same for every order that `shuffle` makes."""
+    is_reference_slow: bool = False
+    """Whether to check a reference takes seconds, so that several are checked side by side."""
     is_own_work: bool = False
     """Whether a verified answer shows its work by itself, as a program or a proof does: exports then drop none for
     being short."""
@@ -77,7 +79,13 @@ KINDS: Registry[KindRow] = Registry(
             verl_source="apps",
             open_instruct_verifier="code",
         ),
-        Kind.LEAN.value: KindRow("verifiers.lean.checker:LeanChecker", check_lean, show=show_theorem, is_own_work=True),
+        Kind.LEAN.value: KindRow(
+            "verifiers.lean.checker:LeanChecker",
+            check_lean,
+            show=show_theorem,
+            is_reference_slow=True,
+            is_own_work=True,
+        ),
         Kind.CHOICE.value: KindRow(
             "verifiers.choice.checker:ChoiceChecker",
             check_choice,

@@ -10,7 +10,9 @@ Does not: notice a file that changes between the check and the stream; compare `
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -32,6 +34,7 @@ from jobs.problems.layouts import Layout
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from jobs.problems.training_layouts import mapping_fault
+from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Problem
 
@@ -85,9 +88,11 @@ class ProblemSetSummary:
         return "\n".join(lines)
 
 
-def check_problems(config: Problems, check_reference: CheckReference | None = None) -> ProblemSetSummary:
-    """Reads the whole set (up to `limit`). Raises ProblemFileError, or ConfigError for `layout` and `columns`
-    themselves."""
+def check_problems(
+    config: Problems, check_reference: CheckReference | None = None, side_by_side: int = 1
+) -> ProblemSetSummary:
+    """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. Raises ProblemFileError,
+    or ConfigError for `layout` and `columns` themselves."""
     faults: list[RowError] = []
     num_faults = num_problems = 0
     reasons: collections.Counter[str] = collections.Counter()
@@ -95,9 +100,8 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
     domains: collections.Counter[str] = collections.Counter()
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
-    for place, item in scan(config):
+    for place, item, wrong in _checked(config, check_reference, side_by_side):
         if isinstance(item, Problem):
-            wrong = check_reference(item) if check_reference else None
             if wrong is None:
                 num_problems += 1
                 kinds[str(item.kind)] += 1
@@ -123,6 +127,33 @@ def check_problems(config: Problems, check_reference: CheckReference | None = No
         skipped=tuple(faults),
         reasons=dict(reasons),
     )
+
+
+def _checked(
+    config: Problems, check_reference: CheckReference | None, side_by_side: int
+) -> Iterator[tuple[Place, Problem | RowError, str | None]]:
+    """Every row in order, with what is wrong with its reference. No row is read that the limit might leave out."""
+    check = check_reference or (lambda problem: None)
+    rows = scan(config)
+    pending: collections.deque[tuple[Place, Problem | RowError, Callable[[], str | None]]] = collections.deque()
+    num_problems = 0
+    with concurrent.futures.ThreadPoolExecutor(max(1, side_by_side)) as pool:
+        while True:
+            room = side_by_side if not config.limit else min(side_by_side, config.limit - num_problems)
+            while len(pending) < max(1, room) and (row := next(rows, None)) is not None:
+                place, item = row
+                if not isinstance(item, Problem):
+                    pending.append((place, item, lambda: None))
+                elif check_reference and side_by_side > 1 and KINDS.row(item.kind).is_reference_slow:
+                    pending.append((place, item, pool.submit(check, item).result))
+                else:
+                    pending.append((place, item, functools.partial(check, item)))
+            if not pending:
+                return
+            place, item, result = pending.popleft()
+            wrong = result()
+            num_problems += isinstance(item, Problem) and wrong is None
+            yield place, item, wrong
 
 
 def stream_problems(config: Problems, skipped: Iterable[RowError] = ()) -> Iterator[Problem]:

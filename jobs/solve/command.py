@@ -22,7 +22,7 @@ import ray
 import ray.exceptions
 
 from cluster.connect import ClusterError, LocalRayError, connect
-from cluster.inventory import scalable_nodes
+from cluster.inventory import ask_node, scalable_nodes
 from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
 from jobs.configuration.command import write_new
@@ -136,12 +136,12 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
 
 def plan_here(config: SolveConfig) -> Plan:
     """The plan on the cluster that the config names, or on this machine. Raises ConfigError and ClusterError."""
-    nodes = None
     if config.ray.address:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-    return plan_run(config, nodes)
+            return plan_run(config, nodes, ask_node)
+    return plan_run(config)
 
 
 def run_batch(
@@ -165,7 +165,9 @@ def run_batch(
         record = new_record(config, problems, plan.to_json())
     record["starts"].append({"at": now(), "host": os.uname().nodename})
     write_record(storage, record)
-    settings = coordinator_settings(config, tuple(problems.by_kind), uri, plan.device == "gpu")
+    settings = coordinator_settings(
+        config, tuple(problems.by_kind), uri, plan.device == "gpu", lean_workers=plan.lean_workers
+    )
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
             if ray.is_initialized():  # where `proofmill report --story` finds the coordinator
@@ -197,7 +199,7 @@ def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
     """The whole set, references included, before any GPU is touched. Raises ProblemFileError or ConfigError."""
     checkers = open_checkers(config)
     try:
-        return check_problems(config.problems, checkers.check_problem)
+        return check_problems(config.problems, checkers.check_problem, config.verify.workers_per_actor)
     finally:
         checkers.close()
 
@@ -209,7 +211,7 @@ def open_checkers(config: SolveConfig) -> Checkers:
         check_settings(settings)
     except SettingsError as error:
         raise ConfigError(str(error)) from error
-    return Checkers(1, settings)
+    return Checkers(config.verify.workers_per_actor, settings)
 
 
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: DriveResult, command: str) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-from cluster.inventory import InventoryError, local_inventory, ray_inventory
+from cluster.inventory import Ask, InventoryError, local_inventory, ray_inventory
 from cluster.plan import Plan, PlanError, PlanRequest, make_plan
 from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
 from jobs.problems.load import ProblemSetSummary
+from verifiers.lean.native.settings import NativeSettings
+from verifiers.types import SettingsError
 from workers.engines.base import EngineAbilityError, EngineSettings
 from workers.engines.registry import open_engine
 from workers.rollouts.registry import ROLLOUTS
@@ -19,10 +22,15 @@ PROMPT_TOKENS = 1024
 """Tokens reserved for the prompt, beside `max_tokens`, when sequences are counted."""
 
 
-def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> Plan:
-    """The plan on `nodes` (of `ray.nodes()`), or on this machine. Raises ConfigError with what would fit."""
+def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, ask: Ask = lambda _: ()) -> Plan:
+    """The plan on `nodes` (of `ray.nodes()`), or on this machine. `ask` reads the GPUs of a living node. Raises
+    ConfigError with what would fit."""
+    gpu_gib = config.resources.gpu_gib
     try:
-        inventory = ray_inventory(nodes) if nodes is not None else local_inventory(config.ray.num_cpus)
+        if nodes is None:
+            inventory = local_inventory(config.ray.num_cpus, gpu_gib)
+        else:
+            inventory = ray_inventory(nodes, gpu_gib, ask)
     except InventoryError as error:
         raise ConfigError(f"no plan can be made: {error}")
     require_abilities(config)
@@ -44,6 +52,8 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> 
         cpus_per_replica=config.resources.cpus_per_replica,
         num_verifiers=config.verify.actors,
         cpus_per_verifier=config.resources.cpus_per_verifier,
+        workers_per_verifier=config.verify.workers_per_actor,
+        lean_worker_bytes=lean_worker_bytes(config),
         num_writers=config.resources.writers,
     )
     try:
@@ -64,6 +74,21 @@ def require_abilities(config: SolveConfig) -> None:
         raise ConfigError(
             f"model.engine = {config.model.engine!r}: {error}, which this config asks for; it can: {able}"
         )
+
+
+def lean_worker_bytes(config: SolveConfig) -> int:
+    """Memory of one worker of the native Lean engine; 0 where no project is configured. Raises ConfigError."""
+    table = config.verify.lean
+    if not table.get("project"):
+        return 0
+    try:
+        settings = NativeSettings.read(table.get("native") or {})
+    except SettingsError as error:
+        raise ConfigError(str(error))
+    limit = config.verify.limits.get("lean")
+    if limit is not None and limit.memory_mb:
+        settings = dataclasses.replace(settings, memory_mb=max(settings.memory_mb, int(limit.memory_mb)))
+    return settings.worker_mb(bool(settings.repl)) << 20
 
 
 def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan) -> str:

@@ -22,7 +22,7 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     path = Path(model.path)
     # A worker's working folder is not the driver's.
     resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
-    return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu)
+    return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu, start_s=config.resources.start_s)
 
 
 def generator_settings(
@@ -44,23 +44,30 @@ def generator_settings(
         rollout=config.sampling.rollout,
         storage_uri=run_uri,
         log=log,
+        stall_s=config.resources.stall_s,
         with_solution_keys=config.sampling.distinct,
     )
 
 
-def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES) -> VerifierSettings:
+def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES, lean_workers: int = 0) -> VerifierSettings:
+    """`lean_workers` bounds the native Leans of one verifier, as the plan does; 0: the plan says nothing of them."""
     verify = config.verify
+    tables = verify.tables()
+    if lean_workers:
+        native = dict(tables["lean"].get("native") or {})
+        native["max_workers"] = min(lean_workers, native.get("max_workers") or lean_workers)
+        tables["lean"]["native"] = native
     limits = {kind: limit.model_dump(exclude_none=True) for kind, limit in verify.limits.items()}
     return VerifierSettings(
         num_threads=verify.workers_per_actor,
         log=log,
         limits={kind: limit for kind, limit in limits.items() if limit},
-        checkers=verify.tables(),
+        checkers=tables,
     )
 
 
 def coordinator_settings(
-    config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool
+    config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool, lean_workers: int = 0
 ) -> CoordinatorSettings:
     try:
         log = log_settings(run_uri, config.run.id)
@@ -84,7 +91,7 @@ def coordinator_settings(
         budget=config.budget.model_dump(),
         cost=config.cost.model_dump(),
         generator=generator_settings(config, run_uri, use_gpu, log),
-        verifier=verifier_settings(config, log),
+        verifier=verifier_settings(config, log, lean_workers),
         log=log,
         secrets=run_secrets(config, os.environ),
         replicas=resources.replicas,
@@ -95,6 +102,9 @@ def coordinator_settings(
         cpus_per_verifier=resources.cpus_per_verifier,
         writers=resources.writers,
         max_restarts=resources.max_restarts,
+        min_replicas=resources.min_replicas or (resources.replicas + 1) // 2,
+        stall_s=resources.stall_s,
+        start_s=resources.start_s,
         part_rows=config.output.part_rows,
         part_mb=config.output.part_mb,
         flush_s=config.output.flush_s,

@@ -3,11 +3,11 @@
 It knows nothing of logic. It exists because no whole toolchain can be had where these tests run (real_lean.py has the
 program `lean` alone), and drives the engine end to end: rooms, files, exit codes, words, limits. What it answers has
 the form that the real tools' sources give (versions in verifiers/lean/native/tools.py). Its language: lines
-`theorem NAME : TYPE := PROOF`, `def NAME : TYPE := X`, `import M`, and comments `-- fake: …` that make the elaborating
-process do what an attack does.
+`theorem NAME : TYPE := PROOF`, `def NAME : TYPE := X`, `structure NAME : TYPE := X`, `import M`, and comments
+`-- fake: …` that make the elaborating process do what an attack does. Its compiled files have Lean's own layout.
 
 A PROOF is `proof` (good), `wrong` (an elaboration error), `by sorry`, `macro` (a macro that hides a sorry),
-`axiom:NAME`, `unchecked` (the elaborator takes it, the kernel would not).
+`axiom:NAME`, `costs:N` (good, for N heartbeats), `unchecked` (the elaborator takes it, the kernel would not).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import json
 import os
 import re
 import signal
+import struct
 import sys
 import time
 
-THEOREM = re.compile(r"^(theorem|def) (\S+) : (.*?) :=\s*(.*)$")
+THEOREM = re.compile(r"^(theorem|def|structure) (\S+) : (.*?) :=\s*(.*)$")
 STANDARD = ("propext", "Quot.sound", "Classical.choice")
 # Not all that this project asks for: `eagerReduce` is of a later version than this one pretends to be.
 PRIMITIVES = (
@@ -49,12 +50,19 @@ def version() -> str:
 # Elaboration
 
 
-def elaborate(text: str) -> tuple[dict, list[dict]]:
+def heartbeats(text: str, before: int = 200_000) -> int:
+    """The budget at the end of the text."""
+    found = re.findall(r"^set_option maxHeartbeats (\d+)$", text, re.M)
+    return int(found[-1]) if found else before
+
+
+def elaborate(text: str, budget: int = 200_000) -> tuple[dict, list[dict]]:
     """Constants and messages."""
-    text = text.replace(":= by\n  sorry", ":= by sorry\n")  # the number of lines stays
+    text = text.replace(":=\n  _root_.sorryAx _ _root_.Bool.false", ":= by sorry\n")  # the number of lines stays
     constants: dict[str, dict] = {}
     messages = []
-    for number, line in enumerate(text.split("\n"), 1):
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
         line = line.strip()
         if line.startswith("-- fake: "):
             misbehave(line.removeprefix("-- fake: "))
@@ -62,15 +70,16 @@ def elaborate(text: str) -> tuple[dict, list[dict]]:
             kind, name, type_, proof = found.groups()
             proof = proof.removeprefix("by ").strip()
             column = line.index(":=") + 3
+            cost = int(proof[6:]) if proof.startswith("costs:") else 0
             if proof in ("wrong", ""):
                 messages.append(message("error", number, column, "unsolved goals\nn : Nat\n⊢ " + type_))
-            elif "forever" in proof:
+            elif "forever" in proof or cost > heartbeats("\n".join(lines[:number]), budget):
                 words = "(deterministic) timeout at `whnf`, maximum number of heartbeats (200000) has been reached"
                 messages.append(message("error", number, column, words))
             else:
                 if proof in ("sorry", "macro"):
                     messages.append(message("warning", number, 8, "declaration uses `sorry`"))
-                constants[name] = {"kind": "thm" if kind == "theorem" else "def", "type": type_, "proof": proof}
+                constants[name] = {"kind": {"theorem": "thm"}.get(kind, kind), "type": type_, "proof": proof}
         elif line.startswith("#print axioms "):
             name = line.split()[-1]
             full = next((n for n in constants if n == name or n.endswith("." + name)), None)
@@ -129,8 +138,8 @@ def misbehave(what: str) -> None:
                 time.sleep(600)
             os._exit(0)
     elif word == "olean":  # writes the compiled file itself and leaves before Lean can
-        with open("/tmp/ProofmillProblem.olean", "w") as file:
-            file.write(rest)
+        with open("/tmp/ProofmillProblem.olean", "wb") as file:
+            file.write(compiled(json.loads(rest)) if rest.startswith("{") else rest.encode())
         os._exit(0)
     elif word == "touch":
         with open(rest, "a") as file:
@@ -167,9 +176,67 @@ def lean(argv: list[str]) -> int:
         print(json.dumps(row))
     if any(row["severity"] == "error" for row in messages):
         return 1
-    with open(argv[3], "w") as file:
-        json.dump({"constants": constants}, file)
+    with open(argv[3], "wb") as file:
+        file.write(compiled({"constants": constants}))
     return 0
+
+
+class Image:
+    """A compiled file in Lean's layout (version 2): a header, the address of the module, and its objects."""
+
+    def __init__(self) -> None:
+        self.base = 1 << 32
+        self.data = bytearray(struct.pack("<5sBB33s40sQQ", b"olean", 2, 1, version().encode(), b"0" * 40, self.base, 0))
+
+    def put(self, tag: int, count: int, body: bytes) -> int:
+        place = self.base + len(self.data)
+        self.data += struct.pack("<IHBB", 0, 0, count, tag) + body + bytes(-len(body) % 8)
+        return place
+
+    def new(self, tag: int, *fields: int, scalars: int = 8) -> int:
+        return self.put(tag, len(fields), struct.pack(f"<{len(fields)}Q", *fields) + bytes(scalars))
+
+    def array(self, items: list[int]) -> int:
+        return self.put(246, 0, struct.pack(f"<QQ{len(items)}Q", len(items), len(items), *items))
+
+    def list(self, items: list[int]) -> int:
+        made = 1
+        for item in reversed(items):
+            made = self.new(1, item, made)
+        return made
+
+    def name(self, text: str) -> int:
+        made = 1
+        for part in text.split("."):
+            data = part.encode() + b"\0"
+            made = self.new(1, made, self.put(249, 0, struct.pack("<QQQ", len(data), len(data), len(part)) + data))
+        return made
+
+    def const(self, text: str) -> int:
+        return self.new(4, self.name(text), 1)
+
+
+def compiled(module: dict) -> bytes:
+    """The constants as a compiled file, with what this fake knows of them behind it."""
+    image, constants = Image(), module["constants"]
+    infos = []
+    for name, constant in constants.items():
+        type_ = image.const("type " + re.sub(r"\W+", "_", constant["type"]))
+        for word in re.findall(r"\w+", constant["type"]):
+            if word in constants:
+                type_ = image.new(5, type_, image.const(word))
+        head = image.new(0, image.name(name), 1, type_)
+        value = image.const((axioms_of(constant) or ["value " + constant["proof"]])[0])
+        if constant["kind"] == "structure":
+            infos.append(image.new(5, image.new(0, head, 1, 1, image.list([image.name(name)]), 1, 1)))
+        elif constant["kind"] == "def":
+            infos.append(image.new(1, image.new(0, head, value, 1, image.list([image.name(name)]))))
+        else:
+            infos.append(image.new(2, image.new(0, head, value, image.list([image.name(name)]))))
+    imports = [image.new(0, image.name("Init"))]
+    root = image.new(0, image.array(imports), image.array([]), image.array(infos), image.array([]), image.array([]))
+    struct.pack_into("<Q", image.data, 88, root)
+    return bytes(image.data) + b"\n" + json.dumps(module).encode()
 
 
 def find_module(name: str) -> str | None:
@@ -182,8 +249,8 @@ def find_module(name: str) -> str | None:
 
 def load(path: str) -> dict:
     """Maps a compiled file, which a crafted one may answer by taking over."""
-    with open(path) as file:
-        data = json.load(file)
+    with open(path, "rb") as file:
+        data = json.loads(file.read().rpartition(b"\n")[2])
     if "takes_over" in data:
         takeover = data["takes_over"].get(os.path.basename(sys.argv[0]), {})
         if takeover:
@@ -275,7 +342,7 @@ def export(constants: dict, names: list[str]) -> str:
             value = (
                 uses[0] if uses else "unchecked" if constant["proof"] == "unchecked" else "value " + constant["proof"]
             )
-            declare(constant["kind"], name, head, const(value))
+            declare({"structure": "def"}.get(constant["kind"], constant["kind"]), name, head, const(value))
         elif name in PRIMITIVES:
             inductive("value of " + name)
             declare("def", name, 0, const("value of " + name))
@@ -394,8 +461,13 @@ def leanchecker(argv: list[str]) -> int:
 
 def safe_verify(argv: list[str]) -> int:
     reference, candidate = load(argv[0]), load(argv[1])
+    number = tuple(map(int, version().split("-")[0].split(".")))
+    if number < (4, 22, 0):
+        return safe_verify_4_9(argv, reference, candidate)
+    # Releases up to 4.27.0 write what is no problem to standard output.
+    plain = sys.stdout if number < (4, 28, 0) else sys.stderr
     say = lambda text: print(text, file=sys.stderr)  # noqa: E731
-    say(f"Currently running on Lean v{version()}")
+    print(f"Currently running on Lean v{version()}", file=plain)
     failed = False
     for name, constant in candidate.items():
         if constant["proof"] == "unchecked":
@@ -417,10 +489,45 @@ def safe_verify(argv: list[str]) -> int:
         if problem:
             say(f"Found a problem in {argv[1]} with declaration {name}: {problem}")
             failed = True
-    if failed:
+    if failed and number >= (4, 26, 0):
         say("uncaught exception: SafeVerify check failed. For more diagnostic information about failures, run …")
         return 1
-    say("SafeVerify check passed.")
+    print("SafeVerify check passed." if plain is sys.stderr else "Finished.", file=plain)
+    return 0
+
+
+def safe_verify_4_9(argv: list[str], reference: dict, candidate: dict) -> int:
+    """As on the branches for Lean 4.9 to 4.21: it looks at theorems and definitions, and at no inductive types."""
+    for path, constants in zip(argv, (reference, candidate), strict=True):
+        print(f"------------------\nReplaying {path}\nFinished imports")
+        for name, constant in constants.items():
+            if constant["proof"] == "unchecked":
+                print(f"found a problem in {path}", file=sys.stderr)
+                print(f"uncaught exception: (kernel) declaration type mismatch, '{name}' has type", file=sys.stderr)
+                return 1
+        print("Finished replay")
+        for name, constant in constants.items():
+            if constant["kind"] != "structure":
+                print(f"---\n{constant['kind']}\n{name}\n{constant['type']}\n{axioms_of(constant)}")
+    error = ""
+    for name, constant in reference.items():
+        found = candidate.get(name)
+        if constant["kind"] == "structure":
+            continue
+        if found is None:
+            error = f"{name} not found in submission"
+        elif found["kind"] != constant["kind"]:
+            error = f"{found['kind']} {name} is not the same kind as the requirement {constant['kind']} {name}"
+        elif found["type"] != constant["type"]:
+            error = f"theorem {name} does not have the same type as the requirement"
+        elif constant["kind"] == "def" and found["proof"] != constant["proof"]:
+            error = f"definition {name} does not match the requirement"
+        elif foreign := [axiom for axiom in axioms_of(found) if axiom not in STANDARD]:
+            error = f"{foreign[0]} is not in the allowed set of standard axioms"
+        if error:
+            print(f"found a problem in {argv[1]}\nuncaught exception: {error}", file=sys.stderr)
+            return 1
+    print("Finished with no errors.")
     return 0
 
 
@@ -437,7 +544,7 @@ def repl(_: list[str]) -> int:
             return 0
         query = json.loads("".join(lines))
         before = texts[query["env"]] if "env" in query else ""
-        _, messages = elaborate(query["cmd"])
+        _, messages = elaborate(query["cmd"], heartbeats(before))
         if found := re.match(r"#check \((\d+) : Nat\)", query["cmd"]):
             messages = [message("info", 1, 0, f"{found.group(1)} : Nat")]
         texts.append(before + query["cmd"])

@@ -224,6 +224,13 @@ def assemble(
     return [source for source in sources if unique.pop((source.header, source.code), None) is not None][:MAX_READINGS]
 
 
+def with_capped_heartbeats(code: str, max_heartbeats: int) -> str:
+    """`code` whose `set_option maxHeartbeats` ask for no more than the cap, which is MAX_HEARTBEATS_IN_TEXT or a larger
+    budget of the problem's own. What asks for no bound gets the cap, too: the wall clock ends it anyway."""
+    largest = max(max_heartbeats, MAX_HEARTBEATS_IN_TEXT)
+    return _HEARTBEATS.sub(lambda m: m.group(1) + _clamped(m.group(2), largest), code)
+
+
 def needs_solver(source: Source) -> bool:
     """Whether the candidate asks for the SAT solver behind `bv_decide`, which is a program beside Lean."""
     return _SOLVER.search(mask(source.code)) is not None
@@ -250,9 +257,7 @@ def _read_code(reference: Reference, block: str, line: int, max_heartbeats: int)
         code = with_theorem_for_lemma(code, mask(code))
         if foreign:
             code = with_namespaces(code, mask(code))
-    # What asks for no bound or for more than the cap gets the cap: the wall clock ends it anyway.
-    largest = max(max_heartbeats, MAX_HEARTBEATS_IN_TEXT)
-    code = _HEARTBEATS.sub(lambda m: m.group(1) + _clamped(m.group(2), largest), code)
+    code = with_capped_heartbeats(code, max_heartbeats)
     masked = mask(code)
     if _declares(reference.name, masked):
         return [dataclasses.replace(source, foreign="".join(foreign[:1])) for source in _files(reference, code, line)]

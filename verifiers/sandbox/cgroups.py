@@ -176,3 +176,16 @@ def find() -> Hierarchy | None:
         return hierarchy
     except (OSError, ValueError):
         return None
+
+
+def memory_limit() -> int:
+    """Physical memory in bytes, or the limit of this process's container where that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = _read(path).strip()
+        except OSError:
+            continue
+        if text.isdigit() and 0 < int(text) < total:
+            return int(text)
+    return total

@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", default=24, type=_positive, help="tactics tried on a state (%(default)s)")
     parser.add_argument("--wall-s", default=budget.wall_s, type=float, help="seconds a problem (%(default)s)")
     parser.add_argument("--step-s", default=10.0, type=float, help="seconds a tactic (%(default)s)")
+    parser.add_argument("--start-s", default=600.0, type=float, help="seconds for the start of a Dojo (%(default)s)")
     parser.add_argument(
         "--length-penalty", default=0.0, type=float, help="p: rank by log-probability / depth^p (%(default)s: the sum)"
     )
@@ -216,7 +217,7 @@ def _backend(args: argparse.Namespace, problem: Problem, checkers: Checkers) -> 
     if args.engine == "dojo":
         from jobs.lean.dojo.tactics import open_dojo  # an optional extra
 
-        with open_dojo(problem, args.step_s) as dojo:
+        with open_dojo(problem, args.step_s, args.start_s) as dojo:
             yield dojo
         return
     checker = checkers.of(Kind.LEAN)

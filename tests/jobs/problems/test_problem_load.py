@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import re
+import threading
 import tracemalloc
 
 import pyarrow as pa
@@ -318,12 +319,46 @@ def test_references_that_cannot_be_used_are_counted_by_reason(tmp_path):
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_limit_counts_good_problems_and_stops_reading(tmp_path):
+def test_references_of_slow_kinds_are_checked_side_by_side_and_told_in_order(tmp_path):
+    """Each of two checks waits for the other to have begun: one after the other they would wait for ever."""
+    rows = [{**LEAN, "id": f"l{i}"} for i in range(6)]
+    path = write(tmp_path / "set.jsonl", *rows, MATH)
+    meeting = threading.Barrier(2, timeout=60)
+    threads = set()
+
+    def check(problem: Problem) -> str | None:
+        return "no such statement" if problem.id in ("l1", "l4") else None
+
+    def check_with_another(problem: Problem) -> str | None:
+        if problem.kind == "lean":
+            meeting.wait()
+            threads.add(threading.get_ident())
+        return check(problem)
+
+    with pytest.raises(ProblemFileError) as caught:
+        check_problems(problems(path), check_with_another, side_by_side=2)
+    assert [f"set.jsonl:{line}:" in str(caught.value) for line in range(1, 8)] == [
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert len(threads) == 2
+    summary = check_problems(problems(path, skip_bad=True, limit=4), check, side_by_side=2)
+    assert summary.by_kind == {"lean": 4}
+    assert [fault.line for fault in summary.skipped] == [2, 5]
+
+
+@pytest.mark.parametrize("side_by_side", [1, 3])
+def test_limit_counts_good_problems_and_stops_reading(tmp_path, side_by_side):
     path = tmp_path / "set.jsonl"
     lines = [json.dumps({**MATH, "id": f"m{i}"}) for i in range(3)]
     path.write_text("\n".join([*lines, "{ never read"]))
     config = problems(path, limit=3)
-    assert check_problems(config).num_problems == 3
+    assert check_problems(config, lambda problem: None, side_by_side).num_problems == 3
     assert len(list(stream_problems(config))) == 3
 
 

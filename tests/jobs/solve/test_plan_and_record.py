@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jobs.config import ConfigError, SolveConfig, check_config
-from jobs.solve.plan import describe_plan
+from jobs.solve.plan import describe_plan, lean_worker_bytes, plan_run
 from jobs.solve.record import check_resume
+from jobs.solve.settings import verifier_settings
 
 
 def config(**sampling: Any) -> SolveConfig:
@@ -35,6 +37,25 @@ PROBLEMS: Any = SimpleNamespace(sha256="0" * 64)
 
 def record(stored: dict[str, Any]) -> dict[str, Any]:
     return {"config": stored, "problems": {"sha256": "0" * 64}}
+
+
+def test_the_plan_counts_the_memory_of_native_leans_and_the_run_keeps_to_it(tmp_path: Path) -> None:
+    def lean(**more: Any) -> SolveConfig:
+        model = {"path": "models/tiny_reasoner", "max_model_len": 700}
+        verify = {"workers_per_actor": 8, "lean": {"project": str(tmp_path)}, **more}
+        table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": model, "verify": verify}
+        return check_config({**table, "sampling": {"max_tokens": 64}}, "test")
+
+    assert lean_worker_bytes(config()) == 0
+    assert lean_worker_bytes(lean()) == 10_000 << 20
+    assert lean_worker_bytes(lean(limits={"lean": {"memory_mb": 16_000}})) == 16_000 << 20
+    node = {"Alive": True, "NodeManagerAddress": "here", "Resources": {"CPU": 4.0, "memory": 30 * 2**30}}
+    plan = plan_run(lean(), [node])
+    assert plan.lean_workers == 2
+    assert "memory bounds the Lean workers: 2 of 8 a verifier" in plan.describe()
+    tables = verifier_settings(lean(), lean_workers=plan.lean_workers).checkers
+    assert tables["lean"]["native"] == {"max_workers": 2}
+    assert "native" not in verifier_settings(lean()).checkers["lean"]
 
 
 def test_a_key_that_an_older_version_lacked_counts_as_its_default() -> None:

@@ -8,7 +8,8 @@ What each way trusts, besides Lean's kernel and the sandbox:
   `lake comparator`: statement against reference, axioms, kernel replay. Nothing the candidate touched decides.
 - `safeverify` and `leanchecker`, for toolchains without it: the judging process itself maps the candidate's .olean, so
   a file that corrupts its reader could forge the answer. It stands alone in a room, and the verdict's tier says
-  `maps the candidate's file`.
+  `maps the candidate's file`. Older releases of SafeVerify compare less, so that both files are compared here as well.
+- `Unaudited`, where no tool is there and the settings accept that: the statement is compared and no kernel asked.
 
 A yes needs exit code 0 and the tool's own words; whatever is neither a clear yes nor a known no is `failed`, an error
 of ours, never a verdict on the candidate. No tool's standard output is read for a yes where a candidate's code ran.
@@ -23,9 +24,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from verifiers.lean.native.compiled_file import CompiledFile, compare_imports
 from verifiers.lean.native.exports import (
     PRIMITIVES,
     STANDARD_AXIOMS,
+    Constants,
     Export,
     ExportError,
     Terms,
@@ -42,6 +45,8 @@ _MODULES = "/lean/candidate"
 _EXPORT_ROOTS = (*STANDARD_AXIOMS, *PRIMITIVES, "String.mk", "optParam", "autoParam", "outParam", "semiOutParam")
 _MISSING = re.compile(r"[Cc]onstant ['`]?([^\s'`]+?)['`]? not found")
 _DETAIL_CHARS = 500
+_TAIL_BYTES = 4096
+"""Bytes at the end of SafeVerify's standard output that are read; older releases print every definition there."""
 MAX_PYTHON_EXPORT_BYTES = 100 << 20
 """What exports.py is asked to read, in this process; larger ones need the comparator."""
 
@@ -60,7 +65,7 @@ class Stated:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judgement:
-    """`stage`: `verified`, or where it ended: name, kind, statement, axioms, kernel, resources, failed."""
+    """`stage`: `verified`, or where it ended: name, kind, statement, axioms, kernel, resources, unread, failed."""
 
     stage: str
     detail: str = ""
@@ -214,21 +219,41 @@ class SafeVerify(Audit):
             "/lean/judge/reference.olean": stated.olean,
             "/lean/judge/candidate.olean": olean,
         }
-        return read_safe_verify(self.run(self.task(argv, files=files)))
+        said = scratch / "safe_verify.out"
+        done = self.run(self.task(argv, files=files, stdout_to=said))
+        with said.open("rb") as file:
+            file.seek(max(0, said.stat().st_size - _TAIL_BYTES))
+            done = dataclasses.replace(done, stdout=file.read())
+        found = read_safe_verify(done)
+        if found.stage != "verified" or _says(done.stderr, _SAFE_VERIFY_YES):
+            return found
+        compared = judge_compiled(stated.olean, olean, stated.theorem)
+        return dataclasses.replace(compared, axioms=found.axioms, seconds=done.seconds)
+
+
+_SAFE_VERIFY_YES = "SafeVerify check passed."
+_OLDER_SAFE_VERIFY_YES = ("Finished with no errors.", "Finished.")
+"""Last lines of releases for Lean 4.9 to 4.21, and of those to 4.27.0. They compare no inductive types, or end with 0
+although they found something."""
 
 
 def read_safe_verify(done: Done) -> Judgement:
-    """Exit code 0 and `SafeVerify check passed.` on standard error, or a line for each declaration that fails."""
+    """A yes is exit code 0 and `SafeVerify check passed.` on standard error; of older releases, their last line on
+    standard output and no problem named on standard error. A no is a line for each declaration that fails, or the
+    exception that ended it.
+    """
     if ended := _unfinished(done, "SafeVerify"):
         return ended
-    text = done.text()
-    if done.code == 0:
-        if "SafeVerify check passed." in done.stderr.decode(errors="replace").splitlines():
+    said = done.stderr.decode(errors="replace")
+    problem = re.search(r"[Ff]ound a problem in|used disallowed axioms", said)
+    if done.code == 0 and not problem:
+        last = done.stdout.decode(errors="replace").rstrip().rpartition("\n")[2]
+        if _says(done.stderr, _SAFE_VERIFY_YES) or last in _OLDER_SAFE_VERIFY_YES:
             return Judgement("verified", seconds=done.seconds)
-        return Judgement("failed", f"SafeVerify ended with 0 without its verdict: {text[-_DETAIL_CHARS:]}")
+        return Judgement("failed", f"SafeVerify ended with 0 without its verdict: {done.text()[-_DETAIL_CHARS:]}")
     # Axioms first: an unfinished proof fails its declaration's check, too.
     for stage, words in _SAFE_VERIFY_WORDS:
-        if found := re.search(words, text):
+        if found := re.search(words, said):
             axioms = None
             if stage == "axioms" and found.lastindex:
                 foreign = (name.strip() for name in found.group(1).split(","))
@@ -237,15 +262,22 @@ def read_safe_verify(done: Done) -> Judgement:
     return Judgement("failed", _said(done, "SafeVerify"), seconds=done.seconds)
 
 
+def _says(stream: bytes, line: str) -> bool:
+    return line in stream.decode(errors="replace").splitlines()
+
+
 _SAFE_VERIFY_WORDS = (
     ("axioms", r"used disallowed axioms\. #?\[([^\]]*)\]"),
-    ("name", r"declaration not found in submission"),
-    ("kind", r"kind mismatch \(expected"),
+    ("axioms", r"uncaught exception: (.*) is not in the allowed set of standard axioms"),
+    ("name", r"declaration not found in submission|uncaught exception: .* not found in submission"),
+    ("kind", r"kind mismatch \(expected|is not the same kind as the requirement"),
     ("statement", r"theorem type mismatch|(?:definition|opaque) type or value mismatch|inductive type mismatch"),
+    ("statement", r"does not have the same type as the requirement|does not match the requirement"),
     ("statement", r"constructor mismatch|missing \d+ transitive imports|has no imports"),
     ("axioms", r"uses disallowed axioms"),
-    ("kernel", r"kernel verification failed|\(kernel\)|unsafe constant|suspicious Nat literal"),
+    ("kernel", r"kernel verification failed|\(kernel\)|unsafe constant|suspicious Nat literal|unsafe/partial function"),
 )
+"""On standard error: older releases print the candidate's own names on the other one."""
 
 
 class Leanchecker(Audit):
@@ -270,24 +302,50 @@ class Leanchecker(Audit):
         return dataclasses.replace(read_leanchecker(done), axioms=found.axioms, seconds=time.monotonic() - began)
 
 
+class Unaudited(Audit):
+    """The statement and the axioms that the file itself names, compared here. No kernel looks at the proof again."""
+
+    name = "none"
+    maps_candidate = False
+
+    def judge(self, stated: Stated, olean: Path, scratch: Path) -> Judgement:
+        return judge_compiled(stated.olean, olean, stated.theorem)
+
+
 def judge_terms(reference: Path, candidate: Path, theorem: str) -> Judgement:
     """Statement and axioms of an export, without the kernel."""
     if max(reference.stat().st_size, candidate.stat().st_size) > MAX_PYTHON_EXPORT_BYTES:
         return Judgement("resources", f"an export of more than {MAX_PYTHON_EXPORT_BYTES >> 20} MB")
     terms = Terms()
-    name = theorem.replace("«", "").replace("»", "")
     try:
         wanted = Export.read(reference, terms)
     except ExportError as error:
         return Judgement("failed", f"the reference's export: {error}")
     try:
-        found = Export.read(candidate, terms)
-        if difference := compare(wanted, found, name):
-            return Judgement(difference.stage, difference.detail)
-        axioms = tuple(axioms_of(found, name))
+        return _judge_constants(wanted, Export.read(candidate, terms), theorem)
     except ExportError as error:
         # The exporter wrote it from a file of the candidate's making: not finished, not readable, not a proof.
         return Judgement("kernel", f"the export is not whole: {error}"[:_DETAIL_CHARS])
+
+
+def judge_compiled(reference: Path, candidate: Path, theorem: str) -> Judgement:
+    """Statement, imports and axioms of a compiled file, without the kernel and without any tool."""
+    terms = Terms()
+    try:
+        wanted, found = CompiledFile.read(reference, terms), CompiledFile.read(candidate, terms)
+        if difference := compare_imports(wanted, found):
+            return Judgement("statement", difference)
+        return _judge_constants(wanted, found, theorem)
+    except ExportError as error:
+        return Judgement("unread", f"the compiled files cannot be compared: {error}"[:_DETAIL_CHARS])
+
+
+def _judge_constants(wanted: Constants, found: Constants, theorem: str) -> Judgement:
+    """Raises ExportError if something below the theorem is missing."""
+    name = theorem.replace("«", "").replace("»", "")
+    if difference := compare(wanted, found, name):
+        return Judgement(difference.stage, difference.detail)
+    axioms = tuple(axioms_of(found, name))
     foreign = [axiom for axiom in axioms if axiom not in STANDARD_AXIOMS]
     return Judgement("axioms" if foreign else "verified", axioms=axioms)
 

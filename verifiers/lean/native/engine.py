@@ -1,17 +1,19 @@
 """The native engine: a Lake project's own Lean and Mathlib, for problems the embedded engine has no library for.
 
     text ─► policy ─► warm REPL (may only reject) ─► elaborate to .olean in a sandbox ─► audit (audit.py) ─► verdict
-    problem ─ header + statement := by sorry ─► elaborate first, alone ─────────────────────┘
+    problem ─ header + statement := sorry ─► elaborate first, alone ────────────────────────┘
 
 Promises: `verified` only from the audit, which compares with a reference that was elaborated before the candidate was
-read; without an audit tool nothing is accepted, unless `accept_unaudited` is set, and then every verdict's tier says
-`unaudited`. A crash costs one retry in a fresh process; limits end as `undecided`. Each verdict carries the exact
-version. Does not: install or build anything. It has been exercised with the real `lean` on a small core library, and
-with recorded exchanges and a fake toolchain beyond: see docs/lean.md.
+read. Without an audit tool nothing is accepted, unless `accept_unaudited` is set: then the statement is compared all
+the same, and every verdict's tier says `unaudited`. A crash costs one retry in a fresh process; limits end as
+`undecided`. Each verdict carries the exact version.
+Does not: install or build anything. It has been exercised with the real `lean` on a small core library, and with
+recorded exchanges and a fake toolchain beyond: see docs/lean.md.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import json
@@ -21,12 +23,13 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from verifiers.lean.assembly import Reference, Source, mask
-from verifiers.lean.native.audit import MODULE, WAYS, Audit, Judgement, Stated
+from verifiers.lean.assembly import Reference, Source, mask, with_capped_heartbeats
+from verifiers.lean.native.audit import MODULE, WAYS, Audit, Judgement, Stated, Unaudited
 from verifiers.lean.native.exports import STANDARD_AXIOMS
 from verifiers.lean.native.policy import refusal
 from verifiers.lean.native.project import OLDEST_TRUSTED, TOOLCHAIN, Project
@@ -34,6 +37,7 @@ from verifiers.lean.native.repl import Rejection, Timeout, WarmPass
 from verifiers.lean.native.sandboxed_tools import Done, RoomRunner, Runner, Task
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.lean.native.tools import Tools, find_tools
+from verifiers.sandbox.cgroups import memory_limit
 from verifiers.types import Json, Limits, Status
 
 log = logging.getLogger("proofmill.lean")
@@ -43,6 +47,8 @@ MAX_REFERENCES = 128
 _MAX_EVIDENCE_CHARS = 2000
 _OLEAN = f"/tmp/{MODULE}.olean"
 _RESOURCE_MARKS = ("(deterministic) timeout", "maximum number of heartbeats")
+_NO_PROOF = "_root_.sorryAx _ _root_.Bool.false"
+"""What `sorry` stands for, in words that no header can give another meaning."""
 _AXIOMS_LINE = re.compile(r"['`](.+?)['`] (?:depends on axioms: \[(.*)\]|does not depend on any axioms)", re.S)
 
 
@@ -82,6 +88,7 @@ class NativeEngine:
         self.settings = settings
         self.default_limits = Limits(settings.wall_s, settings.wall_s * 4, settings.memory_mb)
         self._policy = policy
+        num_workers = self.num_workers = bounded_workers(num_workers, settings, tools.repl is not None)
         self._scratch = Path(tempfile.mkdtemp(prefix="proofmill-lean-"))
         self._scratch.chmod(0o755)
         try:
@@ -90,9 +97,8 @@ class NativeEngine:
                 runner = real = RoomRunner(project, self._scratch)
             self._runner = runner
             way = tools.choose(settings)
-            self._audit: Audit | None = (
-                WAYS[way](tools, runner, settings.audit_wall_s, settings.memory_mb) if way else None
-            )
+            kind = WAYS[way] if way else Unaudited if settings.accept_unaudited else None
+            self._audit: Audit | None = kind(tools, runner, settings.audit_wall_s, settings.memory_mb) if kind else None
             if warm is None and real is not None and tools.repl is not None:
                 with contextlib.suppress(ImportError):
                     warm = WarmPass(
@@ -108,8 +114,8 @@ class NativeEngine:
             raise
         self._warm = warm
         self._free = threading.Semaphore(num_workers)
-        self._stated: OrderedDict[Reference, Stated | str] = OrderedDict()
-        self._stating = threading.Lock()
+        self._stated: OrderedDict[Reference, concurrent.futures.Future[Stated | str]] = OrderedDict()
+        self._in_use: Counter[Reference] = Counter()
         self._lock = threading.Lock()
         self._number = 0
         if not project.version.trusted:
@@ -139,29 +145,49 @@ class NativeEngine:
         return stated if isinstance(stated, str) else None
 
     def _state(self, reference: Reference) -> Stated | str:
-        with self._stating:
+        """The statement, elaborated once; several statements side by side, each as one of the workers."""
+        with self._lock:
             known = self._stated.get(reference)
-            if known is not None:
-                self._stated.move_to_end(reference)
-                return known
-            stated = self._elaborate_reference(reference)
-            if isinstance(stated, str) and stated.startswith("?"):
-                return stated[1:]  # the machine's fault or a limit: the next one may have more luck
-            self._stated[reference] = stated
-            if len(self._stated) > MAX_REFERENCES:
-                _, old = self._stated.popitem(last=False)
-                if isinstance(old, Stated):
-                    shutil.rmtree(old.olean.parent, ignore_errors=True)
-            return stated
+            mine = known is None
+            future = self._stated.setdefault(reference, concurrent.futures.Future())
+            self._stated.move_to_end(reference)
+        if not mine:
+            return future.result()
+        try:
+            with self._free:
+                stated = self._elaborate_reference(reference)
+        except BaseException as error:
+            self._forget(reference)
+            future.set_exception(error)
+            raise
+        if isinstance(stated, str) and stated.startswith("?"):
+            self._forget(reference)  # the machine's fault or a limit: the next one may have more luck
+            stated = stated[1:]
+        future.set_result(stated)
+        self._drop_oldest()
+        return stated
+
+    def _forget(self, reference: Reference) -> None:
+        with self._lock:
+            self._stated.pop(reference, None)
+
+    def _drop_oldest(self) -> None:
+        """Drops statements beyond MAX_REFERENCES that are elaborated and that no candidate is compared with."""
+        with self._lock:
+            done = [r for r, future in self._stated.items() if future.done() and not self._in_use[r]]
+            dropped = [self._stated.pop(r).result() for r in done[: max(0, len(self._stated) - MAX_REFERENCES)]]
+        for stated in dropped:
+            if isinstance(stated, Stated):
+                shutil.rmtree(stated.olean.parent, ignore_errors=True)
 
     def _elaborate_reference(self, reference: Reference) -> Stated | str:
         """A string is what is wrong with the problem, with `?` before it if it may pass."""
         if re.search(r"(?<![\w.'])axiom(?![\w'])", mask(reference.header)):
             return "the header declares an axiom: the native engine allows the three standard ones only"
         folder = self._folder()
-        prefix = header_of(reference, reference.header)
+        prefix = self._header(reference, reference.header)
         # `#print axioms` says the theorem's full name. Nothing of a candidate has run here, so Lean can be believed.
-        text = f"{prefix}{reference.statement} := by\n  sorry\n#print axioms {reference.name}\n"
+        text = f"{prefix}{reference.statement} :=\n  {_NO_PROOF}\n#print axioms {reference.name}\n"
         done = self._compile(folder, text, self.settings.audit_wall_s, self.settings.memory_mb)
         messages = read_messages(done, prefix.count("\n"))
         errors = [message for message in messages if message["severity"] == "error"]
@@ -211,17 +237,31 @@ class NativeEngine:
             evidence["toolchain_warning"] = old_toolchain(self.project)
         if self._policy and (reason := refusal(source.code)):
             return Finding(Status.REFUTED, f"policy: {reason}"[:200], evidence)
-        stated = self._state(reference)
-        if isinstance(stated, str):
-            return Finding(Status.UNDECIDED, "unusable problem", {**evidence, "detail": stated})
-        with self._free:
-            return self._check(reference, stated, source, limits, evidence)
+        with self._using(reference):
+            stated = self._state(reference)
+            if isinstance(stated, str):
+                return Finding(Status.UNDECIDED, "unusable problem", {**evidence, "detail": stated})
+            with self._free:
+                return self._check(reference, stated, source, limits, evidence)
+
+    @contextlib.contextmanager
+    def _using(self, reference: Reference) -> Iterator[None]:
+        """Keeps the statement's files for the length of the block."""
+        with self._lock:
+            self._in_use[reference] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_use[reference] -= 1
+                if not self._in_use[reference]:
+                    del self._in_use[reference]
 
     def _check(
         self, reference: Reference, stated: Stated, source: Source, limits: Limits, evidence: dict[str, Json]
     ) -> Finding:
         began = time.monotonic()
-        prefix = header_of(reference, source.header)
+        prefix = self._header(reference, source.header)
         # What the policy would refuse runs in a process of its own only: the warm one serves others, too.
         if self._warm and (self._policy or not refusal(source.code)):
             try:
@@ -262,22 +302,25 @@ class NativeEngine:
             return Finding(Status.REFUTED, "no compiled file", evidence)
         if self._audit is None:
             evidence["audit"] = "none"
-            if not self.settings.accept_unaudited:
-                evidence["detail"] = "no audit tool for this toolchain: see `proofmill doctor` with this config"
-                return Finding(Status.UNDECIDED, "no audit tool", evidence)
-            if any("declaration uses" in str(m["text"]) and "sorry" in str(m["text"]) for m in messages):
-                return Finding(Status.REFUTED, "uses sorry", evidence)
-            evidence["tier"] = f"unaudited, {self._runner.tier}"
-            return Finding(Status.VERIFIED, "proved", evidence)
+            evidence["detail"] = "no audit tool for this toolchain: see `proofmill doctor` with this config"
+            return Finding(Status.UNDECIDED, "no audit tool", evidence)
+        unaudited = isinstance(self._audit, Unaudited)
+        if unaudited and any("declaration uses" in str(m["text"]) and "sorry" in str(m["text"]) for m in messages):
+            return Finding(Status.REFUTED, "uses sorry", evidence)
         olean = folder / "candidate.olean"
         olean.write_bytes(data)
         olean.chmod(0o644)
         judgement = self._audit.judge(stated, olean, folder)
         evidence["audit"] = self._audit.name
-        if self._audit.maps_candidate:
+        if unaudited:
+            evidence["tier"] = f"unaudited, {self._runner.tier}"
+        elif self._audit.maps_candidate:
             evidence["tier"] = f"{self._runner.tier}, audit maps the candidate's file"
         evidence["audit_s"] = round(judgement.seconds, 4)
-        return read_judgement(judgement, evidence)
+        finding = read_judgement(judgement, evidence)
+        if unaudited and finding.status is Status.VERIFIED:
+            del evidence["axioms"]  # those that imported modules rest on are not known
+        return finding
 
     def _compile(self, folder: Path, text: str, wall_s: float, memory_mb: int) -> Done:
         """Elaborates a file in a room, once more after a crash. What comes back is the candidate's word."""
@@ -299,6 +342,12 @@ class NativeEngine:
         done = self._runner.run(task)
         return self._runner.run(task) if done.crashed else done
 
+    def _header(self, reference: Reference, header: str) -> str:
+        """What precedes the code: the problem's imports, and the header unless the file stands alone."""
+        imports = "".join(f"import {name}\n" for name in reference.imports)
+        header = with_capped_heartbeats(header, self.settings.max_heartbeats)
+        return imports + (f"{header}\n" if header.strip() else "")
+
     def _folder(self) -> Path:
         with self._lock:
             self._number += 1
@@ -307,10 +356,13 @@ class NativeEngine:
         return folder
 
 
-def header_of(reference: Reference, header: str) -> str:
-    """What precedes the code: the problem's imports, and the header unless the file stands alone."""
-    imports = "".join(f"import {name}\n" for name in reference.imports)
-    return imports + (f"{header}\n" if header.strip() else "")
+def bounded_workers(num_workers: int, settings: NativeSettings, with_repl: bool) -> int:
+    """As many as are wanted, as the settings allow and as the machine's memory holds; at least one."""
+    each = settings.worker_mb(with_repl)
+    most = settings.max_workers or memory_limit() // (each << 20)
+    if most < num_workers:
+        log.warning("%d of %d Lean workers side by side: each may take %d MB", max(1, most), num_workers, each)
+    return max(1, min(num_workers, most))
 
 
 def old_toolchain(project: Project) -> str:
@@ -369,6 +421,7 @@ def read_judgement(judgement: Judgement, evidence: dict[str, Json]) -> Finding:
         "axioms": (Status.REFUTED, "uses other axioms"),
         "kernel": (Status.REFUTED, "kernel rejected"),
         "resources": (Status.UNDECIDED, "audit ran out of resources"),
+        "unread": (Status.UNDECIDED, "statement could not be compared"),
     }
     status, reason = outcomes.get(judgement.stage, (Status.ERROR, "audit failed"))
     return Finding(status, reason, evidence)

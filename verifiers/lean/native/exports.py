@@ -20,6 +20,8 @@ from typing import Any
 
 MAX_LINES = 20_000_000
 STANDARD_AXIOMS = ("propext", "Quot.sound", "Classical.choice")
+IMPORTED_AXIOMS = (*STANDARD_AXIOMS, "sorryAx", "Lean.ofReduceBool", "Lean.ofReduceNat", "Lean.trustCompiler")
+"""The axioms of Lean's own library."""
 PRIMITIVES = (
     *("Nat.add", "Nat.sub", "Nat.mul", "Nat.pow", "Nat.gcd", "Nat.div", "Nat.mod", "Nat.beq", "Nat.ble"),
     *("Nat.land", "Nat.lor", "Nat.xor", "Nat.shiftLeft", "Nat.shiftRight", "Nat", "String", "Char", "List"),
@@ -61,34 +63,43 @@ class Constant:
     unsafe: bool = False
 
 
-class Export:
-    """The constants of one file."""
+class Constants:
+    """Declared constants, with their terms in a table that several of these share."""
+
+    whole = True
+    """Whether all that a constant needs is here, or only what one module declares."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._names: dict[int, str] = {0: ""}
-        self._levels: dict[int, int] = {0: terms.number(("zero",))}
-        self._exprs: dict[int, int] = {}
         self._children: dict[int, tuple[int, ...]] = {}
         self._uses: dict[int, str] = {}
         self.constants: dict[str, Constant] = {}
-        self.lean_version = ""
 
-    @classmethod
-    def read(cls, path: Path, terms: Terms) -> Export:
-        """Raises ExportError."""
-        export = cls(terms)
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if number > MAX_LINES:
-                    raise ExportError(f"more than {MAX_LINES} lines")
-                try:
-                    export._take(json.loads(line))
-                except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-                    raise ExportError(f"line {number}: {type(error).__name__}: {error}") from error
-        if not export.lean_version:
-            raise ExportError("no line with the exporter's version")
-        return export
+    def add_expression(self, key: tuple[Any, ...], children: tuple[int, ...] = (), used: str = "") -> int:
+        """The number of an expression; `used` is the constant that it names itself."""
+        number = self._terms.number(key)
+        if children:
+            self._children[number] = children
+        if used:
+            self._uses[number] = used
+        return number
+
+    def declare(
+        self,
+        kind: str,
+        name: str,
+        level_params: tuple[str, ...],
+        roots: tuple[int, ...],
+        *,
+        extra: tuple[Any, ...] = (),
+        related: tuple[str, ...] = (),
+        unsafe: bool = False,
+    ) -> None:
+        """Raises ExportError for a name that is declared already."""
+        if name in self.constants:
+            raise ExportError(f"{name} is declared twice")
+        key = (kind, name, level_params, roots, extra)
+        self.constants[name] = Constant(kind, name, roots[0], level_params, key, roots, related, unsafe)
 
     def used_constants(self, roots: Iterable[int]) -> set[str]:
         """Names that the expressions mention."""
@@ -108,6 +119,33 @@ class Export:
     def reached(self, constant: Constant) -> set[str]:
         """Constants that this one needs, itself left out."""
         return (self.used_constants(constant.roots) | set(constant.related)) - {constant.name}
+
+
+class Export(Constants):
+    """The constants of one export."""
+
+    def __init__(self, terms: Terms) -> None:
+        super().__init__(terms)
+        self._names: dict[int, str] = {0: ""}
+        self._levels: dict[int, int] = {0: terms.number(("zero",))}
+        self._exprs: dict[int, int] = {}
+        self.lean_version = ""
+
+    @classmethod
+    def read(cls, path: Path, terms: Terms) -> Export:
+        """Raises ExportError."""
+        export = cls(terms)
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if number > MAX_LINES:
+                    raise ExportError(f"more than {MAX_LINES} lines")
+                try:
+                    export._take(json.loads(line))
+                except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+                    raise ExportError(f"line {number}: {type(error).__name__}: {error}") from error
+        if not export.lean_version:
+            raise ExportError("no line with the exporter's version")
+        return export
 
     # Lines
 
@@ -191,11 +229,7 @@ class Export:
         else:
             raise ValueError(f"unknown expression with keys {sorted(line)[:5]}")
         self._new(exprs, line["ie"])
-        number = exprs[line["ie"]] = self._terms.number(key)
-        if children:
-            self._children[number] = children
-        if used:
-            self._uses[number] = used
+        exprs[line["ie"]] = self.add_expression(key, children, used)
 
     @staticmethod
     def _new(table: dict[int, Any], number: Any) -> None:
@@ -212,7 +246,8 @@ class Export:
             raise ValueError("a declaration without its value")
         unsafe = value.get("isUnsafe", False) is not False or value.get("safety", "safe") != "safe"
         extra = (value.get("kind", ""), value.get("safety", ""), unsafe)
-        self._declare(kind, names[value["name"]], value, tuple(roots), extra, (), unsafe)
+        params = tuple(names[n] for n in value["levelParams"])
+        self.declare(kind, names[value["name"]], params, tuple(roots), extra=extra, unsafe=unsafe)
 
     def _take_inductive(self, group: Any) -> None:
         names = self._names
@@ -233,23 +268,9 @@ class Export:
                 lists = tuple(tuple(names[n] for n in value.get(k, ())) for k in ("all", "ctors"))
                 extra = (tuple(sorted(numbers.items())), tuple(rules), lists, members)
                 unsafe = value.get("isUnsafe", False) is not False
-                self._declare(kind, names[value["name"]], value, tuple(roots), extra, members, unsafe)
-
-    def _declare(
-        self,
-        kind: str,
-        name: str,
-        value: Any,
-        roots: tuple[int, ...],
-        extra: tuple[Any, ...],
-        related: tuple[str, ...],
-        unsafe: bool,
-    ) -> None:
-        if name in self.constants:
-            raise ValueError(f"{name} is declared twice")
-        params = tuple(self._names[n] for n in value["levelParams"])
-        key = (kind, name, params, roots, extra)
-        self.constants[name] = Constant(kind, name, roots[0], params, key, roots, related, unsafe)
+                params = tuple(names[n] for n in value["levelParams"])
+                name, related = names[value["name"]], members
+                self.declare(kind, name, params, tuple(roots), extra=extra, related=related, unsafe=unsafe)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -260,7 +281,7 @@ class Difference:
     detail: str
 
 
-def compare(reference: Export, candidate: Export, theorem: str) -> Difference | None:
+def compare(reference: Constants, candidate: Constants, theorem: str) -> Difference | None:
     """None if the candidate's theorem states what the reference's does, in the same words down to the kernel's own."""
     wanted, found = reference.constants.get(theorem), candidate.constants.get(theorem)
     if wanted is None or wanted.kind != "thm":
@@ -275,6 +296,10 @@ def compare(reference: Export, candidate: Export, theorem: str) -> Difference | 
         if name == theorem:
             continue
         ours, theirs = reference.constants.get(name), candidate.constants.get(name)
+        if ours is None and not reference.whole:
+            if theirs is not None:
+                return Difference("statement", f"{name} is declared anew")
+            continue  # of an imported module
         if ours is None:
             return Difference("failed", f"{name} is not in the reference's export")
         if theirs is None or ours.key != theirs.key:
@@ -282,7 +307,7 @@ def compare(reference: Export, candidate: Export, theorem: str) -> Difference | 
     return None
 
 
-def _closure(reference: Export, theorem: Constant) -> Iterator[str]:
+def _closure(reference: Constants, theorem: Constant) -> Iterator[str]:
     stack = list(reference.used_constants([theorem.type]))
     stack += [name for name in (*PRIMITIVES, *STANDARD_AXIOMS) if name in reference.constants]
     seen: set[str] = set()
@@ -296,8 +321,11 @@ def _closure(reference: Export, theorem: Constant) -> Iterator[str]:
             stack.extend(reference.reached(reference.constants[name]))
 
 
-def axioms_of(candidate: Export, theorem: str) -> list[str]:
-    """Axioms below the theorem, sorted. Raises ExportError if something below it is missing or unsafe."""
+def axioms_of(candidate: Constants, theorem: str) -> list[str]:
+    """Axioms below the theorem, sorted. Raises ExportError if something below it is missing or unsafe.
+
+    Of one module alone those that it declares or names itself: what imported modules rest on is not in it.
+    """
     found: set[str] = set()
     seen: set[str] = set()
     stack = [theorem]
@@ -307,6 +335,10 @@ def axioms_of(candidate: Export, theorem: str) -> list[str]:
             continue
         seen.add(name)
         constant = candidate.constants.get(name)
+        if constant is None and not candidate.whole:
+            if name in IMPORTED_AXIOMS:
+                found.add(name)
+            continue
         if constant is None:
             raise ExportError(f"{name} is used and not in the export")
         if constant.unsafe:

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from verifiers.lean.assembly import split_imports
 from verifiers.lean.native.sandboxed_tools import RoomError, RoomRunner, Task
 from verifiers.sandbox.room import SandboxedProcess
 from verifiers.types import Json
@@ -151,12 +152,18 @@ class WarmPass:
             return False
         return answer.messages[0].severity == "info" and nonce in answer.messages[0].data
 
+    def _with_heartbeats(self, header: str) -> str:
+        """The header behind the budget that `lean` gets on its command line elsewhere: what the header sets counts."""
+        body = _body_of(header)
+        imports = header[: len(header) - len(body)]
+        return f"{imports}\nset_option maxHeartbeats {self._max_heartbeats}\n{body}\n"
+
     def _environment(self, server: Any, header: str) -> int | None:
         """Number of the environment after `header`, made once a process; None if it does not elaborate here."""
         from lean_interact.interface import Command, CommandResponse
 
         if header not in server.environments:
-            text = f"{header}\nset_option maxHeartbeats {self._max_heartbeats}\n"
+            text = self._with_heartbeats(header)
             try:
                 answer = server.run(Command(cmd=text), timeout=HEADER_TIMEOUT_S)
             except TimeoutError:
@@ -165,6 +172,12 @@ class WarmPass:
             server.environments[header] = answer.env if good else None
         known: int | None = server.environments[header]
         return known
+
+
+def _body_of(header: str) -> str:
+    """What follows the imports."""
+    _, rest = split_imports(header)
+    return rest.lstrip() if isinstance(rest, str) else header
 
 
 def message_of(message: Any) -> dict[str, Json]:

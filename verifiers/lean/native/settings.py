@@ -41,8 +41,16 @@ class NativeSettings:
     audit_wall_s: float = 600.0
     """For each step of the audit."""
     memory_mb: int = 10_000
+    """For one elaboration, for each step of the audit, and for one warm REPL."""
+    max_workers: int = 0
+    """Candidates and statements that one process elaborates side by side; 0: as many as the machine's memory holds. The
+    plan of a run sets it by the memory of its nodes."""
     max_requests: int = 500
     """Candidates that one warm REPL sees before it is replaced: it keeps every environment it has made."""
+
+    def worker_mb(self, with_repl: bool) -> int:
+        """Memory that one worker may take: an elaboration or a step of its audit, beside its warm REPL."""
+        return self.memory_mb * (2 if with_repl else 1)
 
     @classmethod
     def read(cls, table: Mapping[str, Json]) -> NativeSettings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import builtins
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ def test_without_the_extra_it_says_what_to_install(
 class ScriptedProcess:
     """What stands for one Dojo: states are numbered as its process does, answers are lean-dojo's own types."""
 
-    timeout = 3
+    timeout = 600
+    """lean-dojo's one limit, as it is while the Dojo starts."""
 
     def __init__(self, dojo: Any, answer: Callable[[Any, str], Any]) -> None:
         self.dojo = dojo
@@ -157,7 +159,7 @@ def played(lean_dojo: Any) -> tuple[DojoTactics, list[ScriptedProcess]]:
         processes.append(ScriptedProcess(lean_dojo, answer))
         return processes[-1]
 
-    return DojoTactics(open_process), processes
+    return DojoTactics(open_process, step_s=3), processes
 
 
 class Script:
@@ -198,8 +200,94 @@ def test_a_process_that_does_not_start_is_a_failure(lean_dojo: Any) -> None:
     def open_process() -> Any:
         raise lean_dojo.DojoInitError("Unexpected EOF")
 
-    reached = DojoTactics(open_process).start()
+    reached = DojoTactics(open_process, step_s=3).start()
     assert isinstance(reached, TacticFailure) and "Unexpected EOF" in reached.message
+
+
+class Unready:
+    """A Dojo whose start ends as `start` says."""
+
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self.start = start
+        self.num_ends = 0
+        self.ended = threading.Event()
+
+    def __enter__(self) -> Any:
+        return self.start()
+
+    def __exit__(self, *_: Any) -> None:
+        self.num_ends += 1
+        self.ended.set()
+
+
+@pytest.mark.parametrize(
+    "error", [AssertionError("no repl"), ValueError("no JSON"), OSError(5, "gone"), KeyError("sid")]
+)
+def test_whatever_a_start_raises_is_a_failure_and_leaves_nothing_behind(lean_dojo: Any, error: Exception) -> None:
+    def start() -> Any:
+        raise error
+
+    unready = Unready(start)
+    reached = DojoTactics(lambda: unready, step_s=3).start()
+    assert isinstance(reached, TacticFailure) and reached.reason == "crash"
+    assert "Dojo does not start" in reached.message and type(error).__name__ in reached.message
+    assert unready.ended.is_set()
+
+
+def test_a_start_that_hangs_is_given_up_and_ended_when_it_comes(lean_dojo: Any) -> None:
+    go_on = threading.Event()
+    unready = Unready(lambda: (go_on.wait(60), unready)[::-1])
+    backend = DojoTactics(lambda: unready, step_s=3, start_s=0.05)
+    reached = backend.start()
+    assert reached == TacticFailure("timeout", "Dojo does not start within 0.05 s")
+    assert unready.num_ends == 1, "what runs already is ended at once"
+    unready.ended.clear()
+    go_on.set()
+    assert unready.ended.wait(60), "and what starts late is ended as well"
+    backend.close()
+
+
+@pytest.mark.parametrize("error", [AssertionError(""), OSError(5, "gone"), RuntimeError("an invalid state")])
+def test_assertions_of_a_running_process_cost_one_failure(lean_dojo: Any, error: Exception) -> None:
+    def answer(state: Any, tactic: str) -> Any:
+        if tactic == "raise":
+            raise error
+        return lean_dojo.LeanError("type mismatch")
+
+    processes: list[ScriptedProcess] = []
+
+    def open_process() -> ScriptedProcess:
+        processes.append(ScriptedProcess(lean_dojo, answer))
+        return processes[-1]
+
+    backend = DojoTactics(open_process, step_s=3)
+    root = backend.start()
+    assert isinstance(root, TacticState)
+    failed = backend.apply(root, "raise")
+    assert isinstance(failed, TacticFailure) and (failed.reason, processes[0].closed) == ("crash", True)
+    assert type(error).__name__ in failed.message
+    assert backend.apply(root, "rfl") == TacticFailure("error", "type mismatch")
+    assert len(processes) == 2
+
+
+def test_the_limit_of_a_start_is_not_that_of_a_tactic(
+    lean_dojo: Any, traced: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """lean-dojo takes one number, for the start; it is lowered when the first state has come."""
+    given: list[int] = []
+
+    class Dojo(ScriptedProcess):
+        def __init__(self, theorem: Any, timeout: int) -> None:
+            super().__init__(lean_dojo, lambda state, tactic: lean_dojo.LeanError("no"))
+            given.append(timeout)
+            self.timeout = timeout
+
+    monkeypatch.setattr(lean_dojo, "Dojo", Dojo)
+    first, _ = read_problems(traced, Skipped())
+    monkeypatch.setattr(lean_dojo, "LeanGitRepo", lambda url, commit: traced.repo)
+    with open_dojo(first, step_s=7, start_s=90) as backend:
+        assert isinstance(backend.start(), TacticState)
+        assert (given, backend._running.timeout) == ([90], 7)
 
 
 def test_problems_from_elsewhere_have_no_dojo(lean_dojo: Any) -> None:

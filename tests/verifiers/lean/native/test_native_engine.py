@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fake_lean
 import pytest
 
 from verifiers.lean.assembly import Reference, assemble, read_reference
-from verifiers.lean.native.engine import Finding, NativeEngine
-from verifiers.lean.native.settings import ProjectError
+from verifiers.lean.native.engine import Finding, NativeEngine, bounded_workers
+from verifiers.lean.native.sandboxed_tools import Done, Task
+from verifiers.lean.native.settings import NativeSettings, ProjectError
 from verifiers.types import Limits, Status
 
 Open = Callable[..., NativeEngine]
 COMPARATOR = {"version": "4.35.0"}
 SAFE_VERIFY = {"version": "4.34.1", "tools": ("lake",), "safe_verify": True}
 LEANCHECKER = {"version": "4.34.1", "tools": ("lake", "leanexport", "leanchecker")}
+SAFE_VERIFY_4_9 = {**SAFE_VERIFY, "version": "4.9.0"}
+SAFE_VERIFY_4_23 = {**SAFE_VERIFY, "version": "4.23.0"}
+SAFE_VERIFY_4_26 = {**SAFE_VERIFY, "version": "4.26.0"}
+OLDER = [SAFE_VERIFY_4_9, SAFE_VERIFY_4_23, SAFE_VERIFY_4_26]
 WAYS = [COMPARATOR, SAFE_VERIFY, LEANCHECKER]
 way = pytest.mark.parametrize("options", WAYS, ids=["comparator", "safe_verify", "leanchecker"])
+every_way = pytest.mark.parametrize(
+    "options", [*WAYS, *OLDER], ids=["comparator", "safe_verify", "leanchecker", "sv 4.9", "sv 4.23", "sv 4.26"]
+)
 LIMITS = Limits(wall_s=60.0, memory_mb=2000)
 
 
@@ -37,7 +47,7 @@ def check(engine: NativeEngine, text: str, limits: Limits = LIMITS, **problem: s
     return engine.check(stated, sources[0], limits)
 
 
-@way
+@every_way
 def test_a_proof_is_verified(opened: Open, options: dict) -> None:
     engine = opened(**options)
     found = check(engine, "theorem t : 1 = 1 := proof")
@@ -50,7 +60,7 @@ def test_a_proof_is_verified(opened: Open, options: dict) -> None:
     assert "unaudited" not in found.evidence["tier"]
 
 
-@way
+@every_way
 @pytest.mark.parametrize(
     ("text", "status", "reason"),
     [
@@ -176,6 +186,37 @@ def test_definitions_of_the_header_are_part_of_the_statement(opened: Open) -> No
         assert (found.status, found.reason) == (Status.REFUTED, "states something else"), found
 
 
+@pytest.mark.parametrize("options", OLDER, ids=["4.9", "4.23", "4.26"])
+def test_older_releases_of_safe_verify_are_checked_for_what_they_do_not_compare(opened: Open, options: dict) -> None:
+    """A file that stands alone may bring another structure of the header's name."""
+    problem = {"header": "import Mathlib\nstructure P : Type := hard", "statement": "theorem t : P = 4"}
+    engine = opened(**options)
+    stated = reference(**problem)
+
+    def alone(structure: str) -> Finding:
+        text = f"import Mathlib\nstructure P : {structure} := easy\ntheorem t : P = 4 := proof"
+        sources = assemble(stated, text, 1)
+        assert isinstance(sources, list)
+        return engine.check(stated, next(s for s in sources if s.form == "standalone file"), LIMITS)
+
+    assert alone("Type").status is Status.VERIFIED
+    found = alone("Another")
+    assert (found.status, found.reason) == (Status.REFUTED, "states something else"), found
+
+
+def test_without_a_comparison_an_older_yes_is_none(opened: Open) -> None:
+    """A file in a layout that is not known here, from a hostile elaboration: the tool says yes, and nothing follows."""
+    said = {"code": 0, "stdout": "Finished with no errors.\n"}
+    crafted = {
+        "constants": {"t": {"kind": "thm", "type": "2 = 2", "proof": "proof"}},
+        "takes_over": {"safe_verify": said},
+    }
+    text = f"-- fake: olean {json.dumps(crafted)}\ntheorem t : 1 = 1 := proof"
+    assert check(opened(**SAFE_VERIFY_4_9), text).reason == "states something else"
+    text = f"-- fake: olean ?{json.dumps(crafted)[1:]}\n{{}}\ntheorem t : 1 = 1 := proof"
+    assert check(opened(**SAFE_VERIFY_4_9), text).status is not Status.VERIFIED
+
+
 def test_the_reference_is_elaborated_alone_and_first(opened: Open) -> None:
     engine = opened()
     stated = reference()
@@ -205,8 +246,17 @@ def test_without_an_audit_nothing_is_accepted_unless_asked_for(opened: Open) -> 
     assert found.status is Status.VERIFIED
     assert found.evidence["tier"].startswith("unaudited")
     assert found.evidence["audit"] == "none"
-    assert check(engine, "theorem t : 1 = 1 := by sorry").status is Status.REFUTED
-    assert check(engine, "theorem t : 1 = 1 := wrong").status is Status.REFUTED
+    for text, reason in (
+        ("theorem t : 1 = 1 := by sorry", "uses sorry"),
+        ("theorem t : 1 = 1 := wrong", "Lean error"),
+        ("theorem t : 2 = 2 := proof", "states something else"),
+        ("def t : 1 = 1 := proof", "not a theorem"),
+        ("theorem A.t : 1 = 1 := proof", "theorem not found"),
+        ("theorem t : 1 = 1 := axiom:sorryAx", "uses other axioms"),
+        ("-- fake: olean garbage\ntheorem t : 1 = 1 := proof", "statement could not be compared"),
+    ):
+        found = check(engine, text)
+        assert found.status is not Status.VERIFIED and found.reason == reason, found
 
 
 def test_a_named_audit_that_is_not_there_is_an_error(opened: Open) -> None:
@@ -237,6 +287,74 @@ def test_the_warm_pass_rejects_and_never_accepts(opened: Open) -> None:
     (server,) = engine._warm._idle
     assert list(server.environments) == ["import Mathlib\n"]
     assert server.num_requests == 4
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "verified"),
+    [
+        ("import Mathlib", "theorem t : 1 = 1 := costs:200000", True),
+        ("import Mathlib", "theorem t : 1 = 1 := costs:200001", False),
+        ("import Mathlib\nset_option maxHeartbeats 400000", "theorem t : 1 = 1 := costs:400000", True),
+        ("import Mathlib\nset_option maxHeartbeats 400000", "theorem t : 1 = 1 := costs:400001", False),
+        ("import Mathlib", "set_option maxHeartbeats 400000\ntheorem t : 1 = 1 := costs:400000", True),
+        ("import Mathlib", "set_option maxHeartbeats 0\ntheorem t : 1 = 1 := costs:1000000", True),
+        ("import Mathlib", "set_option maxHeartbeats 0\ntheorem t : 1 = 1 := costs:1000001", False),
+        ("import Mathlib\nset_option maxHeartbeats 0", "theorem t : 1 = 1 := costs:1000001", False),
+        ("import Mathlib\nset_option maxHeartbeats 5", "theorem t : 1 = 1 := costs:6", False),
+    ],
+)
+def test_heartbeats_of_header_and_text_count_in_both_passes(
+    opened: Open, header: str, text: str, verified: bool
+) -> None:
+    """Up to MAX_HEARTBEATS_IN_TEXT. A fake Lean: its proofs say what they cost."""
+    for warm in (False, True):
+        found = check(opened(warm=warm), text, header=header)
+        assert (found.status is Status.VERIFIED) == verified, (warm, found)
+        assert verified or (found.status, found.reason) == (Status.UNDECIDED, "heartbeat limit")
+
+
+def test_statements_are_elaborated_side_by_side(opened: Open, tmp_path: Path) -> None:
+    """Each one waits for the other to have begun: one after the other they would wait for ever."""
+    engine = opened(fresh=True)
+    assert engine.num_workers == 2
+    meeting = threading.Barrier(2, timeout=60)
+    run = engine._runner.run
+
+    def met(task: Task) -> Done:
+        if "lean" in task.argv[0] and task.hand_out:
+            meeting.wait()
+        return run(task)
+
+    engine._runner.run = met  # type: ignore[method-assign]
+    names = ("one", "two")
+    with ThreadPoolExecutor(4) as pool:
+        problems = [reference(f"theorem {name} : 1 = 1", name=name) for name in names]
+        twice = [pool.submit(engine.check_problem, problem) for problem in problems * 2]
+        assert [future.result() for future in twice] == [None] * 4, "and each once: a third would wait alone"
+
+
+def test_statements_in_use_are_kept(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifiers.lean.native.engine.MAX_REFERENCES", 1)
+    engine = opened(fresh=True)
+    first, second, third = (reference(f"theorem {name} : 1 = 1", name=name) for name in "abc")
+    with engine._using(first):
+        for problem in (first, second, third):
+            assert engine.check_problem(problem) is None
+        assert set(engine._stated) == {first}, "of the others the newest would stay, if there were room for it"
+    assert engine.check_problem(second) is None
+    assert set(engine._stated) == {second}
+    assert len(list(engine._scratch.glob("*/reference.olean"))) == 1
+
+
+def test_memory_bounds_the_workers(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifiers.lean.native.engine.memory_limit", lambda: 64 << 30)
+    settings = NativeSettings(memory_mb=10_240)
+    assert bounded_workers(4, settings, with_repl=False) == 4 and not caplog.text
+    assert bounded_workers(8, settings, with_repl=False) == 6
+    assert "6 of 8 Lean workers side by side: each may take 10240 MB" in caplog.text
+    assert bounded_workers(8, settings, with_repl=True) == 3, "a warm REPL takes as much again"
+    assert bounded_workers(8, NativeSettings(memory_mb=100_000), with_repl=False) == 1
+    assert bounded_workers(8, NativeSettings(max_workers=2), with_repl=False) == 2
 
 
 def test_a_warm_process_that_fails_costs_nobody_a_verdict(opened: Open) -> None:
