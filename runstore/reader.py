@@ -161,6 +161,22 @@ def read_batches(storage: Storage, columns: Sequence[str]) -> Iterator[tuple[str
                     yield key, conform_batch(batch, schema, uri)
 
 
+def read_part(storage: Storage, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of one part, in the order of its rows, cast to SAMPLE_SCHEMA."""
+    uri = uri_of(storage, key)
+    schema = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
+    with open_parquet(uri, SAMPLE_SCHEMA, columns) as file:
+        row_bytes = max(1, part_bytes(file.metadata) // max(1, file.metadata.num_rows))
+        rows = max(64, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+        for batch in file.iter_batches(rows, columns=present(file, columns), use_threads=False):
+            yield conform_batch(batch, schema, uri)
+
+
+def part_bytes(metadata: Any) -> int:
+    """Uncompressed size of a Parquet file's rows."""
+    return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+
+
 def _encoded(field: pa.Field) -> pa.Field:
     return field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in REPEATING else field
 

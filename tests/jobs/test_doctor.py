@@ -122,7 +122,7 @@ def test_a_token_that_other_users_can_read_is_pointed_out(tmp_path, monkeypatch)
     token = folder / "auth_token"
     token.write_text(SECRET)
     token.chmod(0o644)
-    open_above = dict.fromkeys((folder, *folder.resolve().parents), 493)
+    open_above = dict.fromkeys((folder, *folder.resolve().parents), 0o755)
     stat = Path.stat
 
     def as_if(self, **options):

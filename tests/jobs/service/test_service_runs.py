@@ -117,6 +117,8 @@ async def test_a_run_starts_once_is_seen_by_its_owner_only_and_stops(root: Path,
         "output": f"{root.parent}/out/runs/ann.r1",
         "exit_code": None,
         "error": "",
+        "ended_at": None,
+        "progress": None,
         "summary": None,
     }
     config = started[0][0]
