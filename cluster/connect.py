@@ -22,6 +22,11 @@ LOCAL_OBJECT_STORE_BYTES = 512 << 20
 EXCLUDES = [".git", ".venv", "out", "build", "tests", "docs", "benchmarks", "**/__pycache__", "**/.*_cache"]
 
 
+PASSED_VARIABLES = ("HF_HOME", "HF_ENDPOINT")
+"""Where models are kept and fetched from; actors on other nodes need it too. Variables that hold keys are not among
+them."""
+
+
 class ClusterError(Exception):
     """Ray cannot be reached or started; the text is for the user."""
 
@@ -121,8 +126,10 @@ def connect(
                 "working_dir": str(Path(__file__).resolve().parents[1]),
                 "excludes": [*EXCLUDES, *environment.get("excludes", [])],
             }
-        if names := os.environ.get(plugins.VARIABLE):
-            environment["env_vars"] = {**environment.get("env_vars", {}), plugins.VARIABLE: names}
+        passed = {name: os.environ[name] for name in PASSED_VARIABLES if os.environ.get(name)}
+        named = {plugins.VARIABLE: names} if (names := os.environ.get(plugins.VARIABLE)) else {}
+        if passed or named:
+            environment["env_vars"] = {**passed, **environment.get("env_vars", {}), **named}
     else:
         arguments |= {
             "num_cpus": num_cpus or None,

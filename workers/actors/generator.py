@@ -26,6 +26,7 @@ from runstore.batches import PromptColumns, messages_column, pack, pack_batch, p
 from runstore.schema import Provenance, Sample, solution_key
 from verifiers.types import Problem
 from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.engines.base import (
     Engine,
     EngineGoneError,
@@ -42,6 +43,7 @@ from workers.prompting.messages import PromptStyle, build_messages, is_shuffled,
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class, rollout_name
 from workers.run_secrets import NONE, Secrets
+from workers.scheduling.kv_room import KvRoom
 
 log = logging.getLogger("proofmill.generator")
 
@@ -57,10 +59,8 @@ LOOKAHEAD = 0.1
 """Share of `max_num_seqs` that may wait inside the engine, so that a freed slot is filled at the very next step."""
 CHUNKS_KEPT = 64
 MEAN_WEIGHT = 0.02
-"""Weight of the newest sample in the running means of length and time: they follow a change of the problems within some
-fifty samples, and one very long sample moves the room for others by two percent of its length at most."""
-FIRST_TOKENS = 256
-"""Guess of a sample's length before the first has finished, for the KV bound."""
+"""Weight of the newest sample in the running mean of time, which follows a change of the problems within some fifty
+samples."""
 ERROR_CHARS = 2000
 LONGEST_STEPS = 20
 """An engine may stand still for this many times its longest step before it counts as hung, where that is longer than
@@ -117,6 +117,7 @@ class Chunk:
         """Messages may overtake each other: a task may be here before its chunk's reference."""
         self.problems: list[Problem] = []
         self.prompted: dict[int, Prompted] = {}
+        """Place of a problem in `problems` → the problem as all its samples see it."""
         self.lock = asyncio.Lock()
 
 
@@ -140,7 +141,7 @@ class Generator(Present):
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
-        self._mean_tokens = float(FIRST_TOKENS)
+        self._kv_room = KvRoom(0, settings.sampling.max_tokens)
         self._mean_s = 0.0
         self._received = 0
         self._busy_since = 0.0
@@ -154,10 +155,12 @@ class Generator(Present):
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
         began = time.monotonic()
         await self.engine.start()
+        calm_collector()
         name, version = self.engine.name, self.engine.version
         log.info("%s %s is ready after %.1f s", name, version, time.monotonic() - began)
         if self.engine.steps is not None:
             self._watching = asyncio.create_task(self._watch_engine(self.engine.steps))
+        self._kv_room.capacity_tokens = self.engine.kv_capacity_tokens
         self.origin = Provenance(
             run_id=self.settings.run_id,
             epoch=self.settings.epoch,
@@ -192,10 +195,11 @@ class Generator(Present):
             self._drained.clear()
             if not self._drawing:
                 self._busy_since = time.monotonic()
+        loop = asyncio.get_running_loop()
         for task in tasks:
             chunk = self._chunks.get(task.chunk) or self._chunks.setdefault(task.chunk, Chunk())
             drawing = self._run(task, chunk, orders.parents.get(task.key))
-            self._drawing[task.key] = asyncio.create_task(drawing)
+            self._drawing[task.key] = asyncio.Task(drawing, loop=loop)
 
     async def results(self, orders: Orders | None, flush_s: float) -> tuple[bytes, bytes | None]:
         """Starts what is ordered. Returns what finished since the last call, after at most IDLE_S: a packed
@@ -217,16 +221,16 @@ class Generator(Present):
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(
-                key=task.key,
-                attempt=sample.attempt,
-                aborted=sample.text is None,
-                error=sample.error,
-                prompt_tokens=sample.prompt_tokens,
-                completion_tokens=sample.completion_tokens,
-                generation_s=sample.generation_s,
-                num_bytes=len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
-                solution_key=solution_key(sample.text or "") if with_keys else 0,
-                abort_s=abort_s,
+                task.key,
+                sample.attempt,
+                sample.text is None,
+                sample.error,
+                sample.prompt_tokens,
+                sample.completion_tokens,
+                sample.generation_s,
+                len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
+                solution_key(sample.text or "") if with_keys else 0,
+                abort_s,
             )
             for task, prompt, sample, abort_s in done
         ]
@@ -263,9 +267,8 @@ class Generator(Present):
         running = len(self._drawing)
         limit = self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
         room = limit + max(1, int(limit * LOOKAHEAD)) - running
-        if capacity := self.engine.kv_capacity_tokens:
-            # A sample may need more than the mean; vLLM preempts then. At least one always fits.
-            room = min(room, int(capacity / self._mean_tokens) - running)
+        if (most := self._kv_room.limit()) is not None:
+            room = min(room, most - running)
         return max(room, 0 if running else 1)
 
     async def _pause(self, flush_s: float) -> None:
@@ -299,11 +302,11 @@ class Generator(Present):
 
     async def _run(self, task: SampleTask, chunk: Chunk, parent: Parent | None) -> None:
         try:
-            prompted = await self._prompted(task, chunk)
+            prompted = chunk.prompted.get(task.row) or await self._prompted(task, chunk)
             sample = await self._sample(task, prompted, parent)
             if sample.completion_tokens:
-                tokens = sample.prompt_tokens + sample.completion_tokens
-                self._mean_tokens += MEAN_WEIGHT * (tokens - self._mean_tokens)
+                if sample.text is not None:
+                    self._kv_room.add(sample.prompt_tokens + sample.completion_tokens)
                 self._mean_s += MEAN_WEIGHT * (sample.generation_s - self._mean_s)
             columns = prompted.columns
             if sample.messages is not prompted.messages:
@@ -354,22 +357,14 @@ class Generator(Present):
 
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
-        settings = self.settings
-        request = RolloutRequest(
-            request_id(task.key),
-            task,
-            prompted.messages,
-            settings.sampling,
-            parent,
-            settings.storage_uri,
-            is_unwanted=lambda: task.key in self._unwanted,
-        )
+        settings, key, unwanted = self.settings, task.key, self._unwanted
+        messages = prompted.messages, settings.sampling, parent
+        request = RolloutRequest(request_id(key), task, *messages, settings.storage_uri, lambda: key in unwanted)
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:
                 return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
-            generation = await rollout.draw()
-            return make_sample(task, rollout.messages, generation)
+            return make_sample(task, rollout.messages, await rollout.draw())
         except EngineGoneError:
             raise
         except Exception as error:

@@ -23,6 +23,7 @@ from verifiers.checker import Checkers
 from verifiers.types import Json, Limits, Problem, Verdict
 from workers.actors.check_threads import CheckThreads
 from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 from workers.run_secrets import NONE, Secrets
@@ -82,6 +83,7 @@ class Verifier(Present):
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
             await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, kind) for kind in kinds))
+        calm_collector()
         return max(((self._limits(kind) or self._default_limits(kind)).wall_s for kind in kinds), default=0.0)
 
     async def add(self, items: list[CheckItem]) -> None:

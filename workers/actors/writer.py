@@ -15,6 +15,7 @@ from runstore.batches import part_table, unpack_batch
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
 from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import PartRows, SampleBatch, WriteReply
 from workers.run_secrets import NONE, Secrets
@@ -37,7 +38,9 @@ class Writer(Present):
     async def take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
         """Fences the previous writer. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
         on: those whose acknowledgement may have been lost."""
-        return await asyncio.to_thread(self._take_over, from_slot)
+        rows = await asyncio.to_thread(self._take_over, from_slot)
+        calm_collector()
+        return rows
 
     def _take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
         self._slot = fence_stream(self._storage, self._stream)

@@ -94,9 +94,9 @@ class GeneratorPool:
         """Takes in what the generator finishes until it dies; returns when its GPUs were given back and are needed
         again."""
         state = self._state
+        results = slot.actor.results.options(num_returns=2)
         while True:
             self._dispatcher.assign_to(slot)
-            results = slot.actor.results.options(num_returns=2)
             slot.polled = True
             report_ref, batch_ref = results.remote(self._dispatcher.orders(slot), self._dispatcher.pace_s())
             report: GeneratorReport = unpack(await report_ref)

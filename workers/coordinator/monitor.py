@@ -16,7 +16,7 @@ from workers.coordinator.silence import SilenceWatch
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 from workers.logs import NO_FILES, RunLog
-from workers.scheduling.sample_state import Stage
+from workers.scheduling.sample_state import RATED, Stage, own_work
 
 TICK_S = 0.25
 """Polling interval for budgets, overdue checks and part ages."""
@@ -30,13 +30,13 @@ STATUS_S = 60.0
 """Seconds between two lines of figures in the log."""
 METRICS_S = 5.0
 """Seconds between two updates of the metrics. Ray exports them every 10 s and drops a gauge that is not set again."""
-RATES = ("samples", "durable", "completion_tokens")
 
 
 def rates(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, float]:
-    """How fast each figure in `RATES` grew between two sets of figures, per second."""
+    """How fast each count in `RATED` grew by this start's own work between two sets of figures, per second."""
     seconds = max(later["elapsed_s"] - earlier["elapsed_s"], 1e-3)
-    return {f"{name}_per_s": round((later[name] - earlier[name]) / seconds, 3) for name in RATES}
+    grown = {name: own_work(later, name) - own_work(earlier, name) for name in RATED}
+    return {f"{name}_per_s": round(count / seconds, 3) for name, count in grown.items()}
 
 
 class RunMonitor:
@@ -123,6 +123,7 @@ class RunMonitor:
             "durable": totals.durable,
             "completion_tokens": totals.completion_tokens,
             "statuses": dict(totals.statuses),
+            "restored": dict(totals.restored),
             "retries": dict(totals.retries),
         }
 

@@ -54,6 +54,10 @@ log = logging.getLogger("proofmill.engine")
 LOG_LINES = 30
 PROMPT_CACHE = 4096
 """Number of tokenised prompts kept; the samples of a problem share one."""
+BATCHED_TOKENS = 8192
+"""Tokens of one step on a GPU. The plan counts with the same number (cluster.fit)."""
+WATERMARK = 0.05
+"""Share of a GPU's KV cache that vLLM keeps free when it admits a sample (benchmarks/kv_room.py)."""
 START_APART_S = 2.0
 """Seconds between two engine starts on one machine with GPUs."""
 TOO_MANY_REQUESTS = 429
@@ -107,6 +111,7 @@ class VllmEngine(Engine):
             log.info("%s: loading", self.settings.path)
             await asyncio.to_thread(import_vllm)
             if self.settings.use_gpu:
+                lift_niceness()
                 await asyncio.to_thread(wait_for_turn)
             self._start()
         except Exception as error:
@@ -138,7 +143,15 @@ class VllmEngine(Engine):
         if settings.quantization:
             arguments["quantization"] = settings.quantization
         if settings.use_gpu:
-            arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
+            arguments |= {
+                "gpu_memory_utilization": settings.gpu_memory_utilization,
+                # vLLM gives an engine inside a program 2,048, where its own server takes four times as many.
+                "max_num_batched_tokens": BATCHED_TOKENS,
+                # Without free blocks in reserve, every sample that is let in soon throws another one out.
+                "watermark": WATERMARK,
+                # Batches above this run without CUDA graphs, and vLLM stops at 512 by itself.
+                "max_cudagraph_capture_size": settings.max_num_seqs,
+            }
             if settings.tensor_parallel_size * settings.num_ranks() > 1:
                 # The replica's GPUs are all here, so vLLM starts one process for each. Its other executor asks Ray for
                 # GPUs, which this actor holds already.
@@ -380,6 +393,18 @@ def is_about_the_model(error: BaseException) -> bool:
             return False
         cause = cause.__cause__ or cause.__context__
     return isinstance(error, ValueError | OSError) and not _OF_THE_NODE.search(str(error))
+
+
+def lift_niceness() -> None:
+    """Takes back the niceness of 15 that Ray gives its workers. An engine's own processes inherit it, and a step that
+    waits for a core leaves the GPU idle."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    if nice <= 0:
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        log.info("the engine runs at niceness %d; start Ray with RAY_worker_niceness=0 on nodes with GPUs", nice)
 
 
 def wait_for_turn() -> None:

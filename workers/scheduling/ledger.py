@@ -28,6 +28,7 @@ from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
+from workers.scheduling.rule_texts import RuleTexts
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
 from workers.scheduling.task_queue import TaskQueue
 from workers.scheduling.write_queue import WriteQueue
@@ -63,8 +64,7 @@ class Ledger:
         self._with_suspect: set[int] = set()
         """Verifiers that are checking a suspect; they get no other row meanwhile."""
         self._chunk_uses: dict[int, int] = {}
-        self._rules: dict[str, str] = {}
-        """Each stopping rule once, so that problems with the same plan share its text."""
+        self._rules = RuleTexts()
         self._num_stage = [0] * len(Stage)
         self._pending_bytes = 0
         self._next_number = 0
@@ -83,8 +83,10 @@ class Ledger:
             rows = self._durable.get(entry.id, ())
             if rows:
                 state.plan = Plan.from_json(json.loads(rows[0].stopping_rule))
-            rule = rows[0].stopping_rule if rows else json.dumps(self.policy.stopping_rule(state), sort_keys=True)
-            problem = OpenProblem(entry, chunk, row, state, self._rules.setdefault(rule, rule))
+            rule = (
+                self._rules.shared(rows[0].stopping_rule) if rows else self._rules.of(self.policy.stopping_rule(state))
+            )
+            problem = OpenProblem(entry, chunk, row, state, rule)
             self.totals.problems_opened += 1
             self._problems[number] = problem
             self._chunk_uses[chunk] = self._chunk_uses.get(chunk, 0) + 1
@@ -98,11 +100,7 @@ class Ledger:
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
         for row in rows:
-            kind = problem.entry.kind
-            self.totals.count(
-                kind, row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s
-            )
-            self.totals.durable += 1
+            self.totals.restore(problem.entry.kind, row)
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, SampleOutcome] = {}
         tokens: dict[int, int] = {}
@@ -191,25 +189,18 @@ class Ledger:
         for state, index in self._priorities.take(room - len(tasks)):
             sample = self._open_sample(self._problems[state.number], index, index)
             tasks.append(self._make_task(sample, worker, now))
+        self.budget.reserve(self.settings.max_tokens, len(tasks))
         return tasks
 
     def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
+        """The caller reserves the budget."""
         self._move(sample, Stage.DRAWING, now, worker)
-        self.budget.reserve(self.settings.max_tokens)
-        problem = sample.problem
-        return SampleTask(
-            key=sample.key,
-            problem_id=problem.entry.id,
-            chunk=problem.chunk,
-            row=problem.row,
-            attempt=sample.attempt,
-            seed=sample_seed(self.settings.run_seed, problem.entry.id, sample.key[1]),
-            stopping_rule=problem.rule,
-            round=sample.round,
-            parent_index=sample.parent_index,
-            refusal=sample.refusal(),
-            suspect=sample.is_last_chance(),
-        )
+        problem, key = sample.problem, sample.key
+        what = key, problem.entry.id, problem.chunk, problem.row, sample.attempt
+        seed = sample_seed(self.settings.run_seed, problem.entry.id, key[1])
+        stalls = sample.refusal(), sample.is_last_chance()
+        # By position, as in the other messages of a sample: by name, making one takes twice as long.
+        return SampleTask(*what, seed, problem.rule, sample.round, sample.parent_index, *stalls)
 
     def parents(self, tasks: Iterable[SampleTask]) -> dict[SampleKey, Parent]:
         """For the repair rounds among `tasks`: where the attempts lie that they answer."""
@@ -251,14 +242,15 @@ class Ledger:
 
     def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
         """Takes in the rows of a batch. Drops a row whose task has gone to another replica meanwhile."""
+        count = tokens = 0
         for index, row in enumerate(rows):
             sample = self._samples.get(row.key)
             if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
                 continue
             if sample.worker != worker:
                 continue
-            self.budget.release(self.settings.max_tokens)
-            self.budget.charge(tokens=row.completion_tokens)
+            count += 1
+            tokens += row.completion_tokens
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
                 continue
@@ -276,6 +268,8 @@ class Ledger:
             else:
                 self._move(sample, Stage.FINISHED, now)
                 self.checks.add(sample)
+        self.budget.release(self.settings.max_tokens, count)
+        self.budget.charge(tokens=tokens)
 
     def _end_aborted(self, sample: SampleState, now: float) -> None:
         self._move(sample, Stage.CHECKED, now)
@@ -512,18 +506,18 @@ class Ledger:
 
     def _move(self, sample: SampleState, stage: Stage, now: float, worker: int | None = None) -> None:
         """The one place where a sample changes its stage. `worker` has it from now on; None: no change of worker."""
-        self._num_stage[sample.stage] -= 1
-        self._num_stage[stage] += 1
+        before, counts = sample.stage, self._num_stage
+        counts[before] -= 1
+        counts[stage] += 1
         sample.stage = stage
         sample.since = now
         if worker is not None:
             sample.worker = worker
         if now > self._now:
             self._now = now
-        story = sample.story
-        story += (self._now, stage, sample.worker)
-        if len(story) > invariants.STORY_SIZE:
-            del story[:3]
+        sample.story += (self._now, stage, sample.worker)
+        if stage <= before:  # only a sample that goes back can make many moves
+            del sample.story[: -invariants.STORY_SIZE]
 
     def faults(self) -> list[str]:
         """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all
