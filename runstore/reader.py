@@ -111,7 +111,7 @@ def open_parquet(uri: str, schema: pa.Schema, columns: Sequence[str], encoded: f
                 file = pq.ParquetFile(stream, metadata=file.metadata, read_dictionary=repeating)
             yield file
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoredRunError(f"{uri}: can not be read, the file is damaged or gone: {error}") from error
+        raise StoredRunError(f"{uri}: cannot be read, the file is damaged or gone: {error}") from error
 
 
 def present(file: Any, columns: Sequence[str]) -> list[str]:
