@@ -1,4 +1,3 @@
-
 """What prose around a final answer says in any kind of problem: that it is a guess, or that the text was not finished.
 
 Every check looks at a bounded stretch of text, so all are linear.
