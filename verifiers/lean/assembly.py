@@ -5,7 +5,7 @@ Rules, in order:
    Special tokens at the end, an answer's tags and a byte order mark at the beginning are left out.
 2. Of fenced blocks, the last one that declares the theorem counts, else the last one. Where that block fails alone,
    it is tried behind the blocks before it, which may hold its lemmas. A text that only closes a fence is what stands
-   before it. Without a fence the whole text counts, and where it declares the theorem also without the prose around it.
+   before it. Without a fence the whole text counts. What declares the theorem is also tried without prose around it.
 3. `import` lines at the top that neither the problem nor Lean itself has are dropped, and the text is tried without
    them: the audit compares what was proved with the problem's own statement. Namespaces that the text opens are
    then made to exist, and `lemma` is read as `theorem`. A `#eval` or its like behind the theorem is left out.
@@ -287,14 +287,13 @@ def _readings(reference: Reference, text: str, parts: thoughts.Split) -> list[tu
 
     implicit = _before_a_closing_fence(answer, fenced)
     if implicit is not None and (_states(reference, implicit) or not answer[fenced[0].start :].strip()):
-        return [(implicit, first_line)]
+        return _with_trimmed(reference, [(implicit, first_line)])
     if parts.cut and not (lean and lean[-1].closed):
         return []
     if not fenced:
         answer = _without_closing_fence(answer)
     if not lean:
-        trimmed = without_prose(answer, mask(answer)) if _states(reference, answer) else None
-        return [(answer, first_line), *([(trimmed, first_line)] if trimmed is not None else [])]
+        return _with_trimmed(reference, [(answer, first_line)])
     stating = [block for block in lean if _states(reference, answer[block.start : block.end])]
     chosen = (stating or lean)[-1]
     # Another block that states the theorem is a draft of it, not a lemma for it.
@@ -302,7 +301,14 @@ def _readings(reference: Reference, text: str, parts: thoughts.Split) -> list[tu
     found = [piece(chosen)]
     if stating and before:
         found.append((only(_without_imports(answer, [*before, chosen]), [*before, chosen]), first_line))
-    return found
+    return _with_trimmed(reference, found)
+
+
+def _with_trimmed(reference: Reference, found: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The pieces, and behind them those that declare the theorem without the prose around it."""
+    masked = [(code, line, mask(code)) for code, line in found]
+    trimmed = [(without_prose(code, m), line) for code, line, m in masked if _declares(reference.name, m)]
+    return [*found, *((code, line) for code, line in trimmed if code is not None)]
 
 
 def _states(reference: Reference, code: str) -> bool:
