@@ -31,7 +31,7 @@ def make_plan(model_config: Config, request: PlanRequest, inventory: Inventory) 
     except ModelSizeError as error:
         raise PlanError(str(error))
     except Refusal as refusal:
-        lines = [f"this plan does not fit: {refusal}"]
+        lines = [f"the plan does not fit: {refusal}"]
         if found := list(remedies(model_config, request, inventory)):
             lines += ["what would fit:", *(f"  {text}" for text in found)]
         elif hardware := sufficient_hardware(model_config, request):
@@ -45,7 +45,7 @@ def contradiction(request: PlanRequest, inventory: Inventory) -> None:
         raise PlanError("no nodes: is the cluster up?")
     if request.device not in ("auto", "cpu", "gpu"):
         raise PlanError(f"device {request.device!r}: give auto, cpu or gpu")
-    for name in ("replicas", "tensor_parallel_size", "data_parallel_size", "max_num_seqs"):
+    for name in ("replicas", "tensor_parallel_size", "data_parallel_size"):
         if getattr(request, name) < 1:
             raise PlanError(f"{name} = {getattr(request, name)}: at least 1")
     if not 0 < request.gpu_memory_utilization <= 1:

@@ -24,12 +24,12 @@ from ray import serve
 from cluster.addresses import replica_on_loopback
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import build_app
+from jobs.service.batches import BatchKeeper
 from jobs.service.control import follow
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
 from jobs.service.metrics import RayMetrics
 from jobs.service.run_routes import Ask
-from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
 from jobs.service.steering import Steering, told_reason
@@ -192,7 +192,7 @@ class ServeGenerators:
     """The generator replicas, through their Serve handle."""
 
     def __init__(self, config: SolveConfig, use_gpu: bool) -> None:
-        self.num_slots = config.model.max_num_seqs
+        self.num_slots = config.model.sequences(use_gpu)
         price = config.cost.usd_per_gpu_hour * config.model.tensor_parallel_size if use_gpu else 0.0
         price = price or config.cost.usd_per_cpu_hour * config.resources.cpus_per_replica
         self.usd_per_replica_s = price / 3600
@@ -243,12 +243,13 @@ class ServeGenerators:
 
 
 class KeeperReplica:
-    """The one RunKeeper of the service. Runs as a Serve deployment. Its processes outlive it where it is killed; where
-    Serve ends it in order, they are interrupted in order first, since Ray kills what a worker leaves behind."""
+    """The one keeper of the service's runs and batches. Runs as a Serve deployment. Its processes outlive it where it
+    is killed; where Serve ends it in order, they are interrupted in order first, since Ray kills what a worker leaves
+    behind."""
 
     def __init__(self, config: dict[str, Any], ray_address: str) -> None:
         replica_on_loopback()
-        self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
+        self._keeper = BatchKeeper(ServiceConfig.model_validate(config).runs, ray_address)
 
     async def __del__(self) -> None:
         """Serve's own hook."""
@@ -369,7 +370,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
                 "num_cpus": solve.resources.cpus_per_replica,
                 "num_gpus": solve.model.tensor_parallel_size if use_gpu else 0,
             },
-            max_ongoing_requests=solve.model.max_num_seqs,
+            max_ongoing_requests=solve.model.sequences(use_gpu),
             health_check_period_s=5.0,
             health_check_timeout_s=60.0,
             graceful_shutdown_timeout_s=10.0,
