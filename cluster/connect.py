@@ -13,12 +13,18 @@ from typing import Any
 import psutil
 import ray
 
+from cluster.addresses import found_by_ray, host_and_port, knock, listens_on_loopback_only, loopback_node
 from verifiers import plugins
 
 LOCAL_OBJECT_STORE_BYTES = 512 << 20
 """Size of a local Ray's object store, which holds batches of at most `max_pending_bytes`."""
 
 EXCLUDES = [".git", ".venv", "out", "build", "tests", "docs", "benchmarks", "**/__pycache__", "**/.*_cache"]
+
+
+PASSED_VARIABLES = ("HF_HOME", "HF_ENDPOINT")
+"""Where models are kept and fetched from; actors on other nodes need it too. Variables that hold keys are not among
+them."""
 
 
 class ClusterError(Exception):
@@ -31,19 +37,41 @@ class LocalRayError(ClusterError):
 
 def start_ray(address: str, **arguments: Any) -> None:
     """`ray.init`. Raises LocalRayError where `address` is empty and a local Ray does not start, ClusterError where none
-    answers at the address."""
+    answers at the address.
+
+    A local Ray listens on loopback only. `RAY_ADDRESS` counts for the address `auto` alone, as inside Ray's own jobs.
+    """
     started = time.time()
+    on_loopback = contextlib.nullcontext() if address and not require_answer(address) else loopback_node()
     try:
-        ray.init(address=address or "local", **arguments)
+        with on_loopback:
+            ray.init(address=address or "local", **arguments)
     except Exception as error:  # a plain Exception where a node is not up within Ray's 30 s, as on a busy machine
         if address:
-            raise ClusterError(
-                f"no Ray cluster answers at {address}: {error}\nTry `ray status --address {address}` from here; "
-                "ray.address takes the head's host and port, or ray://host:10001"
-            ) from error
+            raise no_cluster(address, error) from error
         with contextlib.suppress(Exception):
             ray.shutdown()  # a partly started Ray would be in the way of the next attempt
         raise LocalRayError(f"a local Ray could not be started: {error}\n{remedy(started)}") from error
+
+
+def require_answer(address: str) -> bool:
+    """Whether the cluster at `address` listens on loopback only. Raises ClusterError where nothing listens there, which
+    Ray itself would try for minutes; the file that `auto` reads outlives the cluster it names."""
+    try:
+        named = found_by_ray() if address == "auto" else address
+        host, port = host_and_port(named)
+    except (ConnectionError, ValueError) as error:
+        raise no_cluster(address, error) from error
+    if fault := knock(host, port):
+        raise no_cluster(address if named == address else f"{named}, which `{address}` means here", fault)
+    return listens_on_loopback_only(host, port)
+
+
+def no_cluster(address: str, reason: object) -> ClusterError:
+    return ClusterError(
+        f"no Ray cluster answers at {address}: {reason}\nTry `ray status --address {address.partition(',')[0]}` from "
+        "here; ray.address takes the head's host and port, ray://host:10001, `auto`, or nothing for a Ray of our own"
+    )
 
 
 def remedy(started: float) -> str:
@@ -98,8 +126,10 @@ def connect(
                 "working_dir": str(Path(__file__).resolve().parents[1]),
                 "excludes": [*EXCLUDES, *environment.get("excludes", [])],
             }
-        if names := os.environ.get(plugins.VARIABLE):
-            environment["env_vars"] = {**environment.get("env_vars", {}), plugins.VARIABLE: names}
+        passed = {name: os.environ[name] for name in PASSED_VARIABLES if os.environ.get(name)}
+        named = {plugins.VARIABLE: names} if (names := os.environ.get(plugins.VARIABLE)) else {}
+        if passed or named:
+            environment["env_vars"] = {**passed, **environment.get("env_vars", {}), **named}
     else:
         arguments |= {
             "num_cpus": num_cpus or None,

@@ -17,7 +17,10 @@ GPU_RUNTIME_BYTES = int(1.5 * GIB)
 CPU_RUNTIME_BYTES = int(2.5 * GIB)
 """Allowance for an engine on CPUs: two more processes that load torch and vLLM, about 1.2 GiB each."""
 BATCHED_TOKENS = 8192
-"""vLLM's default number of tokens in one step, for which it measures its peak of activations."""
+"""Number of tokens in one step, for which vLLM measures its peak of activations. The engine is told the same number."""
+GPU_SEQUENCES = 1024
+CPU_SEQUENCES = 256
+"""Samples that a replica runs at once where the request leaves it open. The engine takes the same numbers."""
 LOGIT_BYTES = 16
 """Bytes per logit of a sampled position: float32, its sorted copy and the int64 order."""
 
@@ -39,7 +42,8 @@ class PlanRequest:
     """Size of the checkpoint's weights where known; 0 = computed from the config."""
     max_model_len: int = 0
     """Context in tokens; 0 = the model's own."""
-    max_num_seqs: int = 256
+    max_num_seqs: int = 0
+    """Samples that a replica runs at once; 0 = GPU_SEQUENCES or CPU_SEQUENCES."""
     tokens_per_sequence: int = 0
     """The most tokens a sample can hold (prompt and completion); 0 = the whole context."""
     concurrency: int = 0
@@ -124,7 +128,7 @@ class Plan:
         shape = f"TP {self.tensor_parallel_size}"
         shape += f" × DP {self.data_parallel_size}" if self.data_parallel_size > 1 else ""
         where = f"{self.num_gpus} × {self.gpu_kind}" if self.device == "gpu" else "CPUs"
-        each = "memory a GPU" if self.device == "gpu" else "memory a replica"
+        each = "per GPU" if self.device == "gpu" else "per replica"
         parameters = self.model.num_parameters
         count = f"{parameters / 1e9:,.2f}B" if parameters >= 1e8 else f"{parameters / 1e6:,.2f}M"
         lean = f" with {counted(self.lean_workers, 'Lean worker')} each" if self.lean_workers else ""
@@ -138,7 +142,8 @@ class Plan:
                 f"({self.model.dtype}{'' if self.model.exact else ', estimated: unknown architecture'})",
                 f"replicas    {self.replicas} × {shape} on {where}",
                 f"{each:<11} {self.memory.describe()}",
-                f"KV cache    {self.kv_bytes_per_token / 1024:,.1f} KiB a token, {self.kv_cache_tokens:,} a replica: "
+                f"KV cache    {self.kv_bytes_per_token / 1024:,.1f} KiB per token, "
+                f"{self.kv_cache_tokens:,} tokens per replica: "
                 f"{self.full_length_sequences:,} samples of {self.tokens_per_sequence:,} tokens at once "
                 f"(up to {self.max_num_seqs:,} shorter ones), context {self.max_model_len:,}",
                 f"workers     {counted(self.num_verifiers, 'verifier')}{lean}, {counted(self.num_writers, 'writer')}",
@@ -149,7 +154,7 @@ class Plan:
 
 
 def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 class Refusal(Exception):
@@ -168,6 +173,9 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
         raise Refusal(f"tensor_parallel_size = {request.tensor_parallel_size} does not divide {size.num_heads} heads")
     tokens = min(request.tokens_per_sequence or context, context)
     gpu = request.device == "gpu" or (request.device == "auto" and inventory.num_gpus > 0)
+    request = dataclasses.replace(
+        request, max_num_seqs=request.max_num_seqs or (GPU_SEQUENCES if gpu else CPU_SEQUENCES)
+    )
     # On CPUs the ranks share one memory, so a replica is sized as a whole.
     sizing = request if gpu else dataclasses.replace(request, tensor_parallel_size=1, data_parallel_size=1)
     if gpu:

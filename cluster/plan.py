@@ -11,20 +11,12 @@ condition.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from typing import Any
-
 from cluster.fit import MemoryUse, Plan, PlanRequest, Refusal, fit
-from cluster.inventory import GIB, GPU_GIB, Gpu, Inventory, Node, gib
-from cluster.model_size import Config, ModelSizeError, model_size
+from cluster.inventory import Inventory
+from cluster.model_size import Config, ModelSizeError
+from cluster.remedies import remedies, sufficient_hardware
 
 __all__ = ["MemoryUse", "Plan", "PlanError", "PlanRequest", "make_plan"]
-
-SIZES = (1, 2, 4, 8, 16)
-MAX_ALTERNATIVES = 3
-MIN_CONTEXT = 1024
-"""Shortest context that is suggested; a reasoning model cannot use a shorter one."""
 
 
 class PlanError(Exception):
@@ -39,11 +31,11 @@ def make_plan(model_config: Config, request: PlanRequest, inventory: Inventory) 
     except ModelSizeError as error:
         raise PlanError(str(error))
     except Refusal as refusal:
-        lines = [f"this plan does not fit: {refusal}"]
-        if found := list(alternatives(model_config, request, inventory)):
+        lines = [f"the plan does not fit: {refusal}"]
+        if found := list(remedies(model_config, request, inventory)):
             lines += ["what would fit:", *(f"  {text}" for text in found)]
         elif hardware := sufficient_hardware(model_config, request):
-            lines += ["nothing near it fits here; what would:", f"  {hardware}"]
+            lines += ["nothing near it fits here. What would hold one replica:", f"  {hardware}"]
         raise PlanError("\n".join(lines))
 
 
@@ -53,110 +45,8 @@ def contradiction(request: PlanRequest, inventory: Inventory) -> None:
         raise PlanError("no nodes: is the cluster up?")
     if request.device not in ("auto", "cpu", "gpu"):
         raise PlanError(f"device {request.device!r}: give auto, cpu or gpu")
-    for name in ("replicas", "tensor_parallel_size", "data_parallel_size", "max_num_seqs"):
+    for name in ("replicas", "tensor_parallel_size", "data_parallel_size"):
         if getattr(request, name) < 1:
             raise PlanError(f"{name} = {getattr(request, name)}: at least 1")
     if not 0 < request.gpu_memory_utilization <= 1:
         raise PlanError(f"gpu_memory_utilization = {request.gpu_memory_utilization}: more than 0, at most 1")
-
-
-def alternatives(model_config: Config, request: PlanRequest, inventory: Inventory) -> Iterator[str]:
-    """Up to MAX_ALTERNATIVES changes of the request that fit, of each sort the smallest."""
-    found: set[tuple[str, ...]] = set()
-    for change in changes(model_config, request, inventory):
-        if tuple(change) in found:
-            continue
-        try:
-            plan = fit(model_config, dataclasses.replace(request, **change), inventory)
-        except (Refusal, ModelSizeError):
-            continue
-        settings = ", ".join(setting(name, value) for name, value in change.items())
-        each = "a GPU" if plan.device == "gpu" else "a replica"
-        yield (
-            f"{settings}: {gib(plan.memory.kv_cache)} of KV cache {each}, for {plan.full_length_sequences:,} "
-            f"sequences of {plan.tokens_per_sequence:,} tokens at once"
-        )
-        found.add(tuple(change))
-        if len(found) == MAX_ALTERNATIVES:
-            return
-
-
-def setting(name: str, value: Any) -> str:
-    """A setting in the terms of the config file."""
-    if name == "cpu_kv_cache_bytes":
-        return f"cpu_kv_cache_gb = {value / GIB:g}"
-    return f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
-
-
-def changes(model_config: Config, request: PlanRequest, inventory: Inventory) -> Iterator[dict[str, Any]]:
-    """Changes of one setting, each downwards from its largest value that could fit; then changes of two settings."""
-    replicas = list(range(request.replicas - 1, 0, -1))
-    wider = [size for size in SIZES if size > request.tensor_parallel_size]
-    for count in range(request.num_verifiers - 1, 0, -1):
-        yield {"num_verifiers": count}
-    for count in replicas:
-        yield {"replicas": count}
-    if request.concurrency > 1:
-        try:
-            most = fit(model_config, dataclasses.replace(request, concurrency=0), inventory).full_length_sequences
-        except (Refusal, ModelSizeError):
-            most = 0
-        if most:
-            yield {"concurrency": most}
-    for ranks in wider:
-        yield {"tensor_parallel_size": ranks}
-    if request.data_parallel_size > 1:
-        yield {"data_parallel_size": 1}
-    context = shorter_contexts(model_config, request)
-    for length in context:
-        yield {"max_model_len": length}
-    if request.kv_cache_dtype == "auto":
-        yield {"kv_cache_dtype": "fp8"}
-    if not request.quantization:
-        yield {"quantization": "fp8"}
-    if request.device != "gpu":
-        for share in (2, 4, 8, 16):
-            yield {"cpu_kv_cache_bytes": share * request.cpu_kv_cache_bytes}
-    for ranks in wider:
-        for count in replicas or [1]:
-            yield {"replicas": count, "tensor_parallel_size": ranks}
-        for length in context:
-            yield {"tensor_parallel_size": ranks, "max_model_len": length}
-
-
-def shorter_contexts(model_config: Config, request: PlanRequest) -> list[int]:
-    try:
-        own = model_size(model_config, "auto", weight_bytes=request.weight_bytes).max_context
-    except ModelSizeError:
-        return []
-    length = request.max_model_len or own
-    found = [own] if 0 < own < length else []
-    length = min(length, own or length)
-    while length // 2 >= MIN_CONTEXT:
-        length //= 2
-        found.append(length)
-    return found
-
-
-def sufficient_hardware(model_config: Config, request: PlanRequest) -> str:
-    """The smallest node of a known kind that holds one replica as asked for; empty if none does."""
-    best: tuple[float, str] | None = None
-    for kind, memory in GPU_GIB.items():
-        for ranks in SIZES[:4]:
-            for data_ranks in sorted({1, request.data_parallel_size}):
-                gpus = (Gpu(kind, int(memory * GIB)),) * (ranks * data_ranks)
-                if len(gpus) > SIZES[3] or (best and memory * len(gpus) >= best[0]):
-                    continue
-                one = dataclasses.replace(
-                    request, replicas=1, tensor_parallel_size=ranks, data_parallel_size=data_ranks, device="gpu"
-                )
-                node = Node("", 1e9, 0, gpus)
-                try:
-                    fit(model_config, one, Inventory((node,)))
-                except (Refusal, ModelSizeError):
-                    continue
-                shape = f"tensor_parallel_size = {ranks}" + (
-                    f", data_parallel_size = {data_ranks}" if data_ranks > 1 else ""
-                )
-                best = (memory * len(gpus), f"{len(gpus)} × {kind} ({memory:g} GiB each) a replica, {shape}")
-    return best[1] if best else ""

@@ -275,7 +275,17 @@ class Resources(Section):
     writers: Positive = 1
     """Writer actors."""
     max_restarts: NotNegative = 5
-    """Restarts of one replica before the run gives up, with back-off between them."""
+    """Restarts of one worker in a row, with back-off between them. After that a replica is given up and the run goes on
+    with the others; a verifier or a writer ends the run."""
+    min_replicas: NotNegative = 0
+    """The run ends when fewer replicas than this are left; 0 = half of `replicas`."""
+    stall_s: PositiveFloat = 300.0
+    """Seconds without a sign of life after which a worker is taken for hung and ended. For an engine it is a time
+    without any step while samples run, and at least 20 times its longest step."""
+    start_s: PositiveFloat = 1800.0
+    """Seconds that an engine may take to start, once Ray has placed it."""
+    gpu_gib: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Memory of one GPU in GiB, for planning; 0 = what the node says."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where the engines run; auto = on GPUs where the cluster has any."""
 

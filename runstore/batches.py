@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import operator
 import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ SAMPLE_COLUMNS = (
     *("completion_tokens", "mean_logprob", "seed", "queue_s", "generation_s"),
 )
 """Columns that are a `Sample`'s own fields."""
+_sample_values = operator.attrgetter(*SAMPLE_COLUMNS)
 PROBLEM_COLUMNS = ("problem_id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
 """Columns that `problem_of` needs."""
 
@@ -79,8 +81,8 @@ def messages_column(messages: Messages) -> str:
 
 
 def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance) -> bytes:
-    """One row per (stopping rule, prompt, sample), in the given order. The problem is stored as the model saw it, with
-    its options in shuffled order if they were shuffled."""
+    """One row per (stopping rule, prompt, sample), in the given order; at least one. The problem is stored as the
+    model saw it, with its options in shuffled order if they were shuffled."""
     shared = {
         "run_id": origin.run_id,
         "sampling": json.dumps(dict(origin.sampling), sort_keys=True),
@@ -93,12 +95,11 @@ def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pro
         "epoch": origin.epoch,
     }
     columns: dict[str, list[Any]] = {"stopping_rule": [rule for rule, _, _ in samples]}
-    problems = [prompt.problem for _, prompt, _ in samples]
-    for place, name in enumerate(PROBLEM_COLUMNS):
-        columns[name] = [problem[place] for problem in problems]
+    problems = zip(*(prompt.problem for _, prompt, _ in samples), strict=True)
+    columns |= zip(PROBLEM_COLUMNS, map(list, problems), strict=True)
     columns["messages"] = [prompt.messages for _, prompt, _ in samples]
-    for name in SAMPLE_COLUMNS:
-        columns[name] = [getattr(sample, name) for _, _, sample in samples]
+    values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
+    columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)
     columns["finished_at"] = [int(sample.finished_at * 1e6) for _, _, sample in samples]
     return pack((shared, columns))
 

@@ -125,9 +125,11 @@ class SampleRequest:
     turns: tuple[tuple[str, str], ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Sample:
-    """What a generator drew for a `SampleRequest`. `text` is None when the sample was aborted."""
+    """What a generator drew for a `SampleRequest`. `text` is None when the sample was aborted.
+
+    It is not frozen, because a frozen dataclass takes four times as long to make, and one is made per sample."""
 
     problem_id: str
     sample_index: int

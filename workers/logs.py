@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import logging
 import os
@@ -27,6 +28,8 @@ from verifiers.types import Json
 
 LEVELS = ("debug", "info", "warning", "error")
 LEVEL_VARIABLE = "PROOFMILL_LOG"
+PLACE_DIGITS = 10
+"""Length of the part of a temporary log folder's name that stands for the run's URI."""
 
 log = logging.getLogger("proofmill.logs")
 
@@ -55,7 +58,9 @@ def log_settings(run_uri: str, run_id: str, level: str = "") -> LogSettings:
     storage = open_storage(run_uri)
     if isinstance(storage, LocalStorage):
         return LogSettings(str((storage.root / LOGS).resolve()), "", level)
-    return LogSettings(str(Path(tempfile.gettempdir()) / f"proofmill-{run_id}"), run_uri, level)
+    # Two runs of one name may lie at different places, and one machine may work for both.
+    place = hashlib.sha256(storage.uri.encode()).hexdigest()[:PLACE_DIGITS]
+    return LogSettings(str(Path(tempfile.gettempdir()) / f"proofmill-{run_id}-{place}"), run_uri, level)
 
 
 class Formatter(logging.Formatter):

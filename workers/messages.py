@@ -50,6 +50,11 @@ class SampleTask(NamedTuple):
     """The stopping rule as JSON, copied into the row."""
     round: int = 0
     parent_index: int | None = None
+    refusal: str = ""
+    """Why the sample is not drawn any more; it ends as an error with this reason. Empty: it is drawn."""
+
+    suspect: bool = False
+    """Whether it may be to blame for replicas that stood still. A replica draws one suspect at a time."""
 
 
 class Orders(NamedTuple):

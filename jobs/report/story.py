@@ -121,10 +121,12 @@ def joined(address: str) -> Iterator[None]:
     stays with it."""
     import ray
 
+    from cluster.connect import start_ray
+
     if ray.is_initialized():
         yield
         return
-    ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    start_ray(address, logging_level=logging.ERROR, log_to_driver=False)
     try:
         yield
     finally:

@@ -22,12 +22,14 @@ import fastapi
 import fastapi.openapi.utils
 import pydantic
 
-from jobs.service import chat_schema, http_errors, solve_routes
+from jobs.service import batch_routes, chat_schema, http_errors, solve_routes
 from jobs.service.access import BodyLimit, Meter
+from jobs.service.batches import BatchKeeper
 from jobs.service.chat_routes import chat_routes
+from jobs.service.draining import DrainGate
 from jobs.service.gateway import Gateway, client_of
 from jobs.service.run_routes import ask_here, run_routes
-from jobs.service.runs import RunKeeper, RunRequest
+from jobs.service.runs import RunRequest
 from jobs.service.schemas import (
     Health,
     VerifyRequest,
@@ -37,7 +39,13 @@ from jobs.service.verify_routes import verify_routes
 
 VERSION = "1"
 REPORT_S = 5.0
-BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, *chat_schema.BODIES, RunRequest]
+BODIES: list[type[pydantic.BaseModel]] = [
+    VerifyRequest,
+    RunRequest,
+    *solve_routes.BODIES,
+    *chat_schema.BODIES,
+    *batch_routes.BODIES,
+]
 
 
 def build_app(gateway: Gateway) -> fastapi.FastAPI:
@@ -49,16 +57,21 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        lifespan=lambda app: reporting(gateway),
+        lifespan=lambda app: background(gateway),
     )
     http_errors.install(app)
     app.add_middleware(
-        BodyLimit, max_bytes=server.max_body_mb * 2**20, max_pending_bytes=server.max_pending_body_mb * 2**20
+        BodyLimit,
+        max_bytes=server.max_body_mb * 2**20,
+        max_pending_bytes=int(server.max_pending_body_mb * 2**20 * gateway.share),
     )
+    app.add_middleware(DrainGate, draining=gateway.draining)
     app.add_middleware(Meter, report=gateway.metrics.request)
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
-    app.include_router(run_routes(gateway.runs or ask_here(RunKeeper(gateway.config.runs)), client_of(gateway)))
+    ask = gateway.runs or ask_here(BatchKeeper(gateway.config.runs))
+    app.include_router(run_routes(ask, client_of(gateway)))
+    app.include_router(batch_routes.batch_routes(ask, client_of(gateway)))
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.include_router(chat_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
@@ -66,8 +79,9 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
 
 
 @contextlib.asynccontextmanager
-async def reporting(gateway: Gateway) -> AsyncIterator[None]:
-    """Sets the gauges at intervals: Ray drops a gauge that was not set for a while, and idle would look like dead."""
+async def background(gateway: Gateway) -> AsyncIterator[None]:
+    """Sets the gauges at intervals: Ray drops a gauge that was not set for a while, and idle would look like dead.
+    Follows what stops the gateway."""
 
     async def report() -> None:
         while True:
@@ -75,11 +89,14 @@ async def reporting(gateway: Gateway) -> AsyncIterator[None]:
             gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
             await asyncio.sleep(REPORT_S)
 
-    task = asyncio.create_task(report())
+    tasks = [asyncio.ensure_future(report())]
+    if gateway.follow is not None:
+        tasks.append(asyncio.ensure_future(gateway.follow(gateway.draining)))
     try:
         yield
     finally:
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 def openapi(app: fastapi.FastAPI) -> dict[str, Any]:
@@ -106,7 +123,9 @@ def add_health(app: fastapi.FastAPI, gateway: Gateway) -> None:
     @app.head("/readyz", operation_id="readyz_head", responses=http_errors.responses(503))
     @app.get("/readyz", responses=http_errors.responses(503))
     async def readyz() -> Health:
-        """A verifier answers, so work would be done."""
+        """A verifier answers, and where the service solves an engine is loaded: work would be done."""
         if not await gateway.verifiers.ready():
             raise http_errors.HttpProblem(503, "not-ready", "no verifier answers yet", retry_after_s=2)
+        if gateway.generators is not None and not await gateway.generators.ready():
+            raise http_errors.HttpProblem(503, "not-ready", "no engine is loaded yet", retry_after_s=2)
         return Health(status="ok")

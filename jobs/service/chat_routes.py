@@ -24,7 +24,7 @@ from jobs.service.gateway import Gateway
 from jobs.service.schemas import ProblemBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
 from jobs.service.solve_routes import admit_samples, begin_solving, json_response, last
-from jobs.service.solving import Cost, Event, GeneratorLost, Generators, usd_of
+from jobs.service.solving import Cost, Event, GeneratorLost, Generators, refusal_of, usd_of
 from jobs.service.steered import SteeredGenerators, chat_requests
 from runstore.schema import Sample, SampleRequest
 
@@ -159,7 +159,8 @@ def completion(answer: Answer, choices: list[Any], usage: Mapping[str, int], ext
 
 def checked_extra(result: Mapping[str, Any]) -> dict[str, Any]:
     """The member `proofmill` of an answer to a problem."""
-    return {"checked": True, **{key: result[key] for key in ("verified", "verdict", "num_samples", "cost")}}
+    counts = ("num_samples", "num_checked", "num_lost", "num_unfinished")
+    return {"checked": True, **{key: result[key] for key in ("verified", "verdict", *counts, "cost")}}
 
 
 def unchecked_extra(cost: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -168,11 +169,10 @@ def unchecked_extra(cost: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return {**extra, "cost": cost, "seed": seed}
 
 
-def message_of(result: Mapping[str, Any]) -> dict[str, Any]:
+def message_of(result: dict[str, Any]) -> dict[str, Any]:
     if result["verified"]:
         return {"role": "assistant", "content": result["text"], "refusal": None}
-    refusal = f"none of {result['num_samples']} samples could be verified"
-    return {"role": "assistant", "content": None, "refusal": refusal}
+    return {"role": "assistant", "content": None, "refusal": refusal_of(result)}
 
 
 def usage_of(tokens: Mapping[str, Any]) -> dict[str, int]:

@@ -1,22 +1,42 @@
-"""`proofmill serve`: starts the service and runs until it is interrupted."""
+"""`proofmill serve`: starts the service and runs until it is interrupted.
+
+    main thread:  the port ─► waits for signals ─────────────────► says how it ended
+    host thread:  imports Ray ─► Host.start ─► … ─► drain, close   (jobs.service.hosting)
+
+Promises: a port in use is refused before Ray is imported. Signals work at any time, also while a model loads.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import signal
 import sys
-import threading
-from typing import Any
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, NoReturn
 
 import pydantic
 
-from jobs.config import ConfigError, SolveConfig, load_config
+from jobs.config import ConfigError, load_config
 from jobs.errors import TOLD, exit_code_of
-from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS
+from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.service.port import Reservation
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
+from jobs.stop_signals import StopSignals, stop_signals
 from verifiers import plugins
 from verifiers.checker import check_settings
+
+if TYPE_CHECKING:
+    from jobs.service.hosting import Host
+
+POLL_S = 0.1
+CLOSE_S = 30.0
+"""Longest wait for a Ray to end by itself, in seconds; after it what is ours is killed."""
+
+
+class Interrupted(Exception):
+    """The user wants the command to end at once."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,69 +76,99 @@ def print_token(name: str) -> int:
 
 
 def serve_until_stopped(config: ServiceConfig) -> int:
-    """The service, until a signal ends it."""
+    """The service, until a signal ends it. The first one ends it in order; a second one, or any during the start, ends
+    it at once."""
     # The replicas get only the config, so plugins that this shell's environment names must be added to it.
     config = config.model_copy(update={"plugins": plugins.named()})
     check_settings(config.verify.tables())
-
-    import ray
-    from ray import serve
-
-    from cluster.connect import ClusterError, LocalRayError, start_ray
-    from jobs.service.deploy import APP, application, load_known
-
-    solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
-    load_known(config)  # a bad file is reported here, and not by a replica that fails to start
-    server = config.server
-    address = config.ray.address or os.environ.get("RAY_ADDRESS", "")
-    own: dict[str, Any] = {"num_cpus": config.ray.num_cpus or None, "include_dashboard": False}
-    if not config.ray.address:
-        # Workers import the code from here; no copy of the folder is made.
-        os.environ["PYTHONPATH"] = os.pathsep.join([code_root(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    # What is free on a cluster is for its nodes to say.
+    reserved = Reservation(config.server.host, config.server.port) if not config.ray.address else None
     try:
-        start_ray(address, log_to_driver=False, **({} if config.ray.address else own))
-    except ClusterError as error:
-        print(f"proofmill serve: {error}", file=sys.stderr)
-        return EXIT_ERRORS if isinstance(error, LocalRayError) else EXIT_CONFIG
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        serve.start(http_options={"host": server.host, "port": server.port, "request_timeout_s": None})
-        use_gpu = solve is not None and has_gpus(solve)
-        serve.run(application(config, solve, use_gpu), name=APP, route_prefix="/")
-        print(f"proofmill serves on http://{server.host}:{server.port}", flush=True)
-        stopped.wait()
-        print("stopping", flush=True)
-        return EXIT_DONE
-    except RuntimeError as error:
-        print(f"proofmill serve: {error}\n{deployment_faults()}", file=sys.stderr)
-        return EXIT_ERRORS
+        with stop_signals() as signals:
+            return run_hosted(config, signals)
     finally:
-        serve.shutdown()
-        ray.shutdown()
+        if reserved is not None:
+            reserved.close()
 
 
-def deployment_faults(max_lines: int = 12) -> str:
-    """What Serve reports about the parts that did not start; its own error only names them."""
-    from ray import serve
+def run_hosted(config: ServiceConfig, signals: StopSignals) -> int:
+    """Starts the service, waits for a signal in `signals` and stops it. Returns the exit code."""
+    hosts: list[Host] = []
 
-    lines = []
-    for application in serve.status().applications.values():
-        for name, deployment in application.deployments.items():
-            if deployment.status.value not in ("HEALTHY", "UPDATING"):
-                lines.append(f"{name}: {deployment.status.value}")
-                lines += ["  " + line for line in deployment.message.strip().splitlines()[-max_lines:]]
-    return "\n".join(lines)
+    def start() -> None:
+        from jobs.service.hosting import Host
+
+        solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
+        hosts.append(Host(config, solve))
+        hosts[0].start()
+
+    # One thread starts Ray and lives on: the kernel ends Ray's processes with the thread that started them.
+    with ThreadPoolExecutor(1) as host_thread:
+        try:
+            try:
+                attend(host_thread.submit(start), signals, 0)
+            except Interrupted:
+                raise
+            except Exception as error:
+                code = told(error)
+                if hosts:
+                    close(hosts[0], host_thread, signals, 0, code or EXIT_ERRORS)
+                if code is None:
+                    raise
+                return code
+            print(f"proofmill serves on http://{config.server.host}:{config.server.port}", flush=True)
+            while not signals:
+                time.sleep(POLL_S)
+            print(
+                f"{signals[0]}: stopping; requests under way and batch runs end in order (again to stop at once)",
+                flush=True,
+            )
+            attend(host_thread.submit(hosts[0].drain), signals, 1)
+            close(hosts[0], host_thread, signals, 1, EXIT_DONE)
+            return EXIT_DONE
+        except Interrupted:
+            print("stopped at once", flush=True)
+            leave(hosts, EXIT_INTERRUPTED)
 
 
-def has_gpus(solve: SolveConfig) -> bool:
-    import ray
+def attend(work: Future[None], signals: StopSignals, allowed: int, limit_s: float = math.inf) -> None:
+    """Waits for `work` and raises what it raises; Interrupted as soon as there are more than `allowed` signals.
+    Raises TimeoutError."""
+    deadline = time.monotonic() + limit_s
+    while not work.done():
+        signals.install()
+        if len(signals) > allowed:
+            raise Interrupted
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(POLL_S)
+    signals.install()
+    work.result()
 
-    return solve.resources.device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0
+
+def close(host: Host, host_thread: ThreadPoolExecutor, signals: StopSignals, allowed: int, code: int) -> None:
+    """Ends what is ours; where that hangs, ends this process with `code`."""
+    try:
+        attend(host_thread.submit(host.close), signals, allowed, CLOSE_S)
+    except TimeoutError:
+        leave([host], code)
 
 
-def code_root() -> str:
-    from jobs.submit.package import CODE_ROOT
+def leave(hosts: list[Host], code: int) -> NoReturn:
+    """Ends everything of ours at once, this process too. Python's own end would wait for the host thread, and a process
+    whose Ray was killed is aborted by Ray's threads soon after."""
+    if hosts:
+        hosts[0].abandon()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
-    return str(CODE_ROOT)
+
+def told(error: Exception) -> int | None:
+    """Prints why the service did not start and returns the exit code; None where it is for the caller to tell."""
+    from cluster.connect import ClusterError, LocalRayError
+
+    if not isinstance(error, ClusterError):
+        return None
+    print(f"proofmill serve: {error}", file=sys.stderr)
+    return EXIT_ERRORS if isinstance(error, LocalRayError) else EXIT_CONFIG

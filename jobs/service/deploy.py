@@ -1,30 +1,35 @@
 """The service in Ray Serve: gateways that speak HTTP, verifier replicas that check, generators, one keeper of runs.
 
-Promises: verifier replicas are restarted by Serve when they die, and the gateway gives their work to others
-(jobs.service.verifying). A gateway is ready once a verifier answers. All gateways see the same batch runs.
+Promises: replicas are restarted by Serve when they die, and the gateway gives the work of verifiers and generators to
+others (jobs.service.verifying, jobs.service.solving). A gateway is ready once a verifier answers and, where the service
+solves, an engine is loaded. All gateways see the same batch runs.
 Does not: scale by itself (the config sets the number of replicas), or share rates between gateways (each has its part).
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fastapi
 from ray import serve
 
+from cluster.addresses import replica_on_loopback
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import build_app
+from jobs.service.batches import BatchKeeper
+from jobs.service.control import follow
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
 from jobs.service.metrics import RayMetrics
 from jobs.service.run_routes import Ask
-from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
 from jobs.service.steering import Steering, told_reason
@@ -46,6 +51,9 @@ VERIFIER = "verifier"
 GENERATOR = "generator"
 KEEPER = "runs"
 READY_TIMEOUT_S = 5.0
+READY_CACHE_S = 1.0
+RUNS_GRACE_S = 60.0
+"""How long interrupted batch runs have to write what they hold when the service stops, in seconds."""
 CHECK_TIMEOUT_S = 600.0
 """Longest time for one item of a chunk, in seconds, if the client sets no limit. A checker's own limit is far lower."""
 MAX_KNOWN_PROBLEMS = 200_000
@@ -58,6 +66,7 @@ class VerifierReplica:
     """One process with warm checkers. Runs as a Serve deployment."""
 
     def __init__(self, config: dict[str, Any]) -> None:
+        replica_on_loopback()
         verify = ServiceConfig.model_validate(config).verify
         checkers = Checkers(verify.workers_per_actor, verify.tables())
         self._local = LocalVerifiers(checkers, verify.workers_per_actor)
@@ -104,11 +113,31 @@ class ServeVerifiers:
             return False
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def ends_with_its_engine(method: Method) -> Method:
+    """A GeneratorReplica's method that ends the replica's process where the engine is gone. Serve's health checks need
+    fifteen seconds to see it, and would send more samples there meanwhile; a dead process is left out at once."""
+
+    @functools.wraps(method)
+    async def wrapped(self: GeneratorReplica, *arguments: Any) -> Any:
+        try:
+            return await method(self, *arguments)
+        except EngineGoneError:
+            log.exception("the engine is gone; its replica ends")
+            self._engine.stop()
+            os._exit(1)
+
+    return wrapped  # type: ignore[return-value]
+
+
 class GeneratorReplica:
     """One engine. Runs as a Serve deployment; Serve starts another one when it dies."""
 
     async def __init__(self, config: dict[str, Any], use_gpu: bool) -> None:  # type: ignore[misc]
         """Loads the model. Serve awaits this and counts the replica as ready only then."""
+        replica_on_loopback()
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
         self._rollout = rollout_class(settings.rollout)
@@ -116,6 +145,7 @@ class GeneratorReplica:
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
         await self._engine.start()
 
+    @ends_with_its_engine
     async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
         """Raises EngineGoneError. What a chat cannot ask the model comes back as a sample that ended in an error."""
         key = (0, request.sample_index)
@@ -162,12 +192,13 @@ class ServeGenerators:
     """The generator replicas, through their Serve handle."""
 
     def __init__(self, config: SolveConfig, use_gpu: bool) -> None:
-        self.num_slots = config.model.max_num_seqs
+        self.num_slots = config.model.sequences(use_gpu)
         price = config.cost.usd_per_gpu_hour * config.model.tensor_parallel_size if use_gpu else 0.0
         price = price or config.cost.usd_per_cpu_hour * config.resources.cpus_per_replica
         self.usd_per_replica_s = price / 3600
         self._replicas = config.resources.replicas
         self._handle: Any = None
+        self._ready = (-READY_CACHE_S, False)
 
     def handle(self) -> Any:
         if self._handle is None:
@@ -184,6 +215,20 @@ class ServeGenerators:
             raise GeneratorLost(type(error).__name__) from error
         return sample
 
+    async def ready(self) -> bool:
+        """Serve counts a replica as running once its engine is loaded, and while the engine is in good health. A call
+        to a replica would tell less: it would wait behind the samples of a busy engine."""
+        asked, running = self._ready
+        if time.monotonic() > asked + READY_CACHE_S:
+            try:
+                status = await asyncio.wait_for(asyncio.to_thread(serve.status), READY_TIMEOUT_S)
+                running = status.applications[APP].deployments[GENERATOR].replica_states.get("RUNNING", 0) > 0
+            except Exception as error:
+                log.info("not ready: %s", type(error).__name__)
+                running = False
+            self._ready = (time.monotonic(), running)
+        return running
+
     async def abort(self, request_ids: Sequence[str]) -> None:
         from ray.exceptions import RayError
         from ray.serve.exceptions import RayServeException
@@ -198,10 +243,18 @@ class ServeGenerators:
 
 
 class KeeperReplica:
-    """The one RunKeeper of the service. Runs as a Serve deployment; its processes outlive it."""
+    """The one keeper of the service's runs and batches. Runs as a Serve deployment. Its processes outlive it where it
+    is killed; where Serve ends it in order, they are interrupted in order first, since Ray kills what a worker leaves
+    behind."""
 
     def __init__(self, config: dict[str, Any], ray_address: str) -> None:
-        self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
+        replica_on_loopback()
+        self._keeper = BatchKeeper(ServiceConfig.model_validate(config).runs, ray_address)
+
+    async def __del__(self) -> None:
+        """Serve's own hook."""
+        if keeper := getattr(self, "_keeper", None):
+            await asyncio.to_thread(keeper.close, RUNS_GRACE_S)
 
     async def ask(self, method: str, *arguments: Any) -> tuple[Any, HttpProblem | None]:
         # Faults are returned here, since an exception would arrive wrapped in one of Ray's.
@@ -235,6 +288,7 @@ def ask_keeper() -> Ask:
 
 def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: bool) -> fastapi.FastAPI:
     """Builds the application inside a gateway replica."""
+    replica_on_loopback()
     settings = ServiceConfig.model_validate(config)
     model = SolveConfig.model_validate(solve) if solve else None
     gateway = Gateway(
@@ -247,6 +301,7 @@ def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: b
         model=model.model.path if model else "",
         sampling=model.sampling.parameters() if model else SamplingParameters(),
         runs=ask_keeper(),
+        follow=follow,
     )
     return build_app(gateway)
 
@@ -303,7 +358,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=100,
         health_check_period_s=5.0,
-        graceful_shutdown_timeout_s=10.0,
+        graceful_shutdown_timeout_s=RUNS_GRACE_S + 5.0,
     )
     parts = [verifier.bind(table), keeper.bind(table, config.ray.address)]
     if solve is not None:
@@ -315,7 +370,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
                 "num_cpus": solve.resources.cpus_per_replica,
                 "num_gpus": solve.model.tensor_parallel_size if use_gpu else 0,
             },
-            max_ongoing_requests=solve.model.max_num_seqs,
+            max_ongoing_requests=solve.model.sequences(use_gpu),
             health_check_period_s=5.0,
             health_check_timeout_s=60.0,
             graceful_shutdown_timeout_s=10.0,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 import fastapi
 import fastapi.openapi.utils
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from jobs.service.access import Access, Admission
+from jobs.service.access import Access, Admission, Tokens
+from jobs.service.draining import Draining
 from jobs.service.metrics import Metrics, NoMetrics
+from jobs.service.redrawing import Redrawing
 from jobs.service.run_routes import Ask
 from jobs.service.settings import ServiceConfig, Token
 from jobs.service.solving import Generators
@@ -43,12 +45,17 @@ class Gateway:
     """How the generators draw where a client sets nothing."""
     runs: Ask | None = None
     """Calls the keeper of batch runs; None for a keeper in this process."""
+    draining: Draining = dataclasses.field(default_factory=Draining)
+    follow: Callable[[Draining], Awaitable[None]] | None = None
+    """Keeps `draining` as the service's command wants it, while the gateway runs; None where nothing stops it."""
     access: Access = dataclasses.field(init=False)
     items: Admission = dataclasses.field(init=False)
     samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        self.access = Access(self.config.tokens, share=self.share)
+        self.access = Access(Tokens(self.config.tokens, self.config.tokens_file), share=self.share)
+        if self.generators is not None:
+            self.generators = Redrawing(self.generators, self.config.verify.attempts, self.metrics.generator_lost)
         self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")
         self.samples = Admission(math.ceil(self.config.solve.max_running * self.share), "samples")
 

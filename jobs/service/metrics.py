@@ -17,6 +17,7 @@ class Metrics(Protocol):
     def request(self, route: str, status: int, seconds: float) -> None: ...
     def pending(self, num_items: int) -> None: ...
     def lost(self) -> None: ...
+    def generator_lost(self) -> None: ...
     def sample(self, completion_tokens: int, seconds: float) -> None: ...
     def sampling(self, num_running: int, capacity: int) -> None: ...
     def solved(self, verified: bool, cost_usd: float) -> None: ...
@@ -33,6 +34,9 @@ class NoMetrics:
         pass
 
     def lost(self) -> None:
+        pass
+
+    def generator_lost(self) -> None:
         pass
 
     def sample(self, completion_tokens: int, seconds: float) -> None:
@@ -59,6 +63,7 @@ class RayMetrics:
         self._request_s = Histogram("proofmill_request_seconds", "time of a request", SECONDS, tag_keys=("route",))
         self._pending = Gauge("proofmill_pending_items", "items accepted and not yet answered")
         self._lost = metrics.Counter("proofmill_verifiers_lost", "chunks whose verifier died")
+        self._generators_lost = metrics.Counter("proofmill_generators_lost", "samples whose generator died")
         self._samples = metrics.Counter("proofmill_samples", "samples drawn by /v1/solve")
         self._tokens = metrics.Counter("proofmill_completion_tokens", "tokens sampled by /v1/solve")
         self._sample_s = Histogram("proofmill_sample_seconds", "time of one sample", SECONDS)
@@ -83,6 +88,9 @@ class RayMetrics:
 
     def lost(self) -> None:
         self._lost.inc(1)
+
+    def generator_lost(self) -> None:
+        self._generators_lost.inc(1)
 
     def sample(self, completion_tokens: int, seconds: float) -> None:
         self._samples.inc(1)

@@ -51,6 +51,12 @@ class SolveResponse(pydantic.BaseModel):
     sample_index: int | None
     verdict: VerdictBody | None
     num_samples: int
+    num_checked: int
+    """Samples with a verdict. Only these can be said not to be verified."""
+    num_lost: int
+    """Samples whose generator or verifier died time and again."""
+    num_unfinished: int
+    """Samples that were ended: another one was verified first, or the time was over."""
     cost: CostBody
 
 

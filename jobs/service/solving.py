@@ -2,8 +2,10 @@
 
 Promises: an answer is given only when a sample was verified; the first verified one ends the others (cancelled here,
 aborted in the engine); the result says what was spent in either case. Leaving the request ends its samples.
+Promises: a sample that was lost (its generator or its verifier died time and again) or that did not end in time is
+counted as such, and never as one that could not be verified.
 Does not: batch, resume or store, as runs do.
-Fails: with HttpProblem 503 where no generator answers; a sample that fails is an event with status `error`.
+Fails: with HttpProblem 503 where no sample got a verdict; a sample that fails is an event with status `error`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from jobs.service.http_errors import HttpProblem
 from jobs.service.steering import Steering
 from jobs.service.verifying import Check, Checked, Verifiers, check_chunk
 from runstore.schema import Sample, SampleRequest, sample_seed
-from verifiers.types import Json, Problem
+from verifiers.types import Json, Problem, Status
 
 
 class GeneratorLost(Exception):
@@ -40,6 +42,10 @@ class Generators(Protocol):
         ...
 
     async def abort(self, request_ids: Sequence[str]) -> None: ...
+
+    async def ready(self) -> bool:
+        """Whether an engine is loaded."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ async def solve(
     tasks = {asyncio.create_task(one(request)): request for request in requests}
     cost = Cost()
     best: tuple[Sample, Checked] | None = None
-    failed = 0
+    counts = Counts(num_samples)
     try:
         waiting = set(tasks)
         deadline = started + timeout_s
@@ -90,12 +96,13 @@ async def solve(
                 try:
                     sample, checked = task.result()
                 except GeneratorLost as error:
-                    failed += 1
+                    counts.lost += 1
                     yield Event(
                         "sample", {"sample_index": request.sample_index, "status": "error", "reason": str(error)}
                     )
                     continue
                 cost.add(sample, checked)
+                counts.add(sample, checked)
                 if checked.status == "verified" and (best is None or sample.sample_index < best[0].sample_index):
                     best = (sample, checked)
                 yield Event("sample", sample_event(sample, checked))
@@ -107,9 +114,46 @@ async def solve(
             with contextlib.suppress(GeneratorLost):
                 await generators.abort([f"{one.problem.id}/{one.sample_index}/{one.seed}" for one in running])
         await asyncio.gather(*tasks, return_exceptions=True)
-    if best is None and failed == num_samples:
-        raise HttpProblem(503, "not-ready", "no generator answers", retry_after_s=5)
-    yield Event("result", result_event(problem, best, cost, generators, num_samples, time.perf_counter() - started))
+    if best is None and counts.checked == 0:
+        raise HttpProblem(503, "not-ready", f"no sample got a verdict: {counts.told()}", retry_after_s=5)
+    result = result_event(problem, best, cost, generators, num_samples, time.perf_counter() - started)
+    yield Event("result", {**result, **counts.to_json()})
+
+
+@dataclasses.dataclass(slots=True)
+class Counts:
+    """What became of a request's samples."""
+
+    asked: int
+    checked: int = 0
+    """With a verdict about the text."""
+    lost: int = 0
+    """Generators or verifiers died under it."""
+
+    @property
+    def unfinished(self) -> int:
+        """Running when the time was over, or when another sample was verified."""
+        return self.asked - self.checked - self.lost
+
+    def add(self, sample: Sample, checked: Checked) -> None:
+        if sample.error or sample.text is None or checked.status == Status.ERROR:
+            self.lost += 1  # such a verdict is about the service and not about a text
+        else:
+            self.checked += 1
+
+    def told(self) -> str:
+        parts = [(self.lost, "lost"), (self.unfinished, "not finished in time")]
+        return ", ".join(f"{count} of {self.asked} {name}" for count, name in parts if count)
+
+    def to_json(self) -> dict[str, Json]:
+        return {"num_checked": self.checked, "num_lost": self.lost, "num_unfinished": self.unfinished}
+
+
+def refusal_of(result: dict[str, Any]) -> str:
+    """Why a result has no text. Samples that nothing is known about are told apart."""
+    counts = Counts(result["num_samples"], result["num_checked"], result["num_lost"])
+    text = f"none of {counts.checked} samples could be verified"
+    return f"{text}; {missing}" if (missing := counts.told()) else text
 
 
 @dataclasses.dataclass(slots=True)

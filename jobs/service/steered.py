@@ -29,6 +29,9 @@ class SteeredGenerators:
     async def abort(self, request_ids: Sequence[str]) -> None:
         await self.inner.abort(request_ids)
 
+    async def ready(self) -> bool:
+        return await self.inner.ready()
+
 
 def chat_requests(number: int, seed: int) -> list[SampleRequest]:
     """The requests of a chat that has no problem: each has an id of its own and its seed."""

@@ -22,7 +22,7 @@ import ray
 import ray.exceptions
 
 from cluster.connect import ClusterError, LocalRayError, connect
-from cluster.inventory import scalable_nodes
+from cluster.inventory import ask_node, scalable_nodes
 from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
 from jobs.configuration.command import write_new
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
     parser.add_argument("--print-config", action="store_true", help="print the resolved config as JSON and exit")
-    parser.add_argument("--skip-bad", action="store_true", help="skip problems that can not be read, and record them")
+    parser.add_argument("--skip-bad", action="store_true", help="skip problems that cannot be read, and record them")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,12 +136,12 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
 
 def plan_here(config: SolveConfig) -> Plan:
     """The plan on the cluster that the config names, or on this machine. Raises ConfigError and ClusterError."""
-    nodes = None
     if config.ray.address:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-    return plan_run(config, nodes)
+            return plan_run(config, nodes, ask_node)
+    return plan_run(config)
 
 
 def run_batch(

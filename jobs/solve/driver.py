@@ -2,8 +2,8 @@
 
     problems ──chunks──► coordinator ──status──► display
 
-Promises: a coordinator that dies is replaced, and its successor resumes from what is durable; on the first SIGINT or
-SIGTERM checked samples are written, the second one ends the run at once.
+Promises: a coordinator that dies or no longer answers is replaced, and its successor resumes from what is durable; on
+the first SIGINT or SIGTERM checked samples are written, the second one ends the run at once.
 Does not: check the config or the problems, or write the run's record (jobs.solve.command does).
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import secrets
-import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,8 +24,10 @@ from jobs.config import SolveConfig
 from jobs.problems.errors import RowError
 from jobs.problems.load import stream_problems
 from jobs.solve.progress import Display
+from jobs.stop_signals import stop_signals
 from runstore.batches import pack
 from verifiers.types import Json
+from workers.actors.presence import KILL_S, Presence, end_process
 from workers.coordinator.actor import Coordinator
 from workers.coordinator.names import NAMESPACE, coordinator_name
 from workers.coordinator.state import CoordinatorSettings
@@ -72,18 +73,31 @@ def drive(
             coordinator = ray.remote(Coordinator).options(**options).remote(settings)
             _current.append(coordinator)
             try:
-                return attend(coordinator, config, skipped, signals, screen, watch)
+                presence = ray.get(coordinator.presence.remote())
+                return attend(coordinator, config, skipped, signals, screen, watch, settings.stall_s)
             except ray.exceptions.RayTaskError as error:
                 # The coordinator lives and says why it cannot go on. Another one would say the same.
                 return DriveResult(None, str(getattr(error, "cause", error)))
-            except ray.exceptions.RayActorError as error:
+            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
+                what = "died"
+                if isinstance(error, ray.exceptions.GetTimeoutError):
+                    what = f"did not answer for {settings.stall_s:g} s (resources.stall_s)"
+                    end_on_its_node(presence)
                 if start == COORDINATOR_STARTS:
-                    return DriveResult(None, f"the coordinator died {start} times; the last time: {error}")
-                screen.say("the coordinator died; starting another one, which resumes from what is durable")
+                    return DriveResult(None, f"the coordinator {what}, as did {start - 1} before it: {error}")
+                screen.say(f"the coordinator {what}; starting another one, which resumes from what is durable")
             finally:
                 with contextlib.suppress(Exception):
                     ray.kill(coordinator)
     raise AssertionError("unreachable")
+
+
+def end_on_its_node(presence: Presence) -> None:
+    """Kills an actor's process, also where it does not answer."""
+    on_its_node = NodeAffinitySchedulingStrategy(presence.node_id, soft=False)
+    killing = ray.remote(end_process).options(num_cpus=0, max_retries=0, scheduling_strategy=on_its_node)
+    with contextlib.suppress(ray.exceptions.RayError):  # its node is gone, and the process with it
+        ray.get(killing.remote(presence.pid, presence.created), timeout=KILL_S)
 
 
 _current: list[Any] = []
@@ -101,9 +115,10 @@ def attend(
     signals: list[str],
     screen: Display,
     watch: Callable[[dict[str, Json]], None],
+    stall_s: float,
 ) -> DriveResult:
-    """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies, and
-    RayTaskError for what it raises itself."""
+    """Feeds one coordinator and shows its progress until the run ends. Raises RayActorError if it dies, GetTimeoutError
+    if it does not answer for `stall_s`, and RayTaskError for what it raises itself."""
     claiming = coordinator.claim.remote()
     while not ray.wait([claiming], timeout=POLL_S)[0]:
         if signals:
@@ -130,15 +145,16 @@ def attend(
                 chunk = next(feed, None)
                 if chunk is None:
                     fed_all = True
-                    ray.get(coordinator.end_of_problems.remote())
+                    ray.get(coordinator.end_of_problems.remote(), timeout=stall_s)
                 else:
                     entries = [ProblemEntry(problem.id, str(problem.kind), problem.domain) for problem in chunk]
-                    wanted = ray.get(coordinator.feed.remote([ray.put(pack(chunk))], pack(entries)))
+                    fed = coordinator.feed.remote([ray.put(pack(chunk))], pack(entries))
+                    wanted = ray.get(fed, timeout=stall_s)
             else:
-                wanted = ray.get(coordinator.wants_problems.remote(POLL_S))
+                wanted = ray.get(coordinator.wants_problems.remote(POLL_S), timeout=POLL_S + stall_s)
         if time.monotonic() - last_status >= POLL_S:
             last_status = time.monotonic()
-            status = ray.get(coordinator.status.remote())
+            status = ray.get(coordinator.status.remote(), timeout=stall_s)
             screen.update(status)
             watch(status)
         ready, _ = ray.wait([result], timeout=POLL_S if fed_all or stopping else 0)
@@ -149,20 +165,3 @@ def attend(
 def chunks_of(problems: Iterator[Any]) -> Iterator[list[Any]]:
     while chunk := list(itertools.islice(problems, CHUNK)):
         yield chunk
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[str]]:
-    """SIGINT and SIGTERM append to the yielded list instead of ending the process."""
-    seen: list[str] = []
-    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "asked to end (SIGTERM)"}
-    try:
-        before = {number: signal.signal(number, lambda n, _: seen.append(names[signal.Signals(n)])) for number in names}
-    except ValueError:  # not the main thread: the caller handles signals
-        yield seen
-        return
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from cluster.inventory import InventoryError, local_inventory, ray_inventory
+from cluster.inventory import Ask, InventoryError, local_inventory, ray_inventory
 from cluster.plan import Plan, PlanError, PlanRequest, make_plan
 from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
@@ -22,10 +22,15 @@ PROMPT_TOKENS = 1024
 """Tokens reserved for the prompt, beside `max_tokens`, when sequences are counted."""
 
 
-def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> Plan:
-    """The plan on `nodes` (of `ray.nodes()`), or on this machine. Raises ConfigError with what would fit."""
+def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, ask: Ask = lambda _: ()) -> Plan:
+    """The plan on `nodes` (of `ray.nodes()`), or on this machine. `ask` reads the GPUs of a living node. Raises
+    ConfigError with what would fit."""
+    gpu_gib = config.resources.gpu_gib
     try:
-        inventory = ray_inventory(nodes) if nodes is not None else local_inventory(config.ray.num_cpus)
+        if nodes is None:
+            inventory = local_inventory(config.ray.num_cpus, gpu_gib)
+        else:
+            inventory = ray_inventory(nodes, gpu_gib, ask)
     except InventoryError as error:
         raise ConfigError(f"no plan can be made: {error}")
     require_abilities(config)
@@ -54,7 +59,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None) -> 
     try:
         return make_plan(read_model_config(model.path, model.revision), request, inventory)
     except PlanError as error:
-        raise ConfigError(f"the plan does not fit: {error}")
+        raise ConfigError(str(error))
 
 
 def require_abilities(config: SolveConfig) -> None:

@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from workers.scheduling.sample_state import own_work
+
 PLAIN_S = 10.0
 STARTING = "starting engines"
 """The coordinator's phase until the first engine is ready."""
@@ -34,14 +36,14 @@ class Display(Protocol):
 
 
 class Rates:
-    """Samples and tokens per second over the last half minute."""
+    """Samples and tokens per second over the last half minute, without what earlier starts of the run drew."""
 
     def __init__(self) -> None:
         self._points: list[tuple[float, int, int]] = []
 
     def add(self, status: Status) -> tuple[float, float]:
         now = time.monotonic()
-        self._points.append((now, status.get("samples", 0), status.get("completion_tokens", 0)))
+        self._points.append((now, own_work(status, "samples"), own_work(status, "completion_tokens")))
         while len(self._points) > 2 and now - self._points[0][0] > 30:
             self._points.pop(0)
         (t0, s0, k0), (t1, s1, k1) = self._points[0], self._points[-1]

@@ -22,7 +22,7 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     path = Path(model.path)
     # A worker's working folder is not the driver's.
     resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
-    return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu)
+    return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu, start_s=config.resources.start_s)
 
 
 def generator_settings(
@@ -44,6 +44,7 @@ def generator_settings(
         rollout=config.sampling.rollout,
         storage_uri=run_uri,
         log=log,
+        stall_s=config.resources.stall_s,
         with_solution_keys=config.sampling.distinct,
     )
 
@@ -101,6 +102,9 @@ def coordinator_settings(
         cpus_per_verifier=resources.cpus_per_verifier,
         writers=resources.writers,
         max_restarts=resources.max_restarts,
+        min_replicas=resources.min_replicas or (resources.replicas + 1) // 2,
+        stall_s=resources.stall_s,
+        start_s=resources.start_s,
         part_rows=config.output.part_rows,
         part_mb=config.output.part_mb,
         flush_s=config.output.flush_s,

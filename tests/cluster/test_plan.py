@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 import re
 from pathlib import Path
@@ -19,12 +20,15 @@ from cluster.inventory import (
     Inventory,
     InventoryError,
     Node,
+    ask_node,
     local_inventory,
+    parse_mig_slices,
     parse_nvidia_smi,
     ray_inventory,
     unstarted_nodes,
 )
 from cluster.plan import Plan, PlanError, PlanRequest, make_plan
+from cluster.remedies import KEYS
 
 MODELS = Path(__file__).parent / "models"
 
@@ -93,7 +97,7 @@ def test_vibethinker_on_eight_h100():
         "cpu0": (0, 16),
     }
     assert "8 × TP 1 on 8 × H100" in plan.describe()
-    assert "note: max_num_seqs = 256" in plan.describe()
+    assert "note: max_num_seqs = 1,024" in plan.describe()
 
 
 def test_tensor_parallel_splits_weights_and_kv_heads():
@@ -102,7 +106,7 @@ def test_tensor_parallel_splits_weights_and_kv_heads():
     four = make_plan(QWEN, PlanRequest(tensor_parallel_size=4), H100)
     assert two.memory.weights == one.memory.weights // 2
     assert two.kv_cache_tokens > 2 * one.kv_cache_tokens
-    # Two KV heads can not be split four ways: each is kept twice.
+    # Two KV heads cannot be split four ways: each is kept twice.
     assert four.kv_cache_tokens == pytest.approx(two.kv_cache_tokens, rel=0.1)
 
 
@@ -110,7 +114,7 @@ def test_671b_needs_h200s_and_data_parallel_holds_more_sequences():
     model = config("latent_671b_fp8")
     text = refusal(model, PlanRequest(tensor_parallel_size=8), H100)
     assert re.search(r"must hold 8\d\.\d GiB .*there are 71\.6 GiB \(0\.90 of H100's 79\.6 GiB\)", text)
-    assert "4 × AMD-Instinct-MI300X-OAM (191.5 GiB each) a replica, tensor_parallel_size = 4" in text
+    assert "4 × AMD-Instinct-MI300X-OAM (191.5 GiB each), 1 CPUs, with --set model.tensor_parallel_size=4" in text
     tensor = make_plan(model, PlanRequest(tensor_parallel_size=8, max_model_len=65_536), H200)
     data = make_plan(model, PlanRequest(data_parallel_size=8, max_model_len=65_536), H200)
     assert tensor.num_gpus == data.num_gpus == 8
@@ -128,14 +132,14 @@ def test_27b_on_one_and_on_too_small_a_gpu():
     plan = make_plan(model, PlanRequest(max_model_len=32_768), H100)
     assert plan.memory.weights / GIB == pytest.approx(50.1, abs=0.2)
     text = refusal(model, PlanRequest(max_model_len=32_768), nodes("L4", 22.5, 4))
-    assert "tensor_parallel_size = 4" in text
+    assert "--set model.tensor_parallel_size=4" in text
 
 
 def test_more_replicas_than_gpus():
     text = refusal(QWEN, PlanRequest(replicas=9), H100)
     assert "9 replicas of 1 GPU" in text
     assert "8 can be placed" in text
-    assert "what would fit:\n  replicas = 8:" in text
+    assert "what would fit:\n  --set resources.replicas=8:" in text
 
 
 def test_replicas_stay_on_one_node():
@@ -159,8 +163,8 @@ def test_wanted_concurrency_is_a_condition():
 def test_context_that_does_not_fit_on_cpus():
     text = refusal(QWEN, PlanRequest(), SMALL)
     assert "one sequence of 131,072 tokens needs 4.5 GiB of KV cache and 1.0 GiB is left" in text
-    assert "max_model_len = 16384" in text
-    assert "cpu_kv_cache_gb = 8" in text
+    assert "--set model.max_model_len=16384" in text
+    assert "--set model.cpu_kv_cache_gb=8" in text
 
 
 def test_memory_bounds_the_lean_workers():
@@ -182,13 +186,13 @@ def test_a_lean_worker_that_no_memory_holds_is_refused():
     text = refusal(TINY, PlanRequest(lean_worker_bytes=30 * GIB, tokens_per_sequence=700), SMALL)
     assert "1 verifier with a Lean worker of 30.0 GiB each (verify.lean.native.memory_mb) are wanted on here" in text
     text = refusal(TINY, PlanRequest(lean_worker_bytes=15 * GIB, num_verifiers=2, tokens_per_sequence=700), SMALL)
-    assert "num_verifiers = 1" in text
+    assert "--set verify.actors=1:" in text
 
 
 def test_verifiers_need_cpus():
     text = refusal(TINY, PlanRequest(num_verifiers=5), SMALL)
     assert "5 verifiers of 0.5 CPUs are wanted; beside 1 replica of 1 CPUs there is room for 2" in text
-    assert "num_verifiers = 2" in text
+    assert "--set verify.actors=2:" in text
 
 
 @pytest.mark.parametrize(
@@ -207,12 +211,38 @@ def test_contradictions(change, expected):
     assert expected in refusal(QWEN, dataclasses.replace(PlanRequest(), **change), SMALL)
 
 
+def test_the_recipe_for_eight_gpus_on_one_gets_a_remedy_of_several_settings():
+    recipe = PlanRequest(
+        replicas=8, device="gpu", num_verifiers=8, cpus_per_replica=2, cpus_per_verifier=2, max_model_len=131_072
+    )
+    one = Inventory((Node("gpu0", 16, 180 * GIB, (Gpu("H100", int(79.6 * GIB)),)),))
+    text = refusal(QWEN, recipe, one)
+    assert "--set resources.replicas=1 --set verify.actors=7: " in text and "nothing near it" not in text
+    laptop = refusal(TINY, dataclasses.replace(recipe, max_model_len=0), SMALL)
+    line = laptop.partition("what would fit:\n")[2].splitlines()[0]
+    assert change_of(line)["device"] == "cpu" and make_plan(
+        TINY, dataclasses.replace(recipe, max_model_len=0, **change_of(line)), SMALL
+    )
+
+
 def test_empty_cluster_and_unusable_config():
     assert "no nodes" in refusal(QWEN, PlanRequest(), Inventory(()))
     assert "no hidden_size" in refusal({"model_type": "qwen2"}, PlanRequest(), SMALL)
 
 
-SETTING = re.compile(r"(\w+) = (\"?)([\w.]+)\2")
+FIELDS = {key: name for name, key in KEYS.items()}
+
+
+def change_of(line: str) -> dict:
+    """The change of a PlanRequest that a remedy's line prints."""
+    shown = line.partition(": ")[0]
+    found = {FIELDS[key]: text for key, text in re.findall(r"--set ([\w.]+)=([\w.]+)", shown)}
+    found |= dict(re.findall(r"(concurrency) = (\d+)", shown))
+    types = {"device": str, "kv_cache_dtype": str, "quantization": str}
+    change = {name: types.get(name, float if "cpus" in name else int)(text) for name, text in found.items()}
+    if "cpu_kv_cache_bytes" in change:
+        change["cpu_kv_cache_bytes"] *= GIB
+    return change
 
 
 @settings(max_examples=60, deadline=None)
@@ -227,6 +257,8 @@ SETTING = re.compile(r"(\w+) = (\"?)([\w.]+)\2")
         concurrency=st.sampled_from([0, 10, 500]),
         max_model_len=st.sampled_from([0, 4096, 65_536]),
         num_verifiers=st.integers(1, 200),
+        cpus_per_replica=st.sampled_from([1.0, 4.0]),
+        cpus_per_verifier=st.sampled_from([0.5, 4.0]),
     ),
 )
 def test_a_plan_fits_and_so_does_every_suggestion(model, gpu, per_node, request):
@@ -235,9 +267,7 @@ def test_a_plan_fits_and_so_does_every_suggestion(model, gpu, per_node, request)
         plan = make_plan(config(model), request, inventory)
     except PlanError as error:
         for line in str(error).partition("what would fit:\n")[2].splitlines():
-            change = {
-                name: text if quoted else int(text) for name, quoted, text in SETTING.findall(line.partition(":")[0])
-            }
+            change = change_of(line)
             assert change, line
             make_plan(config(model), dataclasses.replace(request, **change), inventory)
     else:
@@ -263,6 +293,59 @@ def test_nvidia_smi():
     assert parse_nvidia_smi(text, "1")[0].memory_bytes == 143_771 * 2**20
     assert len(parse_nvidia_smi(text, "GPU-aaa")) == 1
     assert parse_nvidia_smi("No devices were found\n", None) == ()
+
+
+MIG = """GPU 0: NVIDIA A100-SXM4-80GB (UUID: GPU-aaa)
+  MIG 3g.40gb     Device  0: (UUID: MIG-one)
+  MIG 1g.10gb     Device  1: (UUID: MIG-two)
+"""
+
+
+def test_slices_of_a_gpu_are_planned_as_slices():
+    slices = parse_mig_slices(MIG, None)
+    assert [gpu.kind for gpu in slices] == ["A100-SXM4-80GB MIG 3g.40gb", "A100-SXM4-80GB MIG 1g.10gb"]
+    assert [gpu.memory_bytes for gpu in slices] == [38 * GIB, int(9.5 * GIB)]
+    assert [gpu.memory_bytes for gpu in parse_mig_slices(MIG, "MIG-two")] == [int(9.5 * GIB)]
+    assert parse_mig_slices("GPU 0: NVIDIA H200 (UUID: GPU-aaa)\n", None) == ()
+
+
+def gpu_node(kind: str, node_id: str = "n") -> dict:
+    resources = {"CPU": 96, "GPU": 8, **({f"accelerator_type:{kind}": 1} if kind else {})}
+    return {"Alive": True, "NodeID": node_id, "NodeManagerAddress": "10.0.0.2", "Resources": resources}
+
+
+@pytest.mark.parametrize("kind", ["H800", "GH200", "B300", "L20", "AMD-Instinct-MI325X-OAM", "RTX-PRO-6000", ""])
+def test_a_type_of_unknown_memory_is_asked_on_one_of_its_nodes(kind):
+    asked = []
+
+    def ask(node_id: str) -> tuple[Gpu, ...]:
+        asked.append(node_id)
+        return (Gpu("NVIDIA thing", 80 * GIB), Gpu("NVIDIA thing", 79 * GIB))
+
+    inventory = ray_inventory([gpu_node(kind, "n1"), gpu_node(kind, "n2")], ask=ask)
+    assert asked == ["n1"] and inventory.num_gpus == 16
+    assert {gpu.memory_bytes for node in inventory.nodes for gpu in node.gpus} == {79 * GIB}
+    told = ray_inventory([gpu_node(kind)], gpu_gib=48.0)
+    assert told.nodes[0].gpus[0].memory_bytes == 48 * GIB
+    with pytest.raises(InventoryError, match=r"could not be asked. Set resources.gpu_gib"):
+        ray_inventory([gpu_node(kind)])
+
+
+def test_a_node_is_asked_by_a_task_of_its_own(tmp_path, monkeypatch):
+    """A real Ray; nvidia-smi is a script that answers as the real one does."""
+    import ray
+
+    from cluster.connect import connect
+
+    script = tmp_path / "nvidia-smi"
+    script.write_text(
+        '#!/bin/sh\n[ "$1" = -L ] && echo "GPU 0: NVIDIA H800 (UUID: GPU-a)" || echo "NVIDIA H800, 81559, GPU-a, 0"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with connect("", num_cpus=1, num_gpus=1):
+        inventory = ray_inventory([{**node, "Resources": {"GPU": 1}} for node in ray.nodes()], ask=ask_node)
+    assert inventory.nodes[0].gpus == (Gpu("H800", 81_559 * 2**20),)
 
 
 def test_ray_nodes():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.config import ConfigError, SolveConfig, check_config
+from jobs.config import ConfigError, SolveConfig, check_config, merge_overrides
 from jobs.solve.plan import plan_run
 from jobs.solve.settings import coordinator_settings
 
@@ -27,3 +28,36 @@ def test_a_local_ray_has_the_cpus_it_is_told() -> None:
 def test_data_parallel_ranks_get_their_gpus() -> None:
     ranks = config(model={"tensor_parallel_size": 2, "engine_args": {"data_parallel_size": 4}})
     assert coordinator_settings(ranks, ("math",), "out", use_gpu=True).gpus_per_replica == 8
+
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
+    "a recipe for eight GPUs on one": (
+        {
+            "resources": {"replicas": 8, "cpus_per_replica": 2, "cpus_per_verifier": 2, "device": "gpu"},
+            "verify": {"actors": 8},
+        },
+        {"CPU": 16, "GPU": 1, "accelerator_type:H100": 1},
+    ),
+    "a recipe for GPUs on none": (
+        {"resources": {"replicas": 8, "cpus_per_replica": 2, "device": "gpu"}, "verify": {"actors": 8}},
+        {"CPU": 4, "memory": 64 << 30},
+    ),
+    "too many samples at once": ({"model": {"max_num_seqs": 600_000}}, {"CPU": 2, "memory": 6 << 30}),
+    "too many verifiers": ({"verify": {"actors": 40}}, {"CPU": 2, "memory": 24 << 30}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_every_printed_remedy_passes_the_dry_run(name: str) -> None:
+    """Each remedy is taken as it is printed and given to `--set`."""
+    sections, resources = REFUSED[name]
+    nodes = [{"Alive": True, "NodeManagerAddress": "n0", "Resources": resources}]
+    table = config(**sections).model_dump(exclude_unset=True)
+    with pytest.raises(ConfigError) as caught:
+        plan_run(check_config(table, "test"), nodes)
+    lines = str(caught.value).partition("what would fit:\n")[2].splitlines()
+    assert lines, str(caught.value)
+    for line in lines:
+        flags = line.partition(": ")[0].split("--set ")[1:]
+        remedied = merge_overrides(copy.deepcopy(table), [flag.strip() for flag in flags])
+        plan_run(check_config(remedied, "test"), nodes)

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engines.base import Ability, Engine, EngineGoneError, Generation, GenerationRequest
+from workers.engines.base import Ability, Engine, EngineGoneError, Generation, GenerationRequest, StepClock
 
 
 class StandInEngine(Engine):
@@ -25,9 +25,22 @@ class StandInEngine(Engine):
         super().__init__(settings)
         self.version, self.revision, self.max_model_len = "1", "r1", 4096
         self._aborts: dict[str, asyncio.Event] = {}
+        self.steps = [StepClock()]
+        self._hangs = asyncio.Event()
+        self._stepping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        pass
+        self._stepping = asyncio.create_task(self._step())
+
+    async def _step(self) -> None:
+        while not self._hangs.is_set():
+            await asyncio.sleep(0.01)
+            self.steps[0].note(time.monotonic(), bool(self._aborts))
+
+    async def responds(self) -> bool:
+        if self._hangs.is_set():
+            await asyncio.Event().wait()
+        return True
 
     async def generate(self, request: GenerationRequest) -> Generation:
         messages, seed, request_id = request.messages, request.seed, request.id
@@ -35,7 +48,9 @@ class StandInEngine(Engine):
         if task.get("fault") == "engine dies":
             raise EngineGoneError("the stand-in engine was told to die")
         if task.get("fault") == "engine refuses":
-            raise ValueError("this prompt can not be drawn")
+            raise ValueError("this prompt cannot be drawn")
+        if task.get("fault") == "engine hangs":
+            self._hangs.set()
         dice = random.Random(seed)
         right = dice.random() < (task["p"] if len(messages) == 1 else task.get("p_repair", 0.0))
         tokens = int(task.get("tokens", 10) * dice.uniform(0.5, 1.5))
@@ -43,6 +58,8 @@ class StandInEngine(Engine):
         began = time.monotonic()
         event = self._aborts[request_id] = asyncio.Event()
         try:
+            if self._hangs.is_set():
+                await asyncio.Event().wait()
             await asyncio.wait_for(event.wait(), seconds)
             done = int(tokens * (time.monotonic() - began) / seconds)
             return Generation("par", "abort", 5, done, generation_s=time.monotonic() - began)
@@ -50,6 +67,8 @@ class StandInEngine(Engine):
             pass
         finally:
             self._aborts.pop(request_id, None)
+        if self._hangs.is_set():
+            await asyncio.Event().wait()
         answer = task["answer"] if right else f"not {task['answer']} {dice.randrange(10)}"
         return Generation(answer, "stop", 5, tokens, -0.5, generation_s=seconds)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobs.solve.progress import Rates
+from runstore.durable import DurableRow
 from runstore.storage import LocalStorage, open_storage
 from workers import logs
 from workers.coordinator.monitor import rates
 from workers.logs import LogSettings, RunLog, log_settings
+from workers.scheduling.sample_state import RATED, Totals
 
 
 def lines(path: Path) -> list[str]:
@@ -69,3 +73,33 @@ def test_rates_are_what_grew_between_two_lines() -> None:
     earlier = {"elapsed_s": 10.0, "samples": 100, "durable": 80, "completion_tokens": 1000}
     later = {"elapsed_s": 70.0, "samples": 400, "durable": 200, "completion_tokens": 7000}
     assert rates(earlier, later) == {"samples_per_s": 5.0, "durable_per_s": 2.0, "completion_tokens_per_s": 100.0}
+
+
+def test_rates_leave_out_what_a_resume_restores() -> None:
+    """After a resume the counts of earlier starts come back while the problems are fed."""
+    totals = Totals()
+    earlier = figures_of(totals, 10.0)
+    for index in range(600):
+        status = None if index % 6 == 0 else "verified"
+        totals.restore("math", DurableRow(index, 0, status, "{}", 5, 10, 0.1, 0.1, "part", 0))
+    for _ in range(120):
+        totals.count("math", "refuted", 5, 20, 0.1, 0.1)
+    totals.durable += 60
+    later = figures_of(totals, 70.0)
+    assert (later["samples"], later["durable"], later["completion_tokens"]) == (620, 660, 8400)
+    assert rates(earlier, later) == {"samples_per_s": 2.0, "durable_per_s": 1.0, "completion_tokens_per_s": 40.0}
+    shown = Rates()
+    shown.add(earlier)
+    samples, tokens = shown.add(later)
+    assert tokens == pytest.approx(2400 / 120 * samples), "the display counts the same way"
+
+
+def figures_of(totals: Totals, elapsed_s: float) -> dict[str, Any]:
+    counts = {name: getattr(totals, name) for name in RATED}
+    return {"elapsed_s": elapsed_s, **counts, "restored": dict(totals.restored)}
+
+
+def test_two_runs_of_one_name_have_folders_of_their_own() -> None:
+    here, there = log_settings("s3://bucket/a/runs/main", "main"), log_settings("s3://bucket/b/runs/main", "main")
+    assert here.folder != there.folder and Path(here.folder).name.startswith("proofmill-main-")
+    assert here == log_settings("s3://bucket/a/runs/main", "main"), "every process of a run finds the same folder"

@@ -18,13 +18,24 @@ import logging
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from runstore.batches import PromptColumns, messages_column, pack, pack_batch, problem_columns, unpack
 from runstore.schema import Provenance, Sample, solution_key
 from verifiers.types import Problem
-from workers.engines.base import Engine, EngineGoneError, EngineSettings, Generation, SamplingParameters
+from workers.actors.presence import Present
+from workers.collector import calm_collector
+from workers.engines.base import (
+    Engine,
+    EngineGoneError,
+    EngineSettings,
+    EngineStalledError,
+    Generation,
+    SamplingParameters,
+    StepClock,
+)
 from workers.engines.registry import engine_class
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
@@ -32,6 +43,7 @@ from workers.prompting.messages import PromptStyle, build_messages, is_shuffled,
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class, rollout_name
 from workers.run_secrets import NONE, Secrets
+from workers.scheduling.kv_room import KvRoom
 
 log = logging.getLogger("proofmill.generator")
 
@@ -47,11 +59,16 @@ LOOKAHEAD = 0.1
 """Share of `max_num_seqs` that may wait inside the engine, so that a freed slot is filled at the very next step."""
 CHUNKS_KEPT = 64
 MEAN_WEIGHT = 0.02
-"""Weight of the newest sample in the running means of length and time: they follow a change of the problems within some
-fifty samples, and one very long sample moves the room for others by two percent of its length at most."""
-FIRST_TOKENS = 256
-"""Guess of a sample's length before the first has finished, for the KV bound."""
+"""Weight of the newest sample in the running mean of time, which follows a change of the problems within some fifty
+samples."""
 ERROR_CHARS = 2000
+LONGEST_STEPS = 20
+"""An engine may stand still for this many times its longest step before it counts as hung, where that is longer than
+`stall_s`."""
+RESPONSE_S = 30.0
+"""Seconds that the engine's process may take to answer a call before it counts as hung."""
+WATCH_S = 5.0
+"""Seconds between two looks at the engine's steps."""
 ROW_BYTES = 500
 """Rough size of a row's columns beside its texts."""
 
@@ -72,6 +89,8 @@ class GeneratorSettings:
     """Where repair rounds find attempts written before a resume."""
     log: LogSettings = NO_FILES
     """Each replica's engine writes a log of its own beside this process's; without a folder, to its output."""
+    stall_s: float = 300.0
+    """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
     with_solution_keys: bool = False
     """For `distinct`: hash every text."""
     engine_class: type[Engine] | None = None
@@ -98,10 +117,11 @@ class Chunk:
         """Messages may overtake each other: a task may be here before its chunk's reference."""
         self.problems: list[Problem] = []
         self.prompted: dict[int, Prompted] = {}
+        """Place of a problem in `problems` → the problem as all its samples see it."""
         self.lock = asyncio.Lock()
 
 
-class Generator:
+class Generator(Present):
     """Runs as a Ray actor with an event loop of its own."""
 
     def __init__(self, settings: GeneratorSettings, replica: int, incarnation: int, secrets: Secrets = NONE) -> None:
@@ -121,9 +141,12 @@ class Generator:
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
-        self._mean_tokens = float(FIRST_TOKENS)
+        self._kv_room = KvRoom(0, settings.sampling.max_tokens)
         self._mean_s = 0.0
         self._received = 0
+        self._busy_since = 0.0
+        """Since when samples have been running without a break (monotonic seconds)."""
+        self._watching: asyncio.Task[None] | None = None
         self._unwanted: dict[SampleKey, float] = {}
         """Aborted samples that have not ended yet → when it was known that they are superfluous (seconds since the
         epoch)."""
@@ -132,8 +155,12 @@ class Generator:
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
         began = time.monotonic()
         await self.engine.start()
+        calm_collector()
         name, version = self.engine.name, self.engine.version
         log.info("%s %s is ready after %.1f s", name, version, time.monotonic() - began)
+        if self.engine.steps is not None:
+            self._watching = asyncio.create_task(self._watch_engine(self.engine.steps))
+        self._kv_room.capacity_tokens = self.engine.kv_capacity_tokens
         self.origin = Provenance(
             run_id=self.settings.run_id,
             epoch=self.settings.epoch,
@@ -166,10 +193,13 @@ class Generator:
         self._received += len(tasks)
         if tasks:
             self._drained.clear()
+            if not self._drawing:
+                self._busy_since = time.monotonic()
+        loop = asyncio.get_running_loop()
         for task in tasks:
             chunk = self._chunks.get(task.chunk) or self._chunks.setdefault(task.chunk, Chunk())
             drawing = self._run(task, chunk, orders.parents.get(task.key))
-            self._drawing[task.key] = asyncio.create_task(drawing)
+            self._drawing[task.key] = asyncio.Task(drawing, loop=loop)
 
     async def results(self, orders: Orders | None, flush_s: float) -> tuple[bytes, bytes | None]:
         """Starts what is ordered. Returns what finished since the last call, after at most IDLE_S: a packed
@@ -191,16 +221,16 @@ class Generator:
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(
-                key=task.key,
-                attempt=sample.attempt,
-                aborted=sample.text is None,
-                error=sample.error,
-                prompt_tokens=sample.prompt_tokens,
-                completion_tokens=sample.completion_tokens,
-                generation_s=sample.generation_s,
-                num_bytes=len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
-                solution_key=solution_key(sample.text or "") if with_keys else 0,
-                abort_s=abort_s,
+                task.key,
+                sample.attempt,
+                sample.text is None,
+                sample.error,
+                sample.prompt_tokens,
+                sample.completion_tokens,
+                sample.generation_s,
+                len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
+                solution_key(sample.text or "") if with_keys else 0,
+                abort_s,
             )
             for task, prompt, sample, abort_s in done
         ]
@@ -221,6 +251,8 @@ class Generator:
         for drawing in self._drawing.values():
             drawing.cancel()
         log.info("stopped with %d samples running", len(self._drawing))
+        if self._watching is not None:
+            self._watching.cancel()
         self.engine.stop()
         await asyncio.to_thread(self._log.upload)
 
@@ -233,11 +265,10 @@ class Generator:
 
     def _free(self) -> int:
         running = len(self._drawing)
-        limit = self.settings.engine.max_num_seqs
+        limit = self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
         room = limit + max(1, int(limit * LOOKAHEAD)) - running
-        if capacity := self.engine.kv_capacity_tokens:
-            # A sample may need more than the mean; vLLM preempts then. At least one always fits.
-            room = min(room, int(capacity / self._mean_tokens) - running)
+        if (most := self._kv_room.limit()) is not None:
+            room = min(room, most - running)
         return max(room, 0 if running else 1)
 
     async def _pause(self, flush_s: float) -> None:
@@ -271,11 +302,11 @@ class Generator:
 
     async def _run(self, task: SampleTask, chunk: Chunk, parent: Parent | None) -> None:
         try:
-            prompted = await self._prompted(task, chunk)
+            prompted = chunk.prompted.get(task.row) or await self._prompted(task, chunk)
             sample = await self._sample(task, prompted, parent)
             if sample.completion_tokens:
-                tokens = sample.prompt_tokens + sample.completion_tokens
-                self._mean_tokens += MEAN_WEIGHT * (tokens - self._mean_tokens)
+                if sample.text is not None:
+                    self._kv_room.add(sample.prompt_tokens + sample.completion_tokens)
                 self._mean_s += MEAN_WEIGHT * (sample.generation_s - self._mean_s)
             columns = prompted.columns
             if sample.messages is not prompted.messages:
@@ -286,7 +317,7 @@ class Generator:
             raise  # `stop`
         except BaseException as error:
             log.error("sample %s:%d ended the engine", task.problem_id, task.key[1], exc_info=error)
-            self._failure = error
+            self._failure = self._failure or error
         finally:
             self._drawing.pop(task.key, None)
             self._unwanted.pop(task.key, None)
@@ -294,28 +325,59 @@ class Generator:
             if not self._drawing or self._failure is not None:
                 self._drained.set()
 
+    async def _watch_engine(self, clocks: Sequence[StepClock]) -> None:
+        """Ends the engine once it hangs: samples run, no step is made, and its process answers no call."""
+        stall_s = self.settings.stall_s
+        response_s = min(RESPONSE_S, stall_s)
+        while self._failure is None:
+            await asyncio.sleep(min(WATCH_S, stall_s / 4))
+            if not self._drawing:
+                continue
+            silent_s = standing_s(clocks, time.monotonic(), self._busy_since)
+            if silent_s < max(stall_s, LONGEST_STEPS * max(clock.longest_s for clock in clocks)):
+                continue
+            num_steps = sum(clock.num_steps for clock in clocks)
+            log.warning("no step for %.0f s with %d samples running", silent_s, len(self._drawing))
+            try:
+                if await asyncio.wait_for(self.engine.responds(), response_s):
+                    continue
+            except TimeoutError:
+                if sum(clock.num_steps for clock in clocks) > num_steps:
+                    continue
+            except EngineGoneError as error:
+                self._failure = self._failure or error
+            self._failure = self._failure or EngineStalledError(
+                f"the engine made no step for {silent_s:.0f} s with {len(self._drawing)} samples running, and its "
+                f"process did not answer within {response_s:g} s"
+            )
+            log.error("%s", self._failure)
+            self.engine.kill()
+            self._wake.set()
+            self._drained.set()
+
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
-        settings = self.settings
-        request = RolloutRequest(
-            request_id(task.key),
-            task,
-            prompted.messages,
-            settings.sampling,
-            parent,
-            settings.storage_uri,
-            is_unwanted=lambda: task.key in self._unwanted,
-        )
+        settings, key, unwanted = self.settings, task.key, self._unwanted
+        messages = prompted.messages, settings.sampling, parent
+        request = RolloutRequest(request_id(key), task, *messages, settings.storage_uri, lambda: key in unwanted)
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
-            generation = await rollout.draw()
-            return make_sample(task, rollout.messages, generation)
+            if task.refusal:
+                return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
+            return make_sample(task, rollout.messages, await rollout.draw())
         except EngineGoneError:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
             log.warning("sample %s:%d was not drawn: %s", task.problem_id, task.key[1], reason)
             return make_sample(task, rollout.messages, Generation("", "error"), reason)
+
+
+def standing_s(clocks: Sequence[StepClock], now: float, busy_since: float) -> float:
+    """How long an engine with samples to draw has made no step, in seconds; with several ranks that of the rank that
+    stands longest. A rank without samples stands for good reason, unless all do."""
+    all_idle = now - max([busy_since, *(clock.last for clock in clocks)])
+    return max([all_idle, *(now - clock.last for clock in clocks if clock.is_busy)])
 
 
 def request_id(key: SampleKey) -> str:

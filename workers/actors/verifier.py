@@ -22,6 +22,8 @@ from runstore.batches import error_verdict, pack, rows_to_check, unpack_batch, v
 from verifiers.checker import Checkers
 from verifiers.types import Json, Limits, Problem, Verdict
 from workers.actors.check_threads import CheckThreads
+from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import Checked, CheckItem, SampleKey, VerifierReport
 from workers.run_secrets import NONE, Secrets
@@ -57,7 +59,7 @@ class VerifierSettings:
     log: LogSettings = NO_FILES
 
 
-class Verifier:
+class Verifier(Present):
     """Runs as a Ray actor with an event loop of its own."""
 
     def __init__(self, settings: VerifierSettings, worker: int = 0, secrets: Secrets = NONE) -> None:
@@ -81,6 +83,7 @@ class Verifier:
         if isinstance(self._checkers, Checkers):
             loop = asyncio.get_running_loop()
             await asyncio.gather(*(loop.run_in_executor(None, self._checkers.warm, kind) for kind in kinds))
+        calm_collector()
         return max(((self._limits(kind) or self._default_limits(kind)).wall_s for kind in kinds), default=0.0)
 
     async def add(self, items: list[CheckItem]) -> None:

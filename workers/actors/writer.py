@@ -14,6 +14,8 @@ from typing import Any
 from runstore.batches import part_table, unpack_batch
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
+from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import PartRows, SampleBatch, WriteReply
 from workers.run_secrets import NONE, Secrets
@@ -21,7 +23,7 @@ from workers.run_secrets import NONE, Secrets
 log = logging.getLogger("proofmill.writer")
 
 
-class Writer:
+class Writer(Present):
     """Runs as a Ray actor with an event loop of its own; owns one stream."""
 
     def __init__(
@@ -36,7 +38,9 @@ class Writer:
     async def take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
         """Fences the previous writer. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
         on: those whose acknowledgement may have been lost."""
-        return await asyncio.to_thread(self._take_over, from_slot)
+        rows = await asyncio.to_thread(self._take_over, from_slot)
+        calm_collector()
+        return rows
 
     def _take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
         self._slot = fence_stream(self._storage, self._stream)

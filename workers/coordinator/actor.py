@@ -35,6 +35,8 @@ from runstore.durable import read_durable
 from runstore.lease import claim_run, is_superseded, release
 from runstore.storage import StorageError
 from verifiers.types import Json
+from workers.actors.presence import Present
+from workers.collector import calm_collector
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
@@ -55,7 +57,7 @@ log = logging.getLogger("proofmill.coordinator")
 DISMISS_S = 20.0
 
 
-class Coordinator:
+class Coordinator(Present):
     """Runs as a Ray actor with an event loop of its own; `run` returns when the run is complete or stopped."""
 
     def __init__(self, settings: CoordinatorSettings) -> None:
@@ -89,6 +91,7 @@ class Coordinator:
         policy = make_policy(settings.sampling)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
         state.opened_ledger = Ledger(settings.ledger, policy, state.budget, durable)
+        calm_collector()
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}
 
     async def feed(self, chunk: list[Reference], entries: bytes) -> int:
@@ -120,7 +123,7 @@ class Coordinator:
         """The whole life of a run: it works until every problem is settled and durable, or `stop`. Returns the summary;
         raises RuntimeError with a text for the user when the run cannot go on.
 
-        docs/architecture.md says for each of the loops what it waits for and who unblocks it.
+        docs/architecture.md says for each of the loops what it waits for and what unblocks it.
         """
         state = self._state
         if state.claim is None:
@@ -205,6 +208,7 @@ class Coordinator:
             "aborted": totals.aborted,
             "durable": totals.durable,
             "completion_tokens": totals.completion_tokens,
+            "restored": dict(totals.restored),
             "statuses": dict(totals.statuses),
             "running": sum(slot.running for slot in self._state.generators),
             "unchecked": ledger.num(Stage.FINISHED) + ledger.num(Stage.CHECKING),

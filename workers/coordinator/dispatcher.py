@@ -86,21 +86,27 @@ class Dispatcher:
         room = sum(slot.credit for slot in slots)
         if not room or state.stopping:
             return
-        tasks = state.ledger.next_tasks(room, now=time.monotonic())
-        if not tasks:
-            return
-        for slot, share in zip(slots, shares_of(tasks, slots), strict=True):
-            if not share:
-                continue
-            for task in share:
-                state.ledger.assign(task.key, slot.worker)
-            runs_dry = slot.running < slot.capacity
-            slot.credit -= len(share)
-            slot.num_assigned += len(share)
-            slot.running += len(share)
-            slot.tasks += share
-            if slot.polled and runs_dry and (orders := self.orders(slot)):
-                slot.actor.add.remote(orders)
+        unburdened = sum(slot.suspect is None for slot in slots)
+        tasks = state.ledger.next_tasks(room, now=time.monotonic(), max_suspects=unburdened)
+        num_suspects = sum(task.suspect for task in tasks)
+        for task, slot in zip(tasks[:num_suspects], [slot for slot in slots if slot.suspect is None], strict=False):
+            slot.suspect = task.key
+            self._hand(slot, [task])
+        for slot, share in zip(slots, shares_of(tasks[num_suspects:], slots), strict=True):
+            if share:
+                self._hand(slot, share)
+
+    def _hand(self, slot: GeneratorSlot, share: list[SampleTask]) -> None:
+        """Gives tasks to one generator."""
+        for task in share:
+            self._state.ledger.assign(task.key, slot.worker)
+        runs_dry = slot.running < slot.capacity
+        slot.credit -= len(share)
+        slot.num_assigned += len(share)
+        slot.running += len(share)
+        slot.tasks += share
+        if slot.polled and runs_dry and (orders := self.orders(slot)):
+            slot.actor.add.remote(orders)
 
     def orders(self, slot: GeneratorSlot) -> Orders | None:
         """What to send to this generator now; None if there is nothing."""

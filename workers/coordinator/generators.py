@@ -11,19 +11,26 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray
-from ray.util.placement_group import placement_group, remove_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
 from runstore.batches import unpack
-from workers.actors.generator import Generator
+from workers.actors.generator import Generator, GeneratorSettings
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.slots import GeneratorSlot
 from workers.coordinator.state import RunState
+from workers.engines.base import EngineStartError
 from workers.messages import GeneratorReport, SampleKey
 
 log = logging.getLogger("proofmill.coordinator.generators")
 
 POLL_S = 0.25
+START_GRACE_S = 60.0
+"""Seconds beyond `start_s` before the coordinator gives a starting engine up. The engine's own deadline comes first and
+says more."""
+FAILURES_OF_A_NODE = 2
+"""Number of generators that have to die on a node before the next ones are placed elsewhere where that is possible."""
+NODE_LABEL = "ray.io/node-id"
+"""The label that Ray gives every node."""
 
 
 class GeneratorPool:
@@ -40,47 +47,56 @@ class GeneratorPool:
     async def serve(self, slot: GeneratorSlot) -> None:
         state, settings = self._state, self._state.settings
         began = time.monotonic()
-        group = None
+        generator = self._settings_of(slot)
+        arguments = generator, slot.index, slot.worker, settings.secrets.generator
+        slot.actor = ray.remote(Generator).options(**self._options()).remote(*arguments)
+        # Placing may wait for a node to be started, so the engine's deadline begins only when the process is there.
+        slot.presence = await slot.actor.presence.remote()
         try:
-            options: dict[str, Any] = {
-                "num_cpus": settings.cpus_per_replica,
-                "max_concurrency": 10_000,
-                # The loss of one node should not take every replica with it.
-                "scheduling_strategy": "SPREAD",
-            }
-            if settings.gpus_per_replica == 1:
-                options["num_gpus"] = 1
-            elif settings.gpus_per_replica > 1:
-                together = {"GPU": settings.gpus_per_replica, "CPU": max(1.0, settings.cpus_per_replica)}
-                group = placement_group([together], strategy="STRICT_PACK")
-                options["num_gpus"] = settings.gpus_per_replica
-                options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group)
-            generator = settings.generator
-            if settings.cores and settings.replicas > 1:
-                cores = tuple(range(settings.cores))[slot.index % settings.cores :: settings.replicas]
-                engine = generator.engine.model_copy(update={"cpu_cores": cores})
-                generator = dataclasses.replace(generator, engine=engine)
-            generator = dataclasses.replace(generator, epoch=state.claim.epoch if state.claim else 0)
-            arguments = generator, slot.index, slot.worker, settings.secrets.generator
-            slot.actor = ray.remote(Generator).options(**options).remote(*arguments)
-            state.engine = await slot.actor.start.remote()
-            log.info("generator %d: worker %d is ready after %.1f s", slot.index, slot.worker, time.monotonic() - began)
-            slot.capacity = generator.engine.max_num_seqs
-            state.generating_since = state.generating_since or time.monotonic()
-            slot.ready = True
-            slot.credit = slot.capacity
-            await self._collect(slot)
-        finally:
-            if group is not None:
-                remove_placement_group(group)
+            state.engine = await asyncio.wait_for(slot.actor.start.remote(), settings.start_s + START_GRACE_S)
+        except TimeoutError:
+            raise EngineStartError(
+                f"the engine on {slot.presence.node} did not start within resources.start_s = {settings.start_s:g} s"
+            ) from None
+        log.info("generator %d: worker %d is ready after %.1f s", slot.index, slot.worker, time.monotonic() - began)
+        slot.capacity = generator.engine.max_num_seqs * generator.engine.num_ranks()
+        state.generating_since = state.generating_since or time.monotonic()
+        slot.ready = True
+        slot.credit = slot.capacity
+        await self._collect(slot)
+
+    def _options(self) -> dict[str, Any]:
+        """How Ray places a generator. All GPUs of one actor are on one node anyway, and vLLM starts its processes there
+        itself. Inside a placement group it would ask Ray for them instead, which cannot give the GPUs that the actor
+        holds already."""
+        settings = self._state.settings
+        options: dict[str, Any] = {"num_cpus": settings.cpus_per_replica, "max_concurrency": 10_000}
+        if settings.gpus_per_replica:
+            options["num_gpus"] = settings.gpus_per_replica
+        failures = self._state.failures_by_node
+        if avoided := [node for node, count in failures.items() if count >= FAILURES_OF_A_NODE]:
+            options["scheduling_strategy"] = NodeLabelSchedulingStrategy(hard={}, soft={NODE_LABEL: NotIn(*avoided)})
+        else:
+            # The loss of one node should not take every replica with it.
+            options["scheduling_strategy"] = "SPREAD"
+        return options
+
+    def _settings_of(self, slot: GeneratorSlot) -> GeneratorSettings:
+        state, settings = self._state, self._state.settings
+        generator = settings.generator
+        if settings.cores and settings.replicas > 1:
+            cores = tuple(range(settings.cores))[slot.index % settings.cores :: settings.replicas]
+            engine = generator.engine.model_copy(update={"cpu_cores": cores})
+            generator = dataclasses.replace(generator, engine=engine)
+        return dataclasses.replace(generator, epoch=state.claim.epoch if state.claim else 0)
 
     async def _collect(self, slot: GeneratorSlot) -> None:
         """Takes in what the generator finishes until it dies; returns when its GPUs were given back and are needed
         again."""
         state = self._state
+        results = slot.actor.results.options(num_returns=2)
         while True:
             self._dispatcher.assign_to(slot)
-            results = slot.actor.results.options(num_returns=2)
             slot.polled = True
             report_ref, batch_ref = results.remote(self._dispatcher.orders(slot), self._dispatcher.pace_s())
             report: GeneratorReport = unpack(await report_ref)
@@ -88,6 +104,8 @@ class GeneratorPool:
             now = time.monotonic()
             if report.finished:
                 self._note_aborts(slot, report)
+                if slot.suspect is not None and any(row.key == slot.suspect for row in report.finished):
+                    slot.suspect = None
                 state.generated_at = now
                 state.ledger.finished(slot.worker, report.finished, report.batch or batch_ref, now)
             # Tasks that have not arrived yet count against the room that was reported.
@@ -127,7 +145,7 @@ class GeneratorPool:
         self._state.note(f"generator {slot.index}", "samples are wanted again")
 
     def give_back(self, slot: GeneratorSlot) -> None:
-        lost = self._state.ledger.lost_generator(slot.worker)
+        lost = self._state.ledger.lost_generator(slot.worker, slot.stalled)
         log.info("generator %d: worker %d gave %d samples back", slot.index, slot.worker, lost)
         self._aborting = {(worker, key) for worker, key in self._aborting if worker != slot.worker}
         slot.vacate()

@@ -12,10 +12,11 @@ from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
+from workers.coordinator.silence import SilenceWatch
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 from workers.logs import NO_FILES, RunLog
-from workers.scheduling.sample_state import Stage
+from workers.scheduling.sample_state import RATED, Stage, own_work
 
 TICK_S = 0.25
 """Polling interval for budgets, overdue checks and part ages."""
@@ -29,13 +30,13 @@ STATUS_S = 60.0
 """Seconds between two lines of figures in the log."""
 METRICS_S = 5.0
 """Seconds between two updates of the metrics. Ray exports them every 10 s and drops a gauge that is not set again."""
-RATES = ("samples", "durable", "completion_tokens")
 
 
 def rates(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, float]:
-    """How fast each figure in `RATES` grew between two sets of figures, per second."""
+    """How fast each count in `RATED` grew by this start's own work between two sets of figures, per second."""
     seconds = max(later["elapsed_s"] - earlier["elapsed_s"], 1e-3)
-    return {f"{name}_per_s": round((later[name] - earlier[name]) / seconds, 3) for name in RATES}
+    grown = {name: own_work(later, name) - own_work(earlier, name) for name in RATED}
+    return {f"{name}_per_s": round(count / seconds, 3) for name, count in grown.items()}
 
 
 class RunMonitor:
@@ -45,6 +46,7 @@ class RunMonitor:
         self._state = state
         self._generators = generators
         self._verifiers = verifiers
+        self._silence = SilenceWatch(state)
         self.occupancy: list[list[float]] = []
         """[seconds since the start, samples running, samples that ready engines have room for]."""
         self._occupancy_step = 1.0
@@ -70,7 +72,7 @@ class RunMonitor:
                 state.note("heartbeat", str(error))
 
     async def watch(self) -> None:
-        """Charges time, ends the run at a ceiling, kills verifiers that hang, records occupancy."""
+        """Charges time, ends the run at a ceiling, ends workers that hang, records occupancy."""
         state = self._state
         last = next_point = time.monotonic()
         figures, next_figures = self._figures(), last + STATUS_S
@@ -92,6 +94,7 @@ class RunMonitor:
                 self._generators.abort(state.ledger.spend_out(reason))
             if ticks % HANG_TICKS == 0:
                 self._verifiers.kill_hung(now)
+            self._silence.watch(now)
             if now >= next_point:
                 next_point = now + self._occupancy_step
                 self._note_occupancy(now)
@@ -120,6 +123,7 @@ class RunMonitor:
             "durable": totals.durable,
             "completion_tokens": totals.completion_tokens,
             "statuses": dict(totals.statuses),
+            "restored": dict(totals.restored),
             "retries": dict(totals.retries),
         }
 

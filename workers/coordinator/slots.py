@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from workers.actors.presence import Presence
 from workers.messages import CheckItem, SampleKey, SampleTask
 from workers.scheduling.sample_state import SampleState
 
@@ -22,14 +23,22 @@ class WorkerSlot:
         self.index = index
         self.worker = -1
         self.actor: Any = None
+        self.presence: Presence | None = None
+        """Where the occupant's process is; None until Ray has placed it."""
         self.ready = False
+        self.stalled = False
+        """Whether the occupant stood still and was ended for it."""
         self.restarts = 0
+        self.retired = False
+        """Whether the place is given up, because every worker in it failed."""
 
 
 class GeneratorSlot(WorkerSlot):
     def __init__(self, index: int) -> None:
         super().__init__("generator", index)
         self.capacity = 0
+        self.failed_starts = 0
+        """Number of engines that did not start here."""
         self.vacate()
 
     def vacate(self) -> None:
@@ -43,6 +52,8 @@ class GeneratorSlot(WorkerSlot):
         """Whether a `results` call is on its way. New orders must then go in a message of their own."""
         self.tasks: list[SampleTask] = []
         """Tasks to send with the next `results` call."""
+        self.suspect: SampleKey | None = None
+        """The suspect that it draws (see workers.messages.SampleTask)."""
         self.chunks: set[int] = set()
         """Chunks whose references it has."""
         self.chunks_gone: list[int] = []

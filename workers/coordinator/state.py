@@ -61,6 +61,12 @@ class CoordinatorSettings:
     cpus_per_verifier: float = 0.5
     writers: int = 1
     max_restarts: int = 5
+    min_replicas: int = 1
+    """The run ends when fewer generator slots than this are left that have not been given up."""
+    stall_s: float = 300.0
+    """Seconds without a sign of life after which a worker counts as hung."""
+    start_s: float = 1800.0
+    """Seconds that a placed worker may take to start."""
     part_rows: int = 20_000
     part_mb: int = 64
     flush_s: float = 20.0
@@ -100,6 +106,8 @@ class RunState:
         self.engine: dict[str, Json] = {}
         """What the engines said of themselves; empty until one is ready."""
         self.events: collections.deque[dict[str, Json]] = collections.deque(maxlen=EVENTS_KEPT)
+        self.failures_by_node: collections.Counter[str] = collections.Counter()
+        """Ray's id of a node → number of generators that died there."""
         self.deaths: collections.Counter[str] = collections.Counter()
         """Number of workers that died, by slot name."""
         self.part_seconds: list[float] = []

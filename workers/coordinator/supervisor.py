@@ -14,9 +14,10 @@ import ray.exceptions
 from runstore.lease import is_superseded
 from runstore.parts import FencedError
 from runstore.storage import StorageError
-from workers.coordinator.slots import WorkerSlot
+from workers.coordinator.silence import end_worker
+from workers.coordinator.slots import GeneratorSlot, WorkerSlot
 from workers.coordinator.state import RunState
-from workers.engines.base import EngineStartError
+from workers.engines.base import EngineStalledError, EngineStartError, ModelLoadError
 
 log = logging.getLogger("proofmill.coordinator.supervisor")
 
@@ -41,12 +42,13 @@ class WorkerPool(Protocol[S]):
 
 
 async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
-    """Keeps a worker in the slot and waits longer after each death. Returns when the slot is no longer needed; ends the
-    run when the slot cannot be filled."""
+    """Keeps a worker in the slot and waits longer after each death. Returns when the slot is no longer needed or is
+    given up; ends the run when it cannot do without the slot."""
     while True:
         began = time.monotonic()
         slot.worker = state.num_workers
         state.num_workers += 1
+        slot.stalled, slot.presence = False, None
         log.info("%s %d: worker %d starts", slot.name, slot.index, slot.worker)
         error = await occupy(slot, pool)
         if state.stopping and slot.name == "generator":
@@ -58,6 +60,8 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
             log.info("%s %d: worker %d was let go, another one starts", slot.name, slot.index, slot.worker)
             continue
         reason = describe(error)
+        if isinstance(slot, GeneratorSlot):
+            note_failure(state, slot, error)
         if hopeless := await why_hopeless(state, error):
             state.fail(hopeless)
             return
@@ -65,7 +69,7 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
         state.deaths[slot.name] += 1
         state.note(f"{slot.name} {slot.index}", reason)
         if slot.restarts > state.settings.max_restarts:
-            state.fail(f"{slot.name} {slot.index} failed {slot.restarts} times in a row; the last time: {reason}")
+            give_up(state, slot, reason)
             return
         wait_s = min(RESTART_S * 2 ** (slot.restarts - 1), RESTART_MAX_S)
         log.info("%s %d: worker %d died, the next one starts in %.0f s", slot.name, slot.index, slot.worker, wait_s)
@@ -78,6 +82,10 @@ async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:
         await pool.serve(slot)
         return None
     except (FencedError, StorageError, EngineStartError, ray.exceptions.RayError) as error:
+        # Its engine's processes may not notice that their actor is gone, and would hold the GPU.
+        slot.stalled = slot.stalled or isinstance(cause_of(error), EngineStalledError)
+        if slot.stalled:
+            await end_worker(slot)
         return error
     finally:
         slot.ready = False
@@ -85,6 +93,34 @@ async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:
         if actor is not None:
             with contextlib.suppress(Exception):
                 ray.kill(actor)
+
+
+def note_failure(state: RunState, slot: GeneratorSlot, error: BaseException) -> None:
+    """Counts a generator's death against its node, and a failed start against its slot."""
+    if slot.presence is not None:
+        state.failures_by_node[slot.presence.node_id] += 1
+    if isinstance(cause_of(error), EngineStartError):
+        slot.failed_starts += 1
+
+
+def give_up(state: RunState, slot: WorkerSlot, reason: str) -> None:
+    """Retires a generator slot that keeps failing, as long as enough others are left; ends the run otherwise."""
+    failed = f"{slot.name} {slot.index} failed {slot.restarts} times in a row; the last time: {reason}"
+    if not isinstance(slot, GeneratorSlot):
+        state.fail(failed)
+        return
+    slot.retired = True
+    left, planned = sum(not other.retired for other in state.generators), len(state.generators)
+    if left < max(1, state.settings.min_replicas):
+        state.fail(
+            f"{failed}; {left} of {planned} replicas are left, fewer than resources.min_replicas = "
+            f"{state.settings.min_replicas}"
+            if planned > 1
+            else failed
+        )
+        return
+    place = f"generator {slot.index}" + (f" on {slot.presence.node}" if slot.presence else "")
+    state.note(place, f"retired: {reason}; {left} of {planned} replicas are left")
 
 
 async def why_hopeless(state: RunState, error: BaseException) -> str:
@@ -97,10 +133,18 @@ async def why_hopeless(state: RunState, error: BaseException) -> str:
                 return "this run has been taken over by another job; nothing was lost, and this job stops here"
         except StorageError as fault:
             return str(fault)
-    if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and not state.engine):
+    if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and no_engine_will_start(state, cause)):
         # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
         return describe(error)
     return ""
+
+
+def no_engine_will_start(state: RunState, cause: EngineStartError) -> bool:
+    """Whether a failed start says something about all replicas. One bad GPU says nothing about the others, so every
+    slot must have failed, or the model itself must be at fault."""
+    if state.engine:
+        return False
+    return isinstance(cause, ModelLoadError) or all(slot.failed_starts for slot in state.generators)
 
 
 async def dismiss(state: RunState, stop_s: float) -> None:

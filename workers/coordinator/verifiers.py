@@ -38,6 +38,7 @@ class VerifierPool:
         }
         arguments = settings.verifier, slot.worker, settings.secrets.verifier
         slot.actor = ray.remote(Verifier).options(**options).remote(*arguments)
+        slot.presence = await slot.actor.presence.remote()
         check_s = await slot.actor.start.remote(list(settings.kinds))
         log.info("verifier %d: worker %d is ready; a check takes at most %.0f s", slot.index, slot.worker, check_s)
         slot.capacity = 2 * settings.verifier.num_threads

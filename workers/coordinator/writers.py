@@ -40,6 +40,7 @@ class WriterPool:
         options = {"num_cpus": 0, "max_concurrency": 10}
         arguments = state.storage.uri, stream, state.settings.log, slot.worker, state.settings.secrets.storage
         actor = slot.actor = ray.remote(Writer).options(**options).remote(*arguments)
+        slot.presence = await actor.presence.remote()
         seen = {(problem, index): part for problem, index, part in await actor.take_over.remote(slot.next_stream_slot)}
         if await asyncio.to_thread(is_superseded, state.storage, state.claim):
             # The next owner's fence lies below this writer's own, and would not stop it.

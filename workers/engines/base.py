@@ -27,14 +27,24 @@ from verifiers.types import Json
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
+GPU_SEQUENCES = 1024
+CPU_SEQUENCES = 256
 
 
 class EngineStartError(Exception):
     """The engine did not start; the text has its last lines."""
 
 
+class ModelLoadError(EngineStartError):
+    """The model or its settings are at fault, so that no other replica would start either."""
+
+
 class EngineGoneError(Exception):
     """The engine died while it ran."""
+
+
+class EngineStalledError(EngineGoneError):
+    """The engine has samples to draw, makes no step and answers no call."""
 
 
 class EngineAbilityError(ValueError):
@@ -107,8 +117,8 @@ class ModelSettings(pydantic.BaseModel):
     """Share of each GPU's memory that the engine may use."""
     cpu_kv_cache_gb: Positive = 1
     """Size of the KV cache on a machine without GPUs, in whole GiB (vLLM takes no fractions)."""
-    max_num_seqs: Positive = 256
-    """Samples that one replica runs at once."""
+    max_num_seqs: NotNegative = 0
+    """Samples that one replica runs at once, and each of its data-parallel ranks; 0 = 1,024 on GPUs, 256 on CPUs."""
     quantization: str = ""
     """How the weights are quantized, in vLLM's names; empty = what the model names."""
     trust_remote_code: bool = False
@@ -116,21 +126,60 @@ class ModelSettings(pydantic.BaseModel):
     engine_args: dict[str, Json] = {}
     """Further settings of the engine: for vLLM arguments of its AsyncEngineArgs, as they are."""
 
+    def sequences(self, use_gpu: bool) -> int:
+        """Samples that one replica runs at once, and each of its data-parallel ranks."""
+        return self.max_num_seqs or (GPU_SEQUENCES if use_gpu else CPU_SEQUENCES)
+
 
 class EngineSettings(ModelSettings):
-    """The model and this replica's place on its machine."""
+    """The model and this replica's place on its machine. `max_num_seqs` is never 0 here."""
 
     use_gpu: bool = False
     cpu_cores: tuple[int, ...] = ()
     """Cores this replica's threads are bound to, where several share a machine; empty: the engine decides."""
     log_path: str = ""
     """File for the engine's own output; empty: the output of this process."""
+    start_s: float = 1800.0
+    """Seconds that the engine may take to start."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _choose_sequences(cls, values: dict[str, Json]) -> dict[str, Json]:
+        if values.get("max_num_seqs"):
+            return values
+        return {**values, "max_num_seqs": GPU_SEQUENCES if values.get("use_gpu") else CPU_SEQUENCES}
+
+    def num_ranks(self) -> int:
+        """Number of data-parallel engines in one replica. Each of them runs `max_num_seqs` samples at once."""
+        return int(self.engine_args.get("data_parallel_size", 1))
 
 
 class NoArguments(pydantic.BaseModel):
     """The arguments of an engine that takes no `model.engine_args`."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclasses.dataclass(slots=True)
+class StepClock:
+    """When an engine made its steps. A step draws one token of every running sample, so a clock that stands still tells
+    a hung engine from one that draws long samples."""
+
+    num_steps: int = 0
+    last: float = 0.0
+    """Time of the last step (monotonic seconds)."""
+    longest_s: float = 0.0
+    """Longest time between two steps with samples running in between."""
+    is_busy: bool = False
+    """Whether samples were running after the last step."""
+
+    def note(self, now: float, is_busy: bool) -> None:
+        """Records a step that ended at `now` (monotonic seconds)."""
+        if self.is_busy:
+            self.longest_s = max(self.longest_s, now - self.last)
+        self.num_steps += 1
+        self.last = now
+        self.is_busy = is_busy
 
 
 @dataclasses.dataclass(slots=True)
@@ -202,6 +251,9 @@ class Engine(ABC):
         self.settings = settings
         self.version = ""
         self.revision = ""
+        self.steps: list[StepClock] | None = None
+        """The steps of each data-parallel rank, kept up to date while the engine runs; None: the engine does not tell,
+        and is never taken for hung."""
         self.max_model_len = 0
         self.kv_capacity_tokens = 0
         """Tokens that its KV cache holds; 0 = no bound for the generator to observe. Known only after `start`, like the
@@ -222,6 +274,14 @@ class Engine(ABC):
     async def check(self) -> None:
         """Raises EngineGoneError if the engine is dead. An engine without a process of its own has nothing to check."""
         return None
+
+    async def responds(self) -> bool:
+        """Returns True once the engine's own process has answered a call. Does not return while that process hangs."""
+        return True
+
+    def kill(self) -> None:
+        """Ends the engine's processes at once, also where they no longer answer."""
+        self.stop()
 
     async def score(self, request_id: str, messages: Messages, text: str) -> list[float] | None:
         """The log-probability (nats) of each token of `text` as the answer to `messages`; None where it has no tokens

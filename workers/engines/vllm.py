@@ -16,16 +16,22 @@ torch.compile of the sampler is switched off too, since it costs half a minute a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import logging
+import math
 import os
+import re
 import sys
+import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pydantic
 
 from runstore.schema import Messages
@@ -38,7 +44,9 @@ from workers.engines.base import (
     EngineStartError,
     Generation,
     GenerationRequest,
+    ModelLoadError,
     ModelSettings,
+    StepClock,
 )
 
 log = logging.getLogger("proofmill.engine")
@@ -46,6 +54,15 @@ log = logging.getLogger("proofmill.engine")
 LOG_LINES = 30
 PROMPT_CACHE = 4096
 """Number of tokenised prompts kept; the samples of a problem share one."""
+BATCHED_TOKENS = 8192
+"""Tokens of one step on a GPU. The plan counts with the same number (cluster.fit)."""
+WATERMARK = 0.05
+"""Share of a GPU's KV cache that vLLM keeps free when it admits a sample (benchmarks/kv_room.py)."""
+START_APART_S = 2.0
+"""Seconds between two engine starts on one machine with GPUs."""
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+_OF_THE_NODE = re.compile("gpu|cuda|device", re.IGNORECASE)
 ABILITIES = frozenset(Ability) - {Ability.ADAPTER}
 """What a vLLM engine can always do. Adapters need `enable_lora` among the engine's arguments, since vLLM reserves
 memory for them."""
@@ -93,21 +110,22 @@ class VllmEngine(Engine):
         try:
             log.info("%s: loading", self.settings.path)
             await asyncio.to_thread(import_vllm)
+            if self.settings.use_gpu:
+                lift_niceness()
+                await asyncio.to_thread(wait_for_turn)
             self._start()
         except Exception as error:
             lines = last_lines(self.settings.log_path)
-            raise EngineStartError(
+            kind = ModelLoadError if isinstance(error, ModelLoadError) else EngineStartError
+            raise kind(
                 f"the engine for {self.settings.path} did not start: {error}"
                 + (f"\nIts last lines were:\n{lines}" if lines else "")
             ) from None
         finally:
             restore_output(saved)
 
-    def _start(self) -> None:
-        import vllm
-        from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.v1.engine.async_llm import AsyncLLM
-
+    def arguments(self) -> dict[str, Any]:
+        """The arguments for vLLM's AsyncEngineArgs."""
         settings = self.settings
         arguments: dict[str, Any] = {
             "model": settings.path,
@@ -125,7 +143,19 @@ class VllmEngine(Engine):
         if settings.quantization:
             arguments["quantization"] = settings.quantization
         if settings.use_gpu:
-            arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
+            arguments |= {
+                "gpu_memory_utilization": settings.gpu_memory_utilization,
+                # vLLM gives an engine inside a program 2,048, where its own server takes four times as many.
+                "max_num_batched_tokens": BATCHED_TOKENS,
+                # Without free blocks in reserve, every sample that is let in soon throws another one out.
+                "watermark": WATERMARK,
+                # Batches above this run without CUDA graphs, and vLLM stops at 512 by itself.
+                "max_cudagraph_capture_size": settings.max_num_seqs,
+            }
+            if settings.tensor_parallel_size * settings.num_ranks() > 1:
+                # The replica's GPUs are all here, so vLLM starts one process for each. Its other executor asks Ray for
+                # GPUs, which this actor holds already.
+                arguments["distributed_executor_backend"] = "mp"
         else:
             context = settings.max_model_len or context_of(settings.path) or 8192
             arguments |= {
@@ -133,15 +163,34 @@ class VllmEngine(Engine):
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": max(context, 8192),
             }
-        arguments |= dict(settings.engine_args)
-        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        return arguments | dict(settings.engine_args)
+
+    def _start(self) -> None:
+        import vllm
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        settings = self.settings
+        clocks = self.steps = [StepClock() for _ in range(settings.num_ranks())]
+        try:
+            engine_args = AsyncEngineArgs(**self.arguments())
+            config = engine_args.create_engine_config(UsageContext.ENGINE_CONTEXT)
+        except Exception as error:
+            if is_about_the_model(error):
+                raise ModelLoadError(str(error)) from error
+            raise
+        self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=[lambda _config, rank=0: step_logger(clocks[rank])])
         self._tokenizer = self._llm.get_tokenizer()
         self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
         model = self._llm.vllm_config.model_config
         cache = self._llm.vllm_config.cache_config
         self.version = vllm.__version__
         self.max_model_len = int(model.max_model_len)
-        self.kv_capacity_tokens = int(cache.num_gpu_blocks or 0) * int(cache.block_size or 0)
+        # `num_gpu_blocks` is the sum over ranks. It overstates models whose layers need caches of several kinds, for
+        # which vLLM counts the tokens itself, for each rank.
+        counted = int(cache.kv_cache_size_tokens or 0) * len(clocks)
+        self.kv_capacity_tokens = counted or int(cache.num_gpu_blocks or 0) * int(cache.block_size or 0)
         self.revision = settings.revision or model_revision(settings.path, model)
 
     async def generate(self, request: GenerationRequest) -> Generation:
@@ -252,6 +301,22 @@ class VllmEngine(Engine):
             self._prompts.popitem(last=False)
         return prompt
 
+    async def responds(self) -> bool:
+        """Makes the round trip to the processes of all ranks. vLLM's own health check looks at a flag only."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            await self._llm.is_sleeping()
+        except EngineDeadError as error:
+            raise EngineGoneError(f"{error}\n{last_lines(self.settings.log_path)}") from None
+        return True
+
+    def kill(self) -> None:
+        """Ends the engine's processes, which are all those below this one."""
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
     async def check(self) -> None:
         """Raises EngineGoneError if the engine process is gone."""
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -298,11 +363,66 @@ def gpu_is_here() -> bool:
     return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
 
 
+def step_logger(clock: StepClock) -> Any:
+    """A stat logger that only keeps the clock. vLLM calls `record` for each step of one rank."""
+    from vllm.v1.metrics.loggers import StatLoggerBase
+
+    class StepLogger(StatLoggerBase):
+        def __init__(self) -> None:
+            pass
+
+        def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
+            waiting = scheduler_stats is not None and bool(
+                scheduler_stats.num_running_reqs or scheduler_stats.num_waiting_reqs
+            )
+            clock.note(time.monotonic(), waiting)
+
+        def log_engine_initialized(self) -> None:
+            pass
+
+    return StepLogger()
+
+
+def is_about_the_model(error: BaseException) -> bool:
+    """Whether the engine's config could not be made because of the model or its settings. A hub that does not answer
+    and a GPU that is missing here say nothing about the model."""
+    cause: BaseException | None = error
+    while cause is not None:
+        status = getattr(getattr(cause, "response", None), "status_code", 0)
+        if isinstance(cause, ConnectionError | TimeoutError) or status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
+            return False
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(error, ValueError | OSError) and not _OF_THE_NODE.search(str(error))
+
+
+def lift_niceness() -> None:
+    """Takes back the niceness of 15 that Ray gives its workers. An engine's own processes inherit it, and a step that
+    waits for a core leaves the GPU idle."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    if nice <= 0:
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        log.info("the engine runs at niceness %d; start Ray with RAY_worker_niceness=0 on nodes with GPUs", nice)
+
+
+def wait_for_turn() -> None:
+    """Keeps engine starts on one machine START_APART_S apart. Each engine looks for a free port and opens it later;
+    engines that start together find the same one."""
+    path = Path(tempfile.gettempdir()) / f"proofmill-engine-start-{os.getuid()}"
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        time.sleep(max(0.0, min(START_APART_S, path.stat().st_mtime + START_APART_S - time.time())))
+        os.utime(path)
+
+
 def set_environment(settings: EngineSettings) -> None:
     """What vLLM reads from the environment. Must run before its first import."""
     if Path(settings.path).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_ENGINE_READY_TIMEOUT_S", str(math.ceil(settings.start_s)))
     if not settings.use_gpu:
         os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
         os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(settings.cpu_kv_cache_gb)

@@ -27,7 +27,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 
 from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
-from workers.sampling.problem_state import SOLUTIONS, ProblemState, SampleOutcome
+from workers.sampling.problem_state import BYTE_OF_OUTCOME, SOLUTIONS, ProblemState, SampleOutcome
 
 _STARTED = 1e15
 """Priority offset of a started problem, above any problem number. A started problem goes on before a new one is begun,
@@ -124,9 +124,10 @@ class Policy(ABC):
 
     def next_samples(self, state: ProblemState, room: int) -> int:
         """How many further samples may be issued now, at most `room`."""
-        if state.settled or state.bound >= 0:
+        left = state.plan.num_samples - state.next_index
+        if left <= 0 or state.settled or state.bound >= 0:
             return 0
-        return max(0, min(room, self.num_wanted(state), state.plan.num_samples - state.next_index))
+        return max(0, min(room, self.num_wanted(state), left))
 
     def issue(self, state: ProblemState, count: int) -> range:
         """Gives out the next `count` indices."""
@@ -147,12 +148,12 @@ class Policy(ABC):
 
         `key` is the `solution_key` of a solution's text, needed with `distinct` only.
         """
-        if state.outcome(index):
+        known = state.outcomes
+        if index < len(known) and known[index]:
             return
-        outcomes = bytearray(state.outcomes.ljust(index + 1, b"\0"))
-        outcomes[index] = outcome
-        state.outcomes = bytes(outcomes)
-        state.next_index = max(state.next_index, index + 1)
+        state.outcomes = known[:index].ljust(index, b"\0") + BYTE_OF_OUTCOME[outcome] + known[index + 1 :]
+        if index >= state.next_index:
+            state.next_index = index + 1
         state.tokens += tokens
         if outcome == SampleOutcome.ABORTED:
             return
@@ -229,25 +230,23 @@ class Policy(ABC):
 
     def _walk(self, state: ProblemState) -> bool:
         """Moves the prefix on through known outcomes up to the plan's stop. True if an aborted index bars the way."""
-        outcomes, plan, keys = state.outcomes, state.plan, state.keys
-        while state.prefix < len(outcomes):
-            outcome = outcomes[state.prefix]
-            if not outcome:
-                return False
-            if outcome == SampleOutcome.ABORTED:
-                return True
-            state.prefix += 1
-            state.prefix_failed += outcome not in SOLUTIONS
+        plan, keys, prefix, failed = state.plan, state.keys, state.prefix, state.prefix_failed
+        outcome = SampleOutcome.UNKNOWN.value
+        for outcome in state.outcomes[prefix:]:
+            if outcome == SampleOutcome.UNKNOWN or outcome == SampleOutcome.ABORTED:
+                break
+            prefix += 1
+            failed += outcome not in SOLUTIONS
             if plan.distinct:
                 # Whether a text is new depends on the order of indices, not on that of arrivals.
-                useful = sum(index < state.prefix for index in keys.values()) if keys else 0
+                useful = sum(index < prefix for index in keys.values()) if keys else 0
             else:
-                useful = state.prefix - state.prefix_failed
-            state.settled = plan.stop(useful, state.prefix_failed, state.prefix)
-            if state.settled:
-                state.settled_at_index = state.prefix - 1
-                return False
-        return False
+                useful = prefix - failed
+            if settled := plan.stop(useful, failed, prefix):
+                state.settled, state.settled_at_index = settled, prefix - 1
+                break
+        state.prefix, state.prefix_failed = prefix, failed
+        return outcome == SampleOutcome.ABORTED
 
     def _lower_bound(self, state: ProblemState) -> None:
         """Solutions already known bound the settling index from above: what is unknown can only move it down."""

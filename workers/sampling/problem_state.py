@@ -35,6 +35,8 @@ class SampleOutcome(IntEnum):
 
 
 SOLUTIONS = frozenset({SampleOutcome.VERIFIED, SampleOutcome.REPAIRED})
+BYTE_OF_OUTCOME = {outcome: bytes([outcome]) for outcome in SampleOutcome}
+"""Each outcome as it stands in `ProblemState.outcomes`."""
 
 OUTCOME_OF_STATUS = {
     "verified": SampleOutcome.VERIFIED,

@@ -54,7 +54,11 @@ class CheckQueue:
         chosen: list[SampleState] = []
         while self._waiting and len(chosen) < at_most and (seconds > 0 or len(chosen) < at_least):
             # The kind that was given least time: fair queueing with equal weights (Demers, Keshav and Shenker 1989).
-            kind = min(self._waiting, key=lambda kind: self._served[kind])
+            kind = (
+                min(self._waiting, key=self._served.__getitem__)
+                if len(self._waiting) > 1
+                else next(iter(self._waiting))
+            )
             queue = self._waiting[kind]
             sample = queue.popleft()
             if not queue:

@@ -14,7 +14,7 @@ from workers.scheduling.sample_state import STORY_MOVES, OpenProblem, SampleStat
 from workers.scheduling.write_queue import WriteQueue
 
 STORY_SIZE = 3 * STORY_MOVES
-"""Longest `SampleState.story`."""
+"""Number of entries of `SampleState.story` that are told."""
 WITH_BATCH = frozenset({Stage.FINISHED, Stage.CHECKING, Stage.CHECKED, Stage.WRITING})
 
 
@@ -77,6 +77,6 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
 def story_of(sample: SampleState) -> str:
     """The last changes of state of a sample, one per line: when, which stage, and which worker had it."""
     head = f"sample {sample.problem.entry.id}:{sample.key[1]}, attempt {sample.attempt}"
-    moves = zip(*(iter(sample.story),) * 3, strict=True)
+    moves = zip(*(iter(sample.story[-STORY_SIZE:]),) * 3, strict=True)
     lines = (f"  {at:.3f} {stage.name}" + (f" worker {who}" if who >= 0 else "") for at, stage, who in moves)
     return "\n".join([head, *lines])

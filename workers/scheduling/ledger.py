@@ -12,7 +12,6 @@ Does not: see texts, choose priorities (workers.sampling does) or touch storage.
 
 from __future__ import annotations
 
-import collections
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +28,9 @@ from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
+from workers.scheduling.rule_texts import RuleTexts
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
+from workers.scheduling.task_queue import TaskQueue
 from workers.scheduling.write_queue import WriteQueue
 
 log = logging.getLogger("proofmill.ledger")
@@ -57,14 +58,13 @@ class Ledger:
         self._priorities = PriorityQueue(policy)
         self._problems: dict[int, OpenProblem] = {}
         self._samples: dict[SampleKey, SampleState] = {}
-        self._queued: collections.deque[SampleState] = collections.deque()
+        self._queued = TaskQueue()
         self.checks = CheckQueue()
         self.writes = WriteQueue()
         self._with_suspect: set[int] = set()
         """Verifiers that are checking a suspect; they get no other row meanwhile."""
         self._chunk_uses: dict[int, int] = {}
-        self._rules: dict[str, str] = {}
-        """Each stopping rule once, so that problems with the same plan share its text."""
+        self._rules = RuleTexts()
         self._num_stage = [0] * len(Stage)
         self._pending_bytes = 0
         self._next_number = 0
@@ -83,8 +83,10 @@ class Ledger:
             rows = self._durable.get(entry.id, ())
             if rows:
                 state.plan = Plan.from_json(json.loads(rows[0].stopping_rule))
-            rule = rows[0].stopping_rule if rows else json.dumps(self.policy.stopping_rule(state), sort_keys=True)
-            problem = OpenProblem(entry, chunk, row, state, self._rules.setdefault(rule, rule))
+            rule = (
+                self._rules.shared(rows[0].stopping_rule) if rows else self._rules.of(self.policy.stopping_rule(state))
+            )
+            problem = OpenProblem(entry, chunk, row, state, rule)
             self.totals.problems_opened += 1
             self._problems[number] = problem
             self._chunk_uses[chunk] = self._chunk_uses.get(chunk, 0) + 1
@@ -98,11 +100,7 @@ class Ledger:
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
         for row in rows:
-            kind = problem.entry.kind
-            self.totals.count(
-                kind, row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s
-            )
-            self.totals.durable += 1
+            self.totals.restore(problem.entry.kind, row)
             chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
         outcomes: dict[int, SampleOutcome] = {}
         tokens: dict[int, int] = {}
@@ -178,36 +176,31 @@ class Ledger:
 
     # Leases.
 
-    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0) -> list[SampleTask]:
-        """Up to `room` samples to draw, the most useful first. Fewer under back-pressure or near the budget's end."""
+    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1) -> list[SampleTask]:
+        """Up to `room` samples to draw: suspects, then the most useful ones. Fewer under back-pressure or near the
+        budget's end. `max_suspects` is the number of replicas that draw no suspect yet."""
         if self.is_backed_up():
             return []
         room = self.budget.room(self.settings.max_tokens, room)
         tasks: list[SampleTask] = []
-        while self._queued and len(tasks) < room:
-            sample = self._queued.popleft()
+        while len(tasks) < room and (sample := self._queued.take(len(tasks) < max_suspects)) is not None:
             if self._waits(sample):
                 tasks.append(self._make_task(sample, worker, now))
         for state, index in self._priorities.take(room - len(tasks)):
             sample = self._open_sample(self._problems[state.number], index, index)
             tasks.append(self._make_task(sample, worker, now))
+        self.budget.reserve(self.settings.max_tokens, len(tasks))
         return tasks
 
     def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
+        """The caller reserves the budget."""
         self._move(sample, Stage.DRAWING, now, worker)
-        self.budget.reserve(self.settings.max_tokens)
-        problem = sample.problem
-        return SampleTask(
-            key=sample.key,
-            problem_id=problem.entry.id,
-            chunk=problem.chunk,
-            row=problem.row,
-            attempt=sample.attempt,
-            seed=sample_seed(self.settings.run_seed, problem.entry.id, sample.key[1]),
-            stopping_rule=problem.rule,
-            round=sample.round,
-            parent_index=sample.parent_index,
-        )
+        problem, key = sample.problem, sample.key
+        what = key, problem.entry.id, problem.chunk, problem.row, sample.attempt
+        seed = sample_seed(self.settings.run_seed, problem.entry.id, key[1])
+        stalls = sample.refusal(), sample.is_last_chance()
+        # By position, as in the other messages of a sample: by name, making one takes twice as long.
+        return SampleTask(*what, seed, problem.rule, sample.round, sample.parent_index, *stalls)
 
     def parents(self, tasks: Iterable[SampleTask]) -> dict[SampleKey, Parent]:
         """For the repair rounds among `tasks`: where the attempts lie that they answer."""
@@ -229,7 +222,7 @@ class Ledger:
 
     def wants_samples(self) -> bool:
         """True if `next_tasks` would hand out something, back-pressure aside."""
-        return self._priorities.wants() or any(self._waits(sample) for sample in self._queued)
+        return self._priorities.wants() or any(map(self._waits, self._queued))
 
     def num_wanting(self) -> int:
         """Number of problems and repairs that may want samples now. Each has at least one task, dead entries aside."""
@@ -249,14 +242,15 @@ class Ledger:
 
     def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
         """Takes in the rows of a batch. Drops a row whose task has gone to another replica meanwhile."""
+        count = tokens = 0
         for index, row in enumerate(rows):
             sample = self._samples.get(row.key)
             if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
                 continue
             if sample.worker != worker:
                 continue
-            self.budget.release(self.settings.max_tokens)
-            self.budget.charge(tokens=row.completion_tokens)
+            count += 1
+            tokens += row.completion_tokens
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
                 continue
@@ -274,6 +268,8 @@ class Ledger:
             else:
                 self._move(sample, Stage.FINISHED, now)
                 self.checks.add(sample)
+        self.budget.release(self.settings.max_tokens, count)
+        self.budget.charge(tokens=tokens)
 
     def _end_aborted(self, sample: SampleState, now: float) -> None:
         self._move(sample, Stage.CHECKED, now)
@@ -468,22 +464,21 @@ class Ledger:
 
     # Faults.
 
-    def lost_generator(self, worker: int) -> int:
-        """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay."""
+    def lost_generator(self, worker: int, stalled: bool = False) -> int:
+        """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay. `stalled`: it
+        stood still, and one of its prompts may be to blame."""
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
             self.budget.release(self.settings.max_tokens)
-            self._retry(sample, "replica died")
+            sample.stalls += stalled
+            self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)
 
     def lost_verifier(
         self, worker: int, culprits: Iterable[SampleKey] = (), now: float = 0.0
     ) -> list[tuple[int, SampleKey]]:
-        """Takes back the rows of a verifier that died or was killed. Returns samples to abort.
-
-        A row that was alone, or that is known to have hung (`culprits`), is to blame. If there were several, each is
-        checked again alone.
-        """
+        """Takes back the rows of a verifier that died or was killed. Returns samples to abort. A row that was alone, or
+        that is known to have hung (`culprits`), is to blame. If there were several, each is checked again alone."""
         assigned = [f for f in self._samples.values() if f.stage is Stage.CHECKING and f.worker == worker]
         blamed = set(culprits) or ({assigned[0].key} if len(assigned) == 1 else set())
         aborts: list[tuple[int, SampleKey]] = []
@@ -511,18 +506,18 @@ class Ledger:
 
     def _move(self, sample: SampleState, stage: Stage, now: float, worker: int | None = None) -> None:
         """The one place where a sample changes its stage. `worker` has it from now on; None: no change of worker."""
-        self._num_stage[sample.stage] -= 1
-        self._num_stage[stage] += 1
+        before, counts = sample.stage, self._num_stage
+        counts[before] -= 1
+        counts[stage] += 1
         sample.stage = stage
         sample.since = now
         if worker is not None:
             sample.worker = worker
         if now > self._now:
             self._now = now
-        story = sample.story
-        story += (self._now, stage, sample.worker)
-        if len(story) > invariants.STORY_SIZE:
-            del story[:3]
+        sample.story += (self._now, stage, sample.worker)
+        if stage <= before:  # only a sample that goes back can make many moves
+            del sample.story[: -invariants.STORY_SIZE]
 
     def faults(self) -> list[str]:
         """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
+from runstore.durable import DurableRow
 from verifiers.types import Status
 from workers.messages import Finished, Parent, SampleBatch, SampleKey
 from workers.sampling.problem_state import ProblemState
@@ -60,8 +62,11 @@ class OpenProblem:
         """Aborted samples that are held back until the other rows of the problem are durable."""
 
 
+MAX_STALLS = 3
+"""Number of replicas that may stand still over one sample before it ends as an error. A prompt that hangs an engine
+would otherwise take one replica after the other."""
 STORY_MOVES = 20
-"""Number of latest changes of state that a sample keeps."""
+"""Number of latest changes of state that a sample's story tells."""
 
 
 class SampleState:
@@ -84,6 +89,7 @@ class SampleState:
         "round",
         "since",
         "stage",
+        "stalls",
         "status",
         "story",
         "suspect",
@@ -112,6 +118,8 @@ class SampleState:
         self.finished: Finished | None = None
         self.num_bytes = 0
         self.aborted = False
+        self.stalls = 0
+        """Number of replicas that stood still while they drew it."""
         self.suspect = False
         """Whether a verifier died while it had this row. A suspect is checked alone, to find the row to blame."""
         self.check_attempts = 0
@@ -119,9 +127,28 @@ class SampleState:
         """The final verdict's status."""
         self.verdict: VerdictRow | None = None
         self.story: list[Any] = []
-        """Its last STORY_MOVES changes of state, oldest first. Each change is three entries: the time on the caller's
-        clock, the stage, and the worker that had the sample from then on (-1 for none). The list is flat because the
-        coordinator records about five changes per sample."""
+        """Its latest changes of state, at least STORY_MOVES of them if there were so many, oldest first. Each change is
+        three entries: the time on the caller's clock, the stage, and the worker that had the sample from then on (-1
+        for none). The list is flat because the coordinator records about five changes per sample."""
+
+    def is_last_chance(self) -> bool:
+        """Whether it ends as an error if one more replica stands still beside it."""
+        return self.stalls == MAX_STALLS - 1
+
+    def refusal(self) -> str:
+        """Why it is not drawn any more; empty: it is."""
+        if self.stalls < MAX_STALLS:
+            return ""
+        return f"{self.stalls} replicas stood still while they drew this sample"
+
+
+RATED = ("samples", "durable", "completion_tokens")
+"""The counts of `Totals` that are shown per second."""
+
+
+def own_work(figures: Mapping[str, Any], name: str) -> int:
+    """How much of a count in `RATED` this start of the run added, from figures of a run at work."""
+    return int(figures.get(name, 0)) - int(figures.get("restored", {}).get(name, 0))
 
 
 @dataclasses.dataclass(slots=True)
@@ -150,6 +177,9 @@ class Totals:
     verdicts: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)
     """(kind of problem, status) → number of verdicts."""
     retries: dict[str, int] = dataclasses.field(default_factory=dict)
+    restored: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(RATED, 0))
+    """How much of each count in `RATED` earlier starts of the run made durable. A rate leaves it out, since these
+    counts come back while the problems are fed."""
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -174,6 +204,15 @@ class Totals:
             self.samples += 1
             verdict = kind, status
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+
+    def restore(self, kind: str, row: DurableRow) -> None:
+        """Adds one row that an earlier start of the run made durable."""
+        before = self.samples
+        self.count(kind, row.status, row.prompt_tokens, row.completion_tokens, row.generation_s, row.verify_s)
+        self.durable += 1
+        grown = {"samples": self.samples - before, "durable": 1, "completion_tokens": row.completion_tokens}
+        for name, count in grown.items():
+            self.restored[name] += count
 
     def uncount(self, kind: str, status: Status | None) -> None:
         """Takes back the verdict of a sample that has to be drawn again; what the sample cost stays counted."""

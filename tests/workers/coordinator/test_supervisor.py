@@ -15,12 +15,13 @@ from stand_ins import StandInEngine
 from runstore.parts import FencedError
 from runstore.storage import StorageError
 from workers.actors.generator import Generator, GeneratorSettings
+from workers.actors.presence import Presence
 from workers.coordinator import supervisor
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.slots import GeneratorSlot, WorkerSlot
 from workers.coordinator.state import RunState
 from workers.coordinator.supervisor import supervise
-from workers.engines.base import EngineSettings, EngineStartError, SamplingParameters
+from workers.engines.base import EngineSettings, EngineStartError, ModelLoadError, SamplingParameters
 from workers.logs import LogSettings
 from workers.prompting.messages import PromptStyle
 
@@ -49,7 +50,8 @@ def state(**changes: Any) -> Any:
     made = SimpleNamespace(
         num_workers=0, stopping=False, fatal="", events=[], deaths=collections.Counter(), claim=object(),
         storage=object(), engine={"engine": "e"},
-        dispatch_needed=asyncio.Event(), done=asyncio.Event(), settings=SimpleNamespace(max_restarts=2),
+        generators=[], failures_by_node=collections.Counter(), dispatch_needed=asyncio.Event(), done=asyncio.Event(),
+        settings=SimpleNamespace(max_restarts=2, min_replicas=1),
     )  # fmt: skip
     made.note = lambda what, why: made.events.append((what, why))
     made.fail = lambda text: RunState.fail(made, text)
@@ -104,14 +106,81 @@ def test_too_many_deaths_end_the_run_and_the_loop() -> None:
     ("error", "engine", "fatal"),
     [
         (StorageError("the disk is full"), {"engine": "e"}, "the disk is full"),
-        (EngineStartError("no such model"), {}, "no such model"),
-        (EngineStartError("no such model"), {"engine": "e"}, ""),
+        (ModelLoadError("no such model"), {}, "no such model"),
+        (ModelLoadError("no such model"), {"engine": "e"}, ""),
     ],
 )
 def test_what_trying_again_cannot_mend_ends_the_run(error: Exception, engine: Any, fatal: str) -> None:
     pool, run_state = Scripted(error), state(engine=engine)
     run(pool, run_state)
     assert run_state.fatal == fatal and len(pool.served) == (1 if fatal else 2)
+
+
+def seats(count: int, **changes: Any) -> Any:
+    made = state(engine={}, **changes)
+    made.generators = [GeneratorSlot(i) for i in range(count)]
+    return made
+
+
+def run_all(run_state: Any, *pools: Scripted) -> None:
+    async def until_they_wait() -> None:
+        pairs = zip(run_state.generators, pools, strict=True)
+        loops = [asyncio.create_task(supervise(run_state, slot, pool)) for slot, pool in pairs]
+        for _ in range(200):
+            await asyncio.sleep(0.001)
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+    asyncio.run(until_they_wait())
+
+
+def bad_gpu() -> Exception:
+    return EngineStartError("the memory of this GPU is taken")
+
+
+def test_one_bad_gpu_of_64_costs_one_seat_and_not_the_run() -> None:
+    run_state = seats(64)
+    run_all(run_state, Scripted(bad_gpu(), bad_gpu(), bad_gpu()), *(Scripted() for _ in range(63)))
+    assert not run_state.fatal and [slot.index for slot in run_state.generators if slot.retired] == [0]
+    assert run_state.events[-1] == (
+        "generator 0", "retired: the memory of this GPU is taken; 63 of 64 replicas are left"
+    )  # fmt: skip
+
+
+def test_the_run_ends_when_no_seat_could_start_an_engine() -> None:
+    run_state = seats(3)
+    pools = [Scripted(bad_gpu()) for _ in range(3)]
+    run_all(run_state, *pools)
+    assert run_state.fatal == "the memory of this GPU is taken"
+    assert sum(len(pool.served) for pool in pools) <= 5, "nothing is tried often once all have failed"
+
+
+def test_the_run_ends_below_the_least_number_of_replicas() -> None:
+    run_state = seats(4)
+    run_state.settings.min_replicas = 3
+    run_state.engine = {"engine": "e"}
+    pools = [*(Scripted(died(), died(), died()) for _ in range(2)), Scripted(), Scripted()]
+    run_all(run_state, *pools)
+    assert "2 of 4 replicas are left, fewer than resources.min_replicas = 3" in run_state.fatal
+
+
+def test_a_node_where_two_generators_died_is_avoided() -> None:
+    presence = Presence("node-7", "host7", 1, 0.0)
+
+    class Placed(Scripted):
+        async def serve(self, slot: WorkerSlot) -> None:
+            slot.presence = presence
+            await super().serve(slot)
+
+    run_state = seats(2)
+    run_all(run_state, Placed(bad_gpu(), bad_gpu()), Scripted())
+    run_state.settings = SimpleNamespace(cpus_per_replica=1.0, gpus_per_replica=8)
+    options = GeneratorPool(run_state, None)._options()  # type: ignore[arg-type]
+    assert run_state.failures_by_node == {"node-7": 2} and options["num_gpus"] == 8
+    assert options["scheduling_strategy"].soft and "node-7" in str(
+        vars(options["scheduling_strategy"].soft[0].operator)
+    )
 
 
 def test_a_storage_that_does_not_answer_stops_no_other_worker(monkeypatch: pytest.MonkeyPatch) -> None:

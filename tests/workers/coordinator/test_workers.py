@@ -293,7 +293,9 @@ def test_a_budget_that_is_just_enough_ends_no_run() -> None:
         bench.finish(bench.draw(num_tasks))  # 7 of at most 10 tokens each
         state: Any = SimpleNamespace(
             **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": [], "slots": []},
-            settings=SimpleNamespace(gpus_per_replica=0, cores=0, cpus_per_replica=1, ledger=bench.ledger.settings),
+            settings=SimpleNamespace(
+                gpus_per_replica=0, cores=0, cpus_per_replica=1, stall_s=300.0, ledger=bench.ledger.settings
+            ),
             **{"stop_reason": "", "started": 0.0, "dispatch_needed": asyncio.Event()},
         )
         state.budget.charge(tokens=spent)
@@ -339,12 +341,16 @@ def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
     (tmp_path / "lease.json").unlink()  # as if we had been silent for long
     claim_run(storage, 1, 0.1)
 
+    async def nowhere() -> None:
+        return None
+
     class Local(Writer):
         @classmethod
         def options(cls, **_: Any) -> Any:
             return SimpleNamespace(
                 remote=lambda *arguments: SimpleNamespace(
-                    take_over=SimpleNamespace(remote=Writer(*arguments).take_over)
+                    presence=SimpleNamespace(remote=nowhere),
+                    take_over=SimpleNamespace(remote=Writer(*arguments).take_over),
                 )
             )
 

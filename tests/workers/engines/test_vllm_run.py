@@ -163,6 +163,36 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     assert "sampling.temperature was 1.0 and is 0.5 now" in changed.stderr
 
 
+def engine_processes(mark: str) -> list[psutil.Process]:
+    """vLLM's engine processes among those that inherited our environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PROOFMILL_TEST_MARK") == mark and "EngineCore" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_frozen_engine_is_replaced_and_its_samples_are_drawn_again(tmp_path: Path) -> None:
+    """SIGSTOP of vLLM's engine process: its actor lives and answers, and only the engine's steps tell."""
+    problems, mark = 20, str(tmp_path)
+    write_problems(tmp_path / "problems.jsonl", problems)
+    config = write_config(tmp_path, str(tmp_path / "out"))
+    uri = f"{tmp_path}/out/runs/r"
+    process = start(config, "--set", "resources.stall_s=8", PROOFMILL_TEST_MARK=mark)
+    wait_for_rows(uri, 8, process)
+    (engine,) = engine_processes(mark)
+    engine.suspend()
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+    check_complete(uri, problems, 8)
+    restarts = json.loads((Path(uri) / "run.json").read_text())["summary"]["restarts"]
+    assert any("the engine made no step for" in event["why"] for event in restarts), restarts
+    assert not engine.is_running(), "the frozen process would hold its GPU"
+
+
 def test_to_object_storage_with_an_interrupt(tmp_path: Path, s3: str, proxy: Any) -> None:
     """The store holds parts back until the run has heard the interrupt, so that no machine is fast enough to finish."""
     import datasets
@@ -292,7 +322,7 @@ if __name__ == "__main__":
 
 
 def test_an_engine_that_can_not_start_says_why(tmp_path: Path) -> None:
-    from workers.engines.base import EngineSettings, EngineStartError
+    from workers.engines.base import EngineSettings, EngineStartError, ModelLoadError
     from workers.engines.vllm import VllmEngine
 
     (tmp_path / "config.json").write_text('{"architectures": ["NoSuchModel"], "model_type": "qwen2"}')
@@ -300,3 +330,4 @@ def test_an_engine_that_can_not_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(EngineStartError) as caught:
         asyncio.run(engine.start())
     assert "did not start" in str(caught.value) and str(tmp_path) in str(caught.value)
+    assert isinstance(caught.value, ModelLoadError), "no other replica would start either"

@@ -364,3 +364,19 @@ def test_random_faults_lose_and_double_nothing(policy: str, seed: int) -> None:
     assert len(keys) == len(set(keys))
     if policy == "fixed":
         assert {index for _, index in keys if index < 6} == set(range(6))
+
+
+def test_samples_that_stood_beside_a_poison_prompt_are_drawn_apart() -> None:
+    """Two replicas stood still over the same four samples: none is lost, and no replica gets two of them together."""
+    bench = Bench(4, num_samples=1)
+    for worker in (1, 2):
+        assert len(bench.ledger.next_tasks(9, worker)) == 4
+        assert bench.ledger.lost_generator(worker, stalled=True) == 4
+    first = bench.ledger.next_tasks(9, 3)
+    assert len(first) == 1 and first[0].suspect and not first[0].refusal
+    others = bench.ledger.next_tasks(9, 4, max_suspects=2)
+    assert len(others) == 2 and bench.ledger.wants_samples()
+    bench.ledger.lost_generator(3, stalled=True)
+    again = bench.ledger.next_tasks(9, 5, max_suspects=0)
+    assert [task.key for task in again] == [first[0].key], "what is to blame ends, wherever it goes"
+    assert "3 replicas stood still" in again[0].refusal
