@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel metamorphic mutants schema clean
+.PHONY: demo test check lint setup lean flywheel metamorphic mutants linear schema clean
 
 setup: $(STAMP)
 
@@ -58,6 +58,10 @@ metamorphic: setup
 # Made-up and broken requests to every route of the service, against its own OpenAPI schema; `make test` sends a twentieth.
 schema: setup
 	PROOFMILL_SCHEMA_EXAMPLES=60 $(BIN)/python -m pytest -q tests/jobs/service/test_service_schema.py
+
+# A megabyte of every token in every reader of answers; `make test` tries a twentieth of the tokens.
+linear: setup
+	PROOFMILL_LINEAR_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/math/test_linear.py tests/verifiers/choice/test_choice.py
 
 # Every mutant of the right programs, with plain CPython as the oracle; `make test` runs a twentieth of them.
 mutants: setup

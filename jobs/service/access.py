@@ -22,10 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.config import ConfigError
 from jobs.service.http_errors import HttpProblem
+from jobs.service.memory import give_back
 from jobs.service.settings import Token, check_tokens, read_tokens, token_digest
 
 log = logging.getLogger("proofmill.service")
 
+LARGE_BODY = 1 << 20
+"""Size of a body, in bytes, after whose end memory is given back."""
 RELOAD_S = 1.0
 """Shortest time between two looks at the file of tokens, in seconds."""
 MAX_HEADER_CHARS = 1024
@@ -206,6 +209,8 @@ class BodyLimit:
             await self.app(scope, counted, send)
         finally:
             self.pending -= received
+            if received >= LARGE_BODY:
+                give_back()
 
     def _header_fault(self, scope: Scope) -> HttpProblem | None:
         for name, value in scope["headers"]:

@@ -61,7 +61,9 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     )
     http_errors.install(app)
     app.add_middleware(
-        BodyLimit, max_bytes=server.max_body_mb * 2**20, max_pending_bytes=server.max_pending_body_mb * 2**20
+        BodyLimit,
+        max_bytes=server.max_body_mb * 2**20,
+        max_pending_bytes=int(server.max_pending_body_mb * 2**20 * gateway.share),
     )
     app.add_middleware(DrainGate, draining=gateway.draining)
     app.add_middleware(Meter, report=gateway.metrics.request)

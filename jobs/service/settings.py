@@ -40,6 +40,10 @@ class Server(Section):
     """Items accepted and not yet answered, over all requests; beyond it 429."""
     max_pending_body_mb: Positive = 512
     """Total size of the bodies of requests being answered; beyond it 429."""
+    header_timeout_s: PositiveFloat = 10.0
+    """A connection whose request has not come as far as the end of its headers by then is closed."""
+    body_timeout_s: PositiveFloat = 30.0
+    """A body that has not come by then is answered with 408; each 64 KiB of it buy a second more."""
     drain_s: Annotated[float, pydantic.Field(ge=0)] = 30.0
     """When the service is stopped: how long requests under way may take to end, in seconds; after it they get 503."""
 

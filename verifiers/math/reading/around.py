@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 
+from verifiers import prose
 from verifiers.math.reading.nouns import is_describing, is_noun
 from verifiers.math.reading.vocabulary import CHANGING_WORDS, unit_name, words_of
 
@@ -107,15 +108,6 @@ _ABOUT = frozenset(words_of("approximately about roughly around nearly approx"))
 """Allowed only where the box holds a decimal fraction, which is itself a rounded value."""
 _SIGNS = frozenset("= : ： , & ) ] } | > ( [ ; . # \" “ ' – — → ⇒ ∴ ≡ ∈ ≅ ↔ ⟹ 。 ， …".split())  # noqa: SIM905
 
-_GIVES_UP = re.compile(
-    r"(?:\A|[.!?\n]|\b(?:so|but|and)\b)\s*(?:(?:there\s+is\s+)?no\s+(?:answer|idea|clue)|i\s+(?:do\s+not|don['’]t|cannot|can['’]t)\s+(?:really\s+)?(?:know|solve|tell|say|answer)\b[^.!?\n]*|"
-    r"(?:it|this|the\s+answer)\s+(?:cannot|can['’]t|can\s+not)\s+be\s+(?:determined|solved|found|known)|cannot\s+be\s+(?:determined|solved)|(?:i\s+am|i['’]m)\s+not\s+sure\b[^.!?\n]*|i\s+give\s+up|"
-    r"(?:i['’]ll\s+|i\s+will\s+)?(?:just\s+)?(?:a\s+|my\s+)?(?:random\s+|wild\s+)?guess(?:ing)?|unsolved|unfinished|to\s+be\s+(?:checked|continued|verified)|todo|tbd|not\s+(?:sure|verified|checked))\s*"
-    r"[.!…:—–-]*[\s$*\\\[(]*\Z",
-    re.IGNORECASE,
-)
-"""The sentence before the box gives up: the box is a guess."""
-
 # In the clause in front of the box.
 
 _QUALIFIES = re.compile(
@@ -166,8 +158,9 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _IMPERATIVE = re.compile(
-    r"(?:\A|[,:]\s*)(?:(?:so|now|next|first|then|thus|and|or|but|finally|instead)\s*,?\s*)?(?:let(?:['’]?s|\s+us)?|try|take|choose|pick|test|check|consider|imagine|set|put|substitute|"
-    r"plug(?:\s+in)?|multiply|divide|add|subtract|is|are|does|do|can|could|would|should|will|what|why|how)\b[^,:]*\Z",
+    r"(?:\A|[,:]\s*)(?:(?:so|now|next|first|then|thus|and|or|but|finally|instead)\s*,?\s*)?(?:let(?:['’]?s|\s+us)?|try|take|choose|pick|test|check|consider|imagine|set|put|"
+    r"(?:substitute|plug(?:\s+in)?|multiply|divide|add|subtract)\b(?![^,:]*=))\b(?:(?!\bto\s+(?:find|get|obtain|give|yield|see)\b)[^,:])*\Z|"
+    r"\A(?:(?:so|now|but|and|or|then)\s*,?\s*)?(?:is|are|does|do|can|could|would|should|will|what|why|how)\b[^,:]*\Z",
     re.IGNORECASE,
 )
 """A command or a question, which states nothing."""
@@ -229,7 +222,7 @@ _BARE_TAIL = re.compile(
 
 def is_no_statement(text: str, start: int, end: int) -> bool:
     """Whether the sentence around the box at `start` to `end` is none that states what is in the box."""
-    if _GIVES_UP.search(text[max(0, start - NEAR) : start]):
+    if prose.gives_up(text[max(0, start - NEAR) : start]):
         return True
     before = _before(text, start)
     decimal = _DECIMAL.search(text[start:end]) is not None

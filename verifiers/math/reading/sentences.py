@@ -87,6 +87,12 @@ _WITHDRAWN = re.compile(
 )
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _ENDS_WITH_NUMBER = re.compile(r"(?:\A|[\s$:=])(-?\d[\d,]*(?:\.\d+)?)[\s$*.!)]*\Z")
+_FAILS = re.compile(
+    r"(?<![\d.])(-?\d[\d,]*(?:\.\d+)?)\$?\s+(?:fails|failed|(?:does|did)(?:\s+not|n['’]t)|is\s+(?:not|too|wrong|incorrect|impossible|invalid|extraneous|excluded)|"
+    r"cannot|can['’]t|violates|contradicts|must\s+be\s+(?:rejected|excluded|discarded))\b",
+    re.IGNORECASE,
+)
+"""A number of which the text says that it is wrong."""
 _CALCULATES = re.compile(r"[+*/^<>≤≥×·√\\]|\d\s*[-−]\s*\d|=[^=]*=|\d\s*=")
 
 
@@ -128,6 +134,8 @@ def is_revised(answer: str, behind: str) -> bool:
     if _WITHDRAWN.search(behind):
         return True
     own = set(_NUMBER.findall(answer))
+    if any(match[1] in own for match in _FAILS.finditer(behind[:MAX_TAIL_CHARS])):
+        return True
     for sentence in _SENTENCE_END.split(behind[:MAX_TAIL_CHARS])[1:]:
         found = _ENDS_WITH_NUMBER.search(sentence)
         if (
