@@ -379,7 +379,7 @@ def bound_lean_workers(request: PlanRequest, inventory: Inventory, placed: list[
         return 0
     most = request.workers_per_verifier
     for node, verifiers, used in zip(inventory.nodes, placed, taken, strict=True):
-        if not verifiers:
+        if not verifiers or not node.memory_bytes:  # a node that is yet to start may not say what it will have
             continue
         room = (node.memory_bytes - used) // request.lean_worker_bytes
         if room < verifiers:
