@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel metamorphic mutants lean-mutants linear schema clean
+.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema clean
 
 setup: $(STAMP)
 
@@ -54,6 +54,10 @@ flywheel: lean
 REFERENCES ?=
 metamorphic: setup
 	$(BIN)/python -m benchmarks.metamorphic $(if $(REFERENCES),--references $(REFERENCES))
+
+# Every figure that is owed from a real GPU, in under eight minutes; on a machine with one.
+gpu-bench: setup
+	PYTHONUNBUFFERED=1 $(BIN)/python -m benchmarks.gpu gpu_results.jsonl
 
 # Made-up and broken requests to every route of the service, against its own OpenAPI schema; `make test` sends a twentieth.
 schema: setup
