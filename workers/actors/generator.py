@@ -367,7 +367,8 @@ class Generator(Present):
         try:
             if task.refusal:
                 return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
-            return make_sample(task, rollout.messages, await rollout.draw())
+            generation = await rollout.draw()  # a rollout knows only then what it showed the model
+            return make_sample(task, rollout.messages, generation)
         except EngineGoneError:
             raise
         except Exception as error:

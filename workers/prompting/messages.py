@@ -80,21 +80,11 @@ def shuffle_options(problem: Problem, seed: int) -> Problem:
 
 
 HOW_CHECKED = frozenset(
-    {
-        *(
-            "tier",
-            "engine",
-            "toolchain",
-            "toolchain_warning",
-            "audit",
-            "audit_s",
-            "elaboration_s",
-            "kernels",
-            "replayed",
-        ),
-        *("second_kernel", "second_kernel_s", "export", "library", "shared", "process", "phase", "form", "extraction"),
-        *("found", "read", "num_errors"),
-    }
+    (
+        *("tier", "engine", "toolchain", "toolchain_warning", "kernels", "replayed", "second_kernel", "export"),
+        *("audit", "audit_s", "elaboration_s", "second_kernel_s", "library", "shared", "process", "phase", "form"),
+        *("extraction", "found", "read", "num_errors"),
+    )
 )
 """Keys of evidence that say how a check was made. A model that mends its answer needs what was found, and a prompt with
 times or versions in it could not be repeated."""
