@@ -415,8 +415,9 @@ _NO_NOUNS = frozenset(
         "versus minus plus less is was has does its this thus as us yes his hers needs seems means could would should might may can must will shall to of and or but be been for with by from at on that which who towards always perhaps besides across whereas unless sometimes vs"
     )
 )
-"""Words that end like plurals."""
+"""Words that are no nouns: they end like plurals, or belong to the grammar of the sentence."""
 _LETTER_UNITS = frozenset("mghsLlNJWVCF")
+"""Units of one letter, and the scales of temperature."""
 _PARTS = frozenset(
     words_of("fourth fifth sixth seventh eighth ninth tenth twelfth hundredth thousandth millionth billionth couple")
 )
