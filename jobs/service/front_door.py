@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from jobs.service.http_errors import HttpProblem
-from jobs.service.memory import give_back
+from jobs.service.memory import Returner
 
 log = logging.getLogger("proofmill.service")
 
@@ -35,7 +35,7 @@ CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "jobs.service.front_door.middlewares"
 MIN_BYTES_PER_S = 64 << 10
 """Slowest upload that is waited for."""
-LARGE_BODY = 1 << 20
+LARGE_BODY = 8 << 20
 """Size of a body, in bytes, after whose end memory is given back."""
 
 
@@ -104,6 +104,7 @@ class FrontDoor:
         self.app, self.limits = app, limits
         self.pending = 0
         """Bytes of bodies of requests that are not answered yet."""
+        self._memory = Returner()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,7 +116,7 @@ class FrontDoor:
         finally:
             self.pending -= upload.received
             if upload.received >= LARGE_BODY:
-                give_back()
+                self._memory.ask()
 
 
 class Upload:
