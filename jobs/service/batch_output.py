@@ -39,7 +39,9 @@ class Tally:
     verified: list[int] = dataclasses.field(default_factory=list)
     """Indexes of the verified samples."""
     num_lost: int = 0
-    """Samples that nothing is known of: aborted ones and those with status `error`."""
+    """Samples that nothing is known of, because the engine or the checker failed."""
+    num_unfinished: int = 0
+    """Samples that were ended before their end, as when another one was verified."""
 
     def chosen(self, is_checked: bool) -> list[int]:
         """Indexes of the samples whose texts are given."""
@@ -98,6 +100,9 @@ def tally(storage: Storage) -> dict[str, Tally]:
     for _, batch in read_batches(storage, CHOOSING):
         for row in batch.to_pylist():
             each = tallies.setdefault(row["problem_id"], Tally())
+            if row["finish_reason"] == "abort":
+                each.num_unfinished += 1
+                continue
             if row["finish_reason"] not in ("stop", "length") or row["status"] in (None, "error"):
                 each.num_lost += 1
                 continue
@@ -138,7 +143,10 @@ def answer(request_id: str, given: list[dict[str, Any]], each: Tally, asked: Ask
             "verified": bool(given),
             "text": given[0]["text"] if given else None,
             "verdict": verdict_of(given[0]) if given else None,
-            "num_samples": each.cost.samples,
+            "num_samples": each.cost.samples + each.num_lost + each.num_unfinished,
+            "num_checked": each.cost.samples,
+            "num_lost": each.num_lost,
+            "num_unfinished": each.num_unfinished,
             "cost": cost,
         }
         choice = {"index": 0, "message": message_of(result), "finish_reason": "stop", "logprobs": None}
