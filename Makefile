@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema clean
+.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema corpora clean
 
 setup: $(STAMP)
 
