@@ -20,7 +20,7 @@ from verifiers.math.reading.number_words import read_words, spelled_number, with
 from verifiers.math.reading.vocabulary import CASED_UNITS, SCALE_WORDS, unit_name
 
 MAX_EXPONENT_DIGITS = 5
-"""Digits of the exponent of a literal in scientific notation: 1e99999 still fits every exact step, 1e9999999 does not."""
+"""Digits of the exponent of a literal: 1e99999 still fits every exact step, 1e9999999 does not."""
 
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
