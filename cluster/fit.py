@@ -17,7 +17,10 @@ GPU_RUNTIME_BYTES = int(1.5 * GIB)
 CPU_RUNTIME_BYTES = int(2.5 * GIB)
 """Allowance for an engine on CPUs: two more processes that load torch and vLLM, about 1.2 GiB each."""
 BATCHED_TOKENS = 8192
-"""vLLM's default number of tokens in one step, for which it measures its peak of activations."""
+"""Number of tokens in one step, for which vLLM measures its peak of activations. The engine is told the same number."""
+GPU_SEQUENCES = 1024
+CPU_SEQUENCES = 256
+"""Samples that a replica runs at once where the request leaves it open. The engine takes the same numbers."""
 LOGIT_BYTES = 16
 """Bytes per logit of a sampled position: float32, its sorted copy and the int64 order."""
 
@@ -39,7 +42,8 @@ class PlanRequest:
     """Size of the checkpoint's weights where known; 0 = computed from the config."""
     max_model_len: int = 0
     """Context in tokens; 0 = the model's own."""
-    max_num_seqs: int = 256
+    max_num_seqs: int = 0
+    """Samples that a replica runs at once; 0 = GPU_SEQUENCES or CPU_SEQUENCES."""
     tokens_per_sequence: int = 0
     """The most tokens a sample can hold (prompt and completion); 0 = the whole context."""
     concurrency: int = 0
@@ -168,6 +172,9 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
         raise Refusal(f"tensor_parallel_size = {request.tensor_parallel_size} does not divide {size.num_heads} heads")
     tokens = min(request.tokens_per_sequence or context, context)
     gpu = request.device == "gpu" or (request.device == "auto" and inventory.num_gpus > 0)
+    request = dataclasses.replace(
+        request, max_num_seqs=request.max_num_seqs or (GPU_SEQUENCES if gpu else CPU_SEQUENCES)
+    )
     # On CPUs the ranks share one memory, so a replica is sized as a whole.
     sizing = request if gpu else dataclasses.replace(request, tensor_parallel_size=1, data_parallel_size=1)
     if gpu:

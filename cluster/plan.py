@@ -45,7 +45,7 @@ def contradiction(request: PlanRequest, inventory: Inventory) -> None:
         raise PlanError("no nodes: is the cluster up?")
     if request.device not in ("auto", "cpu", "gpu"):
         raise PlanError(f"device {request.device!r}: give auto, cpu or gpu")
-    for name in ("replicas", "tensor_parallel_size", "data_parallel_size", "max_num_seqs"):
+    for name in ("replicas", "tensor_parallel_size", "data_parallel_size"):
         if getattr(request, name) < 1:
             raise PlanError(f"{name} = {getattr(request, name)}: at least 1")
     if not 0 < request.gpu_memory_utilization <= 1:

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from cluster.fit import Plan, PlanRequest, Refusal, fit
+from cluster.fit import GPU_SEQUENCES, Plan, PlanRequest, Refusal, fit
 from cluster.inventory import GIB, GPU_GIB, Gpu, Inventory, Node, gib
 from cluster.model_size import Config, ModelSizeError, model_size
 
@@ -129,7 +129,7 @@ def joint_changes(model_config: Config, request: PlanRequest, inventory: Invento
     contexts = [request.max_model_len, *shorter_contexts(model_config, request)]
     ranks = [request.tensor_parallel_size, *(size for size in SIZES if size != request.tensor_parallel_size)]
     for device, cpus, length, seqs, width in itertools.product(
-        devices, shares, contexts, halved(request.max_num_seqs, MIN_SEQUENCES), ranks
+        devices, shares, contexts, halved(request.max_num_seqs or GPU_SEQUENCES, MIN_SEQUENCES), ranks
     ):
         change = {
             "device": device,

@@ -192,7 +192,7 @@ class ServeGenerators:
     """The generator replicas, through their Serve handle."""
 
     def __init__(self, config: SolveConfig, use_gpu: bool) -> None:
-        self.num_slots = config.model.max_num_seqs
+        self.num_slots = config.model.sequences(use_gpu)
         price = config.cost.usd_per_gpu_hour * config.model.tensor_parallel_size if use_gpu else 0.0
         price = price or config.cost.usd_per_cpu_hour * config.resources.cpus_per_replica
         self.usd_per_replica_s = price / 3600
@@ -369,7 +369,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
                 "num_cpus": solve.resources.cpus_per_replica,
                 "num_gpus": solve.model.tensor_parallel_size if use_gpu else 0,
             },
-            max_ongoing_requests=solve.model.max_num_seqs,
+            max_ongoing_requests=solve.model.sequences(use_gpu),
             health_check_period_s=5.0,
             health_check_timeout_s=60.0,
             graceful_shutdown_timeout_s=10.0,

@@ -97,7 +97,7 @@ def test_vibethinker_on_eight_h100():
         "cpu0": (0, 16),
     }
     assert "8 × TP 1 on 8 × H100" in plan.describe()
-    assert "note: max_num_seqs = 256" in plan.describe()
+    assert "note: max_num_seqs = 1,024" in plan.describe()
 
 
 def test_tensor_parallel_splits_weights_and_kv_heads():

@@ -91,7 +91,7 @@ class CodeChecker:
             cached = self._references.get(problem.id)
         if cached and cached[0] is problem:
             return cached[1]
-        reference = references.parse(problem.reference)
+        reference = references.parse(problem.reference, problem.prompt)
         with self._lock:
             if len(self._references) >= _CACHED_REFERENCES:
                 self._references.pop(next(iter(self._references)))

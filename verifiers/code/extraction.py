@@ -10,11 +10,12 @@ The rules, in order:
    last that defines the entry point is taken. Without an entry point it is the last whole script, one that reads input
    and writes something; without one, the last block that does anything. Names it uses and does not define are looked
    for in the earlier blocks, which are then put before it.
-3. Without a fence, or with only the closing one: the whole text if it parses, else the longest run of lines that does,
+3. A JSON object that ends the answer, or fills its last block, is read as the program under its key (`{"code": "…"}`).
+4. Without a fence, or with only the closing one: the whole text if it parses, else the longest run of lines that does,
    starting at a line that looks like code (`def`, `class`, `import`, `from`, `@`, `async`; for `stdin` also an
    assignment or a call). Tokens that end a model's turn are no part of it.
-4. HumanEval: a text that does not define the entry point is read as the continuation of the prompt.
-5. The entry point may be missing under its name: a method of that name in a class `Solution` is taken, else the only
+5. HumanEval: a text that does not define the entry point is read as the continuation of the prompt.
+6. The entry point may be missing under its name: a method of that name in a class `Solution` is taken, else the only
    public top-level function. Evidence tells when.
 
 Anything else is malformed: `extract` raises MalformedError with a short reason. Parsing is all that is done here;
@@ -25,12 +26,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import dataclasses
 import itertools
 import re
 import warnings
 
 from verifiers import thoughts
+from verifiers.code import json_answers
 from verifiers.code.blocks import MAX_BLOCKS, TAGS, Block, find
 
 _MAX_PROSE_LINES = 3000
@@ -444,7 +447,24 @@ def _final_part(text: str) -> str:
         _CODE_START.match(line) or _STATEMENT_START.match(line) or line.lstrip().startswith(("```", "~~~"))
         for line in lines
     )
-    return inner if looks_like_code or _LOOKS_LIKE_CPP.search(inner) else text
+    is_packed = json_answers.program_of(inner) is not None
+    return inner if looks_like_code or is_packed or _LOOKS_LIKE_CPP.search(inner) else text
+
+
+def _in_json(text: str, language: str) -> str | None:
+    """The program of a JSON object that ends the text or fills its last block."""
+    found = json_answers.program_at_end(text)
+    if found is None:
+        blocks = _find(text, language) if "{" in text and ("```" in text or "~~~" in text) else []
+        if blocks and blocks[-1].closed and blocks[-1].tag in ("json", ""):
+            found = json_answers.program_of(blocks[-1].source)
+    return None if found is None else found.replace("\r\n", "\n")
+
+
+def _extract(text: str, language: str, entry_point: str, prompt: str) -> Program:
+    if language != "python":
+        return _extract_other(text, language)
+    return _extract_python(text, entry_point, prompt)
 
 
 def extract(
@@ -470,6 +490,7 @@ def extract(
             if program is None:
                 raise MalformedError(parts.cut_off("before a final answer"))
             return program
-    if language != "python":
-        return _extract_other(text, language)
-    return _extract_python(text, entry_point, prompt)
+    elif (packed := _in_json(text, language)) is not None:
+        with contextlib.suppress(MalformedError):  # an object that a program prints, for instance
+            return _extract(packed, language, entry_point, prompt)
+    return _extract(text, language, entry_point, prompt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,12 @@ COMPARE = {"stdin": ("lines", "exact", *_ANY_ORDER), "function": ("exact", "json
 """Values of `compare` by mode, the default first (judges/comparison.py)."""
 CHECKER_LANGUAGES = ("python", "cpp")
 PROTOCOLS = ("testlib", "score")
+_DEFINED = re.compile(r"(?m)^\s*(?:async )?(?:def|class) (\w+)\s*[(:]")
+_QUOTED = re.compile(r"`(?:def |class )?(\w+)(?:\([^`\n]*\))?(?: ?-> ?[^`\n]*)?:?`")
+_NAME = r"(?!(?:and|that|which|to|for|with|of|is|should|must|will|expected|returns|takes)\b)[A-Za-z_]\w*"
+_LISTED = re.compile(
+    rf"\b(?:functions?|class(?:es)?|methods?)(?: named| called)? ({_NAME}(?:(?:,? and |, ){_NAME}){{0,5}})"
+)
 _CLASS_TIME_LIMIT_S = 6.0
 """Seconds per test of a method of a class, where the problem declares no limit: LiveCodeBench's."""
 
@@ -98,6 +105,8 @@ class Reference:
     """`assert`: lines after a test module that run its tests (test_modules.py)."""
     imported: frozenset[str]
     """`assert`: names that a test module imports from the candidate's module."""
+    named: frozenset[str]
+    """`assert`: names of functions and classes that the words of the task have."""
 
 
 def _text(row: Mapping[str, Json], key: str, default: str = "") -> str:
@@ -275,7 +284,19 @@ def _wrapped(row: Mapping[str, Json], tests: tuple[Test, ...], entry_point: str,
     return declared
 
 
-def parse(row: Mapping[str, Json]) -> Reference:
+def names_in(task: str) -> frozenset[str]:
+    """Names that a task gives to functions and classes: in code of its own, between backticks, or behind such a word.
+
+    Calls do not count: tests stand among them as examples, and their helpers.
+    """
+    found = {*_DEFINED.findall(task), *_QUOTED.findall(task)}
+    for match in _LISTED.finditer(task):
+        found.update(re.split(r",? and |, ", match[1]))
+    return frozenset(found)
+
+
+def parse(row: Mapping[str, Json], task: str = "") -> Reference:
+    """`task` is what the solver is told. Raises ValueError."""
     mode = row.get("mode")
     if mode not in _KEYS:
         raise ValueError(f'mode: expected "stdin", "function" or "assert", got {mode!r}')
@@ -318,6 +339,7 @@ def parse(row: Mapping[str, Json]) -> Reference:
         program=program,
         runner=runner,
         imported=imported,
+        named=names_in(task) if mode == "assert" else frozenset(),
     )
 
 

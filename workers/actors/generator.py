@@ -43,6 +43,7 @@ from workers.prompting.messages import PromptStyle, build_messages, is_shuffled,
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class, rollout_name
 from workers.run_secrets import NONE, Secrets
+from workers.scheduling.kv_room import KvRoom
 
 log = logging.getLogger("proofmill.generator")
 
@@ -58,10 +59,8 @@ LOOKAHEAD = 0.1
 """Share of `max_num_seqs` that may wait inside the engine, so that a freed slot is filled at the very next step."""
 CHUNKS_KEPT = 64
 MEAN_WEIGHT = 0.02
-"""Weight of the newest sample in the running means of length and time: they follow a change of the problems within some
-fifty samples, and one very long sample moves the room for others by two percent of its length at most."""
-FIRST_TOKENS = 256
-"""Guess of a sample's length before the first has finished, for the KV bound."""
+"""Weight of the newest sample in the running mean of time, which follows a change of the problems within some fifty
+samples."""
 ERROR_CHARS = 2000
 LONGEST_STEPS = 20
 """An engine may stand still for this many times its longest step before it counts as hung, where that is longer than
@@ -142,7 +141,7 @@ class Generator(Present):
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
-        self._mean_tokens = float(FIRST_TOKENS)
+        self._kv_room = KvRoom(0, settings.sampling.max_tokens)
         self._mean_s = 0.0
         self._received = 0
         self._busy_since = 0.0
@@ -161,6 +160,7 @@ class Generator(Present):
         log.info("%s %s is ready after %.1f s", name, version, time.monotonic() - began)
         if self.engine.steps is not None:
             self._watching = asyncio.create_task(self._watch_engine(self.engine.steps))
+        self._kv_room.capacity_tokens = self.engine.kv_capacity_tokens
         self.origin = Provenance(
             run_id=self.settings.run_id,
             epoch=self.settings.epoch,
@@ -267,9 +267,8 @@ class Generator(Present):
         running = len(self._drawing)
         limit = self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
         room = limit + max(1, int(limit * LOOKAHEAD)) - running
-        if capacity := self.engine.kv_capacity_tokens:
-            # A sample may need more than the mean; vLLM preempts then. At least one always fits.
-            room = min(room, int(capacity / self._mean_tokens) - running)
+        if (most := self._kv_room.limit()) is not None:
+            room = min(room, most - running)
         return max(room, 0 if running else 1)
 
     async def _pause(self, flush_s: float) -> None:
@@ -306,8 +305,8 @@ class Generator(Present):
             prompted = chunk.prompted.get(task.row) or await self._prompted(task, chunk)
             sample = await self._sample(task, prompted, parent)
             if sample.completion_tokens:
-                tokens = sample.prompt_tokens + sample.completion_tokens
-                self._mean_tokens += MEAN_WEIGHT * (tokens - self._mean_tokens)
+                if sample.text is not None:
+                    self._kv_room.add(sample.prompt_tokens + sample.completion_tokens)
                 self._mean_s += MEAN_WEIGHT * (sample.generation_s - self._mean_s)
             columns = prompted.columns
             if sample.messages is not prompted.messages:

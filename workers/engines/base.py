@@ -27,6 +27,8 @@ from verifiers.types import Json
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
+GPU_SEQUENCES = 1024
+CPU_SEQUENCES = 256
 
 
 class EngineStartError(Exception):
@@ -115,8 +117,8 @@ class ModelSettings(pydantic.BaseModel):
     """Share of each GPU's memory that the engine may use."""
     cpu_kv_cache_gb: Positive = 1
     """Size of the KV cache on a machine without GPUs, in whole GiB (vLLM takes no fractions)."""
-    max_num_seqs: Positive = 256
-    """Samples that one replica runs at once."""
+    max_num_seqs: NotNegative = 0
+    """Samples that one replica runs at once, and each of its data-parallel ranks; 0 = 1,024 on GPUs, 256 on CPUs."""
     quantization: str = ""
     """How the weights are quantized, in vLLM's names; empty = what the model names."""
     trust_remote_code: bool = False
@@ -124,9 +126,13 @@ class ModelSettings(pydantic.BaseModel):
     engine_args: dict[str, Json] = {}
     """Further settings of the engine: for vLLM arguments of its AsyncEngineArgs, as they are."""
 
+    def sequences(self, use_gpu: bool) -> int:
+        """Samples that one replica runs at once, and each of its data-parallel ranks."""
+        return self.max_num_seqs or (GPU_SEQUENCES if use_gpu else CPU_SEQUENCES)
+
 
 class EngineSettings(ModelSettings):
-    """The model and this replica's place on its machine."""
+    """The model and this replica's place on its machine. `max_num_seqs` is never 0 here."""
 
     use_gpu: bool = False
     cpu_cores: tuple[int, ...] = ()
@@ -135,6 +141,13 @@ class EngineSettings(ModelSettings):
     """File for the engine's own output; empty: the output of this process."""
     start_s: float = 1800.0
     """Seconds that the engine may take to start."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _choose_sequences(cls, values: dict[str, Json]) -> dict[str, Json]:
+        if values.get("max_num_seqs"):
+            return values
+        return {**values, "max_num_seqs": GPU_SEQUENCES if values.get("use_gpu") else CPU_SEQUENCES}
 
     def num_ranks(self) -> int:
         """Number of data-parallel engines in one replica. Each of them runs `max_num_seqs` samples at once."""

@@ -54,6 +54,10 @@ log = logging.getLogger("proofmill.engine")
 LOG_LINES = 30
 PROMPT_CACHE = 4096
 """Number of tokenised prompts kept; the samples of a problem share one."""
+BATCHED_TOKENS = 8192
+"""Tokens of one step on a GPU. The plan counts with the same number (cluster.fit)."""
+WATERMARK = 0.05
+"""Share of a GPU's KV cache that vLLM keeps free when it admits a sample (benchmarks/kv_room.py)."""
 START_APART_S = 2.0
 """Seconds between two engine starts on one machine with GPUs."""
 TOO_MANY_REQUESTS = 429
@@ -139,7 +143,15 @@ class VllmEngine(Engine):
         if settings.quantization:
             arguments["quantization"] = settings.quantization
         if settings.use_gpu:
-            arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
+            arguments |= {
+                "gpu_memory_utilization": settings.gpu_memory_utilization,
+                # vLLM gives an engine inside a program 2,048, where its own server takes four times as many.
+                "max_num_batched_tokens": BATCHED_TOKENS,
+                # Without free blocks in reserve, every sample that is let in soon throws another one out.
+                "watermark": WATERMARK,
+                # Batches above this run without CUDA graphs, and vLLM stops at 512 by itself.
+                "max_cudagraph_capture_size": settings.max_num_seqs,
+            }
             if settings.tensor_parallel_size * settings.num_ranks() > 1:
                 # The replica's GPUs are all here, so vLLM starts one process for each. Its other executor asks Ray for
                 # GPUs, which this actor holds already.

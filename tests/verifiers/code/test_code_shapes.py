@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import json
 import random
 
 import pytest
@@ -185,6 +186,10 @@ WRONG_LAST = [
     "```python\n{right}\n```\n\n<answer>\n```python\n{wrong}\n```\n</answer>",
     "```python\n{right}\n``````python\n{wrong}\n```",
     "```python\n{right}\n```\n\nFinal answer:\n```\n{wrong}\n```",
+    "```python\n{right}\n```\n\n{wrong_json}",
+    "```python\n{right}\n```\n\n```json\n{wrong_json}\n```\n",
+    "{right_json}\n{wrong_json}",
+    "```python\n{right}\n```\n<answer>{wrong_json}</answer>",
 ]
 
 
@@ -193,5 +198,52 @@ WRONG_LAST = [
 def test_a_draft_never_stands_for_the_final_program(shape: str, right_last: bool) -> None:
     right, wrong = "def add(a, b):\n    return a + b", "def add(a, b):\n    return a - b"
     first, last = (wrong, right) if right_last else (right, wrong)
-    program = extraction.extract(shape.format(right=first, wrong=last), "python", "add")
+    packed = {"right_json": json.dumps({"code": first}), "wrong_json": json.dumps({"code": last})}
+    program = extraction.extract(shape.format(right=first, wrong=last, **packed), "python", "add")
     assert program.source.strip() == last
+
+
+def in_object(program: str, **more: object) -> str:
+    return json.dumps({"code": program, **more})
+
+
+PACKED = {
+    "object": in_object(SUM),
+    "with words": in_object(SUM, explanation='I {"add"} them.', complexity="O(1)"),
+    "indented": json.dumps({"language": "python", "solution": SUM}, indent=2),
+    "line breaks as they are": '{"code": "' + SUM + '"}',
+    "behind prose": f"Here is my answer:\n{in_object(SUM)}\n",
+    "fence": f"```json\n{in_object(SUM)}\n```",
+    "fence and prose": f"Sure.\n```json\n{in_object(SUM)}\n```\nThat is all.",
+    "no language": f"```\n{in_object(SUM)}\n```",
+    "a fence within": in_object(f"```python\n{SUM}\n```"),
+    "nested": json.dumps({"answer": {"code": SUM}}),
+    "list": json.dumps([{"code": SUM}]),
+    "tag": f"<answer>{in_object(SUM)}</answer>",
+    "thought": f"<think>\nHm.\n</think>\n{in_object(SUM)}",
+    "two keys": in_object(SUM, solution="print(1)"),
+    "beside its output": f'```python\n{SUM}\n```\nIt prints\n```json\n{{"answer": "7"}}\n```',
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_program_in_json(name: str) -> None:
+    assert same(extraction.extract(PACKED[name]).source, SUM)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        in_object(SUM)[:-1],
+        json.dumps({"program": SUM, "solution": "print(int(input()))"}),
+        json.dumps([{"code": SUM}, {"code": "print(int(input()))"}]),
+        json.dumps({"code": 7}),
+        json.dumps({"text": SUM}),
+        '{"code": ' * 10_000,
+    ],
+)
+def test_an_object_without_one_program_is_malformed(text: str) -> None:
+    with pytest.raises(extraction.MalformedError):
+        extraction.extract(text)
+    with pytest.raises(extraction.MalformedError):
+        extraction.extract(in_object(SUM), finish_reason="length")

@@ -118,7 +118,7 @@ def _prepare(reference: Reference, program: Program, test: test_names.Test, limi
         "entry_point": program.entry_point,
         "separation": "test and candidate in two processes",
     }
-    names = test_names.sort_out(test, tree, asked, reference.imported)
+    names = test_names.sort_out(test, tree, asked, reference.imported, reference.named)
     if not names.candidate:
         return Outcome(Status.UNDECIDED, names.doubt, evidence)
     if names.doubt:

@@ -21,7 +21,7 @@ def holds(test: ast.Module, source: str, candidate: set[str], traces: tuple[Any,
     if not as_it_is or [entry[0] for entry in as_it_is] != [entry[0] for entry in unchanged]:
         return False
     _, checks = rewriting.rewrite(source)
-    derived = _derived(test, candidate)
+    tainted = derived(test, candidate)
     for (number, *values), (_, *others) in zip(as_it_is, unchanged, strict=True):
         same = [bool(a) and a == b for a, b in zip(values, others, strict=True)]
         if all(same):
@@ -30,12 +30,12 @@ def holds(test: ast.Module, source: str, candidate: set[str], traces: tuple[Any,
         if right is None or not any(same):
             return False
         fixed, moved = (left, right) if same[0] else (right, left)
-        if _uses(fixed, derived) or _uses(_without_bounds(moved), derived):
+        if uses(fixed, tainted) or uses(_without_bounds(moved), tainted):
             return False
     return True
 
 
-def _uses(node: ast.AST, names: set[str]) -> bool:
+def uses(node: ast.AST, names: set[str]) -> bool:
     return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
 
 
@@ -49,22 +49,24 @@ def _without_bounds(node: ast.expr) -> ast.AST:
     return _Bounds().visit(ast.parse(ast.unparse(node), mode="eval"))  # type: ignore[no-any-return]
 
 
-def _derived(test: ast.Module, candidate: set[str]) -> set[str]:
+def derived(test: ast.Module, candidate: set[str], parameters: set[str] | None = None) -> set[str]:
     """Names of the test that may hold something the candidate has returned, and functions that may use it.
 
-    Errs towards more: every parameter of a function of the test's counts.
+    Errs towards more: every parameter of a function of the test's counts, unless `parameters` says which do.
     """
-    derived = candidate | {node.arg for node in ast.walk(test) if isinstance(node, ast.arg)}
+    if parameters is None:
+        parameters = {node.arg for node in ast.walk(test) if isinstance(node, ast.arg)}
+    found = candidate | parameters
     while True:
-        before = len(derived)
+        before = len(found)
         for node in ast.walk(test):
             for target, value in _bindings(node):
-                if _uses(value, derived):
-                    derived |= {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
-            if isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef) and _uses(node, derived):
-                derived |= {getattr(node, "name", "")} - {""}
-        if len(derived) == before:
-            return derived
+                if uses(value, found):
+                    found |= {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
+            if isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef) and uses(node, found):
+                found |= {getattr(node, "name", "")} - {""}
+        if len(found) == before:
+            return found
 
 
 def _bindings(node: ast.AST) -> list[tuple[ast.AST, ast.AST]]:

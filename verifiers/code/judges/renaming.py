@@ -47,7 +47,7 @@ def find_called(reference: Reference, program: Program) -> Renaming | None:
     if tree is None:
         return None
     test = test_names.read(reference.program, reference.prompt, "")
-    names = test_names.sort_out(test, tree, "", reference.imported)
+    names = test_names.sort_out(test, tree, "", reference.imported, reference.named)
     if len(names.candidate) != 1 or names.candidate[0] in extraction.defined_names(tree):
         return None
     found = extraction.resolve_all(tree, names.candidate)

@@ -1,9 +1,16 @@
 """Which names of a test program are the candidate's, which a library's, and which decide nothing.
 
 A test program may use names that it does not define. Plain execution finds them all in one namespace, the candidate's
-own, so a candidate that defines `isclose` or `Counter` decides with them whether it is right. Here a name that a
-well-known library exports means the library's, unless it is the only name that the problem can be asking for. A test
-that asks one function of the candidate about the result of another is not decided.
+own, so a candidate that defines `expected`, `isclose` or `Counter` decides with them whether it is right. Here such a
+name is
+
+- the candidate's, if the problem names it: as its entry point, in its starter code (`prompt` of the reference), in the
+  words of its task, or by an import from the candidate's module;
+- a library's, if a well-known library exports it, unless it is the only name that the problem can be asking for;
+- the candidate's, if it is the test's only other name, or if each use of it is compared with values of the test's own.
+
+With any other name the test is not decided. Nor is one that asks one function of the candidate whether another's result
+is right.
 """
 
 from __future__ import annotations
@@ -14,11 +21,12 @@ import copy
 import dataclasses
 import functools
 import importlib
-import itertools
 import re
 import sys
+from collections.abc import Iterator
 
 from verifiers.code import extraction
+from verifiers.code.judges import output_arguments
 
 _LIBRARIES: tuple[str, ...] = ("math", "collections", "itertools", "functools", "heapq", "bisect")
 _LIBRARIES += ("decimal", "fractions", "datetime", "pathlib", "typing")
@@ -36,6 +44,7 @@ _ALIASES = {
     "assert_array_equal": ("numpy.testing", "assert_array_equal"),
     "assert_almost_equal": ("numpy.testing", "assert_almost_equal"),
 }
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _ABSENT = {"pd", "pandas", "pytest", "scipy", "plt", "torch", "tf", "approx", "raises", "mock", "patch", "TestCase"}
 """Names of packages and of their functions that the test's cell does not have."""
 NODES = ("ListNode", "TreeNode")
@@ -65,6 +74,8 @@ class Test:
     """Classes of the preamble."""
     mentioned: set[str]
     """Names, attributes and imports."""
+    starter: set[str]
+    """Functions and classes of the problem's starter code."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -72,6 +83,7 @@ def read(program: str, prompt: str, entry_point: str) -> Test:
     """Kept, because a batch judges many answers by one test."""
     tree = ast.parse(program)
     preamble = extraction.preamble(prompt, entry_point)
+    starter = extraction.parse(prompt) or extraction.parse(prompt + "\n    pass\n")
     before = extraction.parse(preamble) or ast.Module([], [])
     attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
     imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
@@ -81,6 +93,7 @@ def read(program: str, prompt: str, entry_point: str) -> Test:
         free_names(tree, before),
         [node.name for node in before.body if isinstance(node, ast.ClassDef)],
         attributes | imported | extraction.used_names(tree),
+        {node.name for node in starter.body if isinstance(node, _DEFINITIONS)} if starter else set(),
     )
 
 
@@ -173,10 +186,13 @@ def own_definitions(program: ast.Module) -> set[str]:
     return names
 
 
-def sort_out(source: Test, program: ast.Module, entry_point: str, imported: frozenset[str]) -> Names:
+def sort_out(
+    source: Test, program: ast.Module, entry_point: str, imported: frozenset[str], named: frozenset[str]
+) -> Names:
     """`entry_point` is the name that the test has for what the problem asks for; empty if it does not say.
 
-    `imported`: names that a test module imports from the candidate's, whatever else bears them.
+    `imported`: names that a test module imports from the candidate's, whatever else bears them. `named`: names that the
+    words of the task have for what is asked for, where no library has them.
     """
     test, free = source.tree, source.free
     own = own_definitions(program)
@@ -189,14 +205,18 @@ def sort_out(source: Test, program: ast.Module, entry_point: str, imported: froz
         if len(builtin) != 1 or builtin[0] not in own:
             return Names([], {}, nodes, "the test program calls nothing of the candidate")
         return Names(builtin, {}, nodes)
-    if entry_point in free:
-        mine, others = [entry_point], [name for name in free if name != entry_point]
-    else:
-        mine, others = [], free
-    mine += [name for name in others if name in imported]
-    others = [name for name in others if name not in imported]
-    usual = [name for name in others if name in _exports() or name in _ABSENT or name in sys.stdlib_module_names]
-    mine += [name for name in others if name not in usual]
+    usual = [name for name in free if name in _exports() or name in _ABSENT or name in sys.stdlib_module_names]
+    named = (named - set(usual)) | source.starter | imported
+    mine = [name for name in free if name == entry_point] + [
+        name for name in free if name != entry_point and name in named
+    ]
+    others = [name for name in free if name not in mine]
+    usual = [name for name in usual if name not in mine]
+    unknown = [name for name in others if name not in usual]
+    stranger = _stranger(test, program, mine, unknown) if mine or len(unknown) > 1 else ""
+    mine += unknown
+    if stranger:
+        return Names(mine, {}, nodes, f"the test uses {stranger}, which neither it nor the problem names")
     if not mine:
         asked = _asked_of_libraries(test, usual, own)
         if not asked:
@@ -204,7 +224,7 @@ def sort_out(source: Test, program: ast.Module, entry_point: str, imported: froz
         mine = asked
         usual = [name for name in usual if name not in asked]
     # A function of a library's name is the program's where the test asks for its results and for nothing else.
-    tested = [name for name in usual if _is_what_is_tested(test, name, {*mine, *(set(usual) & own)})]
+    tested = [name for name in usual if _is_grounded(test, name, {*mine, *(set(usual) & own)})]
     mine += tested
     usual = [name for name in usual if name not in tested]
     modules = {name for name in usual if _is_module(name) and name not in called(test)}
@@ -224,24 +244,93 @@ def _asked_of_libraries(test: ast.Module, usual: list[str], own: set[str]) -> li
     if len(usual) == 1:
         return usual
     names = [name for name in usual if name in called(test)]
-    tested = [name for name in names if _is_what_is_tested(test, name, set(names))]
+    tested = [name for name in names if _is_grounded(test, name, set(names))]
     defined = [name for name in names if name in own]
     return tested or (defined if len(defined) == 1 else [])
 
 
-def _is_what_is_tested(test: ast.Module, name: str, candidates: set[str]) -> bool:
-    """Whether each use of a function is one side of an equality whose other side no function of the candidate makes."""
-    good: set[int] = set()
-    for node in ast.walk(test):
-        if not (isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare) and len(node.test.ops) == 1):
+def _stranger(test: ast.Module, program: ast.Module, named: list[str], unknown: list[str]) -> str:
+    """A name of `unknown` that might decide whether another's result is right; empty if none does.
+
+    A question of the test's, an assert or a condition, may be about one name alone. It may be about one function that
+    gets objects of the program's classes, if it compares that with a value which owes nothing to the program.
+    """
+    classes = {node.name for node in program.body if isinstance(node, ast.ClassDef) and _is_plain_class(node)}
+    owed = {name: _owed(test, name) for name in (*named, *unknown)}
+    unasked = list(unknown)
+    for question, sides in _questions(test):
+        about = [name for name in owed if output_arguments.uses(question, owed[name])]
+        unasked = [name for name in unasked if name not in about]
+        strangers = [name for name in about if name in unknown]
+        if not strangers or (len(about) == 1 and sides is not None):
             continue
-        if isinstance(node.test.ops[0], ast.Eq):
-            for side, other in itertools.permutations((node.test.left, node.test.comparators[0])):
-                if not any(_asks(part, candidates, set()) for part in (other, *_arguments(side))):
-                    good.add(id(side))
+        functions = [name for name in about if name not in classes]
+        own = [side for side in sides or () if not any(output_arguments.uses(side, owed[name]) for name in about)]
+        if len(functions) > 1 or not own:
+            return next((name for name in strangers if name in functions), strangers[0])
+    return unasked[0] if unasked else ""
+
+
+def _is_plain_class(node: ast.ClassDef) -> bool:
+    """Whether calls of a class make objects of its own."""
+    if node.keywords or node.decorator_list:
+        return False
+    return not any(isinstance(part, _DEFINITIONS) and part.name == "__new__" for part in node.body)
+
+
+def _owed(test: ast.Module, name: str) -> set[str]:
+    """`name`, and what the test has got from it: results, and arguments of calls for their effect alone."""
+    seeds = {name}
+    for node in ast.walk(test):
+        if isinstance(node, ast.Expr) and _calls_directly(node.value, {name}):
+            seeds |= {
+                n.id for argument in _arguments(node.value) for n in ast.walk(argument) if isinstance(n, ast.Name)
+            }
+    return output_arguments.derived(test, seeds, _parameters(test))
+
+
+def _parameters(test: ast.Module) -> set[str]:
+    """Of the test's functions that may hold asserts: a lambda holds none, and its calls name what they pass."""
+    functions = [node for node in ast.walk(test) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {part.arg for function in functions for part in ast.walk(function.args) if isinstance(part, ast.arg)}
+
+
+def _questions(test: ast.Module) -> Iterator[tuple[ast.expr, tuple[ast.expr, ...] | None]]:
+    """What a test asks: each assert and condition, with both sides of a comparison. None for the sides of a condition
+    that decides what else is asked."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert | ast.If):
+            compare = node.test if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1 else None
+            sides = (compare.left, compare.comparators[0]) if compare else ()
+            decides = isinstance(node, ast.If) and not isinstance(node.body[0], ast.Raise)
+            yield node.test, None if decides else sides
+        elif isinstance(node, ast.While | ast.IfExp):
+            yield node.test, None
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield from ((decorator, None) for decorator in node.decorator_list)
+
+
+def _is_grounded(test: ast.Module, name: str, candidates: set[str]) -> bool:
+    """Whether each use of a function is a call that is compared with a value of the test's own, from arguments of the
+    test's own."""
+    derived = output_arguments.derived(test, candidates)
+    good: set[int] = set()
+    for side, other in _equalities(test):
+        if _calls_directly(side, {name}) and not any(
+            output_arguments.uses(part, derived) for part in (other, *_arguments(side))
+        ):
+            good.add(id(side.func) if isinstance(side, ast.Call) else 0)
     uses = [n for n in ast.walk(test) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
-    calls = [n for n in ast.walk(test) if _calls_directly(n, {name})]
-    return bool(calls) and len(calls) == len(uses) and all(id(call) in good for call in calls)
+    return bool(uses) and all(id(use) in good for use in uses)
+
+
+def _equalities(test: ast.Module) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The sides of each asserted equality, both ways round."""
+    for node in ast.walk(test):
+        compare = node.test if isinstance(node, ast.Assert) else None
+        if isinstance(compare, ast.Compare) and len(compare.ops) == 1 and isinstance(compare.ops[0], ast.Eq):
+            yield compare.left, compare.comparators[0]
+            yield compare.comparators[0], compare.left
 
 
 def judged_by_itself(test: ast.Module, mine: list[str], program: ast.Module, entry_point: str) -> str:
@@ -260,8 +349,17 @@ def judged_by_itself(test: ast.Module, mine: list[str], program: ast.Module, ent
             name = _calls_directly(judge, functions)
             if name and name != entry_point and any(_asks(a, functions - {name}, derived) for a in _arguments(judge)):
                 return f"{name} of the program judges another of its results"
+    # `decode(encode("abc")) == "abc"` asks the two for a value of the test's own.
+    tainted = output_arguments.derived(test, functions)
+    round_trips = {
+        id(part)
+        for side, other in _equalities(test)
+        if not output_arguments.uses(other, tainted)
+        for part in ast.walk(side)
+    }
     for name in sorted(functions - {entry_point}):
         uses = [n for n in ast.walk(test) if isinstance(n, ast.Call) and _calls_directly(n, {name})]
+        uses = [] if any(id(use) in round_trips for use in uses) else uses
         if uses and all(any(_asks(a, functions - {name}, set()) for a in _arguments(use)) for use in uses):
             return f"{name} of the program is only asked about another of its results"
     compares = [n.test for n in ast.walk(test) if isinstance(n, ast.Assert) and isinstance(n.test, ast.Compare)]

@@ -15,6 +15,7 @@ import json
 import operator
 import random
 import socket
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -249,6 +250,12 @@ class Session:
         if not value and not self.peer.keeps_arguments:
             self._fail(text)
 
+    def check_raised(self, number: int) -> None:
+        """In a handler that the test has to enter: counts if it was the candidate that raised."""
+        if sys.exc_info()[1] is self.last_raised:
+            self.asserts += 1
+            self._note(number, True, None)
+
     def _note(self, number: int, left: Any, right: Any) -> None:
         if self.trace is None:
             return
@@ -326,6 +333,7 @@ class Session:
             else:
                 scope[name] = self.ask("?value", (name,), {})
         scope[rewriting.CHECK_EQUAL], scope[rewriting.CHECK_TRUE] = self.check_equal, self.check_true
+        scope[rewriting.CHECK_RAISED] = self.check_raised
         scope[rewriting.IS], scope[rewriting.TYPE] = _is, _type_of
         return scope
 

@@ -16,7 +16,7 @@ import re
 from fractions import Fraction
 
 from verifiers import thoughts
-from verifiers.math.reading import sentences, statements
+from verifiers.math.reading import around, sentences, statements
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
@@ -130,6 +130,8 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         raise NoAnswerError("the answer is taken back")
     if last.how == "boxed" and sentences.is_hedged(text, _last_group(kept)[-1].start, last.end):
         raise NoAnswerError("the answer is guessed or qualified")
+    if last.how == "boxed" and around.is_no_statement(text, _last_group(kept)[-1].start, last.end):
+        raise NoAnswerError("the sentence around the box does not state what is in it")
     if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
         raise NoAnswerError("the answer is revised")
     return kept

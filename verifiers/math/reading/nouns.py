@@ -115,6 +115,11 @@ def is_noun(word: str) -> bool:
     return word in _NOUNS or (word.endswith("s") and not _NOUNS.isdisjoint((one, word[:-1], word[:-2], f"{one}e")))
 
 
+def is_describing(word: str) -> bool:
+    """Whether the word, in lower case, may stand between a number and its noun."""
+    return word in _DESCRIBING_WORDS
+
+
 def change_nothing(words: list[str]) -> bool:
     """Whether words behind a number or a unit may be left out: described nouns, `of water`, `in total`, `each`."""
     if not words:

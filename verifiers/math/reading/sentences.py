@@ -15,7 +15,7 @@ NEAR = 200
 MAX_TAIL_CHARS = 4000
 """Characters behind an answer in which its sentences are looked at one by one."""
 
-_SENTENCE_END = re.compile(r"[.?!;。](?=[\s$*)\\]|\Z)|\n")
+_SENTENCE_END = re.compile(r"(?<!\.)[.?!;。](?=[\s$*)\\]|\Z)|\n")
 _CLAUSE_END = re.compile(r"[,:;—–)]")
 _SAYS = re.compile(
     r"\b(?:say|says|said|think|thinks|thought|believes?|believed|claims?|claimed|guess\w*|hopes?|expects?|suspects?|doubts?|check|verify|"
@@ -31,6 +31,13 @@ _INTRODUCES = re.compile(
     re.IGNORECASE,
 )
 """What may stand before `the answer is` in its clause."""
+_NOT_THE_ANSWER = re.compile(
+    r"(?:\b(?:approximate|approximated|rough|estimated|initial|preliminary|tentative|provisional|partial|possible|plausible|alternative|alternate|old|earlier|"
+    r"previous|intermediate|naive|naïve|tempting|wrong|incorrect|bad|false|failed|invalid|expected|likely|official|sample|example|fake|dummy)|"
+    r"\b(?:an?|one|another|some|any|each|no|his|her|their|your|whose|[a-z]+['’]s)(?:\s+[a-z]+)?)\s+\Z",
+    re.IGNORECASE,
+)
+"""Directly before `answer is`: one of several answers, that of somebody else, or none that counts."""
 _UNREAL_CLAUSE = re.compile(
     r"^[\s*_#>\-]*(?:(?:if(?!\s+(?:we|you|he|she|they|each|i|there)\b)|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|"
     r"provided|imagine|pretend|according\s+to|at\s+first|before\s+(?:rounding|simplif\w+|correct\w+)|in\s+(?:that|this|which|the\s+\w+)\s+case|"
@@ -86,6 +93,8 @@ _CALCULATES = re.compile(r"[+*/^<>≤≥×·√\\]|\d\s*[-−]\s*\d|=[^=]*=|\d\s
 def is_supposed(text: str, start: int) -> bool:
     """Whether the clause before `answer is`, which begins at `start`, says something else than that it is the answer."""
     before = _SENTENCE_END.split(text[max(0, start - NEAR) : start])[-1]
+    if _NOT_THE_ANSWER.search(before):
+        return True
     if start > NEAR and len(before) == NEAR:
         return False
     before = re.sub(r"\b(?:the|an?|our|my)\s+(?:[a-z]+\s+)?\Z", "", before, flags=re.IGNORECASE)
