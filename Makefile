@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel metamorphic mutants clean
+.PHONY: demo test check lint setup lean flywheel metamorphic mutants schema clean
 
 setup: $(STAMP)
 
@@ -54,6 +54,10 @@ flywheel: lean
 REFERENCES ?=
 metamorphic: setup
 	$(BIN)/python -m benchmarks.metamorphic $(if $(REFERENCES),--references $(REFERENCES))
+
+# Made-up and broken requests to every route of the service, against its own OpenAPI schema; `make test` sends a twentieth.
+schema: setup
+	PROOFMILL_SCHEMA_EXAMPLES=60 $(BIN)/python -m pytest -q tests/jobs/service/test_service_schema.py
 
 # Every mutant of the right programs, with plain CPython as the oracle; `make test` runs a twentieth of them.
 mutants: setup

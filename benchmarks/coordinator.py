@@ -1,8 +1,8 @@
 """Samples per second through coordinator, one trivial verifier and one writer, from 1 to 64 stand-in replicas, and
-what a sample costs each kind of process. What is stood in: benchmarks/stand_in.py.
+what a sample costs each kind of process. benchmarks/stand_in.py says what is a stand-in.
 
-A replica ends at most 256 samples a second, so one to sixteen replicas show how close to that the pipeline keeps them,
-and 64 (16,384) what the pipeline itself can do.
+A replica ends at most 256 samples per second. One to sixteen replicas show how close to that the pipeline keeps them,
+and 64 replicas (16,384) show what the pipeline itself can do.
 
     python -m benchmarks.coordinator --replicas 1 4 16 64
 """

@@ -3,9 +3,10 @@
     python benchmarks/export.py                      one million made-up samples, from local disk and from an S3 server
     python benchmarks/export.py --rows 100000 --where s3
 
-The run is made up: 16 samples a problem, 60 % verified, 25 % refuted, lognormal lengths around 700 characters, one in
+The run is made up: 16 samples per problem, 60 % verified, 25 % refuted, lognormal lengths around 700 characters, one in
 twenty texts a duplicate, an evaluation set of 5,000 statements to decontaminate against. The peer is DuckDB on the same
-files doing only a part of the work: keep verified rows, exact duplicates out, four a problem, write Parquet.
+files doing only a part of the work: keep verified rows, drop exact
+duplicates, keep four rows per problem, write Parquet.
 
 The S3 server (moto) runs on the same cores; what it took of them is printed as `server_cpu_s`.
 
@@ -188,7 +189,7 @@ def make_evaluation_set(path: Path) -> None:
 
 
 class PeakMemory:
-    """Resident memory of a process and its children, summed (shared pages count once a process)."""
+    """Resident memory of a process and its children, summed (shared pages count once per process)."""
 
     def __init__(self, pid: int) -> None:
         self.peak_mb = 0.0

@@ -1,4 +1,4 @@
-"""Differences between our checker, math-verify and sympy on generated pairs, and who is right.
+"""Differences between our checker, math-verify and sympy on generated pairs, and which of them is right.
 
     python -m benchmarks.math_differential [--count 300] [--seed 0] [--table docs/math_verify_agreement.md]
 

@@ -5,8 +5,8 @@
 Both sides check the same pairs (drawn evenly over the files of tests/verifiers/math/golden, so over all types of
 answers), in one run, alternating in blocks so that a busy machine slows both. math-verify parses both sides of every
 pair, as graders that use it do. `pool` is the checker as the pipeline calls it, with every check in a killable
-process and two workers. Every pair that the two judge differently is listed with the expected status, which tells who
-is right.
+process and two workers. Every pair that the two judge differently is listed with the expected status, which tells
+which of them is right.
 
 Does not: run math-verify inside a killable process; a pair may cost it its own 5 s alarm and more.
 """

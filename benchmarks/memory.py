@@ -14,7 +14,7 @@ from benchmarks.stand_in import rows, run_stand_in
 from cluster.connect import connect
 
 REPLICAS = 4
-"""1,024 samples a second: the driver opens problems faster, so that a wide window fills."""
+"""1,024 samples per second: the driver opens problems faster, so that a wide window fills."""
 
 
 def measure(sizes: list[int]) -> Iterator[dict[str, Any]]:

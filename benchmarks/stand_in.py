@@ -1,9 +1,9 @@
 """Load generation without a model: a stand-in engine, trivial checkers, and runs of the real coordinator over them.
 
-Stood in: the engine inside each generator (it ends samples by a timer, twenty times a second, all of a tick together,
-and has 128 running for half a second each: 256 samples a second; its start waits for all replicas of the run, so that
-starting processes is not measured), and the checker inside each verifier. Real: driver, coordinator, one generator
-actor a replica, verifier and writer actors, storage.
+Two things are stand-ins: the engine inside each generator, and the checker inside each verifier. The engine ends
+samples by a timer, twenty times per second, all of a tick together, and has 128 running for half a second each: 256
+samples per second. Its start waits for all replicas of the run, so that starting processes is not measured. The rest
+is real: driver, coordinator, one generator actor per replica, verifier and writer actors, storage.
 
 Only for measuring what the pipeline itself costs; nothing here takes part in a product run.
 """

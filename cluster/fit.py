@@ -128,7 +128,7 @@ class Plan:
         shape = f"TP {self.tensor_parallel_size}"
         shape += f" × DP {self.data_parallel_size}" if self.data_parallel_size > 1 else ""
         where = f"{self.num_gpus} × {self.gpu_kind}" if self.device == "gpu" else "CPUs"
-        each = "memory a GPU" if self.device == "gpu" else "memory a replica"
+        each = "per GPU" if self.device == "gpu" else "per replica"
         parameters = self.model.num_parameters
         count = f"{parameters / 1e9:,.2f}B" if parameters >= 1e8 else f"{parameters / 1e6:,.2f}M"
         lean = f" with {counted(self.lean_workers, 'Lean worker')} each" if self.lean_workers else ""
@@ -142,7 +142,8 @@ class Plan:
                 f"({self.model.dtype}{'' if self.model.exact else ', estimated: unknown architecture'})",
                 f"replicas    {self.replicas} × {shape} on {where}",
                 f"{each:<11} {self.memory.describe()}",
-                f"KV cache    {self.kv_bytes_per_token / 1024:,.1f} KiB a token, {self.kv_cache_tokens:,} a replica: "
+                f"KV cache    {self.kv_bytes_per_token / 1024:,.1f} KiB per token, "
+                f"{self.kv_cache_tokens:,} tokens per replica: "
                 f"{self.full_length_sequences:,} samples of {self.tokens_per_sequence:,} tokens at once "
                 f"(up to {self.max_num_seqs:,} shorter ones), context {self.max_model_len:,}",
                 f"workers     {counted(self.num_verifiers, 'verifier')}{lean}, {counted(self.num_writers, 'writer')}",
@@ -153,7 +154,7 @@ class Plan:
 
 
 def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 class Refusal(Exception):

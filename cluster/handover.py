@@ -10,8 +10,8 @@ store, under a random name, until the job takes it: it is read once and deleted.
 when the submission fails, and Ray itself drops it after ten minutes.
 
 Promises: no value is in a file, a log, a command line, an answer of an API, a package or the initial environment of a
-process on the cluster, before, during or after the job; a changed or cut-off half is noticed; the length of what is
-kept tells nothing below PADDING bytes.
+process that Ray starts on the cluster, before, during or after the job; a changed or cut-off half is noticed; the
+length of what is kept tells nothing below PADDING bytes.
 Does not: protect from anyone who may run code on the cluster while the job starts or runs, as any of its jobs may, or
 who reads the connection: give an https address or a tunnel, since the half in the store passes through it. A control
 store that a Redis backs (fault tolerance) writes what it holds to that Redis, whose log of changes may outlast the

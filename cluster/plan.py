@@ -31,7 +31,7 @@ def make_plan(model_config: Config, request: PlanRequest, inventory: Inventory) 
     except ModelSizeError as error:
         raise PlanError(str(error))
     except Refusal as refusal:
-        lines = [f"this plan does not fit: {refusal}"]
+        lines = [f"the plan does not fit: {refusal}"]
         if found := list(remedies(model_config, request, inventory)):
             lines += ["what would fit:", *(f"  {text}" for text in found)]
         elif hardware := sufficient_hardware(model_config, request):

@@ -68,7 +68,7 @@ def fitting(model_config: Config, request: PlanRequest, change: dict[str, Any], 
 
 def told(change: dict[str, Any], plan: Plan) -> str:
     """One remedy with what it gives."""
-    each = "a GPU" if plan.device == "gpu" else "a replica"
+    each = "per GPU" if plan.device == "gpu" else "per replica"
     count = plan.full_length_sequences
     samples = f"{count:,} sequence{'' if count == 1 else 's'} of {plan.tokens_per_sequence:,} tokens"
     flags = " ".join(flag(name, value) for name, value in change.items())

@@ -111,6 +111,11 @@ COMMANDS = {
         "run the night's problem sets and compare with the night before",
         "proofmill nightly configs/nightly/demo.toml\nproofmill nightly configs/nightly/*.toml --daemon",
     ),
+    "attempt": Command(
+        "jobs.attempt",
+        "a command under a scheduler that tries failures again: what would fail again ends with 0",
+        "proofmill attempt nightly configs/nightly/demo.toml",
+    ),
     "serve": Command(
         "jobs.service.command", "serve verification and solving by HTTP", "proofmill serve configs/service/local.toml"
     ),

@@ -150,12 +150,12 @@ def engine() -> Iterator[Finding]:
     if "vllm" not in found:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         what = "vLLM" if "torch" in found else "torch"
-        yield Finding("missing", "engine", f"{what} can not be imported: {last}", advice)
+        yield Finding("missing", "engine", f"{what} cannot be imported: {last}", advice)
         return
     platform = str(found["platform"]).removesuffix("Platform").lower()
     text = f"{' and '.join(names)} {found['vllm']} on {platform}, torch {found['torch']}"
     if local_gpus() and not found["cuda"]:
-        yield Finding("note", "engine", f"{text}; there are GPUs that this torch can not use", "make setup ENGINE=gpu")
+        yield Finding("note", "engine", f"{text}; there are GPUs that this torch cannot use", "make setup ENGINE=gpu")
     else:
         yield Finding("ok", "engine", text)
 
@@ -243,7 +243,7 @@ def lean() -> Iterator[Finding]:
     try:
         node = find_node()
     except SetupError as error:
-        yield Finding("note", "Lean", f"embedded Lean can not run: {error}")
+        yield Finding("note", "Lean", f"embedded Lean cannot run: {error}")
         return
     if find_prepared() is not None:
         yield Finding("ok", "Lean", f"embedded {LEAN_VERSION} (core library, no Mathlib) is ready, on {node}")
@@ -369,7 +369,7 @@ def examine_output(config: SolveConfig) -> str:
     place = Path(uri).expanduser().absolute()
     existing = next(parent for parent in (place, *place.parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise ConfigError(f"output.uri = {uri!r}: {existing} can not be written")
+        raise ConfigError(f"output.uri = {uri!r}: {existing} cannot be written")
     return f"{place}, {gib(shutil.disk_usage(existing).free)} free"
 
 

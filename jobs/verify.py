@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-bad",
         action="store_true",
-        help="judge the rest where a problem or a solution can not be used: its line gets status error",
+        help="judge the rest where a problem or a solution cannot be used: its line gets status error",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="checks side by side (default: cores)")
     parser.add_argument(

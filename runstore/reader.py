@@ -111,7 +111,7 @@ def open_parquet(uri: str, schema: pa.Schema, columns: Sequence[str], encoded: f
                 file = pq.ParquetFile(stream, metadata=file.metadata, read_dictionary=repeating)
             yield file
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoredRunError(f"{uri}: can not be read, the file is damaged or gone: {error}") from error
+        raise StoredRunError(f"{uri}: cannot be read, the file is damaged or gone: {error}") from error
 
 
 def present(file: Any, columns: Sequence[str]) -> list[str]:
@@ -159,6 +159,22 @@ def read_batches(storage: Storage, columns: Sequence[str]) -> Iterator[tuple[str
             for batch in file.iter_batches(NARROW_BATCH_ROWS, columns=present(file, columns)):
                 if batch.num_rows:
                     yield key, conform_batch(batch, schema, uri)
+
+
+def read_part(storage: Storage, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of one part, in the order of its rows, cast to SAMPLE_SCHEMA."""
+    uri = uri_of(storage, key)
+    schema = pa.schema([SAMPLE_SCHEMA.field(name) for name in columns])
+    with open_parquet(uri, SAMPLE_SCHEMA, columns) as file:
+        row_bytes = max(1, part_bytes(file.metadata) // max(1, file.metadata.num_rows))
+        rows = max(64, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+        for batch in file.iter_batches(rows, columns=present(file, columns), use_threads=False):
+            yield conform_batch(batch, schema, uri)
+
+
+def part_bytes(metadata: Any) -> int:
+    """Uncompressed size of a Parquet file's rows."""
+    return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
 
 
 def _encoded(field: pa.Field) -> pa.Field:

@@ -346,6 +346,7 @@ class S3Storage(Storage):
             "AccessDenied": "access denied; the credentials need s3:PutObject, s3:GetObject and s3:ListBucket",
             "InvalidAccessKeyId": "the access key is not known there; check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL",
             "SignatureDoesNotMatch": "the secret key does not fit; check AWS_SECRET_ACCESS_KEY",
+            "RequestTimeTooSkewed": "this machine's clock is too far from the store's; set the clock",
         }
         return StorageError(f"{self.uri}/{key}: {hints.get(code, str(error))}")
 

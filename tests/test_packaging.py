@@ -48,3 +48,32 @@ def test_every_file_of_a_package_is_in_a_wheel() -> None:
     assert [path for path in others if not any(fnmatch.fnmatch(Path(path).name, each) for each in patterns)] == []
     # The fonts and pictures of a page are files like any other.
     assert {"*.woff2", "*.svg", "*.png"} <= set(patterns)
+
+
+def readme_tree() -> set[str]:
+    """Paths that the README's tree names. A name further right on a line lies beside the first one or inside it."""
+    block = (ROOT / "README.md").read_text().split("## The tree")[1].split("```")[1]
+    named: set[str] = set()
+    parents: list[str] = []
+    for line in filter(None, block.splitlines()):
+        depth = (len(line) - len(line.lstrip())) // 2
+        first, *others = re.findall(r"\w+/(?=[\s,;]|$)|\w+\.py\b", line)
+        parents = [*parents[:depth], first]
+        above, inside = "".join(parents[:-1]), "".join(parents)
+        named.add(inside)
+        named |= {above + name if (ROOT / above / name).exists() else inside + name for name in others}
+    return named
+
+
+def test_the_readmes_tree_is_the_tree() -> None:
+    named = readme_tree()
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    folders = {f"{path.split('/')[0]}/" for path in tracked if "/" in path and not path.startswith(".")}
+    folders |= {
+        f"{package}/{path.split('/')[1]}/"
+        for package in ("verifiers", "workers", "jobs")
+        for path in tracked
+        if path.startswith(f"{package}/") and path.count("/") > 1
+    }
+    assert sorted(folders - named) == []

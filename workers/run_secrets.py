@@ -8,6 +8,8 @@ only its name does. It travels as an argument of an actor's constructor: a small
 its control store and of the two processes, never in a runtime environment, which Ray writes into logs, command lines
 and answers of its API. `adopt` puts the values into `os.environ` of the actor, whose own `/proc/<pid>/environ` does not
 show them, and keeps them from the checkers' child processes. Each kind of worker gets what it needs and nothing else.
+An engine's own child processes (vLLM has some) start with their generator's variables, which only the same user can
+read.
 Does not: hide a value from code that runs in the same process or as the same user (it can read the memory), nor from
 anyone who may run code on the cluster. Encrypt: Ray's messages between machines are plain unless RAY_USE_TLS is set. A
 control store with a Redis behind it (fault tolerance) keeps arguments of live actors there; give the nodes an instance

@@ -64,7 +64,7 @@ def difference(before: Stops, after: Stops, k: int, seed: int = 0) -> Estimate:
 
 
 def _chance(k: int, stopped: Stopped) -> float | None:
-    """Of one problem; None beyond its plan's reach."""
+    """Estimate of pass@k for one problem; None beyond its plan's reach."""
     return pass_rate(stopped).value if k == 1 else pass_at_k(stopped, k)
 
 

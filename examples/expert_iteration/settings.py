@@ -43,7 +43,7 @@ class Training(Section):
 
 class Settings(Section):
     seed: NotNegative
-    """Of the problems, the sampling and the order of training."""
+    """Seed of the problems, the sampling and the order of training."""
     rounds: Positive
     problems: Problems
     training: Training

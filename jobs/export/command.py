@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", help=f"columns by consumer. {layouts}")
     parser.add_argument("--files", choices=["parquet", "jsonl", "both"])
     parser.add_argument("--select", choices=["diverse", "shortest", "middle", "learning_potential", "first"])
-    parser.add_argument("--per-problem", type=int, metavar="K", help="at most so many samples or pairs a problem")
+    parser.add_argument("--per-problem", type=int, metavar="K", help="largest number of samples or pairs per problem")
     parser.add_argument("--tier", action="append", metavar="NAME", help="only samples checked under this tier")
     parser.add_argument(
         "--audit", action="append", metavar="NAME", help="only verified so, e.g. 'kernel replay' (Lean)"

@@ -187,7 +187,7 @@ def domain_table(summary: Summary) -> str:
         problems, verified, clusters = summary.clusters.get(domain, [0, 0, 0])
         spread = [f"{verified / problems:.2f}", f"{clusters / problems:.2f}"] if problems else ["", ""]
         rows.append([domain or "(none)", f"{number:,}", *spread])
-    heads = ["domain", "rows", "verified texts a problem", "clusters a problem"]
+    heads = ["domain", "rows", "verified texts per problem", "clusters per problem"]
     return table(heads, rows) + left_off("domains", len(summary.domains), MAX_DOMAINS)
 
 

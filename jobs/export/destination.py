@@ -74,7 +74,7 @@ def open_destination(uri: str, overwrite: bool) -> Destination:
         # A link is resolved, because a rename would replace the link itself.
         return LocalFolder(Path(parts.path if parts.scheme else uri).resolve(), overwrite)
     except OSError as error:
-        raise ConfigError(f"{uri}: can not be written: {error}")
+        raise ConfigError(f"{uri}: cannot be written: {error}")
 
 
 class LocalFolder:

@@ -80,7 +80,7 @@ def score_buckets(
     try:
         student = open_student(settings.select.student)
     except EngineStartError as error:
-        raise ConfigError(f"select.student: {settings.select.student} can not be loaded: {error}")
+        raise ConfigError(f"select.student: {settings.select.student} cannot be loaded: {error}")
     folder.mkdir()
     groups: dict[tuple[str, int], list[float]] = defaultdict(list)
     try:

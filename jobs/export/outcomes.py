@@ -21,7 +21,7 @@ VERIFY_AGAIN = "`proofmill verify --run` checks again"
 OUTCOMES = {
     "exported": Outcome("in this data set"),
     "aborted": Outcome("stopped before their end: counted, not a solution"),
-    "bad_row": Outcome("JSON columns that can not be read (`--skip-bad`)"),
+    "bad_row": Outcome("JSON columns that cannot be read (`--skip-bad`)"),
     "repeated_identity": Outcome("same run, problem and sample index as another row"),
     "status_verified": Outcome("proven right, which this format does not take"),
     "status_refuted": Outcome("proven wrong"),

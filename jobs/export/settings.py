@@ -206,7 +206,7 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
     if row.rows_of == "problems" and (settings.select.tiers or settings.select.audits):
         faults.append(
             "select.tiers, select.audits: a pass rate counts every verified sample; "
-            f"{settings.format} can not restrict them"
+            f"{settings.format} cannot restrict them"
         )
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))

@@ -27,8 +27,15 @@ SEVERITY = {EXIT_DONE: 0, EXIT_ERRORS: 1, EXIT_CONFIG: 2, EXIT_INTERRUPTED: 3}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("configs", metavar="CONFIG", nargs="+", help="nightly TOML configs")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="this night only")
+    parser.add_argument("--date", type=a_date, metavar="YYYY-MM-DD", help="this night only; not one to come")
     parser.add_argument("--daemon", action="store_true", help="stay, and start every night at nightly.starts_at")
+
+
+def a_date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write it as 2026-11-30")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,10 +67,12 @@ def run_one(path: str, overrides: list[str], date: dt.date | None) -> int:
     try:
         config, legs = load_nightly_config(path, overrides)
         require_urls(config, legs)
+        tonight = night_of(dt.datetime.now(dt.UTC), config.nightly)
         if date:
+            if date > tonight:
+                raise ConfigError(f"--date {date}: this night has not begun; the last one to run is {tonight}")
             nights = [date]
         else:
-            tonight = night_of(dt.datetime.now(dt.UTC), config.nightly)
             nights = due_nights(History(open_storage(nightly_uri(config))), tonight, config.nightly.catch_up)
         worst = EXIT_DONE
         for night in nights:

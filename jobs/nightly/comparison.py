@@ -67,6 +67,8 @@ class Comparison:
     num_solved_before: int
     """Number of pairs that were solved when last tried."""
     lost_p: float
+    lost_note: str
+    """What the number of lost problems says: nothing beyond chance, or a change, within the bound or beyond it."""
     pass_rate_before: float
     pass_rate_expected: float
     """Tonight's expected pass rate if nothing changed. It is below the rate before, since problems with lucky samples
@@ -117,6 +119,7 @@ def compare(
         lost=lost,
         num_solved_before=len(solved_before),
         lost_p=lost_p,
+        lost_note=lost_note(len(lost), len(solved_before), lost_p, bounds),
         pass_rate_before=rate_before,
         pass_rate_expected=rate_before + drift,
         pass_rate_after=mean([split.rate_after for split in splits]),
@@ -130,6 +133,17 @@ def compare(
     return dataclasses.replace(result, regressions=regressions(result, bounds))
 
 
+def lost_note(num_lost: int, num_solved_before: int, p: float, bounds: Bounds) -> str:
+    if p >= bounds.alpha:
+        return "within chance"
+    return "beyond chance" + (", within its bound" if not exceeds(num_lost, num_solved_before, bounds) else "")
+
+
+def exceeds(num_lost: int, num_solved_before: int, bounds: Bounds) -> bool:
+    """Whether more of the solved problems were lost than the bound allows."""
+    return num_lost / max(num_solved_before, 1) > bounds.max_lost
+
+
 def regressions(found: Comparison, bounds: Bounds) -> list[str]:
     lines = []
     drop = found.pass_rate_expected - found.pass_rate_after
@@ -138,8 +152,7 @@ def regressions(found: Comparison, bounds: Bounds) -> list[str]:
             f"mean pass rate is {drop:.3f} below what was expected "
             f"(bound {bounds.max_pass_rate_drop:g}, p = {found.pass_rate_p:.2g})"
         )
-    share = len(found.lost) / max(found.num_solved_before, 1)
-    if share > bounds.max_lost and found.lost_p < bounds.alpha:
+    if exceeds(len(found.lost), found.num_solved_before, bounds) and found.lost_p < bounds.alpha:
         lines.append(
             f"{len(found.lost)} of {found.num_solved_before} solved problems were lost "
             f"(bound {bounds.max_lost:.0%}, p = {found.lost_p:.2g})"

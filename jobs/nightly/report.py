@@ -111,7 +111,8 @@ def render_text(body: dict[str, Any]) -> str:
         for key, what in (("newly_solved", "newly solved"), ("lost", "lost")):
             if count := found["num_" + key]:
                 names = ", ".join(found[key][:TEXT_NAMES]) + (", …" if count > TEXT_NAMES else "")
-                lines.append(f"    {what} {count}: {names}")
+                note = f" ({found['lost_note']})" if key == "lost" else ""
+                lines.append(f"    {what} {count}{note}: {names}")
         if found["num_rates"]:
             lines.append(
                 f"    pass rate {found['pass_rate_before']:.3f} → {found['pass_rate_after']:.3f} "
@@ -139,10 +140,17 @@ def render_html(body: dict[str, Any]) -> str:
             total={key: sum(run[key] for run in runs) for key in ("problems", "solved", "samples", "verified", "usd")},
             num_newly_solved=sum(comparison["num_newly_solved"] for comparison in found),
             num_lost=sum(comparison["num_lost"] for comparison in found),
+            lost_note=", within chance" if all_within_chance(found) else "",
             per_hour=verified_per_hour(runs),
             charts={leg["leg"]: nights_chart(leg) for leg in body["legs"]},
         )
     )
+
+
+def all_within_chance(found: Sequence[dict[str, Any]]) -> bool:
+    """Whether problems were lost, and no leg lost more than chance alone would."""
+    notes = [comparison["lost_note"] for comparison in found if comparison["num_lost"]]
+    return bool(notes) and set(notes) == {"within chance"}
 
 
 def verified_per_hour(runs: Sequence[dict[str, Any]]) -> tuple[float, str] | None:

@@ -23,6 +23,7 @@ from verifiers.reference_fields import (
     text,
 )
 from verifiers.types import Json, Problem
+from workers.prompting.messages import MESSAGES_BEFORE, conversation
 
 MAX_KIND_CHARS = 100
 FIELDS = ("id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
@@ -75,6 +76,11 @@ def check(problem: Problem) -> Problem:
             text(getattr(problem, name), name, MAX_LABEL_CHARS)
         plain(problem.reference, "reference")
         plain(problem.meta, "meta")
+        try:
+            conversation(problem)
+        except ValueError:
+            found = excerpt(problem.meta[MESSAGES_BEFORE])
+            raise BadRow(f"meta.{MESSAGES_BEFORE}", found, 'a list of {"role": "…", "content": "…"}')
         KINDS.row(problem.kind).check_reference(problem.reference)
     return problem
 

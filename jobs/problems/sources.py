@@ -212,7 +212,7 @@ def read_rows(source: Source) -> Iterator[tuple[int, Row | RowError]]:
         wrong = f"not a readable Parquet file: {first_line(error)}"
         broken = BadRow("", wrong, "the file is truncated or corrupt: copy it again")
     except OSError as error:
-        broken = BadRow("", f"can not be read: {first_line(error)}", "check the path, its permissions and the storage")
+        broken = BadRow("", f"cannot be read: {first_line(error)}", "check the path, its permissions and the storage")
     if broken is not None:
         yield line + 1, broken.at(source.uri, line + 1 if line else 0)
     elif line == 0:

@@ -171,7 +171,7 @@ def _list(listed: list[OneSided], problem: OneSided) -> None:
 
 def _paired(number: float, total: float, squares: float) -> Estimate | None:
     """Student's interval of a mean of differences. If all differences are equal it would have no width. It then allows
-    for the share of different problems that so many equal ones cannot exclude."""
+    for the share of different problems that this number of equal ones cannot exclude."""
     if number < 2:
         return None
     mean = total / number

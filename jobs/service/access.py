@@ -10,15 +10,27 @@ times its rate, so the rates of the config are divided by their number.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hmac
+import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from jobs.config import ConfigError
 from jobs.service.http_errors import HttpProblem
-from jobs.service.settings import Token, token_digest
+from jobs.service.memory import give_back
+from jobs.service.settings import Token, check_tokens, read_tokens, token_digest
 
+log = logging.getLogger("proofmill.service")
+
+LARGE_BODY = 1 << 20
+"""Size of a body, in bytes, after whose end memory is given back."""
+RELOAD_S = 1.0
+"""Shortest time between two looks at the file of tokens, in seconds."""
 MAX_HEADER_CHARS = 1024
 ANONYMOUS = Token(name="anonymous", sha256="0" * 64, requests_per_s=1e9, items_per_s=1e12)
 """The client where no tokens are configured, which loads on loopback only."""
@@ -48,19 +60,53 @@ class Bucket:
         return 0.0
 
 
+class Tokens:
+    """The tokens of the config and of `tokens_file`, which is read again when it changes.
+
+    A file that cannot be used any more changes nothing: the tokens that were read last stay valid, and the log says
+    why.
+    """
+
+    def __init__(self, fixed: Sequence[Token], file: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._fixed, self._file, self._clock = tuple(fixed), file, clock
+        self._looked_at = -math.inf
+        self._stamp: tuple[int, int, int] | None = None
+        self._known = self._fixed
+        self.is_open = not fixed and not file
+        """Whether no token is needed: none is configured, and none can come."""
+
+    def now_known(self) -> tuple[Token, ...]:
+        if self._file and self._clock() - self._looked_at >= RELOAD_S:
+            self._looked_at = self._clock()
+            self._reload()
+        return self._known
+
+    def _reload(self) -> None:
+        try:
+            stat = Path(self._file).stat()
+            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if stamp == self._stamp:
+                return
+            self._stamp = stamp
+            self._known = tuple(check_tokens([*self._fixed, *read_tokens(self._file)], self._file))
+            log.info("%s: %d tokens", self._file, len(self._known))
+        except (OSError, ConfigError) as error:
+            log.error("the tokens stay as they were: %s", error)
+
+
 class Access:
     """Clients and what they have used."""
 
     def __init__(
-        self, tokens: Sequence[Token], clock: Callable[[], float] = time.monotonic, share: float = 1.0
+        self, tokens: Tokens | Sequence[Token], clock: Callable[[], float] = time.monotonic, share: float = 1.0
     ) -> None:
-        self._tokens = tuple(tokens)
-        self._requests = {token.name: Bucket(token.requests_per_s * share, clock) for token in (*tokens, ANONYMOUS)}
-        self._items = {token.name: Bucket(token.items_per_s * share, clock) for token in (*tokens, ANONYMOUS)}
+        self._tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
+        self._clock, self._share = clock, share
+        self._buckets: dict[tuple[str, str], Bucket] = {}
 
     def authenticate(self, header: str | None) -> Token:
         """The client of an Authorization header. Raises HttpProblem 401."""
-        if not self._tokens:
+        if self._tokens.is_open:
             return ANONYMOUS
         challenge = {"WWW-Authenticate": 'Bearer realm="proofmill"'}
         scheme, _, token = (header or "").partition(" ")
@@ -68,26 +114,32 @@ class Access:
             raise HttpProblem(401, "unauthorized", "send a token: Authorization: Bearer …", headers=challenge)
         digest = token_digest(token.strip())
         found: Token | None = None
-        for known in self._tokens:  # no early exit: the time must not reveal which client matched, if any
+        for known in self._tokens.now_known():  # no early exit: the time must not reveal which client matched, if any
             if hmac.compare_digest(digest, known.sha256):
                 found = known
         if found is None:
             challenge["WWW-Authenticate"] += ', error="invalid_token"'
             raise HttpProblem(401, "unauthorized", "this token is not known here", headers=challenge)
+        if found.expires is not None and dt.datetime.now(dt.UTC) >= found.expires:
+            challenge["WWW-Authenticate"] += ', error="invalid_token"'
+            raise HttpProblem(401, "unauthorized", "this token has expired", headers=challenge)
         return found
 
     def charge_request(self, token: Token) -> None:
         """Raises HttpProblem 429."""
-        self._charge(self._requests[token.name], 1, f"more than {token.requests_per_s:g} requests a second")
+        self._charge(token.name, "requests", token.requests_per_s, 1)
 
     def charge_items(self, token: Token, num_items: int) -> None:
         """Raises HttpProblem 429."""
-        self._charge(self._items[token.name], num_items, f"more than {token.items_per_s:g} items a second")
+        self._charge(token.name, "items", token.items_per_s, num_items)
 
-    @staticmethod
-    def _charge(bucket: Bucket, amount: float, what: str) -> None:
+    def _charge(self, name: str, what: str, rate: float, amount: float) -> None:
+        """Tokens of one name share what they may use."""
+        bucket = self._buckets.get((name, what))
+        if bucket is None or bucket.rate != rate * self._share:  # a new client, or its rate has changed
+            bucket = self._buckets[name, what] = Bucket(rate * self._share, self._clock)
         if wait_s := bucket.take(amount):
-            raise HttpProblem(429, "rate-limited", what, retry_after_s=wait_s)
+            raise HttpProblem(429, "rate-limited", f"more than {rate:g} {what} per second", retry_after_s=wait_s)
 
 
 class Admission:
@@ -157,6 +209,8 @@ class BodyLimit:
             await self.app(scope, counted, send)
         finally:
             self.pending -= received
+            if received >= LARGE_BODY:
+                give_back()
 
     def _header_fault(self, scope: Scope) -> HttpProblem | None:
         for name, value in scope["headers"]:

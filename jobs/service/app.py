@@ -22,13 +22,14 @@ import fastapi
 import fastapi.openapi.utils
 import pydantic
 
-from jobs.service import chat_schema, http_errors, solve_routes
+from jobs.service import batch_routes, chat_schema, http_errors, solve_routes
 from jobs.service.access import BodyLimit, Meter
+from jobs.service.batches import BatchKeeper
 from jobs.service.chat_routes import chat_routes
 from jobs.service.draining import DrainGate
 from jobs.service.gateway import Gateway, client_of
 from jobs.service.run_routes import ask_here, run_routes
-from jobs.service.runs import RunKeeper, RunRequest
+from jobs.service.runs import RunRequest
 from jobs.service.schemas import (
     Health,
     VerifyRequest,
@@ -38,7 +39,13 @@ from jobs.service.verify_routes import verify_routes
 
 VERSION = "1"
 REPORT_S = 5.0
-BODIES: list[type[pydantic.BaseModel]] = [VerifyRequest, *solve_routes.BODIES, *chat_schema.BODIES, RunRequest]
+BODIES: list[type[pydantic.BaseModel]] = [
+    VerifyRequest,
+    RunRequest,
+    *solve_routes.BODIES,
+    *chat_schema.BODIES,
+    *batch_routes.BODIES,
+]
 
 
 def build_app(gateway: Gateway) -> fastapi.FastAPI:
@@ -54,13 +61,17 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     )
     http_errors.install(app)
     app.add_middleware(
-        BodyLimit, max_bytes=server.max_body_mb * 2**20, max_pending_bytes=server.max_pending_body_mb * 2**20
+        BodyLimit,
+        max_bytes=server.max_body_mb * 2**20,
+        max_pending_bytes=int(server.max_pending_body_mb * 2**20 * gateway.share),
     )
     app.add_middleware(DrainGate, draining=gateway.draining)
     app.add_middleware(Meter, report=gateway.metrics.request)
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
-    app.include_router(run_routes(gateway.runs or ask_here(RunKeeper(gateway.config.runs)), client_of(gateway)))
+    ask = gateway.runs or ask_here(BatchKeeper(gateway.config.runs))
+    app.include_router(run_routes(ask, client_of(gateway)))
+    app.include_router(batch_routes.batch_routes(ask, client_of(gateway)))
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.include_router(chat_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]

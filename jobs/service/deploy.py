@@ -24,12 +24,12 @@ from ray import serve
 from cluster.addresses import replica_on_loopback
 from jobs.config import Problems, SolveConfig
 from jobs.service.app import build_app
+from jobs.service.batches import BatchKeeper
 from jobs.service.control import follow
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
 from jobs.service.metrics import RayMetrics
 from jobs.service.run_routes import Ask
-from jobs.service.runs import RunKeeper
 from jobs.service.settings import ServiceConfig
 from jobs.service.solving import GeneratorLost
 from jobs.service.steering import Steering, told_reason
@@ -243,12 +243,13 @@ class ServeGenerators:
 
 
 class KeeperReplica:
-    """The one RunKeeper of the service. Runs as a Serve deployment. Its processes outlive it where it is killed; where
-    Serve ends it in order, they are interrupted in order first, since Ray kills what a worker leaves behind."""
+    """The one keeper of the service's runs and batches. Runs as a Serve deployment. Its processes outlive it where it
+    is killed; where Serve ends it in order, they are interrupted in order first, since Ray kills what a worker leaves
+    behind."""
 
     def __init__(self, config: dict[str, Any], ray_address: str) -> None:
         replica_on_loopback()
-        self._keeper = RunKeeper(ServiceConfig.model_validate(config).runs, ray_address)
+        self._keeper = BatchKeeper(ServiceConfig.model_validate(config).runs, ray_address)
 
     async def __del__(self) -> None:
         """Serve's own hook."""

@@ -12,7 +12,7 @@ import fastapi
 import fastapi.openapi.utils
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from jobs.service.access import Access, Admission
+from jobs.service.access import Access, Admission, Tokens
 from jobs.service.draining import Draining
 from jobs.service.metrics import Metrics, NoMetrics
 from jobs.service.redrawing import Redrawing
@@ -53,7 +53,7 @@ class Gateway:
     samples: Admission = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        self.access = Access(self.config.tokens, share=self.share)
+        self.access = Access(Tokens(self.config.tokens, self.config.tokens_file), share=self.share)
         if self.generators is not None:
             self.generators = Redrawing(self.generators, self.config.verify.attempts, self.metrics.generator_lost)
         self.items = Admission(math.ceil(self.config.server.max_pending_items * self.share), "items")

@@ -33,6 +33,7 @@ from jobs.service import run_process
 from jobs.service.control import start_control
 from jobs.service.deploy import APP, KEEPER, RUNS_GRACE_S, application, load_known
 from jobs.service.draining import Phase
+from jobs.service.front_door import Limits, announce
 from jobs.service.port import Reservation
 from jobs.service.settings import ServiceConfig
 from jobs.submit.package import CODE_ROOT
@@ -64,6 +65,14 @@ class Host:
             # Workers import the code from here; no copy of the folder is made.
             path = os.pathsep.join([str(CODE_ROOT), os.environ.get("PYTHONPATH", "")])
             os.environ["PYTHONPATH"] = path.rstrip(os.pathsep)
+            server = self._config.server
+            announce(
+                Limits(
+                    header_timeout_s=server.header_timeout_s,
+                    body_timeout_s=server.body_timeout_s,
+                    max_pending_bytes=server.max_pending_body_mb * 2**20,
+                )
+            )
             own = {"num_cpus": self._config.ray.num_cpus or None, "include_dashboard": False}
             own["object_store_memory"] = LOCAL_OBJECT_STORE_BYTES
         start_ray(self._config.ray.address, logging_level=logging.ERROR, log_to_driver=False, **own)

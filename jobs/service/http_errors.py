@@ -71,9 +71,7 @@ class HttpProblem(Exception):
 
     def for_openai(self) -> dict[str, Any]:
         """The member `error`, which is all that OpenAI's clients put into their exceptions."""
-        reasons = [
-            f"{each.get('pointer') or each.get('parameter') or 'body'}: {each['detail']}" for each in self.errors
-        ]
+        reasons = [f"{place_of(each)}: {each.get('detail', '')}" for each in self.errors]
         more = [f"and {len(reasons) - MAX_IN_MESSAGE} more"] if len(reasons) > MAX_IN_MESSAGE else []
         other = "server_error" if self.status >= 500 else "invalid_request_error"
         return {
@@ -87,9 +85,16 @@ class HttpProblem(Exception):
         return fastapi.Response(json.dumps(self.body()), self.status, self.headers, MEDIA_TYPE)
 
 
+def place_of(fault: Mapping[str, Any]) -> str:
+    """Where a fault is, in words."""
+    line = f"line {fault['line']}" if "line" in fault else ""
+    place = fault.get("pointer") or fault.get("parameter") or ""
+    return ", ".join(filter(None, [line, place])) or "body"
+
+
 def parameter_name(fault: Mapping[str, Any]) -> str | None:
     """OpenAI's `param`: `messages[0].content` for the pointer `/messages/0/content`."""
-    if "pointer" not in fault:
+    if "pointer" not in fault or "line" in fault:
         return fault.get("parameter")
     name = ""
     for part in str(fault["pointer"]).split("/")[1:]:

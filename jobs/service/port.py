@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 
 import psutil
@@ -88,7 +89,26 @@ def user_of(port: int) -> str:
                 if connection.pid is None:
                     return "a process of another user"
                 return described(psutil.Process(connection.pid))
-    return "a process that cannot be seen: another user's, or a service that is still starting or about to end"
+    if services := other_services():
+        ids = " or ".join(str(process.pid) for process in services)
+        return f"a service that is starting or about to end, process {ids}"
+    return "a process that cannot be seen, such as another user's"
+
+
+def other_services() -> list[psutil.Process]:
+    """Every other `proofmill serve` that this user can see. What only reserves a port is in no list of listeners."""
+    found = []
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if "serve" in words and process.pid not in mine and any(is_proofmill(word) for word in words[:4]):
+                found.append(process)
+    return found
+
+
+def is_proofmill(word: str) -> bool:
+    return word == "jobs.cli" or word.rpartition("/")[2] == "proofmill"
 
 
 def described(process: psutil.Process) -> str:

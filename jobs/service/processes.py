@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import psutil
 
@@ -53,6 +54,20 @@ class Processes:
                 self._storage.delete(f"{FOLDER}{run_id}.json")
         return own | earlier
 
+    def log_of(self, run_id: str) -> Path | None:
+        """The file that a process on this node writes its output to, while it runs."""
+        if process := self._own.get(run_id):
+            pid = process.pid
+        elif (found := self._earlier().get(run_id)) and is_running(*found):
+            pid = found[0]
+        else:
+            return None
+        try:
+            path = Path(f"/proc/{pid}/fd/1").resolve(strict=True)
+        except OSError:
+            return None
+        return path if path.is_file() else None
+
     def interrupt(self, run_id: str) -> None:
         """Sends SIGINT to the run's process, if it lives."""
         if process := self._own.get(run_id):
@@ -71,3 +86,15 @@ class Processes:
                     run_id = key.removeprefix(FOLDER).removesuffix(".json")
                     self._found[run_id] = (record["pid"], record["started"])
         return self._found
+
+
+def read_tail(path: Path, num_bytes: int) -> bytes:
+    """The last bytes of a file, from the beginning of a line on; nothing where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - num_bytes))
+            data = file.read(num_bytes)
+    except OSError:
+        return b""
+    return data if size <= num_bytes else data.partition(b"\n")[2]

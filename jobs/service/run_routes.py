@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import fastapi
+import pydantic
 
 from jobs.service import http_errors
-from jobs.service.runs import RunBody, RunKeeper, RunRequest
+from jobs.service.run_results import Filters, Page, to_jsonl, to_parquet
+from jobs.service.runs import RunBody, RunKeeper, RunList, RunRequest
 from jobs.service.schemas import body_schema, read_body
 from jobs.service.settings import Token
+from runstore.schema import SAMPLE_SCHEMA
+from verifiers.reference_fields import MAX_ID_CHARS
 
 MAX_PAGE = 1000
+MAX_SAMPLES = 10_000
+JSON_LINES = "application/x-ndjson"
+PARQUET = "application/vnd.apache.parquet"
 
 Ask = Callable[..., Awaitable[Any]]
 """Calls a method of the keeper by name: `ask("status", owner, run_id)`. Raises HttpProblem."""
@@ -26,6 +33,38 @@ def ask_here(keeper: RunKeeper) -> Ask:
         return await asyncio.to_thread(getattr(keeper, method), *arguments)
 
     return ask
+
+
+class SampleQuery(pydantic.BaseModel):
+    """Which rows of a run are wanted."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    status: Literal["", "verified", "refuted", "malformed", "undecided", "error"] = ""
+    kind: Annotated[str, pydantic.Field(max_length=100)] = ""
+    problem_id: Annotated[str, pydantic.Field(max_length=MAX_ID_CHARS)] = ""
+    finish_reason: Annotated[str, pydantic.Field(max_length=100)] = ""
+    columns: Annotated[str, pydantic.Field(max_length=2000)] = ""
+    """Names with commas between them; empty = all."""
+    format: Literal["jsonl", "parquet"] = "jsonl"
+    limit: Annotated[int, pydantic.Field(ge=1, le=MAX_SAMPLES)] = 1000
+    """Most rows of the page. It ends earlier where it grows large."""
+    cursor: Annotated[str, pydantic.Field(max_length=16_384)] = ""
+
+
+def columns_of(text: str) -> tuple[str, ...]:
+    """Raises HttpProblem 422 for a name that is no column."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if unknown := [name for name in names if name not in SAMPLE_SCHEMA.names]:
+        detail = http_errors.shown(f"no column {unknown[0]!r}; there are {', '.join(SAMPLE_SCHEMA.names)}")
+        fault = {"parameter": "columns", "detail": detail}
+        raise http_errors.HttpProblem(422, "invalid-request", "one fault in the request", errors=[fault])
+    return names
+
+
+def as_text(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entry of an answer that is no JSON object."""
+    return {200: {"content": {media_type: {"schema": {"type": "string"}} for media_type in media_types}}}
 
 
 def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
@@ -45,8 +84,19 @@ def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
         found: RunBody = await ask("start", client.name, body)
         return found
 
+    @router.get("/v1/runs", responses=http_errors.responses(401, 422, 429, 501, 503))
+    async def runs(
+        after: str = fastapi.Query("", max_length=200, description="id of the last run of the page before"),
+        limit: int = fastapi.Query(20, ge=1, le=100),
+        client: Token = admit,
+    ) -> RunList:
+        """The client's runs, by id."""
+        found: RunList = await ask("list_runs", client.name, after, limit)
+        return found
+
     @router.get("/v1/runs/{run_id}", responses=errors)
     async def status(run_id: str, client: Token = admit) -> RunBody:
+        """State, and what is durable so far."""
         found: RunBody = await ask("status", client.name, run_id)
         return found
 
@@ -70,6 +120,35 @@ def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
         # The page holds what models wrote; nothing in it may run with this origin's rights.
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
         return fastapi.responses.HTMLResponse(page, headers=headers)
+
+    @router.get(
+        "/v1/runs/{run_id}/log",
+        response_class=fastapi.responses.PlainTextResponse,
+        responses={**errors, **as_text("text/plain")},
+    )
+    async def log(
+        run_id: str, tail_bytes: int = fastapi.Query(65_536, ge=1, le=2**20), client: Token = admit
+    ) -> fastapi.Response:
+        """The end of what the run's process has written."""
+        text: bytes = await ask("log", client.name, run_id, tail_bytes)
+        return fastapi.Response(text, media_type="text/plain; charset=utf-8")
+
+    @router.get("/v1/runs/{run_id}/samples", responses={**errors, **as_text(JSON_LINES, PARQUET)})
+    async def samples(
+        run_id: str,
+        filters: Annotated[SampleQuery, fastapi.Query()],
+        client: Token = admit,
+    ) -> fastapi.Response:
+        """A page of the run's rows as they are stored, while it runs too. The header `Proofmill-Cursor` is the `cursor`
+        of the next page, and `Proofmill-More` says whether rows are known to follow."""
+        wanted = Filters(
+            filters.status, filters.kind, filters.problem_id, filters.finish_reason, columns_of(filters.columns)
+        )
+        page: Page = await ask("samples", client.name, run_id, wanted, filters.cursor, filters.limit)
+        is_parquet = filters.format == "parquet"
+        content = await asyncio.to_thread(to_parquet if is_parquet else to_jsonl, page.rows)
+        headers = {"Proofmill-Cursor": page.cursor, "Proofmill-More": "true" if page.has_more else "false"}
+        return fastapi.Response(content, headers=headers, media_type=PARQUET if is_parquet else JSON_LINES)
 
     @router.delete("/v1/runs/{run_id}", status_code=202, responses=errors)
     async def stop(run_id: str, client: Token = admit) -> RunBody:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,8 @@ from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, StorageError, open_storage
 from verifiers.types import Json
 
+INDEX = "service/runs/"
+"""Folder below the output that holds one empty key per run, by owner, from which an owner's runs are listed."""
 CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "run": ("id", "seed"),
     "problems": ("files", "layout", "columns", "kind", "limit", "skip_bad"),
@@ -65,6 +67,19 @@ class RunRequest(Model):
     """Inline problems, in the place of `config.problems`."""
 
 
+class Progress(pydantic.BaseModel):
+    problems: int | None
+    """Problems of the set; null before the run has read it."""
+    problems_begun: int
+    """Problems with a durable sample."""
+    solved: int
+    """Problems with a verified sample."""
+    samples: int
+    statuses: dict[str, int]
+    """Samples by status of their verdict; those that were aborted count as `aborted`."""
+    completion_tokens: int
+
+
 class RunBody(pydantic.BaseModel):
     id: str
     state: Literal["running", "complete", "stopped", "failed"]
@@ -73,7 +88,19 @@ class RunBody(pydantic.BaseModel):
     exit_code: int | None = None
     """Exit code of `proofmill solve`, once it has ended: 0 done, 2 config, 3 errors, 130 interrupted."""
     error: str = ""
+    ended_at: int | None = None
+    """Seconds since the epoch at which its last process ended in good order."""
+    progress: Progress | None = None
+    """Counts of the rows that are durable so far; not in lists."""
     summary: dict[str, Any] | None = None
+
+
+class RunList(pydantic.BaseModel):
+    object: Literal["list"] = "list"
+    data: list[RunBody]
+    last_id: str | None
+    """The value of `after` for the next page."""
+    has_more: bool
 
 
 class RunKeeper:
@@ -89,9 +116,17 @@ class RunKeeper:
 
     def start(self, owner: str, request: RunRequest) -> RunBody:
         """Starts a run, or resumes the one of the same id and config."""
+        self.require_runs()
+        config = self.checked_config(owner, request.config, len(request.problems))
+        return self.begin(owner, config, problem_lines(request.problems))
+
+    def require_runs(self) -> None:
         if not self.settings.output_uri:
             raise http_errors.HttpProblem(501, "no-runs", "batch runs are switched off: [runs] output_uri is not set")
-        config = self.checked_config(owner, request)
+
+    def begin(self, owner: str, config: SolveConfig, lines: Sequence[str], beside: Mapping[str, bytes] = {}) -> RunBody:
+        """Stores a request and starts its process. `lines` are its inline problems, `beside` further keys that belong
+        to it."""
         run_id = config.run.id
         with self._lock:  # two equal requests at once must not start two processes
             if self._closed:
@@ -103,16 +138,19 @@ class RunKeeper:
             if len(running) >= self.settings.max_running:
                 raise http_errors.HttpProblem(429, "busy", "as many runs as allowed are under way", retry_after_s=60)
             storage = run_storage(self.settings.output_uri, run_id)
-            self.write(storage, owner, config, request)
+            self.write(storage, owner, config, lines)
+            for key, data in beside.items():
+                storage.create(key, data)
             storage.delete(REQUEST_OUTCOME)
+            open_storage(self.settings.output_uri).create(f"{INDEX}{owner}/{run_id}", b"{}")
             processes.add(run_id, launch(config))
         return self.describe(run_id)
 
-    def checked_config(self, owner: str, request: RunRequest) -> SolveConfig:
-        """The whole config of the run. Raises HttpProblem 403 and 422."""
+    def checked_config(self, owner: str, sections: dict[str, dict[str, Any]], num_inline: int) -> SolveConfig:
+        """The whole config of the run of a client that sets `sections`. Raises HttpProblem 403, 413 and 422."""
         table: dict[str, Any] = {}
         wrong = []
-        for section, values in request.config.items():
+        for section, values in sections.items():
             if section not in CLIENT_KEYS:
                 wrong.append({"pointer": pointer(["config", section]), "detail": "not for clients to set"})
                 continue
@@ -122,9 +160,7 @@ class RunKeeper:
                     wrong.append({"pointer": place, "detail": "not for clients to set"})
             table[section] = dict(values)
         if wrong:
-            raise http_errors.HttpProblem(
-                422, "invalid-request", "the config can not be used; see errors", errors=wrong
-            )
+            raise http_errors.invalid(wrong)
         run_id = str(table.get("run", {}).get("id", ""))
         # The owner's name is a part of the id, so that no client can name another one's run.
         table.setdefault("run", {})["id"] = f"{owner}.{run_id}" if run_id else ""
@@ -134,8 +170,8 @@ class RunKeeper:
         table["output"] = {"uri": self.settings.output_uri}
         table["ray"] = {**table.get("ray", {}), **({"address": self.ray_address} if self.ray_address else {})}
         problems = table.setdefault("problems", {})
-        if request.problems:
-            if len(request.problems) > self.settings.max_inline_problems:
+        if num_inline:
+            if num_inline > self.settings.max_inline_problems:
                 message = f"at most {self.settings.max_inline_problems:,} inline problems"
                 raise http_errors.HttpProblem(413, "too-large", message)
             problems["files"] = [f"{self.uri(table['run']['id'] or '-')}/{REQUEST_PROBLEMS}"]
@@ -143,9 +179,9 @@ class RunKeeper:
         try:
             config = check_config(table, "config")
         except ConfigError as error:
-            raise http_errors.HttpProblem(422, "invalid-request", str(error)[:2000]) from None
+            raise http_errors.invalid(config_faults(str(error), sections)) from None
         roots = self.settings.roots
-        files = config.problems.files if request.problems else [confined(name, roots) for name in config.problems.files]
+        files = config.problems.files if num_inline else [confined(name, roots) for name in config.problems.files]
         fixed = "path" in self.settings.template.get("model", {})
         model = config.model.path if fixed else confined(config.model.path, roots)
         return config.model_copy(
@@ -155,18 +191,8 @@ class RunKeeper:
             }
         )
 
-    def write(self, storage: Storage, owner: str, config: SolveConfig, request: RunRequest) -> None:
-        """Stores a request before its run starts. Raises HttpProblem 409 where the id belongs to another request, and
-        422 for problems that cannot be used."""
-        lines = []
-        for index, body in enumerate(request.problems):
-            try:
-                lines.append(json.dumps(body.problem().to_json()))
-            except BadRow as error:
-                listed = [bad_row(error, f"/problems/{index}", body)]
-                raise http_errors.HttpProblem(
-                    422, "invalid-request", "a problem can not be used", errors=listed
-                ) from None
+    def write(self, storage: Storage, owner: str, config: SolveConfig, lines: Sequence[str]) -> None:
+        """Stores a request before its run starts. Raises HttpProblem 409 where the id belongs to another request."""
         same = storage.create(REQUEST_PROBLEMS, ("\n".join(lines) + "\n").encode()) if lines else True
         record = {"owner": owner, "config": config.resolved()}
         if not storage.create(REQUEST, json.dumps(record, sort_keys=True).encode()) or not same:
@@ -211,6 +237,7 @@ class RunKeeper:
             output=self.uri(run_id),
             exit_code=None if running else code,
             error="" if running else outcome.get("error", ""),
+            ended_at=None if running else outcome.get("ended_at"),
             summary=record.get("summary"),
         )
 
@@ -259,6 +286,39 @@ class RunKeeper:
 
     def uri(self, run_id: str) -> str:
         return run_uri(self.settings.output_uri, run_id)
+
+
+def problem_lines(problems: Sequence[ProblemBody]) -> list[str]:
+    """Inline problems as lines of a problem file. Raises HttpProblem 422 for those that cannot be used."""
+    lines, wrong = [], []
+    for index, body in enumerate(problems):
+        try:
+            lines.append(json.dumps(body.problem().to_json()))
+        except BadRow as error:
+            wrong.append(bad_row(error, f"/problems/{index}", body))
+    if wrong:
+        raise http_errors.invalid(wrong)
+    return lines
+
+
+def config_faults(text: str, sections: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The lines of a ConfigError as faults at places of the client's config. A value that the client did not send
+    belongs to the operator's template; its fault has the place of the section."""
+    found: dict[str, str] = {}
+    for line in text.removeprefix("config: ").split("\nconfig: "):
+        key, _, detail = line.partition(": ")
+        place: list[str] = ["config"]
+        inside: Any = sections
+        for part in key.split("."):
+            if isinstance(inside, dict) and part in inside:
+                inside = inside[part]
+                place.append(part)
+            elif detail == "missing":
+                place.append(part)
+            else:
+                break
+        found.setdefault(pointer(place), http_errors.shown(detail or line))
+    return [{"pointer": where, "detail": detail} for where, detail in found.items()]
 
 
 def single_keys(values: dict[str, Any], section: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +40,10 @@ class Server(Section):
     """Items accepted and not yet answered, over all requests; beyond it 429."""
     max_pending_body_mb: Positive = 512
     """Total size of the bodies of requests being answered; beyond it 429."""
+    header_timeout_s: PositiveFloat = 10.0
+    """A connection whose request has not come as far as the end of its headers by then is closed."""
+    body_timeout_s: PositiveFloat = 30.0
+    """A body that has not come by then is answered with 408; each 64 KiB of it buy a second more."""
     drain_s: Annotated[float, pydantic.Field(ge=0)] = 30.0
     """When the service is stopped: how long requests under way may take to end, in seconds; after it they get 503."""
 
@@ -47,8 +51,12 @@ class Server(Section):
 class Token(Section):
     """A client. Make one with `proofmill serve --new-token NAME`; the token itself is stored nowhere."""
 
-    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
+    """The owner of what the client makes. Several tokens may have one name: then they are one client, and one of them
+    can be replaced while the other is in use."""
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
+    expires: pydantic.AwareDatetime | None = None
+    """The token is refused from this time on, for instance 2027-01-31T00:00:00Z; left out = never."""
     requests_per_s: PositiveFloat = 50.0
     items_per_s: PositiveFloat = 5_000.0
 
@@ -107,6 +115,9 @@ class Runs(Section):
 class ServiceConfig(ConfigFile):
     server: Server = Server()
     tokens: list[Token] = pydantic.Field(default_factory=list)
+    tokens_file: str = ""
+    """A TOML file with further `[[tokens]]`, which is read again when it changes. It must lie on every node that has a
+    gateway."""
     verify: Verify = Verify()
     caps: Caps = Caps()
     problems: KnownProblems = KnownProblems()
@@ -123,19 +134,43 @@ def load_service_config(path: str | Path, overrides: Iterable[str] = ()) -> Serv
 
 def check_service_config(table: Mapping[str, Json], where: str) -> ServiceConfig:
     config = validate(ServiceConfig, table, where)
-    names = [token.name for token in config.tokens]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{where}: tokens: two have the same name")
-    for name in names:
-        if inside := next((other for other in names if other.startswith(f"{name}.")), None):
-            # Runs are named <token>.<run id>: `a` could take the ids of `a.b`.
-            raise ConfigError(f"{where}: tokens: {inside} begins with {name} and a dot; choose another name")
-    if not config.tokens and not is_loopback(config.server.host):
+    tokens = check_tokens(config.tokens, where)
+    if config.tokens_file:
+        config = config.model_copy(update={"tokens_file": str(Path(config.tokens_file).absolute())})
+        check_tokens([*tokens, *read_tokens(config.tokens_file)], where)
+    if not config.tokens and not config.tokens_file and not is_loopback(config.server.host):
         raise ConfigError(
             f"{where}: server.host {config.server.host} can be reached from other machines, and no [[tokens]] are set; "
             "make one with `proofmill serve --new-token NAME`, or listen on 127.0.0.1"
         )
     return config
+
+
+class TokensFile(Section):
+    """What `tokens_file` holds."""
+
+    tokens: list[Token] = pydantic.Field(default_factory=list)
+
+
+def read_tokens(path: str) -> list[Token]:
+    """Raises ConfigError."""
+    return validate(TokensFile, read_toml(Path(path)), path).tokens
+
+
+def check_tokens(tokens: Sequence[Token], where: str) -> Sequence[Token]:
+    """The tokens themselves. Raises ConfigError for those that cannot be told apart."""
+    rates: dict[str, tuple[float, float]] = {}
+    for token in tokens:
+        own = (token.requests_per_s, token.items_per_s)
+        if rates.setdefault(token.name, own) != own:
+            raise ConfigError(f"{where}: tokens: the tokens named {token.name} are one client and need the same rates")
+    for name in rates:
+        if inside := next((other for other in rates if other.startswith(f"{name}.")), None):
+            # Runs are named <token>.<run id>: `a` could take the ids of `a.b`.
+            raise ConfigError(f"{where}: tokens: {inside} begins with {name} and a dot; choose another name")
+    if len({token.sha256 for token in tokens}) < len(tokens):
+        raise ConfigError(f"{where}: tokens: the same token stands there twice; make each with --new-token")
+    return tokens
 
 
 def is_loopback(host: str) -> bool:

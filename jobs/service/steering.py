@@ -14,7 +14,7 @@ import jinja2
 from runstore.schema import Messages
 from verifiers.types import Json, Problem
 from workers.engines.base import EngineAbilityError, SamplingParameters
-from workers.prompting.messages import PromptStyle, build_messages
+from workers.prompting.messages import MESSAGES_BEFORE, PromptStyle, build_messages
 
 CLIENT_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop")
 
@@ -34,10 +34,8 @@ class Steering:
         message of the client's replaces the operator's."""
         if not self.has_problem:
             return self.before
-        shown_problem = build_messages(problem, style)
-        if any(role == "system" for role, _ in self.before):
-            shown_problem = shown_problem[-1:]
-        return (*shown_problem[:-1], *self.before, *shown_problem[-1:])
+        turns = [{"role": role, "content": content} for role, content in self.before]
+        return build_messages(dataclasses.replace(problem, meta={**problem.meta, MESSAGES_BEFORE: turns}), style)
 
     def parameters(self, operators: SamplingParameters) -> SamplingParameters:
         chosen = {name: self.sampling[name] for name in CLIENT_SAMPLING if name in self.sampling}

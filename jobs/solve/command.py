@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
     parser.add_argument("--print-config", action="store_true", help="print the resolved config as JSON and exit")
-    parser.add_argument("--skip-bad", action="store_true", help="skip problems that can not be read, and record them")
+    parser.add_argument("--skip-bad", action="store_true", help="skip problems that cannot be read, and record them")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -59,7 +59,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, ask
     try:
         return make_plan(read_model_config(model.path, model.revision), request, inventory)
     except PlanError as error:
-        raise ConfigError(f"the plan does not fit: {error}")
+        raise ConfigError(str(error))
 
 
 def require_abilities(config: SolveConfig) -> None:

@@ -9,22 +9,26 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import jsonschema
+import pydantic
 import pytest
 import yaml
 from kuberay_schema import SCHEMAS
 
 from cluster.inventory import GIB, GPU_GIB
 from jobs.cli import COMMANDS
-from jobs.config import load_config
+from jobs.config import ConfigError, load_config
+from jobs.service.settings import load_service_config
 from jobs.solve.plan import plan_run
 
 MANIFESTS = Path("cluster/manifests")
@@ -38,6 +42,25 @@ def documents(path: Path) -> Iterator[dict]:
         yield document
         for text in document.get("data", {}).values():
             yield yaml.safe_load(text)
+
+
+def pods() -> Iterator[tuple[str, str, dict]]:
+    """(file, role, pod spec) of every pod that a manifest makes."""
+
+    def below(node: object, role: str) -> Iterator[tuple[str, dict]]:
+        if isinstance(node, dict):
+            if "containers" in node:
+                yield role, node
+            for key, value in node.items():
+                yield from below(value, "head" if key == "headGroupSpec" else node.get("groupName", role))
+        elif isinstance(node, list):
+            for value in node:
+                yield from below(value, role)
+
+    for path in KUBERNETES:
+        for document in documents(path):
+            for role, pod in below(document, document["kind"]):
+                yield path.name, role, pod
 
 
 def all_documents() -> list[dict]:
@@ -62,6 +85,8 @@ def cluster_specs() -> dict[str, dict]:
                 specs[path.name] = spec
             elif document["kind"] in ("RayJob", "RayCronJob"):
                 specs[path.name] = job["rayClusterSpec"]
+            elif document["kind"] == "RayService":
+                specs[path.name] = spec["rayClusterConfig"]
     return specs
 
 
@@ -100,17 +125,26 @@ def container(spec: dict, group: int) -> dict:
 
 def test_all_start_the_same_workers_with_the_locked_ray():
     specs = cluster_specs()
-    assert set(specs) == {"raycluster.yaml", "rayjob.yaml", "nightly.yaml", "nightly-cronjob.yaml"}
+    assert set(specs) == {f"{name}.yaml" for name in ("raycluster", "rayjob", "nightly", "nightly-cronjob", "service")}
+    service = specs.pop("service.yaml")
+    assert service["rayVersion"] == version("ray")
     first = specs["raycluster.yaml"]
     for name, spec in specs.items():
         assert spec["rayVersion"] == version("ray"), name
         assert spec["workerGroupSpecs"] == first["workerGroupSpecs"], name
+    for ours, theirs in zip(service["workerGroupSpecs"], first["workerGroupSpecs"], strict=True):
+        assert ours["rayStartParams"] == theirs["rayStartParams"]
+        for mine, other in zip(*(group["template"]["spec"]["containers"] for group in (ours, theirs)), strict=True):
+            assert {**mine, "volumeMounts": 0} == {**other, "volumeMounts": 0}
     assert specs["nightly.yaml"] == specs["nightly-cronjob.yaml"]
 
 
 def test_scaling_from_zero_on_spot():
     generators, verifiers = cluster_specs()["raycluster.yaml"]["workerGroupSpecs"]
     assert generators["minReplicas"] == verifiers["minReplicas"] == 0
+    for name, spec in cluster_specs().items():
+        idle = next(group for group in spec["workerGroupSpecs"] if group["groupName"] == "generators")
+        assert idle["idleTimeoutSeconds"] < 60 and spec["autoscalerOptions"]["version"] == "v2", name
     pod = generators["template"]["spec"]
     assert {"key": "spot", "operator": "Exists", "effect": "NoSchedule"} in pod["tolerations"]
     assert pod["terminationGracePeriodSeconds"] < 120, "a spot notice is two minutes"
@@ -160,11 +194,13 @@ def test_entrypoints_are_commands_with_configs_that_parse():
     entrypoints = [document["spec"]["entrypoint"] for document in all_documents() if document["kind"] == "RayJob"]
     assert find("RayCronJob")["spec"]["jobTemplate"]["entrypoint"] in entrypoints
     for entrypoint in entrypoints:
-        assert shlex.split(entrypoint)[1] in COMMANDS
+        # Without `attempt`, KubeRay tries a regression or a wrong config again, each time on a new cluster.
+        assert shlex.split(entrypoint)[:2] == ["proofmill", "attempt"]
+        assert shlex.split(entrypoint)[2] in COMMANDS
     solve = next(entrypoint for entrypoint in entrypoints if " solve " in entrypoint)
     words = shlex.split(solve)
-    assert words[:2] == ["proofmill", "solve"]
-    config = load_config(words[2], [words[i + 1] for i, word in enumerate(words) if word == "--set"])
+    assert words[:3] == ["proofmill", "attempt", "solve"]
+    config = load_config(words[3], [words[i + 1] for i, word in enumerate(words) if word == "--set"])
     assert config.output.uri.startswith("s3://")
     assert config.ray.address == "auto"
     assert spec["shutdownAfterJobFinishes"] is True
@@ -179,8 +215,132 @@ def test_names_that_are_referred_to_exist():
         assert ("PersistentVolumeClaim", claim) in made
     for name in re.findall(r"configMap: \{name: ([\w-]+)\}", text):
         assert ("ConfigMap", name) in made or f"create configmap {name}" in text
-    for name in re.findall(r"secretRef: \{name: ([\w-]+)\}", text):
+    for name in re.findall(r"secretRef: \{name: ([\w-]+)", text):
         assert f"create secret generic {name}" in text
+    for name in re.findall(r"secretName: ([\w-]+)", text):
+        assert f"create secret tls {name}" in text
+
+
+def test_sandboxes_have_what_they_need_and_only_verifiers_do():
+    """A filter that is left makes verdicts of the weaker tier; one that is missing elsewhere protects nothing."""
+    seen = set()
+    for file, role, pod in pods():
+        for each in pod["containers"]:
+            security = each["securityContext"]
+            profiles = {key: security[key]["type"] for key in ("seccompProfile", "appArmorProfile") if key in security}
+            loose = {"seccompProfile": "Unconfined", "appArmorProfile": "Unconfined"}
+            assert (profiles == loose) == (role == "verifiers"), (file, role)
+            assert role == "verifiers" or "Unconfined" not in profiles.values(), (file, role)
+            seen.add(role)
+    assert {"head", "generators", "verifiers"} <= seen
+
+
+def test_models_are_mounted_where_they_are_read_and_filled_by_one_job():
+    """The plan on the head reads config.json, the engines the weights; all work offline from a read-only mount."""
+    claim = find("PersistentVolumeClaim")["spec"]
+    assert claim["accessModes"] == ["ReadWriteMany"] and claim["storageClassName"]
+    filling = find("Job")["spec"]["template"]["spec"]
+    (container,) = filling["containers"]
+    assert filling["securityContext"]["fsGroup"] == container["securityContext"]["runAsUser"]
+    writers = []
+    for file, role, pod in pods():
+        (container,) = pod["containers"]
+        mounts = {mount["name"]: mount for mount in container.get("volumeMounts", [])}
+        claimed = [volume["name"] for volume in pod.get("volumes", []) if "persistentVolumeClaim" in volume]
+        assert ("models" in mounts) == (claimed == ["models"]) == (role in ("head", "generators", "Job")), (file, role)
+        if "models" in mounts:
+            place = mounts["models"]["mountPath"]
+            variables = {each["name"]: each["value"] for each in container["env"]}
+            assert variables.pop("HF_HUB_CACHE") == place
+            if mounts["models"].get("readOnly"):
+                assert variables == {"HF_HUB_OFFLINE": "1"}, (file, role)
+            else:
+                writers.append((file, variables))
+    assert writers == [("prerequisites.yaml", {})]
+
+
+def test_the_job_that_fills_the_volume_fetches_the_model_that_the_manifests_run():
+    (container,) = find("Job")["spec"]["template"]["spec"]["containers"]
+    tool, verb, model = container["args"]
+    assert (tool, verb) == ("hf", "download")
+    assert shutil.which(tool, path=str(Path(sys.executable).parent)), (
+        "the image has what the lock installs, and no more"
+    )
+    assert model == load_config("configs/solve/vibethinker_3b.toml").model.path
+    assert model == load_config(load_service_config("configs/service/kubernetes.toml").solve.config[15:]).model.path
+
+
+def test_a_model_is_read_offline_from_a_cache_that_nothing_may_write(tmp_path):
+    """`hf download`'s layout, read-only, as the pods have it."""
+    cache = tmp_path / "models"
+    repository = cache / "models--org--tiny"
+    snapshot = repository / "snapshots" / ("0" * 40)
+    shutil.copytree("models/tiny_reasoner", snapshot, ignore=shutil.ignore_patterns("*.py", "problems"))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    code = """
+import os, sys
+from jobs.model_path import read_model_config
+from transformers import AutoConfig, AutoTokenizer
+assert read_model_config("org/tiny", "")["model_type"] == "qwen2"
+assert AutoConfig.from_pretrained("org/tiny").model_type == "qwen2"
+AutoTokenizer.from_pretrained("org/tiny")
+"""
+    before = {path: path.lstat().st_mtime_ns for path in [cache, *cache.rglob("*")]}
+    environment = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
+    environment.pop("HF_HOME", None)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {path: path.lstat().st_mtime_ns for path in [cache, *cache.rglob("*")]} == before
+
+
+def test_the_service_manifest_is_what_serve_and_the_ingress_expect():
+    from ray.serve.schema import ServeDeploySchema
+
+    from jobs import service_builder
+    from jobs.service.deploy import APP
+
+    resource = find("RayService")
+    deployment = ServeDeploySchema.model_validate(yaml.safe_load(resource["spec"]["serveConfigV2"]))
+    (application,) = deployment.applications
+    assert application.name == APP, "its parts look each other up by this name"
+    assert application.import_path == f"{service_builder.__name__}:{service_builder.build.__name__}"
+    arguments = service_builder.BuilderArguments.model_validate(application.args)
+    for file, role, pod in pods():
+        if file == "service.yaml":
+            mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+            assert Path(arguments.config).parent == Path(mounts["service"]), role
+    ingress = find("Ingress")["spec"]
+    (rule,) = ingress["rules"]
+    (way,) = rule["http"]["paths"]
+    assert ingress["tls"][0]["hosts"] == [rule["host"]], "what is not listed is served without TLS"
+    assert way["backend"]["service"]["name"] == f"{resource['metadata']['name']}-serve-svc"
+    port = deployment.http_options.port
+    assert way["backend"]["service"]["port"]["number"] == port
+    head = resource["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+    assert {"containerPort": port, "name": "serve"} in head["ports"]
+    policy = find("NetworkPolicy")["spec"]
+    assert policy["ingress"][1]["ports"] == [{"protocol": "TCP", "port": port}]
+    labels = policy["podSelector"]["matchLabels"].items()
+    spec = resource["spec"]["rayClusterConfig"]
+    for template in (spec["headGroupSpec"]["template"], *(group["template"] for group in spec["workerGroupSpecs"])):
+        assert labels <= template["metadata"]["labels"].items()
+
+
+def test_the_service_is_built_from_its_file_and_not_without_tokens(tmp_path):
+    from ray.serve._private.api import call_user_app_builder_with_args_if_necessary as as_serve_does
+
+    from jobs.service_builder import build
+
+    path = tmp_path / "service.toml"
+    text = Path("configs/service/kubernetes.toml").read_text().replace("/opt/proofmill/", "")
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"no \[\[tokens\]\] are set"):
+        as_serve_does(build, {"config": str(path)})
+    path.write_text(text + f'\n[[tokens]]\nname = "a"\nsha256 = "{"0" * 64}"\n')
+    assert as_serve_does(build, {"config": str(path)})
+    with pytest.raises(pydantic.ValidationError, match="config_path"):
+        as_serve_does(build, {"config_path": str(path)})
 
 
 def test_the_scheduler_may_create_ray_jobs_and_nothing_else():
@@ -200,6 +360,7 @@ def test_the_launcher_config_passes_rays_own_validator():
     generators = config["available_node_types"]["generators"]
     assert generators["min_workers"] == 0
     assert generators["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert config["idle_timeout_minutes"] == 1, "the shortest that the launcher knows"
     (kind,) = [name.partition(":")[2] for name in generators["resources"] if ":" in name]
     assert kind in GPU_GIB
 
@@ -236,6 +397,17 @@ def test_dockerfile():
     users = [words for name, words in found if name == "USER"]
     assert users[-1] == "1000", "not root"
     assert [name for name, _ in found][-1] == "CMD"
+
+
+def test_the_image_has_what_its_users_start_inside_it():
+    """Each tool, and what would start it: a container without it fails on the cluster and nowhere else."""
+    packages = next(words for name, words in instructions() if name == "RUN" and "apt-get install" in words).split()
+    from ray.autoscaler._private import command_runner
+
+    assert "rsync -e '{cmd} exec -i'" in Path(command_runner.__file__).read_text(), "the launcher has another way now"
+    assert "rsync" in packages
+    for tool in ("bash", "ca-certificates", "g++", "gcc", "procps", "wget"):
+        assert tool in packages
 
 
 def test_the_image_copies_what_the_ignore_file_lets_through():

@@ -106,7 +106,7 @@ def test_tensor_parallel_splits_weights_and_kv_heads():
     four = make_plan(QWEN, PlanRequest(tensor_parallel_size=4), H100)
     assert two.memory.weights == one.memory.weights // 2
     assert two.kv_cache_tokens > 2 * one.kv_cache_tokens
-    # Two KV heads can not be split four ways: each is kept twice.
+    # Two KV heads cannot be split four ways: each is kept twice.
     assert four.kv_cache_tokens == pytest.approx(two.kv_cache_tokens, rel=0.1)
 
 

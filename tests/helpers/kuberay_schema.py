@@ -34,6 +34,7 @@ SECURITY = closed(
     runAsNonRoot={"const": True},
     runAsUser={"type": "integer", "minimum": 1},
     seccompProfile=closed(("type",), type={"enum": ["RuntimeDefault", "Unconfined"]}),
+    appArmorProfile=closed(("type",), type={"enum": ["RuntimeDefault", "Unconfined"]}),
 )
 CONTAINER = closed(
     ("name", "image", "resources", "securityContext"),
@@ -41,8 +42,8 @@ CONTAINER = closed(
     image={"type": "string", "pattern": r"^\S+:(?!latest)\S+$"},
     args=listed(STRING),
     # Values of secrets never stand in a manifest: plain `value`s are for the few that are none.
-    env=listed(closed(("name", "value"), name={"enum": ["HF_HOME"]}, value=STRING)),
-    envFrom=listed(closed(secretRef=closed(("name",), name=NAME))),
+    env=listed(closed(("name", "value"), name={"enum": ["HF_HUB_CACHE", "HF_HUB_OFFLINE"]}, value=STRING)),
+    envFrom=listed(closed(secretRef=closed(("name",), name=NAME, optional=BOOLEAN))),
     ports=listed(closed(("containerPort",), containerPort={"type": "integer", "maximum": 65_535}, name=NAME)),
     resources=RESOURCES,
     securityContext=SECURITY,
@@ -68,10 +69,11 @@ POD = closed(
     terminationGracePeriodSeconds=COUNT,
     nodeSelector=STRINGS,
     tolerations=listed(TOLERATION),
+    securityContext=closed(fsGroup=COUNT, fsGroupChangePolicy={"enum": ["Always", "OnRootMismatch"]}),
     containers=listed(CONTAINER),
     volumes=listed(VOLUME),
 )
-TEMPLATE = closed(("spec",), spec=POD)
+TEMPLATE = closed(("spec",), metadata=closed(labels=STRINGS), spec=POD)
 
 WORKER_GROUP = closed(
     ("groupName", "minReplicas", "maxReplicas", "template"),
@@ -108,11 +110,12 @@ JOB_SPEC = closed(
     ttlSecondsAfterFinished=COUNT,
     rayClusterSpec=CLUSTER_SPEC,
 )
+SELECTOR = closed(("matchLabels",), matchLabels=STRINGS)
 SCHEDULE: Schema = {"type": "string", "pattern": r"^(\S+ ){4}\S+$"}
 
 
 def resource(api_version: str, kind: str, **rest: Schema) -> Schema:
-    metadata = closed(name=NAME, generateName=STRING, labels=STRINGS)
+    metadata = closed(name=NAME, generateName=STRING, labels=STRINGS, annotations=STRINGS)
     head = {"apiVersion": {"const": api_version}, "kind": {"const": kind}, "metadata": metadata}
     return closed(("apiVersion", "kind", "metadata", *rest), **head, **rest)
 
@@ -141,13 +144,76 @@ SCHEMAS = {
             jobTemplate=closed(("spec",), spec=closed(("template",), backoffLimit=COUNT, template=TEMPLATE)),
         ),
     ),
+    "Job": resource("batch/v1", "Job", spec=closed(("template",), backoffLimit=COUNT, template=TEMPLATE)),
+    "RayService": resource(
+        "ray.io/v1",
+        "RayService",
+        spec=closed(
+            ("serveConfigV2", "rayClusterConfig"),
+            upgradeStrategy=closed(
+                ("type",), type={"enum": ["NewCluster", "NewClusterWithIncrementalUpgrade", "None"]}
+            ),
+            rayClusterDeletionDelaySeconds=COUNT,
+            serveConfigV2=STRING,
+            rayClusterConfig=CLUSTER_SPEC,
+        ),
+    ),
+    "Ingress": resource(
+        "networking.k8s.io/v1",
+        "Ingress",
+        spec=closed(
+            ("tls", "rules"),
+            ingressClassName=NAME,
+            tls=listed(closed(("hosts", "secretName"), hosts=listed(STRING), secretName=NAME)),
+            rules=listed(
+                closed(
+                    ("host", "http"),
+                    host=STRING,
+                    http=closed(
+                        ("paths",),
+                        paths=listed(
+                            closed(
+                                ("path", "pathType", "backend"),
+                                path=STRING,
+                                pathType={"enum": ["Prefix", "Exact"]},
+                                backend=closed(
+                                    ("service",),
+                                    service=closed(("name", "port"), name=NAME, port=closed(("number",), number=COUNT)),
+                                ),
+                            )
+                        ),
+                    ),
+                )
+            ),
+        ),
+    ),
+    "NetworkPolicy": resource(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        spec=closed(
+            ("podSelector", "policyTypes", "ingress"),
+            podSelector=SELECTOR,
+            policyTypes=listed({"const": "Ingress"}),
+            ingress=listed(
+                closed(
+                    ("from",),
+                    **{
+                        "from": listed(closed(podSelector=SELECTOR, namespaceSelector=SELECTOR)),
+                        "ports": listed(closed(("port",), protocol={"const": "TCP"}, port=COUNT)),
+                    },
+                )
+            ),
+        ),
+    ),
     "ServiceAccount": resource("v1", "ServiceAccount"),
     "PersistentVolumeClaim": resource(
         "v1",
         "PersistentVolumeClaim",
         spec=closed(
-            ("accessModes", "resources"),
-            accessModes=listed({"enum": ["ReadOnlyMany", "ReadWriteOnce", "ReadWriteMany"]}),
+            ("storageClassName", "accessModes", "resources"),
+            storageClassName={"type": "string"},
+            # ReadOnlyMany cannot be filled, and ReadWriteOnce reaches one node.
+            accessModes=listed({"const": "ReadWriteMany"}),
             resources=closed(("requests",), requests=closed(("storage",), storage=QUANTITY)),
         ),
     ),

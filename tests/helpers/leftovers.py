@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import gzip
 import io
 import os
@@ -34,7 +35,8 @@ API_PATHS = (
 """What a Ray dashboard answers about its cluster."""
 
 
-def forms(value: str) -> set[bytes]:
+@functools.cache
+def forms(value: str) -> frozenset[bytes]:
     """A value as it is, quoted for URLs and JSON, in hex, reversed, and in base64 at each of its three offsets."""
     raw = value.encode()
     found = {raw, urllib.parse.quote(value, safe="").encode(), raw.hex().encode(), raw[::-1]}
@@ -43,7 +45,7 @@ def forms(value: str) -> set[bytes]:
         middle = raw[(3 - offset) % 3 :]
         middle = middle[: len(middle) // 3 * 3]
         found |= {base64.b64encode(middle), base64.urlsafe_b64encode(middle)}
-    return found
+    return frozenset(found)
 
 
 def in_bytes(data: bytes, values: Iterable[str]) -> list[str]:
@@ -119,13 +121,15 @@ def in_apis(address: str, token: str, values: Iterable[str], paths: Iterable[str
 class ProcessWatch:
     """Reads the command lines and the environments that processes were started with, over and over, in a thread."""
 
-    def __init__(self, values: Iterable[str], pause_s: float = 0.1) -> None:
+    def __init__(self, values: Iterable[str], pause_s: float = 0.2) -> None:
         self.values = list(values)
         self.command_lines: set[str] = set()
         self.environments: set[str] = set()
         """`process name: value` of each hit."""
         self.seen: set[str] = set()
         """Names of all processes that were looked at."""
+        self._known: dict[Path, bytes] = {}
+        """Command line of each process as it was when the process was last searched."""
         self._pause_s = pause_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -147,6 +151,9 @@ class ProcessWatch:
     def _look(self, place: Path) -> None:
         with contextlib.suppress(OSError):
             words = (place / "cmdline").read_bytes()
+            if self._known.get(place) == words:
+                return  # what it was started with does not change, and its title has not
+            self._known[place] = words
             name = words.replace(b"\0", b" ").decode(errors="replace")[:160]
             self.seen.add(name)
             self.command_lines.update(f"{name}: {value}" for value in in_bytes(words, self.values))

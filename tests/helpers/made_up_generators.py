@@ -44,3 +44,6 @@ class FakeGenerators:
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         self.aborted += request_ids
+
+    async def ready(self) -> bool:
+        return not self.dead

@@ -48,7 +48,7 @@ class StandInEngine(Engine):
         if task.get("fault") == "engine dies":
             raise EngineGoneError("the stand-in engine was told to die")
         if task.get("fault") == "engine refuses":
-            raise ValueError("this prompt can not be drawn")
+            raise ValueError("this prompt cannot be drawn")
         if task.get("fault") == "engine hangs":
             self._hangs.set()
         dice = random.Random(seed)

@@ -59,7 +59,7 @@ def test_good_config(tmp_path, capsys, quick_engine):
 def test_each_bad_problem_is_listed(tmp_path, capsys, quick_engine):
     assert main(["doctor", *config(tmp_path, f"{GOOD}\n{UNREADABLE}\n{{\n")]) == 2
     shown = capsys.readouterr().out
-    assert "set.jsonl:2: reference:" in shown, "an answer that the math checker can not read"
+    assert "set.jsonl:2: reference:" in shown, "an answer that the math checker cannot read"
     assert "set.jsonl:3: not JSON" in shown
 
 
@@ -83,9 +83,9 @@ def test_config_with_an_unknown_key(capsys, quick_engine):
     [
         (
             "raise ImportError('libtorch_cuda.so: no such file')",
-            "torch can not be imported: ImportError: libtorch_cuda.so",
+            "torch cannot be imported: ImportError: libtorch_cuda.so",
         ),
-        ('print(\'{"torch": "2"}\', flush=True); import os; os.abort()', "vLLM can not be imported"),
+        ('print(\'{"torch": "2"}\', flush=True); import os; os.abort()', "vLLM cannot be imported"),
         ("import time; time.sleep(60)", "took more than 2 s"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_token_that_other_users_can_read_is_pointed_out(tmp_path, monkeypatch)
     token = folder / "auth_token"
     token.write_text(SECRET)
     token.chmod(0o644)
-    open_above = dict.fromkeys((folder, *folder.resolve().parents), 493)
+    open_above = dict.fromkeys((folder, *folder.resolve().parents), 0o755)
     stat = Path.stat
 
     def as_if(self, **options):

@@ -1,4 +1,4 @@
-"""Streams of exclusive slots and the claim on a run: a zombie can not add a row, whatever it tries."""
+"""Streams of exclusive slots and the claim on a run: a zombie cannot add a row, whatever it tries."""
 
 from __future__ import annotations
 

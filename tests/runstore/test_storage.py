@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runstore.storage import ATTEMPTS, LocalStorage, Storage, StorageError, open_storage
+from runstore.storage import ATTEMPTS, LocalStorage, S3Storage, Storage, StorageError, open_storage
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -116,6 +116,31 @@ def test_reads_survive_resets(proxy: Any, s3: str) -> None:
 def test_a_bad_uri_is_explained(uri: str, text: str) -> None:
     with pytest.raises(StorageError, match=text):
         open_storage(uri)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("RequestTimeTooSkewed", "clock"),
+        ("SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"),
+        ("InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"),
+        ("AccessDenied", "s3:PutObject"),
+    ],
+)
+def test_what_the_store_refuses_for_good_is_explained(
+    code: str, told: str, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.exceptions import ClientError
+
+    def refuse(**_: Any) -> None:
+        answer = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, "PutObject")  # type: ignore[arg-type]
+
+    storage = open_storage(s3)
+    assert isinstance(storage, S3Storage)
+    monkeypatch.setattr(storage._client, "put_object", refuse)
+    with pytest.raises(StorageError, match=told):
+        storage.create("a", b"b")
 
 
 def test_a_missing_bucket_is_explained(s3: str) -> None:

@@ -123,7 +123,7 @@ class Coordinator(Present):
         """The whole life of a run: it works until every problem is settled and durable, or `stop`. Returns the summary;
         raises RuntimeError with a text for the user when the run cannot go on.
 
-        docs/architecture.md says for each of the loops what it waits for and who unblocks it.
+        docs/architecture.md says for each of the loops what it waits for and what unblocks it.
         """
         state = self._state
         if state.claim is None:

@@ -4,6 +4,8 @@ The problem's kind decides how it is shown (verifiers.kinds): options or a theor
 prompt shows them already. With `shuffle_choices` the order of the options is drawn from the sample's seed. The row then
 keeps the problem as the model saw it, with seed and order in `meta.shuffle`, so that the checker and a later
 re-verification read the same letters.
+
+A problem may bring the conversation in which it is asked (`meta.messages_before`); its own message then comes last.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from runstore.schema import Messages
 from verifiers.kinds import KINDS
 from verifiers.registry import load
 from verifiers.types import Problem
+
+MESSAGES_BEFORE = "messages_before"
+"""Key of a problem's `meta` that holds the messages before it: a list of {"role": …, "content": …}."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,13 +33,28 @@ class PromptStyle:
 
 
 def build_messages(problem: Problem, style: PromptStyle) -> Messages:
-    """(role, content) pairs for the chat template."""
+    """(role, content) pairs for the chat template. A system message of the problem's own replaces the style's."""
     content = KINDS.row(problem.kind).show(problem)
     suffix = style.suffix_by_kind.get(problem.kind, style.suffix)
     if suffix:
         content = f"{content}\n{suffix}"
-    system = (("system", style.system),) if style.system else ()
-    return (*system, ("user", content))
+    before = conversation(problem)
+    has_system = any(role == "system" for role, _ in before)
+    system = (("system", style.system),) if style.system and not has_system else ()
+    return (*system, *before, ("user", content))
+
+
+def conversation(problem: Problem) -> Messages:
+    """The messages before the problem's own. Raises ValueError where `meta` holds something else under this key."""
+    if MESSAGES_BEFORE not in problem.meta:
+        return ()
+    try:
+        pairs = tuple((turn["role"], turn["content"]) for turn in problem.meta[MESSAGES_BEFORE])
+    except (TypeError, KeyError):
+        pairs = ((None, None),)
+    if not all(isinstance(part, str) for pair in pairs for part in pair):
+        raise ValueError(f'meta.{MESSAGES_BEFORE} of {problem.id} is no list of {{"role": "…", "content": "…"}}')
+    return pairs
 
 
 def is_shuffled(problem: Problem, style: PromptStyle) -> bool:

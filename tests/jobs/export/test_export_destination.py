@@ -163,7 +163,7 @@ def test_uploads_of_an_export_further_down_go_on(bucket: str) -> None:
 def test_places_that_can_not_be_written(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", mixed_samples())
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="file/out: can not be written"):
+    with pytest.raises(ConfigError, match="file/out: cannot be written"):
         export(settings(), [run], str(tmp_path / "file" / "out"))
     with pytest.raises(ConfigError, match="no scratch space"):
         export(settings(f"work.directory='{tmp_path}/file'"), [run], str(tmp_path / "out"))

@@ -561,7 +561,7 @@ def test_damage_inside_a_file_is_named(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[100 : len(data) // 2] = bytes(len(data) // 2 - 100)
     path.write_bytes(bytes(data))
-    assert f"{path}: can not be read" in message(tmp_path, run)
+    assert f"{path}: cannot be read" in message(tmp_path, run)
     offsets, text = np.array([0, 2, 4, 6, 8], np.int32), b"ok\xff\xfeokok"
     foreign = pa.Array.from_buffers(pa.string(), 4, [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(text)])
     at = GOOD_TABLE.column_names.index("text")

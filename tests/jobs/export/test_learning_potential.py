@@ -91,7 +91,7 @@ def test_a_student_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(learning_potential, "open_student", missing)
     run = write_run(tmp_path / "run", [sample("p", 0)])
-    with pytest.raises(ConfigError, match=r"select\.student: no/such can not be loaded"):
+    with pytest.raises(ConfigError, match=r"select\.student: no/such cannot be loaded"):
         export(load_settings("sft", None, [*OVERRIDES, "select.student=no/such"]), [run], str(tmp_path / "out"))
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jobs.nightly.comparison import Split, compare, lost_by_chance, mcnemar, mean_shift, problem_shifts
-from jobs.nightly.findings import compare_leg
+from jobs.nightly.comparison import Split, compare, lost_by_chance, lost_note, mcnemar, mean_shift, problem_shifts
+from jobs.nightly.findings import Finding, compare_leg
 from jobs.nightly.history import Outcome, RunResult
+from jobs.nightly.report import leg_body, render_html, render_text
 from jobs.nightly.run import BUCKETS
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, pasts, select
 from jobs.nightly.settings import Bounds, Hopeless, Nightly, NightlyConfig, Regression
@@ -82,6 +83,19 @@ def test_the_mean_shift_is_exact_for_one_problem_and_zero_without_selection() ->
     drift, p = mean_shift([Split(1, 8, 0, 8)])
     assert drift == pytest.approx(-1 / 8) and p == 1.0
     assert mean_shift([]) == (0.0, 1.0)
+
+
+def test_what_the_number_of_lost_problems_says() -> None:
+    bounds = Bounds(alpha=0.05, max_lost=0.5)
+    assert lost_note(1, 10, 0.5, bounds) == "within chance"
+    assert lost_note(4, 10, 0.001, bounds) == "beyond chance, within its bound"
+    assert lost_note(6, 10, 0.001, bounds) == "beyond chance"
+    plan = {"num_problems": 1, "buckets": {}, "resting": 0}
+    found = leg_body(Finding("tiny", plan, [], [], compare({"a": outcome(1)}, {"a": outcome(0)}, bounds)), [])
+    body = {"name": "n", "night": "d", "regressions": [], "errors": [], "legs": [found]}
+    assert "all well" in render_text(body) and "lost 1 (within chance): a" in render_text(body)
+    page = render_html(body)
+    assert "All well" in page and "Lost, within chance: 1" in page and "not tonight, within chance" in page
 
 
 def test_lost_problems_are_weighed_by_how_easily_each_is_lost() -> None:

@@ -38,6 +38,8 @@ from runstore.storage import StorageError, open_storage
 ROOT = Path(__file__).resolve().parents[3]
 
 DAY = dt.date(2026, 3, 1)
+PAST = dt.date(2020, 1, 1)
+"""A night that has begun wherever the clock stands."""
 
 
 def days(number: int) -> dt.date:
@@ -433,13 +435,27 @@ def test_a_signal_between_runs_ends_the_night_in_good_order(folder: Path, monkey
         raise AssertionError("the signal was not felt")
 
     monkeypatch.setattr(command, "solve_batch", solve)
-    args = argparse.Namespace(configs=[str(folder / "night.toml")], overrides=[], date=days(0), daemon=False)
+    args = argparse.Namespace(configs=[str(folder / "night.toml")], overrides=[], date=PAST, daemon=False)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):  # which the command line turns into exit code 130
         command.run(args)
     assert signal.getsignal(signal.SIGTERM) is before
-    lease = open_storage(f"{nightly_uri(config)}/nights/{days(0)}/lock").read("lease.json")
+    lease = open_storage(f"{nightly_uri(config)}/nights/{PAST}/lock").read("lease.json")
     assert json.loads(lease)["released"]
+
+
+def test_a_night_to_come_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    config, _ = load(folder)
+    monkeypatch.setattr(command, "solve_batch", lambda run: pytest.fail("it was begun"))
+    tomorrow = night_of(dt.datetime.now(dt.UTC), config.nightly) + dt.timedelta(days=2)
+    args = argparse.Namespace(configs=[str(folder / "night.toml")], overrides=[], date=tomorrow, daemon=False)
+    assert command.run(args) == 2
+    assert f"--date {tomorrow}: this night has not begun" in capsys.readouterr().err
+    assert open_storage(nightly_uri(config)).keys("nights/") == []
+    with pytest.raises(argparse.ArgumentTypeError, match="2026-13-01' is no date"):
+        command.a_date("2026-13-01")
 
 
 def test_every_night_draws_with_another_seed(folder: Path) -> None:

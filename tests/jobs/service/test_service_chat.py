@@ -9,6 +9,8 @@ import openai
 import pytest
 from made_up_generators import FakeGenerators
 
+from jobs.problems.canonical import read_canonical
+from jobs.problems.errors import BadRow
 from jobs.service.app import build_app
 from jobs.service.chat_schema import LABELS, ChatRequest
 from jobs.service.gateway import Gateway
@@ -134,6 +136,16 @@ def test_what_the_model_is_shown_with_a_problem() -> None:
     assert Steering(history).messages(problem, style) == (("system", "Think."), *history, shown)
     own = (("system", "Be kind."), *history)
     assert Steering(own).messages(problem, style) == (*own, shown), "the client's system message replaces ours"
+
+
+def test_a_broken_conversation_of_a_problem_is_the_rows_fault() -> None:
+    row = {"id": "a", "kind": "math", "prompt": "?", "reference": {"answer": "5"}}
+    before = [{"role": "user", "content": "Hi"}]
+    assert read_canonical({**row, "meta": {"messages_before": before}}).meta["messages_before"] == before
+    for broken in ("Hi", 5, [5], [{"role": "user"}], [{"role": "user", "content": 7}]):
+        with pytest.raises(BadRow) as caught:
+            read_canonical({**row, "meta": {"messages_before": broken}})
+        assert caught.value.field == "meta.messages_before"
 
 
 def test_the_client_sets_sampling_by_named_keys_only() -> None:

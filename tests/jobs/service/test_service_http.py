@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import datetime as dt
 import json
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -12,7 +14,7 @@ import httpx
 import pytest
 
 from jobs.config import ConfigError, load_config
-from jobs.service.access import Access, Admission, Bucket
+from jobs.service.access import Access, Admission, Bucket, Tokens
 from jobs.service.app import build_app
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
@@ -373,14 +375,74 @@ async def test_order_holds_for_any_batch_and_window() -> None:
 def test_settings_refuse_an_open_door_and_bad_tokens() -> None:
     with pytest.raises(ConfigError, match="can be reached from other machines"):
         check_service_config({"server": {"host": "0.0.0.0"}}, "s.toml")
-    with pytest.raises(ConfigError, match="same name"):
+    with pytest.raises(ConfigError, match="stands there twice"):
         check_service_config({"tokens": [{"name": "a", "sha256": "0" * 64}] * 2}, "s.toml")
+    two = [{"name": "a", "sha256": "0" * 64}, {"name": "a", "sha256": "1" * 64, "items_per_s": 7}]
+    with pytest.raises(ConfigError, match="need the same rates"):
+        check_service_config({"tokens": two}, "s.toml")
+    with pytest.raises(ConfigError, match=r"tokens\.0\.expires"):
+        check_service_config({"tokens": [{**two[0], "expires": dt.datetime(2027, 1, 1)}]}, "s.toml")  # noqa: DTZ001
     with pytest.raises(ConfigError, match=r"a\.b begins with a and a dot"):
         check_service_config({"tokens": [{"name": name, "sha256": "0" * 64} for name in ("a.b", "a")]}, "s.toml")
     with pytest.raises(ConfigError, match=r"s\.toml: server\.prt: unknown key"):
         check_service_config({"server": {"prt": 1}}, "s.toml")
     token, lines = new_token("a")
     assert token not in lines and token_digest(token) in lines
+
+
+def test_an_expired_token_is_refused_and_two_tokens_are_one_client() -> None:
+    past, coming = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2999, 1, 1, tzinfo=dt.UTC)
+    tokens = [
+        Token(name="a", sha256=token_digest("old"), expires=past, requests_per_s=2),
+        Token(name="a", sha256=token_digest("one"), expires=coming, requests_per_s=2),
+        Token(name="a", sha256=token_digest("two"), requests_per_s=2),
+    ]
+    access = Access(tokens, clock=lambda: 0.0)
+    with pytest.raises(HttpProblem, match="expired"):
+        access.authenticate("Bearer old")
+    clients = [access.authenticate(f"Bearer {token}") for token in ("one", "two")]
+    assert [client.name for client in clients] == ["a", "a"]
+    for client in clients:
+        access.charge_request(client)
+    with pytest.raises(HttpProblem, match="2 requests per second"):
+        access.charge_request(clients[0])
+
+
+def test_tokens_change_while_the_service_runs(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.toml"
+    now = [0.0]
+
+    def write(*names: str) -> None:
+        rows = [f'[[tokens]]\nname = "{name}"\nsha256 = "{token_digest(name)}"\n' for name in names]
+        (tmp_path / "new").write_text("".join(rows))
+        (tmp_path / "new").rename(file)
+        now[0] += 1.0
+
+    def known() -> set[str]:
+        found = set()
+        for name in ("ann", "bob", "eve"):
+            with contextlib.suppress(HttpProblem):
+                found.add(access.authenticate(f"Bearer {name}").name)
+        return found
+
+    write("ann")
+    config = check_service_config({"tokens_file": str(file), "server": {"host": "0.0.0.0"}}, "s.toml")
+    access = Access(Tokens(config.tokens, config.tokens_file, clock=lambda: now[0]))
+    assert known() == {"ann"}
+    write("ann", "bob")
+    assert known() == {"ann", "bob"}
+    write("bob")
+    assert known() == {"bob"}
+    file.write_text("not TOML [")
+    now[0] += 1.0
+    assert known() == {"bob"}, "a broken file must neither lock out nor let in"
+    file.unlink()
+    now[0] += 1.0
+    assert known() == {"bob"}
+    write()
+    assert known() == set(), "an empty file lets nobody in: the service does not become open"
+    with pytest.raises(ConfigError, match="no such file"):
+        check_service_config({"tokens_file": str(tmp_path / "none.toml")}, "s.toml")
 
 
 def test_shipped_configs_load() -> None:

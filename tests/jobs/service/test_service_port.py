@@ -9,9 +9,10 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from service_process import ROOT, free_port
+from service_process import ROOT, ServiceProcess, free_port
 
 from jobs.cli import main
 from jobs.config import ConfigError
@@ -131,6 +132,30 @@ def test_a_reserved_port_is_for_serves_proxy_alone_also_while_it_is_replaced() -
     reserved.close()
     # Connections that the ended proxy closed linger; they are no service.
     Reservation(HOST, port).close()
+
+
+def test_a_service_that_is_only_starting_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It listens at nothing yet, so no list of listeners has it."""
+    os.mkfifo(tmp_path / "slow.jsonl")  # the start waits here
+    service = ServiceProcess(tmp_path, f'problems.files = ["{tmp_path}/slow.jsonl"]\n')
+    try:
+        service.until(lambda: is_reserved(service.port))
+        assert main(["serve", "--set", f"server.port={service.port}"]) == 2
+        error = capsys.readouterr().err
+        assert "a service that is starting or about to end, process " in error and str(service.process.pid) in error
+        service.interrupt()
+        assert service.ended() == 130
+    finally:
+        service.kill()
+    assert not is_reserved(service.port)
+
+
+def is_reserved(port: int) -> bool:
+    try:
+        Reservation(HOST, port).close()
+    except ConfigError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(

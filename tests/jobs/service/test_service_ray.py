@@ -51,6 +51,7 @@ class Service:
             f"plugins = ['toy_mill.proofmill']\nsolve.config = '{folder}/solve.toml'\nverify.echo.loud = true\n"
             f"server.port = {port}\nserver.max_body_mb = 4\nproblems.files = ['{folder}/known.jsonl']\n"
             f"server.gateways = 2\nruns = {{ output_uri = '{folder}/api', roots = ['{folder}', '{MODELS}'] }}\n"
+            "server.header_timeout_s = 5\n"
             "ray.num_cpus = 2\nresources.cpus_per_gateway = 0.1\nverify.actors = 2\nverify.workers_per_actor = 1\n"
             "verify.attempts = 5\n" + TOKEN_LINES
         )
@@ -155,6 +156,14 @@ async def test_a_plugin_is_served(service: Service) -> None:
         wrong = {**problem, "reference": {"answer": "two words"}}
         refused = await client.post("/v1/verify", json={"items": [{"problem": wrong, "text": "x"}]})
         assert refused.status_code == 422 and "letters only" in refused.text
+
+
+async def test_a_half_sent_head_does_not_hold_a_connection(service: Service) -> None:
+    """Serve's own proxy would wait for ever; ours closes what is not complete in time."""
+    with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), timeout=60) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
 
 
 async def test_a_verifier_killed_under_load_loses_and_crosses_nothing(service: Service) -> None:

@@ -117,6 +117,8 @@ async def test_a_run_starts_once_is_seen_by_its_owner_only_and_stops(root: Path,
         "output": f"{root.parent}/out/runs/ann.r1",
         "exit_code": None,
         "error": "",
+        "ended_at": None,
+        "progress": None,
         "summary": None,
     }
     config = started[0][0]
@@ -264,12 +266,14 @@ def test_a_process_number_given_out_again_is_neither_running_nor_interrupted(roo
 
 
 def test_a_fault_crosses_processes_whole() -> None:
-    fault = pickle.loads(pickle.dumps(HttpProblem(429, "busy", "why", errors=[{"pointer": "/x"}], retry_after_s=7)))
-    assert fault.body()["errors"] == [{"pointer": "/x"}] and fault.headers == {"Retry-After": "7"}
+    fault = pickle.loads(
+        pickle.dumps(HttpProblem(429, "busy", "why", errors=[{"pointer": "/x", "detail": "wrong"}], retry_after_s=7))
+    )
+    assert fault.body()["errors"] == [{"pointer": "/x", "detail": "wrong"}] and fault.headers == {"Retry-After": "7"}
 
 
 def test_how_a_run_failed_is_told_to_its_owner(root: Path) -> None:
-    """The real process, with a problem file that can not be used: the solver's own words, through the keeper."""
+    """The real process, with a problem file that cannot be used: the solver's own words, through the keeper."""
     keeper = keeper_of(root)
     keeper.start("ann", runs.RunRequest.model_validate({"config": CONFIG}))
     deadline = time.monotonic() + 120

@@ -59,7 +59,7 @@ OUTPUTS = [
     ("x^2+1", "The answer is $x^2+1$, which is irreducible.", "verified"),
     ("\\begin{pmatrix}1\\\\2\\end{pmatrix}", "\\[\\boxed{\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}}\\]", "verified"),
     ("\\text{Evelyn}", "The student with the greatest average speed is \\boxed{\\text{Evelyn}}.", "verified"),
-    ("25", "Alice eats $\\boxed{25\\%}$ of it.", "verified"),
+    ("25", "Alice eats $\\boxed{25\\%}$ of it.", "undecided"),
     ("5", "\\boxed{4}", "refuted"),
     ("5", "The answer is 4.", "refuted"),
     ("5", "4", "refuted"),

@@ -23,6 +23,24 @@ UNREAL = [
     "We want to show the answer is {}.",
     "According to my friend, the answer is {}.",
 ]
+STATED = [
+    "An approximate answer is 5.",
+    "A possible answer is 5.",
+    "One answer is 5.",
+    "Bob's answer is 5.",
+    "The old answer is 5.",
+    "The expected answer is 5.",
+    "Incorrect solution: ... the answer is 5.",
+    "Answer: x ≈ 5",
+    "Answer: max 5",
+    "#### ~5",
+    "The answer is ~~5~~",
+    "The answer is 5[1]",
+    "The answer is 5 per cent",
+    "The answer is 5%",
+    "The answer is given by $(5)$.",
+    "The answer is 5th",
+]
 GUESSED = [
     r"We cannot get \boxed{5}.",
     r"Do not write \boxed{5}.",
@@ -50,6 +68,15 @@ REVISED = [
     "There is no solution.",
     "I cannot determine the answer.",
     "Attempt 2: 6",
+    "Checking: 5 fails.",
+    "But 5 does not satisfy the equation.",
+    "Note that 5 is extraneous.",
+    "Let me redo this.",
+    "Let me recompute.",
+    "Let's re-check.",
+    "I need to recalculate.",
+    "Next we test n = 17, for which we need",
+    "Now suppose that n is even, so we get",
 ]
 
 
@@ -64,6 +91,32 @@ def test_a_supposition_or_an_attribution_is_no_answer(sentence):
 def test_a_box_that_is_guessed_or_qualified(text):
     assert status(text) == "malformed"
     assert status("We add 2 and 3.\n\n" + text) == "malformed"
+
+
+@pytest.mark.parametrize("text", STATED)
+def test_a_statement_of_something_else_than_the_answer(text):
+    assert status(text) != "verified"
+    assert status("We add 2 and 3.\n" + text) in ("malformed", "undecided")
+
+
+@pytest.mark.parametrize(
+    "heading", ["**Thinking:**", "### Thinking", "Thinking...", "Analysis:", "<proof>", "<R>", "<o1>"]
+)
+@pytest.mark.parametrize("statement", ["We get \\boxed{5}.", "The answer is 5."])
+def test_a_draft_that_goes_on_behind_its_answer_and_breaks_off(heading, statement):
+    for rest in ("Next we test n = 17, for which we need", "Now we test n = 17, so", "But then n is odd, which"):
+        assert status(f"{heading}\n{statement} {rest}") == "malformed"
+        assert status(f"{heading}\n{statement}\n{rest}") == "malformed"
+    assert status(f"{heading}\n2 + 3 = 5.\n\n{statement}") == "verified"
+
+
+@pytest.mark.parametrize(
+    "tail",
+    ["I hope it is correct", "Let me know if you need more help", "\\end{document}", "This completes the proof."],
+)
+def test_what_may_follow_an_answer(tail):
+    assert status(f"\\boxed{{5}}\n\n{tail}") == "verified"
+    assert status(f"The answer is 5.\n\n{tail}") == "verified"
 
 
 @pytest.mark.parametrize("sentence", REVISED)

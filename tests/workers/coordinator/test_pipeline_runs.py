@@ -154,7 +154,7 @@ def test_a_sample_that_the_engine_refuses_is_written_as_an_error(make_batch: Any
     outcome = batch.run()
     assert outcome.summary["complete"], outcome.error
     bad = [row for row in batch.rows() if row["problem_id"] == "p0005"]
-    assert len(bad) == 8 and all(row["status"] == "error" and "can not be drawn" in row["evidence"] for row in bad)
+    assert len(bad) == 8 and all(row["status"] == "error" and "cannot be drawn" in row["evidence"] for row in bad)
 
 
 def test_two_jobs_on_one_run_the_second_is_refused(make_batch: Any) -> None:

@@ -27,10 +27,11 @@ from verifiers.math.comparing.kinds import (
     kind,
     names_values,
     only_one_has_units,
+    rounded_value,
     same_date,
     same_digits,
     same_letters,
-    seconds,
+    same_time,
     values,
     values_of_digits,
     without_units,
@@ -98,10 +99,13 @@ def _in_same_order(one: Node, other: Node) -> bool:
 
 def _compare(gold: Node, answer: Node, tolerance: Tolerance | None) -> Comparison:
     try:
+        is_set = answer.op == "set" and gold.op in SCALARS
         whole, rounded = gold, relations.rounded_side(gold)
         gold, answer = relations.tidy(relations.exact_side(gold)), relations.tidy(answer)
         gold, answer = relations.without_fonts(gold, answer)
         if _Comparer(tolerance).same(gold, answer):
+            if is_set:
+                raise UndecidedError("a set where the reference is its element")
             return Comparison(Status.VERIFIED, "equal to the reference")
         _refuse_accents(gold, answer, tolerance)
         if rounded is not None and _Comparer(tolerance).same(relations.tidy(rounded), answer):
@@ -288,7 +292,7 @@ class _Comparer(Measures):
         exact: Node = answer.args[place]
         rounded: Node = answer.args[place + 1]
         if relations.is_name(exact):
-            return rounded
+            return rounded_value(rounded)
         if {exact.op, rounded.op} & {"qty", "percent"}:
             return self.measures_before_rounding(exact, rounded)
         if gold.op in SCALARS and exact.op in SCALARS and rounded.op in SCALARS:
@@ -368,6 +372,7 @@ class _Comparer(Measures):
         if left is not None and answer.op != "rel" and kind(answer) in VALUE_KINDS:
             return self.same(left[1], answer)
         if gold.op == "rel" and answer.op == "rel":
+            relations.refuse_unlike(gold, answer)
             if not gold.symbols() and not answer.symbols():
                 return self.same_sides(gold, answer)
             if gold.value == answer.value:
@@ -467,7 +472,10 @@ class _Comparer(Measures):
         return all_of([_later(self.relations, item, other) for item, other in pairs])
 
     def same_matrix(self, gold: Node, answer: Node) -> bool:
-        return gold.value == answer.value and self.in_order(gold, answer)
+        same = gold.value == answer.value and self.in_order(gold, answer)
+        if same and gold.symbols() != answer.symbols():
+            raise UndecidedError("a matrix with another variable")
+        return same
 
     def vectors(self, gold: Node, answer: Node) -> bool:
         """A tuple against a matrix of one row or column, or nested brackets against a matrix."""
@@ -506,15 +514,6 @@ class _Comparer(Measures):
         if gold.op == "time":
             raise UndecidedError("a time that could be a ratio")
         return True
-
-    def same_time(self, gold: Node, answer: Node) -> bool:
-        (left, left_known), (right, right_known) = seconds(gold), seconds(answer)
-        bare = not gold.value[3] and not answer.value[3]
-        if left != right and bare and gold.value[0] * answer.value[1] == gold.value[1] * answer.value[0]:
-            raise UndecidedError("times that could be ratios")
-        if left_known == right_known or left % 43200 != right % 43200:
-            return left == right
-        raise UndecidedError("morning or afternoon is not stated")
 
     def same_empty(self, gold: Node, answer: Node) -> bool:
         return True
@@ -589,7 +588,7 @@ _SAME_KIND: dict[str, Callable[[_Comparer, Node, Node], bool]] = {
     "list": _Comparer.same_list,
     "matrix": _Comparer.same_matrix,
     "ratio": _Comparer.same_ratio,
-    "time": _Comparer.same_time,
+    "time": lambda _, gold, answer: same_time(gold, answer),
     "date": lambda _, gold, answer: same_date(gold, answer),
     "based": lambda _, gold, answer: same_digits(gold, answer),
     "empty": _Comparer.same_empty,

@@ -106,6 +106,26 @@ def seconds(node: Node) -> tuple[int, bool | None]:
     return hour * 3600 + minute * 60 + second, known
 
 
+def same_time(gold: Node, answer: Node) -> bool:
+    """The same moment of the day. Raises UndecidedError where it is open what the numbers count."""
+    (left, left_known), (right, right_known) = seconds(gold), seconds(answer)
+    bare = not gold.value[3] and not answer.value[3]
+    if bare and gold.value[4] != answer.value[4]:
+        raise UndecidedError("hours and minutes, or minutes and seconds")
+    if left != right and bare and gold.value[0] * answer.value[1] == gold.value[1] * answer.value[0]:
+        raise UndecidedError("times that could be ratios")
+    if left_known == right_known or left % 43200 != right % 43200:
+        return left == right
+    raise UndecidedError("morning or afternoon is not stated")
+
+
+def rounded_value(node: Node) -> Node:
+    """The value of `x ≈ 3.14`. A whole number behind the sign tells no digit of the exact value."""
+    if node.op == "num" and node.value.denominator == 1:
+        raise UndecidedError("a value that is only approximate")
+    return node
+
+
 def same_date(gold: Node, answer: Node) -> bool:
     """The same day; the year may be left out on one side."""
     if gold.value[0] is None or answer.value[0] is None:

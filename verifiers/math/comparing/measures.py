@@ -9,6 +9,10 @@ from verifiers.math.comparing import equality
 from verifiers.math.comparing.equality import UndecidedError
 from verifiers.math.reading import units
 from verifiers.math.reading.expression import SCALARS, Node
+from verifiers.math.reading.vocabulary import UNITS
+
+_SCALES = frozenset({"celsius", "fahrenheit", "kelvin"})
+"""Units that begin at a point of their own: a bare number does not tell which of them is meant."""
 
 
 class Measures(abc.ABC):
@@ -46,6 +50,8 @@ class Measures(abc.ABC):
                 return self.not_a_number(gold)
             if (product := units.as_product(gold)) is not None:
                 return self.quantities(product, answer)
+            if gold.symbols() or any(UNITS[unit][0] in _SCALES for unit, _ in answer.value[0]):
+                raise UndecidedError("a unit behind something else than a number of that unit")
             return self.same(gold, answer.args[0])
         if answer.op != "qty":
             if answer.op == "deg":
@@ -106,7 +112,9 @@ class Measures(abc.ABC):
         if self.scalars(gold, answer):
             return self.not_above_one(gold)
         size = equality.compare_order(gold, Node("num", value=Fraction(1)))
-        return size > 0 and self.scalars(gold, answer.args[0])
+        if size > 0 and self.scalars(gold, answer.args[0]):
+            raise UndecidedError("the answer is a percentage, the reference lacks the sign")
+        return False
 
     def not_above_one(self, gold: Node) -> bool:
         """25% is 0.25, but 500% may be 500 as well as 5."""

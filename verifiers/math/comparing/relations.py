@@ -32,6 +32,7 @@ def tidy(node: Node) -> Node:
         node = _matrix_arithmetic(node)
     if node.op == "rel" and node.value == ("=",):
         left, right = node.args
+        left = _with_braced_names(left) if left.op == right.op == "group" else left
         named_tuple = left.op == right.op == "group" and all(arg.op == "sym" for arg in left.args)
         if named_tuple and len(left.args) == len(right.args):
             pairs = zip(left.args, right.args, strict=True)
@@ -180,6 +181,27 @@ def _map_cells(matrix: Node, change: Callable[[Node], Node]) -> Node:
     return Node(matrix.op, tuple(change(cell) for cell in matrix.args), matrix.value)
 
 
+def _with_braced_names(names: Node) -> Node:
+    """The tuple with {x}, the fractional part of x, as a name of its own."""
+    args = tuple(
+        Node("sym", value=f"{arg.args[0].value} {{}}")
+        if arg.op == "set" and [a.op for a in arg.args] == ["sym"]
+        else arg
+        for arg in names.args
+    )
+    return Node(names.op, args, names.value)
+
+
+def refuse_unlike(gold: Node, answer: Node) -> None:
+    """Raises UndecidedError for relations that only a unit or the strictness of a subset keeps apart."""
+    if {"subset", "subseteq"} <= set(gold.value) | set(answer.value):
+        raise UndecidedError("whether a subset may be the whole set")
+    for one, other in ((gold, answer), (answer, gold)):
+        measured = any(part.op in ("qty", "percent") for part in one.walk())
+        if measured and not any(part.op in ("qty", "percent") for part in other.walk()) and not is_name(one.args[0]):
+            raise UndecidedError("a unit in an equation")
+
+
 def is_name(node: Node) -> bool:
     """x, f(x), P(A), x_1, AB; also e and i, which an equation of their own makes names (an eccentricity, a rate)."""
     if node.op in ("sym", "call") or node in _CONSTANT_NAMES:
@@ -232,7 +254,7 @@ def same_name(gold: Node, answer: Node) -> bool:
     return None not in numbers and numbers[: len(gold.args)] == numbers[len(gold.args) :]
 
 
-_FONTS = frozenset(["mathbf", "boldsymbol", "bm", "vec", "mathcal", "mathfrak", "underline"])
+_FONTS = frozenset(["mathrm", "[]", "{}", "mathbf", "boldsymbol", "bm", "vec", "mathcal", "mathfrak", "underline"])
 _ACCENTS = frozenset(["hat", "tilde"])
 
 

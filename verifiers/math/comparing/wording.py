@@ -60,7 +60,7 @@ def _key(word: str) -> str:
     lower = word.lower()
     letters = set(lower)
     if len(word) < 3:
-        return lower if lower in _SHORT_WORDS else word
+        return lower if lower in _SHORT_WORDS and not word.isupper() else word
     if len(letters) == 1 or (len(letters) == 2 and len(word) > 3):
         return word  # AABB, HTHT, aaa
     if word in (lower, lower.capitalize()) or lower in _SHOUTED:

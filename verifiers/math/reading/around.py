@@ -166,8 +166,9 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _IMPERATIVE = re.compile(
-    r"(?:\A|[,:]\s*)(?:(?:so|now|next|first|then|thus|and|or|but|finally|instead)\s*,?\s*)?(?:let(?:['’]?s|\s+us)?|try|take|choose|pick|test|check|consider|imagine|set|put|substitute|"
-    r"plug(?:\s+in)?|multiply|divide|add|subtract|is|are|does|do|can|could|would|should|will|what|why|how)\b[^,:]*\Z",
+    r"(?:\A|[,:]\s*)(?:(?:so|now|next|first|then|thus|and|or|but|finally|instead)\s*,?\s*)?(?:let(?:['’]?s|\s+us)?|try|take|choose|pick|test|check|consider|imagine|set|put|"
+    r"(?:substitute|plug(?:\s+in)?|multiply|divide|add|subtract)\b(?![^,:]*=))\b(?:(?!\bto\s+(?:find|get|obtain|give|yield|see)\b)[^,:])*\Z|"
+    r"\A(?:(?:so|now|but|and|or|then)\s*,?\s*)?(?:is|are|does|do|can|could|would|should|will|what|why|how)\b[^,:]*\Z",
     re.IGNORECASE,
 )
 """A command or a question, which states nothing."""

@@ -38,7 +38,7 @@ def readings(tokens: list[Token]) -> list[Reading]:
         if token.groups and not _could_be_items(token.groups):
             if token.groups[0] == "0":
                 raise UnreadableError("a comma behind a zero, which groups no thousands")
-            if separates and tokens[index - 1].kind == "open" and tokens[index + 1].kind == "close":
+            if separates and _stands_alone(tokens, index):
                 raise UnreadableError("a comma in brackets that may separate or group digits")
         settled.append(token)
         if open_brackets:
@@ -58,6 +58,14 @@ def readings(tokens: list[Token]) -> list[Reading]:
     if spaced_commas:
         return [Reading(split), Reading(settled, weak=True)]
     return [Reading(settled), Reading(split)]
+
+
+def _stands_alone(tokens: list[Token], index: int) -> bool:
+    """Whether brackets or commas without a space are on both sides of a number: `(1,000)`, `(1,000,2)`."""
+    before, behind = tokens[index - 1], tokens[index + 1]
+    left = before.kind == "open" or (before.text == "," and not tokens[index].space)
+    right = behind.kind == "close" or (behind.text == "," and not tokens[index + 2].space)
+    return left and right
 
 
 def _could_be_items(groups: str) -> bool:

@@ -134,6 +134,8 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         raise NoAnswerError("the sentence around the box does not state what is in it")
     if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
         raise NoAnswerError("the answer is revised")
+    if sentences.breaks_off(text, last.end):
+        raise NoAnswerError("the text goes on behind the answer and breaks off")
     return kept
 
 
@@ -386,6 +388,8 @@ def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
     before, behind = span[: match.start()], span[match.end() :]
     if standing_in.PLAIN_WORDS.fullmatch(before) is None:
         return False
+    if _LABEL_OF_FORMULA.fullmatch(match[0].strip("$*")) and before.rstrip().endswith(("by", "equation", "formula")):
+        return False
     for tail in (_REASON, _PRAISE, _CONTRAST):
         if cut := tail.search(behind):
             behind = behind[: cut.start()]
@@ -394,6 +398,10 @@ def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
     return not words or (
         words.replace(" ", "").replace(".", "").isalpha() and _is_measure(words.replace(".", "").split())
     )
+
+
+_LABEL_OF_FORMULA = re.compile(r"\(\d{1,3}\)")
+"""`given by (5)`: the number of an equation."""
 
 
 def _is_measure(words: list[str]) -> bool:

@@ -293,6 +293,8 @@ class _Scanner:
         elif (letter := _DECORATED.match(self.text, self.at)) and (symbol := _symbol(letter[1] or letter[3])):
             self.at = letter.end()
             self._add("sym", f"{symbol} {name}" + (f"_{letter[2]}" if letter[2] else ""))
+        elif name in ("hat", "tilde", "vec") and self.text[self.at : self.at + 8].lstrip()[:1] in ("(", "[", ")", "]"):
+            raise UnreadableError("an accent on a bracket")
 
     def _line_break(self, name: str) -> None:
         if spacing := _BREAK_LENGTH.match(self.text, self.at):
@@ -343,13 +345,10 @@ class _Scanner:
         if stripped in FUNCTIONS and not (stripped in UNITS and self._follows_value()):
             self._add("fn", FUNCTIONS[stripped])
             return
-        if (
-            name in ("mathrm", "rm", "mathsf")
-            and len(stripped) == 1
-            and stripped.isalpha()
-            and (stripped in "eid" or stripped.isupper())
-        ):
-            self._add("sym", stripped)
+        is_letter = len(stripped) == 1 and stripped.isalpha() and (stripped in "eid" or stripped.isupper())
+        if is_letter and name in ("mathrm", "rm", "mathsf"):
+            upright = stripped.isupper() and re.search(rf"(?<![A-Za-z{{\\]){stripped}(?![A-Za-z])", self.text)
+            self._add("sym", f"{stripped} mathrm" if upright else stripped)
             return
         for piece in re.findall(r"[^\W\d_]+|[^\s]", stripped):
             if not piece[0].isalpha():

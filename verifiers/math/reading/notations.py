@@ -12,6 +12,7 @@ from verifiers.math.reading.expression import Node
 from verifiers.math.reading.vocabulary import NUMBER_WORDS
 
 _CLOCK = re.compile(r"(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
+_ZONED = re.compile(_CLOCK.pattern + r"\s*(?:UTC|GMT|CET|CEST|BST|IST|JST|[ECMP][SD]T)")
 _RATIO = re.compile(r"\d+(?:\.\d+)?(?:\s*:\s*\d+(?:\.\d+)?)+")
 _BASED = re.compile(r"(?:\(([0-9A-Za-z]+)\)|([0-9A-Za-z]+))\s*(?:_\s*\(?|\s+base\s+)(\d{1,2}|[a-z]+)\)?")
 _TEXT = re.compile(
@@ -54,6 +55,8 @@ def read_notation(text: str) -> Node | None:
     match = re.fullmatch(r"(\d{1,2})\s*([aApP])\.?\s?[mM]\.?", bare)
     if match and 1 <= int(match[1]) <= 12 and "Pm" not in bare and "Am" not in bare:
         return Node("time", value=(int(match[1]), 0, 0, match[2].lower(), False))
+    if _ZONED.fullmatch(bare):
+        return Node("text", value=" ".join(bare.split()))
     based = _BASED.fullmatch(bare)
     if based and (base := _base_value(based[3])) is not None:
         digits = (based[1] or based[2]).lower()

@@ -9,6 +9,7 @@ implied product after it; `3\\frac12` and `3 1/2` are mixed numbers.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from fractions import Fraction
 
 from verifiers.math.reading import commas
@@ -24,7 +25,7 @@ MAX_EXPONENT_DIGITS = 5
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
     "in": "in", "notin": "notin",
-    "subset": "subset", "subseteq": "subset", "parallel": "parallel", "perp": "perp",
+    "subset": "subset", "subseteq": "subseteq", "parallel": "parallel", "perp": "perp",
     "Leftrightarrow": "iff", "iff": "iff",
     "sim": "sim", "cong": "cong",
 }  # fmt: skip
@@ -40,8 +41,27 @@ _FUNCTION_LETTERS = frozenset(["f", "g", "h", "f^-1", "g^-1", "h^-1", "Gamma", "
 """What brackets behind are applied to; behind another letter they are a factor."""
 
 
+_ABOUT = re.compile(r"\s{0,20}~\s{0,4}[\d.\-\\$]")
+_SWITCHED = re.compile(r"\\(?:mathit|bf|rm|it|sf|tt|cal)\s{0,4}\{?\s{0,4}([A-Za-z])(?![A-Za-z])")
+"""A letter behind a command for a font that the lexer reads over."""
+_FOOTNOTE = re.compile(r"\d\[\d{1,3}\]")
+
+
+def _is_in_two_fonts(text: str) -> bool:
+    """Whether a letter behind a command for its font also stands in the text without one."""
+    letters = {match[1] for match in _SWITCHED.finditer(text)}
+    if not letters:
+        return False
+    rest = _SWITCHED.sub("", text)
+    return any(re.search(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])", rest) for letter in letters)
+
+
 def read(text: str) -> Node:
     """The tree of one answer. Raises UnreadableError."""
+    if _ABOUT.match(text) or "~~" in text or _FOOTNOTE.search(text):
+        raise UnreadableError("a value that is struck out, approximate or has a footnote")
+    if _is_in_two_fonts(text):
+        raise UnreadableError("a letter in two fonts")
     special = read_notation(text)
     if special is not None:
         return special
@@ -154,6 +174,8 @@ class _Reader:
         self.depth = depth
         self.num_series = 0
         self.bars = 0
+        self.plain: set[str] | None = None
+        """Letters that stand outside of brackets, once they were looked for."""
         """Absolute values open around the current place: there a bar closes, it does not multiply."""
         self.in_braces = False
         """Inside \\{…}: a bar or colon there begins the condition of a set."""
@@ -263,6 +285,8 @@ class _Reader:
     def read_relation(self) -> Node:
         if self.is_op("approx"):  # "≈ 3.14"
             self.take()
+            if self.here.kind == "num" and "." not in self.here.text:
+                raise UnreadableError("a value that is only approximate")
         if self.is_op("dots") and self.tokens[self.at + 1].text in (",", "", ")", "]", "}", r"\}", "+"):
             self.take()
             return Node("dots")
@@ -568,6 +592,8 @@ class _Reader:
                 self.take()
                 if node.op in ("percent", "deg"):
                     raise UnreadableError("two signs behind one number")
+                if any(part == Node("const", value="inf") for part in node.walk()):
+                    raise UnreadableError("a percent sign behind infinity")
                 node = Node("percent", (node,))
             elif self.is_op("circ") and node.op == "num":
                 self.take()
@@ -888,10 +914,21 @@ class _Reader:
         if len(items) == 1 and opening + end in ("()", "[]"):
             if opening == "[" and items[0].op == "group":
                 return Node("group", items, "[]")
+            if opening == "[" and items[0].op == "sym" and self.occurs_plain(items[0].value):
+                return Node("sym", value=f"{items[0].value} []")  # the whole part of x, or another name
             return items[0]
         if len(items) == 1:
             raise UnreadableError("mismatched brackets")
         return Node("group", tuple(items), opening + end)
+
+    def occurs_plain(self, name: str) -> bool:
+        """Whether a letter that stands in brackets also stands without them."""
+        if self.plain is None:
+            around = zip(self.tokens, self.tokens[1:], self.tokens[2:], strict=False)
+            inside = [second.text for first, second, third in around if (first.text, third.text) == ("[", "]")]
+            every = [token.text for token in self.tokens if token.kind == "sym"]
+            self.plain = {text for text, count in Counter(every).items() if count > inside.count(text)}
+        return name in self.plain
 
     def take_closing(self, closing: tuple[str, ...]) -> str:
         token = self.take()
@@ -946,6 +983,8 @@ class _Reader:
             inner = self.read_argument()
             if len(letters_of(inner)) > 1 or (inner.op == "sym" and inner.value.isupper() and len(inner.value) > 1):
                 return inner  # a segment by its end points
+            if inner.op == "num":
+                raise UnreadableError("a bar over a number")
             return Node("fn", (inner,), "conj")
         if name in ("angle", "triangle"):
             letters = ""
@@ -1159,6 +1198,8 @@ class _Reader:
             self.bars = outer
             self.take_closing({"(": (")",), "[": ("]",), "{": ("}",), r"\{": (r"\}",)}[opening])
             arguments = inner.args if inner.op == "list" else (inner,)
+        elif name in ("max", "min", "gcd", "lcm"):
+            raise UnreadableError(f"{name} without brackets")
         else:
             arguments = (self.read_bare_argument(),)
         if name == "det" and arguments[0].op == "matrix" and len(set(arguments[0].value)) == 1:

@@ -60,7 +60,7 @@ _SENTENCE_BEHIND = re.compile(
 _TAKEN_BACK = re.compile(
     r"\b(?:wait(?!\s+(?:for|until|to)\b|\s+time)|oops|whoops|scratch\s+that|strike\s+that|actually,?\s+no|(?:on|upon)\s+second\s+thought|"
     r"(?:that|this|it|which)(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect|not\s+(?:right|correct)|a\s+mistake)|i\s+was\s+wrong|"
-    r"i\s+made\s+(?:a|an|some)\s+(?:\w+\s+)?(?:mistake|error)|let\s+me\s+(?:re|check\s+again|try\s+again|correct|fix)|"
+    r"i\s+made\s+(?:a|an|some)\s+(?:\w+\s+)?(?:mistake|error)|(?:let\s+me|let['’]s|let\s+us|(?:i|we)\s+(?:need|have|want|should|must|will|am\s+going|are\s+going)(?:\s+to)?)\s+(?:re-?(?:do|compute|calculate|check|consider|think|examine|evaluate|visit|try|count|work|solve|verify|read|start|write)|check\s+again|try\s+again|correct|fix)|"
     r"disregard|(?:take|taking)\s+(?:that|this|it)\s+back|(?:misread|misunderstood|miscalculated|miscounted|recomputing|recalculating|redoing)|"
     r"i\s+meant?|off\s+by\s+one|my\s+mistake|my\s+bad|i\s+apologi[sz]e|"
     r"(?:it|that|this|the\s+(?:correct\s+|right\s+|final\s+)?answer|which)\s+should(?:\s+actually)?\s+(?:be(?!\s+noted)|have\s+been))\b|"
@@ -183,7 +183,7 @@ _BEHIND_IN_MATH = re.compile(
 _BEHIND_IN_TEXT = re.compile(
     r"(?:[\w^!/+×·√={]|[ \t]+\d|[*_]{1,2}[\w(\\]|\.\d|<[\s\d=]|>|\\(?:cdot|times|sqrt|pi|frac|div|pm|left)|\s+[+*/×·^=<>]\s|\s*[-−]\s*\d)"
 )
-_ENDING_NUMBER = re.compile(r"(?:\\,|\\ |[~\s])*+(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
+_ENDING_NUMBER = re.compile(r"(?:\\,|\\ |[~\s$])*+(\\?%|°|\^\s*\{?\\circ\}?|\\degree)")
 _SCALE_BEHIND = re.compile(
     r"(?:\\[,; ]|[\s$~])*+(?:\\(?:text|mathrm|mbox)\s*+\{\s*+)?(hundred|thousand|million|billion|trillion|dozen|percent)\b",
     re.IGNORECASE,
