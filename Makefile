@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel metamorphic mutants schema clean
+.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema clean
 
 setup: $(STAMP)
 
@@ -55,11 +55,23 @@ REFERENCES ?=
 metamorphic: setup
 	$(BIN)/python -m benchmarks.metamorphic $(if $(REFERENCES),--references $(REFERENCES))
 
+# Every figure that is owed from a real GPU, in under eight minutes; on a machine with one.
+gpu-bench: setup
+	PYTHONUNBUFFERED=1 $(BIN)/python -m benchmarks.gpu gpu_results.jsonl
+
 # Made-up and broken requests to every route of the service, against its own OpenAPI schema; `make test` sends a twentieth.
 schema: setup
 	PROOFMILL_SCHEMA_EXAMPLES=60 $(BIN)/python -m pytest -q tests/jobs/service/test_service_schema.py
+
+# A megabyte of every token in every reader of answers; `make test` tries a twentieth of the tokens.
+linear: setup
+	PROOFMILL_LINEAR_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/math/test_linear.py tests/verifiers/choice/test_choice.py
 
 # Every mutant of the right programs, with plain CPython as the oracle; `make test` runs a twentieth of them.
 mutants: setup
 	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_mutants.py \
 	  tests/verifiers/code/test_code_module_mutants.py tests/verifiers/code/test_code_script_mutants.py
+
+# Every mutated statement, exchanged name and shape of an answer, with an oracle that knows no Lean; `make test` runs a twentieth.
+lean-mutants: lean
+	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/lean/test_lean_mutants.py

@@ -8,6 +8,7 @@ cluster.plan turns into a text for the user.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from cluster.inventory import GIB, Gpu, Inventory, gib
 from cluster.model_size import Config, Json, ModelSize, model_size
@@ -191,19 +192,6 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
     shards = size.kv_shards(sizing.tensor_parallel_size)
     ranks = sizing.data_parallel_size
     full_length = memory.kv_cache // max(1, sequence_share(size, sizing, tokens)) * ranks
-    notes = []
-    if full_length < request.max_num_seqs:
-        notes.append(
-            f"max_num_seqs = {request.max_num_seqs:,}, but {full_length:,} samples fill the KV cache at full length: "
-            "where most are that long, vLLM makes the others wait"
-        )
-    if 0 < lean_workers < request.workers_per_verifier:
-        notes.append(
-            f"memory bounds the Lean workers: {lean_workers} of {request.workers_per_verifier} a verifier, of "
-            f"{gib(request.lean_worker_bytes)} each"
-        )
-    if not size.exact:
-        notes.append(f"{size.family!r} is not an architecture known here; sizes are those of a Llama-like decoder")
     return Plan(
         device="gpu" if gpu else "cpu",
         gpu_kind=kind,
@@ -226,8 +214,24 @@ def fit(model_config: Config, request: PlanRequest, inventory: Inventory) -> Pla
             if on_nodes[i] or verifiers[i]
         ),
         lean_workers=lean_workers,
-        notes=tuple(notes),
+        notes=tuple(plan_notes(size, request, full_length, lean_workers)),
     )
+
+
+def plan_notes(size: ModelSize, request: PlanRequest, full_length: int, lean_workers: int) -> Iterator[str]:
+    """What a plan that fits does not promise."""
+    if full_length < request.max_num_seqs:
+        yield (
+            f"max_num_seqs = {request.max_num_seqs:,}, but {full_length:,} samples fill the KV cache at full length: "
+            "where most are that long, vLLM makes the others wait"
+        )
+    if 0 < lean_workers < request.workers_per_verifier:
+        yield (
+            f"memory bounds the Lean workers: {lean_workers} of {request.workers_per_verifier} per verifier, of "
+            f"{gib(request.lean_worker_bytes)} each"
+        )
+    if not size.exact:
+        yield f"{size.family!r} is not an architecture known here; sizes are those of a Llama-like decoder"
 
 
 def sequence_share(size: ModelSize, request: PlanRequest, tokens: int) -> int:
@@ -379,7 +383,7 @@ def bound_lean_workers(request: PlanRequest, inventory: Inventory, placed: list[
         return 0
     most = request.workers_per_verifier
     for node, verifiers, used in zip(inventory.nodes, placed, taken, strict=True):
-        if not verifiers:
+        if not verifiers or not node.memory_bytes:  # a node that is yet to start may not say what it will have
             continue
         room = (node.memory_bytes - used) // request.lean_worker_bytes
         if room < verifiers:

@@ -26,8 +26,9 @@ from collections.abc import Iterator, Mapping
 
 from verifiers.processes.environment import withhold
 
-MAX_BYTES = 32 << 10
-"""Largest size of all names and values together. Ray's bound for an argument that travels in the message is 100 KB."""
+MAX_BYTES = 16 << 10
+"""Largest size of all names and values together. Ray's bound for an argument that travels in the message is 100 KB, and
+the coordinator's settings hold those of all three kinds of workers."""
 
 
 class Secrets(Mapping[str, str]):

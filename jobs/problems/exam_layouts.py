@@ -46,6 +46,10 @@ def read_gsm8k(row: Row, context: RowContext) -> Problem:
     )
 
 
+VALIDITY_FLAGS = ("problem_is_valid", "solution_is_valid")
+"""Columns in which NuminaMath says whether a row is sound: `Yes`, or another word."""
+
+
 def looks_like_math(row: Row) -> bool:
     has_answer = any(name in row for name in MATH_ANSWERS) or "\\boxed" in str(row.get("solution", ""))
     return has_answer and any(name in row for name in MATH_PROMPTS)
@@ -54,6 +58,9 @@ def looks_like_math(row: Row) -> bool:
 def read_math(row: Row, context: RowContext) -> Problem:
     """MATH, MATH-500, MathArena, NuminaMath, OpenMathReasoning, IMO-AnswerBench: `problem` with `answer`, or the last
     `\\boxed{…}` of `solution`."""
+    for flag in VALIDITY_FLAGS:
+        if row.get(flag) not in (None, "") and str(row[flag]).strip().lower() not in ("yes", "true"):
+            raise BadRow(flag, f"{excerpt(row[flag])}: the publisher says that the row cannot be used", "Yes")
     prompt = next((name for name in MATH_PROMPTS if name in row), "problem")
     field = next((name for name in MATH_ANSWERS if row.get(name) not in (None, "")), None)
     if field:

@@ -37,6 +37,9 @@ from workers.sampling import estimates
 from workers.sampling.pass_curve import Point
 
 MAX_REASONS = 12
+"""Number of reasons shown: the faults of checkers, then the commonest."""
+FAULTS = frozenset({("lean", "kernels disagree")})
+"""(kind, reason) of verdicts that tell of a fault in a checker. The report shows them first, however rare they are."""
 MAX_BARS = 16
 """Number of domains drawn as bars; the table has all of them."""
 MAX_POINTS = 100_000
@@ -63,6 +66,7 @@ def render_report(s: RunStatistics) -> str:
     drawn = by_name(dict(sorted(domains, key=lambda item: -item[1].problems)[:MAX_BARS]))
     by_cost = sorted(drawn, key=lambda item: item[1].tokens_per_verified or float("inf"))
     reasons = [item for item in s.reasons.most_common() if item[0][1] != "verified"]
+    reasons.sort(key=lambda item: (item[0][0], item[0][2]) not in FAULTS)
     usd, price = s.price(), s.price_per_verified()
     price_per_token = usd / total.completion_tokens if usd and total.completion_tokens else None
     by_group = [group.tokens_per_verified for group in (*s.domains.values(), *s.difficulties.values())]

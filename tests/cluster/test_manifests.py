@@ -360,6 +360,10 @@ def test_the_launcher_config_passes_rays_own_validator():
     generators = config["available_node_types"]["generators"]
     assert generators["min_workers"] == 0
     assert generators["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    (command,) = config["initialization_commands"]
+    documented = Path("docs/cluster.md").read_text()
+    for setting in command.split()[4:]:
+        assert setting.split("=")[0] in documented, "the Kubernetes nodes need the same"
     assert config["idle_timeout_minutes"] == 1, "the shortest that the launcher knows"
     (kind,) = [name.partition(":")[2] for name in generators["resources"] if ":" in name]
     assert kind in GPU_GIB

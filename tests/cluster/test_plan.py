@@ -172,7 +172,7 @@ def test_memory_bounds_the_lean_workers():
     plan = make_plan(TINY, PlanRequest(workers_per_verifier=8, **lean), SMALL)
     assert plan.lean_workers == 2, "of 24 GiB the replica has a little, and two Leans of 10 GiB the rest"
     assert "1 verifier with 2 Lean workers each" in plan.describe()
-    assert "note: memory bounds the Lean workers: 2 of 8 a verifier, of 10.0 GiB each" in plan.describe()
+    assert "note: memory bounds the Lean workers: 2 of 8 per verifier, of 10.0 GiB each" in plan.describe()
     two = make_plan(TINY, PlanRequest(workers_per_verifier=8, num_verifiers=2, **lean), SMALL)
     assert two.lean_workers == 1, "verifiers of one node share its memory"
     plan = make_plan(TINY, PlanRequest(workers_per_verifier=2, **lean), SMALL)

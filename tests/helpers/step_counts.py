@@ -6,12 +6,30 @@ that a pattern that backtracks quadratically is found on a machine of any speed.
 
 import contextlib
 import importlib
+import os
 import pkgutil
+import random
 import re
 import sys
 import threading
 from re import _constants as codes
 from re import _parser as parser
+
+SHARE_VARIABLE = "PROOFMILL_LINEAR_SHARE"
+
+
+def some(tokens, always, seed=0):
+    """The tokens of a flood that a run tries: those of `always`, and by a seed the share that the environment asks for.
+
+    `make linear` tries all of them.
+    """
+    missing = set(always) - set(tokens)
+    assert not missing, f"no tokens: {missing}"
+    share = float(os.environ.get(SHARE_VARIABLE, "0.05"))
+    count = round(share * len(tokens))
+    chosen = {*always, *random.Random(seed).sample(sorted(tokens), min(count, len(tokens)))}
+    return [token for token in tokens if token in chosen]
+
 
 # Executed lines
 

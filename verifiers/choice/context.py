@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from verifiers import prose
+
 MAX_LEAD_CHARS = 240
 """Characters in front of a statement that are read as its sentence. A longer lead is not known to be harmless."""
 
@@ -140,14 +142,40 @@ _BOX_DENIED = re.compile(
     r"\b(?:everything|anything|all|nothing)\s{1,8}(?:but|except)(?:\s{1,8}for)?\W{0,8}$|\bexcept(?:\s{1,8}for)?\W{0,8}$|"
     r"(?:n['’]t|\bnever|\bnot)\s{1,8}(?:pick|choose|select|take|use|answer|write|put)\b[^.\n;]{0,40}$|"
     r"\b(?:format|form|template|for\s{1,8}example|e\.g\.|for\s{1,8}instance|such\s{1,8}as|like\s{1,8}this)\b[^.!\n]{0,40}$|"
-    r"\b(?:if|unless|suppose|assuming|otherwise|were)\b[^.!\n]{0,120}$",
+    r"\b(?:if|unless|suppose|assuming|otherwise|were)\b[^.!\n]{0,120}$|"
+    r"\b(?:maybe|perhaps|possibly|might|could)\b[^.!\n,;]{0,40}$|"
+    r"\b(?:(?!(?:it|that|there|what|here|let|who)['’]s)[a-z]{1,20}['’]s|his|her|their)\s{1,8}(?:\w{1,12}\s{1,8})?(?:answer|guess|choice|pick|option)\b[^.!\n,;]{0,20}$|"
+    r"\b(?:one|another|some|old|previous|possible)\s{1,8}(?:answer|choice|option)\s{1,8}(?:is|was)\b\W{0,8}$|"
+    r"\bmy\s{1,8}(?:friend|teacher|classmate|colleague|brother|sister|book|textbook)\b[^.!\n,;]{0,40}$|"
+    r"\b(?!(?:we|i|this|that|which|it)\b)[a-z]{2,20}\s{1,8}(?:says?|said|thinks?|thought|claims?|claimed|believes?|wrote|chose|picked|answered)\b[^.!\n,;]{0,20}$",
     re.IGNORECASE,
+)
+_OTHER_LABEL = re.compile(r"^\W{0,8}((?:[A-Za-z'’]{1,20}\s{0,4}){1,3}):\W{0,8}$")
+_OF_OTHERS = re.compile(
+    r"^[\s$)*\"”'.,;:(\\\]}–—-]{0,12}(?:(?:is|was)\s{1,8}(?:what|[A-Z][a-z]{1,20}['’]s|my\s{1,8}(?:first|initial|old)|the\s{1,8}(?:old|first|wrong|previous|other)\b|"
+    r"an?\s{1,8}(?:trap|guess|common|possible|tempting|distractor)|one\s{1,8}of|only\b|just\b)|(?:might|may|could|seems)\b|(?:says?|said|according|unless|guess|approximately|maybe|perhaps|probably|"
+    r"or\s{1,8}so|on\s{1,8}earth|for\s{1,8}part|if|in\s{1,8}(?:the|that|this|one)\s{1,8}(?:\w{1,12}\s{1,8})?case)\b)",
+    re.IGNORECASE,
+)
+"""Directly behind an answer."""
+_SAID_BY_OTHERS = re.compile(
+    r"\b(?:says?|said|according\s{1,8}to|claims?|claimed|thinks?|guess(?:ed|es)?|approximately|supposedly|which\s{1,8}[A-Z][a-z]{1,20}\s{1,8}\w{1,12}(?:ed|s|d))\b"
 )
 
 
 def is_denied_box(text: str, start: int) -> bool:
     """Whether a box stands in a sentence that warns of it, shows a form or supposes something."""
-    return _BOX_DENIED.search(sentence_before(text, start)) is not None
+    lead = sentence_before(text, start)
+    if _BOX_DENIED.search(lead) or prose.gives_up(text[max(0, start - MAX_LEAD_CHARS) : start]):
+        return True
+    label = _OTHER_LABEL.match(lead)
+    return label is not None and not _is_harmless(label[1])
+
+
+def is_of_others(text: str, end: int, span: str) -> bool:
+    """Whether an answer that ends at `end` is attributed, guessed or restricted, by what stands behind it or in `span`,
+    its statement."""
+    return _OF_OTHERS.match(text[end : end + 80]) is not None or _SAID_BY_OTHERS.search(span) is not None
 
 
 _CALCULATED_BEFORE = re.compile(
@@ -190,6 +218,7 @@ def is_list_label(above: str) -> bool:
 
 
 _OVERRULED = re.compile(
+    r"\blet\s{1,8}me\s{1,8}re-?(?:do|compute|calculate|check|consider|think|examine|evaluate|try|work|solve|read|start)\w{0,4}\b|"
     r"\bnever\s{0,2}mind\b|\bsorry\b|\bsecond\s{1,4}thoughts?\b|\bshould\s{1,8}have\s{1,8}been\b|\bhm{2,8}\b|\bapolog|"
     r"\bmy\s{1,4}bad\b|\bi\s{1,4}(?:disagree|retract|withdraw)\b|"
     r"(?:^|\n)[\s*_#]{0,8}(?:edit|edited|update|updated|revised|revision|changed)\b[^\n:]{0,20}:|\(\s{0,4}(?:no|wrong|false)\b|"

@@ -19,11 +19,13 @@ import dataclasses
 import re
 import unicodedata
 
+from verifiers import prose
 from verifiers.choice.context import (
     is_calculated_with,
     is_counted_lead,
     is_denied_box,
     is_list_label,
+    is_of_others,
     is_overruled,
 )
 from verifiers.choice.spans import (
@@ -106,6 +108,11 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
         match[match.lastindex or 0] in known.letters.replace(letter, "") for match in _RESTATED.finditer(text, behind)
     ):
         raise NoAnswerError("several statements with different options")
+    outside = final.span if known.plain[letter] not in plain(final.span) else ""
+    if is_of_others(text, final.end, outside) or prose.breaks_off(text, final.begin):
+        raise NoAnswerError("the answer is qualified, attributed or not finished")
+    if _GOES_ON.search(outside) and not text[final.end :].strip(" .\n"):
+        raise NoAnswerError("the final statement is not finished")
     begin = final.end if known.plain[letter] in plain(final.span) else final.begin
     rest = _CLOSING.sub("", text[final.end : final.end + 200])
     if TAKEN_BACK.search(text, begin) or DISOWNED.match(rest) or is_overruled(text, begin, final.end, letter):
@@ -122,6 +129,8 @@ def _unless_doubtful(line: Statement | None, everything: list[Statement]) -> Sta
     return line
 
 
+_GOES_ON = re.compile(r"(?:[/\\,:;&+=<|]|\.{2,8}|…|\s[-–—])\s{0,8}\Z")
+"""Signs behind which something is missing: `C/`, `C,`."""
 _CLOSING = re.compile(r"^\s{0,8}[<\[]/[^<>\]]{0,20}[>\]]")
 """The end of an answer's tag."""
 

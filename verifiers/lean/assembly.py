@@ -5,7 +5,7 @@ Rules, in order:
    Special tokens at the end, an answer's tags and a byte order mark at the beginning are left out.
 2. Of fenced blocks, the last one that declares the theorem counts, else the last one. Where that block fails alone,
    it is tried behind the blocks before it, which may hold its lemmas. A text that only closes a fence is what stands
-   before it. Without a fence the whole text counts, and where it declares the theorem also without the prose around it.
+   before it. Without a fence the whole text counts. What declares the theorem is also tried without prose around it.
 3. `import` lines at the top that neither the problem nor Lean itself has are dropped, and the text is tried without
    them: the audit compares what was proved with the problem's own statement. Namespaces that the text opens are
    then made to exist, and `lemma` is read as `theorem`. A `#eval` or its like behind the theorem is left out.
@@ -25,6 +25,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+from collections.abc import Iterator
 
 from verifiers import thoughts
 from verifiers.lean.reading import (
@@ -32,14 +33,16 @@ from verifiers.lean.reading import (
     LEAN_FENCES,
     MIN_FENCE,
     Block,
+    Edit,
     blank,
     blocks,
+    edited,
+    lemma_edits,
+    namespace_edits,
     only,
-    with_namespaces,
-    with_theorem_for_lemma,
+    query_edits,
     without_end_marks,
     without_prose,
-    without_queries,
 )
 from verifiers.types import Json
 
@@ -94,6 +97,8 @@ MAX_BLOCKS = 32
 MAX_READINGS = 6
 """Readings of one text that are tried; each costs an elaboration."""
 _IMPORT = re.compile(r"[ \t]*(?:public[ \t]+)?(?:meta[ \t]+)?import[ \t]+(?:all[ \t]+)?([^\s]+)[ \t]*")
+_GAP = re.compile(r"\s*")
+_UNSUPPORTED = re.compile(r"(?:prelude|module)\b")
 _SCOPED = re.compile(
     r"(?:(?:open|set_option)(?![\w'.])[^\n]*?(?<![\w'.])in(?![\w'.])\s*)+"
 )  # also starts a tactic or term
@@ -137,33 +142,48 @@ def read_reference(reference: dict[str, Json]) -> Reference | str:
 def split_imports(text: str) -> tuple[tuple[str, ...], str | Unreadable]:
     """The modules imported at the top, and the text with those lines blanked (so that line numbers stay)."""
     masked = mask(text)
+    found = _imports(masked)
+    if isinstance(found, Unreadable):
+        return (), found
+    return found[0], edited(text, masked, found[1])[0]
+
+
+def _imports(masked: str) -> tuple[tuple[str, ...], list[Edit]] | Unreadable:
+    """The modules imported at the top, and what blanks these lines."""
     imports: list[str] = []
-    out = list(text)
+    edits: list[Edit] = []
     offset = 0
     while True:
-        blank = re.compile(r"\s*").match(masked, offset)
-        offset = blank.end() if blank else offset
-        if re.compile(r"prelude\b|module\b").match(masked, offset):
-            return (), Unreadable("`prelude` and `module` are not supported", refused=True)
+        gap = _GAP.match(masked, offset)
+        offset = gap.end() if gap else offset
+        if _UNSUPPORTED.match(masked, offset):
+            return Unreadable("`prelude` and `module` are not supported", refused=True)
         found = _IMPORT.match(masked, offset)
         if not found:
-            return tuple(imports), "".join(out)
+            return tuple(imports), edits
         imports.append(found.group(1))
-        for i in range(found.start(), found.end()):
-            out[i] = " "
+        edits.append((found.start(), found.end(), " " * len(found[0])))
         offset = found.end()
 
 
-@functools.lru_cache(maxsize=4)
 def mask(text: str) -> str:
     """The text with comments and the insides of strings blanked, of the same length. Linear."""
+    return _mask(text)[0]
+
+
+@functools.lru_cache(maxsize=4)
+def _mask(text: str) -> tuple[str, frozenset[int]]:
+    """The masked text, and where its comments begin."""
     out: list[str] = []
+    comments: list[int] = []
     at = 0
     while found := _MARKED.search(text, at):
         begin, end, behind = _inside(text, found)
         out += [text[at:begin], blank(text[begin:end]), text[end:behind]]
+        if found[0] in ("--", "/-"):
+            comments.append(begin)
         at = behind
-    return "".join([*out, text[at:]])
+    return "".join([*out, text[at:]]), frozenset(comments)
 
 
 def _inside(text: str, found: re.Match[str]) -> tuple[int, int, int]:
@@ -227,8 +247,14 @@ def assemble(
 def with_capped_heartbeats(code: str, max_heartbeats: int) -> str:
     """`code` whose `set_option maxHeartbeats` ask for no more than the cap, which is MAX_HEARTBEATS_IN_TEXT or a larger
     budget of the problem's own. What asks for no bound gets the cap, too: the wall clock ends it anyway."""
+    masked = mask(code)
+    return edited(code, masked, _budget_edits(masked, max_heartbeats))[0]
+
+
+def _budget_edits(masked: str, max_heartbeats: int) -> Iterator[Edit]:
     largest = max(max_heartbeats, MAX_HEARTBEATS_IN_TEXT)
-    return _HEARTBEATS.sub(lambda m: m.group(1) + _clamped(m.group(2), largest), code)
+    for found in _HEARTBEATS.finditer(masked):
+        yield found.start(2), found.end(2), _clamped(found[2], largest)
 
 
 def needs_solver(source: Source) -> bool:
@@ -246,24 +272,27 @@ def _read_code(reference: Reference, block: str, line: int, max_heartbeats: int)
     """The readings of one piece of Lean, which begins at `line` of the text."""
     if not block.strip():
         return Unreadable("the text is empty")
-    imports, code = split_imports(block)
-    if isinstance(code, Unreadable):
-        return code
+    masked, comments = _mask(block)
+    found = _imports(masked)
+    if isinstance(found, Unreadable):
+        return found
+    imports, edits = found
     foreign = [m for m in imports if m not in reference.imports and m not in _IMPLICIT_IMPORTS]
     has_mathlib = any(m.split(".")[0] == "Mathlib" for m in reference.imports)
-    if (declared := _declaration(reference.name, mask(code))) is not None:
-        code = without_queries(code, mask(code), declared)
+    is_blank = not masked.strip()
+    code, masked = edited(block, masked, edits)
+    if (declared := _declaration(reference.name, masked)) is not None:
+        code, masked = edited(code, masked, query_edits(code, masked, comments, declared))
     if not has_mathlib:
-        code = with_theorem_for_lemma(code, mask(code))
+        code, masked = edited(code, masked, lemma_edits(masked))
         if foreign:
-            code = with_namespaces(code, mask(code))
-    code = with_capped_heartbeats(code, max_heartbeats)
-    masked = mask(code)
+            code, masked = edited(code, masked, namespace_edits(masked))
+    code, masked = edited(code, masked, _budget_edits(masked, max_heartbeats))
     if _declares(reference.name, masked):
         return [dataclasses.replace(source, foreign="".join(foreign[:1])) for source in _files(reference, code, line)]
     body_at = len(masked) - len(masked.lstrip())
     if not masked.strip():
-        return Unreadable("theorem not found" if mask(block).strip() else "there is nothing but comments")
+        return Unreadable("there is nothing but comments" if is_blank else "theorem not found")
     scoped = _SCOPED.match(masked, body_at)
     if COMMAND.match(masked, scoped.end() if scoped else body_at):
         return Unreadable("theorem not found")
@@ -287,14 +316,13 @@ def _readings(reference: Reference, text: str, parts: thoughts.Split) -> list[tu
 
     implicit = _before_a_closing_fence(answer, fenced)
     if implicit is not None and (_states(reference, implicit) or not answer[fenced[0].start :].strip()):
-        return [(implicit, first_line)]
+        return _with_trimmed(reference, [(implicit, first_line)])
     if parts.cut and not (lean and lean[-1].closed):
         return []
     if not fenced:
         answer = _without_closing_fence(answer)
     if not lean:
-        trimmed = without_prose(answer, mask(answer)) if _states(reference, answer) else None
-        return [(answer, first_line), *([(trimmed, first_line)] if trimmed is not None else [])]
+        return _with_trimmed(reference, [(answer, first_line)])
     stating = [block for block in lean if _states(reference, answer[block.start : block.end])]
     chosen = (stating or lean)[-1]
     # Another block that states the theorem is a draft of it, not a lemma for it.
@@ -302,7 +330,14 @@ def _readings(reference: Reference, text: str, parts: thoughts.Split) -> list[tu
     found = [piece(chosen)]
     if stating and before:
         found.append((only(_without_imports(answer, [*before, chosen]), [*before, chosen]), first_line))
-    return found
+    return _with_trimmed(reference, found)
+
+
+def _with_trimmed(reference: Reference, found: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The pieces, and behind them those that declare the theorem without the prose around it."""
+    masked = [(code, line, mask(code)) for code, line in found]
+    trimmed = [(without_prose(code, m), line) for code, line, m in masked if _declares(reference.name, m)]
+    return [*found, *((code, line) for code, line in trimmed if code is not None)]
 
 
 def _states(reference: Reference, code: str) -> bool:

@@ -128,7 +128,7 @@ class LeanChecker:
 
     @staticmethod
     def check_settings(settings: Mapping[str, Json]) -> None:
-        """Raises ProjectError for a project or native settings that can not be used. Starts nothing."""
+        """Raises ProjectError for a project or native settings that cannot be used. Starts nothing."""
         project, native = settings.get("project", ""), settings.get("native", {})
         if not isinstance(project, str) or not isinstance(native, Mapping):
             raise ProjectError("verify.lean: `project` is a path, `native` a table")
@@ -192,7 +192,7 @@ class LeanChecker:
 
     def open_tactics(self, problem: Problem, step_s: float = 10.0) -> EmbeddedTactics:
         """The problem, tactic by tactic; `step_s` bounds one step. Raises EngineError, SetupError, and ValueError for
-        a problem that the embedded engine can not state.
+        a problem that the embedded engine cannot state.
         """
         reference = read_reference(dict(problem.reference))
         if isinstance(reference, str):
@@ -274,7 +274,7 @@ class LeanChecker:
         sources = assemble(reference, text, self._native_settings.max_heartbeats, finish_reason)
         if isinstance(sources, Unreadable):
             return _Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
-        if limits == self.default_limits:  # nobody asked for others, and the embedded engine's do not fit
+        if limits == self.default_limits:  # none were asked for, and the embedded engine's do not fit
             limits = dataclasses.replace(engine.default_limits, text_chars=limits.text_chars)
 
         def check(source: Source) -> _Finding:
@@ -423,7 +423,7 @@ def _is_guess(source: Source) -> bool:
 
 
 def _how_telling(finding: _Finding) -> int:
-    """Of a text's readings, the one that came furthest says most; the first one, if equal."""
+    """How far a reading came: of a text's readings the one that came furthest says most, the first one if equal."""
     error = finding.evidence.get("error")
     if error is None:
         return 3 if finding.status is not Status.MALFORMED else 0

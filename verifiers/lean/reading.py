@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from verifiers import thoughts
 
@@ -26,7 +26,7 @@ MIN_FENCE = 3
 MAX_DOC_COMMENT_CHARS = 2000
 """Longest doc comment of a query that is left out with it."""
 COMMAND = re.compile(
-    r"(?:@\[[^\]]*\]\s*)*(?:private|protected|noncomputable|public|local|scoped|unsafe|partial|nonrec|theorem|lemma|def|abbrev|"
+    r"(?:@\[(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,400}\]\s*)*(?:private|protected|noncomputable|public|local|scoped|unsafe|partial|nonrec|theorem|lemma|def|abbrev|"
     r"instance|structure|inductive|class|example|axiom|opaque|namespace|section|end|open|variable|universe|set_option|mutual|"
     r"attribute|notation|infixl?|infixr|prefix|postfix|macro|macro_rules|syntax|elab|elab_rules|initialize|run_cmd|import|#\w+)"
     r"(?![\w'.])"
@@ -36,11 +36,15 @@ _TOP_LINE = re.compile(r"^(?=\S)", re.M)
 _QUERY = re.compile(r"#(?:eval!?|check|check_failure|print|reduce|synth|guard_msgs|guard|help|where|version)(?![\w'])")
 """Commands that only show something. `#exit` is none: what stands behind it is not checked."""
 _LEMMA = re.compile(r"(?<![\w.'])lemma(?=[ \t\n]+[^\s:])")
-_OPEN = re.compile(r"^open[ \t]+(?:scoped[ \t]+)?((?:[A-Z][\w'.]*[ \t]*)+)$", re.M)
+_OPEN = re.compile(r"^open[ \t]+(?:scoped[ \t]+)?([A-Z][\w'.]*(?:[ \t]+[A-Z][\w'.]*)*)[ \t]*$", re.M)
 _CONTINUES = re.compile(
     r"(?:end|where|with|by|at|in|deriving|termination_by|decreasing_by|then|else|·|\||:=|<;>|⟨|⟩|\)|\]|\}|--|/-|-/|@\[)"
 )
 """What a line at the left margin may begin with that goes on with a declaration, beside the words of COMMAND."""
+
+
+Edit = tuple[int, int, str]
+"""Start and end of a piece of text, and what stands there instead. Several of them are in order and do not overlap."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,60 +186,65 @@ def without_prose(code: str, masked: str) -> str | None:
     return blank(code[:begin]) + code[begin:stop] if begin or code[stop:].strip() else None
 
 
-def without_queries(code: str, masked: str, since: int) -> str:
-    """`code` with the top-level `#eval`, `#check`, `#print`, `#guard_msgs …` behind `since` blanked, with doc comments.
+def query_edits(code: str, masked: str, comments: frozenset[int], since: int) -> Iterator[Edit]:
+    """Blanks the top-level `#eval`, `#check`, `#print`, `#guard_msgs …` behind `since`, with their doc comments.
 
     They prove nothing, and what follows them proves the same without them. A query ends where the next line at the left
-    margin begins a command or a comment.
+    margin begins a command or a comment; `comments` are the places where comments begin.
     """
     if "#" not in masked:
-        return code
-    out: list[str] = []
+        return
     kept_to, begin, guards = 0, -1, False
     for top in _TOP_LINE.finditer(code, since):
         at = top.start()
         query = _QUERY.match(masked, at) is not None
-        if begin >= 0 and not guards and (query or COMMAND.match(masked, at) or code.startswith(("/-", "--"), at)):
-            out += [code[kept_to:begin], blank(code[begin:at])]
+        if begin >= 0 and not guards and (query or COMMAND.match(masked, at) or at in comments):
+            yield begin, at, blank(code[begin:at])
             kept_to, begin = at, -1
         if query:
-            begin = begin if begin >= 0 else _doc_comment_before(code, at, kept_to)
+            begin = begin if begin >= 0 else _doc_comment_before(code, at, kept_to, comments)
         # `#guard_msgs in` goes on with the command behind it.
         guards = query and code.startswith("#guard_msgs", at)
     if begin >= 0:
-        out += [code[kept_to:begin], blank(code[begin:])]
-        kept_to = len(code)
-    return "".join([*out, code[kept_to:]])
+        yield begin, len(code), blank(code[begin:])
 
 
-def _doc_comment_before(code: str, at: int, since: int) -> int:
+def _doc_comment_before(code: str, at: int, since: int, comments: frozenset[int]) -> int:
     """Where the doc comment begins that belongs to what stands at `at`, or `at` itself."""
     since = max(since, at - MAX_DOC_COMMENT_CHARS)
     before = code[since:at]
     if not before.rstrip().endswith("-/"):
         return at
-    begin = before.rfind("/--")
-    return since + begin if begin >= 0 and before.count("-/", begin) == 1 else at
+    found = before.rfind("/--")
+    begin = since + found
+    return begin if found >= 0 and begin in comments and code.count("-/", begin, at) == 1 else at
 
 
-def with_theorem_for_lemma(code: str, masked: str) -> str:
+def lemma_edits(masked: str) -> Iterator[Edit]:
     """`lemma` is a word of Mathlib; Lean's own library has `theorem`, which means the same."""
-    out, at = [], 0
-    for match in _LEMMA.finditer(masked):
-        out += [code[at : match.start()], "theorem"]
-        at = match.end()
-    return "".join([*out, code[at:]])
+    return ((match.start(), match.end(), "theorem") for match in _LEMMA.finditer(masked))
 
 
-def with_namespaces(code: str, masked: str) -> str:
-    """`open A B` with the namespaces A and B made to exist: a preamble written for Mathlib can then be read without it.
+def namespace_edits(masked: str) -> Iterator[Edit]:
+    """Makes the namespaces A and B exist before `open A B`: a preamble written for Mathlib can then be read without it.
 
     A namespace that exists already is left as it is, and an empty one gives no name a meaning.
     """
-    out, at = [], 0
     for match in _OPEN.finditer(masked):
-        names = match[1].split()
-        made = " ".join(f"namespace {name} end {name}" for name in names)
-        out += [code[at : match.start()], made, " "]
-        at = match.start()
-    return "".join([*out, code[at:]])
+        made = " ".join(f"namespace {name} end {name}" for name in match[1].split())
+        yield match.start(), match.start(), f"{made} "
+
+
+def edited(code: str, masked: str, edits: Iterable[Edit]) -> tuple[str, str]:
+    """Both texts with the same replacements. They are made outside comments and strings, so that the second one stays
+    what masking the first one would give."""
+    new_code: list[str] = []
+    new_masked: list[str] = []
+    at = 0
+    for start, end, instead in edits:
+        new_code += [code[at:start], instead]
+        new_masked += [masked[at:start], instead]
+        at = end
+    if not at and not new_code:
+        return code, masked
+    return "".join([*new_code, code[at:]]), "".join([*new_masked, masked[at:]])

@@ -13,6 +13,7 @@ import os
 import platform
 import signal
 import sys
+from typing import ClassVar
 
 MACHINE = platform.machine()
 SUPPORTED = sys.platform == "linux" and MACHINE in ("x86_64", "aarch64")
@@ -108,6 +109,8 @@ def join(pidfd: int, flags: int) -> None:
 
 _PAUSE_STACK = 16 << 10
 _STACK_ALIGNMENT = 16
+_SIGNAL_SET_BYTES = 128
+_ALL_SIGNALS = b"\xff" * _SIGNAL_SET_BYTES
 
 
 class Pause:
@@ -118,21 +121,25 @@ class Pause:
     single-threaded.
     """
 
+    _free: ClassVar[list[ctypes.Array[ctypes.c_char]]] = []
+
     def __init__(self) -> None:
-        self._stack = ctypes.create_string_buffer(_PAUSE_STACK)
+        self._stack = self._free.pop() if self._free else ctypes.create_string_buffer(_PAUSE_STACK)
         top = ctypes.addressof(self._stack) + _PAUSE_STACK
         entry = ctypes.cast(_libc.pause, ctypes.c_void_p)
         flags = CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD
-        before = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        before = ctypes.create_string_buffer(_SIGNAL_SET_BYTES)
+        _libc.sigprocmask(signal.SIG_SETMASK, _ALL_SIGNALS, before)  # Python's own takes 0.2 ms for its sets
         try:
             self.pid = _check(_libc.clone(entry, top - top % _STACK_ALIGNMENT, flags, None), "clone")
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            _libc.sigprocmask(signal.SIG_SETMASK, before, None)
 
     def end(self) -> None:
         """Kills it, with all that is left in its namespace, and returns when nothing is."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        self._free.append(self._stack)
 
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:

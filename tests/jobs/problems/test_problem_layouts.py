@@ -229,6 +229,19 @@ NUMINA_LEAN = {
 }
 
 
+NUMINA = {"problem": "What is 2+3?", "solution": "It is $\\boxed{5}$.", "answer": "5"}
+
+
+@pytest.mark.parametrize("flag", ["problem_is_valid", "solution_is_valid"])
+def test_a_row_that_numinamath_flags_is_a_bad_row(tmp_path, flag):
+    for word in ("No", "Incomplete", "Problem not solved", False):
+        with pytest.raises(ProblemFileError, match=f"{flag}: .*{word}.*the publisher says"):
+            read_rows(tmp_path, {**NUMINA, "problem_is_valid": "Yes", "solution_is_valid": "Yes", flag: word})
+    for word in ("Yes", "", None, True):
+        (problem,) = read_rows(tmp_path, {**NUMINA, flag: word})
+        assert problem.reference["answer"] == "5"
+
+
 def test_numinamath_lean_keeps_its_statement(tmp_path):
     (problem,) = read_rows(tmp_path, NUMINA_LEAN)
     assert (problem.id, problem.kind) == ("u-1", "lean")

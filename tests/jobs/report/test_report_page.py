@@ -115,6 +115,22 @@ def test_the_page_forbids_scripts_and_loads_nothing(tmp_path: Path) -> None:
     assert "@import" not in text and "url(" not in text
 
 
+def test_a_disagreement_of_kernels_is_counted_and_never_hidden(tmp_path: Path) -> None:
+    """It is one sample among many with more reasons than the page shows, and tells of a fault in a kernel."""
+    rows = [
+        sample_row(f"p{i}", j, "refuted", FIXED, kind="lean", reason=f"policy: uses {i}")
+        for i in range(30)
+        for j in range(2)
+    ]
+    rows.append(sample_row("q", 0, "undecided", FIXED, kind="lean", reason="kernels disagree"))
+    uri = write_run(str(tmp_path), rows)
+    assert gather(uri).reasons["lean", "undecided", "kernels disagree"] == 1
+    shown = Page(render_report(gather(uri))).text
+    assert "kernels disagree" in shown
+    assert "The 12 commonest, faults of checkers first, of 31 reasons." in shown
+    assert shown.index("kernels disagree") < shown.index("policy: uses")
+
+
 def test_the_figures_are_those_of_the_rows(tmp_path: Path) -> None:
     uri = made_up_run(str(tmp_path), 150)
     report, _ = write_report(uri)

@@ -451,4 +451,5 @@ def test_shipped_configs_load() -> None:
     for path in paths:
         config = load_service_config(path)
         if config.solve.config:
-            load_config(config.solve.config, config.solve.overrides)
+            # In the image the tree lies in a folder of its own.
+            load_config(config.solve.config.removeprefix("/opt/proofmill/"), config.solve.overrides)

@@ -52,7 +52,7 @@ def test_the_plan_counts_the_memory_of_native_leans_and_the_run_keeps_to_it(tmp_
     node = {"Alive": True, "NodeManagerAddress": "here", "Resources": {"CPU": 4.0, "memory": 30 * 2**30}}
     plan = plan_run(lean(), [node])
     assert plan.lean_workers == 2
-    assert "memory bounds the Lean workers: 2 of 8 a verifier" in plan.describe()
+    assert "memory bounds the Lean workers: 2 of 8 per verifier" in plan.describe()
     tables = verifier_settings(lean(), lean_workers=plan.lean_workers).checkers
     assert tables["lean"]["native"] == {"max_workers": 2}
     assert "native" not in verifier_settings(lean()).checkers["lean"]

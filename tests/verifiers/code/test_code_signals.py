@@ -131,3 +131,19 @@ print(7 if os.getpid() != 1 else "first")
     assert verdict.status is Status.VERIFIED, verdict
     right = checker.verify(Problem("p", Kind.CODE, "", STDIN), "print(7)", LIMITS)
     assert right.status is Status.VERIFIED, right
+
+
+LAST_OBJECTS = {
+    "instance": ("class D:\n    def __del__(s): os._exit(4)\nd = D()\nprint(7, flush=True)", Status.REFUTED),
+    "in a list": ("class D:\n    def __del__(s): os._exit(4)\nd = [D()]\nprint(7, flush=True)", Status.REFUTED),
+    "generator": ("def g():\n    try: yield\n    finally: os._exit(3)\nx = g(); next(x); print(7)", Status.REFUTED),
+    "prints": ("class D:\n    def __del__(s): print(helper())\ndef helper(): return 7\nd = D()", Status.VERIFIED),
+    "generator prints": ("def g():\n    try: yield\n    finally: print(7)\nx = g(); next(x)", Status.VERIFIED),
+    "raises": ("class D:\n    def __del__(s): raise ValueError\nd = D()\nprint(7)", Status.VERIFIED),
+}
+
+
+@pytest.mark.parametrize("name", LAST_OBJECTS)
+def test_the_last_objects_end_as_in_plain_python(name: str, shared_checker: CodeChecker) -> None:
+    program, status = LAST_OBJECTS[name]
+    assert shared_checker.verify(Problem("p", Kind.CODE, "", STDIN), f"import os\n{program}", LIMITS).status is status

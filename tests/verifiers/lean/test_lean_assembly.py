@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sys
 
 import pytest
 
+from verifiers.lean import assembly
 from verifiers.lean.assembly import (
     MAX_HEARTBEATS_IN_TEXT,
     Reference,
@@ -13,8 +15,12 @@ from verifiers.lean.assembly import (
     Unreadable,
     assemble,
     mask,
+    mathlib_word,
+    needs_solver,
     read_reference,
 )
+from verifiers.lean.native.policy import refusal
+from verifiers.lean.reading import edited, lemma_edits, namespace_edits, query_edits
 
 STATEMENT = "theorem t (a b : Nat) : a + b = b + a"
 PLAIN = Reference(imports=(), header="", statement=STATEMENT, name="t")
@@ -230,3 +236,69 @@ def test_reading_takes_steps_in_proportion_to_the_text(token: str) -> None:
             sys.setprofile(None)
         counts.append(calls)
     assert counts[1] < 3 * counts[0] + 1000, counts
+
+
+SIZE = 300_000
+HEAVY = {
+    "backticks": "`" * 900_000,
+    "tildes": "~" * 900_000,
+    "fences": "```\n" * (SIZE // 4),
+    "attributes that do not end": "@[\n" * (SIZE // 3),
+    "attributes behind a theorem": "theorem t : True := trivial\n\n" + "@[\n" * (SIZE // 3),
+    "attributes in attributes": "@[" * (SIZE // 2),
+    "the command attribute": "attribute [" * (SIZE // 11),
+    "a name that ends in no name": "import Mathlib\nopen " + "A" * 60 + "!\ntheorem t : True := trivial",
+    "names that end in no name": "import Mathlib\nopen " + "A " * (SIZE // 2) + "!\ntheorem t : True := trivial",
+    "queries": "theorem t : True := trivial\n" + "/-- -/\n#eval 1\n" * (SIZE // 15),
+    "comments that do not end": "/-" * (SIZE // 2),
+    "strings": '"' * (SIZE // 3),
+    "gaps": "theorem t : True := trivial" + "\n \t" * (SIZE // 3) + "x",
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", HEAVY)
+def test_no_text_takes_more_than_linear_time(name: str) -> None:
+    """A quadratic search of these would take minutes, and one of them an exponential one for ever."""
+    stated = read_reference({"header": "", "statement": "theorem t : True", "name": "t"})
+    assert isinstance(stated, Reference)
+    found = assemble(stated, HEAVY[name], 200_000)
+    refusal(HEAVY[name])
+    for source in found if isinstance(found, list) else []:
+        assert not needs_solver(source) and not mathlib_word(source)
+
+
+PIECES = (
+    *('"', "\\", "--", "/-", "-/", "\n", "#eval ", "theorem t : x := y", "lemma ", "open A B", "@[simp] ", "'", 'r#"'),
+    *("set_option maxHeartbeats 5", "#guard_msgs in\n", "/-- a -/\n", "import A\n", " ", "x"),
+)
+
+
+def test_what_is_rewritten_is_rewritten_alike_in_the_masked_text() -> None:
+    """A rewriting that began or ended inside a string or a comment would change what the rest of the text is."""
+    for seed in range(4000):
+        draw = random.Random(seed)
+        code = "".join(draw.choice(PIECES) for _ in range(draw.randint(1, 25)))
+        masked, comments = assembly._mask(code)
+        for edits in (
+            lambda c, m: query_edits(c, m, comments, 0),  # noqa: B023
+            lambda c, m: lemma_edits(m),
+            lambda c, m: namespace_edits(m),
+            lambda c, m: assembly._budget_edits(m, 1),
+        ):
+            code, masked = edited(code, masked, edits(code, masked))
+            assert mask(code) == masked, (seed, code)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("@[aesop safe [constructors], implemented_by f] def x := 1", "uses the attribute implemented_by"),
+        ("attribute [local simp, csimp] foo", "uses the attribute csimp"),
+        ("@[simp] def f := [csimp]", ""),
+        ("@[extern", "uses the attribute extern"),
+        ("@[a [b [c] extern] d] x", "uses the attribute extern"),
+    ],
+)
+def test_attributes_are_looked_for_in_their_brackets(code: str, reason: str) -> None:
+    assert refusal(code) == reason

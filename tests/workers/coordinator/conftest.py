@@ -17,8 +17,10 @@ def ray_here() -> Iterator[None]:
     from cluster.connect import connect
 
     ray.cloudpickle.register_pickle_by_value(stand_ins)
-    with connect("", num_cpus=8, num_gpus=2):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_metrics_report_interval_ms", "1000")  # tests that look at metrics need not wait ten seconds
+        with connect("", num_cpus=8, num_gpus=2):
+            yield
     ray.cloudpickle.unregister_pickle_by_value(stand_ins)
 
 

@@ -36,7 +36,7 @@ def solving(make_batch: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., A
     def prepare(tasks: list[dict[str, Any]], **overrides: Any) -> Any:
         batch = make_batch(tasks, model={"path": str(ROOT / "models/tiny_reasoner"), "max_num_seqs": 32}, **overrides)
         monkeypatch.setattr(solve_command, "connect", lambda *_: contextlib.nullcontext())
-        monkeypatch.setattr(solve_command, "coordinator_settings", lambda *_: batch.settings())
+        monkeypatch.setattr(solve_command, "coordinator_settings", lambda *_, **__: batch.settings())
         batch.solve = lambda: solve_command.solve(batch.config, command="again", display=batch.display)
         return batch
 
@@ -105,6 +105,38 @@ def test_a_live_run_tells_stories_and_metrics(solving: Any) -> None:
     current_coordinator().stop.remote("the test has seen enough", 0.1)
     thread.join(60)
     assert codes == [0]
+
+
+def test_a_run_on_gpus_exports_verified_per_gpu_hour(make_batch: Any) -> None:
+    """Ray is told of two GPUs that are not there, and the engine is a stand-in; the accounting is the product's."""
+    tasks = [*easy(4), *easy(4, tokens=1000, token_s=0.3)]
+    batch = make_batch(
+        tasks, run={"id": "on-gpus"}, sampling={"num_samples": 4, "max_tokens": 2000}, resources={"replicas": 2}
+    )
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(batch.run(gpus_per_replica=1)))
+    thread.start()
+    deadline = time.monotonic() + 150
+    shown = durable = None
+    while shown is None or durable is None or float(durable[1]) < 16:
+        assert time.monotonic() < deadline and thread.is_alive(), f"shown {shown}, durable {durable}"
+        time.sleep(0.5)
+        text = exported(os.getpid())
+        shown = re.search(r'^ray_proofmill_run_verified_per_gpu_hour{.*run="on-gpus".*} (\S+)$', text, re.MULTILINE)
+        durable = re.search(
+            r'^ray_proofmill_run_samples{.*run="on-gpus".*state="durable".*} (\S+)$', text, re.MULTILINE
+        )
+    assert not re.search(r'^ray_proofmill_run_verified_per_cpu_hour{.*run="on-gpus"', text, re.MULTILINE)
+
+    from jobs.solve.driver import current_coordinator
+
+    current_coordinator().stop.remote("the test has seen enough", 0.1)
+    thread.join(60)
+    summary = results[0].summary
+    verified = sum(row["status"] == "verified" for row in batch.rows())
+    assert verified and summary["gpu_s"] > 0 and summary["cpu_s"] == 0
+    # Nothing more was verified after the figure was read, while both GPUs went on costing time.
+    assert float(shown[1]) >= 3600 * verified / summary["gpu_s"] > 0
 
 
 def test_a_finished_run_posts_and_tells_stories_from_its_logs(

@@ -138,6 +138,9 @@ _BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom, io.Buffered
 by then, so what such a one holds back is lost."""
 
 
+_MAKES_STREAMS = re.compile(r"open|Wrapper|Buffered|stdout|stderr|import io|from io")
+
+
 def _flush_streams() -> None:
     """What the interpreter's end does to every stream that is still open: `w = open(1, "w").write` has no other."""
     for stream in gc.get_objects():
@@ -197,11 +200,12 @@ def run_script(code: str, arguments: list[str], prelude: str = "", compiled: typ
         status = _exit_status(stop)
     except BaseException as error:
         status = 1
+        trace = error.__traceback__
         try:
-            trace = error.__traceback__
             sys.excepthook(type(error), error.with_traceback(trace.tb_next if trace else None), trace)
         except BaseException:
             traceback.print_exc()
+        del trace
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
@@ -214,19 +218,23 @@ def run_script(code: str, arguments: list[str], prelude: str = "", compiled: typ
                 stream.flush()
         except BaseException:
             status = status or 120  # as the interpreter does
-    if "__del__" in code:
-        _forget_globals(main)
-    _flush_streams()
+    if "__del__" in code or "yield" in code:
+        del main
+        _forget_main()
+    if _MAKES_STREAMS.search(code):
+        _flush_streams()
     if "ctypes" in code:
         with contextlib.suppress(Exception):
             importlib.import_module("ctypes").CDLL(None).fflush(None)
     return status
 
 
-def _forget_globals(module: types.ModuleType) -> None:
-    """As at the interpreter's end, so that the last objects can say what they have to say."""
-    for name in [name for name in vars(module) if not name.startswith("__")]:
-        vars(module)[name] = None
+def _forget_main() -> None:
+    """As at the interpreter's end: the last objects say what they have to say, with the names of their module at hand.
+
+    The caller keeps no reference to the module.
+    """
+    sys.modules.pop("__main__", None)
     gc.collect()
     for name in ("stdout", "stderr"):
         with contextlib.suppress(BaseException):

@@ -70,16 +70,14 @@ def judge(
                 outcome = Outcome(outcome.status, outcome.reason, {**evidence, "first_failure": waiting})
                 return denied(outcome, refused)
             refused += _denied(slot, program, run)
-            failed = _failed(test, number, count, run)
-            outcome = _ended_badly(run, failed)
-            if outcome is None and checker is not None:
-                checker.begin(stdin, run.stdout, wanted, deadline)
-                waiting = failed
-            elif outcome is None:
-                outcome = _compared(reference, test, run, failed)
+            outcome = _ended_badly(run) or (_compared(reference, test, run) if checker is None else None)
             if outcome is not None:
+                failed = {**_failed(test, number, count, run), **outcome.evidence}
                 outcome = Outcome(outcome.status, outcome.reason, {**evidence, "first_failure": failed})
                 return denied(outcome, refused)
+            if checker is not None:
+                checker.begin(stdin, run.stdout, wanted, deadline)
+                waiting = _failed(test, number, count, run)
         if waiting is not None and checker is not None and (outcome := _ruled(checker, waiting)):
             outcome = Outcome(outcome.status, outcome.reason, {**evidence, "first_failure": waiting})
             return denied(outcome, refused)
@@ -87,7 +85,8 @@ def judge(
         return denied(passed, refused)
 
 
-def _ended_badly(run: Output, failed: dict[str, Any]) -> Outcome | None:
+def _ended_badly(run: Output) -> Outcome | None:
+    """None if the program has ended well. The evidence is about this run."""
     if run.stop is not Stop.NONE:
         return limit(run.stop, {})
     if run.exit.status == 0:
@@ -95,8 +94,7 @@ def _ended_badly(run: Output, failed: dict[str, Any]) -> Outcome | None:
     last_words = run.stderr.decode("utf-8", "replace").rstrip().rpartition("\n")[2]
     if (stop := stop_of_error(last_words)) is not Stop.NONE:
         return limit(stop, {})
-    failed["exit"] = describe_exit(run.exit)
-    return Outcome(Status.REFUTED, "runtime error", {})
+    return Outcome(Status.REFUTED, "runtime error", {"exit": describe_exit(run.exit)})
 
 
 def _denied(slot: Slot, program: Program, run: Output) -> list[str]:
@@ -110,14 +108,13 @@ def _denied(slot: Slot, program: Program, run: Output) -> list[str]:
     return noted or [line for line in lines[-1:] if is_weak and line.startswith("PermissionError")]
 
 
-def _compared(reference: Reference, test: Test, run: Output, failed: dict[str, Any]) -> Outcome | None:
+def _compared(reference: Reference, test: Test, run: Output) -> Outcome | None:
     """None if the output is right."""
     got = run.stdout.decode("utf-8", "surrogateescape")  # what is not UTF-8 shall equal no text of a test
     line = comparison.first_difference(test.output, got, reference.compare, reference.tolerance)
     if line is None:
         return None
-    failed["line"] = line
-    return Outcome(Status.REFUTED, "wrong output", {})
+    return Outcome(Status.REFUTED, "wrong output", {"line": line})
 
 
 def _ruled(checker: Session, failed: dict[str, Any]) -> Outcome | None:

@@ -130,7 +130,7 @@ class Pool:
             self._changed.notify_all()
 
     def _take_fresh(self, others: int = 0) -> LeanProcess:
-        """A process that has served nobody; `others` more will be needed soon. The caller holds the lock."""
+        """A process that has served no candidate; `others` more will be needed soon. The caller holds the lock."""
         while not self._fresh:
             if self._closed:
                 raise EngineError("the Lean engine is closed")

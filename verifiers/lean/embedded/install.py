@@ -2,8 +2,8 @@
 
 Promises: what `prepare` returns was made from a package whose SHA-512 is the published one, by this revision of the
 rewriting; it appears under its final name all at once, so a killed set-up leaves nothing that looks ready, and two
-set-ups at once do the work once. Does not: check the cache for later tampering (whoever can write the user's cache
-folder can run code as the user). Fails: with SetupError, whose text says what to do.
+set-ups at once do the work once. Does not: check the cache for later tampering (a program that can write the user's
+cache folder can run code as the user). Fails: with SetupError, whose text says what to do.
 """
 
 from __future__ import annotations

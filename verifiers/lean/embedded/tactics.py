@@ -2,7 +2,7 @@
 
 A state is the list of tactics that lead to it, and applying one runs the list anew in a fresh environment, in an
 elaborator's sandbox, through the same syntax policy, heartbeats and wall clock as a whole candidate. So a state needs
-no memory in Lean, outlives the process, and can not be touched by what other states did; the price is that depth d
+no memory in Lean, outlives the process, and cannot be touched by what other states did; the price is that depth d
 costs the time of d tactics.
 Promises: never raises for anything in a tactic. Does not: prove. That no goals are shown is the elaborator's word,
 which a hostile tactic may forge; `compose` makes the text that the checker then audits.

@@ -155,7 +155,7 @@ class Comparator(Audit):
                 }
             )
         )
-        # Its own sandbox is bubblewrap, which can not nest in ours; what it would shut in, building, is not done here.
+        # Its own sandbox is bubblewrap, which cannot nest in ours; what it would shut in, building, is not done here.
         argv = [
             *(f"{TOOLCHAIN}/bin/lake", "comparator", "--config", "/lean/judge/comparator.json"),
             *("--challenge-from-export", "/lean/judge/challenge.ndjson"),

@@ -379,7 +379,7 @@ def read_messages(done: Done, num_header_lines: int) -> list[dict[str, Json]]:
             severity, text, place = str(row["severity"]), str(row["data"]), row["pos"]
             position = int(place["line"]) - num_header_lines, int(place["column"])
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            continue  # a candidate may print what it likes; nothing hangs on what can not be read
+            continue  # a candidate may print what it likes; nothing hangs on what cannot be read
         messages.append({"severity": severity, "line": position[0], "column": position[1], "text": text})
     return messages
 

@@ -1,6 +1,6 @@
-"""Runs one command inside a room and hands files out that it wrote: the room's own /tmp can not be seen from outside.
+"""Runs one command inside a room and hands files out that it wrote: the room's own /tmp cannot be seen from outside.
 
-Runs as `python -I -S -B file_carrier.py FD COMMAND…` with the files to hand out as a JSON list in COURIER_FILES. It is
+Runs as `python -I -S -B file_carrier.py FD COMMAND…` with the files to hand out as a JSON list in CARRIER_FILES. It is
 the room's first process, so nothing in the room can kill it. What it hands out was written inside the room and is
 hostile data: the receiver bounds it. Exit code: the command's own, 128 + signal if one ended it, 126 if it could not
 be started.
@@ -16,7 +16,7 @@ _CHUNK = 1 << 20
 def main() -> int:
     channel = int(sys.argv[1])
     os.set_inheritable(channel, False)
-    wanted = json.loads(os.environ.pop("COURIER_FILES", "[]"))
+    wanted = json.loads(os.environ.pop("CARRIER_FILES", "[]"))
     pid = os.fork()
     if pid == 0:
         try:

@@ -9,6 +9,7 @@ every attack with the policy off, too.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from verifiers.lean.assembly import mask
 
@@ -34,7 +35,7 @@ _WORDS = {
 }
 _FORBIDDEN = re.compile("|".join(_WORD.format(re.escape(word)) for word in _WORDS))
 _COMMANDS = re.compile(r"(?<![\w.'])#(eval!?|exit)(?![\w'])")
-_ATTRIBUTES = re.compile(r"(?:@\[|(?<![\w.'])attribute\s*\[)([^\]]*)\]")
+_BRACKETS = re.compile(r"@\[|(?<![\w.'])attribute\s*\[|\[|\]")
 _FORBIDDEN_ATTRIBUTES = re.compile(
     _WORD.format(
         r"(?:implemented_by|extern|export|init|builtin_init|csimp|computed_fields|command_elab|tactic|term_elab|macro"
@@ -61,8 +62,8 @@ def refusal(code: str) -> str:
     if found := _COMMANDS.search(text):
         word = found.group(1)
         return "uses #exit" if word == "exit" else "runs code while Lean elaborates: #eval"
-    for group in _ATTRIBUTES.finditer(text):
-        if found := _FORBIDDEN_ATTRIBUTES.search(group.group(1)):
+    for attributes in _attribute_lists(text):
+        if found := _FORBIDDEN_ATTRIBUTES.search(attributes):
             return f"uses the attribute {found.group()}"
     if found := _OPTION.search(text):
         return f"sets the option {found.group(1)}"
@@ -75,3 +76,19 @@ def refusal(code: str) -> str:
     if _HIDDEN.search(text):
         return "uses open private"
     return ""
+
+
+def _attribute_lists(text: str) -> Iterator[str]:
+    """What stands in the brackets of `@[…]` and `attribute […]`, brackets within them included. One pass."""
+    depth = start = 0
+    for bracket in _BRACKETS.finditer(text):
+        if bracket[0] == "]":
+            depth = max(0, depth - 1)
+            if depth == 0 and start:
+                yield text[start : bracket.start()]
+                start = 0
+        elif depth or bracket[0] != "[":
+            start = start or bracket.end()
+            depth += 1
+    if start:
+        yield text[start:]

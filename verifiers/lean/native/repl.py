@@ -3,7 +3,7 @@
 Promises: a REPL runs in the sandbox, like everything that runs a candidate's code; headers are elaborated once and the
 environments shared by all candidates that have them; a REPL that timed out, crashed, grew over its memory or served
 `max_requests` is replaced; what it sends is bounded and parsed, nothing more. A rejection stands only if the process
-then answers a question that it can not have known before (`_answers`): output that an earlier candidate left behind
+then answers a question that it cannot have known before (`_answers`): output that an earlier candidate left behind
 falls out of step there.
 Does not: accept. And a candidate that takes the process over by stealth could have later ones rejected; the text policy
 keeps known ways out of here, and a text it refuses never comes. Fails: Timeout. Everything else that goes wrong is
@@ -159,7 +159,7 @@ class WarmPass:
         return f"{imports}\nset_option maxHeartbeats {self._max_heartbeats}\n{body}\n"
 
     def _environment(self, server: Any, header: str) -> int | None:
-        """Number of the environment after `header`, made once a process; None if it does not elaborate here."""
+        """Number of the environment after `header`, made once per process; None if it does not elaborate here."""
         from lean_interact.interface import Command, CommandResponse
 
         if header not in server.environments:
@@ -224,7 +224,7 @@ class _Stream:
         return line.decode("utf-8", "replace")
 
     def pending(self) -> bool:
-        """Whether something came that nobody asked for."""
+        """Whether something came that was not asked for."""
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
         return bool(self._buffer) or bool(poll.poll(0))

@@ -49,7 +49,7 @@ _PROCESSES = 256
 _MAPPED_MB = 24_000
 # Compiled libraries are mapped privately and writable, which a per-process limit counts and a control group does not.
 
-_COURIER = "/lean/file_carrier.py"
+_CARRIER = "/lean/file_carrier.py"
 _SHIMS = "/lean/shims"
 _WHICH = """#!{python} -ISB
 import os, sys
@@ -124,7 +124,7 @@ class Runner(Protocol):
 
 
 def room_for(project: Project, task: Task, channel: int | None = None) -> Room:
-    """The room of a task; `channel` is the descriptor of the courier, if files are to come back."""
+    """The room of a task; `channel` is the descriptor of the file carrier, if files are to come back."""
     entries = tuple(f"/lean/path/{number}" for number in range(len(project.search_path)))
     read_only = {
         TOOLCHAIN: str(project.prefix),
@@ -147,9 +147,9 @@ def room_for(project: Project, task: Task, channel: int | None = None) -> Room:
     }
     argv = task.argv
     if channel is not None:
-        read_only[_COURIER] = str(Path(__file__).resolve().with_name("file_carrier.py"))
-        environment["COURIER_FILES"] = json.dumps(task.hand_out)
-        argv = (INTERPRETER, "-I", "-S", "-B", _COURIER, str(channel), *argv)
+        read_only[_CARRIER] = str(Path(__file__).resolve().with_name("file_carrier.py"))
+        environment["CARRIER_FILES"] = json.dumps(task.hand_out)
+        argv = (INTERPRETER, "-I", "-S", "-B", _CARRIER, str(channel), *argv)
     return Room(
         argv=argv,
         read_only=read_only,
@@ -160,7 +160,7 @@ def room_for(project: Project, task: Task, channel: int | None = None) -> Room:
         memory_mb=task.memory_mb + _MAPPED_MB,
         processes=_PROCESSES,
         file_mb=TMP_MB,
-        open_files=16384,  # one a compiled module, and Mathlib has thousands
+        open_files=16384,  # one per compiled module, and Mathlib has thousands
     )
 
 
@@ -280,7 +280,7 @@ def _attend(process: SandboxedProcess, task: Task, receive: int, began: float) -
     process.close()
     oom = code != 0 and process.oom_kills > 0
     if receive >= 0 and code is not None and code > 128:
-        code = None  # as the courier reports a signal
+        code = None  # as the carrier reports a signal
     return Done(
         code=None if oom else code,
         stdout=bytes(buffers[out]),

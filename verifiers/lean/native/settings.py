@@ -12,7 +12,7 @@ AUDITS = ("auto", "comparator", "safeverify", "leanchecker")
 
 
 class ProjectError(SettingsError):
-    """The Lake project or its settings can not be used; the text says what would be right."""
+    """The Lake project or its settings cannot be used; the text says what would be right."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def find_tools(project: Project, settings: NativeSettings, command: HostCommand 
     elif shown and project.version.number >= (4, 35, 0) and (project.prefix / "bin" / "leanexport").is_file():
         comparator = lake  # should it lack the options after all, it fails to start and accepts nothing
     elif "comparator" in _help(command, lake, "challenge", project):
-        notes.append("`lake challenge` of this toolchain can not judge exports: not used; take Lean 4.35.0 or later")
+        notes.append("`lake challenge` of this toolchain cannot judge exports: not used; take Lean 4.35.0 or later")
     exporter = _find(project, settings.lean4export, "leanexport", "lean4export", "lean4export")
     checker = _find(project, settings.lean4checker, "leanchecker", "lean4checker", "lean4checker")
     safe_verify = _find(project, settings.safe_verify, "", "safe_verify", "SafeVerify")

@@ -374,6 +374,11 @@ class Field:
                 pieces.append((factor, rest))
         if sign < 0 and index % 2:
             outside, sign = self.neg(outside), 1
+        if index == 2 and sign > 0 and len(pieces) == 1:
+            # sqrt(1/n) is real only for n > 0: what is left inside is also the sign of the denominator.
+            scale, below = a.bottom.factor()
+            if scale > 0 and [poly for poly, _ in below] == [pieces[0][0].top]:
+                bottom = Element(a.bottom, _ONE)
         result = self.mul(self._rational_root(Fraction(int(content)), index), outside)
         if sign < 0 or len(pieces) == 1:
             # One radicand. A product under an even root is taken apart only where no sign is in doubt.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 
+from verifiers import prose
 from verifiers.math.reading.nouns import is_describing, is_noun
 from verifiers.math.reading.vocabulary import CHANGING_WORDS, unit_name, words_of
 
@@ -106,15 +107,6 @@ _IRREGULAR = frozenset(
 _ABOUT = frozenset(words_of("approximately about roughly around nearly approx"))
 """Allowed only where the box holds a decimal fraction, which is itself a rounded value."""
 _SIGNS = frozenset("= : ： , & ) ] } | > ( [ ; . # \" “ ' – — → ⇒ ∴ ≡ ∈ ≅ ↔ ⟹ 。 ， …".split())  # noqa: SIM905
-
-_GIVES_UP = re.compile(
-    r"(?:\A|[.!?\n]|\b(?:so|but|and)\b)\s*(?:(?:there\s+is\s+)?no\s+(?:answer|idea|clue)|i\s+(?:do\s+not|don['’]t|cannot|can['’]t)\s+(?:really\s+)?(?:know|solve|tell|say|answer)\b[^.!?\n]*|"
-    r"(?:it|this|the\s+answer)\s+(?:cannot|can['’]t|can\s+not)\s+be\s+(?:determined|solved|found|known)|cannot\s+be\s+(?:determined|solved)|(?:i\s+am|i['’]m)\s+not\s+sure\b[^.!?\n]*|i\s+give\s+up|"
-    r"(?:i['’]ll\s+|i\s+will\s+)?(?:just\s+)?(?:a\s+|my\s+)?(?:random\s+|wild\s+)?guess(?:ing)?|unsolved|unfinished|to\s+be\s+(?:checked|continued|verified)|todo|tbd|not\s+(?:sure|verified|checked))\s*"
-    r"[.!…:—–-]*[\s$*\\\[(]*\Z",
-    re.IGNORECASE,
-)
-"""The sentence before the box gives up: the box is a guess."""
 
 # In the clause in front of the box.
 
@@ -230,7 +222,7 @@ _BARE_TAIL = re.compile(
 
 def is_no_statement(text: str, start: int, end: int) -> bool:
     """Whether the sentence around the box at `start` to `end` is none that states what is in the box."""
-    if _GIVES_UP.search(text[max(0, start - NEAR) : start]):
+    if prose.gives_up(text[max(0, start - NEAR) : start]):
         return True
     before = _before(text, start)
     decimal = _DECIMAL.search(text[start:end]) is not None

@@ -15,7 +15,7 @@ import json
 import re
 from fractions import Fraction
 
-from verifiers import thoughts
+from verifiers import prose, thoughts
 from verifiers.math.reading import around, sentences, statements
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
@@ -134,7 +134,7 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         raise NoAnswerError("the sentence around the box does not state what is in it")
     if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
         raise NoAnswerError("the answer is revised")
-    if sentences.breaks_off(text, last.end):
+    if prose.breaks_off(text, last.end):
         raise NoAnswerError("the text goes on behind the answer and breaks off")
     return kept
 

@@ -129,27 +129,6 @@ def is_hedged(text: str, start: int, end: int) -> bool:
     return _QUALIFIED.search(before[stated[-1].end() :]) is not None or is_supposed(text, place)
 
 
-_GOES_ON = re.compile(
-    r"[\s*_#>-]*(?:(?:next|now|then|but|so|also|let|we|i|first|second|to|for|if|suppose|consider|however|since|because|when|where|this|that|the|it)\b)",
-    re.IGNORECASE,
-)
-_FAREWELL = re.compile(
-    r"\b(?:i\s+hope|hope\s+(?:this|that|it)|let\s+me\s+know|thank|feel\s+free|correct|done|solved|answer|solution|qed|required|desired|proved|result)\b",
-    re.IGNORECASE,
-)
-
-
-def breaks_off(text: str, end: int) -> bool:
-    """Whether another sentence follows the one that ends behind the answer, and the text ends in the middle of it."""
-    behind = text[end : end + MAX_TAIL_CHARS + 1].rstrip()
-    if len(behind) > MAX_TAIL_CHARS or not behind or not (behind[-1].isalpha() or behind[-1] in ",("):
-        return False
-    last = _SENTENCE_END.split(behind)[-1]
-    if last == behind or len(last.split()) < 4:
-        return False
-    return _GOES_ON.match(last) is not None and _FAREWELL.search(last) is None
-
-
 def is_revised(answer: str, behind: str) -> bool:
     """Whether a sentence behind the answer withdraws it or states another value."""
     if _WITHDRAWN.search(behind):

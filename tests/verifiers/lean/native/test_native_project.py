@@ -141,7 +141,7 @@ def test_tools_of_packages_and_settings(tmp_path: Path) -> None:
 
 
 def test_lake_challenge_is_named_and_not_used(tmp_path: Path) -> None:
-    """The command's name before Lean 4.35.0-rc2; it can not judge exports."""
+    """The command's name before Lean 4.35.0-rc2; it cannot judge exports."""
     project = make_project(tmp_path, "4.34.1", ("lake",))
     settings = settings_for(project)
     opened = Project.open(project, settings)

@@ -4,7 +4,7 @@
 // candidate subverted may send, what is accepted was built here, term by term, and checked by the kernel.
 // `library` writes the closure of library constants, for the second kernel (second_kernel/), which has no library.
 // Trusted: this file, compare.js, ffi.js, the kernel inside lean.wasm and its compiled library. An axiom below the
-// library's surface can not be traced, because these library files leave proofs out; the library itself is trusted.
+// library's surface cannot be traced, because these library files leave proofs out; the library itself is trusted.
 'use strict';
 
 const { comparison, nameKey } = require('./compare.js');

@@ -149,7 +149,7 @@ exports.exporter = (lean, byKey) => {
       case QUOTIENT:
         if (byKey.ofLibrary) return { k: 'quotient', ...head(info) };
       // falls through
-      default: throw new Error(`a new ${exports.KINDS[tag(info)]} can not be replayed`);
+      default: throw new Error(`a new ${exports.KINDS[tag(info)]} cannot be replayed`);
     }
   }
   const find = (n) => {

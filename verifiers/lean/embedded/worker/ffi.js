@@ -1,7 +1,7 @@
 // Calls Lean's compiled functions and reads and builds Lean objects from JavaScript, over the 32-bit object layout.
 //
 // Ownership, the rules every line here and in lean.js follows (a slip corrupts the heap):
-//   1. A pointer is "owned" (we hold one count of it) or "borrowed" (somebody else does). Scalars (odd numbers) have none.
+//   1. A pointer is "owned" (we hold one count of it) or "borrowed" (another holder does). Scalars (odd numbers) have none.
 //   2. `call` and `io` take every argument owned and return an owned result: they prefer a function's `___boxed` twin,
 //      whose convention is just that. To keep using an argument, `inc` it before the call.
 //   3. `field`, `fields` and `list` return borrowed pointers, valid while the object that holds them is.

@@ -155,7 +155,7 @@ async function main() {
   /**
    * The goals that are left after `tactics`, in order, ran on the statement's own goal. A state is the tactics that lead
    * to it: nothing is kept here, so nothing of one request reaches the next, and a state outlives the process.
-   * A failing tactic of ours at the end, whose message nobody can know before, tells the goals.
+   * A failing tactic of ours at the end, whose message cannot be known before, tells the goals.
    */
   function tactic({ header, statement, tactics, policy }) {
     const before = headerState(header);
@@ -174,7 +174,7 @@ async function main() {
     lean.dec(state);
     if (veto) return { ok: false, reason: 'policy', message: veto };
     const first = messages.find(isError);
-    if (!first) return { ok: false, reason: 'error', message: 'the goals can not be seen after it' };
+    if (!first) return { ok: false, reason: 'error', message: 'the goals cannot be seen after it' };
     if (!first.text.startsWith(probe)) return { ok: false, reason: 'error', message: first.text };
     if (first.text.length >= MAX_GOAL_CHARS) return { ok: false, reason: 'error', message: 'the goals are too long' };
     return { ok: true, goals: first.text.slice(probe.length).trim(), commands };

@@ -1,0 +1,1 @@
+"""The figures that only a GPU can give, in one command: `python -m benchmarks.gpu RESULTS` (see `__main__`)."""
