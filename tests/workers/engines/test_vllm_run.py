@@ -273,9 +273,10 @@ async def main():
            seed=seed, stop=("no text has this",) * (i % 2))) for i in (0, 1)]
     kept = await engine.generate(GenerationRequest("m", SamplingParameters(max_tokens=20, logprobs=True), messages=ask,
                                                    seed=seed))
-    unseeded = SamplingParameters(max_tokens=400, seeded=False)
+    # At this temperature the model says something else each time, unless the draw is the same.
+    unseeded = SamplingParameters(max_tokens=60, temperature=3.0, seeded=False)
     free = await asyncio.gather(*(engine.generate(GenerationRequest(f"u{i}", unseeded, messages=ask, seed=7))
-                                  for i in range(40)))
+                                  for i in range(8)))
     middle = told.text[len(told.text) // 2]
     stopped = await generate("x", ask, seed, stop=(middle,))
     try:
@@ -326,7 +327,7 @@ if __name__ == "__main__":
     assert result["too_long"] == "length"
     assert result["by_token"] == result["longest"], "the text decoded at the end is the one that vLLM makes by token"
     assert all(result["longest"].startswith(text) and text for text in result["cut"])
-    assert result["free"] > 5, "without seeds the same request gives other texts"
+    assert result["free"] > 1, "without seeds the same request gives other texts"
     # What a request may ask for beside the messages.
     assert result["told"] == result["longest"] == result["by_tokens"] and len(result["told"]) > 8
     assert result["told_logprobs"] == result["told_tokens"] == result["told_count"]
