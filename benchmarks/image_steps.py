@@ -128,12 +128,14 @@ def main() -> int:
     parser.add_argument("root", type=Path, help="folder that debootstrap made")
     parser.add_argument("--engine", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--lean", default="embedded", choices=["embedded", "mathlib"])
+    parser.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", help="as of docker build")
     parser.add_argument("--bind", action="append", default=[], metavar="PATH", help="a path of this machine")
     parser.add_argument("--from-step", type=int, default=1, metavar="N", help="skip the RUN lines before step N")
     args = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("image_steps: chroot and mounts need root")
-    arguments = {"ENGINE": args.engine, "LEAN": args.lean}
+    given = dict(pair.split("=", 1) for pair in args.arg)
+    arguments = {**given, "ENGINE": args.engine, "LEAN": args.lean}
     build = Build(args.root.resolve(), arguments, args.bind)
     for number, (word, rest) in enumerate(stages(arguments), 1):
         if word == "RUN" and number < args.from_step:

@@ -414,6 +414,17 @@ def test_the_image_has_what_its_users_start_inside_it():
         assert tool in packages
 
 
+@pytest.mark.parametrize(("engine", "expected"), [("cpu", "--extra-index-url https://x/cpu"), ("gpu", "")])
+def test_only_the_cpu_image_looks_for_a_torch_without_cuda(engine, expected):
+    """The public index has the CUDA build under the same number, and the cpu lock has no CUDA libraries for it."""
+    install = next(words for name, words in instructions() if name == "RUN" and "--requirement" in words)
+    (choice,) = re.findall(r"\$\(.*?\)", install)
+    environment = {"ENGINE": engine, "CPU_INDEX": "https://x/cpu", "PATH": os.environ["PATH"]}
+    done = subprocess.run(["sh", "-ec", f"echo {choice}"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
+    assert "import torch" in install, "the wrong build is found out when the image is made"
+
+
 def test_the_image_copies_what_the_ignore_file_lets_through():
     kept = {
         line[1:] for line in (MANIFESTS / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")

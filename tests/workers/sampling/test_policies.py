@@ -17,7 +17,7 @@ from workers.sampling.plan import Plan
 from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import ProblemState, SampleOutcome
-from workers.sampling.registry import make_policy
+from workers.sampling.registry import POLICIES, make_policy
 from workers.sampling.until_verified import UntilVerified
 
 V, R, E, A = SampleOutcome.VERIFIED, SampleOutcome.REFUTED, SampleOutcome.ERROR, SampleOutcome.ABORTED
@@ -75,7 +75,7 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 @given(
     st.lists(st.sampled_from(FINAL), min_size=12, max_size=12),
     st.lists(st.integers(0, 3), min_size=12, max_size=12),
-    st.sampled_from(["fixed", "until_verified", "adaptive"]),
+    st.sampled_from(list(POLICIES)),
     st.integers(1, 5),
     st.integers(1, 4),
     st.booleans(),
@@ -168,7 +168,7 @@ def test_an_index_lost_below_the_settling_index_costs_the_claim_not_the_run() ->
     assert (state.settled, state.settled_at_index) == ("exhausted", -1)
 
 
-@pytest.mark.parametrize("name", ["fixed", "until_verified", "adaptive"])
+@pytest.mark.parametrize("name", POLICIES)
 def test_a_resume_asks_only_for_what_is_missing(name: str) -> None:
     policy = make_policy({"policy": name, "num_samples": 8, "wave": 4, "num_verified": 1})
     state = policy.open(0, "")

@@ -243,9 +243,10 @@ def _before(text: str, start: int) -> str:
     if opening and "\n" in opening[0] and _DISPLAY.search(opening[0]) and opening[0].count("\n") <= 4:
         near = near[: opening.start()]
     at = 0
-    for match in _SENTENCE_END.finditer(near):
+    for match in reversed(list(_SENTENCE_END.finditer(near))):
         if not (match[0] == "." and _ABBREVIATION.search(near, max(0, match.start() - 8), match.start())):
             at = match.end()
+            break
     return _WRAPPERS.sub(" ", _BOX.sub(" , ", near[at:])).strip()
 
 

@@ -187,11 +187,11 @@ class _Reader:
         return self.tokens[self.at]
 
     def is_op(self, *texts: str) -> bool:
-        token = self.here
-        return token.kind in ("op", "cmd") and token.text in texts
+        token = self.tokens[self.at]
+        return token.text in texts and (token.kind == "op" or token.kind == "cmd")
 
     def is_word(self, *texts: str) -> bool:
-        token = self.here
+        token = self.tokens[self.at]
         return token.kind == "word" and token.text.lower() in texts
 
     def take(self) -> Token:

@@ -87,6 +87,7 @@ def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
         before = text[max(0, start - NEAR) : start]
         if behind.lstrip("$ )*").startswith("?") or _STRUCK_OUT.search(before):
             return True
+        before = before[max(map(before.rfind, ".?!")) + 1 :]  # none of the patterns reaches across these
         if any(pattern.search(before) for pattern in (_DENIED, _WRONG_BEFORE, _SUPPOSED_BEFORE, _DOUBTED_BEFORE)):
             return True
     sentence = behind[:NEAR]
