@@ -274,9 +274,9 @@ async def main():
     kept = await engine.generate(GenerationRequest("m", SamplingParameters(max_tokens=20, logprobs=True), messages=ask,
                                                    seed=seed))
     # At this temperature the model says something else each time, unless the draw is the same.
-    unseeded = SamplingParameters(max_tokens=60, temperature=3.0, seeded=False)
+    unseeded = SamplingParameters(max_tokens=60, temperature=2.0, seeded=False)
     free = await asyncio.gather(*(engine.generate(GenerationRequest(f"u{i}", unseeded, messages=ask, seed=7))
-                                  for i in range(8)))
+                                  for i in range(40)))
     middle = told.text[len(told.text) // 2]
     stopped = await generate("x", ask, seed, stop=(middle,))
     try:
