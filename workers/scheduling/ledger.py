@@ -21,6 +21,7 @@ from runstore.durable import DurableRow
 from runstore.schema import sample_seed
 from verifiers.types import Status
 from workers.messages import Checked, CheckItem, Finished, Parent, SampleBatch, SampleKey, SampleTask
+from workers.prompting.messages import finding_for_model
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
@@ -397,8 +398,8 @@ class Ledger:
             parent.repaired = True
             self._queued.append(sample)
         reason, found = reason_and_evidence(verdict)
-        evidence = f"{reason}\n{json.dumps(json.loads(found), ensure_ascii=False, indent=1)}"
-        sample.parent = Parent(parent.batch, parent.batch_row, "", evidence[: self.settings.evidence_chars])
+        finding = finding_for_model(reason, found, self.settings.evidence_chars)
+        sample.parent = Parent(parent.batch, parent.batch_row, "", finding)
 
     def _withdraw(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
         """Takes back what the policy no longer needs: queued samples at once, running ones by an abort."""
