@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         for uri in args.run:
             require_plugins(uri)
         from jobs.export.pipeline import export
+        from jobs.export.summary import ranking_note
 
         progress = Progress()
         try:
@@ -102,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
     rows = f"{summary.num_rows} {settings.row.row_name} in {args.out}"
     print(f"{rows}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f} per second)")
+    if note := ranking_note(summary):
+        print(f"note: {note}")
     return EXIT_DONE
 
 
