@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema clean
+.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema corpora clean
 
 setup: $(STAMP)
 
@@ -71,6 +71,11 @@ linear: setup
 mutants: setup
 	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_mutants.py \
 	  tests/verifiers/code/test_code_module_mutants.py tests/verifiers/code/test_code_script_mutants.py
+
+# Every hostile program in every tier of the sandbox, beside a checker program and as one; `make test` runs a fifth.
+corpora: setup
+	PROOFMILL_CORPORA_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_corpora.py \
+	  tests/verifiers/code/test_code_corpora_rooms.py
 
 # Every mutated statement, exchanged name and shape of an answer, with an oracle that knows no Lean; `make test` runs a twentieth.
 lean-mutants: lean

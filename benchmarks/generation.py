@@ -1,10 +1,11 @@
 """Output tokens per second of the whole pipeline over those of a bare `AsyncLLM`, alternating in one run; and those of
 `ray.data.llm` with replicated rows, the second peer.
 
-The peers run in processes of their own with the same model, prompts, sampling (seeds and logprobs included),
-concurrency and engine arguments. Two figures of the pipeline: with a trivial checker (what the orchestration itself
-costs) and with the real ones sharing the machine. All count from the first sample's start to the last one's end, engine
-start excluded.
+The peers run in processes of their own with the same model, prompts, sampling (seeds included), concurrency and engine
+arguments. The side to compare with is `AsyncLLM` as a user would run it: no log-probabilities, no statistics, texts
+decoded by vLLM. A second bare side shows what log-probabilities cost: our engine with `sampling.logprobs`. Two
+figures of the pipeline: with a trivial checker (what the orchestration costs), and with the real ones beside it.
+All count from the first sample's start to the last one's end, engine start excluded.
 
     python -m benchmarks.generation --problems examples/problems/demo.jsonl --rounds 3
 """
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from jobs.problems.load import stream_problems
 from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings, engine_settings
 from runstore.layout import run_uri
-from runstore.schema import sample_seed
+from runstore.schema import Messages, sample_seed
 from verifiers.types import Limits, Problem, Status, Verdict
 from workers.engines.base import GenerationRequest
 from workers.engines.registry import open_engine
@@ -80,28 +82,69 @@ def config_of(args: argparse.Namespace, folder: str) -> SolveConfig:
 
 
 async def bare(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str, float]:
-    """The peer: AsyncLLM alone, `concurrency` requests in flight until all are done."""
+    """Our engine without the pipeline, with log-probabilities."""
     engine = open_engine(engine_settings(config, use_gpu))
-    sampling = config.sampling.parameters()
+    sampling = config.sampling.parameters().model_copy(update={"logprobs": True})
     await engine.start()
-    problems = list(stream_problems(config.problems))
-    work = [(problem, index) for problem in problems for index in range(config.sampling.num_samples)]
+
+    async def draw(name: str, messages: Messages, seed: int) -> int:
+        return (
+            await engine.generate(GenerationRequest(name, sampling, messages=messages, seed=seed))
+        ).completion_tokens
+
+    figures = await keep_full(config, concurrency, draw)
+    engine.stop()
+    return figures
+
+
+async def plain(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str, float]:
+    """The peer: AsyncLLM as a user would run it, with the engine arguments of the pipeline."""
+    from workers.engines.vllm import VllmEngine, set_environment
+
+    settings = engine_settings(config, use_gpu)
+    set_environment(settings)
+    from vllm import SamplingParams
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.sampling_params import RequestOutputKind
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    arguments = VllmEngine(settings).arguments() | {"disable_log_stats": True}
+    llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+    tokenizer, sampling = llm.get_tokenizer(), config.sampling
+
+    async def draw(name: str, messages: Messages, seed: int) -> int:
+        turns = [{"role": role, "content": content} for role, content in messages]
+        prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        parameters = SamplingParams(
+            temperature=sampling.temperature, max_tokens=sampling.max_tokens, seed=seed,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )  # fmt: skip
+        tokens = 0
+        async for output in llm.generate(prompt, parameters, name):
+            tokens = len(output.outputs[0].token_ids)
+        return tokens
+
+    figures = await keep_full(config, concurrency, draw)
+    llm.shutdown()
+    return figures
+
+
+async def keep_full(
+    config: SolveConfig, concurrency: int, draw: Callable[[str, Messages, int], Awaitable[int]]
+) -> dict[str, float]:
+    """Keeps `concurrency` requests in flight until all are done; `draw` returns the number of tokens of one sample."""
+    work = [(problem, i) for problem in stream_problems(config.problems) for i in range(config.sampling.num_samples)]
     room = asyncio.Semaphore(concurrency)
     style = PromptStyle()
 
-    async def draw(problem: Problem, index: int) -> int:
+    async def one(problem: Problem, index: int) -> int:
         async with room:
             seed = sample_seed(config.run.seed, problem.id, index)
-            messages = build_messages(problem, style)
-            done = await engine.generate(
-                GenerationRequest(f"{problem.id}/{index}", sampling, messages=messages, seed=seed)
-            )
-            return done.completion_tokens
+            return await draw(f"{problem.id}/{index}", build_messages(problem, style), seed)
 
     started = time.monotonic()
-    tokens = sum(await asyncio.gather(*(draw(problem, index) for problem, index in work)))
+    tokens = sum(await asyncio.gather(*(one(problem, index) for problem, index in work)))
     seconds = time.monotonic() - started
-    engine.stop()
     return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
 
 
@@ -136,7 +179,6 @@ def ray_data_llm(config: SolveConfig, concurrency: int) -> dict[str, float]:
                 "temperature": config.sampling.temperature,
                 "max_tokens": config.sampling.max_tokens,
                 "seed": row["seed"],
-                "logprobs": 0,
             },
         },
         postprocess=lambda row: {
@@ -208,11 +250,12 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--checkers", choices=["trivial", "real"], nargs="+", default=["trivial", "real"])
     parser.add_argument("--no-ray-data", action="store_true", help="leave the second peer out")
-    parser.add_argument("--side", choices=["bare", "ray-data"], help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=["plain", "bare", "ray-data"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     use_gpu = args.device == "gpu"
-    if args.side == "bare":
-        print("SIDE " + json.dumps(asyncio.run(bare(config_of(args, "."), use_gpu, args.concurrency))))
+    if args.side in ("plain", "bare"):
+        side = plain if args.side == "plain" else bare
+        print("SIDE " + json.dumps(asyncio.run(side(config_of(args, "."), use_gpu, args.concurrency))))
         return
     if args.side == "ray-data":
         # Before the processor is built, which would start a Ray of its own; four stages hold a processor each.
@@ -221,8 +264,11 @@ def main() -> None:
         return
     ratios: dict[str, list[float]] = {name: [] for name in args.checkers}
     for number in range(args.rounds):
-        reference = in_its_own_process("bare")
+        reference = in_its_own_process("plain")
         print(json.dumps({"round": number, "side": "bare AsyncLLM", **reference}), flush=True)
+        told = in_its_own_process("bare")
+        told["over_bare"] = told["tokens_per_s"] / reference["tokens_per_s"]
+        print(json.dumps({"round": number, "side": "our engine with log-probabilities", **told}), flush=True)
         if not args.no_ray_data:
             peer = in_its_own_process("ray-data")
             ratio = peer["tokens_per_s"] / reference["tokens_per_s"]

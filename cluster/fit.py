@@ -110,6 +110,8 @@ class Plan:
     lean_workers: int = 0
     """Native Leans that each verifier may run side by side; 0 where no project is configured."""
     notes: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    """Settings that may give more throughput, each with what it changes."""
 
     @property
     def gpus_per_replica(self) -> int:
@@ -150,6 +152,7 @@ class Plan:
                 f"workers     {counted(self.num_verifiers, 'verifier')}{lean}, {counted(self.num_writers, 'writer')}",
                 *nodes,
                 *(f"note: {note}" for note in self.notes),
+                *(f"may give more: {offer}" for offer in self.offers),
             ]
         )
 

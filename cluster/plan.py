@@ -11,9 +11,12 @@ condition.
 
 from __future__ import annotations
 
+import dataclasses
+
 from cluster.fit import MemoryUse, Plan, PlanRequest, Refusal, fit
 from cluster.inventory import Inventory
 from cluster.model_size import Config, ModelSizeError
+from cluster.offers import offers
 from cluster.remedies import remedies, sufficient_hardware
 
 __all__ = ["MemoryUse", "Plan", "PlanError", "PlanRequest", "make_plan"]
@@ -27,7 +30,8 @@ def make_plan(model_config: Config, request: PlanRequest, inventory: Inventory) 
     """The plan for `request`. Raises PlanError, whose text says what would fit."""
     contradiction(request, inventory)
     try:
-        return fit(model_config, request, inventory)
+        plan = fit(model_config, request, inventory)
+        return dataclasses.replace(plan, offers=tuple(offers(model_config, request, inventory, plan)))
     except ModelSizeError as error:
         raise PlanError(str(error))
     except Refusal as refusal:

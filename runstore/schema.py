@@ -44,7 +44,7 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("finish_reason", pa.string(), nullable=False),  # stop | length | abort | error
         pa.field("prompt_tokens", pa.int32(), nullable=False),
         pa.field("completion_tokens", pa.int32(), nullable=False),
-        pa.field("mean_logprob", pa.float64()),  # mean log-probability (nats) of the sampled tokens
+        pa.field("mean_logprob", pa.float64()),  # mean (nats) over the sampled tokens; null without sampling.logprobs
         pa.field("seed", pa.int64(), nullable=False),
         pa.field("sampling", pa.string(), nullable=False),  # JSON: temperature, top_p, top_k, max_tokens, …
         pa.field("queue_s", pa.float64(), nullable=False),

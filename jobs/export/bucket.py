@@ -88,6 +88,7 @@ class Bucket:
         self.funnel: Counter[str] = Counter()
         self.hits: list[dict[str, Json]] = []
         self.clusters: dict[str, list[int]] = {}
+        self.unranked = 0
         self.table, self.problem_of = in_order(table)
         self.alive = np.ones(len(self.table), bool)
         self.status = self.table["status"].to_numpy(zero_copy_only=False)

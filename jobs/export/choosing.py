@@ -38,6 +38,8 @@ class BucketResult:
     hits: list[dict[str, Json]]
     clusters: dict[str, list[int]]
     """Domain → [number of problems with a verified sample, of their verified samples, of their clusters]."""
+    unranked: int = 0
+    """Number of refuted samples that were to be ranked and have no mean_logprob."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,7 +127,10 @@ def count_clusters(bucket: Bucket, problem: Problem, num_verified: int, matrix: 
 
 
 def hardness(bucket: Bucket) -> npt.NDArray[np.float64]:
-    """How sure the model was of each sample: a wrong one that it was sure of teaches most. Unknown values come last."""
+    """How sure the model was of each sample: a wrong one that it was sure of teaches most. Unknown values come last, in
+    the order of the samples, and are counted."""
+    unknown = bucket.table["mean_logprob"].is_null().to_numpy()
+    bucket.unranked = int((unknown & (bucket.status == "refuted") & bucket.alive).sum())
     return bucket.table["mean_logprob"].fill_null(float("-inf")).to_numpy()
 
 
@@ -154,4 +159,4 @@ def prompt_features(prompts: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDAr
 
 
 def result(bucket: Bucket, table: pa.Table, prints: npt.NDArray[np.void], rows_each: int) -> BucketResult:
-    return BucketResult(table, prints, rows_each, bucket.funnel, bucket.hits, bucket.clusters)
+    return BucketResult(table, prints, rows_each, bucket.funnel, bucket.hits, bucket.clusters, bucket.unranked)

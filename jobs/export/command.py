@@ -25,8 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides one setting")
     layouts = "; ".join(f"{name}: {', '.join(FORMATS.row(name).layouts)}" for name in FORMATS)
     parser.add_argument("--layout", help=f"columns by consumer. {layouts}")
-    parser.add_argument("--files", choices=["parquet", "jsonl", "both"])
-    parser.add_argument("--select", choices=["diverse", "shortest", "middle", "learning_potential", "first"])
+    parser.add_argument("--files", choices=["parquet", "jsonl", "both"], help="data files to write; default: parquet")
+    parser.add_argument(
+        "--select",
+        choices=["diverse", "shortest", "middle", "learning_potential", "first"],
+        help="which of a problem's samples are taken, where --per-problem leaves some out",
+    )
     parser.add_argument("--per-problem", type=int, metavar="K", help="largest number of samples or pairs per problem")
     parser.add_argument("--tier", action="append", metavar="NAME", help="only samples checked under this tier")
     parser.add_argument(
@@ -37,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", action="append", metavar="URI", help="an earlier export; may be repeated")
     parser.add_argument("--data-source", metavar="NAME", help="rl: name of your own reward function")
     parser.add_argument("--work-dir", metavar="PATH", help="scratch space, about as large as the run")
-    parser.add_argument("--processes", type=int, metavar="N", help="worker processes; default: one a core, at most 8")
+    parser.add_argument("--processes", type=int, metavar="N", help="worker processes; default: one per core, at most 8")
     parser.add_argument("--skip-bad", action="store_true", help="leave unreadable rows out instead of stopping")
     parser.add_argument("--overwrite", action="store_true", help="replace the data set at --out")
     parser.add_argument("--print-config", action="store_true", help="print the resolved settings and stop")
@@ -76,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         for uri in args.run:
             require_plugins(uri)
         from jobs.export.pipeline import export
+        from jobs.export.summary import ranking_note
 
         progress = Progress()
         try:
@@ -98,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
     rows = f"{summary.num_rows} {settings.row.row_name} in {args.out}"
     print(f"{rows}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f} per second)")
+    if note := ranking_note(summary):
+        print(f"note: {note}")
     return EXIT_DONE
 
 

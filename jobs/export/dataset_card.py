@@ -14,7 +14,7 @@ import yaml
 from jobs.export.columns import meanings
 from jobs.export.markdown import code_block, histogram, span, table
 from jobs.export.outcomes import explained
-from jobs.export.summary import DomainPasses, Summary
+from jobs.export.summary import DomainPasses, Summary, ranking_note
 from workers.sampling.pass_curve import PassCurve, Point
 
 Json = Any
@@ -69,6 +69,7 @@ def dataset_card(summary: Summary, out: str) -> str:
         source_table(summary),
         f"## From {unit} read to {unit} exported",
         funnel_table(summary, unit),
+        *filter(None, [ranking_note(summary)]),
     ]
     if settings.row.rows_of == "samples":
         parts += ["## Gates", gate_table(summary)]

@@ -187,6 +187,7 @@ class Exporter:
 
     def _take(self, bucket: BucketResult, seen: SeenSamples, summary: Summary, output: Output) -> None:
         summary.funnel.update(bucket.funnel)
+        summary.unranked += bucket.unranked
         for domain, counts in bucket.clusters.items():
             known = summary.clusters.setdefault(domain, [0, 0, 0])
             summary.clusters[domain] = [one + other for one, other in zip(known, counts, strict=True)]

@@ -62,8 +62,20 @@ class Summary:
     pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
     """Number of exported problems of an `rl` pool by pass rate, in tenths."""
     clusters: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    unranked: int = 0
+    """Number of refuted samples that were to be ranked and have no mean_logprob."""
     passes: DomainPasses = dataclasses.field(default_factory=DomainPasses)
     seconds: float = 0.0
+
+
+def ranking_note(summary: Summary) -> str:
+    """Says that wrong answers could not be ranked by how sure the model was of them; empty where all could."""
+    if not summary.unranked:
+        return ""
+    return (
+        f"{summary.unranked:,} refuted samples have no mean_logprob, so how sure the model was of them is unknown: "
+        "they are ranked last, in the order of their indices. Runs with sampling.logprobs = true store it."
+    )
 
 
 def nothing_left(summary: Summary) -> str:
@@ -88,6 +100,7 @@ def manifest(summary: Summary) -> bytes:
         "run_ids": sorted(facts.run_ids),
         "rows": summary.num_rows,
         "funnel": dict(summary.funnel),
+        "unranked": summary.unranked,
         "models": sorted(facts.models),
         "checkers": sorted(facts.checkers),
         "code_revisions": sorted(facts.code_revisions),

@@ -26,7 +26,14 @@ SEVERITY = {EXIT_DONE: 0, EXIT_ERRORS: 1, EXIT_CONFIG: 2, EXIT_INTERRUPTED: 3}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("configs", metavar="CONFIG", nargs="+", help="nightly TOML configs")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a value of the nightly config; those of a track's own config stand in [[legs]] overrides",
+    )
     parser.add_argument("--date", type=a_date, metavar="YYYY-MM-DD", help="this night only; not one to come")
     parser.add_argument("--daemon", action="store_true", help="stay, and start every night at nightly.starts_at")
 

@@ -22,12 +22,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.config import ConfigError
 from jobs.service.http_errors import HttpProblem
-from jobs.service.memory import give_back
+from jobs.service.memory import Returner
 from jobs.service.settings import Token, check_tokens, read_tokens, token_digest
 
 log = logging.getLogger("proofmill.service")
 
-LARGE_BODY = 1 << 20
+LARGE_BODY = 8 << 20
 """Size of a body, in bytes, after whose end memory is given back."""
 RELOAD_S = 1.0
 """Shortest time between two looks at the file of tokens, in seconds."""
@@ -182,6 +182,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, max_bytes: int, max_pending_bytes: int) -> None:
         self.app, self.max_bytes, self.max_pending_bytes = app, max_bytes, max_pending_bytes
         self.pending = 0
+        self._memory = Returner()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -210,7 +211,7 @@ class BodyLimit:
         finally:
             self.pending -= received
             if received >= LARGE_BODY:
-                give_back()
+                self._memory.ask()
 
     def _header_fault(self, scope: Scope) -> HttpProblem | None:
         for name, value in scope["headers"]:

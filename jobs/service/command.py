@@ -43,7 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "config", metavar="CONFIG", nargs="?", default="", help="TOML config (default: local, verify only)"
     )
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a value of the service's config; those of its model stand in [solve] overrides",
+    )
     parser.add_argument("--new-token", metavar="NAME", help="print a new token and the config lines that admit it")
 
 

@@ -349,7 +349,7 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
         ray_actor_options={"num_cpus": config.resources.cpus_per_gateway},
         max_ongoing_requests=1000,
         health_check_period_s=5.0,
-        graceful_shutdown_timeout_s=10.0,
+        graceful_shutdown_timeout_s=config.server.drain_s + 5.0,
     )
     keeper = serve.deployment(
         KeeperReplica,

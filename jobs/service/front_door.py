@@ -3,9 +3,9 @@
 Serve's proxy waits for a request's head without a limit, and passes a body on to its gateway as fast as it comes, so a
 client that stops half-way holds its connection, and its bytes in both processes, for as long as it likes.
 
-Promises: a connection whose head is not complete within `header_timeout_s` is closed; a body has `body_timeout_s`
-and the time that its bytes take at MIN_BYTES_PER_S, after which it is answered with 408; bodies under way hold at most
-`max_pending_bytes` together, beyond which a further one gets 429; memory of ended bodies goes back to the system.
+Promises: a connection whose head is not complete within `header_timeout_s` is closed. A body of which nothing comes for
+`body_timeout_s`, or less than MIN_BYTES_PER_S in the long run, is answered with 408. Bodies under way hold at most
+`max_pending_bytes` together; beyond that a further one gets 429. Memory of ended bodies goes back to the system.
 Does not: limit how long an answer takes.
 """
 
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from jobs.service.http_errors import HttpProblem
-from jobs.service.memory import give_back
+from jobs.service.memory import Returner
 
 log = logging.getLogger("proofmill.service")
 
@@ -35,7 +35,7 @@ CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "jobs.service.front_door.middlewares"
 MIN_BYTES_PER_S = 64 << 10
 """Slowest upload that is waited for."""
-LARGE_BODY = 1 << 20
+LARGE_BODY = 8 << 20
 """Size of a body, in bytes, after whose end memory is given back."""
 
 
@@ -104,6 +104,7 @@ class FrontDoor:
         self.app, self.limits = app, limits
         self.pending = 0
         """Bytes of bodies of requests that are not answered yet."""
+        self._memory = Returner()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,7 +116,7 @@ class FrontDoor:
         finally:
             self.pending -= upload.received
             if upload.received >= LARGE_BODY:
-                give_back()
+                self._memory.ask()
 
 
 class Upload:
@@ -124,7 +125,8 @@ class Upload:
     def __init__(self, door: FrontDoor, receive: Receive, send: Send) -> None:
         self._door = door
         self._receive, self._send = receive, send
-        self._deadline = asyncio.get_running_loop().time() + door.limits.body_timeout_s
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._progressed = self._clock()
         self.received = 0
         self._is_whole = False
         self._is_answered = False
@@ -134,18 +136,24 @@ class Upload:
         if self._is_whole or self._is_answered:
             return await self._receive()
         try:
-            async with asyncio.timeout_at(self._deadline + self.received / MIN_BYTES_PER_S):
+            async with asyncio.timeout_at(self._deadline()):
                 message = await self._receive()
         except TimeoutError:
             return await self._refuse(HttpProblem(408, "too-slow", "the body did not come in time"))
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
+            self._progressed = self._clock()
             self.received += size
             self._door.pending += size
             self._is_whole = not message.get("more_body", False)
             if self._door.pending > max(self._door.limits.max_pending_bytes, self.received):
                 return await self._refuse(HttpProblem(429, "busy", "too much is being read at once", retry_after_s=1))
         return message
+
+    def _deadline(self) -> float:
+        """When the next bytes are too late: what came fast at first must not stall for long afterwards."""
+        least = self._started + self.received / MIN_BYTES_PER_S
+        return min(self._progressed, least) + self._door.limits.body_timeout_s
 
     async def send(self, message: Message) -> None:
         if not self._is_refused:

@@ -49,6 +49,7 @@ CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "sampling": (
         *("policy", "num_samples", "wave", "num_verified", "distinct", "estimates"),
         *("temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "shuffle_choices"),
+        *("logprobs", "seeded"),
         *("repair.rounds", "repair.kinds", "repair.evidence_chars"),
     ),
     "budget": ("tokens", "gpu_s", "usd", "wall_s"),

@@ -43,7 +43,7 @@ class Server(Section):
     header_timeout_s: PositiveFloat = 10.0
     """A connection whose request has not come as far as the end of its headers by then is closed."""
     body_timeout_s: PositiveFloat = 30.0
-    """A body that has not come by then is answered with 408; each 64 KiB of it buy a second more."""
+    """A body of which nothing comes for so long, or less than 64 KiB per second in the long run, gets 408."""
     drain_s: Annotated[float, pydantic.Field(ge=0)] = 30.0
     """When the service is stopped: how long requests under way may take to end, in seconds; after it they get 503."""
 

@@ -30,6 +30,7 @@ from verifiers.types import Json
 from workers.actors.presence import KILL_S, Presence, end_process
 from workers.coordinator.actor import Coordinator
 from workers.coordinator.names import NAMESPACE, coordinator_name
+from workers.coordinator.placement import on_this_node
 from workers.coordinator.state import CoordinatorSettings
 from workers.scheduling.sample_state import ProblemEntry
 
@@ -64,10 +65,8 @@ def drive(
     every status that the screen shows."""
     for start in range(1, COORDINATOR_STARTS + 1):
         with stop_signals() as signals:
-            # On the driver's node: a node that only lends its GPUs may be taken away at any time.
-            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
             options = {
-                **{"num_cpus": 0, "max_concurrency": 1000, "max_restarts": 0, "scheduling_strategy": here},
+                **{"num_cpus": 0, "max_concurrency": 1000, "max_restarts": 0, "scheduling_strategy": on_this_node()},
                 **{"name": coordinator_name(settings.run_uri) + secrets.token_hex(4), "namespace": NAMESPACE},
             }
             coordinator = ray.remote(Coordinator).options(**options).remote(settings)

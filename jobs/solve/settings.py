@@ -43,6 +43,7 @@ def generator_settings(
         ),
         rollout=config.sampling.rollout,
         storage_uri=run_uri,
+        evidence_chars=config.sampling.repair.evidence_chars,
         log=log,
         stall_s=config.resources.stall_s,
         with_solution_keys=config.sampling.distinct,

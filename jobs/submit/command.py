@@ -311,7 +311,7 @@ def run_jobs(args: argparse.Namespace) -> int:
 
 
 def add_logs_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", metavar="JOB", help="id of the job, as `submit` and `jobs` print it")
     parser.add_argument("--follow", "-f", action="store_true", help="go on until the job ends; exit with its code")
     add_address(parser)
     add_interrupt(parser, default="leave")
@@ -329,7 +329,7 @@ def run_logs(args: argparse.Namespace) -> int:
 
 
 def add_stop_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB")
+    parser.add_argument("job", metavar="JOB", help="id of the job, as `submit` and `jobs` print it")
     add_address(parser)
 
 

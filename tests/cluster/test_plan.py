@@ -225,6 +225,20 @@ def test_the_recipe_for_eight_gpus_on_one_gets_a_remedy_of_several_settings():
     )
 
 
+def test_offers_say_what_they_change_and_fit():
+    plan = make_plan(QWEN, PlanRequest(replicas=8, tokens_per_sequence=LONG, max_model_len=65_536), H200)
+    fp8, memory, drafts = plan.offers
+    assert "--set model.engine_args.kv_cache_dtype=fp8: " in fp8 and "measure verified solutions, not tokens" in fp8
+    now, instead = (int(n) for n in re.search(r"(\d+) instead of (\d+) full-length", fp8).groups())
+    assert instead == plan.full_length_sequences and 1.8 < now / instead < 2.2
+    assert "--set model.gpu_memory_utilization=0.94: 5.6 GiB more" in memory
+    assert "num_speculative_tokens_per_batch_size = [[1, 16, 4], [17, 1024, 0]]" in drafts
+    assert all(f"may give more: {offer}" in plan.describe() for offer in plan.offers)
+    on_h100 = make_plan(QWEN, PlanRequest(kv_cache_dtype="fp8", max_model_len=65_536), H100)
+    assert len(on_h100.offers) == 1, "neither what is set already nor what only large GPUs have room for"
+    assert not make_plan(TINY, PlanRequest(), SMALL).offers
+
+
 def test_empty_cluster_and_unusable_config():
     assert "no nodes" in refusal(QWEN, PlanRequest(), Inventory(()))
     assert "no hidden_size" in refusal({"model_type": "qwen2"}, PlanRequest(), SMALL)

@@ -264,7 +264,7 @@ _UNSAID = re.compile(
     r"student(?:['’]s)?|not(?:[ \t]{1,8}the)?|no|think|should|might|may|could|can|does|did|would)[ \t]{1,8}$",
     re.IGNORECASE,
 )
-"""In front of a statement: then nobody says that it is so."""
+"""In front of a statement: then the text does not say that it is so."""
 _DENIED = re.compile(
     r"(?:\bnot|n['’]t|\bnever|\bcannot{0,1}\s{1,8}be)\b(?:\s{1,8}(?:the|equal|to|be|in|fact|answer|is)){0,4}[\s:$*(\[\\]{0,10}$",
     re.IGNORECASE,

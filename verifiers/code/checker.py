@@ -119,7 +119,7 @@ class CodeChecker:
         return Verdict(outcome.status, reason, evidence, self.name, self.version, seconds, limits)
 
     def _judge(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> tuple[Outcome, float]:
-        """The outcome and when its work began: waiting for a free slot is nobody's slowness."""
+        """The outcome and when its work began: waiting for a free slot is not counted."""
         reference = self._reference(problem)
         if len(text) > limits.text_chars:
             raise extraction.MalformedError("text too long")
@@ -148,7 +148,7 @@ class CodeChecker:
     def _judge_with_checker(
         self, slot: Slot, reference: references.Reference, program: extraction.Program, limits: Limits
     ) -> tuple[Outcome, float]:
-        """As `_judge`; compiling the problem's own program is not the candidate's slowness either."""
+        """As `_judge`; the time to compile the problem's own program is not counted either."""
         assert reference.checker is not None
         with self._checkers.open(reference.checker) as session:
             began = time.monotonic()

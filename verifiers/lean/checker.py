@@ -25,19 +25,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from verifiers import thoughts
-from verifiers.lean.assembly import (
-    Reference,
-    Source,
-    Unreadable,
-    assemble,
-    mathlib_word,
-    needs_solver,
-    read_reference,
-)
-from verifiers.lean.embedded.engine import EngineError, Outcome, Pool
+from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
+from verifiers.lean.embedded.engine import EngineError, Pool
 from verifiers.lean.embedded.install import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
 from verifiers.lean.embedded.process import Settings
 from verifiers.lean.embedded.tactics import EmbeddedTactics
+from verifiers.lean.findings import (
+    MAX_EVIDENCE_CHARS,
+    Finding,
+    about_this_lean,
+    how_telling,
+    is_gibberish,
+    is_guess,
+    read_outcome,
+)
 from verifiers.lean.line_process import OutOfMemory, ProcessError, Timeout
 from verifiers.lean.native.engine import NativeEngine
 from verifiers.lean.native.project import check_folder, toolchain_of
@@ -47,27 +48,12 @@ from verifiers.lean.second_kernel.library import SECOND_LEAN_VERSION, find_libra
 from verifiers.lean.second_kernel.process import SecondKernel
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
-VERSION = "4"
+VERSION = "5"
 _MAX_SHARED = 20_000  # verdicts kept for duplicates; sampling repeats itself a lot
 _MAX_LIBRARIES = 2  # sets of imports with warm processes at once
-_MAX_EVIDENCE_CHARS = 2000
 _REPLAY_HEARTBEATS = 200_000_000  # small allocations: minutes; the wall clock is the tighter bound
 _VACUITY_S = 10.0
 _SECOND_KERNEL = ("auto", "off", "required")
-_SECOND_KERNEL_REASONS = {
-    "absent": "second kernel did not start",
-    "library": "second kernel does not take the library",
-    "resources": "second kernel ran out of resources",
-}
-"""By outcome; every other one says that its process died."""
-_RESOURCE_MARKS = ("(deterministic) timeout", "maximum number of heartbeats")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Finding:
-    status: Status
-    reason: str
-    evidence: dict[str, Json]
 
 
 class LeanChecker:
@@ -122,7 +108,7 @@ class LeanChecker:
         self._prepared: Prepared | None = None
         self._pools: OrderedDict[tuple[str, ...], Pool] = OrderedDict()
         self._lock = threading.Lock()
-        self._shared: OrderedDict[bytes, concurrent.futures.Future[_Finding]] = OrderedDict()
+        self._shared: OrderedDict[bytes, concurrent.futures.Future[Finding]] = OrderedDict()
         self._vacuous: OrderedDict[Reference, bool] = OrderedDict()
         self._closed = False
 
@@ -205,10 +191,10 @@ class LeanChecker:
 
     def _shared_finding(
         self, problem: Problem, text: str, limits: Limits, finish_reason: str | None
-    ) -> tuple[_Finding, bool]:
+    ) -> tuple[Finding, bool]:
         """The finding, and whether it is another sample's: equal texts for one problem are checked once."""
         if len(text) > limits.text_chars:
-            return _Finding(Status.MALFORMED, "text too long", {}), False
+            return Finding(Status.MALFORMED, "text too long", {}), False
         key = _digest(problem, text, limits, finish_reason)
         with self._lock:
             future = self._shared.get(key)
@@ -224,7 +210,7 @@ class LeanChecker:
         try:
             finding = self._find(problem, text, limits, finish_reason)
         except BaseException as error:
-            finding = _Finding(Status.ERROR, "internal error", {"detail": f"{type(error).__name__}: {error}"[:500]})
+            finding = Finding(Status.ERROR, "internal error", {"detail": f"{type(error).__name__}: {error}"[:500]})
             if not isinstance(error, Exception):
                 future.set_result(finding)
                 raise
@@ -236,54 +222,50 @@ class LeanChecker:
 
     # The check
 
-    def _find(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> _Finding:
+    def _find(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> Finding:
         reference = read_reference(dict(problem.reference))
         if isinstance(reference, str):
-            return _Finding(Status.UNDECIDED, "unusable problem", {"detail": reference})
+            return Finding(Status.UNDECIDED, "unusable problem", {"detail": reference})
         try:
             if self._goes_native(reference):
                 return self._find_natively(reference, text, limits, finish_reason)
             missing = self._missing_modules(reference)
             if missing:
                 library = missing[0].split(".")[0]
-                return _Finding(
+                return Finding(
                     Status.UNDECIDED, f"needs {library}: configure a native Lean project", {"imports": missing[:20]}
                 )
             sources = assemble(reference, text, self._max_heartbeats, finish_reason)
             if isinstance(sources, Unreadable):
-                return _Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
+                return Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
             pool = self._pool(reference.imports)
             stated = pool.state(reference)
             if stated.error:
-                return _Finding(Status.UNDECIDED, "unusable problem", {"detail": stated.error})
+                return Finding(Status.UNDECIDED, "unusable problem", {"detail": stated.error})
             return self._judge(sources, lambda source: self._try(pool, reference, source, limits))
         except Timeout:
-            return _Finding(Status.UNDECIDED, "timeout", {"detail": "the problem's own statement took too long"})
+            return Finding(Status.UNDECIDED, "timeout", {"detail": "the problem's own statement took too long"})
         except (SetupError, EngineError, ProjectError, RoomError) as error:
-            return _Finding(Status.ERROR, "no Lean", {"detail": str(error)[:_MAX_EVIDENCE_CHARS]})
+            return Finding(Status.ERROR, "no Lean", {"detail": str(error)[:MAX_EVIDENCE_CHARS]})
         except ProcessError as error:
-            return _Finding(Status.ERROR, "Lean died", {"detail": str(error)[:_MAX_EVIDENCE_CHARS]})
+            return Finding(Status.ERROR, "Lean died", {"detail": str(error)[:MAX_EVIDENCE_CHARS]})
 
-    def _find_natively(self, reference: Reference, text: str, limits: Limits, finish_reason: str | None) -> _Finding:
+    def _find_natively(self, reference: Reference, text: str, limits: Limits, finish_reason: str | None) -> Finding:
         engine = self._native_engine()
         if missing := engine.missing_modules(reference):
             library = missing[0].split(".")[0]
-            return _Finding(
+            return Finding(
                 Status.UNDECIDED, f"needs {library}: not built in the native project", {"imports": missing[:20]}
             )
         sources = assemble(reference, text, self._native_settings.max_heartbeats, finish_reason)
         if isinstance(sources, Unreadable):
-            return _Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
+            return Finding(Status.REFUTED if sources.refused else Status.MALFORMED, sources.reason, {})
         if limits == self.default_limits:  # none were asked for, and the embedded engine's do not fit
             limits = dataclasses.replace(engine.default_limits, text_chars=limits.text_chars)
 
-        def check(source: Source) -> _Finding:
-            found = engine.check(reference, source, limits)
-            return _Finding(found.status, found.reason, found.evidence)
+        return self._judge(sources, lambda source: engine.check(reference, source, limits))
 
-        return self._judge(sources, check)
-
-    def _judge(self, sources: list[Source], check: Callable[[Source], _Finding]) -> _Finding:
+    def _judge(self, sources: list[Source], check: Callable[[Source], Finding]) -> Finding:
         """The first reading that is verified, else the finding of the first one."""
         findings = []
         for source in sources:
@@ -293,23 +275,23 @@ class LeanChecker:
             findings.append(finding)
             if finding.status in (Status.UNDECIDED, Status.ERROR):
                 break
-        if len(findings) > 1 and _is_guess(sources[0]) and all(map(_is_gibberish, findings)):
-            return _Finding(Status.MALFORMED, "not Lean", findings[0].evidence)
-        return max(findings, key=_how_telling)
+        if len(findings) > 1 and is_guess(sources[0]) and all(map(is_gibberish, findings)):
+            return Finding(Status.MALFORMED, "not Lean", findings[0].evidence)
+        return max(findings, key=how_telling)
 
-    def _try(self, pool: Pool, reference: Reference, source: Source, limits: Limits) -> _Finding:
+    def _try(self, pool: Pool, reference: Reference, source: Source, limits: Limits) -> Finding:
         for attempt in (1, 2):
             try:
                 outcome = pool.check(reference, pool.state(reference), source, self._policy, limits.wall_s)
                 break
             except Timeout:
-                return _Finding(Status.UNDECIDED, "timeout", {"form": source.form, "wall_s": limits.wall_s})
+                return Finding(Status.UNDECIDED, "timeout", {"form": source.form, "wall_s": limits.wall_s})
             except OutOfMemory:
-                return _Finding(Status.UNDECIDED, "memory limit", {"form": source.form})
+                return Finding(Status.UNDECIDED, "memory limit", {"form": source.form})
             except ProcessError as error:
                 if attempt == 2:
                     detail = str(error)[:500]
-                    return _Finding(Status.UNDECIDED, "Lean crashed twice", {"form": source.form, "detail": detail})
+                    return Finding(Status.UNDECIDED, "Lean crashed twice", {"form": source.form, "detail": detail})
         evidence: dict[str, Json] = {
             "form": source.form,
             "engine": "embedded",
@@ -321,7 +303,7 @@ class LeanChecker:
         }
         if outcome.second_kernel_s:
             evidence["second_kernel_s"] = round(outcome.second_kernel_s, 4)
-        finding = _about_this_lean(_read(outcome, source, evidence), source)
+        finding = about_this_lean(read_outcome(outcome, source, evidence), source)
         if finding.status is Status.VERIFIED and self._is_vacuous(pool, reference):
             evidence["vacuous"] = True
         return finding
@@ -416,112 +398,3 @@ def _digest(problem: Problem, text: str, limits: Limits, finish_reason: str | No
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()
-
-
-def _is_guess(source: Source) -> bool:
-    return source.form in ("tactics", "term")
-
-
-def _how_telling(finding: _Finding) -> int:
-    """How far a reading came: of a text's readings the one that came furthest says most, the first one if equal."""
-    error = finding.evidence.get("error")
-    if error is None:
-        return 3 if finding.status is not Status.MALFORMED else 0
-    if "has already been declared" in error["message"]:
-        return 0
-    return 1 if finding.evidence.get("phase") == "parse" else 2
-
-
-def _is_gibberish(finding: _Finding) -> bool:
-    """Whether Lean could make nothing of the text, as of a sentence in English."""
-    error = finding.evidence.get("error") or {}
-    unknown = error.get("message", "").startswith("Unknown identifier") and error.get("line") == 1
-    return finding.evidence.get("phase") == "parse" or unknown
-
-
-def _read(outcome: Outcome, source: Source, evidence: dict[str, Json]) -> _Finding:
-    """An outcome as a finding, with the evidence that belongs to it."""
-    answer = outcome.answer
-    match outcome.stage:
-        case "verified":
-            evidence["axioms"] = answer.get("axioms", [])
-            evidence["replayed"] = answer.get("replayed", 0)
-            evidence["kernels"] = answer["kernels"]
-            if len(answer["kernels"]) > 1:
-                evidence["tier"] = f"{evidence['tier']}+kernels{len(answer['kernels'])}"
-            if answer.get("second_kernel"):
-                evidence["second_kernel"] = str(answer["second_kernel"])[:500]
-            if answer.get("headerAxioms"):
-                evidence["header_axioms"] = answer["headerAxioms"]
-            return _Finding(Status.VERIFIED, "proved", evidence)
-        case "policy":
-            return _Finding(Status.REFUTED, f"policy: {answer['veto']}"[:200], evidence)
-        case "elaboration":
-            return _error(answer, source, evidence)
-        case "name":
-            found = answer.get("found")
-            if found:
-                return _Finding(Status.REFUTED, f"not a theorem but {found}"[:100], evidence)
-            return _Finding(Status.MALFORMED, "theorem not found", evidence)
-        case "export":
-            evidence["detail"] = str(answer["unexportable"])[:500]
-            if "too large" in evidence["detail"]:
-                return _Finding(Status.UNDECIDED, "proof too large", evidence)
-            return _Finding(Status.REFUTED, "not a finished proof", evidence)
-        case "statement":
-            return _Finding(Status.REFUTED, "states something else", evidence)
-        case "axioms":
-            evidence["axioms"] = [str(a)[:200] for a in answer.get("axioms", [])]
-            return _Finding(Status.REFUTED, "uses other axioms", evidence)
-        case "resources":
-            evidence["detail"] = str(answer.get("detail", ""))[:500]
-            return _Finding(Status.UNDECIDED, "kernel replay ran out of resources", evidence)
-        case "unsupported":
-            evidence["detail"] = str(answer.get("detail", ""))[:500]
-            return _Finding(Status.UNDECIDED, "inductive type out of the ordinary", evidence)
-        case "kernel":
-            evidence["detail"] = str(answer.get("detail", ""))[:500]
-            return _Finding(Status.REFUTED, "kernel rejected", evidence)
-        case "disagreement":
-            evidence["detail"] = str(answer["detail"])[:500]
-            evidence["export"] = answer["export"]
-            return _Finding(Status.UNDECIDED, "kernels disagree", evidence)
-        case "second kernel":
-            evidence["detail"] = str(answer["detail"])[:500]
-            reason = _SECOND_KERNEL_REASONS.get(answer["outcome"], "second kernel died")
-            return _Finding(Status.UNDECIDED, reason, evidence)
-        case other:
-            evidence["detail"] = other[:500]
-            return _Finding(Status.ERROR, "audit failed", evidence)
-
-
-def _about_this_lean(finding: _Finding, source: Source) -> _Finding:
-    """A failure that says more of the embedded Lean than of the proof: its solver and Mathlib are not there."""
-    failed = finding.status is Status.REFUTED and ("error" in finding.evidence or "axioms" in finding.evidence)
-    if failed and needs_solver(source):
-        return _Finding(Status.UNDECIDED, "bv_decide needs a SAT solver, which is not here", finding.evidence)
-    if not failed or not (word := mathlib_word(source)):
-        return finding
-    if source.foreign:
-        return _Finding(Status.UNDECIDED, f"needs {source.foreign}: the problem does not import it", finding.evidence)
-    return _Finding(finding.status, f"{finding.reason}: only Mathlib has `{word}`", finding.evidence)
-
-
-def _error(answer: dict[str, Json], source: Source, evidence: dict[str, Json]) -> _Finding:
-    errors = [m for m in answer["messages"] if m.get("severity") == "error"]
-    first = errors[0]
-    text = str(first.get("text", ""))
-    evidence["error"] = {
-        "line": source.line_in_text(int(first.get("line", 1))),
-        "column": max(int(first.get("column", 0)) - source.indent, 0),
-        "message": text[:_MAX_EVIDENCE_CHARS],
-    }
-    evidence["num_errors"] = len(errors)
-    evidence["phase"] = "parse" if first.get("phase") == "parse" else "elaboration"
-    if goals := [g for g in text.split("\n") if g.startswith("⊢")]:
-        evidence["goals"] = [g[:500] for g in goals[:20]]
-    if any(mark in str(m.get("text", "")) for m in errors for mark in _RESOURCE_MARKS):
-        return _Finding(Status.UNDECIDED, "heartbeat limit", evidence)
-    if evidence["phase"] == "parse":
-        return _Finding(Status.REFUTED, "syntax error", evidence)
-    return _Finding(Status.REFUTED, "Lean error", evidence)

@@ -185,6 +185,44 @@ def assemble_withdrawal(machine: str) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
+_ALLOWED, _DENIED = (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)
+
+
+def _only(index: int, *values: int) -> list[_Instruction]:
+    """Allows the call if the argument is one of `values`."""
+    tests = [(_JUMP_IF_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
+    return [_argument(index), *tests, _DENIED, _ALLOWED]
+
+
+def _but(index: int, *values: int) -> list[_Instruction]:
+    """Allows the call unless the argument is one of `values`."""
+    tests = [(_JUMP_IF_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
+    return [_argument(index), *tests, _ALLOWED, _DENIED]
+
+
+def _blocks(checked: dict[str, int], administrator: bool, only_pid: int | None) -> dict[str, list[_Instruction]]:
+    """What is done about each call whose arguments are looked at; calls that stand in neither table are denied."""
+    blocks = {"socketpair": _only(0, _AF_UNIX), "ioctl": _but(1, _TIOCSTI, _TIOCLINUX)}
+    if only_pid is None:
+        no_namespaces = [_argument(0), (_JUMP_IF_SET, 0, 1, CLONE_NAMESPACES), _DENIED, _ALLOWED]
+        blocks["clone"] = [_ALLOWED] if administrator else no_namespaces
+        return {**{name: [_ALLOWED] for name in checked}, **blocks}
+    blocks["clone"] = [
+        _argument(0),
+        (_JUMP_IF_SET, 2, 0, CLONE_NAMESPACES),
+        (_JUMP_IF_SET, 0, 1, CLONE_THREAD),
+        _ALLOWED,
+        _DENIED,
+    ]
+    blocks["ioctl"] = _but(1, _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
+    blocks["fcntl"] = _but(1, _F_SETOWN, _F_SETSIG, _F_SETOWN_EX)
+    # A cell leads a process group of its own, which nothing else is ever in.
+    blocks["kill"] = _only(0, only_pid, 0, -only_pid & 0xFFFFFFFF)
+    blocks["tgkill"] = _only(0, only_pid)
+    blocks["prlimit64"] = _only(0, 0, only_pid)
+    return blocks
+
+
 def assemble(machine: str, *, administrator: bool = False, only_pid: int | None = None) -> bytes:
     """The filter program for `machine` ("x86_64", "aarch64").
 
@@ -192,46 +230,9 @@ def assemble(machine: str, *, administrator: bool = False, only_pid: int | None 
     threads but no processes, so that killing it leaves nothing behind. `administrator` is for a fork server.
     """
     table, checked = (_X86_64, _X86_64_CHECKED) if machine == "x86_64" else (_AARCH64, _AARCH64_CHECKED)
-    allow, deny = (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)
-
-    def unless(test: int, value: int) -> list[_Instruction]:
-        """Denies when the loaded word passes `test`, else allows."""
-        return [(test, 0, 1, value), deny, allow]
-
-    def only(index: int, *values: int) -> list[_Instruction]:
-        tests = [(_JUMP_IF_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
-        return [_argument(index), *tests, deny, allow]
-
-    def but(index: int, *values: int) -> list[_Instruction]:
-        tests = [(_JUMP_IF_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
-        return [_argument(index), *tests, allow, deny]
-
-    blocks: dict[str, list[_Instruction]] = {
-        "socketpair": only(0, _AF_UNIX),
-        "ioctl": but(1, _TIOCSTI, _TIOCLINUX),
-    }
     numbers = [int(entry.partition("=")[2]) for entry in table.split()]
     if administrator:
         numbers += _ADMINISTRATION[machine].values()
-    if only_pid is None:
-        blocks["clone"] = [allow] if administrator else [_argument(0), *unless(_JUMP_IF_SET, CLONE_NAMESPACES)]
-        for name in checked.keys() - blocks.keys():
-            blocks[name] = [allow]
-    else:
-        blocks["clone"] = [
-            _argument(0),
-            (_JUMP_IF_SET, 2, 0, CLONE_NAMESPACES),
-            (_JUMP_IF_SET, 0, 1, CLONE_THREAD),
-            allow,
-            deny,
-        ]
-        blocks["ioctl"] = but(1, _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
-        blocks["fcntl"] = but(1, _F_SETOWN, _F_SETSIG, _F_SETOWN_EX)
-        # A cell leads a process group of its own, which nothing else is ever in.
-        blocks["kill"] = only(0, only_pid, 0, -only_pid & 0xFFFFFFFF)
-        blocks["tgkill"] = only(0, only_pid)
-        blocks["prlimit64"] = only(0, 0, only_pid)
-
     program: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_JUMP_IF_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
@@ -241,10 +242,10 @@ def assemble(machine: str, *, administrator: bool = False, only_pid: int | None 
     if machine == "x86_64":
         program += [(_JUMP_IF_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL)]
     program += [(_JUMP_IF_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _NO_SUCH_CALL)]
-    for name, block in blocks.items():
+    for name, block in _blocks(checked, administrator, only_pid).items():
         if name in checked:
             program += [(_JUMP_IF_EQUAL, 0, len(block), checked[name]), *block]
     for low, high in _ranges(numbers):
-        program += [(_JUMP_IF_AT_LEAST, 0, 2, low), (_JUMP_IF_GREATER, 1, 0, high), allow]
-    program.append(deny)
+        program += [(_JUMP_IF_AT_LEAST, 0, 2, low), (_JUMP_IF_GREATER, 1, 0, high), _ALLOWED]
+    program.append(_DENIED)
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)

@@ -87,6 +87,8 @@ class GeneratorSettings:
     """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
     storage_uri: str = ""
     """Where repair rounds find attempts written before a resume."""
+    evidence_chars: int = 2000
+    """Longest finding of the checker that a repair round shows, in characters."""
     log: LogSettings = NO_FILES
     """Each replica's engine writes a log of its own beside this process's; without a folder, to its output."""
     stall_s: float = 300.0
@@ -359,12 +361,14 @@ class Generator(Present):
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
         messages = prompted.messages, settings.sampling, parent
-        request = RolloutRequest(request_id(key), task, *messages, settings.storage_uri, lambda: key in unwanted)
+        rest = settings.storage_uri, lambda: key in unwanted, settings.evidence_chars
+        request = RolloutRequest(request_id(key), task, *messages, *rest)
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:
                 return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
-            return make_sample(task, rollout.messages, await rollout.draw())
+            generation = await rollout.draw()  # a rollout knows only then what it showed the model
+            return make_sample(task, rollout.messages, generation)
         except EngineGoneError:
             raise
         except Exception as error:

@@ -26,6 +26,10 @@ REPORTS_PER_S = 250
 """Approximate limit on messages per second to and from all generators together. One message costs the coordinator a
 millisecond or two."""
 ROUND_MAX_S = 0.25
+IDLE_SHARE = 0.25
+"""Share of all room for samples that has to be empty before problems get more samples than their policy wants."""
+WIDEN_S = 1.0
+"""Shortest time between two such rounds, in seconds. Each looks at every open problem."""
 DISPATCH_S = 0.002
 """Shortest time between two rounds, in seconds. What comes in meanwhile is handed out together."""
 
@@ -38,6 +42,7 @@ class Dispatcher:
         self._writers = writers
         self._next_round = 0.0
         self._round_planned = False
+        self._next_widening = 0.0
 
     def pace_s(self) -> float:
         """Seconds between two messages to or from one generator, for all of them to stay below REPORTS_PER_S."""
@@ -65,10 +70,23 @@ class Dispatcher:
         now = time.monotonic()
         if now >= self._next_round:
             self._next_round = now + self.pace_s()
-            self._assign([slot for slot in self._state.generators if slot.ready and slot.credit > 0])
+            slots = [slot for slot in self._state.generators if slot.ready and slot.credit > 0]
+            self._assign(slots, self._may_widen(now))
         elif not self._round_planned:
             self._round_planned = True
             asyncio.get_running_loop().call_later(self._next_round - now, self._begin_round)
+
+    def _may_widen(self, now: float) -> bool:
+        """Whether engines stand idle at the end of the run, so that samples which may never be needed cost nothing. On
+        CPUs such samples would slow the others down."""
+        state = self._state
+        if not state.fed_all or not state.settings.gpus_per_replica or now < self._next_widening:
+            return False
+        ready = [slot for slot in state.generators if slot.ready]
+        if sum(slot.credit for slot in ready) <= IDLE_SHARE * sum(slot.capacity for slot in ready):
+            return False
+        self._next_widening = now + WIDEN_S
+        return True
 
     def _begin_round(self) -> None:
         self._round_planned = False
@@ -81,13 +99,13 @@ class Dispatcher:
         if slot.credit > 0 and self._state.ledger.num_wanting() >= room:
             self._assign([slot])
 
-    def _assign(self, slots: list[GeneratorSlot]) -> None:
+    def _assign(self, slots: list[GeneratorSlot], widen: bool = False) -> None:
         state = self._state
         room = sum(slot.credit for slot in slots)
         if not room or state.stopping:
             return
         unburdened = sum(slot.suspect is None for slot in slots)
-        tasks = state.ledger.next_tasks(room, now=time.monotonic(), max_suspects=unburdened)
+        tasks = state.ledger.next_tasks(room, now=time.monotonic(), max_suspects=unburdened, widen=widen)
         num_suspects = sum(task.suspect for task in tasks)
         for task, slot in zip(tasks[:num_suspects], [slot for slot in slots if slot.suspect is None], strict=False):
             slot.suspect = task.key

@@ -15,6 +15,7 @@ from runstore.lease import is_superseded
 from runstore.parts import FencedError
 from runstore.storage import StorageError
 from workers.actors.writer import Writer
+from workers.coordinator.placement import on_this_node
 from workers.coordinator.slots import WriterSlot
 from workers.coordinator.state import RunState
 from workers.messages import PartRows, WriteReply
@@ -37,7 +38,7 @@ class WriterPool:
         state = self._state
         assert state.claim is not None
         stream = state.claim.streams()[slot.index]
-        options = {"num_cpus": 0, "max_concurrency": 10}
+        options = {"num_cpus": 0, "max_concurrency": 10, "scheduling_strategy": on_this_node()}
         arguments = state.storage.uri, stream, state.settings.log, slot.worker, state.settings.secrets.storage
         actor = slot.actor = ray.remote(Writer).options(**options).remote(*arguments)
         slot.presence = await actor.presence.remote()

@@ -85,14 +85,25 @@ class SamplingParameters(pydantic.BaseModel):
     max_tokens: Positive = 1024
     """Longest sample, in tokens."""
     stop: tuple[Annotated[str, pydantic.Field(min_length=1)], ...] = ()
-    """Texts that end a sample where they appear."""
+    """Texts that end a sample where they appear. With any, the engine decodes each token as it comes."""
+    logprobs: bool = False
+    """Store the mean log-probability of each sample's tokens (column mean_logprob), by which exports rank wrong
+    answers. It costs up to a third of the throughput of short samples: the engine then hands over a table per token."""
+    seeded: bool = True
+    """Draw each sample from its own seed, so that the same engine repeats a sample. On GPUs that holds only while the
+    same samples run beside it, and vLLM's fastest sampler takes no seeds; false leaves the draw to the engine."""
 
     def to_json(self) -> dict[str, Json]:
         return {name: getattr(self, name) for name in SamplingParameters.model_fields} | {"stop": list(self.stop)}
 
     def needs(self) -> frozenset[Ability]:
         """What an engine must be able to do to draw with these parameters."""
-        wanted = {Ability.TOP_K: self.top_k > 0, Ability.MIN_P: self.min_p > 0, Ability.STOP: bool(self.stop)}
+        wanted = {
+            Ability.TOP_K: self.top_k > 0,
+            Ability.MIN_P: self.min_p > 0,
+            Ability.STOP: bool(self.stop),
+            Ability.LOGPROBS: self.logprobs,
+        }
         return frozenset(ability for ability, is_wanted in wanted.items() if is_wanted)
 
 
@@ -227,7 +238,7 @@ class Generation:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     mean_logprob: float | None = None
-    """Mean log-probability (nats) of the sampled tokens."""
+    """Mean log-probability (nats) of the sampled tokens, where the sampling or the request asked for it."""
     queue_s: float = 0.0
     generation_s: float = 0.0
     token_ids: Sequence[int] = ()

@@ -3,10 +3,12 @@
 Where the chat template begins a thought in the prompt, the text carries the opening mark of that thought. Marks that
 are special tokens are decoded too. Code that reads a stored text therefore needs no template (verifiers.thoughts).
 
-Promises: a sample's tokens depend on its prompt, its seed and the engine, not on what else runs (each request has its
-own random generator); an engine that cannot start raises EngineStartError with the engine's own last lines; a dead
-engine raises EngineGoneError out of `generate`.
-Does not: restart itself (the coordinator starts a new generator) or know of Ray.
+Promises: each request has its own random generator, so on CPUs a sample's tokens depend on its prompt, its seed and the
+engine, not on what else runs; an engine that cannot start raises EngineStartError with the engine's own last lines; a
+dead engine raises EngineGoneError out of `generate`.
+Does not: restart itself (the coordinator starts a new generator) or know of Ray. It does not promise equal tokens on
+GPUs, where the probabilities themselves depend on the batch (unless vLLM runs with VLLM_BATCH_INVARIANT=1), or with
+`sampling.seeded = false`.
 
 Some arguments are not left to vLLM. On CPUs chunked prefill is switched off, since vLLM 0.32 dies there: it rolls the
 random generator of a partly prefilled seeded request back by an offset that CPU generators do not have. On CPUs
@@ -23,6 +25,7 @@ import logging
 import math
 import os
 import re
+import secrets
 import sys
 import tempfile
 import time
@@ -48,8 +51,12 @@ from workers.engines.base import (
     ModelSettings,
     StepClock,
 )
+from workers.engines.detokenize import decoder_of, text_of
 
 log = logging.getLogger("proofmill.engine")
+
+DRAWING = ("temperature", "top_p", "top_k", "min_p")
+"""Fields of SamplingParameters that vLLM's SamplingParams has under the same names and with the same meaning."""
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096
@@ -102,6 +109,7 @@ class VllmEngine(Engine):
         self._llm: Any = None
         self._tokenizer: Any = None
         self._skip_special_tokens = True
+        self._decoder: Any = None
 
     async def start(self) -> None:
         """Loads the model (seconds to minutes). Raises EngineStartError."""
@@ -135,6 +143,8 @@ class VllmEngine(Engine):
             "enable_prefix_caching": True,
             "trust_remote_code": settings.trust_remote_code,
             "disable_log_stats": False,
+            # Replicas would otherwise all draw the same numbers for requests without a seed.
+            "seed": secrets.randbits(31),
         }
         if settings.revision:
             arguments["revision"] = settings.revision
@@ -183,6 +193,7 @@ class VllmEngine(Engine):
         self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=[lambda _config, rank=0: step_logger(clocks[rank])])
         self._tokenizer = self._llm.get_tokenizer()
         self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
+        self._decoder = decoder_of(self._tokenizer)
         model = self._llm.vllm_config.model_config
         cache = self._llm.vllm_config.cache_config
         self.version = vllm.__version__
@@ -206,14 +217,15 @@ class VllmEngine(Engine):
             # Data, not a fault: the problem does not fit this model's context.
             return Generation("", "length", len(prompt.tokens), opened_thought=bool(prompt.opening))
         sampling, schema = request.sampling, request.json_schema
+        stop = [*sampling.stop, *request.stop]
+        is_decoded_here = self._decoder is not None and not stop
         parameters = SamplingParams(
-            **{
-                **sampling.to_json(),
-                "max_tokens": min(sampling.max_tokens, room),
-                "stop": [*sampling.stop, *request.stop],
-            },
-            seed=request.seed,
-            logprobs=0,
+            **{name: getattr(sampling, name) for name in DRAWING},
+            max_tokens=min(sampling.max_tokens, room),
+            stop=stop,
+            seed=request.seed if sampling.seeded else None,
+            logprobs=0 if sampling.logprobs or request.logprobs else None,
+            detokenize=not is_decoded_here,
             skip_special_tokens=self._skip_special_tokens,
             output_kind=RequestOutputKind.FINAL_ONLY,
             structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema is not None else None,
@@ -221,12 +233,16 @@ class VllmEngine(Engine):
         final = await self._final_output(prompt.tokens, parameters, request.id, self._adapter(request.adapter))
         completion = final.outputs[0]
         num_tokens = len(completion.token_ids)
+        text = completion.text
+        if is_decoded_here:
+            what = prompt.tokens, completion.token_ids, completion.finish_reason == "stop"
+            text = await text_of(self._decoder, *what, self._skip_special_tokens)
         stats = final.metrics
         waited = (stats.scheduled_ts - stats.queued_ts) if stats and stats.scheduled_ts else 0.0
         mean = completion.cumulative_logprob / num_tokens if num_tokens and completion.cumulative_logprob else None
         return Generation(
             # After a prefix the mark would stand in the middle of the answer.
-            text=completion.text if request.prefix else prompt.opening + completion.text,
+            text=text if request.prefix else prompt.opening + text,
             finish_reason=completion.finish_reason or "abort",
             prompt_tokens=len(prompt.tokens),
             completion_tokens=num_tokens,

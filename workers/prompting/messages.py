@@ -11,6 +11,7 @@ A problem may bring the conversation in which it is asked (`meta.messages_before
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 
 from runstore.schema import Messages
@@ -78,7 +79,25 @@ def shuffle_options(problem: Problem, seed: int) -> Problem:
     return shuffled if shown == problem.prompt else dataclasses.replace(shuffled, prompt=problem.prompt)
 
 
-def repair_turns(text: str, evidence: str) -> Messages:
+HOW_CHECKED = frozenset(
+    (
+        *("tier", "engine", "toolchain", "toolchain_warning", "kernels", "replayed", "second_kernel", "export"),
+        *("audit", "audit_s", "elaboration_s", "second_kernel_s", "library", "shared", "process", "phase", "form"),
+        *("extraction", "found", "read", "num_errors"),
+    )
+)
+"""Keys of evidence that say how a check was made. A model that mends its answer needs what was found, and a prompt with
+times or versions in it could not be repeated."""
+
+
+def finding_for_model(reason: str, evidence: str, max_chars: int) -> str:
+    """What a check found, for the model's next attempt; `evidence` is the stored column."""
+    told = {key: value for key, value in json.loads(evidence or "{}").items() if key not in HOW_CHECKED}
+    text = f"{reason}\n{json.dumps(told, ensure_ascii=False, indent=1)}" if told else reason
+    return text[:max_chars]
+
+
+def repair_turns(text: str, finding: str) -> Messages:
     """The follow-up after an unverified attempt: what the model wrote, and what the checker found."""
-    ask = f"Checking this found a problem:\n{evidence}\nCorrect it and give the whole answer again."
+    ask = f"Checking this found a problem:\n{finding}\nCorrect it and give the whole answer again."
     return (("assistant", text), ("user", ask))

@@ -36,6 +36,8 @@ class RolloutRequest:
     """The run's folder, where that attempt may lie."""
     is_unwanted: Callable[[], bool] = _wanted
     """Whether the sample was aborted before it reached the engine."""
+    evidence_chars: int = 2000
+    """Longest finding of the checker that a repair round shows, in characters."""
 
 
 class Rollout(ABC):

@@ -15,7 +15,7 @@ from runstore.schema import Messages
 from runstore.storage import open_storage
 from workers.engines.base import Generation
 from workers.messages import Parent
-from workers.prompting.messages import repair_turns
+from workers.prompting.messages import finding_for_model, repair_turns
 from workers.rollouts.single import Single
 
 
@@ -31,8 +31,9 @@ class Repair(Single):
     async def _repair_messages(self, parent: Parent) -> Messages:
         row = await self._attempt(parent)
         before = tuple((turn["role"], turn["content"]) for turn in json.loads(row["messages"]))
-        evidence = parent.evidence or row.get("evidence") or ""
-        return (*before, *repair_turns(row["text"] or "", evidence))
+        # After a resume only the row is left of what the checker found.
+        finding = parent.evidence or finding_for_model(row["reason"], row["evidence"], self.request.evidence_chars)
+        return (*before, *repair_turns(row["text"] or "", finding))
 
     async def _attempt(self, parent: Parent) -> dict[str, Any]:
         """The row that this round answers."""

@@ -47,6 +47,7 @@ class Adaptive(Policy):
 
     Settings = WaveSettings
     name = "adaptive"
+    widens = True
     stride = 1
 
     def __init__(

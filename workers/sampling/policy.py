@@ -53,7 +53,8 @@ class WaveSettings(PolicySettings):
     """The keys of policies that stop at verified solutions."""
 
     wave: Positive = 4
-    """until_verified: samples asked for at a time. adaptive: samples of one problem that are drawn at once."""
+    """until_verified: samples asked for at a time. adaptive: samples of one problem that are drawn at once. More are
+    drawn at the end of a run on GPUs, while more than a quarter of the room for samples is empty."""
     num_verified: Positive = 1
     """Verified solutions that settle a problem."""
     distinct: bool = False
@@ -86,6 +87,8 @@ class Policy(ABC):
     name = ""
     stride = 1_000_000
     """Samples of one problem that the priority queue hands out before it looks at the next problem."""
+    widens = False
+    """Whether a problem may get samples beyond `num_wanted` while engines stand idle (workers.sampling.widening)."""
     refits = 0
     """Counter that grows whenever all priorities may have changed; the priority queue then orders itself anew."""
 
@@ -128,6 +131,10 @@ class Policy(ABC):
         if left <= 0 or state.settled or state.bound >= 0:
             return 0
         return max(0, min(room, self.num_wanted(state), left))
+
+    def num_spare(self, state: ProblemState) -> int:
+        """How many further samples may be issued at most, whatever the policy wants now."""
+        return 0 if state.settled or state.bound >= 0 else max(0, state.plan.num_samples - state.next_index)
 
     def issue(self, state: ProblemState, count: int) -> range:
         """Gives out the next `count` indices."""

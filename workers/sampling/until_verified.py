@@ -10,11 +10,13 @@ from workers.sampling.problem_state import ProblemState
 class UntilVerified(Policy):
     """Waves of `wave` samples until `num_verified` (distinct) solutions, at most `num_samples` samples.
 
-    The next wave waits for the last verdict of the previous one, since a sample that was not begun costs nothing.
+    The next wave waits for the last verdict of the previous one, since a sample that was not begun costs nothing. At
+    the end of a run, where idle engines cost as much as busy ones, waves are drawn together (see `widening`).
     """
 
     Settings = WaveSettings
     name = "until_verified"
+    widens = True
 
     def __init__(
         self, num_samples: int, wave: int, num_verified: int = 1, *, distinct: bool = False, unbiased: bool = True

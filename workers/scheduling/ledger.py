@@ -21,11 +21,13 @@ from runstore.durable import DurableRow
 from runstore.schema import sample_seed
 from verifiers.types import Status
 from workers.messages import Checked, CheckItem, Finished, Parent, SampleBatch, SampleKey, SampleTask
+from workers.prompting.messages import finding_for_model
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
+from workers.sampling.widening import widened
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
 from workers.scheduling.rule_texts import RuleTexts
@@ -176,9 +178,12 @@ class Ledger:
 
     # Leases.
 
-    def next_tasks(self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1) -> list[SampleTask]:
+    def next_tasks(
+        self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1, widen: bool = False
+    ) -> list[SampleTask]:
         """Up to `room` samples to draw: suspects, then the most useful ones. Fewer under back-pressure or near the
-        budget's end. `max_suspects` is the number of replicas that draw no suspect yet."""
+        budget's end. `max_suspects` is the number of replicas that draw no suspect yet. With `widen` open problems get
+        samples that they may never need; not under a ceiling on tokens, which those samples would use up."""
         if self.is_backed_up():
             return []
         room = self.budget.room(self.settings.max_tokens, room)
@@ -186,7 +191,10 @@ class Ledger:
         while len(tasks) < room and (sample := self._queued.take(len(tasks) < max_suspects)) is not None:
             if self._waits(sample):
                 tasks.append(self._make_task(sample, worker, now))
-        for state, index in self._priorities.take(room - len(tasks)):
+        found = self._priorities.take(room - len(tasks))
+        if widen and not self.budget.tokens:
+            found += widened(self.policy, (p.state for p in self._problems.values()), room - len(tasks) - len(found))
+        for state, index in found:
             sample = self._open_sample(self._problems[state.number], index, index)
             tasks.append(self._make_task(sample, worker, now))
         self.budget.reserve(self.settings.max_tokens, len(tasks))
@@ -390,8 +398,8 @@ class Ledger:
             parent.repaired = True
             self._queued.append(sample)
         reason, found = reason_and_evidence(verdict)
-        evidence = f"{reason}\n{json.dumps(json.loads(found), ensure_ascii=False, indent=1)}"
-        sample.parent = Parent(parent.batch, parent.batch_row, "", evidence[: self.settings.evidence_chars])
+        finding = finding_for_model(reason, found, self.settings.evidence_chars)
+        sample.parent = Parent(parent.batch, parent.batch_row, "", finding)
 
     def _withdraw(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
         """Takes back what the policy no longer needs: queued samples at once, running ones by an abort."""

@@ -41,7 +41,7 @@ def single_samples(bucket: Bucket, inputs: BuilderInputs, with_refuted: bool) ->
     picked: list[npt.NDArray[np.int64]] = []
     rewards = np.full(len(bucket.table), np.nan)
     tokens = bucket.tokens
-    logprobs = hardness(bucket)
+    logprobs = hardness(bucket) if with_refuted else np.zeros(0)
     for problem, members in bucket.members(found):
         range_ = np.arange(members.start, members.stop)
         chosen, matrix = spread(bucket, found, range_, "verified")

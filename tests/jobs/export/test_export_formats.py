@@ -19,7 +19,7 @@ from jobs.export.formats.prm import lean_steps
 from jobs.export.formats_table import FORMATS
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
-from jobs.export.summary import Summary
+from jobs.export.summary import Summary, ranking_note
 from jobs.report.problems_table import write_problems_table
 from runstore.schema import PROBLEM_SCHEMA
 
@@ -154,6 +154,23 @@ def test_hard_negatives_come_first_whatever_was_asked(tmp_path: Path) -> None:
     ]
     _, pairs = run_export(tmp_path, "preference", "select.per_problem=1", samples=rows)
     assert [pair["rejected_index"] for pair in pairs] == [1]
+
+
+@pytest.mark.parametrize(("format", "column"), [("preference", "rejected"), ("kto", "completion"), ("sft", "")])
+def test_an_export_says_where_wrong_answers_cannot_be_ranked(tmp_path: Path, format: str, column: str) -> None:
+    """As in every run without sampling.logprobs."""
+    values = [None, -0.5, None]
+    negatives = [sample("p", at, status="refuted", mean_logprob=value) for at, value in enumerate(values)]
+    summary, rows = run_export(tmp_path, format, "select.per_problem=1", samples=[*negatives, sample("p", 7)])
+    note = ranking_note(summary)
+    card = (tmp_path / "out" / "README.md").read_text()
+    if format == "sft":
+        assert not note and "mean_logprob" not in card, "nothing is ranked by it"
+        return
+    kept = [row[column][0]["content"] for row in rows if not row.get("label")]
+    assert kept == [negatives[1]["text"]], "a known value comes before an unknown one"
+    assert note.startswith("2 refuted samples have no mean_logprob") and note in card
+    assert "sampling.logprobs = true" in note
 
 
 def test_kto(tmp_path: Path) -> None:

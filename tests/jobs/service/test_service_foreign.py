@@ -79,8 +79,10 @@ def test_a_service_of_its_own_answers_no_one_without_a_token(foreign: Foreign, t
         second = refused(tmp_path, "", service.port)
         assert f"server.port {service.port}: in use by process " in second
         assert f"of the service with process id {service.process.pid}" in second
-        with ThreadPoolExecutor(8) as threads:
-            statuses = Counter(threads.map(lambda _: get(f"{service.url}/v1/models"), range(NUM_REQUESTS)))
+        # A new connection each: a second listener of the port would get every other one.
+        with ThreadPoolExecutor(8) as threads, httpx.Client(headers={"Connection": "close"}, timeout=60) as client:
+            answers = threads.map(lambda _: client.get(f"{service.url}/v1/models"), range(NUM_REQUESTS))
+            statuses = Counter(answer.status_code for answer in answers)
         assert statuses == {401: NUM_REQUESTS}
         assert get(f"{service.url}/v1/models", TOKEN) == 200
         assert get(f"http://127.0.0.1:{foreign.port}/v1/models") == 404, "it took the other team's paths"

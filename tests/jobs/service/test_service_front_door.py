@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from jobs.service import memory
 from jobs.service.front_door import FrontDoor, Limits, timed_protocol
 
 LIMITS = Limits(header_timeout_s=1.5, body_timeout_s=1.5, max_pending_bytes=100_000)
@@ -113,3 +116,28 @@ def test_what_comes_in_time_is_answered(server: Server) -> None:
     client.sendall(b"x" * 90_000)
     with client:
         assert b'{"size":90000}' in client.recv(65_536)
+
+
+def test_memory_goes_back_once_after_many_large_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Held:
+        """Stands for the frames of a request that was broken off, which hold its body in a cycle."""
+
+    returned = []
+    real = memory.trim
+    monkeypatch.setattr(memory, "trim", lambda: (returned.append(1), real()))
+    monkeypatch.setattr(memory, "DELAY_S", 0.05)
+
+    async def requests() -> weakref.ref[Held]:
+        returner = memory.Returner()
+        held = Held()
+        held.me = held
+        gone = weakref.ref(held)
+        del held
+        for _ in range(20):
+            returner.ask()
+        while not returned:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        return gone
+
+    assert asyncio.run(requests())() is None and returned == [1]

@@ -125,6 +125,8 @@ for path in ("/proc/1/mem", "/proc/1/environ"):
         print("read", path)
     except OSError:
         pass
+if "1" in os.listdir("/proc"):
+    print("seen")
 print(7 if os.getpid() != 1 else "first")
 """
     verdict = checker.verify(Problem("p", Kind.CODE, "", STDIN), program, LIMITS)

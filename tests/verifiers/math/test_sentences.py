@@ -36,6 +36,8 @@ STATED = [
     "#### ~5",
     "The answer is ~~5~~",
     "The answer is 5[1]",
+    "The answer is 5 [1]",
+    "The answer is 5. Not!",
     "The answer is 5 per cent",
     "The answer is 5%",
     "The answer is given by $(5)$.",

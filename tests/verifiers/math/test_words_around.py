@@ -93,6 +93,32 @@ BEHIND = [
     "The answer is @ in the first case.",
     '"The answer is @" is what a careless student writes.',
     "When x>0, @; when x<0, 6.",
+    "x is less than or equal to @.",
+    "Answer to (a): @",
+    "(a) @",
+    "In the case n=1: @",
+    "The value for n=1 is @.",
+    "Ignoring friction, @.",
+    "@ k",
+    "@ M",
+    "@ years ago.",
+    "@ minutes early.",
+    "@ is close.",
+    "@ is approximately right.",
+    "@ is the number of cases, not the answer.",
+    "@ could work.",
+    "@ needs to be halved.",
+    "@, which we halve.",
+    "@, doubled.",
+    "@ (n odd)",
+    "@ (n = 1)",
+    "@ (?)",
+    "@ [1]",
+    "@, \\ldots",
+    "@. Now double it.",
+    "@. This is an upper bound.",
+    "@. This is the answer to part (a).",
+    "@. Just kidding.",
 ]
 
 
@@ -156,6 +182,10 @@ Step 3: @
 Mrs. Read can knit @ pairs of mittens with the large ball.
 所以答案是 @。
 Die Antwort ist @.
+So the answer is @ (mod 7).
+The area is @ (square units).
+Hence the speed is @ (since $2+3=5$).
+@ is already in simplest form.
 """.strip().split("\n")
 
 

@@ -25,6 +25,24 @@ def cluster() -> Iterator[Any]:
     ray.cloudpickle.unregister_pickle_by_value(stand_ins)
 
 
+def test_the_coordinator_is_on_the_drivers_node(cluster: Any) -> None:
+    """With a soft strategy each of these six lands on any of the two nodes."""
+    import ray
+
+    from cluster.connect import connect
+    from workers.coordinator.placement import on_this_node
+
+    class Where:
+        def node(self) -> str:
+            return ray.get_runtime_context().get_node_id()
+
+    cluster.add_node(num_cpus=8, object_store_memory=100 << 20)
+    with connect(cluster.address, code_travels=False):
+        remote = ray.remote(Where).options(num_cpus=0, scheduling_strategy=on_this_node())
+        actors = [remote.remote() for _ in range(6)]
+        assert set(ray.get([actor.node.remote() for actor in actors])) == {ray.get_runtime_context().get_node_id()}
+
+
 def test_a_node_is_taken_away_and_every_row_lands_once(cluster: Any, tmp_path: Path) -> None:
     """The head has one processor and the plan takes one and a half, so that something must run on the other node."""
     import ray

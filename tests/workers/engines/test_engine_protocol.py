@@ -165,4 +165,6 @@ def test_sampling_parameters_are_stored_under_their_names() -> None:
         "min_p": 0.1,
         "max_tokens": 1024,
         "stop": ["a", "b"],
+        "logprobs": False,
+        "seeded": True,
     }

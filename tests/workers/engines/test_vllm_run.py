@@ -138,7 +138,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     assert all(after[key] == finished for key, finished in before.items())
     for row in rows:
         assert row["finish_reason"] in ("stop", "length") and row["completion_tokens"] > 0
-        assert row["mean_logprob"] < 0 and row["seed"] >= 0 and row["model_revision"].startswith("sha256:")
+        assert row["mean_logprob"] is None and row["seed"] >= 0 and row["model_revision"].startswith("sha256:")
         assert row["engine"] == "vllm" and row["status"] in ("verified", "refuted", "malformed", "undecided")
 
     glob = f"{uri}/samples/*.parquet"
@@ -268,6 +268,15 @@ async def main():
     schema = {"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"],
               "additionalProperties": False}
     shaped = await generate("j", ask, seed, json_schema=schema)
+    by_token = await generate("k", ask, seed, stop=("no text has this",))  # vLLM itself decodes each token
+    cut = [await engine.generate(GenerationRequest(f"n{i}", SamplingParameters(max_tokens=5 + i), messages=ask,
+           seed=seed, stop=("no text has this",) * (i % 2))) for i in (0, 1)]
+    kept = await engine.generate(GenerationRequest("m", SamplingParameters(max_tokens=20, logprobs=True), messages=ask,
+                                                   seed=seed))
+    # At this temperature the model says something else each time, unless the draw is the same.
+    unseeded = SamplingParameters(max_tokens=60, temperature=2.0, seeded=False)
+    free = await asyncio.gather(*(engine.generate(GenerationRequest(f"u{i}", unseeded, messages=ask, seed=7))
+                                  for i in range(40)))
     middle = told.text[len(told.text) // 2]
     stopped = await generate("x", ask, seed, stop=(middle,))
     try:
@@ -277,6 +286,8 @@ async def main():
         refused = str(error)
     await engine.check()
     print("RESULT " + json.dumps({"alone": alone.text, "crowd": crowd[20].text, "others": len({c.text for c in crowd}),
+        "by_token": by_token.text, "cut": [c.text for c in cut], "kept": kept.mean_logprob, "kept_told": kept.logprobs,
+        "free": len({f.text for f in free}),
         "reason": alone.finish_reason, "logprob": alone.mean_logprob, "ended": ended,
         "told": told.text, "longest": crowd[longest].text, "told_reported": told.mean_logprob,
         "told_tokens": len(told.token_ids), "told_count": told.completion_tokens,
@@ -305,9 +316,18 @@ if __name__ == "__main__":
     assert lines, done.stdout + done.stderr + (tmp_path / "engine.log").read_text()[-3000:]
     result = json.loads(lines[0].removeprefix("RESULT "))
     assert result["alone"] == result["crowd"] and result["others"] > 5
-    assert result["logprob"] < 0 and result["kv"] > 10_000 and result["version"]
+    assert (
+        result["logprob"] is None
+        and result["kept"] < 0
+        and result["kept_told"] is None
+        and result["kv"] > 10_000
+        and result["version"]
+    )
     assert "abort" in result["ended"]
     assert result["too_long"] == "length"
+    assert result["by_token"] == result["longest"], "the text decoded at the end is the one that vLLM makes by token"
+    assert all(result["longest"].startswith(text) and text for text in result["cut"])
+    assert result["free"] > 1, "without seeds the same request gives other texts"
     # What a request may ask for beside the messages.
     assert result["told"] == result["longest"] == result["by_tokens"] and len(result["told"]) > 8
     assert result["told_logprobs"] == result["told_tokens"] == result["told_count"]

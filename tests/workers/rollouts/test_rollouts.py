@@ -11,6 +11,7 @@ from stand_ins import StandInEngine
 from verifiers.registry import UnknownNameError
 from workers.engines.base import Engine, EngineSettings, Generation, SamplingParameters
 from workers.messages import Parent, SampleTask
+from workers.prompting.messages import finding_for_model
 from workers.rollouts.base import Rollout, RolloutRequest, make_sample
 from workers.rollouts.registry import check_first_rollout, rollout_class, rollout_name
 
@@ -47,6 +48,21 @@ def test_a_repair_round_without_its_attempt_fails_and_keeps_the_problems_message
     with pytest.raises(ValueError, match="without the attempt"):
         asyncio.run(drawn.draw())
     assert drawn.messages == MESSAGES
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_repair_round_shows_the_same_finding_after_a_resume(monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+    """The coordinator knows the finding; after a resume it is made again from the stored row."""
+    row = {"messages": json.dumps([{"role": "user", "content": "p"}]), "text": "x", "reason": "wrong answer"}
+    row["evidence"] = json.dumps({"tier": "t", "first_failure": {"got": "3"}})
+    monkeypatch.setattr("workers.rollouts.repair.read_row", lambda *_: row)
+    first = finding_for_model(row["reason"], row["evidence"], 30) if told else ""
+    drawn = rollout("repair", parent=Parent(None, 0, "part", first), storage_uri="/nowhere", evidence_chars=30)
+    messages = asyncio.run(drawn._repair_messages(drawn.request.parent))  # type: ignore[attr-defined]
+    assert messages[-1][1].splitlines()[1:3] == ["wrong answer", "{"] and '"t"' not in messages[-1][1]
+    assert messages[-1][1].startswith(
+        "Checking this found a problem:\n" + finding_for_model("wrong answer", row["evidence"], 30)
+    )
 
 
 def test_a_follow_up_turn_is_a_repair_and_a_first_attempt_what_the_config_names() -> None:

@@ -174,7 +174,7 @@ class ForkServer:
             os.mkdir("/tmp/.shm")
             os.chmod("/tmp/.shm", 0o1777)
             # Hidden are processes that the program may not look into: the first one of its namespace.
-            for options in ("subset=pid,hidepid=2", "hidepid=2", "subset=pid", ""):
+            for options in ("subset=pid,hidepid=4", "hidepid=4", "hidepid=2", "subset=pid", ""):
                 try:
                     kernel.mount("proc", "/proc", "proc", _PLAIN | kernel.MS_NOEXEC | kernel.MS_RDONLY, options)
                     break

@@ -78,7 +78,7 @@ def cell_limits(limits: Limits) -> dict[str, int]:
 
 
 def sealed_file(data: bytes, name: str) -> int:
-    """A read-only file in memory that nobody can change any more; the caller closes the descriptor.
+    """A read-only file in memory that no process can change any more; the caller closes the descriptor.
 
     A file, not a pipe: programs that read standard input by its size, or with one os.read, are honest.
     """

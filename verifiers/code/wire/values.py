@@ -128,20 +128,51 @@ def _sympy_number(value: Any, refuse: Callable[[Any], Any]) -> Any:
     return refuse(value)
 
 
-def encode(value: Any, other: Callable[[Any], Any] | None = None, *, nodes: bool = True) -> Any:
+_NOT_SCALAR = object()
+
+
+def _scalar(value: Any) -> Any:
+    """The JSON form of a value that holds no others, or _NOT_SCALAR.
+
+    Methods of the builtin types are asked, never those of a subclass.
+    """
+    if value is None or value is True or value is False:
+        return value
+    if value is NONE_VALUE:
+        return {"$none": []}
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        plain = int.__int__(value)
+        return plain if -_PLAIN_INT < plain < _PLAIN_INT else {"$int": hex(plain)}
+    if isinstance(value, float):
+        number = float.__float__(value)
+        return number if math.isfinite(number) else {"$float": repr(number)}
+    if isinstance(value, bytes | bytearray):
+        name = "$bytes" if isinstance(value, bytes) else "$bytearray"
+        return {name: base64.b64encode(value).decode()}
+    if isinstance(value, complex):
+        return {"$complex": [_scalar(value.real), _scalar(value.imag)]}
+    if isinstance(value, range):
+        return {"$range": [value.start, value.stop, value.step]}
+    if isinstance(value, decimal.Decimal):
+        return {"$decimal": decimal.Decimal.__str__(value)}
+    return _NOT_SCALAR
+
+
+def _refuse(value: Any) -> Any:
+    kind = type(value)
+    foreign = kind.__module__ not in ("builtins", "solution", "__main__")
+    raise NotPlainDataError(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), foreign=foreign)
+
+
+def encode(value: Any, other: Callable[[Any], Any] = _refuse, *, nodes: bool = True) -> Any:
     """The JSON form of `value`. `other` encodes what is not plain data; without it that raises NotPlainDataError.
 
     `nodes`: objects with val and next, or val, left and right, cross as LeetCode's lists and trees.
     """
     budget = [MAX_NODES]
     top = value
-
-    def refuse(value: Any) -> Any:
-        if other is not None:
-            return other(value)
-        kind = type(value)
-        foreign = kind.__module__ not in ("builtins", "solution", "__main__")
-        raise NotPlainDataError(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), foreign=foreign)
 
     def items(values: Any, depth: int) -> list[Any]:
         return [walk(item, depth + 1) for item in values]
@@ -152,18 +183,9 @@ def encode(value: Any, other: Callable[[Any], Any] | None = None, *, nodes: bool
             if _has_cycle(top):
                 raise NotPlainDataError("a structure that contains itself")
             raise NotPlainDataError("nested too deeply" if depth > MAX_DEPTH else "too many elements", foreign=True)
-        if value is None or value is True or value is False:
-            return value
-        if value is NONE_VALUE:
-            return {"$none": []}
-        if isinstance(value, str):
-            return str.__str__(value)
-        if isinstance(value, int):
-            plain = int.__int__(value)
-            return plain if -_PLAIN_INT < plain < _PLAIN_INT else {"$int": hex(plain)}
-        if isinstance(value, float):
-            number = float.__float__(value)
-            return number if math.isfinite(number) else {"$float": repr(number)}
+        scalar = _scalar(value)
+        if scalar is not _NOT_SCALAR:
+            return scalar
         if isinstance(value, list):
             return items(list.__iter__(value), depth)
         if isinstance(value, tuple):
@@ -177,28 +199,18 @@ def encode(value: Any, other: Callable[[Any], Any] | None = None, *, nodes: bool
             return {"$set": items(set.__iter__(value), depth)}
         if isinstance(value, frozenset):
             return {"$frozenset": items(frozenset.__iter__(value), depth)}
-        if isinstance(value, bytearray):
-            return {"$bytearray": base64.b64encode(value).decode()}
-        if isinstance(value, bytes):
-            return {"$bytes": base64.b64encode(value).decode()}
-        if isinstance(value, complex):
-            return {"$complex": [walk(value.real, depth + 1), walk(value.imag, depth + 1)]}
-        if isinstance(value, range):
-            return {"$range": [value.start, value.stop, value.step]}
         kind = type(value)
         if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "shape", None) == ():
             return walk(value.item(), depth + 1)
         if kind.__module__.startswith("sympy.") and getattr(value, "is_number", False):
-            return walk(_sympy_number(value, refuse), depth + 1)
+            return walk(_sympy_number(value, other), depth + 1)
         if isinstance(value, fractions.Fraction):
             return {"$fraction": [walk(value.numerator, depth + 1), walk(value.denominator, depth + 1)]}
-        if isinstance(value, decimal.Decimal):
-            return {"$decimal": decimal.Decimal.__str__(value)}
         if nodes and hasattr(value, "val") and hasattr(value, "next"):
             return {"$list_node": items(_list_nodes(value), depth)}
         if nodes and hasattr(value, "val") and hasattr(value, "left") and hasattr(value, "right"):
             return {"$tree_node": items(_tree_nodes(value), depth)}
-        return refuse(value)
+        return other(value)
 
     return walk(value, 0)
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Protocol
 
 from verifiers.lean.assembly import Reference, Source, mask, with_capped_heartbeats
+from verifiers.lean.findings import MAX_EVIDENCE_CHARS, Finding
 from verifiers.lean.native.audit import MODULE, WAYS, Audit, Judgement, Stated, Unaudited
 from verifiers.lean.native.exports import STANDARD_AXIOMS
 from verifiers.lean.native.policy import refusal
@@ -44,21 +45,11 @@ log = logging.getLogger("proofmill.lean")
 
 MAX_REFERENCES = 128
 """Elaborated statements kept, each with its export on disk (up to some hundred megabytes over Mathlib)."""
-_MAX_EVIDENCE_CHARS = 2000
 _OLEAN = f"/tmp/{MODULE}.olean"
 _RESOURCE_MARKS = ("(deterministic) timeout", "maximum number of heartbeats")
 _NO_PROOF = "_root_.sorryAx _ _root_.Bool.false"
 """What `sorry` stands for, in words that no header can give another meaning."""
 _AXIOMS_LINE = re.compile(r"['`](.+?)['`] (?:depends on axioms: \[(.*)\]|does not depend on any axioms)", re.S)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """What became of one reading of a text."""
-
-    status: Status
-    reason: str
-    evidence: dict[str, Json]
 
 
 class Warm(Protocol):
@@ -394,7 +385,7 @@ def read_rejection(rejection: Rejection, source: Source, evidence: dict[str, Jso
     evidence["error"] = {
         "line": source.line_in_text(int(first["line"])),
         "column": max(int(first["column"]) - source.indent, 0),
-        "message": text[:_MAX_EVIDENCE_CHARS],
+        "message": text[:MAX_EVIDENCE_CHARS],
     }
     evidence["num_errors"] = len(errors)
     is_parse = re.match(r"(?:unexpected|expected|<input>|unterminated|unknown tactic)\b", text) is not None

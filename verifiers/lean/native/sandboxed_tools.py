@@ -229,66 +229,73 @@ class RoomRunner:
                 os.close(receive)
 
 
+@dataclasses.dataclass(slots=True)
+class _Streams:
+    """What has come from a command so far, by descriptor, and which limit has ended the reading."""
+
+    buffers: dict[int, bytearray]
+    timed_out: bool = False
+    overflowed: bool = False
+
+
+def _read_all(limits: Mapping[int, int], sinks: Mapping[int, IO[bytes]], until: float) -> _Streams:
+    """Reads descriptors until all of them are closed, one exceeds its limit in bytes, or the clock shows `until`."""
+    streams = _Streams({fd: bytearray() for fd in limits})
+    sizes = dict.fromkeys(limits, 0)
+    waiting = set(limits)
+    poll = select.poll()  # select() itself knows no descriptor above 1023
+    for fd in waiting:
+        poll.register(fd, select.POLLIN)
+    while waiting and not streams.overflowed:
+        remaining = until - time.monotonic()
+        if remaining <= 0:
+            streams.timed_out = True
+            break
+        for fd, _ in poll.poll(remaining * 1000):
+            chunk = os.read(fd, 1 << 20)
+            if not chunk:
+                waiting.discard(fd)
+                poll.unregister(fd)
+                continue
+            sizes[fd] += len(chunk)
+            if sizes[fd] > limits[fd]:
+                streams.overflowed = True
+            elif fd in sinks:
+                sinks[fd].write(chunk)
+            else:
+                streams.buffers[fd] += chunk
+    return streams
+
+
 def _attend(process: SandboxedProcess, task: Task, receive: int, began: float) -> Done:
     """Reads what comes, until everything is closed or a limit is hit."""
     assert process.stdout is not None and process.stderr is not None
-    out, err, parcels = process.stdout.fileno(), process.stderr.fileno(), receive
-    limits = {out: MAX_OUTPUT_BYTES, err: MAX_OUTPUT_BYTES}
-    buffers: dict[int, bytearray] = {out: bytearray(), err: bytearray()}
+    out, err = process.stdout.fileno(), process.stderr.fileno()
+    limits = {out: MAX_EXPORT_BYTES if task.stdout_to else MAX_OUTPUT_BYTES, err: MAX_OUTPUT_BYTES}
     if receive >= 0:
-        limits[parcels] = (MAX_FILE_BYTES + 8) * len(task.hand_out)
-        buffers[parcels] = bytearray()
-    sink: IO[bytes] | None = task.stdout_to.open("wb") if task.stdout_to else None
-    if sink:
-        limits[out] = MAX_EXPORT_BYTES
-    timed_out = overflowed = False
-    sizes = dict.fromkeys(limits, 0)
+        limits[receive] = (MAX_FILE_BYTES + 8) * len(task.hand_out)
     with contextlib.ExitStack() as stack:
-        if sink:
-            stack.enter_context(sink)
-        waiting = set(limits)
-        poll = select.poll()  # select() itself knows no descriptor above 1023
-        for fd in waiting:
-            poll.register(fd, select.POLLIN)
-        while waiting:
-            remaining = task.wall_s - (time.monotonic() - began)
-            if remaining <= 0:
-                timed_out = True
-                break
-            for fd, _ in poll.poll(remaining * 1000):
-                chunk = os.read(fd, 1 << 20)
-                if not chunk:
-                    waiting.discard(fd)
-                    poll.unregister(fd)
-                    continue
-                sizes[fd] += len(chunk)
-                if sizes[fd] > limits[fd]:
-                    overflowed = True
-                elif fd == out and sink:
-                    sink.write(chunk)
-                else:
-                    buffers[fd] += chunk
-            if overflowed:
-                break
+        sinks = {out: stack.enter_context(task.stdout_to.open("wb"))} if task.stdout_to else {}
+        streams = _read_all(limits, sinks, began + task.wall_s)
     code = None
-    if not (timed_out or overflowed):
+    if not (streams.timed_out or streams.overflowed):
         try:
             status = process.wait(timeout=max(task.wall_s - (time.monotonic() - began), 0.1))
             code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         except subprocess.TimeoutExpired:
-            timed_out = True
+            streams.timed_out = True
     process.close()
     oom = code != 0 and process.oom_kills > 0
     if receive >= 0 and code is not None and code > 128:
         code = None  # as the carrier reports a signal
     return Done(
         code=None if oom else code,
-        stdout=bytes(buffers[out]),
-        stderr=bytes(buffers[err]),
-        handed_out=_unpack(bytes(buffers[parcels]), task.hand_out) if receive >= 0 else {},
-        timed_out=timed_out,
+        stdout=bytes(streams.buffers[out]),
+        stderr=bytes(streams.buffers[err]),
+        handed_out=_unpack(bytes(streams.buffers[receive]), task.hand_out) if receive >= 0 else {},
+        timed_out=streams.timed_out,
         out_of_memory=oom,
-        overflowed=overflowed,
+        overflowed=streams.overflowed,
         seconds=time.monotonic() - began,
     )
 

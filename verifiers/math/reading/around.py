@@ -111,6 +111,8 @@ _SIGNS = frozenset("= : ： , & ) ] } | > ( [ ; . # \" “ ' – — → ⇒ ∴
 # In the clause in front of the box.
 
 _QUALIFIES = re.compile(
+    r"\b(?:less|greater|more|fewer|smaller|larger|higher|lower)\s+than(?:\s+or\s+equal\s+to)?\s*\Z|(?<![A-Za-z\d)\]}])\((?-i:[a-h]|i{1,3}|iv)\)|\A\(?(?:[a-h]|i{1,3}|iv|\d)\)|"
+    r"\bin\s+the\s+case\b|\bfor\s+[a-z]\s*=\s*\d+\s*(?:,|:|is|are)?\s*\Z|"
     r"\b(?:i|we)\s+(?:\w+\s+)?(?:think|believe|guess|suspect|hope|feel|bet|reckon|imagine)\b|\bmy\s+(?:friend|teacher|classmate|colleague|calculator|book|textbook|brother|sister|neighbou?r)\b|"
     r"\b(?:wikipedia|internet|chatgpt|wolfram\w*|google|answer\s+key|textbook|calculator)\s+(?:got|gets|gives?|gave|has|shows?|lists?|states?|returns?|found|finds?)\b|\b(?:intermediate|draft|interim)\b|"
     r"\b(?:estimates?|estimations?|approximations?|approximate|(?:lower|upper|rough|crude|trivial|best|known|tight|loose|weak|strong)(?:er)?\s+(?:\w+\s+)?bounds?|conjectur\w+|hypothes\w+|(?:wrong|incorrect|bad|failed)\s+(?:answer|attempt|solution|guess|try|approach|method|working|proof|argument|result|value)s?|wrongly|incorrectly|flawed|fake|bogus|placeholder|"
@@ -165,7 +167,7 @@ _IMPERATIVE = re.compile(
 )
 """A command or a question, which states nothing."""
 _CASE_BEFORE = re.compile(
-    r"\A(?:(?:so|thus|hence|therefore|then|and|but|now)\s*,?\s*)?(when|if|whenever|for|given|assuming|with|provided|unless|while|in\s+case|once)\b(?P<condition>[^,:]*)[,:]?\s*(?:then\s+)?(?P<main>[^,:]*)\Z",
+    r"\A(?:(?:so|thus|hence|therefore|then|and|but|now)\s*,?\s*)?(when|if|whenever|for|given|assuming|with|provided|unless|while|in\s+case|once|ignoring|neglecting|disregarding)\b(?P<condition>[^,:]*)[,:]?\s*(?:then\s+)?(?P<main>[^,:]*)\Z",
     re.IGNORECASE,
 )
 _BARE_MAIN = re.compile(
@@ -181,7 +183,7 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _COMPARES = re.compile(
-    r"\b(?:than|less|fewer(?!\s+[a-z]+)|lower|below|beyond|short\s+of|plus|minus|times\s+(?:that|the|as|more|larger|bigger|greater|less|smaller|faster|longer|its|his|her|their|\d|[a-z]\b)|"
+    r"\b(?:than|less|ago|early|late|in\s+\d+\s*\Z|fewer(?!\s+[a-z]+)|lower|below|beyond|short\s+of|plus|minus|times\s+(?:that|the|as|more|larger|bigger|greater|less|smaller|faster|longer|its|his|her|their|\d|[a-z]\b)|"
     r"(?<!second )(?<!seconds )(?<!meter )(?<!meters )(?<!units )(?<!inches )(?<!feet )squared|cubed|fold|percent|percentage|percentile|per\s+cent|approx\w*|roughly|about|estimat\w*|rounded|rounding|"
     r"or\s+(?:more|less|fewer|so|higher|greater)|and\s+(?:up|above|over|a\s+half|counting|change)|at\s+(?:least|most)|up\s+to|more\s*\Z)\b",
     re.IGNORECASE,
@@ -189,7 +191,7 @@ _COMPARES = re.compile(
 """Directly behind a number or its noun: another number than that."""
 _RESTRICTS = re.compile(
     r"\b(?:nearest\s+(?!dollar|cent|integer|whole|degree|unit|tenth|hundredth|thousandth|penny|inch|meter|foot|mile|minute|second|hour|day|year|percent|number)|"
-    r"if|unless|provided|otherwise|assuming|whenever|maybe|perhaps|possibly|probably|hopefully|presumably|supposedly|though|although|also\s+works?|works?\s+too|"
+    r"if|unless|provided|otherwise|assuming|whenever|maybe|perhaps|possibly|probably|hopefully|presumably|halv(?:e|ed|ing)|doubl(?:ed|ing)|tripl(?:ed|ing)|quadrupl(?:ed|ing)|double\s+(?:it|this|that)|not\s+(?:the|our|my|an?)\s+(?:\w+\s+)?answer|supposedly|though|although|also\s+works?|works?\s+too|"
     r"(?:is|are|was|were)\s+(?:only\s+|just\s+|merely\s+|but\s+)?(?:one|another|an?|some)\s+(?:of\s+(?:the\s+)?)?(?:\w+\s+)?(?:solution|answer|value|root|possib\w+|candidate|example|option|choice|case|guess)s?|"
     r"said|says|claims?|claimed|thinks?|thought|believes?|wrote|writes|guess(?:ed)?|suggested|answered|replied|teacher|student's|careless|"
     r"part\s+\(?(?:[a-h]|i{1,3}|iv|\d)\b|(?:first|second|third|other|previous|last|next|special|former|latter|best|worst|this|that|each|either|one)\s+(?:case|part|subcase|scenario|question|attempt)|"
@@ -208,7 +210,7 @@ _ANOTHER_CASE = re.compile(
 )
 _BARE_TAIL = re.compile(
     r"(?:because|since|as\b|so\b|hence|thus|therefore|where|which\s+(?:is|are|was|means|gives|has|makes|can|we|completes|equals|agrees|matches|occurs|happens)|that\s+is|i\.?e\b|"
-    r"(?:is|are|was|will\s+be|must\s+be)\s+(?:the|our|my|indeed|a\s+(?:prime|perfect|multiple)|an\s+integer|correct|right|prime|even|odd|irreducible|positive|as\s+desired|what\s+we|achiev\w+|attain\w+|obtained|reached|between)|"
+    r"(?:is|are|was|will\s+be|must\s+be)\s+(?:the|our|my|indeed|a\s+(?:prime|perfect|multiple)|an\s+integer|correct|right|prime|even|odd|irreducible|positive|as\s+desired|what\s+we|already|achiev\w+|attain\w+|obtained|reached|between)|"
     r"in\s+(?:total|all|simplest|lowest|scientific|standard|base|interval|terms|decimal|reduced)\b|total\b|altogether|overall|left\b|remaining|remain\b|each\b|apiece|respectively|combined|per\b|"
     r"of\s+(?:the|its|his|her|their|our|all|them|it|these|those|this|that|a|an|each)\b|(?:when|at|for)\s+[a-z]\s*=|(?:for|of)\s+(?:all|every|any|some|an?\s+arbitrary)\b|from\s+-?\d|when\s+(?:the\s+\w+\s+is\s+divided|it\s+is\s+divided|divided|converted|expressed|written|simplified|reduced|factored)|"
     r"to\s+(?:the\s+(?:problem|question|north|south|east|west|left|right|power)|compute|get|find|be|have|her|his|their|each|pay|spend|buy|complete|finish|reach)\b|"
@@ -243,9 +245,10 @@ def _before(text: str, start: int) -> str:
     if opening and "\n" in opening[0] and _DISPLAY.search(opening[0]) and opening[0].count("\n") <= 4:
         near = near[: opening.start()]
     at = 0
-    for match in _SENTENCE_END.finditer(near):
+    for match in reversed(list(_SENTENCE_END.finditer(near))):
         if not (match[0] == "." and _ABBREVIATION.search(near, max(0, match.start() - 8), match.start())):
             at = match.end()
+            break
     return _WRAPPERS.sub(" ", _BOX.sub(" , ", near[at:])).strip()
 
 
@@ -330,7 +333,7 @@ def _qualifies(before: str, decimal: bool) -> bool:
     case = _CASE_BEFORE.match(before)
     if case is None or _BARE_MAIN.match(case["main"]) is None:
         return False
-    supposed = case[1].lower() in ("assuming", "provided", "unless")
+    supposed = case[1].lower() in ("assuming", "provided", "unless", "ignoring", "neglecting", "disregarding")
     return supposed or _CONDITION.match(f"if {case['condition'].strip()}") is not None
 
 
@@ -360,7 +363,9 @@ def _is_allowed_behind(text: str, end: int, *, extremum: bool) -> bool:
     """Whether nothing behind the box restricts it or makes it another number. Where the sentence names an extremum,
     the place where it is attained may follow."""
     near = text[end : end + NEAR]
-    if _QUOTED.match(near):
+    if _QUOTED.match(near) or _UNFINISHED.match(near):
+        return False
+    if (bracket := _BRACKETED.match(near)) and not _is_harmless_remark(bracket[1]):
         return False
     closing = _CLOSING.match(near)
     rest = near[closing.end() :] if closing else near
@@ -392,6 +397,8 @@ def _is_noun_phrase(words: list[str]) -> bool:
             return False
         if small == "in" or small in _NO_NOUNS:
             return False
+        if len(word) == 1:
+            return word in _LETTER_UNITS
         if is_noun(small) or unit_name(word) or small in _UNITS or small.split("-")[0] in _UNITS:
             return True
         if word.istitle() or (
@@ -404,9 +411,13 @@ def _is_noun_phrase(words: list[str]) -> bool:
 
 
 _NO_NOUNS = frozenset(
-    words_of("versus minus plus less towards always perhaps besides across whereas unless sometimes vs")
+    words_of(
+        "versus minus plus less is was has does its this thus as us yes his hers needs seems means could would should might may can must will shall to of and or but be been for with by from at on that which who towards always perhaps besides across whereas unless sometimes vs"
+    )
 )
-"""Words that end like plurals."""
+"""Words that are no nouns: they end like plurals, or belong to the grammar of the sentence."""
+_LETTER_UNITS = frozenset("mghsLlNJWVCF")
+"""Units of one letter, and the scales of temperature."""
 _PARTS = frozenset(
     words_of("fourth fifth sixth seventh eighth ninth tenth twelfth hundredth thousandth millionth billionth couple")
 )
@@ -417,5 +428,23 @@ _UNITS = frozenset(
     """)
 )
 """Units that the comparison does not convert, and beginnings of units."""
+
+
+def _is_harmless_remark(remark: str) -> bool:
+    """Whether what stands in brackets behind a box gives a reason, a modulus or a unit."""
+    words = [match[0] for match in _TOKEN.finditer(_WRAPPERS.sub(" ", remark))]
+    return not words or _REMARK.match(remark) is not None or _is_noun_phrase(words)
+
+
+_UNFINISHED = re.compile(
+    r"[\s$*]{0,4}(?:\\[\])])?\s{0,2}(?::\s*\d|,?\s{0,3}(?:\.\.\.|…|\\[lc]?dots)|\[\d{1,3}\]|[†‡👎🚫]|[-'’](?!s\b\s+[a-z])[a-z]|\s(?:--|[—–-])\s+[A-Z][a-z]+\s*(?:\Z|\n))"
+)
+"""A ratio, a list that goes on, a footnote, or a name behind a dash."""
+_BRACKETED = re.compile(r"[\s$\\\])*]{0,6}\(((?![)$])[^()\n]{0,80})\)")
+_REMARK = re.compile(
+    r"[\s$\\]{0,4}(?:p?mod|bmod|since|because|by|as|using|from|where|in|units?|the|which|i\.e|that|per|total|or|and|with|of|to|after|all|each|so|it|we|this|simplified|reduced|exact\w*|"
+    r"rounded|≈|approx|=|\d|square|cubic|not\s+\d|QED|checked|correct|verified|answer|option|choice|\\text)",
+    re.IGNORECASE,
+)
 _CLOSING = re.compile(r"(?:[\s$*_`)\]},.;:]|\\[\])(]|\\(?:quad|qquad|[,;:! ]|right|end\{\w+\*?\})|</\w+>)+")
 _ENDS = re.compile(r"\.(?:[\s$*)\\]|\Z)")

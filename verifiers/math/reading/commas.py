@@ -16,7 +16,7 @@ from verifiers.math.reading.lexer import Token
 class Reading:
     tokens: list[Token]
     weak: bool = False
-    """Nobody who writes so means this first: it may keep a difference from being certain, but proves nothing."""
+    """A text is seldom meant in this way: it may keep a difference from being certain, but proves nothing."""
 
 
 def readings(tokens: list[Token]) -> list[Reading]:

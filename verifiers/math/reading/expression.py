@@ -53,7 +53,15 @@ class Node:
 
     def symbols(self) -> frozenset[str]:
         """Names of the free symbols; `#1` and so on are the bound indices of sums."""
-        return frozenset(node.value for node in self.walk() if node.op == "sym" and node.value[0] != "#")
+        names: list[str] = []
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            if node.args:
+                stack.extend(node.args)
+            elif node.op == "sym" and node.value[0] != "#":
+                names.append(node.value)
+        return frozenset(names)
 
 
 def show(node: Node, depth: int = 0) -> str:

@@ -39,7 +39,7 @@ class Token:
     run: bool = False
     """A letter that continues a run of letters."""
     groups: str = ""
-    """Of a number: its digits with their commas, where the commas may also separate numbers (`81,256`)."""
+    """The digits of a number with their commas, where the commas may also separate numbers (`81,256`)."""
 
 
 # Groups of three digits after the first: 1,234,567  1{,}234  1\,234  12 345 (space groups need a first group of 1-3).

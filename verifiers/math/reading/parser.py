@@ -20,7 +20,7 @@ from verifiers.math.reading.number_words import read_words, spelled_number, with
 from verifiers.math.reading.vocabulary import CASED_UNITS, SCALE_WORDS, unit_name
 
 MAX_EXPONENT_DIGITS = 5
-"""Of a literal in scientific notation: 1e99999 still fits every exact step, 1e9999999 does not."""
+"""Digits of the exponent of a literal: 1e99999 still fits every exact step, 1e9999999 does not."""
 
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "equiv": "==",
@@ -44,7 +44,7 @@ _FUNCTION_LETTERS = frozenset(["f", "g", "h", "f^-1", "g^-1", "h^-1", "Gamma", "
 _ABOUT = re.compile(r"\s{0,20}~\s{0,4}[\d.\-\\$]")
 _SWITCHED = re.compile(r"\\(?:mathit|bf|rm|it|sf|tt|cal)\s{0,4}\{?\s{0,4}([A-Za-z])(?![A-Za-z])")
 """A letter behind a command for a font that the lexer reads over."""
-_FOOTNOTE = re.compile(r"\d\[\d{1,3}\]")
+_FOOTNOTE = re.compile(r"\d\s{0,2}\[\d{1,3}\]")
 
 
 def _is_in_two_fonts(text: str) -> bool:
@@ -187,11 +187,11 @@ class _Reader:
         return self.tokens[self.at]
 
     def is_op(self, *texts: str) -> bool:
-        token = self.here
-        return token.kind in ("op", "cmd") and token.text in texts
+        token = self.tokens[self.at]
+        return token.text in texts and (token.kind == "op" or token.kind == "cmd")
 
     def is_word(self, *texts: str) -> bool:
-        token = self.here
+        token = self.tokens[self.at]
         return token.kind == "word" and token.text.lower() in texts
 
     def take(self) -> Token:

@@ -79,9 +79,11 @@ _WITHDRAWN = re.compile(
     r"\b(?:never\s+mind|(?:ignore|scrap|delete|forget|retract|withdraw|undo|cancel)\s+(?:that|this|it|the\s+(?:above|previous|last|answer))|"
     r"(?:this|that|it|the\s+answer|verification|(?:the|this|that)\s+check)\s+(?:fails|failed|can(?:no|['’])t\s+be|is\s+(?:(?:only|just)\s+)?an?\s+(?:guess|contradiction|estimate)|"
     r"contradicts|is\s+off)|verification\s+failed|something\s+is\s+(?:off|wrong)|not\s+(?:\w+\s+)?(?:sure|confident|certain)|might\s+be\s+(?:wrong|off|incorrect)|"
+    r"(?:this|that|it)\s+is\s+(?:only\s+|just\s+)?(?:an?\s+(?:upper|lower|rough)\b|an?\s+(?:bound|approximation)\b|the\s+answer\s+to\s+(?:part|question|\())|"
+    r"i\s+think\s+so|just\s+kidding|(?:now|then|finally|next),?\s+(?:double|halve|triple|multiply|divide|add|subtract)\s+(?:it|this|that|by|\d|one|the\s+result)|"
     r"i\s+(?:forgot|missed|overlooked|misread|slipped|made\s+an?\s+(?:\w+\s+)?(?:slip|mistake|error))|(?:could\s*n['’]t|could\s+not|cannot|can['’]t)\s+(?:solve|determine|find)|"
     r"no\s+such\s+\w+\s+exists?|none\s+exists?|has\s+no\s+(?:answer|solution)|(?:i\s+)?(?:do\s+not|don['’]t)\s+know|(?:looks|seems)\s+(?:right|correct),?\s+(?:but|it\s+is\s+not|it\s+isn))|"
-    r"(?:\A|[.!?\n:])[\s*_#>]{0,8}(?:there\s+(?:is|are)\s+no\s+solutions?|no\s+solutions?|undo|retract(?:ed)?|error|redo)\b[\s.!:]|"
+    r"(?:\A|[.!?\n:])[\s*_#>]{0,8}(?:there\s+(?:is|are)\s+no\s+solutions?|no\s+solutions?|undo|retract(?:ed)?|error|redo|not(?=!))\b[\s.!:]|"
     r"(?:\A|[.!?\n])[\s*_#>]{0,8}(?:attempt|version|take|try|second\s+attempt)\s{0,4}(?:two|again|\d{1,3})?\s{0,4}[:：]|\bfalse\s*\.|\binvalid\s*\.",
     re.IGNORECASE,
 )

@@ -87,6 +87,7 @@ def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
         before = text[max(0, start - NEAR) : start]
         if behind.lstrip("$ )*").startswith("?") or _STRUCK_OUT.search(before):
             return True
+        before = before[max(map(before.rfind, ".?!")) + 1 :]  # none of the patterns reaches across these
         if any(pattern.search(before) for pattern in (_DENIED, _WRONG_BEFORE, _SUPPOSED_BEFORE, _DOUBTED_BEFORE)):
             return True
     sentence = behind[:NEAR]
@@ -162,7 +163,7 @@ _BEFORE_IN_TEXT = re.compile(r"(?:[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|
 _PERCENT_OF = re.compile(r"\$?\s{0,4}of\s+\$?\d")
 _RELATION_BEFORE = re.compile(r"(?:[≠≤≥]|\w\s*[<>])\Z(?<!<\w>)(?<!\w>)")
 _NOT_EQUAL_BEFORE = re.compile(
-    r"(?:\\not\s*(?:=|\\[a-z]+)|[<>]=|\s!=|\\(?:ne|neq|not)|\\(?:le|ge|leq|geq|lt|gt))[\s$]*\Z"
+    r"(?:\\not\s*(?:=|\\[a-z]+)|[<>]=|\s!=|\\(?:ne|neq|not)|\\(?:le|ge|leq|geq|lt|gt|leqslant|geqslant|lesssim|gtrsim|ll|gg|prec|succ|propto))[\s$]*\Z"
 )
 _ABOUT_BEFORE = re.compile(r"(?:\\(?:approx|sim|simeq)|≈|~=)\Z")
 """A rounded value: it is an answer only where the box holds a decimal fraction."""
@@ -208,6 +209,8 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
             return True
         return bool(_BEFORE_IN_TEXT.search(near)) or bool(_BEHIND_IN_TEXT.match(text, after))
     before = _SPACES_BEFORE.sub("", text[max(opened, start - NEAR) : start])
+    if _ITEMS_BEFORE.fullmatch(before):
+        return True
     after = _end(_SPACES_BEHIND, text, after)
     if unit := _LETTERS_BEHIND.match(text, after):
         after = unit.end() if unit[0].lower() in GLUED_UNITS else after
@@ -215,6 +218,8 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
 
 
 _DECIMAL = re.compile(r"\d*\.\d")
+_ITEMS_BEFORE = re.compile(r"[\s(\[{\\]{0,8}(?:-?\d[\d.]{0,20}\s{0,4},\s{0,4}){1,8}")
+"""Other values of a list in front of a box."""
 _LETTERS_BEHIND = re.compile(r"[A-Za-z]{2,}")
 
 

@@ -18,15 +18,19 @@ MAX_ITEMS = 100
 """Items of a list that is an answer."""
 
 STATEMENT = re.compile(
-    r"####|(?:\bfinal\s+)?\banswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|：|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*[:：])?|"
-    r"\banswer\s+(?:will|would|should|must)\s+be\b|"
-    r"\b(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b"
-    r"(?!\s*(?:wrong|incorrect|not|a|an|the|right|correct|impossible|false|true)\b)|"
-    r"(?:(?<=\n)|(?<=\A))[ \t*_]*ans(?:\.|\b)[ \t*_]*[:=：]|"
-    r"(?:(?<=\n)|(?<=\A))[ \t]*(?:\#{1,6}[ \t]+|\*\*|__)[ \t*_]*(?:final[ \t]+)?answer[ \t*_]*[:：]?[ \t*_]*(?=\n)|"
-    r"(?:最终)?答案\s*(?:是|为|：|:)+|(?:(?<=\n)|(?<=\A))[ \t]*答[ \t]*[：:]",
+    r"####|"
+    r"\b(?=[fanwrc])(?:"
+    r"(?:final\s+)?\banswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|：|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*[:：])?|"
+    r"answer\s+(?:will|would|should|must)\s+be\b|"
+    r"(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b"
+    r"(?!\s*(?:wrong|incorrect|not|a|an|the|right|correct|impossible|false|true)\b))|"
+    r"(?<![^\n])(?=[ \t#*_a])(?:"
+    r"[ \t*_]*ans(?:\.|\b)[ \t*_]*[:=：]|"
+    r"[ \t]*(?:\#{1,6}[ \t]+|\*\*|__)[ \t*_]*(?:final[ \t]+)?answer[ \t*_]*[:：]?[ \t*_]*(?=\n))|"
+    r"(?:最终)?答案\s*(?:是|为|：|:)+|(?<![^\n])[ \t]*答[ \t]*[：:]",
     re.IGNORECASE,
 )
+"""Guards in front of the alternatives let a long text pass quickly."""
 SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)(?![^\n]*\b[B-Z][ \t]*[:：])")
 """`A: 18` as the last line of a text of questions and answers."""
 OPTION_LINE = re.compile(r"(?:\A|(?<=\n))[ \t*_(]*[B-E][ \t*_]*[:：.)]")

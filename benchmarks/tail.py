@@ -1,0 +1,184 @@
+"""GPU-hours of a run under `until_verified` or `adaptive`, with and without samples beyond a wave while engines stand
+idle. A simulation: real are the policy, its priority queue and `workers.sampling.widening`; made up are the problems (a
+share that no sample solves, else a Beta pass rate), the lengths (log-normal; those of wrong answers are longer) and the
+engines (time of a step by batch and KV bytes, for a 3B model on an H200).
+
+    python -m benchmarks.tail --problems 4000 20000
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import random
+from typing import Any
+
+import numpy as np
+
+from workers.coordinator.dispatcher import IDLE_SHARE
+from workers.sampling.policy import Policy
+from workers.sampling.priority_queue import PriorityQueue
+from workers.sampling.problem_state import ProblemState, SampleOutcome
+from workers.sampling.registry import make_policy
+from workers.sampling.widening import widened
+
+UNSOLVABLE = 0.12
+"""Share of problems that no sample solves."""
+PASS_RATE = (0.9, 1.1)
+"""Beta distribution of the other problems' pass rates."""
+MEAN_TOKENS, SIGMA, MAX_TOKENS = 12_000.0, 0.9, 40_960
+WRONG_FACTOR = 1.8
+"""How much longer samples are on average that are wrong."""
+TICK_S = 2.0
+"""Step of the simulation in seconds."""
+KV_BYTES = 36 << 10
+"""KV cache per token."""
+
+
+@dataclasses.dataclass
+class Fleet:
+    """Engines with samples under way; one array entry per slot."""
+
+    replicas: int
+    slots: int
+
+    def __post_init__(self) -> None:
+        shape = (self.replicas, self.slots)
+        self.left = np.zeros(shape)
+        """Tokens that a sample still needs; 0 = the slot is empty."""
+        self.made = np.zeros(shape)
+        self.sample = np.full(shape, -1)
+        """Number of the sample in `work`."""
+        self.work: list[tuple[ProblemState, int, int]] = []
+        """(problem, index, tokens) of every sample begun."""
+        self.tokens = 0.0
+
+    def idle(self) -> int:
+        return int((self.sample < 0).sum())
+
+    def begin(self, samples: list[tuple[ProblemState, int, int]]) -> None:
+        """Puts samples into the emptiest engines, as the dispatcher does where work is scarce."""
+        if not samples:
+            return
+        load = (self.sample >= 0).sum(axis=1)
+        order = np.argsort(load + np.arange(self.slots)[:, None], axis=None, kind="stable")
+        rows = order % self.replicas
+        free = {row: list(np.flatnonzero(self.sample[row] < 0)) for row in range(self.replicas)}
+        places = iter(row for row in [*rows, *rows] if free[row])
+        for state, index, tokens in samples:
+            row = next(row for row in places if free[row])
+            place = free[row].pop()
+            self.sample[row, place], self.left[row, place], self.made[row, place] = len(self.work), tokens, 0
+            self.work.append((state, index, tokens))
+
+    def advance(self, seconds: float) -> list[tuple[ProblemState, int, int]]:
+        """Draws for `seconds`; returns the samples that ended."""
+        running = self.sample >= 0
+        batch = running.sum(axis=1)
+        held = (self.made * running).sum(axis=1) * KV_BYTES
+        step_s = np.maximum(1.6e-3, 12.5e-6 * batch) + held / 3.8e12 + 1.5e-3 + 2e-6 * batch
+        made = np.where(batch > 0, seconds / step_s, 0.0)[:, None] * running
+        self.tokens += float(np.minimum(made, self.left)[running].sum())
+        self.left -= made
+        self.made += made
+        ended = running & (self.left <= 0)
+        numbers = self.sample[ended].tolist()
+        self.sample[ended] = -1
+        return [self.work[number] for number in numbers]
+
+    def abort(self, keys: set[tuple[int, int]]) -> None:
+        """Frees the slots of these samples, (problem, index)."""
+        for row, place in zip(*np.nonzero(self.sample >= 0), strict=True):
+            state, index, _ = self.work[self.sample[row, place]]
+            if (state.number, index) in keys:
+                self.sample[row, place] = -1
+
+
+class Problems:
+    """What each sample of each problem would be: it depends on problem and index alone, not on what is drawn."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        rng = random.Random(seed)
+        self.seed = seed
+        self.rates = [0.0 if rng.random() < UNSOLVABLE else rng.betavariate(*PASS_RATE) for _ in range(count)]
+
+    def sample(self, number: int, index: int) -> tuple[SampleOutcome, int]:
+        """(outcome, tokens)."""
+        rng = random.Random(f"{self.seed} {number} {index}")
+        is_right = rng.random() < self.rates[number]
+        mean = MEAN_TOKENS * (1.0 if is_right else WRONG_FACTOR)
+        tokens = min(MAX_TOKENS, max(1, int(rng.lognormvariate(math.log(mean) - SIGMA**2 / 2, SIGMA))))
+        outcome = SampleOutcome.VERIFIED if is_right and tokens < MAX_TOKENS else SampleOutcome.REFUTED
+        return outcome, tokens
+
+
+def simulate(policy: Policy, problems: Problems, replicas: int, slots: int, widen: bool) -> dict[str, Any]:
+    fleet, queue = Fleet(replicas, slots), PriorityQueue(policy)
+    states = [policy.open(number, "") for number in range(len(problems.rates))]
+    for state in states:
+        queue.push(state)
+    open_now = dict(enumerate(states))
+    now = half_empty_s = 0.0
+    while open_now:
+        idle = fleet.idle()
+        issued = queue.take(idle)
+        if widen and idle - len(issued) > IDLE_SHARE * replicas * slots:
+            issued += widened(policy, open_now.values(), idle - len(issued))
+        fleet.begin([(state, index, problems.sample(state.number, index)[1]) for state, index in issued])
+        half_empty_s += TICK_S * (fleet.idle() > replicas * slots / 2)
+        now += TICK_S
+        superfluous: set[tuple[int, int]] = set()
+        for state, index, tokens in fleet.advance(TICK_S):
+            if state.number not in open_now:
+                continue
+            policy.observe(state, index, problems.sample(state.number, index)[0], tokens)
+            if policy.settle(state):
+                del open_now[state.number]
+            else:
+                queue.push(state)
+            superfluous |= {(state.number, other) for other in policy.abortable(state)}
+        if superfluous:
+            fleet.abort(superfluous)
+            for number, index in superfluous:
+                policy.observe(states[number], index, SampleOutcome.ABORTED)
+    first = [problems.sample(state.number, 0)[0] is SampleOutcome.VERIFIED for state in states]
+    return {
+        "problems": len(states),
+        "policy": policy.name,
+        "widened": widen,
+        "hours": round(now / 3600, 2),
+        "half_empty_hours": round(half_empty_s / 3600, 2),
+        "gpu_hours": round(now / 3600 * replicas, 1),
+        "tokens_millions": round(fleet.tokens / 1e6),
+        "solved": sum(state.solved for state in states),
+        "settled_at": sum(state.settled_at_index for state in states),
+        "first_try": sum(first),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=int, nargs="+", default=[4000, 20_000])
+    parser.add_argument("--replicas", type=int, default=64)
+    parser.add_argument("--slots", type=int, default=256)
+    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--wave", type=int, default=4)
+    parser.add_argument("--policies", nargs="+", default=["until_verified"])
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    for count in args.problems:
+        problems = Problems(count, args.seed)
+        for name in args.policies:
+            hours = []
+            for widen in (False, True):
+                policy = make_policy({"policy": name, "num_samples": args.samples, "wave": args.wave})
+                figures = simulate(policy, problems, args.replicas, args.slots, widen)
+                hours.append(figures["gpu_hours"])
+                print(json.dumps(figures), flush=True)
+            print(f"{count} problems, {name}: {hours[1] / max(hours[0], 1e-9):.2f} of the GPU-hours", flush=True)
+
+
+if __name__ == "__main__":
+    main()
