@@ -6,7 +6,8 @@
 Promises: every RUN, COPY, ENV, WORKDIR and USER of the stages that ENGINE and LEAN choose is done in order, as `docker
 build` would, and the first that fails ends it with its output; the CMD runs last. RUN lines see what the image's would:
 an environment of ENV and nothing else, a /proc of their own, and the user that USER names.
-Does not: stand for the base image. It runs Debian's Python in the place of python:3.11-slim's, keeps one file system
+Does not: stand for the base image. It runs Debian's Python in the place of python:3.11-slim's (bookworm's 3.11.2 is too
+old for Proofmill: put a newer one into ROOT, as `python` on its path), keeps one file system
 for all stages (a stage of `COPY --from` is the same folder), and caches nothing. `--bind` gives the steps a path of
 this machine, for instance the settings and certificates of its package mirror. Needs root.
 """

@@ -88,10 +88,12 @@ def run_doctor(config: str | None = None, overrides: list[str] | None = None) ->
 
 def python() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    supported = (3, 11) <= sys.version_info[:2] < (3, 13)
+    supported = (3, 11, 4) <= sys.version_info[:3] < (3, 13)
     where = f"{version}, {sys.executable}"
     yield (
-        Finding("ok", "Python", where) if supported else Finding("missing", "Python", where, "use Python 3.11 or 3.12")
+        Finding("ok", "Python", where)
+        if supported
+        else Finding("missing", "Python", where, "use Python 3.11 (from 3.11.4 on) or 3.12")
     )
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         importlib.metadata.version("proofmill")

@@ -67,9 +67,19 @@ def as_text(*media_types: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {media_type: {"schema": {"type": "string"}} for media_type in media_types}}}
 
 
+ERRORS = http_errors.responses(401, 404, 422, 429, 503)
+
+
 def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
+    """Starting, listing and stopping runs, and what they make."""
     router = fastapi.APIRouter()
-    errors = http_errors.responses(401, 404, 422, 429, 503)
+    add_control_routes(router, ask, admit)
+    add_product_routes(router, ask, admit)
+    return router
+
+
+def add_control_routes(router: fastapi.APIRouter, ask: Ask, admit: Any) -> None:
+    """Starting, listing and stopping runs."""
 
     @router.post(
         "/v1/runs",
@@ -94,13 +104,23 @@ def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
         found: RunList = await ask("list_runs", client.name, after, limit)
         return found
 
-    @router.get("/v1/runs/{run_id}", responses=errors)
+    @router.get("/v1/runs/{run_id}", responses=ERRORS)
     async def status(run_id: str, client: Token = admit) -> RunBody:
         """State, and what is durable so far."""
         found: RunBody = await ask("status", client.name, run_id)
         return found
 
-    @router.get("/v1/runs/{run_id}/problems", responses=errors)
+    @router.delete("/v1/runs/{run_id}", status_code=202, responses=ERRORS)
+    async def stop(run_id: str, client: Token = admit) -> RunBody:
+        """Stops a run in good order; its rows stay."""
+        found: RunBody = await ask("stop", client.name, run_id)
+        return found
+
+
+def add_product_routes(router: fastapi.APIRouter, ask: Ask, admit: Any) -> None:
+    """What a run makes: problems, report, log and samples."""
+
+    @router.get("/v1/runs/{run_id}/problems", responses=ERRORS)
     async def problems(
         run_id: str,
         offset: int = fastapi.Query(0, ge=0, le=2**31),
@@ -113,7 +133,7 @@ def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
     @router.get(
         "/v1/runs/{run_id}/report",
         response_class=fastapi.responses.HTMLResponse,
-        responses=errors,
+        responses=ERRORS,
     )
     async def report(run_id: str, client: Token = admit) -> fastapi.Response:
         page: bytes = await ask("report", client.name, run_id)
@@ -124,7 +144,7 @@ def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
     @router.get(
         "/v1/runs/{run_id}/log",
         response_class=fastapi.responses.PlainTextResponse,
-        responses={**errors, **as_text("text/plain")},
+        responses={**ERRORS, **as_text("text/plain")},
     )
     async def log(
         run_id: str, tail_bytes: int = fastapi.Query(65_536, ge=1, le=2**20), client: Token = admit
@@ -133,7 +153,7 @@ def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
         text: bytes = await ask("log", client.name, run_id, tail_bytes)
         return fastapi.Response(text, media_type="text/plain; charset=utf-8")
 
-    @router.get("/v1/runs/{run_id}/samples", responses={**errors, **as_text(JSON_LINES, PARQUET)})
+    @router.get("/v1/runs/{run_id}/samples", responses={**ERRORS, **as_text(JSON_LINES, PARQUET)})
     async def samples(
         run_id: str,
         filters: Annotated[SampleQuery, fastapi.Query()],
@@ -149,11 +169,3 @@ def run_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
         content = await asyncio.to_thread(to_parquet if is_parquet else to_jsonl, page.rows)
         headers = {"Proofmill-Cursor": page.cursor, "Proofmill-More": "true" if page.has_more else "false"}
         return fastapi.Response(content, headers=headers, media_type=PARQUET if is_parquet else JSON_LINES)
-
-    @router.delete("/v1/runs/{run_id}", status_code=202, responses=errors)
-    async def stop(run_id: str, client: Token = admit) -> RunBody:
-        """Stops a run in good order; its rows stay."""
-        found: RunBody = await ask("stop", client.name, run_id)
-        return found
-
-    return router

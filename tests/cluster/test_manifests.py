@@ -253,7 +253,7 @@ def test_models_are_mounted_where_they_are_read_and_filled_by_one_job():
             variables = {each["name"]: each["value"] for each in container["env"]}
             assert variables.pop("HF_HUB_CACHE") == place
             if mounts["models"].get("readOnly"):
-                assert variables == {"HF_HUB_OFFLINE": "1"}, (file, role)
+                assert variables == {"HF_HUB_OFFLINE": "1", "RAY_worker_niceness": "0"}, (file, role)
             else:
                 writers.append((file, variables))
     assert writers == [("prerequisites.yaml", {})]

@@ -42,7 +42,11 @@ CONTAINER = closed(
     image={"type": "string", "pattern": r"^\S+:(?!latest)\S+$"},
     args=listed(STRING),
     # Values of secrets never stand in a manifest: plain `value`s are for the few that are none.
-    env=listed(closed(("name", "value"), name={"enum": ["HF_HUB_CACHE", "HF_HUB_OFFLINE"]}, value=STRING)),
+    env=listed(
+        closed(
+            ("name", "value"), name={"enum": ["HF_HUB_CACHE", "HF_HUB_OFFLINE", "RAY_worker_niceness"]}, value=STRING
+        )
+    ),
     envFrom=listed(closed(secretRef=closed(("name",), name=NAME, optional=BOOLEAN))),
     ports=listed(closed(("containerPort",), containerPort={"type": "integer", "maximum": 65_535}, name=NAME)),
     resources=RESOURCES,

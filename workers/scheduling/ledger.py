@@ -33,13 +33,9 @@ from workers.scheduling.check_queue import CheckQueue
 from workers.scheduling.rule_texts import RuleTexts
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
 from workers.scheduling.task_queue import TaskQueue
-from workers.scheduling.write_queue import WriteQueue
+from workers.scheduling.write_queue import UNWRITTEN_PER_UNCHECKED, WriteQueue
 
 log = logging.getLogger("proofmill.ledger")
-
-UNWRITTEN_PER_UNCHECKED = 4
-"""Number of rows that may wait for a writer, as a multiple of `max_unchecked`. The bound on pending bytes holds for
-them too, so this one is only reached where many short texts wait for a slow writer."""
 
 
 class Ledger:

@@ -11,6 +11,10 @@ import collections
 
 from workers.scheduling.sample_state import SampleState
 
+UNWRITTEN_PER_UNCHECKED = 4
+"""Number of rows that may wait for a writer, as a multiple of `max_unchecked`. The bound on pending bytes holds for
+them too, so this one is only reached where many short texts wait for a slow writer."""
+
 
 class WriteQueue:
     """Not thread-safe: the ledger owns it."""

@@ -123,10 +123,14 @@ def test_idle_replicas_give_their_gpus_back_while_checks_go_on(make_batch: Any) 
     assert max(free) == 2.0
 
 
+FREEZES = 0.25
+"""Share of the rounds of chaos that stop a process instead of killing it."""
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_chaos(make_batch: Any) -> None:
-    """Kills random components at random moments, the coordinator among them, fifty times over one run."""
+    """Kills or freezes random components at random moments, the coordinator among them, fifty times over one run."""
     import ray
 
     import jobs.solve.driver
@@ -137,7 +141,7 @@ def test_chaos(make_batch: Any) -> None:
     dice = random.Random(seed)
     batch = make_batch(
         easy(400, tokens=40, token_s=0.02),
-        resources={"replicas": 2, "writers": 2, "max_restarts": 1000},
+        resources={"replicas": 2, "writers": 2, "max_restarts": 1000, "stall_s": 3.0},
         verify={"actors": 2, "attempts": 1000},
         output={"flush_s": 0.2},
     )
@@ -147,16 +151,19 @@ def test_chaos(make_batch: Any) -> None:
     def havoc() -> None:
         while sum(kills.values()) < rounds and not over.wait(dice.uniform(0.05, 1.2)):
             kind = dice.choice(["generator", "verifier", "writer", "generator", "verifier", "writer", "coordinator"])
+            freezes = dice.random() < FREEZES
             try:
-                coordinator = jobs.solve.driver.current_coordinator()
-                if kind == "coordinator":
-                    ray.kill(coordinator)
-                else:
-                    actors = ray.get(coordinator.actors.remote(), timeout=10)[kind]
+                actor = jobs.solve.driver.current_coordinator()
+                if kind != "coordinator":
+                    actors = ray.get(actor.actors.remote(), timeout=10)[kind]
                     if not actors:
                         continue
-                    ray.kill(dice.choice(actors))
-                kills[kind] += 1
+                    actor = dice.choice(actors)
+                if freezes:
+                    os.kill(ray.get(actor.presence.remote(), timeout=10).pid, signal.SIGSTOP)
+                else:
+                    ray.kill(actor)
+                kills[f"{kind} frozen" if freezes else kind] += 1
             except Exception:
                 time.sleep(0.1)
 
