@@ -33,8 +33,8 @@ def status(text: str, answer: str = "5") -> str:
     ],
 )
 def test_another_key_that_may_change_the_answer(other):
-    assert status('{"answer": "5", %s}' % other) == "malformed"
-    assert status('```json\n{%s, "answer": 5}\n```' % other) == "malformed"
+    assert status(f'{{"answer": "5", {other}}}') == "malformed"
+    assert status(f'```json\n{{{other}, "answer": 5}}\n```') == "malformed"
 
 
 @pytest.mark.parametrize(

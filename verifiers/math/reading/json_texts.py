@@ -10,6 +10,8 @@ import dataclasses
 import json
 import re
 
+from verifiers.math.reading.vocabulary import words_of
+
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 _OBJECT = re.compile(r'\A\{\s*"[^"\n]{0,80}"\s*:')
 _LABEL = re.compile(
@@ -19,12 +21,14 @@ _CONTROLS = {"\b": "\\b", "\f": "\\f", "\t": "\\t", "\r": "\\r"}
 """What JSON makes of a command of TeX whose backslash was not doubled, and that backslash with its letter."""
 _ESCAPED = re.compile(r"[\b\f\t\r](?=[a-z])")
 _ANSWER_KEYS = frozenset({"answer", "final_answer", "final answer", "finalanswer"})
-_NEUTRAL_KEYS = frozenset(
-    "reasoning explanation steps step rationale thought thoughts thinking work working analysis problem question prompt id"
-    " index uuid justification derivation calculation calculations chain_of_thought task_id problem_id question_id".split()  # noqa: SIM905
-)
-_SAID_BY_OTHERS = frozenset("problem question prompt id index uuid task_id problem_id question_id".split())  # noqa: SIM905
+_SAID_BY_OTHERS = frozenset(words_of("problem question prompt id index uuid task_id problem_id question_id"))
 """Neutral keys that say nothing of the answer."""
+_NEUTRAL_KEYS = _SAID_BY_OTHERS | frozenset(
+    words_of("""
+    reasoning explanation steps step rationale thought thoughts thinking work working analysis justification derivation
+    calculation calculations chain_of_thought
+    """)
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
