@@ -40,6 +40,14 @@ NEAR_THE_ANSWER = [
     "@ | 7.",
     "@ becomes 7.",
     "@, i.e., 7.",
+    "La respuesta no es @.",
+    "Según Juan, la respuesta es @.",
+    "Si n est impair, la réponse est @.",
+    "La risposta non è @.",
+    "Ответ, возможно, @.",
+    "答案可能是@。",
+    "In theory it is @.",
+    "It never equals @.",
 ]
 
 

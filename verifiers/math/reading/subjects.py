@@ -54,7 +54,7 @@ _SAYS_LESS = re.compile(
     re.IGNORECASE,
 )
 _NO_STATEMENT = re.compile(
-    r"\b(?:never|nowhere|by\s+no\s+means|in\s+no\s+way|(?:we|i|it|one)\s+(?:fails?|skips?|misses|miss|lose|loses|tried|test|expected|never|initially\s+\w+|first\s+(?:got|found|obtained)|previously\s+\w+|would\s+(?:get|be|have|obtain|find)|could\s+(?:get|be|have|obtain|find)|used\s+to|start\s+with|begin\s+with|are\s+given|had)|fails?\s+to|used\s+to\s+be)\W*(?:\w+\W+){0,2}\Z|"
+    r"\b(?:never|nowhere|by\s+no\s+means|in\s+no\s+way|(?:we|i|it|one)\s+(?:fails?|skips?|misses|miss|lose|loses|tried|test|expected|never|initially\s+\w+|first\s+(?:got|found|obtained)|previously\s+\w+|would\s+(?:get|be|have|obtain|find)|could\s+(?:get|be|have|obtain|find)|used\s+to|start\s+with|begin\s+with|are\s+given|had)|fails?\s+to|used\s+to\s+be)\W*(?:\w+(?:\W+|\Z)){0,2}\Z|"
     r"\A\W*(?:nobody|none|nothing|nowhere|no\s+(?:solution|value|one|number|\w+\s+gives)|few|only\s+fools|everyone\s+but\s+\w+)\b|\A\W*(?:we\s+(?:want|had)|or|and|line|equation|no\.?|score|points|sanity\s+check|number\s+of\s+(?:steps|cases)|i['’]d\s+go\s+with)\W*\Z|"
     r"\A\W*(?:(?!(?:He|She|It|This|That|We|Which|There|They|One|Each|Everyone|Everybody)\b)(?-i:[A-Z][a-z]+))\s+(?:gets|got|obtained|obtains|found|finds)\W*\Z|\b(?:problem|book|textbook|simulation|heuristic|experiment|truncation|rounding(?:\s+(?:up|down))?|correction|picture|computer|student)\s+(?:says\s+it\s+is|gives|shows|suggests)\W*\Z|"
     r"\bthe\s+(?:guess|mistake|error|decoy|distractor|trap|hint|subtotal|carry|base\s+case|partial\s+sum|unattainable\s+\w+|(?:starting|initial|previous|next|given|forbidden|excluded|rejected|wrong|discarded|placeholder)\s+(?:value|number|term|answer|result)|(?:first|other|next|wrong)\s+candidate|other\s+root|number\s+(?:to\s+be\s+excluded|of\s+excluded\s+values)|(?:question|problem|step|line|equation|page|exercise)\s+number|(?:difference|distance)\s+from\s+.*|(?:supremum|infimum|bound)\s+\W*not\s+attained\W*)\s*(?:is|was|=|:)\W*\Z|"
@@ -64,12 +64,29 @@ _NO_STATEMENT = re.compile(
 """A sentence in front of a box that denies, tries or begins, or whose subject is none that is asked for."""
 
 
+_BARE_END = re.compile(r"\b(?:it\s+(?:is|was)|we\s+(?:get|have))\W*\Z", re.IGNORECASE)
+_OTHER_LANGUAGE = re.compile(
+    r"\b(?:respuesta|soluci[oó]n|resultado|r[eé]ponse|antwort|risposta|resposta|responsum|ответ)\b|答案", re.IGNORECASE
+)
+_STATES_IN_OTHER_LANGUAGE = re.compile(
+    r"\W*(?:(?:por\s+(?:lo\s+)?tanto|entonces|as[ií]|luego|donc|ainsi|also|daher|somit|quindi|dunque|portanto|logo|итак|следовательно|因此|所以|故|综上所述|综上|最后)\W*)?"
+    r"(?:(?:la\s+)?(?:respuesta|soluci[oó]n)(?:\s+final|\s+correcta)?(?:\s+es)?|el\s+resultado(?:\s+final)?\s+es|(?:la\s+)?r[eé]ponse(?:\s+finale)?(?:\s+est)?|(?:die\s+)?(?:endgültige\s+)?antwort(?:\s+ist|\s+lautet)?|"
+    r"(?:la\s+)?risposta(?:\s+finale)?(?:\s+è)?|(?:a\s+)?resposta(?:\s+final)?(?:\s+é)?|(?:окончательный\s+)?ответ|(?:最终|正确|最后)?的?答案(?:是|为|就是)?)\W*",
+    re.IGNORECASE,
+)
+"""The known ways to state an answer in another language; a sentence with more words may say something else."""
+
+
 def is_of_another(sentence: str) -> bool:
     """Whether the words of the sentence in front of an answer speak of something else than the answer."""
     if _SAYS_LESS.search(sentence):
         return True
+    if _OTHER_LANGUAGE.search(sentence) and _STATES_IN_OTHER_LANGUAGE.fullmatch(sentence) is None:
+        return True
     found = list(_ANSWER.finditer(sentence))
     clauses = re.split(r"[,;—]\s", sentence)
+    if not found and _NO_INTRODUCTION.match(sentence) and _BARE_END.search(sentence):
+        return True
     if not found:
         return (
             len(clauses) > 1 and _BARE.match(clauses[-1]) is not None and _NO_INTRODUCTION.match(clauses[0]) is not None
