@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from fractions import Fraction
 
 from verifiers import prose, thoughts
-from verifiers.math.reading import around, sentences, statements
+from verifiers.math.reading import around, json_texts, sentences, statements
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
@@ -57,8 +56,10 @@ _JOINT = re.compile(
 )
 _NAME_BEFORE = re.compile(r"(?:\A|[\s$&,;:({])([A-Za-z](?:_\{?\w\}?)?)\s*&?=\s*\Z")
 _TAG = re.compile(r"<(answer|final_answer)>", re.IGNORECASE)
-_FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
-_JSON_KEYS = frozenset({"answer", "final_answer", "final answer", "finalanswer"})
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
+MAX_KEY_CHARS = 300
+MAX_REMARK_CHARS = 4000
+"""Characters of a key beside the answer that are read as if they stood behind it."""
 _NESTED_BOX = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*", re.DOTALL)
 _INDEX = re.compile(r"\\[A-Za-z]+|[A-Za-z](?![A-Za-z])|\d")
 """What a box without braces holds; a word behind `\\boxed` is prose about the command."""
@@ -92,10 +93,9 @@ def candidates(text: str, cut_off: str = "") -> list[Candidate]:
 
 
 def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candidate]:
-    value = None if in_json else _json_answer(text)
-    if value is not None:
-        inner = _candidates(value, cut_off, in_json=True)
-        return [dataclasses.replace(c, how="stated") if c.how == "whole" else c for c in inner]
+    found = None if in_json else json_texts.read(text)
+    if found is not None:
+        return _in_json(found, cut_off)
     boxes = _boxes(text)
     tags = [tag for tag in _tags(text) if not any(tag.start < box.start < tag.end for box in boxes)]
     marked = sorted([*boxes, *tags], key=lambda candidate: candidate.start)
@@ -119,6 +119,9 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         raise NoAnswerError(cut_off)
     kept = _still_standing(text, standing)
     last = kept[-1]
+    line = text[text.rfind("\n", 0, last.start) + 1 : last.start]
+    if last.how == "boxed" and json_texts.is_under_another_key(line[-MAX_KEY_CHARS:]):
+        raise NoAnswerError("the box stands under a key that names no final answer")
     if last.how == "boxed" and any(
         standing_in.is_part_of_formula(text, box.start, box.end) for box in _last_group(kept)
     ):
@@ -160,20 +163,19 @@ def _last_group(candidates: list[Candidate]) -> list[Candidate]:
     return group
 
 
-def _json_answer(text: str) -> str | None:
-    """The answer of a text that is in whole one JSON object with an answer in it."""
-    fenced = _FENCED.match(text)
-    body = (fenced[1] if fenced else text).strip()
-    if not (body.startswith("{") and body.endswith("}") and '"' in body):
-        return None
-    try:
-        value = json.loads(body, object_pairs_hook=list, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError):
-        return None
-    found = [item for key, item in value if str(key).strip().lower() in _JSON_KEYS] if isinstance(value, list) else []
-    if len(found) != 1 or not isinstance(found[0], str):
-        return None
-    return found[0]
+def _in_json(found: json_texts.JsonText, cut_off: str) -> list[Candidate]:
+    """The answer of a JSON object, if what its other keys say does not take it back."""
+    if found.problem:
+        raise NoAnswerError(found.problem)
+    inner = _candidates(found.answer, cut_off, in_json=True)
+    stated = [dataclasses.replace(c, how="stated") if c.how == "whole" else c for c in inner]
+    said: list[Candidate] = []
+    for remark in found.remarks:
+        # Its last sentences are read as if they stood behind the answer, and its whole as if it stood before it.
+        last = "\n".join(part for part in _SENTENCES.split(remark[-MAX_REMARK_CHARS:])[-3:])
+        said += _candidates(f"{remark}\n\n#### {stated[-1].text}", "", in_json=True)
+        said += _candidates(f"#### {stated[-1].text}\n\n{last}", "", in_json=True)
+    return [*said, *stated]
 
 
 def _tags(text: str) -> list[Candidate]:
