@@ -211,7 +211,7 @@ _ANOTHER_CASE = re.compile(
 _BARE_TAIL = re.compile(
     r"(?:because|since|as\b|so\b|hence|thus|therefore|where|which\s+(?:is|are|was|means|gives|has|makes|can|we|completes|equals|agrees|matches|occurs|happens)|that\s+is|i\.?e\b|"
     r"(?:is|are|was|will\s+be|must\s+be)\s+(?:the|our|my|indeed|a\s+(?:prime|perfect|multiple)|an\s+integer|correct|right|prime|even|odd|irreducible|positive|as\s+desired|what\s+we|already|achiev\w+|attain\w+|obtained|reached|between)|"
-    r"in\s+(?:total|all|simplest|lowest|scientific|standard|base|interval|terms|decimal|reduced)\b|total\b|altogether|overall|left\b|remaining|remain\b|each\b|apiece|respectively|combined|per\b|"
+    r"in\s+(?:total|all|simplest|lowest|scientific|standard|base|interval|terms|decimal|reduced)\b|total\b|altogether|overall|left\b|remaining|remain\b|each\b|every\s+(?:day|week|month|year|hour|minute|night)\b|in\s+(?:profit|change|tips|savings|sales)\b|apiece|respectively|combined|per\b|"
     r"of\s+(?:the|its|his|her|their|our|all|them|it|these|those|this|that|a|an|each)\b|(?:when|at|for)\s+[a-z]\s*=|(?:for|of)\s+(?:all|every|any|some|an?\s+arbitrary)\b|from\s+-?\d|when\s+(?:the\s+\w+\s+is\s+divided|it\s+is\s+divided|divided|converted|expressed|written|simplified|reduced|factored)|"
     r"to\s+(?:the\s+(?:problem|question|north|south|east|west|left|right|power)|compute|get|find|be|have|her|his|their|each|pay|spend|buy|complete|finish|reach)\b|"
     r"for\s+(?:the|a|an|his|her|their|its|this|each|our|both|one|two|three|four|five|six|seven|eight|nine|ten|\d+)\s+(?!case|part)\w+|(?:on|at|from|by|in|with)\s+(?:the|his|her|their|its|each|this|that|average|a|an|\d+|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b|"

@@ -15,7 +15,7 @@ import re
 from fractions import Fraction
 
 from verifiers import prose, thoughts
-from verifiers.math.reading import around, json_texts, sentences, statements
+from verifiers.math.reading import around, json_texts, passages, sentences, statements
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
@@ -137,6 +137,10 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         raise NoAnswerError("the sentence around the box does not state what is in it")
     if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
         raise NoAnswerError("the answer is revised")
+    if passages.is_undone(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
+        raise NoAnswerError("what stands behind the answer undoes it")
+    if passages.is_announced_as_none(text, _last_group(kept)[-1].start):
+        raise NoAnswerError("what stands above the answer announces that it is none")
     if prose.breaks_off(text, last.end):
         raise NoAnswerError("the text goes on behind the answer and breaks off")
     return kept
