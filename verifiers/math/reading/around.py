@@ -226,7 +226,7 @@ def is_no_statement(text: str, start: int, end: int) -> bool:
     """Whether the sentence around the box at `start` to `end` is none that states what is in the box."""
     if prose.gives_up(text[max(0, start - NEAR) : start]):
         return True
-    before = _before(text, start)
+    before = sentence_before(text, start)
     decimal = _DECIMAL.search(text[start:end]) is not None
     if not _links(before, decimal) or _qualifies(before, decimal):
         return True
@@ -238,7 +238,7 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 _DECIMAL = re.compile(r"\d*\.\d")
 
 
-def _before(text: str, start: int) -> str:
+def sentence_before(text: str, start: int) -> str:
     """What stands in the sentence in front of a place, without marks."""
     near = text[max(0, start - NEAR) : start]
     opening = _OPENING.search(near)

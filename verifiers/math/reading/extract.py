@@ -15,7 +15,7 @@ import re
 from fractions import Fraction
 
 from verifiers import prose, thoughts
-from verifiers.math.reading import around, json_texts, passages, sentences, statements
+from verifiers.math.reading import around, json_texts, passages, sentences, statements, subjects
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
@@ -137,6 +137,7 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         raise NoAnswerError("the sentence around the box does not state what is in it")
     if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
         raise NoAnswerError("the answer is revised")
+    _raise_if_of_another(text, _last_group(kept)[-1], last)
     if passages.is_undone(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
         raise NoAnswerError("what stands behind the answer undoes it")
     if passages.is_announced_as_none(text, _last_group(kept)[-1].start):
@@ -144,6 +145,17 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
     if prose.breaks_off(text, last.end):
         raise NoAnswerError("the text goes on behind the answer and breaks off")
     return kept
+
+
+def _raise_if_of_another(text: str, first: Candidate, last: Candidate) -> None:
+    """Raises where the sentence that leads to the answer speaks of something else, or what follows changes it."""
+    sentence = around.sentence_before(text, first.start)
+    if last.how != "tagged" and subjects.is_of_another(sentence):
+        raise NoAnswerError("the sentence speaks of something else than the answer")
+    if last.how == "boxed" and (
+        subjects.is_no_statement(sentence) or subjects.is_changed_behind(text[last.start : last.end], text[last.end :])
+    ):
+        raise NoAnswerError("the sentence around the box does not state what is in it")
 
 
 def _still_standing(text: str, standing: list[Candidate]) -> list[Candidate]:
