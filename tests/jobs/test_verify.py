@@ -128,7 +128,11 @@ def test_a_checker_that_raises_costs_its_own_line_only(tmp_path, monkeypatch):
 
 
 def test_a_stored_run_gives_its_finish_reasons(tmp_path):
-    texts = [("stop", r"So \boxed{1234567}."), ("length", "The answer is 1234567"), ("length", r"\boxed{1234567} and")]
+    texts = [
+        ("stop", r"So \boxed{1234567}."),
+        ("length", "The answer is 1234567"),
+        ("length", "\\boxed{1234567}.\n\nTo check this, note that we"),
+    ]
     rows = [sample("p", at, text=text, finish_reason=finish) for at, (finish, text) in enumerate(texts)]
     run = write_run(tmp_path / "run", rows)
     code, lines = verify(tmp_path, "--run", run)

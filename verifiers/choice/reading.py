@@ -109,7 +109,8 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     ):
         raise NoAnswerError("several statements with different options")
     outside = final.span if known.plain[letter] not in plain(final.span) else ""
-    if is_of_others(text, final.end, outside) or prose.breaks_off(text, final.begin):
+    # A text that is known to be cut breaks off anyway: what was complete before the cut stands.
+    if is_of_others(text, final.end, outside) or (not cut_off and prose.breaks_off(text, final.begin)):
         raise NoAnswerError("the answer is qualified, attributed or not finished")
     if _GOES_ON.search(outside) and not text[final.end :].strip(" .\n"):
         raise NoAnswerError("the final statement is not finished")

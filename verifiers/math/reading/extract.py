@@ -142,7 +142,8 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
         raise NoAnswerError("what stands behind the answer undoes it")
     if passages.is_announced_as_none(text, _last_group(kept)[-1].start):
         raise NoAnswerError("what stands above the answer announces that it is none")
-    if prose.breaks_off(text, last.end):
+    # A text that is known to be cut breaks off anyway: what was complete before the cut stands.
+    if not cut_off and prose.breaks_off(text, last.end):
         raise NoAnswerError("the text goes on behind the answer and breaks off")
     return kept
 
