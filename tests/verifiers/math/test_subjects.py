@@ -55,3 +55,16 @@ NEAR_THE_ANSWER = [
 def test_something_near_the_answer(text):
     result = work({"reference": {"answer": "5"}, "text": text.replace("@", r"$\boxed{5}$")})
     assert result["status"] == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("reference", "text", "status"),
+    [
+        (r"(5,\infty)", r"So the solution is $x \in \boxed{(5,\infty)}.$", "verified"),
+        (r"[-36,104]", r"We need $k \in \boxed{[-36,104]}$.", "verified"),
+        (r"\{1,2\}", r"Hence $x \in \boxed{\{1,2\}}$.", "verified"),
+        ("5", r"Hence $x \in \boxed{5}$.", "malformed"),
+    ],
+)
+def test_membership_states_a_set_and_no_number(reference: str, text: str, status: str) -> None:
+    assert work({"reference": {"answer": reference}, "text": text})["status"] == status

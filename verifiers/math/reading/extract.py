@@ -153,9 +153,10 @@ def _raise_if_of_another(text: str, first: Candidate, last: Candidate) -> None:
     sentence = around.sentence_before(text, first.start)
     if last.how != "tagged" and subjects.is_of_another(sentence):
         raise NoAnswerError("the sentence speaks of something else than the answer")
-    if last.how == "boxed" and (
-        subjects.is_no_statement(sentence) or subjects.is_changed_behind(text[last.start : last.end], text[last.end :])
-    ):
+    if last.how != "boxed":
+        return
+    box = text[last.start : last.end]
+    if subjects.is_no_statement(sentence, box) or subjects.is_changed_behind(box, text[last.end :]):
         raise NoAnswerError("the sentence around the box does not state what is in it")
 
 

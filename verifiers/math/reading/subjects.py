@@ -58,7 +58,7 @@ _NO_STATEMENT = re.compile(
     r"\A\W*(?:nobody|none|nothing|nowhere|no\s+(?:solution|value|one|number|\w+\s+gives)|few|only\s+fools|everyone\s+but\s+\w+)\b|\A\W*(?:we\s+(?:want|had)|or|and|line|equation|no\.?|score|points|sanity\s+check|number\s+of\s+(?:steps|cases)|i['’]d\s+go\s+with)\W*\Z|"
     r"\A\W*(?:(?!(?:He|She|It|This|That|We|Which|There|They|One|Each|Everyone|Everybody)\b)(?-i:[A-Z][a-z]+))\s+(?:gets|got|obtained|obtains|found|finds)\W*\Z|\b(?:problem|book|textbook|simulation|heuristic|experiment|truncation|rounding(?:\s+(?:up|down))?|correction|picture|computer|student)\s+(?:says\s+it\s+is|gives|shows|suggests)\W*\Z|"
     r"\bthe\s+(?:guess|mistake|error|decoy|distractor|trap|hint|subtotal|carry|base\s+case|partial\s+sum|unattainable\s+\w+|(?:starting|initial|previous|next|given|forbidden|excluded|rejected|wrong|discarded|placeholder)\s+(?:value|number|term|answer|result)|(?:first|other|next|wrong)\s+candidate|other\s+root|number\s+(?:to\s+be\s+excluded|of\s+excluded\s+values)|(?:question|problem|step|line|equation|page|exercise)\s+number|(?:difference|distance)\s+from\s+.*|(?:supremum|infimum|bound)\s+\W*not\s+attained\W*)\s*(?:is|was|=|:)\W*\Z|"
-    r"(?:\\neg|\\to|\\equiv|\\in|\\notin|\\mid|≠|#|!|~)\s*\Z|(?:\A\W*-\s*[a-z]|\A\W*1\s*/\s*[a-z]|\A\W*[a-z]\s*\^\s*\d|\A\W*\\sqrt\s*[a-z]|\A\W*\\log\s*[a-z]|[a-z]\s*_\s*(?:old|\\?text\s*wrong|wrong)|\b(?:guess|error|mistake))\s*=\s*\Z",
+    r"(?:\\neg|\\to|\\equiv|\\notin|\\mid|≠|#|!|~)\s*\Z|(?:\A\W*-\s*[a-z]|\A\W*1\s*/\s*[a-z]|\A\W*[a-z]\s*\^\s*\d|\A\W*\\sqrt\s*[a-z]|\A\W*\\log\s*[a-z]|[a-z]\s*_\s*(?:old|\\?text\s*wrong|wrong)|\b(?:guess|error|mistake))\s*=\s*\Z",
     re.IGNORECASE,
 )
 """A sentence in front of a box that denies, tries or begins, or whose subject is none that is asked for."""
@@ -104,8 +104,15 @@ def is_of_another(sentence: str) -> bool:
     return len(clauses) > 1 and _NO_INTRODUCTION.match(clauses[0]) is not None
 
 
-def is_no_statement(sentence: str) -> bool:
-    """Whether a sentence that leads to a box denies its content, only tries it, or names something not asked for."""
+_MEMBER = re.compile(r"\\in\W*\Z")
+_SET = re.compile(r"\\f?box(?:ed)?\s*\{\s*(?:\\left\s*)?(?:[\[(]|\\\{|\\mathbb)")
+
+
+def is_no_statement(sentence: str, box: str) -> bool:
+    """Whether a sentence that leads to a box denies its content, only tries it, or names something not asked for. That
+    x lies in an interval or a set states that interval or set; that it lies in a number states nothing."""
+    if _MEMBER.search(sentence) and not _SET.match(box):
+        return True
     return _NO_STATEMENT.search(sentence) is not None
 
 
