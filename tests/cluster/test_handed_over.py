@@ -17,6 +17,7 @@ from typing import Any
 import leftovers
 import pyarrow.parquet as pq
 import pytest
+from ray._private.authentication_test_utils import reset_auth_token_state
 from ray_head import TOKEN, Head, running_head
 
 from cluster.handover import VARIABLE, Handover, HandoverError, control_store, take
@@ -35,7 +36,10 @@ def head() -> Iterator[Head]:
     """Its nodes have no key of any kind, and find the plugin."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HF_"))}
     with running_head(2, {**bare, "PYTHONPATH": os.pathsep.join([str(ROOT), str(WITNESS)])}) as started:
+        # Ray reads the way to sign in once per process, and an earlier test may have made it do so.
+        reset_auth_token_state()
         yield started
+    reset_auth_token_state()
 
 
 class Values:

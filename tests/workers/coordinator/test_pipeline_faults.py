@@ -140,7 +140,7 @@ def test_chaos(make_batch: Any) -> None:
     print(f"chaos seed {seed}, {rounds} rounds")
     dice = random.Random(seed)
     batch = make_batch(
-        easy(400, tokens=40, token_s=0.02),
+        easy(700, tokens=40, token_s=0.02),
         resources={"replicas": 2, "writers": 2, "max_restarts": 1000, "stall_s": 3.0},
         verify={"actors": 2, "attempts": 1000},
         output={"flush_s": 0.2},
@@ -149,18 +149,18 @@ def test_chaos(make_batch: Any) -> None:
     over = threading.Event()
 
     def havoc() -> None:
-        while sum(kills.values()) < rounds and not over.wait(dice.uniform(0.05, 1.2)):
+        while sum(kills.values()) < rounds and not over.wait(dice.uniform(0.05, 0.8)):
             kind = dice.choice(["generator", "verifier", "writer", "generator", "verifier", "writer", "coordinator"])
             freezes = dice.random() < FREEZES
             try:
                 actor = jobs.solve.driver.current_coordinator()
                 if kind != "coordinator":
-                    actors = ray.get(actor.actors.remote(), timeout=10)[kind]
+                    actors = ray.get(actor.actors.remote(), timeout=3)[kind]
                     if not actors:
                         continue
                     actor = dice.choice(actors)
                 if freezes:
-                    os.kill(ray.get(actor.presence.remote(), timeout=10).pid, signal.SIGSTOP)
+                    os.kill(ray.get(actor.presence.remote(), timeout=3).pid, signal.SIGSTOP)
                 else:
                     ray.kill(actor)
                 kills[f"{kind} frozen" if freezes else kind] += 1

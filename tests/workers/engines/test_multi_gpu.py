@@ -54,6 +54,7 @@ def eight_gpus() -> Iterator[None]:
 
     from cluster.connect import connect
 
+    ray.shutdown()  # a Ray that an earlier test of this process left
     here = [stand_ins, sys.modules[__name__]]
     for module in here:
         ray.cloudpickle.register_pickle_by_value(module)

@@ -177,7 +177,7 @@ def engine_processes(mark: str) -> list[psutil.Process]:
 
 def test_a_frozen_engine_is_replaced_and_its_samples_are_drawn_again(tmp_path: Path) -> None:
     """SIGSTOP of vLLM's engine process: its actor lives and answers, and only the engine's steps tell."""
-    problems, mark = 20, str(tmp_path)
+    problems, mark = 80, str(tmp_path)
     write_problems(tmp_path / "problems.jsonl", problems)
     config = write_config(tmp_path, str(tmp_path / "out"))
     uri = f"{tmp_path}/out/runs/r"
