@@ -43,7 +43,8 @@ class Outcome:
 
 
 class MeanOnly:
-    """The bound of before: capacity over the mean length of finished samples, from a small first guess."""
+    """The bound that the generator used before. It divides the capacity by the mean length of finished samples, and
+    begins with a small guess of that mean."""
 
     def __init__(self, capacity: int, max_tokens: int) -> None:
         self.capacity, self.mean = capacity, float(OLD_FIRST_TOKENS)

@@ -25,7 +25,7 @@ def found_by_ray() -> str:
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """Of `host:port`, `[v6]:port` or `ray://host:port`. Raises ValueError."""
+    """The host and the port in `host:port`, `[v6]:port` or `ray://host:port`. Raises ValueError."""
     scheme, found, place = address.rpartition("://")
     if found and scheme != "ray":
         raise ValueError(f"{scheme}:// is no address of a Ray cluster (RAY_ADDRESS may name a job server)")

@@ -18,7 +18,6 @@ from typing import Any
 
 import ray
 import ray.exceptions
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from jobs.config import SolveConfig
 from jobs.problems.errors import RowError
@@ -27,7 +26,7 @@ from jobs.solve.progress import Display
 from jobs.stop_signals import stop_signals
 from runstore.batches import pack
 from verifiers.types import Json
-from workers.actors.presence import KILL_S, Presence, end_process
+from workers.actors.presence import KILL_S, end_on_its_node
 from workers.coordinator.actor import Coordinator
 from workers.coordinator.names import NAMESPACE, coordinator_name
 from workers.coordinator.placement import on_this_node
@@ -81,7 +80,8 @@ def drive(
                 what = "died"
                 if isinstance(error, ray.exceptions.GetTimeoutError):
                     what = f"did not answer for {settings.stall_s:g} s (resources.stall_s)"
-                    end_on_its_node(presence)
+                    with contextlib.suppress(ray.exceptions.RayError):  # its node is gone, and the process with it
+                        ray.get(end_on_its_node(presence), timeout=KILL_S)
                 if start == COORDINATOR_STARTS:
                     return DriveResult(None, f"the coordinator {what}, as did {start - 1} before it: {error}")
                 screen.say(f"the coordinator {what}; starting another one, which resumes from what is durable")
@@ -89,14 +89,6 @@ def drive(
                 with contextlib.suppress(Exception):
                     ray.kill(coordinator)
     raise AssertionError("unreachable")
-
-
-def end_on_its_node(presence: Presence) -> None:
-    """Kills an actor's process, also where it does not answer."""
-    on_its_node = NodeAffinitySchedulingStrategy(presence.node_id, soft=False)
-    killing = ray.remote(end_process).options(num_cpus=0, max_retries=0, scheduling_strategy=on_its_node)
-    with contextlib.suppress(ray.exceptions.RayError):  # its node is gone, and the process with it
-        ray.get(killing.remote(presence.pid, presence.created), timeout=KILL_S)
 
 
 _current: list[Any] = []

@@ -7,10 +7,11 @@ in, so `end_process` sends it SIGKILL from another process of the same node.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 KILL_S = 30.0
 """How long a task that runs `end_process` may take, in seconds. Without its node it never starts."""
@@ -39,6 +40,14 @@ class Present:
         return Presence(
             ray.get_runtime_context().get_node_id(), os.uname().nodename, os.getpid(), psutil.Process().create_time()
         )
+
+
+def end_on_its_node(presence: Presence) -> Any:
+    """Starts `end_process` on the process's node; the reference resolves to its answer. Where the node is gone, and the
+    process with it, it raises a Ray error or stays open: wait at most KILL_S."""
+    on_its_node = NodeAffinitySchedulingStrategy(presence.node_id, soft=False)
+    killing = ray.remote(end_process).options(num_cpus=0, max_retries=0, scheduling_strategy=on_its_node)
+    return killing.remote(presence.pid, presence.created)
 
 
 def end_process(pid: int, created: float) -> bool:

@@ -19,9 +19,8 @@ from collections.abc import Callable
 
 import ray
 import ray.exceptions
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from workers.actors.presence import KILL_S, end_process
+from workers.actors.presence import KILL_S, end_on_its_node
 from workers.coordinator.slots import WorkerSlot
 from workers.coordinator.state import RunState
 
@@ -83,10 +82,8 @@ async def end_worker(slot: WorkerSlot) -> None:
     """Ends the slot's worker with every process below it, also where it does not answer."""
     actor, presence = slot.actor, slot.presence
     if presence is not None:
-        on_its_node = NodeAffinitySchedulingStrategy(presence.node_id, soft=False)
-        killing = ray.remote(end_process).options(num_cpus=0, max_retries=0, scheduling_strategy=on_its_node)
         try:
-            found = await asyncio.wait_for(killing.remote(presence.pid, presence.created), KILL_S)
+            found = await asyncio.wait_for(end_on_its_node(presence), KILL_S)
             log.info(
                 "%s %d: process %d on %s: %s", slot.name, slot.index, presence.pid, presence.node,
                 "killed" if found else "was gone",

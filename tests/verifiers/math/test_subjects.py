@@ -1,4 +1,4 @@
-"""Of what the sentence before an answer speaks: of the answer, or of something near it."""
+"""Whether the sentence in front of an answer speaks of the answer or of something near it."""
 
 import pytest
 

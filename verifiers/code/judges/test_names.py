@@ -290,7 +290,8 @@ def _owed(test: ast.Module, name: str) -> set[str]:
 
 
 def _parameters(test: ast.Module) -> set[str]:
-    """Of the test's functions that may hold asserts: a lambda holds none, and its calls name what they pass."""
+    """The parameters of the test's functions. Lambdas are left out: they hold no assert, and a call of one names what
+    it passes."""
     functions = [node for node in ast.walk(test) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return {part.arg for function in functions for part in ast.walk(function.args) if isinstance(part, ast.arg)}
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (tables)
-"""Of what the sentence speaks that leads to an answer: of the answer itself, or of something near it?
+"""Whether the sentence that leads to an answer speaks of the answer itself or of something near it.
 
 `The floor of the answer`, `the obvious answer`, `the answer to a simpler problem` and `up to sign, the answer` are no
 answers. So the words that belong to `answer`, and the words up to the verb are read by what is allowed there.
