@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
+from jobs.layers import COMMAND_LINE, FILE, Layer, merge_layers
 from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
@@ -368,21 +369,38 @@ class SolveConfig(ConfigFile):
     resources: Resources = Resources()
     ray: Ray = Ray()
     cost: Cost = Cost()
+    _origins: dict[str, str] = pydantic.PrivateAttr(default_factory=dict)
 
     def resolved(self) -> dict[str, Json]:
         """Every value in use, defaults included, as plain JSON."""
         return self.model_dump(mode="json")
 
+    def with_origins(self, origins: Mapping[str, str]) -> SolveConfig:
+        """The same config that knows which layer each key came from (jobs.layers)."""
+        config = self.model_copy()
+        config._origins = dict(origins)
+        return config
+
+    def origin(self, section: str, key: str) -> str:
+        """The layer that gave `section.key` its value; empty for a default."""
+        if found := self._origins.get(f"{section}.{key}"):
+            return found
+        is_given = any(known.startswith(f"{section}.{key}.") for known in self._origins)
+        return FILE if is_given or key in getattr(self, section).model_fields_set else ""
+
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     """Reads a TOML config and applies `key.path=value` overrides. Raises ConfigError with a text for the user."""
     path = Path(path)
-    table = merge_overrides(read_toml(path), overrides)
+    overrides = list(overrides)
+    file, command_line = read_toml(path), merge_overrides({}, overrides)
+    layers = [Layer(FILE, file), Layer(COMMAND_LINE, command_line)]
+    table = merge_overrides(merge_layers(layers[:-1])[0], overrides)  # says where an override meets a plain value
     if "legs" in table and "model" not in table:
         raise ConfigError(
             f"{path}: this is a config of a nightly, not of one run: `proofmill nightly {path}` starts it"
         )
-    return check_config(table, str(path))
+    return check_config(table, str(path)).with_origins(merge_layers(layers)[1])
 
 
 def read_toml(path: Path) -> dict[str, Json]:
