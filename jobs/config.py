@@ -21,7 +21,7 @@ from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
 from verifiers.registry import UnknownNameError
 from verifiers.types import Json
-from workers.engines.base import ModelSettings, SamplingParameters
+from workers.engines.base import ModelSettings, SamplingOverrides, SamplingParameters
 from workers.engines.registry import ENGINES, engine_class
 from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
@@ -172,6 +172,9 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     follow-up turns are `repair`, below."""
     shuffle_choices: bool = False
     """Shuffle a multiple-choice item's options per sample with a recorded seed."""
+    by_kind: dict[KindName, SamplingOverrides] = {}
+    """Other values for one kind of problems, as `[sampling.by_kind.math]`: temperature, top_p, top_k, min_p,
+    presence_penalty, frequency_penalty, repetition_penalty, max_tokens, stop, stop_token_ids, thinking_tokens, loop."""
     repair: Repair = Repair()
 
     @pydantic.field_validator("policy")
@@ -199,6 +202,15 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     def parameters(self) -> SamplingParameters:
         """The keys that an engine gets."""
         return SamplingParameters(**{name: getattr(self, name) for name in SamplingParameters.model_fields})
+
+    def parameters_by_kind(self) -> dict[str, SamplingParameters]:
+        """The keys that an engine gets for the problems of a kind, where they are not those of `parameters`."""
+        common = self.parameters()
+        return {str(kind): common.changed(overrides) for kind, overrides in self.by_kind.items()}
+
+    def every_parameters(self) -> list[SamplingParameters]:
+        """Those of all kinds."""
+        return [self.parameters(), *self.parameters_by_kind().values()]
 
 
 class Budget(Section):
@@ -376,17 +388,19 @@ class SolveConfig(ConfigFile):
         return self.model_dump(mode="json")
 
     def with_origins(self, origins: Mapping[str, str]) -> SolveConfig:
-        """The same config that knows which layer each key came from (jobs.layers)."""
+        """The same config that knows of further keys which layer they came from (jobs.layers)."""
         config = self.model_copy()
-        config._origins = dict(origins)
+        config._origins = {**self._origins, **origins}
         return config
 
     def origin(self, section: str, key: str) -> str:
         """The layer that gave `section.key` its value; empty for a default."""
         if found := self._origins.get(f"{section}.{key}"):
             return found
-        is_given = any(known.startswith(f"{section}.{key}.") for known in self._origins)
-        return FILE if is_given or key in getattr(self, section).model_fields_set else ""
+        inside = [name for known, name in self._origins.items() if known.startswith(f"{section}.{key}.")]
+        if inside:
+            return " and ".join(dict.fromkeys(inside))
+        return FILE if key in getattr(self, section).model_fields_set else ""
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
