@@ -49,3 +49,11 @@ def test_a_loaded_config_knows_the_layer_of_each_key(tmp_path: Path) -> None:
     assert config.origin("sampling", "temperature") == COMMAND_LINE == config.origin("model", "dtype")
     assert config.origin("sampling", "top_p") == FILE == config.origin("sampling", "repair")
     assert config.origin("sampling", "top_k") == "" == config.origin("budget", "tokens")
+
+
+def test_a_preset_lies_below_the_file_and_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(BASE.replace('path = "m"', 'preset = "qwen3.6-27b"'))
+    config = load_config(path, ["sampling.top_k=7"])
+    assert config.origin("sampling", "temperature") == FILE and config.origin("sampling", "top_k") == COMMAND_LINE
+    assert config.origin("model", "path") == "the preset qwen3.6-27b"
