@@ -101,6 +101,9 @@ class Output(Section):
     """Largest size of a Parquet part, in MB before compression."""
     flush_s: PositiveFloat = 20.0
     """A finished sample is durable at most about this long after its verdict."""
+    tokens: Literal["none", "ids", "ids+logprobs"] = "none"
+    """Store the tokens of each sample in tokens/, for training that must not tokenise again. ids: of the prompt and of
+    what the model wrote. ids+logprobs: with the log-probability of each token, which implies `sampling.logprobs`."""
     lease_s: PositiveFloat = 30.0
     """A run whose owner has not been heard of for this long may be taken over."""
 

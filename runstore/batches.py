@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample
+from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample, SampleTokens
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VerdictRow = tuple[bytes, int]
@@ -56,6 +56,8 @@ class BatchRows(NamedTuple):
 
     shared: dict[str, Any]
     columns: dict[str, list[Any]]
+    tokens: list[SampleTokens | None] | None = None
+    """One per row, where the run stores tokens."""
 
 
 def pack(message: Any) -> bytes:
@@ -105,7 +107,8 @@ def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pro
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)
     columns["finished_at"] = [int(sample.finished_at * 1e6) for _, _, sample in samples]
-    return pack((shared, columns))
+    tokens = [sample.tokens for _, _, sample in samples]
+    return pack((shared, columns, tokens if any(tokens) else None))
 
 
 def unpack_batch(data: bytes) -> BatchRows:

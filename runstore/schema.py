@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -112,6 +112,16 @@ PROBLEM_SCHEMA = pa.schema(
 Messages = tuple[tuple[str, str], ...]
 
 
+class SampleTokens(NamedTuple):
+    """The tokens of a sample. Lists are packed as four-byte values in the machine's own order."""
+
+    prompt_ids: bytes
+    opening_tokens: int
+    """How many of the last prompt tokens are the opening mark with which the sample's text begins."""
+    token_ids: bytes
+    logprobs: bytes | None = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One sample to draw. `turns` are repair turns after the problem's prompt, oldest first: (role, content)."""
@@ -149,6 +159,8 @@ class Sample:
     """Seconds since the epoch, UTC."""
     error: str = ""
     """Why the engine could not draw this sample (finish_reason `error`)."""
+    tokens: SampleTokens | None = None
+    """For tokens/, where the run stores them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

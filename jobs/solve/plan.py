@@ -121,6 +121,8 @@ def require_abilities(config: SolveConfig) -> None:
     needs = frozenset[Ability]().union(
         *(parameters.needs() for parameters in config.sampling.every_parameters()),
         *(ROLLOUTS.row(name).needs for name in rollouts),
+        {Ability.OUTPUT_IDS} if config.output.tokens != "none" else (),
+        {Ability.LOGPROBS} if config.output.tokens == "ids+logprobs" else (),
     )
     try:
         engine.require(needs)

@@ -11,7 +11,7 @@ from runstore.code_revision import code_revision
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.state import CoordinatorSettings
-from workers.engines.base import EngineSettings
+from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
 from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
@@ -34,6 +34,11 @@ def longest_sample(config: SolveConfig, context: int = 0) -> int:
     return max(lengths) if all(lengths) else context
 
 
+def as_stored(config: SolveConfig, parameters: SamplingParameters) -> SamplingParameters:
+    """`parameters` with what the rows ask of the engine."""
+    return parameters.model_copy(update={"logprobs": True}) if config.output.tokens == "ids+logprobs" else parameters
+
+
 def generator_settings(
     config: SolveConfig, run_uri: str, use_gpu: bool, log: LogSettings = NO_FILES
 ) -> GeneratorSettings:
@@ -43,8 +48,9 @@ def generator_settings(
         epoch=0,
         code_revision=code_revision(),
         engine=engine_settings(config, use_gpu),
-        sampling=config.sampling.parameters(),
-        sampling_by_kind=config.sampling.parameters_by_kind(),
+        sampling=as_stored(config, config.sampling.parameters()),
+        sampling_by_kind={kind: as_stored(config, each) for kind, each in config.sampling.parameters_by_kind().items()},
+        tokens=config.output.tokens,
         style=PromptStyle(
             prompt.system,
             prompt.suffix,

@@ -66,6 +66,7 @@ class Ability(StrEnum):
     THINKING_BUDGET = "close a thought that grows too long"
     LOOPS = "end a sample that repeats itself"
     LOGPROBS = "return log-probabilities"
+    OUTPUT_IDS = "tell the ids of its tokens"
     JSON_SCHEMA = "hold the answer to a JSON schema"
     ADAPTER = "apply an adapter to the model"
     ABORT = "end a running request"
@@ -287,6 +288,8 @@ class GenerationRequest:
     """A local folder with an adapter of the model; empty: none."""
     logprobs: bool = False
     """Whether the result has the log-probability of every token."""
+    tokens: bool = False
+    """Whether the result has the ids of the prompt too."""
 
     def needs(self) -> frozenset[Ability]:
         """What an engine must be able to do to serve this request."""
@@ -298,6 +301,7 @@ class GenerationRequest:
             Ability.JSON_SCHEMA: self.json_schema is not None,
             Ability.ADAPTER: bool(self.adapter),
             Ability.LOGPROBS: self.logprobs,
+            Ability.OUTPUT_IDS: self.tokens,
         }
         return self.sampling.needs() | {ability for ability, is_wanted in wanted.items() if is_wanted}
 
@@ -318,6 +322,10 @@ class Generation:
     token_ids: Sequence[int] = ()
     logprobs: tuple[float, ...] | None = None
     """The log-probability of every token, where the request asked for them."""
+    prompt_ids: Sequence[int] = ()
+    """The prompt's tokens, where the request asked for them."""
+    opening_tokens: int = 0
+    """How many of the last `prompt_ids` are the opening mark of a thought with which the text begins."""
     opened_thought: bool = False
     """Whether the rendered prompt ends inside a thought. The text then begins with the opening mark, so that later
     readers need not know the template. Where the request has a prefix, the mark is left out."""

@@ -51,7 +51,7 @@ from workers.engines.base import (
     ModelSettings,
     StepClock,
 )
-from workers.engines.detokenize import decoder_of, text_of
+from workers.engines.detokenize import decoder_of, num_last_tokens, text_of
 from workers.engines.vllm_parameters import parameters_for
 
 log = logging.getLogger("proofmill.engine")
@@ -237,7 +237,15 @@ class VllmEngine(Engine):
             token_ids=completion.token_ids,
             logprobs=token_logprobs(completion.token_ids, completion.logprobs) if request.logprobs else None,
             opened_thought=bool(prompt.opening),
+            prompt_ids=prompt.tokens if request.tokens else (),
+            opening_tokens=self._opening_tokens(prompt) if request.tokens and not request.prefix else 0,
         )
+
+    def _opening_tokens(self, prompt: Prompt) -> int:
+        """How many of the prompt's last tokens are its opening mark."""
+        if not prompt.opening:
+            return 0
+        return num_last_tokens(prompt.tokens, prompt.opening, self._tokenizer)
 
     async def _final_output(self, token_ids: list[int], parameters: Any, request_id: str, adapter: Any = None) -> Any:
         """The only output of a FINAL_ONLY request. Raises EngineGoneError."""
