@@ -21,6 +21,13 @@ from workers.sampling.registry import sample_bound
 PROMPT_TOKENS = 1024
 """Tokens reserved for the prompt, beside `max_tokens`, when sequences are counted."""
 
+ANSWER_TOKENS = 4096
+"""Tokens reserved for an earlier answer in a repair round, where only its answer is shown."""
+CHARS_PER_TOKEN = 2
+"""Characters of a checker's finding per token. Programs and numbers have fewer than prose."""
+TURN_TOKENS = 64
+"""Tokens of a repair round beside answer and finding: its request, and the chat format's marks."""
+
 
 def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, ask: Ask = lambda _: ()) -> Plan:
     """The plan on `nodes` (of `ray.nodes()`), or on this machine. `ask` reads the GPUs of a living node. Raises
@@ -46,7 +53,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, ask
         weight_bytes=weight_bytes(model.path),
         max_model_len=model.max_model_len,
         max_num_seqs=model.max_num_seqs,
-        tokens_per_sequence=config.sampling.max_tokens + PROMPT_TOKENS,
+        tokens_per_sequence=sequence_tokens(config),
         gpu_memory_utilization=model.gpu_memory_utilization,
         cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),
         cpus_per_replica=config.resources.cpus_per_replica,
@@ -60,6 +67,17 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, ask
         return make_plan(read_model_config(model.path, model.revision), request, inventory)
     except PlanError as error:
         raise ConfigError(str(error))
+
+
+def sequence_tokens(config: SolveConfig) -> int:
+    """The most tokens that a sample can hold: its prompt, the earlier turns that a repair round shows, and what is
+    generated."""
+    sampling, model = config.sampling, config.model
+    shown = sampling.max_tokens
+    if model.thinking and not model.keep_thought:
+        shown = min(shown, ANSWER_TOKENS)
+    turn = shown + -(-sampling.repair.evidence_chars // CHARS_PER_TOKEN) + TURN_TOKENS
+    return PROMPT_TOKENS + sampling.repair.rounds * turn + sampling.max_tokens
 
 
 def require_abilities(config: SolveConfig) -> None:
@@ -99,6 +117,12 @@ def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan) 
     policy = f"policy {sampling.policy}, {expected} of at most {sampling.max_tokens:,} tokens each"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
+    repair = sampling.repair.rounds
+    if repair and (needed := sequence_tokens(config)) > plan.max_model_len:
+        policy += (
+            f"\nnote: a sample of the last repair round may need {needed:,} tokens, and the context has "
+            f"{plan.max_model_len:,}: a prompt that does not fit ends as cut off"
+        )
     return f"{plan.describe()}\n{policy}"
 
 
