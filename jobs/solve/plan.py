@@ -13,8 +13,9 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
 from jobs.presets import load_preset
 from jobs.problems.load import ProblemSetSummary
+from jobs.solve.adapter import check_adapter
 from jobs.solve.published import NOTHING, Published, describe_sampling
-from jobs.solve.settings import longest_sample
+from jobs.solve.settings import bounds_thoughts, longest_sample
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
 from workers.engines.base import Ability, EngineAbilityError, EngineSettings
@@ -24,6 +25,13 @@ from workers.sampling.registry import sample_bound
 
 PROMPT_TOKENS = 1024
 """Tokens reserved for the prompt, beside `max_tokens`, when sequences are counted."""
+
+ANSWER_TOKENS = 4096
+"""Tokens reserved for an earlier answer in a repair round, where only its answer is shown."""
+CHARS_PER_TOKEN = 2
+"""Characters of a checker's finding per token. Programs and numbers have fewer than prose."""
+TURN_TOKENS = 64
+"""Tokens of a repair round beside answer and finding: its request, and the chat format's marks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
         weight_bytes=weight_bytes(model.path),
         max_model_len=model.max_model_len,
         max_num_seqs=model.max_num_seqs,
-        tokens_per_sequence=tokens_per_sequence(config),
+        tokens_per_sequence=sequence_tokens(config),
         gpu_memory_utilization=model.gpu_memory_utilization,
         cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),
         cpus_per_replica=config.resources.cpus_per_replica,
@@ -83,6 +91,8 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
         num_writers=config.resources.writers,
     )
     model_config, notes = model_to_plan(config, where.from_shape)
+    if model.lora:
+        check_adapter(model.lora, model.path, model_config)
     notes += [f"planned for {where.named} by its name; {assumed(inventory)}"] if where.named else []
     try:
         plan = make_plan(model_config, request, inventory)
@@ -108,15 +118,27 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
     return dict(preset.shape), [note]
 
 
-def tokens_per_sequence(config: SolveConfig) -> int:
-    """Tokens of the longest sample with its prompt; 0 = as many as the context has."""
-    longest = longest_sample(config)
-    return longest + PROMPT_TOKENS if longest else 0
+def sequence_tokens(config: SolveConfig) -> int:
+    """The most tokens that a sample can hold: its prompt, the earlier turns that a repair round shows, and what is
+    generated; 0 = as many as the context has."""
+    sampling, model = config.sampling, config.model
+    shown = longest = longest_sample(config)
+    if not longest:
+        return 0
+    if model.thinking and not model.keep_thought:
+        shown = min(shown, ANSWER_TOKENS)
+    turn = shown + -(-sampling.repair.evidence_chars // CHARS_PER_TOKEN) + TURN_TOKENS
+    return PROMPT_TOKENS + sampling.repair.rounds * turn + longest
 
 
 def require_abilities(config: SolveConfig) -> None:
     """Raises ConfigError where the engine cannot do what the config asks for."""
-    engine = open_engine(EngineSettings(**config.model.of_engine()))
+    if bounds_thoughts(config) and not config.model.thinking:
+        raise ConfigError(
+            "sampling.thinking_tokens: a thought can be bounded only where its marks are known: set model.thinking to "
+            "the model's style of thoughts (docs/thoughts.md), or leave thinking_tokens at 0"
+        )
+    engine = open_engine(EngineSettings(**config.model.of_engine(), thinking_budget=bounds_thoughts(config)))
     rollouts = [config.sampling.rollout, *(["repair"] if config.sampling.repair.rounds else [])]
     needs = frozenset[Ability]().union(
         *(parameters.needs() for parameters in config.sampling.every_parameters()),
@@ -159,6 +181,12 @@ def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan, 
     policy = f"policy {sampling.policy}, {expected} of {length}"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
+    repair = sampling.repair.rounds
+    if repair and (needed := sequence_tokens(config)) > plan.max_model_len:
+        policy += (
+            f"\nnote: a sample of the last repair round may need {needed:,} tokens, and the context has "
+            f"{plan.max_model_len:,}: a prompt that does not fit ends as cut off"
+        )
     return "\n".join([plan.describe(), policy, *describe_sampling(config, published)])
 
 

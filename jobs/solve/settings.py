@@ -25,7 +25,18 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     path = Path(model.path)
     # A worker's working folder is not the driver's.
     resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
-    return EngineSettings(**{**model.of_engine(), "path": resolved}, use_gpu=use_gpu, start_s=config.resources.start_s)
+    lora = str(Path(model.lora).resolve()) if model.lora and not config.ray.address else model.lora
+    return EngineSettings(
+        **{**model.of_engine(), "path": resolved, "lora": lora},
+        use_gpu=use_gpu,
+        start_s=config.resources.start_s,
+        thinking_budget=bounds_thoughts(config),
+    )
+
+
+def bounds_thoughts(config: SolveConfig) -> bool:
+    """Whether samples of any kind bound their thoughts."""
+    return any(parameters.thinking_tokens for parameters in config.sampling.every_parameters())
 
 
 def longest_sample(config: SolveConfig, context: int = 0) -> int:

@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 
 from runstore.schema import Messages
+from verifiers import thoughts
 from verifiers.kinds import KINDS
 from verifiers.registry import load
 from verifiers.types import Problem
@@ -79,11 +80,13 @@ def shuffle_options(problem: Problem, seed: int) -> Problem:
     return shuffled if shown == problem.prompt else dataclasses.replace(shuffled, prompt=problem.prompt)
 
 
+NO_ANSWER = "(no answer)"
+"""What stands for an attempt that ended before its answer."""
 HOW_CHECKED = frozenset(
     (
         *("tier", "engine", "toolchain", "toolchain_warning", "kernels", "replayed", "second_kernel", "export"),
         *("audit", "audit_s", "elaboration_s", "second_kernel_s", "library", "shared", "process", "phase", "form"),
-        *("extraction", "found", "read", "num_errors"),
+        *("extraction", "found", "read", "num_errors", "separation", "checker", "pass", "mathlib", "wall_s"),
     )
 )
 """Keys of evidence that say how a check was made. A model that mends its answer needs what was found, and a prompt with
@@ -95,6 +98,11 @@ def finding_for_model(reason: str, evidence: str, max_chars: int) -> str:
     told = {key: value for key, value in json.loads(evidence or "{}").items() if key not in HOW_CHECKED}
     text = f"{reason}\n{json.dumps(told, ensure_ascii=False, indent=1)}" if told else reason
     return text[:max_chars]
+
+
+def answer_shown(text: str, finish_reason: str) -> str:
+    """What a model wrote, without its thought. Chat formats want some text in every turn."""
+    return thoughts.split(text, finish_reason).answer.strip() or NO_ANSWER
 
 
 def repair_turns(text: str, finding: str) -> Messages:

@@ -1,0 +1,170 @@
+"""The contract with a model on the real engine: tokens as vLLM drew them, thoughts closed at their budget, loops ended,
+an adapter applied. One engine on CPUs with the bundled model, whose chat template is made to open a thought."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.adapters import write_adapter
+
+ROOT = Path(__file__).resolve().parents[3]
+MODEL = ROOT / "models" / "tiny_reasoner"
+
+pytestmark = [pytest.mark.timeout(600)]
+
+SCRIPT = """
+import asyncio, json, sys
+from pathlib import Path
+from runstore.batches import PromptColumns, pack_batch, problem_columns
+from runstore.schema import Provenance
+from runstore.storage import open_storage
+from runstore.tokens import read_tokens
+from verifiers import thoughts
+from verifiers.types import Problem
+from workers.actors.writer import Writer
+from workers.engines.base import EngineSettings, GenerationRequest, Loop, SamplingParameters
+from workers.engines.registry import open_engine
+from workers.messages import PartRows, SampleTask
+from workers.rollouts.base import RolloutRequest, make_sample, sample_tokens
+from workers.rollouts.single import Single
+
+BUDGET = 12
+
+async def main():
+    model, adapter, log, folder = sys.argv[1:]
+    engine = open_engine(EngineSettings(
+        path=model, dtype="float32", max_model_len=512, max_num_seqs=64, cpu_kv_cache_gb=1, log_path=log,
+        thinking="think", thinking_budget=True, engine_args={"enable_lora": True, "max_lora_rank": 8}))
+    await engine.start()
+    whole, kept = engine._final_output, []
+    async def watched(*arguments):
+        kept.append(await whole(*arguments))
+        return kept[-1]
+    engine._final_output = watched
+    ask = (("user", "Which zebra sang?"),)
+    result = {}
+
+    # Tokens, from vLLM to the stored row.
+    rows, told = [], []
+    problem = Problem(id="p", kind="math", prompt="?", reference={})
+    for index in range(4):
+        task = SampleTask((0, index), "p", 0, 0, 1, 40 + index)
+        request = RolloutRequest(f"t{index}", task, ask, SamplingParameters(max_tokens=30 + 40 * (index % 2)),
+                                 tokens="ids+logprobs")
+        rollout = Single(engine, request)
+        generation = await rollout.draw()
+        sample = make_sample(task, rollout.messages, generation)
+        sample.tokens = sample_tokens(generation)
+        rows.append(("{}", PromptColumns(problem_columns(problem), "[]"), sample))
+        output = kept[-1].outputs[0]
+        told.append({"prompt_ids": list(kept[-1].prompt_token_ids), "token_ids": list(output.token_ids),
+                     "logprobs": [table[token].logprob for token, table in zip(output.token_ids, output.logprobs)]})
+        begun = engine._tokenizer.decode(kept[-1].prompt_token_ids[-generation.opening_tokens:])
+        told[-1]["begun"] = [begun, generation.text.startswith("<think>\\n")]
+    writer = Writer(folder, "e0001-w00")
+    await writer.take_over(0)
+    reply = await writer.write([PartRows(pack_batch(rows, Provenance("r", 1, "c", "m", "", "e", "", "0", {})),
+                                         [0, 1, 2, 3], [None] * 4)])
+    result["stored"] = read_tokens(open_storage(folder), reply.key).to_pylist()
+    result["told"] = told
+
+    # Thoughts.
+    async def thought(name, seed, **sampling):
+        generation = await engine.generate(GenerationRequest(
+            name, SamplingParameters(max_tokens=60, **sampling), messages=ask, seed=seed, tokens=True))
+        closing = list(engine._tokenizer.encode("</think>", add_special_tokens=False))
+        ids = list(generation.token_ids)
+        place = next((at for at in range(len(ids)) if ids[at:at + len(closing)] == closing), -1)
+        parts = thoughts.split(generation.text, generation.finish_reason)
+        return {"by": generation.thought_closed_by, "open": parts.open_at_end, "answer": len(parts.answer),
+                "place": place, "reason": generation.finish_reason, "ids": ids}
+    result["free"] = [await thought(f"f{seed}", seed) for seed in range(6)]
+    result["bound"] = [await thought(f"b{seed}", seed, thinking_tokens=BUDGET) for seed in range(6)]
+    result["in_prompt"] = len(engine._tokenizer.encode("\\n", add_special_tokens=False))
+
+    # Loops: the greedy draw of a small model that is pushed along repeats itself.
+    async def greedy(name, **sampling):
+        generation = await engine.generate(GenerationRequest(
+            name, SamplingParameters(max_tokens=400, temperature=0, **sampling),
+            messages=(("user", "ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha"),), seed=1))
+        return [generation.finish_reason, generation.completion_tokens, list(generation.token_ids)]
+    result["greedy"] = [await greedy("g1"), await greedy("g2", loop=Loop(size=64, count=4))]
+
+    # An adapter.
+    async def adapted(name, folder):
+        generation = await engine.generate(GenerationRequest(
+            name, SamplingParameters(max_tokens=24, temperature=0), messages=ask, adapter=folder))
+        return list(generation.token_ids)
+    result["adapted"] = [await adapted("a0", ""), await adapted("a1", adapter + "/nothing"),
+                         await adapted("a2", adapter + "/much")]
+    print("RESULT " + json.dumps(result))
+    engine.stop()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("contract")
+    model = folder / "model"
+    shutil.copytree(MODEL, model, ignore=shutil.ignore_patterns("*.py", "*.csv", "*.svg", "problems", "__pycache__"))
+    template = model / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n"))
+    write_adapter(folder / "adapters" / "nothing", MODEL, scale=0.0)
+    write_adapter(folder / "adapters" / "much", MODEL, scale=2.0)
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script), str(model), str(folder / "adapters"), str(folder / "log"), str(folder / "run")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    log = folder / "log"
+    assert lines, done.stdout + done.stderr + (log.read_text()[-3000:] if log.exists() else "")
+    found: dict[str, Any] = json.loads(lines[0].removeprefix("RESULT "))
+    return found
+
+
+def test_stored_tokens_are_those_that_vllm_drew(result: dict[str, Any]) -> None:
+    assert len(result["stored"]) == 4
+    for stored, told in zip(result["stored"], result["told"], strict=True):
+        assert stored["prompt_ids"] == told["prompt_ids"] and stored["token_ids"] == told["token_ids"]
+        assert stored["logprobs"] == pytest.approx(told["logprobs"], abs=1e-5) and len(told["token_ids"]) > 10
+        assert told["begun"] == ["<think>\n", True], "the opening mark is flagged as the prompt's"
+
+
+def test_a_thought_is_closed_at_its_budget_and_the_model_goes_on(result: dict[str, Any]) -> None:
+    assert all(each["by"] != "budget" for each in result["free"])
+    assert any(each["open"] for each in result["free"]), "without a budget the thought does not end"
+    for free, bound in zip(result["free"], result["bound"], strict=True):
+        if 0 <= free["place"] < 12 - result["in_prompt"]:
+            assert bound["by"] == "model" and bound["ids"] == free["ids"], "a short thought is left alone"
+            continue
+        assert bound["by"] == "budget" and not bound["open"]
+        assert bound["place"] == 12 - result["in_prompt"], "the prompt's own tokens of the thought count"
+        assert bound["ids"][: bound["place"]] == free["ids"][: bound["place"]]
+
+
+def test_a_loop_is_ended_early_and_only_cut(result: dict[str, Any]) -> None:
+    (reason, tokens, ids), (ended, fewer, begun) = result["greedy"]
+    assert reason == "length" and tokens >= 400
+    assert ended == "repetition" and fewer < tokens and ids[:fewer] == begun
+
+
+def test_an_adapter_is_applied_to_the_sample_that_asks_for_it(result: dict[str, Any]) -> None:
+    plain, nothing, much = result["adapted"]
+    assert plain == nothing != much
