@@ -16,6 +16,7 @@ import pytest
 from cluster.model_size import model_size
 from jobs import cli
 from jobs.config import ConfigError, SolveConfig, check_config, load_config
+from jobs.nightly.settings import changed
 from jobs.presets import SECTIONS, PresetError, known_presets, laid_under, load_preset, read_preset
 from jobs.solve import command
 from jobs.solve.plan import Where, describe_plan, plan_run
@@ -236,3 +237,19 @@ def test_the_command_plans_for_named_hardware(
 def test_the_flags_are_overrides_that_resume() -> None:
     args = argparse.Namespace(preset="kimi-k2.5", allow_remote_code=True)
     assert command.preset_overrides(args) == ['model.preset="kimi-k2.5"', "model.trust_remote_code=true"]
+
+
+def test_init_writes_the_name_of_a_preset(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    assert cli.main(["init", "--preset", "falcon-h1r-7b", "--problems", "p.jsonl", "--to", str(file)]) == 0
+    assert load_config(file).sampling.temperature == 0.6
+    assert cli.main(["init", "--problems", "p.jsonl"]) == 2
+    assert "give --model or --preset" in capsys.readouterr().err
+
+
+def test_a_near_miss_cannot_exchange_the_preset_of_a_leg() -> None:
+    """Its table holds every value of the leg already, so the other preset's values would not count."""
+    leg = config("falcon-h1r-7b")
+    assert changed(leg, {}, ["sampling.temperature=0.9"]).sampling.temperature == 0.9
+    with pytest.raises(ConfigError, match="add a leg"):
+        changed(leg, {}, ["model.preset=vibethinker-3b"])
