@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
+from jobs.presets import PresetError, check_remote_code, load_preset, with_preset
 from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
@@ -121,8 +122,19 @@ class Problems(Section):
     """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
 
+def _path_or_preset(schema: dict[str, Json]) -> None:
+    """In the JSON schema: a preset gives a path."""
+    schema["required"] = [key for key in schema.get("required", []) if key != "path"]
+    schema["anyOf"] = [{"required": ["path"]}, {"required": ["preset"]}]
+
+
 class Model(ModelSettings, Section):
     """Which model, in which engine, and what the engine is told."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_path_or_preset)
+
+    preset: str = ""
+    """Name of a preset (docs/models.md): what is published of a model. Its values lie below those of this file."""
 
     @pydantic.field_validator("engine")
     @classmethod
@@ -136,6 +148,10 @@ class Model(ModelSettings, Section):
         if "engine" in info.data:  # else a fault of `engine` is reported already
             engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
+
+    def of_engine(self) -> dict[str, Json]:
+        """The keys that an engine gets."""
+        return {name: value for name, value in self.model_dump().items() if name in ModelSettings.model_fields}
 
 
 class Prompt(Section):
@@ -421,8 +437,16 @@ def merge_overrides(table: dict[str, Json], overrides: Iterable[str]) -> dict[st
 
 
 def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
-    """Raises ConfigError that lists every fault, one per line: file, key, what was wrong, what would be right."""
-    return validate(SolveConfig, table, where)
+    """The config that a table stands for, over the preset that it names. Raises ConfigError that lists every fault, one
+    per line: file, key, what was wrong, what would be right."""
+    try:
+        config = validate(SolveConfig, with_preset(table), where)
+        if config.model.preset:
+            model = config.model
+            check_remote_code(load_preset(model.preset), model.path, model.revision, model.trust_remote_code)
+    except PresetError as error:
+        raise ConfigError(f"{where}: model.preset: {error}") from None
+    return config
 
 
 def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Checked:

@@ -22,7 +22,7 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     path = Path(model.path)
     # A worker's working folder is not the driver's.
     resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
-    return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu, start_s=config.resources.start_s)
+    return EngineSettings(**{**model.of_engine(), "path": resolved}, use_gpu=use_gpu, start_s=config.resources.start_s)
 
 
 def generator_settings(
