@@ -13,9 +13,11 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
 from jobs.presets import load_preset
 from jobs.problems.load import ProblemSetSummary
+from jobs.solve.published import NOTHING, Published, describe_sampling
+from jobs.solve.settings import longest_sample
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
-from workers.engines.base import EngineAbilityError, EngineSettings
+from workers.engines.base import Ability, EngineAbilityError, EngineSettings
 from workers.engines.registry import open_engine
 from workers.rollouts.registry import ROLLOUTS
 from workers.sampling.registry import sample_bound
@@ -70,7 +72,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
         weight_bytes=weight_bytes(model.path),
         max_model_len=model.max_model_len,
         max_num_seqs=model.max_num_seqs,
-        tokens_per_sequence=config.sampling.max_tokens + PROMPT_TOKENS,
+        tokens_per_sequence=tokens_per_sequence(config),
         gpu_memory_utilization=model.gpu_memory_utilization,
         cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),
         cpus_per_replica=config.resources.cpus_per_replica,
@@ -106,11 +108,20 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
     return dict(preset.shape), [note]
 
 
+def tokens_per_sequence(config: SolveConfig) -> int:
+    """Tokens of the longest sample with its prompt; 0 = as many as the context has."""
+    longest = longest_sample(config)
+    return longest + PROMPT_TOKENS if longest else 0
+
+
 def require_abilities(config: SolveConfig) -> None:
     """Raises ConfigError where the engine cannot do what the config asks for."""
     engine = open_engine(EngineSettings(**config.model.of_engine()))
     rollouts = [config.sampling.rollout, *(["repair"] if config.sampling.repair.rounds else [])]
-    needs = config.sampling.parameters().needs().union(*(ROLLOUTS.row(name).needs for name in rollouts))
+    needs = frozenset[Ability]().union(
+        *(parameters.needs() for parameters in config.sampling.every_parameters()),
+        *(ROLLOUTS.row(name).needs for name in rollouts),
+    )
     try:
         engine.require(needs)
     except EngineAbilityError as error:
@@ -135,15 +146,18 @@ def lean_worker_bytes(config: SolveConfig) -> int:
     return settings.worker_mb(bool(settings.repl)) << 20
 
 
-def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan) -> str:
+def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan, published: Published = NOTHING) -> str:
+    """The plan for people: what runs where, how many samples, and where the sampling's values came from."""
     sampling = config.sampling
     bound = sample_bound(sampling.model_dump())
     least, most = problems.num_problems * bound.least, problems.num_problems * bound.most * (1 + sampling.repair.rounds)
     expected = f"{most:,} samples" if least == most else f"{least:,} to {most:,} samples"
-    policy = f"policy {sampling.policy}, {expected} of at most {sampling.max_tokens:,} tokens each"
+    longest = longest_sample(config)
+    length = f"at most {longest:,} tokens each" if longest else "as many tokens as the context allows"
+    policy = f"policy {sampling.policy}, {expected} of {length}"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
-    return f"{plan.describe()}\n{policy}"
+    return "\n".join([plan.describe(), policy, *describe_sampling(config, published)])
 
 
 def weight_bytes(path: str) -> int:

@@ -16,7 +16,8 @@ import pytest
 from cluster.model_size import model_size
 from jobs import cli
 from jobs.config import ConfigError, SolveConfig, check_config, load_config
-from jobs.presets import SECTIONS, PresetError, known_presets, laid_under, load_preset, read_preset
+from jobs.layers import Layer, merge_layers
+from jobs.presets import SECTIONS, PresetError, known_presets, load_preset, read_preset
 from jobs.solve import command
 from jobs.solve.plan import Where, describe_plan, plan_run
 
@@ -136,9 +137,15 @@ def test_the_file_wins_over_the_preset_and_set_over_the_file(tmp_path: Path) -> 
 
 def test_tables_are_merged_and_left_alone() -> None:
     below, above = {"a": {"x": 1, "y": {"z": 1}}, "b": 1}, {"a": {"x": 2, "y": {"w": 2}}, "c": 3}
-    assert laid_under(below, above) == {"a": {"x": 2, "y": {"z": 1, "w": 2}}, "b": 1, "c": 3}
+    assert merge_layers([Layer("below", below), Layer("above", above)])[0] == {
+        "a": {"x": 2, "y": {"z": 1, "w": 2}},
+        "b": 1,
+        "c": 3,
+    }
     assert below == {"a": {"x": 1, "y": {"z": 1}}, "b": 1} and above["a"]["y"] == {"w": 2}
-    assert laid_under({"a": {"x": 1}}, {"a": 7}) == {"a": 7}, "a value replaces a table"
+    assert merge_layers([Layer("below", {"a": {"x": 1}}), Layer("above", {"a": 7})])[0] == {"a": 7}, (
+        "a value replaces a table"
+    )
 
 
 @pytest.mark.parametrize("name", ["vibethinker", "VibeThinker-3B", "../plan", ""])
