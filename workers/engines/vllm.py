@@ -52,6 +52,7 @@ from workers.engines.base import (
     StepClock,
 )
 from workers.engines.detokenize import decoder_of, text_of
+from workers.engines.orphans import end_with_this_process
 from workers.engines.vllm_parameters import parameters_for
 
 log = logging.getLogger("proofmill.engine")
@@ -119,6 +120,7 @@ class VllmEngine(Engine):
             if self.settings.use_gpu:
                 lift_niceness()
                 await asyncio.to_thread(wait_for_turn)
+            end_with_this_process()
             self._start()
         except Exception as error:
             lines = last_lines(self.settings.log_path)
