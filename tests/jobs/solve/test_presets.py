@@ -54,6 +54,12 @@ def leaves(table: Any, path: str = "") -> list[str]:
     return [leaf for key in table for leaf in leaves(table[key], f"{path}.{key}".lstrip("."))]
 
 
+def at(table: Any, path: str) -> Any:
+    for key in path.split("."):
+        table = table[key]
+    return table
+
+
 def test_the_presets_of_the_thesis_are_there() -> None:
     assert set(known_presets()) == ASKED
 
@@ -73,9 +79,8 @@ def test_every_value_has_a_source_and_no_source_is_idle(name: str) -> None:
 def test_a_preset_reaches_the_config(name: str) -> None:
     found = config(name).resolved()
     preset = load_preset(name)
-    for section, keys in preset.values.items():
-        for key, value in keys.items():
-            assert found[section][key] == value, f"{section}.{key}"
+    for path in leaves(dict(preset.values)):
+        assert at(found, path) == at(dict(preset.values), path), path
     assert check_config(found, "resolved").resolved() == found, "a stored config is the same config again"
 
 
