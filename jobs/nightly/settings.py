@@ -166,7 +166,14 @@ def changed(config: SolveConfig, changes: dict[str, dict[str, Json]], overrides:
     table: dict[str, Any] = config.resolved()
     for section, values in changes.items():
         table[section].update(values)
-    return check_config(merge_overrides(table, overrides), "nightly")
+    table = merge_overrides(table, overrides)
+    model = table.get("model")
+    if isinstance(model, dict) and model.get("preset") != config.model.preset:
+        # Every value of the leg is in the table already, so the other preset would be a name without effect.
+        raise ConfigError(
+            "nightly: near_miss.overrides: model.preset cannot be changed here; set the keys that differ, or add a leg"
+        )
+    return check_config(table, "nightly")
 
 
 def night_of(now: dt.datetime, nightly: Nightly) -> dt.date:

@@ -105,17 +105,21 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
     """The model's config.json, or what the preset has of it, and what the user should know of that. Raises
     ConfigError."""
     model = config.model
+    preset = load_preset(model.preset) if model.preset else None
+    notes = []
+    if preset and preset.remote_code:
+        version = f" at {model.revision}" if model.revision else ""
+        notes.append(f"code of {model.path}{version} runs in every engine: {preset.remote_code}")
     try:
-        return read_model_config(model.path, model.revision), []
+        return read_model_config(model.path, model.revision), notes
     except ConfigError:
-        if not from_shape or not model.preset:
+        if not from_shape or not preset:
             raise
-    preset = load_preset(model.preset)
-    note = (
+    notes.append(
         f"the config.json of {model.path} cannot be read here; planned from the [shape] of the preset {preset.name} "
         f"({preset.shape_source})"
     )
-    return dict(preset.shape), [note]
+    return dict(preset.shape), notes
 
 
 def sequence_tokens(config: SolveConfig) -> int:

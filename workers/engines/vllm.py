@@ -54,6 +54,7 @@ from workers.engines.base import (
 )
 from workers.engines.detokenize import LONG_TOKENS, decoder_of, num_last_tokens, text_of
 from workers.engines.lora import room_for
+from workers.engines.orphans import end_with_this_process
 from workers.engines.preview import preview
 from workers.engines.rendering import Prompt, PromptError, Renderer, text_to_store
 from workers.engines.thinking import Parted, marks_of, part_tokens
@@ -149,6 +150,7 @@ class VllmEngine(Engine):
             if self.settings.use_gpu:
                 lift_niceness()
                 await asyncio.to_thread(wait_for_turn)
+            end_with_this_process()
             self._start()
         except Exception as error:
             lines = last_lines(self.settings.log_path)
