@@ -25,7 +25,8 @@ from runstore.batches import BatchRows
 from runstore.errors import StoredRunError
 from runstore.layout import SAMPLES, TOKENS
 from runstore.parts import FencedError, encode_part, list_parts, part_key
-from runstore.schema import SampleTokens
+from runstore.reader import SampleFile, open_parquet
+from runstore.schema import SAMPLE_SCHEMA, SampleTokens
 from runstore.storage import Storage
 from runstore.upgrades import check_schema, conform_table
 
@@ -99,6 +100,19 @@ def empty_uncommitted(storage: Storage, stream: str) -> None:
         if num_rows(storage, key):
             empty = empty or encode_part(TOKEN_SCHEMA.empty_table(), TOKEN_SCHEMA)
             storage.replace(key, empty)
+
+
+def read_token_groups(file: SampleFile) -> pa.Table:
+    """The tokens of some consecutive row groups of a part of samples/, row by row. Raises StoredRunError."""
+    folder, _, name = file.uri.rpartition(SAMPLES)
+    uri = f"{folder}{TOKENS}{name}"
+    try:
+        with open_parquet(file.uri, SAMPLE_SCHEMA, []) as parquet:
+            before = sum(parquet.metadata.row_group(group).num_rows for group in range(min(file.row_groups, default=0)))
+        with open_parquet(uri, TOKEN_SCHEMA, TOKEN_SCHEMA.names) as parquet:
+            return conform_table(parquet.read().slice(before, file.num_rows), TOKEN_SCHEMA, uri)
+    except StoredRunError as error:
+        raise StoredRunError(f"{error}; a run stores tokens only with output.tokens") from None
 
 
 def num_rows(storage: Storage, key: str) -> int:
