@@ -229,6 +229,6 @@ def run_stand_in(
 
 
 def rows(results: Iterator[dict[str, Any]]) -> None:
-    """Prints one JSON object a line as results come."""
+    """Prints one JSON object per line as results come."""
     for result in results:
         print(json.dumps(result), flush=True)

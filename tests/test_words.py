@@ -12,6 +12,7 @@ FOLDERS = ("benchmarks", "cluster", "examples", "jobs", "models", "runstore", "v
 _THINGS = "samples|tokens|verdicts|requests|checks|problems|rows|bytes|megabytes"
 _TIMES = "seconds|milliseconds|microseconds|minutes|hours"
 _RATES = rf"(?:{_THINGS}) an? (?:second|minute|hour|step)|(?:{_TIMES}) an? (?:sample|problem|token|check|step)"
+_RATES += r"|(?:object|one|row|worker|process) an? (?:line|problem|sample|kind|node)"
 RULES = {
     "a rate is `per`": re.compile(rf"\b(?:{_RATES})\b"),
     "`cannot` is one word": re.compile(r"\bcan not\b"),

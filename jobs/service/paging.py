@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import pydantic
 
-
-class _HasId(Protocol):
-    id: str
-
-
-Body = TypeVar("Body", bound=_HasId)
+Body = TypeVar("Body", bound=pydantic.BaseModel)
 
 
 class ListPage(pydantic.BaseModel, Generic[Body]):
@@ -27,8 +22,8 @@ class ListPage(pydantic.BaseModel, Generic[Body]):
 Page = TypeVar("Page", bound=ListPage)  # type: ignore[type-arg]
 
 
-def page_of(kind: type[Page], ids: Sequence[str], after: str, limit: int, show: Callable[[str], _HasId]) -> Page:
-    """The next `limit` of the sorted `ids`, each as `show` describes it."""
+def page_of(kind: type[Page], ids: Sequence[str], after: str, limit: int, show: Callable[[str], Any]) -> Page:
+    """The next `limit` of the sorted `ids`, each as `show` describes it: a body with an `id`."""
     rest = [each for each in ids if each > after]
     data = [show(each) for each in rest[:limit]]
     first, last = (data[0].id, data[-1].id) if data else (None, None)
