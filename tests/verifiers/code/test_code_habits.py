@@ -286,8 +286,8 @@ STATEFUL = {
     "a class attribute": "class Solution:\n    total = 0\n    def f(self, x):\n        Solution.total += x\n"
     "        return Solution.total",
     "an exhausted iterator": "ones = iter([0])\ndef f(x): return x + next(ones, 1)",
-    "a hang at the second call": "import time\ncalls = []\ndef f(x):\n    calls.append(x)\n    time.sleep(60 * len(calls) - 60)\n"
-    "    return x",
+    "a hang at the second call": "import time\ncalls = []\ndef f(x):\n    calls.append(x)\n"
+    "    time.sleep(60 * len(calls) - 60)\n    return x",
 }
 
 
