@@ -47,7 +47,7 @@ class PromptColumns(NamedTuple):
     """The columns of a row that its problem fixes, made once per problem and shared by its samples."""
 
     problem: tuple[str, ...]
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     messages: str
 
 
@@ -69,7 +69,7 @@ def unpack(data: bytes) -> Any:
 
 
 def problem_columns(problem: Problem) -> tuple[str, ...]:
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     reference = json.dumps(problem.reference, ensure_ascii=False)
     meta = json.dumps(problem.meta, ensure_ascii=False)
     names = problem.domain, problem.source, problem.split
