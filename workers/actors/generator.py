@@ -376,9 +376,16 @@ class Generator(Present):
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
         messages = prompted.messages, settings.parameters_of(str(prompted.problem.kind)), parent
-        shown = settings.evidence_chars, settings.engine.keep_thought
-        rest = settings.storage_uri, lambda: key in unwanted, *shown
-        request = RolloutRequest(request_id(key), task, *messages, *rest, tokens=settings.tokens)
+        request = RolloutRequest(
+            request_id(key),
+            task,
+            *messages,
+            settings.storage_uri,
+            lambda: key in unwanted,
+            settings.evidence_chars,
+            settings.engine.keep_thought,
+            settings.tokens,
+        )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:
