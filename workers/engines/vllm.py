@@ -54,7 +54,7 @@ from workers.engines.base import (
 )
 from workers.engines.detokenize import LONG_TOKENS, decoder_of, text_of
 from workers.engines.preview import preview
-from workers.engines.rendering import Prompt, PromptError, Renderer, text_to_store
+from workers.engines.rendering import COMPLETION_STOP, Prompt, PromptError, Renderer, text_to_store
 from workers.engines.thinking import Parted, marks_of, part_tokens
 
 log = logging.getLogger("proofmill.engine")
@@ -205,7 +205,7 @@ class VllmEngine(Engine):
         check_chat_format(config, settings)
         self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=[lambda _config, rank=0: step_logger(clocks[rank])])
         self._tokenizer = self._llm.get_tokenizer()
-        self._renderer = Renderer(self._llm.renderer, settings.chat_template_kwargs)
+        self._renderer = Renderer(self._llm.renderer, settings.chat_template_kwargs, settings.completion)
         self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
         self._decoder = decoder_of(self._tokenizer)
         model = self._llm.vllm_config.model_config
@@ -234,7 +234,7 @@ class VllmEngine(Engine):
                 "", "length", len(prompt.tokens), opened_thought=opened, thought_tokens=0, answer_tokens=0
             )
         sampling, schema = request.sampling, request.json_schema
-        stop = [*sampling.stop, *request.stop]
+        stop = [*sampling.stop, *request.stop, *(COMPLETION_STOP if self.settings.completion else ())]
         is_decoded_here = self._decoder is not None and not stop
         parameters = SamplingParams(
             **{name: getattr(sampling, name) for name in DRAWING},
@@ -389,7 +389,7 @@ def check_chat_format(config: Any, settings: EngineSettings) -> None:
     from vllm.renderers import renderer_from_config
 
     try:
-        renderer = Renderer(renderer_from_config(config), settings.chat_template_kwargs)
+        renderer = Renderer(renderer_from_config(config), settings.chat_template_kwargs, settings.completion)
         try:
             renderer.prompt(TRIAL[1:])
         except PromptError:

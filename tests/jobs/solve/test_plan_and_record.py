@@ -48,7 +48,9 @@ def test_the_plan_counts_the_context_of_repair_rounds() -> None:
         SimpleNamespace(num_problems=1),
         plan,  # type: ignore[arg-type]
     ).splitlines()
-    assert lines[-1].startswith("note: a sample of the last repair round may need 6,184 tokens, and the context has 4,096")
+    assert lines[-1].startswith(
+        "note: a sample of the last repair round may need 6,184 tokens, and the context has 4,096"
+    )
 
 
 PROBLEMS: Any = SimpleNamespace(sha256="0" * 64)
