@@ -101,6 +101,10 @@ def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pro
     columns: dict[str, list[Any]] = {"stopping_rule": [rule for rule, _, _ in samples]}
     problems = zip(*(prompt.problem for _, prompt, _ in samples), strict=True)
     columns |= zip(PROBLEM_COLUMNS, map(list, problems), strict=True)
+    if origin.sampling_by_kind:
+        texts = {kind: json.dumps(dict(each), sort_keys=True) for kind, each in origin.sampling_by_kind.items()}
+        common = shared.pop("sampling")
+        columns["sampling"] = [texts.get(kind, common) for kind in columns["kind"]]
     columns["messages"] = [prompt.messages for _, prompt, _ in samples]
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)

@@ -24,6 +24,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from verifiers import fences
+
 UNENDED = "the thinking never ends"
 MAX_INDENT = 1000
 """Blanks in front of a mark that are looked at."""
@@ -337,8 +339,6 @@ _THINKING_FENCE = re.compile(rf"[ \t]{{0,8}}(?:{_NAME}|analysis)\b", re.IGNORECA
 """What a fence says of its block, where the block is a thought."""
 _TURN = re.compile(r"(?:\s|<[|｜][^<>|｜\n]{1,40}[|｜]>|<start_of_turn>|assistant|model|<s>)*+")
 """What a template puts in front of a turn. Before a mark it is like white space."""
-_FENCE = re.compile(r"(?:^|(?<=[>\]▷]))[ \t]*(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))$", re.MULTILINE)
-"""The line of a fence; it may also stand behind a mark."""
 
 _END_TOKENS = (
     *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>", "<|return|>", "<|eot|>"),
@@ -501,23 +501,22 @@ def _marks(text: str) -> Iterator[_Event]:
 
 
 def _fences(text: str) -> Iterator[_Event]:
-    for match in _FENCE.finditer(text):
-        run, info = (match[1], match[2]) if match[1] else (match[3], match[4])
-        yield _Event(match.start(), match.end(), run=run, info=info)
+    for fence in fences.lines(text):
+        yield _Event(fence.start, fence.end, run=fence.run, info=fence.info)
 
 
 def _events(text: str) -> Iterator[_Event]:
     """Marks and fences in the order of the text. A fence's own line comes before the marks on it."""
-    fences = _fences(text) if "```" in text or "~~~" in text else iter(())
-    fence = next(fences, None)
+    lines = _fences(text)
+    fence = next(lines, None)
     for mark in _marks(text):
         while fence is not None and fence.start <= mark.start:
             yield fence
-            fence = next(fences, None)
+            fence = next(lines, None)
         yield mark
     while fence is not None:
         yield fence
-        fence = next(fences, None)
+        fence = next(lines, None)
 
 
 def _trimmed(text: str, start: int) -> tuple[int, int]:

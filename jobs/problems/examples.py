@@ -55,7 +55,7 @@ def read_example(row: dict[str, Json]) -> Example:
     kind = row.get("kind") or ""
     if kind and kind not in KINDS:
         raise BadRow("kind", f"is {excerpt(kind)}", f"one of {', '.join(KINDS)}, or leave it out")
-    return Example(*texts, kind)
+    return Example(texts[0], texts[1], kind)
 
 
 def examples_digest(path: str) -> str:

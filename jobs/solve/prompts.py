@@ -17,7 +17,7 @@ def describe_prompts(config: SolveConfig) -> str:
     """One line for the plan. Raises ConfigError where the model cannot be asked as the config wants, and
     ProblemFileError for examples that cannot be read."""
     # The engine's number of samples and its GPUs play no part in rendering.
-    engine = open_engine(EngineSettings(**config.model.model_dump()))
+    engine = open_engine(EngineSettings(**config.model.of_engine()))
     found = engine.preview(trial_messages(config))
     if found.error:
         raise ConfigError(f"model.path = {config.model.path!r}: {found.error}")

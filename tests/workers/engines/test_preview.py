@@ -17,7 +17,7 @@ from workers.engines.base import EngineSettings
 from workers.engines.vllm import VllmEngine
 
 ASKED = (("system", "Be brief."), ("user", "2 + 2?"))
-THINKING = chatml("{%- if thinking %}<think>\n{%- else %}<think>\n\n</think>\n{%- endif %}")
+THINKING = chatml("{{ '<think>\\n' if thinking else '<think>\\n\\n</think>\\n' }}")
 REFUSES = "{%- if messages[0]['role'] == 'system' %}{{ raise_exception('No system role here') }}{%- endif %}" + chatml()
 
 
@@ -33,9 +33,9 @@ def asked(folder: Path, messages: Any = ASKED, **model: Any) -> previews.PromptP
 
 def test_a_format_that_renders(tmp_path: Path) -> None:
     folder = write_chat_model(tmp_path, THINKING)
-    assert asked(folder).text.endswith("2 + 2?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>")
+    assert asked(folder).text.endswith("2 + 2?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n")
     on = asked(folder, chat_template_kwargs={"thinking": True}, thinking="deepseek_v3")
-    assert on.text.endswith("<think>") and not on.error
+    assert on.text.endswith("<think>\n") and not on.error
 
 
 def test_a_base_model_is_asked_under_labels(tmp_path: Path) -> None:
