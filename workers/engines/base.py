@@ -74,7 +74,7 @@ class SamplingParameters(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    temperature: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
+    temperature: Annotated[float, pydantic.Field(ge=0, le=2)] = 1.0
     """Randomness of the draw: 0 takes the likeliest token each time, 1 draws as the model was trained."""
     top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     """Draw only among the likeliest tokens that together have this probability; 1 = all."""
