@@ -159,7 +159,8 @@ class Silent:
         if status.get("samples") and status["replicas"] and time.monotonic() - self._read_at > CPU_S:
             self._read_at = time.monotonic()
             spent, memory_mb = usage()
-            self.memory_mb = {kind: round(max(mb, self.memory_mb.get(kind, 0.0)), 1) for kind, mb in memory_mb.items()}
+            for kind, megabytes in memory_mb.items():
+                self.memory_mb[kind] = round(max(megabytes, self.memory_mb.get(kind, 0.0)), 1)
             self._last = (status["samples"], spent)
             self._first = self._first or self._last
 
