@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema corpora clean
+.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema corpora preset-plans clean
 
 setup: $(STAMP)
 
@@ -80,3 +80,7 @@ corpora: setup
 # Every mutated statement, exchanged name and shape of an answer, with an oracle that knows no Lean; `make test` runs a twentieth.
 lean-mutants: lean
 	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/lean/test_lean_mutants.py
+
+# Writes the plans of the presets anew, after a change that is meant; read what `git diff` says then.
+preset-plans: setup
+	PROOFMILL_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/jobs/solve/test_presets.py -k golden

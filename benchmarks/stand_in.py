@@ -165,7 +165,7 @@ class Silent:
             self._first = self._first or self._last
 
     def cpu_us_per_sample(self) -> dict[str, float]:
-        """Processor microseconds a sample by kind of process, between the first and the last reading."""
+        """Processor microseconds per sample by kind of process, between the first and the last reading."""
         if self._first is None or self._last is None or self._first is self._last:
             return {}
         num = self._last[0] - self._first[0]
@@ -271,6 +271,6 @@ def run_stand_in(
 
 
 def rows(results: Iterator[dict[str, Any]]) -> None:
-    """Prints one JSON object a line as results come."""
+    """Prints one JSON object per line as results come."""
     for result in results:
         print(json.dumps(result), flush=True)

@@ -47,7 +47,7 @@ class PromptColumns(NamedTuple):
     """The columns of a row that its problem fixes, made once per problem and shared by its samples."""
 
     problem: tuple[str, ...]
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     messages: str
 
 
@@ -69,7 +69,7 @@ def unpack(data: bytes) -> Any:
 
 
 def problem_columns(problem: Problem) -> tuple[str, ...]:
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     reference = json.dumps(problem.reference, ensure_ascii=False)
     meta = json.dumps(problem.meta, ensure_ascii=False)
     names = problem.domain, problem.source, problem.split
@@ -97,6 +97,10 @@ def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pro
     columns: dict[str, list[Any]] = {"stopping_rule": [rule for rule, _, _ in samples]}
     problems = zip(*(prompt.problem for _, prompt, _ in samples), strict=True)
     columns |= zip(PROBLEM_COLUMNS, map(list, problems), strict=True)
+    if origin.sampling_by_kind:
+        texts = {kind: json.dumps(dict(each), sort_keys=True) for kind, each in origin.sampling_by_kind.items()}
+        common = shared.pop("sampling")
+        columns["sampling"] = [texts.get(kind, common) for kind in columns["kind"]]
     columns["messages"] = [prompt.messages for _, prompt, _ in samples]
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)

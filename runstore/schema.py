@@ -164,6 +164,8 @@ class Provenance:
     engine_version: str
     replica: str
     sampling: Mapping[str, Any]
+    sampling_by_kind: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """`sampling` of the kinds of problems that are drawn in another way."""
 
 
 def sample_seed(run_seed: int, problem_id: str, sample_index: int) -> int:

@@ -23,6 +23,8 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 
+from verifiers import fences
+
 UNENDED = "the thinking never ends"
 MAX_INDENT = 1000
 """Blanks in front of a mark that are looked at."""
@@ -336,8 +338,6 @@ _THINKING_FENCE = re.compile(rf"[ \t]{{0,8}}(?:{_NAME}|analysis)\b", re.IGNORECA
 """What a fence says of its block, where the block is a thought."""
 _TURN = re.compile(r"(?:\s|<[|｜][^<>|｜\n]{1,40}[|｜]>|<start_of_turn>|assistant|model|<s>)*+")
 """What a template puts in front of a turn. Before a mark it is like white space."""
-_FENCE = re.compile(r"(?:^|(?<=[>\]▷]))[ \t]*(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))$", re.MULTILINE)
-"""The line of a fence; it may also stand behind a mark."""
 
 _END_TOKENS = (
     *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>", "<|return|>", "<|eot|>"),
@@ -463,7 +463,7 @@ class _Scan:
         return self._is_blank(self.text.rfind("\n", max(0, start - MAX_INDENT), start) + 1, start)
 
     def _is_blank(self, begin: int, end: int) -> bool:
-        """Of a longer stretch only the end is looked at, so that many marks on one line cost no more than one each."""
+        """Looks only at the end of a long stretch, so that many marks on one line cost no more than one each."""
         before = self.text[max(begin, end - MAX_INDENT) : end].strip()
         return not before or _TURN.fullmatch(before) is not None
 
@@ -500,23 +500,22 @@ def _marks(text: str) -> Iterator[_Event]:
 
 
 def _fences(text: str) -> Iterator[_Event]:
-    for match in _FENCE.finditer(text):
-        run, info = (match[1], match[2]) if match[1] else (match[3], match[4])
-        yield _Event(match.start(), match.end(), run=run, info=info)
+    for fence in fences.lines(text):
+        yield _Event(fence.start, fence.end, run=fence.run, info=fence.info)
 
 
 def _events(text: str) -> Iterator[_Event]:
     """Marks and fences in the order of the text. A fence's own line comes before the marks on it."""
-    fences = _fences(text) if "```" in text or "~~~" in text else iter(())
-    fence = next(fences, None)
+    lines = _fences(text)
+    fence = next(lines, None)
     for mark in _marks(text):
         while fence is not None and fence.start <= mark.start:
             yield fence
-            fence = next(fences, None)
+            fence = next(lines, None)
         yield mark
     while fence is not None:
         yield fence
-        fence = next(fences, None)
+        fence = next(lines, None)
 
 
 def _trimmed(text: str, start: int) -> tuple[int, int]:

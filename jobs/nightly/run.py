@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -222,16 +223,16 @@ def run_config(
         changes["sampling"] = {"num_samples": config.regression.num_samples}
     if entry["bucket"] == NEAR:
         near = config.near_miss
+        longer = functools.partial(longer_sample, leg, near.tokens_factor)
+        by_kind = leg.sampling.model_dump(mode="json")["by_kind"]
         changes["sampling"] = {
             "num_samples": max(1, round(leg.sampling.num_samples * near.samples_factor)),
-            "max_tokens": max(1, round(leg.sampling.max_tokens * near.tokens_factor)),
+            "max_tokens": longer(leg.sampling.max_tokens),
+            "by_kind": {
+                kind: {**keys, "max_tokens": longer(keys["max_tokens"])} if keys["max_tokens"] else keys
+                for kind, keys in by_kind.items()
+            },
         }
-        if leg.model.max_model_len:
-            # The prompt must still fit beside the longer answer.
-            most = leg.model.max_model_len - leg.model.max_model_len // 4
-            changes["sampling"]["max_tokens"] = max(
-                leg.sampling.max_tokens, min(changes["sampling"]["max_tokens"], most)
-            )
         if near.repair_rounds:
             overrides.append(f"sampling.repair.rounds={near.repair_rounds}")
         overrides += near.overrides
@@ -239,6 +240,15 @@ def run_config(
     # A night stalls when one of its runs does. How the runs end is posted once, for the whole night.
     stalls = [entry.model_copy(update={"on": ["stalled"]}) for entry in config.notify if "stalled" in entry.on]
     return run.model_copy(update={"notify": [*run.notify, *stalls]})
+
+
+def longer_sample(leg: SolveConfig, factor: float, max_tokens: int) -> int:
+    """`max_tokens` of a problem that was nearly solved; 0 stays what it is, as much as the context allows."""
+    longer = max(1, round(max_tokens * factor)) if max_tokens else 0
+    if longer and leg.model.max_model_len:
+        # The prompt must still fit beside the longer answer.
+        longer = max(max_tokens, min(longer, leg.model.max_model_len - leg.model.max_model_len // 4))
+    return longer
 
 
 def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> RunResult | None:

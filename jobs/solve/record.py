@@ -13,6 +13,7 @@ import pydantic_core
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
+from jobs.solve.published import NOTHING, Published
 from jobs.stored_plugins import plugin_records
 from runstore.code_revision import code_revision
 from runstore.layout import RUN
@@ -101,7 +102,9 @@ def section_model(model: type[pydantic.BaseModel], key: str) -> type[pydantic.Ba
     return kind if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel) else None
 
 
-def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> dict[str, Json]:
+def new_record(
+    config: SolveConfig, problems: ProblemSetSummary, plan: Json, published: Published = NOTHING
+) -> dict[str, Json]:
     """What is known before the run starts."""
     return {
         "run_id": config.run.id,
@@ -109,6 +112,7 @@ def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> 
         "config": config.resolved(),
         "problems": problems.to_json(),
         "plan": plan,
+        "published": {"values": published.values, "place": published.place},
         "code_revision": code_revision(),
         "plugins": plugin_records(),
         "versions": installed_versions(),

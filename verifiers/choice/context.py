@@ -11,32 +11,24 @@ from __future__ import annotations
 import re
 
 from verifiers import prose
+from verifiers.choice.behind import has_unknown_mark
+from verifiers.choice.places import is_key, is_quoted
+from verifiers.choice.vocabulary import (
+    CJK_LEADING,
+    DENYING,
+    DISMISSING,
+    GIVING_UP,
+    HEADINGS,
+    INTRODUCING,
+    LEADING,
+    NEGATING,
+    UNKNOWING,
+    words_in,
+)
 
 MAX_LEAD_CHARS = 240
 """Characters in front of a statement that are read as its sentence. A longer lead is not known to be harmless."""
 
-_HARMLESS = frozenset(
-    word
-    for words in (
-        "a above accurate actual actually ah alright also alternatives am an analysis and ans answer answering",
-        "approach appropriate are as así at based be believe best bonne but by can carefully certain certainly",
-        "choice choices chosen clear clearly conclude conclusion confident consequently convinced correct",
-        "correct_answer correcta correcte corrected correction correctly d daher damit das de deduce definitely",
-        "den der deshalb determine die donc e een eight el elimination entonces ergo es est evident evidently",
-        "exact exercise explanation fairly final final_answer finally find fits fitting five follows for four",
-        "from get given gives go have hence here het hmm however i i.e ie il implies implying in indeed indicates",
-        "information is it its know la le leads leaves leaving les let letter likely ll lo logical m making mcq",
-        "me meaning means most must my namely nine no now number o obvious obviously of ok okay one only oops",
-        "opción option options opzione opção os our overall perfect pick por portanto pretty problem process",
-        "proper provided q q1 que question quite rather re reasonable reasoning response resposta respuesta",
-        "result richtige right risposta réponse s sample say see select selected seven should show shows simply",
-        "single six so solution somit statement step suggests suitable sum summarize summary summing sure t tanto",
-        "task tells that the then thereby therefore these think this three thus to to-day true two un une up us",
-        "ve verdict very wait we well which will would yes верный значит итак поэтому правильный",
-    )
-    for word in words.split()
-)
-"""Words that only lead to an answer."""
 _SUSPECT = re.compile(
     r"\b(?:if|when(?:ever)?|unless|otherwise|suppos\w{1,8}|assum\w{1,8}|provided|pretend\w{0,5}|imagin\w{1,4}|guess\w{0,5}|"
     r"claim\w{0,4}|conjecture\w{0,2}|hypothes\w{1,6}|according|unlikely|no\s{1,4}way|refuse|naive(?:ly)?|"
@@ -48,7 +40,7 @@ _SUSPECT = re.compile(
 )
 _JOINS = re.compile(r"\W{0,8}(?:so|but|and|thus|hence|therefore|then|which|making|meaning|actually)\b", re.IGNORECASE)
 _SUBORDINATE = re.compile(
-    r"\W{0,8}(?:(?:since|because|as|based|from|looking|considering|after|among|of|out|between|comparing|overall|finally|clearly|"
+    r"\W{0,8}(?:因为|因為|由于|由於|根据|根據|(?:since|because|as|eliminating|excluding|ruling\s{1,4}out|based|from|looking|considering|after|among|of|out|between|comparing|overall|finally|clearly|"
     r"upon|now|then|so|thus|hence|therefore|also|next|consequently|given)\b|"
     r"in\s{1,8}(?:conclusion|summary|short|total|all|the\s{1,8}end)\b|"
     r"by\s{1,8}(?:the\s{1,8})?(?:process|elimination|definition|above|law|rule|theorem|principle)\b)",
@@ -63,7 +55,6 @@ _SUPPOSED_LABEL = re.compile(
 )
 """`If n is odd:`, on the line above."""
 _SENTENCE_END = re.compile(r"[.!?]['\"”)*_]{0,4}\s|[\n。！？]")
-_WORD = re.compile(r"[^\W\d_](?:[\w'’.-]{0,40}[^\W_])?")
 
 
 def sentence_before(text: str, start: int) -> str:
@@ -89,34 +80,119 @@ def _follows_a_supposition(text: str, begin: int) -> bool:
     )
 
 
-def is_counted_lead(text: str, start: int) -> bool:
-    """Whether the sentence in front of a statement is one that gives an answer."""
+def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), *, is_box: bool = False) -> bool:
+    """Whether the sentence in front of a statement, and what introduces it, give an answer. `asked` are the words of
+    the question: in front of a box they name what was looked for (`the total force is`)."""
     lead = sentence_before(text, start)
-    if _follows_a_supposition(text, start - len(lead)):
+    begin = start - len(lead)
+    line = text.rfind("\n", begin, start) + 1
+    if has_unknown_mark(text[max(begin, line, start - MAX_LEAD_CHARS) : start]) or "~~" in lead:
         return False
+    if _follows_a_supposition(text, begin) or is_badly_introduced(text, begin, asked):
+        return False
+    if key := is_key(text, start):
+        return key.is_plain
+    if is_quoted(lead):
+        return False
+    if is_box:
+        lead = _NAMED_VALUE.sub("", _MATHS.sub(" ", lead))
     if not any(char.isalpha() for char in lead):
         return not _FORM_TAG.search(lead)
-    if _JSON_KEY.search(lead):
-        return True
     if not lead.isascii() and _FOREIGN_DENIAL.search(lead):
         return False
+    further = asked | INTRODUCING if is_box else frozenset()
     clauses = re.split(r"[,;:–—(]|\s-\s", lead)
-    if not _is_harmless(clauses[-1]):
+    if not _is_harmless(clauses[-1], further):
         return False
     before = lead[: len(lead) - len(clauses[-1])]
     if not any(char.isalpha() for char in before):
         return True
     if before.rstrip().endswith(":"):
-        return _is_harmless(clauses[-2])
+        return _is_harmless(clauses[-2], further)
     if _SUSPECT.search(before):
         return all(_is_harmless(clause) for clause in clauses[:-1])
     if before.rstrip().endswith(";"):
         return True
-    return bool(_is_harmless(before) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
+    return bool(_is_harmless(before, further) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
 
 
-_JSON_KEY = re.compile(r"[{,]\s{0,8}['\"]$")
-"""In front of a key. A string before it may hold any sentence."""
+def is_free_lead(text: str, start: int) -> bool:
+    """Whether the sentence in front of a box that holds a value may go before an answer: it says what the value is of,
+    in any words but those that dismiss it."""
+    lead = sentence_before(text, start)
+    begin = start - len(lead)
+    if has_unknown_mark(lead) or "~~" in lead or is_badly_introduced(text, begin):
+        return False
+    if _follows_a_supposition(text, begin) or is_quoted(lead):
+        return False
+    clause = words_in(_MATHS.sub(" ", re.split(r"[,;:–—(]|\s-\s", lead)[-1]))
+    return not (
+        _NOT_INTRODUCING - {"least", "old", "test", "sample", "error", "random", "drop", "removed"}
+    ).intersection(clause)
+
+
+_MATHS = re.compile(
+    r"\\(?:text\w{0,4}|math\w{2,4}|quad|qquad|displaystyle|large|Large|huge|left|therefore|[\[\](),;! ])|[${}&\\]"
+)
+_NAMED_VALUE = re.compile(
+    r"(?<![^\W\d_])[A-Za-z\u0370-\u03ff](?:_\w{1,12}|\w{0,12}\([\w, ]{1,12}\))?\s{0,4}[=:]\s{0,4}$"
+)
+"""In front of a box: `x =`."""
+
+
+def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset()) -> bool:
+    """Whether what stands above the sentence that begins at `begin` introduces it as anything but an answer:
+    `Bob said:`, `The following is wrong.`, `I have no idea.`"""
+    above = text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip(" \t\n*_$>#[({\\-\"'`")
+    if not above:
+        return False
+    if above[-1] in ":：":
+        line = sentence_before(above, len(above))
+        clauses = re.split(r"[,;:–—(]|\s-\s", line.strip(" *_:"))
+        judged = clauses[-1] if _JOINS.match(clauses[-1]) else line
+        if has_unknown_mark(line) or (_NOT_INTRODUCING - asked).intersection(words_in(judged)):
+            return True
+        return not _is_harmless(_MATHS.sub(" ", clauses[-1]), asked | INTRODUCING | HEADINGS - {"other", "others"})
+    line = above[above.rfind("\n") + 1 :]
+    is_heading = line.lstrip()[:1] == "#" or (
+        line.lstrip()[:2] == "**" and text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip().endswith("**")
+    )
+    if is_heading and len(words_in(line)) <= MAX_HEADING_WORDS and _NOT_INTRODUCING.intersection(words_in(line)):
+        return True
+    last = sentence_before(above, max(0, len(above) - 1))
+    former = above[: len(above) - len(last) - 1].rstrip()
+    return any(_gives_nothing(one) for one in (last, sentence_before(former, max(0, len(former) - 1))) if one)
+
+
+def _gives_nothing(sentence: str) -> bool:
+    """Whether a sentence says that its author does not know, or that what follows is no answer."""
+    found = words_in(sentence)
+    known = frozenset(found)
+    if found[:1] == ["guess"]:
+        return False  # `Guess: the answer is A.` is a statement of its own
+    if GIVING_UP & known and (len(found) <= MAX_SHORT_CONFESSION or "i" in known or "i'm" in known):
+        return True
+    if "i" in known and UNKNOWING & known and NEGATING & known:
+        return True
+    return _ANNOUNCED.search(sentence) is not None and not _is_harmless(sentence, INTRODUCING)
+
+
+_ANNOUNCED = re.compile(
+    r"\b(?:the|what|which)\s{1,4}(?:text\s{1,4}|part\s{1,4}|line\s{1,4}|sentence\s{1,4})?follow(?:s|ing)\s{0,4}(?:$|[.,!]|(?:is|was|are|were|isn|has|should|must|comes|may|might|would|will|can|"
+    r"cannot|text|line|lines|sentence|statement|statements|answer|claim|paragraph|passage|letter|quote)\b)|"
+    r"\b(?:next|coming|subsequent|last)\s{1,4}(?:line|lines|sentence|statement|answer|claim|paragraph|letter|passage|part|bit)\b|"
+    r"(?:^|[.!?\n])\W{0,6}(?:below|beneath|underneath|here)(?:\s{1,4}(?:is|are|comes|follows)|['’]s)\b|\b(?:is|line|text|answer|claim|statement)\s{1,4}below\b",
+    re.IGNORECASE,
+)
+"""A sentence that speaks of what follows it."""
+MAX_HEADING_WORDS = 8
+MAX_SHORT_CONFESSION = 6
+"""Words of a sentence that is short enough to be no more than a confession: `Just guessing.`"""
+_NOT_INTRODUCING = (DENYING | DISMISSING | frozenset(("not", "no", "others"))) - frozenset(
+    ("rule", "rules", "fail", "eliminate", "eliminating")
+)
+
+
 _FORM_TAG = re.compile(r"<(?:example|format|template)", re.IGNORECASE)
 _FOREIGN_DENIAL = re.compile(
     r"错|不是|旧|示例|例如|假设|假如|如果|若|否则|可能|\bwenn\b|\bfalls\b|"
@@ -126,15 +202,19 @@ _FOREIGN_DENIAL = re.compile(
 _CJK = re.compile("[\u0600-\u06ff\u0900-\u09ff\u1e00-\u1eff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
 
-_CONTRACTED = re.compile(r"['’](?:s|d|ll|m|re|ve)$")
-
-
-def _is_harmless(clause: str) -> bool:
-    """Whether a clause consists of words that only lead to an answer. Scripts without spaces are judged by denials."""
-    return all(
-        _CONTRACTED.sub("", word.casefold()).strip(".-") in _HARMLESS or _CJK.search(word)
-        for word in _WORD.findall(clause)
-    )
+def _is_harmless(clause: str, further: frozenset[str] = frozenset()) -> bool:
+    """Whether a clause consists of words that only lead to an answer."""
+    found = words_in(clause)
+    for index, word in enumerate(found):
+        if _CJK.search(word):
+            if CJK_LEADING.fullmatch(word) is None:
+                return False
+        elif word == "no":
+            if index < len(found) - 1:
+                return False
+        elif word not in LEADING and word not in further:
+            return False
+    return True
 
 
 _BOX_DENIED = re.compile(

@@ -52,11 +52,10 @@ from workers.engines.base import (
     StepClock,
 )
 from workers.engines.detokenize import decoder_of, text_of
+from workers.engines.orphans import end_with_this_process
+from workers.engines.vllm_parameters import parameters_for
 
 log = logging.getLogger("proofmill.engine")
-
-DRAWING = ("temperature", "top_p", "top_k", "min_p")
-"""Fields of SamplingParameters that vLLM's SamplingParams has under the same names and with the same meaning."""
 
 LOG_LINES = 30
 PROMPT_CACHE = 4096
@@ -70,7 +69,7 @@ START_APART_S = 2.0
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
 _OF_THE_NODE = re.compile("gpu|cuda|device", re.IGNORECASE)
-ABILITIES = frozenset(Ability) - {Ability.ADAPTER}
+ABILITIES = frozenset(Ability) - {Ability.ADAPTER, Ability.THINKING_BUDGET}
 """What a vLLM engine can always do. Adapters need `enable_lora` among the engine's arguments, since vLLM reserves
 memory for them."""
 
@@ -121,6 +120,7 @@ class VllmEngine(Engine):
             if self.settings.use_gpu:
                 lift_niceness()
                 await asyncio.to_thread(wait_for_turn)
+            end_with_this_process()
             self._start()
         except Exception as error:
             lines = last_lines(self.settings.log_path)
@@ -206,9 +206,6 @@ class VllmEngine(Engine):
 
     async def generate(self, request: GenerationRequest) -> Generation:
         """One sample. An aborted one returns with finish_reason `abort`. Raises EngineGoneError, EngineAbilityError."""
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-
         self.require(request.needs())
         prompt = self._prompt_of(request)
         room = self.max_model_len - len(prompt.tokens)
@@ -216,20 +213,10 @@ class VllmEngine(Engine):
         if room < 1:
             # Data, not a fault: the problem does not fit this model's context.
             return Generation("", "length", len(prompt.tokens), opened_thought=bool(prompt.opening))
-        sampling, schema = request.sampling, request.json_schema
-        stop = [*sampling.stop, *request.stop]
+        stop = [*request.sampling.stop, *request.stop]
         is_decoded_here = self._decoder is not None and not stop
-        parameters = SamplingParams(
-            **{name: getattr(sampling, name) for name in DRAWING},
-            max_tokens=min(sampling.max_tokens, room),
-            stop=stop,
-            seed=request.seed if sampling.seeded else None,
-            logprobs=0 if sampling.logprobs or request.logprobs else None,
-            detokenize=not is_decoded_here,
-            skip_special_tokens=self._skip_special_tokens,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema is not None else None,
-        )
+        handling = {"detokenize": not is_decoded_here, "skip_special_tokens": self._skip_special_tokens}
+        parameters = parameters_for(request, room, stop, **handling)
         final = await self._final_output(prompt.tokens, parameters, request.id, self._adapter(request.adapter))
         completion = final.outputs[0]
         num_tokens = len(completion.token_ids)

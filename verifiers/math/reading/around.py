@@ -16,7 +16,7 @@ import re
 
 from verifiers import prose
 from verifiers.math.reading.nouns import is_describing, is_noun
-from verifiers.math.reading.vocabulary import CHANGING_WORDS, unit_name, words_of
+from verifiers.math.reading.vocabulary import CHANGING_WORDS, QUANTITIES, unit_name, words_of
 
 NEAR = 240
 """Characters beside a box in which its sentence is read."""
@@ -66,16 +66,6 @@ _HARMLESS = frozenset(
     """)
 )
 """Between the verb and the box."""
-_MEASURES = frozenset(
-    words_of("""
-    total sum value values product quotient area volume perimeter length width height distance radius diameter probability remainder ratio slope speed
-    rate price cost profit number answer solution difference average mean median mode range period amplitude maximum minimum degree measure
-    size amount age weight mass time temperature percentage percent discount score force energy power velocity acceleration frequency wavelength
-    circumference side base depth density charge current voltage pressure set pair form equation result fraction
-    term coefficient index order rank dimension determinant factor root norm magnitude chance digit digits number's terms coordinate loss gain increase decrease growth reduction change
-    """)
-)
-"""`a total of`, `an area of`."""
 _VERBS = frozenset(
     words_of("""
     eat drink sell buy spend pay earn save make bake cook read write walk run swim drive travel ride fly climb cover use collect gather pick plant grow
@@ -227,10 +217,32 @@ def is_no_statement(text: str, start: int, end: int) -> bool:
     if prose.gives_up(text[max(0, start - NEAR) : start]):
         return True
     before = sentence_before(text, start)
+    if _is_lone_step(text, start):
+        return True
     decimal = _DECIMAL.search(text[start:end]) is not None
     if not _links(before, decimal) or _qualifies(before, decimal):
         return True
     return not _is_allowed_behind(text, end, extremum=_EXTREMUM.search(before) is not None)
+
+
+_STEP = re.compile(
+    r"(?:\A|\n)[\s*_#>\-]*step\s+(\d{1,2})\b[\s*_:.)\-]*(?:(?:we|i)\s+(?:get|have|obtain|find)|(?:it|this)\s+(?:is|gives|equals))?[\s$*_\\(\[:]*\Z",
+    re.IGNORECASE,
+)
+
+
+def _is_lone_step(text: str, start: int) -> bool:
+    """Whether the box is all that a numbered step says, and the step before it is not in the text: the first step is
+    no conclusion, and one without the others is no solution."""
+    step = _STEP.search(text[max(0, start - 80) : start])
+    if step is None:
+        return False
+    return int(step[1]) < 2 or re.search(rf"\bstep\s+{int(step[1]) - 1}\b", text[:start], re.IGNORECASE) is None
+
+
+def is_changed_behind(text: str, end: int) -> bool:
+    """Whether words on the line behind a tag restrict what is in it or make it another number."""
+    return text[end : end + 1] != "\n" and not _is_allowed_behind(text, end, extremum=False)
 
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
@@ -255,7 +267,7 @@ def sentence_before(text: str, start: int) -> str:
 def _links(before: str, decimal: bool) -> bool:
     """Whether the words directly in front of the box lead to it."""
     tokens = [match[0] for match in _TOKEN.finditer(before)]
-    if tokens in (["-"], ["–"], ["−"], ["+"]):
+    if len(tokens) == 1 and tokens[0] in "-–−+—―‒":
         return False
     for place in range(len(tokens) - 1, -1, -1):
         token, previous = tokens[place].lower(), tokens[place - 1].lower() if place else ""
@@ -266,7 +278,7 @@ def _links(before: str, decimal: bool) -> bool:
         if token in _HARMLESS or (token in _ABOUT and decimal):
             continue
         if token == "of" and previous:
-            return previous in _MEASURES or previous in _PARTICLE_VERBS or previous == "out"
+            return previous in QUANTITIES or previous in _PARTICLE_VERBS or previous == "out"
         if token in _LINKS or _is_verb(token):
             return True
         if token in _PARTICLES and previous in _PARTICLES and place > 1:
@@ -346,7 +358,7 @@ def _is_other_label(before: str) -> bool:
         return False
     if words[0] in ("case", "part", "option", "hint", "example", "question", "problem", "exercise"):
         return True
-    return not (words[-1] in _LINKS or words[-1] in _HARMLESS or words[-1] in _MEASURES or words[-1] in _LABELS)
+    return not (words[-1] in _LINKS or words[-1] in _HARMLESS or words[-1] in QUANTITIES or words[-1] in _LABELS)
 
 
 MAX_LABEL_WORDS = 3
@@ -382,7 +394,12 @@ def _is_allowed_behind(text: str, end: int, *, extremum: bool) -> bool:
     verb = _VERB_BEHIND.search(said)
     if _COMPARES.search(said[: verb.start()] if verb else said):
         return False
-    if not behind or not behind[0].isalpha() or (closing and any(sign in closing[0] for sign in ",;:")):
+    if (
+        not behind
+        or not behind[0].isalpha()
+        or behind[0] > LAST_LETTER
+        or (closing and any(sign in closing[0] for sign in ",;:"))
+    ):
         return True
     if _BARE_TAIL.match(behind):
         return True

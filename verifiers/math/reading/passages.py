@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from verifiers.math.reading import languages
 from verifiers.math.reading.vocabulary import NUMBER_WORDS
 
 NEAR_ABOVE = 400
@@ -36,8 +37,9 @@ _WRONG = r"(?:wrong|incorrect|erroneous|flawed|bad|invalid|false|bogus|fake|mist
 _WORK = r"(?:solution|answer|approach|attempt|argument|proof|method|reasoning|way|result|value|calculation|try|computation|derivation|response)"
 _ANNOUNCES = re.compile(
     rf"\b{_WRONG}\)?\s+(?:\w+\s+)?{_WORK}s?\b|\b(?:following|next|below)\b.*\b(?:is|are|was)\s+(?:\w+\s+)?(?:{_WRONG}|not|untrue|a\s+lie)\b|"
+    rf"\b(?:answer|result|value|solution|calculation|sign)\s+(?:is|was|seems|looks)\s+(?:\w+\s+)?(?:{_WRONG}|off|not\s+(?:right|correct))\Z|"
     r"\b(?:line|sentence|statement|number|box|value|answer)s?\s+(?:below|that\s+follows|underneath)\b|"
-    r"\bstudents?\s+(?:\w+\s+)?(?:wrote|writes?|solved|answered|claims?|claimed|argued|gave|submitted)\b|\A[A-Z]\w+['’]s\s+(?:solution|answer|attempt|work|approach|guess|response|example)\s*:?\Z|"
+    r"\bstudents?\s+(?:\w+\s+)?(?:wrote|writes?|solved|answered|claims?|claimed|argued|gave|submitted)\b|\A(?:(?:the|an?|my|our)\s+)?\w+['’]s\s+(?:\w+\s+)?(?:solution|answer|attempt|work|approach|guess|response|example)\s*:?\Z|"
     r"\A(?!(?:It|This|That|What)\b)[A-Z]\w+\s+(?:says|said|wrote|writes|claims|claimed|thinks|thought|answered|argues|argued|replied|guessed|suggests)\s*:?\Z|\b(?:template|book|prompt)\s+says\b|"
     r"\bfind\s+the\s+(?:error|mistake|flaw|bug)|\bwhat\s+not\s+to\b|\b(?:do\s+not|don['’]t|never)\s+(?:write|do|use|say|answer|copy|submit|believe|trust)\b|"
     r"\b(?:output|answer|response)?\s*format(?:\s+(?:is|example)\b|\s*:?\Z)|\btemplate\b|\bexample\s+(?:of|output|answer|response|format)\b|\bfor\s+example,\s+if\b|\bwrite\s+your\b|\b(?:look|looks|answer|answers)\s+like\s+this\b|"
@@ -72,9 +74,13 @@ def is_announced_as_none(text: str, start: int) -> bool:
     """Whether what stands above the answer at `start` announces a wrong answer, a guess, a case or another number."""
     pieces = _pieces(text[max(0, start - NEAR_ABOVE) : start])
     if text[start - 1 : start] != "\n" and pieces and not _ends_itself(text, start):
-        pieces.pop()  # the sentence of the answer itself
+        own = pieces.pop()  # the sentence of the answer itself
+        if ";" in own:
+            pieces.append(own.rpartition(";")[0])
     while pieces and _OWN_LABEL.match(pieces[-1]):
         pieces.pop()
+    if pieces and pieces[-1].endswith((":", "：")) and languages.is_foreign(pieces[-1]):
+        return not languages.states_answer(pieces[-1])
     if pieces and (_ANNOUNCES.search(pieces[-1]) or _HEADS_OTHER.match(pieces[-1])):
         return True
     far = _pieces(text[max(0, start - FAR_ABOVE) : start])
@@ -88,7 +94,7 @@ def is_announced_as_none(text: str, start: int) -> bool:
 
 def _ends_itself(text: str, start: int) -> bool:
     """Whether a sentence or a label ends directly in front of the place."""
-    before = re.sub(r"(?:[\s$*_`\[(\\]|<\w{1,14}>|#{1,6})+\Z", "", text[max(0, start - 60) : start])
+    before = re.sub(r"(?:[\s$*_`\[(\\>]|<\w{1,14}>|#{1,6})+\Z", "", text[max(0, start - 60) : start])
     return before == "" or before[-1:] in ".!?:" or "\n" in text[start - (min(start, 60) - len(before)) : start]
 
 
@@ -109,6 +115,7 @@ _UNDOES = re.compile(
     rf"\b(?:hang\s+on|hold\s+on|not\s+quite|kidding|jok(?:e|ing)|april\s+fools?|sarcas\w+|said\s+no\s+one|(?:a|the)\s+fool|lied|lying|(?:made|making)\s+(?:this|it|that)\s+up|made-?up|quote\s+ends|end\s+(?:of\s+)?(?:the\s+)?quote|"
     r"sign\s+is\s+(?:off|wrong|flipped)|not\s+(?:yet\s+)?(?:done|finished|right|correct|proven|proved|rigorous)(?:\s+yet)?|incomplete|unfinished|"
     r"(?:this|that|it|which|i|we)\s+(?:only|just|merely)\s+(?:counts?|counted|covers?|covered|holds?|works?|applies|handles?|includes?|considers?|considered)|(?:this|that|it|which|i|we)\s+(?:omits?|omitted|ignores?|ignored|misses|missed|forgets?|forgot|leaves?\s+out|left\s+out|neglects?|neglected|overcounts?|overcounted|undercounts?|undercounted|double-?counts?|double-?counted)|"
+    rf"(?:this|that|the)\s+(?:\w+\s+)?(?:quote|quotation|text|passage|statement|box|line|number|answer|value|result|solution|claim|work|student|user)\s+(?:is|was)\s+(?:\w+\s+)?{_WRONG}|"
     rf"(?:this|that|it|which)\s+(?:is|was)\s+(?:\w+\s+)?(?:an?|the)\s+(?:\w+\s+)?(?:bound|estimate|overestimate|underestimate|guess|approximation|lie|hunch|conjecture|{_WRONG}\s+\w+)|overestimat\w+|underestimat\w+|"
     r"guess(?:ed|ing)|no\s+proof|(?:could|can|did|do)(?:\s*not|n['’]t)\s+(?:really\s+)?prove|unproven|(?:i|have|some)\s+doubts?|doubt\s+(?:it|this|that)|uncertain|unsure|not\s+(?:\w+\s+)?(?:sure|certain|confident)|"
     r"works?\s+(?:too|as\s+well)|also\s+(?:works?|possible|valid|an?\s+(?:solution|answer|root))|(?:could|might|may)\s+(?:also\s+)?be\s+-?\d|(?:this|that|it|which)\s+violates|(?:this|that|it|which)\s+is\s+(?:extraneous|impossible|absurd|invalid)|(?:we|i)\s+(?:reject|discard|exclude)\s+(?:it|this|that)|"

@@ -131,14 +131,15 @@ def is_hedged(text: str, start: int, end: int) -> bool:
     return _QUALIFIED.search(before[stated[-1].end() :]) is not None or is_supposed(text, place)
 
 
-def is_revised(answer: str, behind: str) -> bool:
-    """Whether a sentence behind the answer withdraws it or states another value."""
+def is_revised(answer: str, behind: str, *, ends_sentence: bool) -> bool:
+    """Whether a sentence behind the answer withdraws it or states another value. `ends_sentence`: the mark of the
+    answer ends its sentence, so that what follows on its line is another one."""
     if _WITHDRAWN.search(behind):
         return True
     own = set(_NUMBER.findall(answer))
     if any(match[1] in own for match in _FAILS.finditer(behind[:MAX_TAIL_CHARS])):
         return True
-    for sentence in _SENTENCE_END.split(behind[:MAX_TAIL_CHARS])[1:]:
+    for sentence in _SENTENCE_END.split(behind[:MAX_TAIL_CHARS])[0 if ends_sentence else 1 :]:
         found = _ENDS_WITH_NUMBER.search(sentence)
         if (
             found

@@ -14,6 +14,8 @@ from verifiers.math.reading.vocabulary import GLUED_UNITS
 NEAR = 160
 """Characters beside an answer in which the words that belong to it are looked for."""
 
+FIRST_WITHOUT_SPACES = "\u3040"
+"""From here on come the letters of Japanese, Chinese and Korean."""
 FORMULA_CHARS = 1000
 """Characters before and behind a box in which the marks of the formula around it are looked for."""
 
@@ -67,10 +69,11 @@ _TAKEN_BACK = re.compile(
     r"(?:\A|[.!?\n)}$])[\s*_#>$]{0,6}(?:correction|corrected|edit|update|erratum|errata|revised|amended|typo)\b[\w \t]{0,10}[:：(]|"
     r"\bcorrected\s+(?:answer|value|result)\b|\b(?:correct|right|true|actual|real)\s+(?:answer|value|result)\s+is\s+not\b|"
     r"(?:\A|[.!?\n:]|\*\*)[\s*_#>]{0,6}(?:actually|hmm+|hold\s+on|sorry|apologies|nope|however|but|yet|unfortunately|correction)\b|"
-    r"(?:\A|[.!?\n])[\s*_#>]{0,6}no[,.:;!—-]|\n[ \t*]*(?:user|human)[ \t*]*:",
+    r"(?:\A|[.!?\n])[\s*_#>]{0,6}no[,.:;!—-]|"
+    r"\n[ \t*#_]*(?:(?:next|new|another|second)[ \t]+)?(?:user|human|prompt|input|question|problem|exercise|query|instruction|task|q)(?:[ \t]+\d{1,3})?[ \t*_]*[:：]",
     re.IGNORECASE,
 )
-"""Behind the last answer: it is withdrawn."""
+"""Behind the last answer: it is withdrawn, or the text goes on with another problem."""
 _STRUCK_OUT = re.compile(r"(?:~~|<s>|<del>|<strike>|\\(?:cancel|xcancel|sout|st)\{)\$?\Z")
 _REASONS = re.compile(r"\b(?:because|since|as|where|for)\b", re.IGNORECASE)
 
@@ -85,7 +88,7 @@ def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
     behind = text[end:]
     if boxed:
         before = text[max(0, start - NEAR) : start]
-        if behind.lstrip("$ )*").startswith("?") or _STRUCK_OUT.search(before):
+        if behind.lstrip("$ )*").startswith(("?", "？")) or _STRUCK_OUT.search(before):
             return True
         before = before[max(map(before.rfind, ".?!")) + 1 :]  # none of the patterns reaches across these
         if any(pattern.search(before) for pattern in (_DENIED, _WRONG_BEFORE, _SUPPOSED_BEFORE, _DOUBTED_BEFORE)):
@@ -159,7 +162,17 @@ _BEFORE_IN_MATH = re.compile(
     r"\\(?:text|mbox|textbf|textrm|underline|mathbf|bm|boldsymbol|color\{\w+\})\s*\{[^{}]*|\{\\(?:color|bf|large|Large)[^{}]*(?:\{\w+\})?)\s*\Z"
 )
 """What may stand in a formula before a box that is the answer: a relation, a comma, words, nothing."""
-_BEFORE_IN_TEXT = re.compile(r"(?:[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|\A[<>])\Z")
+_BEFORE_IN_TEXT = re.compile(r"(?:\d[.,]|[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|\A[<>])\Z")
+_SIGN_BEFORE = re.compile(r"(?:\A|[\s$])!\$?\Z|(?:\A|\n)\s{0,4}!\s{0,4}\$?\Z|(?:\A|\n)[ \t]*~\$?\Z")
+"""`!5` and `~5`."""
+_OPERATOR_ENDS_FORMULA = re.compile(r"(?:\\(?:cdot|times|div|pm|mp|sqrt|log|ln)|[-+*/^_])\s{0,4}\$(?=[ \t]{0,4}\$?\Z)")
+"""A formula in front of the box that ends with an operator: `$2 \\cdot$ \\boxed{5}`."""
+_SIGN_BEHIND = re.compile(r"[ \t]{0,4}\$(?!\$)[ \t]{0,4}(?:\\(?:cdot|times|div|pm|mp)(?![A-Za-z])|[-+*/^_])")
+_ANOTHER_IN_FORMULA = re.compile(
+    r"(?:\s|[.,;&]|\\(?:q?quad(?![A-Za-z])|[\\,;: ]))*(?:[.,;&]|\\(?:q?quad(?![A-Za-z])|\\))(?:\s|&|\\(?:q?quad(?![A-Za-z])|[,;: ]))*"
+    r"(?:\\?[A-Za-z]{1,6}(?:_\{?\w\}?)?\s*&?(?:[=<>]|\\(?:le|ge|leq|geq|ne|neq|lt|gt)(?![A-Za-z]))&?\s*|&?=&?\s*)?-?\d[\d.,/]*\s*(?:\$|\\[\])]|\\end\{|\n|\Z)"
+)
+"""Another number in the formula of the box: `\\boxed{5},\\quad n = 2`."""
 _PERCENT_OF = re.compile(r"\$?\s{0,4}of\s+\$?\d")
 _RELATION_BEFORE = re.compile(r"(?:[≠≤≥]|\w\s*[<>])\Z(?<!<\w>)(?<!\w>)")
 _NOT_EQUAL_BEFORE = re.compile(
@@ -197,6 +210,10 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
     near = text[max(0, start - 20) : start]
     if _PERCENT_OF.match(text, end) or _CHANGED_BEHIND.match(text, end) or _NOT_EQUAL_BEFORE.search(near):
         return True
+    closed = end + 1 if opened is not None and text[end : end + 1] == "$" and text[end : end + 2] != "$$" else end
+    in_next = _SIGN_BEHIND.match(text, closed) if opened is None or closed > end else None
+    if _SIGN_BEFORE.search(near) or in_next or _ends_with_operator(text, start):
+        return True
     if _ABOUT_BEFORE.search(near.rstrip(" $")) and _DECIMAL.search(text[start:end]) is None:
         return True
     if _COMMENT_BEFORE.search(text[max(0, start - NEAR) : start]):
@@ -207,7 +224,12 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
             near = ""
         if _RELATION_BEFORE.search(near.rstrip()):
             return True
-        return bool(_BEFORE_IN_TEXT.search(near)) or bool(_BEHIND_IN_TEXT.match(text, after))
+        # Scripts without spaces between words put a verb or a counter directly beside a number.
+        glued_before = near[-1:] < FIRST_WITHOUT_SPACES and _BEFORE_IN_TEXT.search(near)
+        glued_behind = text[after : after + 1] < FIRST_WITHOUT_SPACES and _BEHIND_IN_TEXT.match(text, after)
+        return bool(glued_before or glued_behind)
+    if _ANOTHER_IN_FORMULA.match(text[end : end + NEAR]):
+        return True
     before = _SPACES_BEFORE.sub("", text[max(opened, start - NEAR) : start])
     if _ITEMS_BEFORE.fullmatch(before):
         return True
@@ -215,6 +237,13 @@ def is_part_of_formula(text: str, start: int, end: int) -> bool:
     if unit := _LETTERS_BEHIND.match(text, after):
         after = unit.end() if unit[0].lower() in GLUED_UNITS else after
     return _BEFORE_IN_MATH.search(before) is None or _BEHIND_IN_MATH.match(text, after) is None
+
+
+def _ends_with_operator(text: str, start: int) -> bool:
+    """Whether the formula directly in front of a box, closed before it, ends with an operator."""
+    line = text[max(0, start - NEAR, text.rfind("\n", max(0, start - NEAR), start) + 1) : start]
+    match = _OPERATOR_ENDS_FORMULA.search(line)
+    return match is not None and line.count("$", 0, match.end() - 1) % 2 == 1
 
 
 _DECIMAL = re.compile(r"\d*\.\d")
@@ -259,6 +288,27 @@ _FORMULA_MARK = re.compile(
     r"\\end\{(?:align|aligned|equation|gather|gathered|split|multline)\*?\}|\\[\[\]()]|\\."
 )
 _DOLLAR = re.compile(r"(?<!\\)\$")
+
+
+_LEFT_SIDE = re.compile(
+    r"(?:\A|[.;:]\s)[\s*_>]*(?:(?:so|thus|hence|therefore|then|finally|now|we\s+(?:get|have)|that\s+is)\s*,?\s*){0,2}"
+    r"(?:\$\$?|\\[\[(])\s*([^=<>$\n]{1,80}?)\s*=\s*(?:\$\$?|\\[\])])?\s*(?:\$\$?|\\[\[(])?\s*\Z",
+    re.IGNORECASE,
+)
+
+
+def left_side(text: str, start: int) -> str:
+    """The left side of the equation whose right side is the box at `start`, where the sentence is only that equation."""
+    line_start = text.rfind("\n", max(0, start - NEAR), start) + 1
+    match = (
+        _LEFT_SIDE.search(text[max(line_start, start - NEAR) : start])
+        if text.find("=", line_start, start) >= 0
+        else None
+    )
+    if match is None:
+        return ""
+    above = text[max(0, line_start - 20) : line_start].rstrip(" \t\n$[\\")
+    return match[1] if above == "" or above[-1] in ".!?:;" else ""
 
 
 def with_suffix(text: str, end: int) -> tuple[str, int]:

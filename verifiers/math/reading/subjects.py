@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from verifiers.math.reading import languages
 from verifiers.math.reading.vocabulary import words_of
 
 _ANSWER = re.compile(r"\banswers?\b", re.IGNORECASE)
@@ -38,7 +39,7 @@ _BETWEEN = frozenset(
     """)
 )
 _NO_INTRODUCTION = re.compile(
-    r"\W*(?:carelessly|naively|superficially|formally|loosely|ideally|heuristically|hypothetically|theoretically|alternatively|conversely|informally|empirically|roughly|supposedly|reportedly|intuitively|apparently|seemingly|presumably|asymptotically|numerically\s+speaking|"
+    r"\W*(?:initially|originally|previously|formerly|at\s+first\b|for\s+(?-i:[A-Z][a-z]+)\b|if\s+(?:wrong|true|false|so|not|correct|allowed|possible)\b|carelessly|naively|superficially|formally|loosely|ideally|heuristically|hypothetically|theoretically|alternatively|conversely|informally|empirically|roughly|supposedly|reportedly|intuitively|apparently|seemingly|presumably|asymptotically|numerically\s+speaking|"
     r"(?:on|at)\s+(?:the\s+surface|mars|first\s+\w+|face\s+value)|to\s+(?:first|leading|lowest|zeroth)\s+order|up\s+to|mod(?:ulo)?\b|in\s+(?:base|thousands|millions|hundreds|tens|units|percent|hexadecimal|binary|octal|dozens|the\s+limit|theory|practice|principle|(?:one|the\s+\w+|this|that)\s+case|radians\s+mod)|"
     r"forgetting|ignoring|neglecting|excluding|except|apart\s+from|barring|assuming|granted|granting|given\s+(?:that\s+)?\W*[a-z]\W|with\s+(?!this|these|all|everything)|without|for\s+(?:small|large|most|some|men|women|boys|girls|the\s+(?:first|second|converse|other)|many|few|certain)\b|under\b|"
     r"by\s+(?:mistake|accident|guess\w*|a\s+guess|an?\s+(?:numerical|rough|quick)|rounding|intuition|analogy|estimation|estimating|elimination\s+of|chance|convention)|from\s+(?:memory|the\s+(?:picture|figure|diagram|graph|plot|book|internet))|judging|as\s+(?:far\s+as|claimed|[A-Z]\w+\s+(?:says|claims|said)|a\s+guess|i\s+(?:recall|remember))|"
@@ -65,26 +66,16 @@ _NO_STATEMENT = re.compile(
 
 
 _BARE_END = re.compile(r"\b(?:it\s+(?:is|was)|we\s+(?:get|have))\W*\Z", re.IGNORECASE)
-_OTHER_LANGUAGE = re.compile(
-    r"\b(?:respuesta|soluci[oó]n|resultado|r[eé]ponse|antwort|risposta|resposta|responsum|ответ)\b|答案", re.IGNORECASE
-)
-_STATES_IN_OTHER_LANGUAGE = re.compile(
-    r"\W*(?:(?:por\s+(?:lo\s+)?tanto|entonces|as[ií]|luego|donc|ainsi|also|daher|somit|quindi|dunque|portanto|logo|итак|следовательно|因此|所以|故|综上所述|综上|最后)\W*)?"
-    r"(?:(?:la\s+)?(?:respuesta|soluci[oó]n)(?:\s+final|\s+correcta)?(?:\s+es)?|el\s+resultado(?:\s+final)?\s+es|(?:la\s+)?r[eé]ponse(?:\s+finale)?(?:\s+est)?|(?:die\s+)?(?:endgültige\s+)?antwort(?:\s+ist|\s+lautet)?|"
-    r"(?:la\s+)?risposta(?:\s+finale)?(?:\s+è)?|(?:a\s+)?resposta(?:\s+final)?(?:\s+é)?|(?:окончательный\s+)?ответ|(?:最终|正确|最后)?的?答案(?:是|为|就是)?)\W*",
-    re.IGNORECASE,
-)
-"""The known ways to state an answer in another language; a sentence with more words may say something else."""
 
 
 def is_of_another(sentence: str) -> bool:
     """Whether the words of the sentence in front of an answer speak of something else than the answer."""
     if _SAYS_LESS.search(sentence):
         return True
-    if _OTHER_LANGUAGE.search(sentence) and _STATES_IN_OTHER_LANGUAGE.fullmatch(sentence) is None:
+    if languages.is_foreign(sentence) and not languages.states_answer(sentence):
         return True
     found = list(_ANSWER.finditer(sentence))
-    clauses = re.split(r"[,;—]\s", sentence)
+    clauses = re.split(r"[,;—](?:\s|\Z)", sentence)
     if not found and _NO_INTRODUCTION.match(sentence) and _BARE_END.search(sentence):
         return True
     if not found:
@@ -108,17 +99,26 @@ _MEMBER = re.compile(r"\\in\W*\Z")
 _SET = re.compile(r"\\f?box(?:ed)?\s*\{\s*(?:\\left\s*)?(?:[\[(]|\\\{|\\mathbb)")
 
 
-def is_no_statement(sentence: str, box: str) -> bool:
+_GOAL = re.compile(
+    r"\b(?:we|i|you|one)\s+(?:still\s+|only\s+|now\s+)?(?:need(?:ed)?(?:\s+to\s+(?:get|have|find|reach|show|obtain))?|want(?:ed)?(?:\s+to\s+(?:get|have|find|reach|show|obtain))?|required?|seek|sought|try|tried|aim\s+(?:at|for)|look\s+for|hope\s+for)\W*\Z",
+    re.IGNORECASE,
+)
+_NO_WORD = re.compile(r"(?:[\s$*)}]|\\[\])])*(?:[.!;,:]|\n|\Z)")
+
+
+def is_no_statement(sentence: str, box: str, behind: str) -> bool:
     """Whether a sentence that leads to a box denies its content, only tries it, or names something not asked for. That
     x lies in an interval or a set states that interval or set; that it lies in a number states nothing."""
     if _MEMBER.search(sentence) and not _SET.match(box):
+        return True
+    if _GOAL.search(sentence) and _NO_WORD.match(behind):
         return True
     return _NO_STATEMENT.search(sentence) is not None
 
 
 _BEHIND = re.compile(
     r"[\s$~]*(?:\\(?:pm|mp|cdot|times|div|choose|pi|binom|to|neq?|bmod)\b|\\ \\mathrm\{mod\}|±|\+/-|[×‰≈]|\|\s*-?\d|--?\s*\d|–\s*\d|-\s*nope|\+\s*\d|\^\{?(?:th|st|nd|rd)|bps\b|ppm\b|tops\b|upwards\b|left\s+to\s+go|more\s+to\s+go|remaining\s+to|points\s+off|"
-    r"\[[a-z ]+\]|:\(|N/A\b|becomes\b|,\s*(?:i\.e\.?,?|that\s+is,?|respectively|reciprocated)\s*\$?(?:-?\d|\Z|\W*\Z)|in\s+the\s+limit|as\s+\$?n\s*\\to|modulo\s+errors|sans\b|\(to\s+be\b)",
+    r"\[[a-z ]+\]|:\(|N/A\b|becomes\b|,\s*(?:i\.e\.?,?|that\s+is,?|respectively|reciprocated)\s*\$?(?:-?\d|\Z|\W*\Z)|,\s*(?:and\s+)?(?:the|its)\s+\w{3,20}\s+(?:is\s+)?\$?-?\d[\d.]*\$?[\s.]*(?:\n|\Z)|in\s+the\s+limit|as\s+\$?n\s*\\to|modulo\s+errors|sans\b|\(to\s+be\b)",
     re.IGNORECASE,
 )
 
