@@ -149,7 +149,7 @@ async def keep_full(
 
 
 def ray_data_llm(config: SolveConfig, concurrency: int) -> dict[str, float]:
-    """The second peer: Ray Data LLM over one row a sample. Nothing is verified or written."""
+    """The second peer: Ray Data LLM over one row per sample. Nothing is verified or written."""
     import ray
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 

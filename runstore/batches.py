@@ -51,7 +51,7 @@ class PromptColumns(NamedTuple):
     """The columns of a row that its problem fixes, made once per problem and shared by its samples."""
 
     problem: tuple[str, ...]
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     messages: str
 
 
@@ -73,7 +73,7 @@ def unpack(data: bytes) -> Any:
 
 
 def problem_columns(problem: Problem) -> tuple[str, ...]:
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     reference = json.dumps(problem.reference, ensure_ascii=False)
     meta = json.dumps(problem.meta, ensure_ascii=False)
     names = problem.domain, problem.source, problem.split

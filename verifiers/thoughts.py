@@ -464,7 +464,7 @@ class _Scan:
         return self._is_blank(self.text.rfind("\n", max(0, start - MAX_INDENT), start) + 1, start)
 
     def _is_blank(self, begin: int, end: int) -> bool:
-        """Of a longer stretch only the end is looked at, so that many marks on one line cost no more than one each."""
+        """Looks only at the end of a long stretch, so that many marks on one line cost no more than one each."""
         before = self.text[max(begin, end - MAX_INDENT) : end].strip()
         return not before or _TURN.fullmatch(before) is not None
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import ray
 
-from cluster.connect import ClusterError, LocalRayError, connect, ray_log_folder
+from cluster.connect import ClusterError, LocalRayError, connect, ray_log_folder, start_ray
 from jobs.cli import main
 
 TIMED_OUT = "The current node timed out during startup. This could happen because some of the raylet failed to startup."
@@ -35,6 +35,27 @@ def test_the_error_says_where_its_log_is_and_what_to_do(broken_ray: Path) -> Non
     told = str(failed.value)
     for word in ("timed out during startup", str(broken_ray), "same command again", "GiB are free", "ray stop"):
         assert word in told
+
+
+@pytest.mark.parametrize(("faults", "tries"), [([TIMED_OUT], 2), ([TIMED_OUT] * 3, 2), (["the disk is full"] * 3, 1)])
+def test_a_ray_that_was_too_slow_is_started_once_more(
+    faults: list[str], tries: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[str] = []
+
+    def init(address: str, **arguments: Any) -> None:
+        tried.append(address)
+        if len(tried) <= len(faults):
+            raise Exception(faults[len(tried) - 1])
+
+    monkeypatch.setattr(ray, "init", init)
+    if tries > len(faults):
+        start_ray("")
+    else:
+        with pytest.raises(LocalRayError, match=faults[0]):
+            start_ray("")
+    assert tried == ["local"] * tries
+    assert ("is started once more" in caplog.text) is (tries == 2)
 
 
 def test_an_earlier_sessions_log_is_not_named(tmp_path: Path, broken_ray: Path) -> None:

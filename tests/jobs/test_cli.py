@@ -42,6 +42,7 @@ def test_a_missing_config_names_file_and_remedy(capsys: pytest.CaptureFixture[st
         ),
         ('sampling.num_samples = "many"', "sampling.num_samples: Input should be a valid integer"),
         ("sampling.temperature = -1", "sampling.temperature: Input should be greater than or equal to 0"),
+        ("sampling.temperature = 2.5", "sampling.temperature: Input should be less than or equal to 2"),
         ("sampling.temperature = ", "not valid TOML"),
         ('sampling.stop = [""]', "sampling.stop.0: String should have at least 1 character"),
         ('prompt.suffix_by_kind.maths = "x"', "prompt.suffix_by_kind.maths"),

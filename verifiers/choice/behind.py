@@ -30,7 +30,7 @@ _MARKUP = re.compile(r"\\(?:text\w{0,4}|math\w{2,4}|quad|qquad|left|right|displa
 _SENTENCE = re.compile(r"[.!?。！？;；][)\]*_\"'”’]{0,4}(?=\s|$|[^\x00-\x7f])|\n")
 _ABBREVIATION = re.compile(r"\b(?:i\.e|e\.g|cf|vs|approx|ca|etc|resp|Fig|Eq|No|Dr|Mr|Mrs|Ms|St|Prof|eq|fig)\.$")
 _LETTER = re.compile(r"(?<![\w'’|^=+/])[(\[]?([A-Z])[)\]]?(?![\w'’|^=+/])(?!\s{0,2}[=+∩∪|^<>≤≥∧∨])")
-_OF_FORMULA = re.compile(r"[\w)}\]][\s$]{0,3}[=+∩∪|^<>≤≥∧∨≈×÷]\s{0,2}[(\[]?$")
+_OF_FORMULA = re.compile(r"(?:(?<![A-Za-z])[A-Za-z]|[\d)}\]])[\s$]{0,3}[=+∩∪|^<>≤≥∧∨≈×÷]\s{0,2}[(\[]?$")
 _NUMBER = re.compile(r"\d{1,20}")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s{0,2}(%)?")
 _CONFIDENCE = re.compile(r"\W{0,8}(?:my\s{1,4})?(?:confidence|certainty|probability)\b", re.IGNORECASE)
@@ -68,6 +68,7 @@ _EXPLAINED = re.compile(
     r"[*_ ]{0,4}:",
     re.IGNORECASE,
 )
+_THIS = re.compile(r"\W{0,8}(?:this|that|it)\b", re.IGNORECASE)
 _THIS_ANSWER = re.compile(
     r"\W{0,8}(?:this|that|it|the|my|these)\s{1,4}(?:(?:correct|right|final|chosen|selected|best|given|above)\s{1,4}){0,2}"
     r"(?:answer|option|choice)\b",
@@ -109,7 +110,7 @@ class Chosen:
 
     def _letters_in(self, sentence: str) -> Iterator[re.Match[str]]:
         for match in _LETTER.finditer(sentence):
-            if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 6) : match.start()]):
+            if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 8) : match.start()]):
                 continue
             following = sentence[match.end() : match.end() + 24]
             if match[0] in ("A", "I") and re.match(r"\s{1,4}(?!is\b|was\b|and\b|or\b)[a-z]", following):
@@ -158,8 +159,13 @@ def sentences(text: str, begin: int) -> Iterator[str]:
         yield text[at:]
 
 
+_SAD = re.compile(r"(?<![\w:]):['-]?[(/](?![\w$\\(*/])")
+
+
 def has_unknown_mark(text: str) -> bool:
     """Whether a symbol stands there that is not known to decorate an answer: `❌`, a thumb that points down."""
+    if _SAD.search(text):
+        return True
     return not text.isascii() and any(
         unicodedata.category(char) == "So" and char not in words.MARKS_FOR for char in text
     )
@@ -189,11 +195,18 @@ def is_harmless_tail(tail: str, chosen: Chosen) -> bool:
     if chosen.others_in(said) and not _is_of_others(said, chosen) and not _is_reason(said, chosen):
         return False
     allowed = {*chosen.own.split(), chosen.letter.lower()}
+    if _ONE_OF_SEVERAL.search(said):
+        return False
     if found and all(word in words.TAIL or word in allowed for word in found):
         return set(_NUMBER.findall(low)) <= set(_NUMBER.findall(chosen.own))
     if _REASON.match(said):
         return _is_reason(said, chosen)
     return _is_told(tail, said, chosen)
+
+
+_ONE_OF_SEVERAL = re.compile(
+    r"\b(?:an?|one)\s{1,4}(?:\w{1,12}\s{1,4})?(?:option|choice|answer|candidate)\b", re.IGNORECASE
+)
 
 
 def _is_told(tail: str, said: str, chosen: Chosen) -> bool:
@@ -205,7 +218,14 @@ def _is_told(tail: str, said: str, chosen: Chosen) -> bool:
         and found[0] not in words.RESTRICTING
         and not words.DISMISSING.union(words.SAYING).intersection(found)
         and _is_about_the_subject(said, chosen)
+        and (len(found) > MAX_SHORT_WORDS or _names_the_subject(found, chosen))
     )
+
+
+def _names_the_subject(found: list[str], chosen: Chosen, share: int = 3) -> bool:
+    """Whether a third of the words that tell anything are words of the question and its options."""
+    content = [word for word in found if word not in words.FUNCTION]
+    return len(content) <= share * sum(word in chosen.asked for word in content)
 
 
 _CJK_REASON = re.compile(r"(?:因为|因為|由于|由於|理由|解析|解释|解釋|說明|说明|なぜなら|왜냐하면)")
@@ -309,16 +329,19 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
         return True
     if chosen.others_in(said) or not _is_about_the_subject(said, chosen):
         return False
-    if len(found) > MAX_SHORT_WORDS or re.search(r"[=≈→<>]|\\frac", sentence):
+    if all(len(word) == 1 for word in found) and chosen.mentions_own(said):
+        return False
+    is_formula = re.search(r"[=≈→<>]|\\frac", sentence) is not None
+    if _THIS.match(said) and not is_formula and not _names_the_subject(found, chosen, share=len(found)):
+        return False
+    if len(found) > MAX_SHORT_WORDS or is_formula:
         return True
-    known = chosen.asked
-    content = [word for word in found if word not in words.FUNCTION]
     if said.endswith(":") and not words.DISMISSING.union(words.RESTRICTING, words.FAVOURING).intersection(found[:1]):
         return not words.DISMISSING.union(words.FAVOURING).intersection(found)
-    if found[0] in ("because", "since", "as", "due"):
+    if found[0] in ("because", "since", "as", "due") and len(found) >= 2 and found[1] != "if":
         return True
     unfit = words.DISMISSING.union(words.RESTRICTING - words.FUNCTION, words.FAVOURING)
-    return not unfit.intersection(found) and len(content) <= 3 * sum(word in known for word in content)
+    return not unfit.intersection(found) and _names_the_subject(found, chosen)
 
 
 _NO_HEADING = frozenset(("wrong", "incorrect", "not", "others", "other"))
@@ -353,6 +376,9 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
         return False
     if len(others) == 1 and said[others[0].end() :].lstrip()[:1] == ",":
         return False
+    denied = words.DENYING | words.DISMISSING
+    if any(word in denied and words.NEGATING.intersection(found[max(0, at - 4) : at]) for at, word in enumerate(found)):
+        return False  # `D cannot be excluded`
     if chosen.mentions_own(said) and words.DENYING.intersection(found):
         return False
     return not favours(found)

@@ -168,6 +168,17 @@ GIVING_UP = words_of(
     "skip pass quit give gave",
 )
 """Words of one who does not know the answer: `I give up`, `No idea.`"""
+CHECKING = words_of("check checks checking verification verify test sanity verifying")
+FAILING = words_of("no fails failed fail negative wrong contradicts contradicted inconsistent mismatch disagrees")
+"""With a word for a check: the check of an answer failed."""
+WORKING = words_of(
+    "i'm i’m my work worked eliminated eliminate ruled out torn between checked verified verify calculated computed used use",
+    "found considered compared compare thought first looked looking reviewed analyzed analyze went through evaluated know",
+    "recall recalled remember need needed want wanted noticed notice all other options choices substitute substituted applied",
+    "apply solve solved obtain obtained derived derive using with each one these those it was initially before later option",
+    "both cases again this substituting into equation formula value values expect expected",
+)
+"""What an author says of honest work, in a short sentence in the first person in front of an answer."""
 UNKNOWING = words_of(
     "know sure tell solve decide answer think believe understand certain remember recall determine see figure"
 )
@@ -192,5 +203,6 @@ PROSE_KEYS = words_of(
     "b c d e f g h i j k l m n o p explanationtext",
 )
 CONFIDENCE_KEYS = words_of("confidence certainty probability confidencescore confidencelevel")
+WRAPPING_KEYS = words_of("result results output response data final answer finalanswer solution")
 TRUE_KEYS = words_of("correct iscorrect valid isvalid verified certain sure isfinal final right")
 """JSON keys, without signs between their words: an object that holds any other key is not known to give its answer."""

@@ -96,7 +96,7 @@ class GeneratorSettings:
     stall_s: float = 300.0
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
     with_solution_keys: bool = False
-    """For `distinct`: hash every text."""
+    """Whether every text is hashed, which `distinct` needs."""
     engine_class: type[Engine] | None = None
     """Engine class for tests and benchmarks, used in place of the one that `engine.engine` names."""
 

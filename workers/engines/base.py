@@ -73,7 +73,7 @@ class Ability(StrEnum):
     SCORE = "score a given text"
 
 
-Temperature = Annotated[float, pydantic.Field(ge=0, le=10)]
+Temperature = Annotated[float, pydantic.Field(ge=0, le=2)]
 TopP = Annotated[float, pydantic.Field(gt=0, le=1)]
 TopK = Annotated[int, pydantic.Field(ge=-1)]
 MinP = Annotated[float, pydantic.Field(ge=0, le=1)]
