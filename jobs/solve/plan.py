@@ -80,7 +80,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
         weight_bytes=weight_bytes(model.path),
         max_model_len=model.max_model_len,
         max_num_seqs=model.max_num_seqs,
-        tokens_per_sequence=sequence_tokens(config),
+        tokens_per_sequence=tokens_per_sequence(config),
         gpu_memory_utilization=model.gpu_memory_utilization,
         cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),
         cpus_per_replica=config.resources.cpus_per_replica,
@@ -122,17 +122,15 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
     return dict(preset.shape), notes
 
 
-def sequence_tokens(config: SolveConfig) -> int:
+def tokens_per_sequence(config: SolveConfig) -> int:
     """The most tokens that a sample can hold: its prompt, the earlier turns that a repair round shows, and what is
     generated; 0 = as many as the context has."""
-    sampling, model = config.sampling, config.model
-    shown = longest = longest_sample(config)
+    longest, model, repair = longest_sample(config), config.model, config.sampling.repair
     if not longest:
         return 0
-    if model.thinking and not model.keep_thought:
-        shown = min(shown, ANSWER_TOKENS)
-    turn = shown + -(-sampling.repair.evidence_chars // CHARS_PER_TOKEN) + TURN_TOKENS
-    return PROMPT_TOKENS + sampling.repair.rounds * turn + longest
+    shown = min(longest, ANSWER_TOKENS) if model.thinking and not model.keep_thought else longest
+    turn = shown + -(-repair.evidence_chars // CHARS_PER_TOKEN) + TURN_TOKENS
+    return PROMPT_TOKENS + repair.rounds * turn + longest
 
 
 def require_abilities(config: SolveConfig) -> None:
@@ -185,13 +183,14 @@ def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan, 
     policy = f"policy {sampling.policy}, {expected} of {length}"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
-    repair = sampling.repair.rounds
-    if repair and (needed := sequence_tokens(config)) > plan.max_model_len:
-        policy += (
-            f"\nnote: a sample of the last repair round may need {needed:,} tokens, and the context has "
+    lines = [plan.describe(), policy, *describe_sampling(config, published)]
+    repair, needed = sampling.repair.rounds, tokens_per_sequence(config)
+    if repair and needed > plan.max_model_len:
+        lines.append(
+            f"note: a sample of the last repair round may need {needed:,} tokens, and the context has "
             f"{plan.max_model_len:,}: a prompt that does not fit ends as cut off"
         )
-    return "\n".join([plan.describe(), policy, *describe_sampling(config, published)])
+    return "\n".join(lines)
 
 
 def weight_bytes(path: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.problems.examples import read_examples
 from runstore.schema import Messages
 from workers.engines.base import EngineSettings
 from workers.engines.registry import open_engine
@@ -13,9 +14,10 @@ TAIL_CHARS = 60
 
 
 def describe_prompts(config: SolveConfig) -> str:
-    """One line for the plan. Raises ConfigError where the model cannot be asked as the config wants."""
+    """One line for the plan. Raises ConfigError where the model cannot be asked as the config wants, and
+    ProblemFileError for examples that cannot be read."""
     # The engine's number of samples and its GPUs play no part in rendering.
-    engine = open_engine(EngineSettings(**config.model.model_dump()))
+    engine = open_engine(EngineSettings(**config.model.of_engine()))
     found = engine.preview(trial_messages(config))
     if found.error:
         raise ConfigError(f"model.path = {config.model.path!r}: {found.error}")
@@ -23,7 +25,8 @@ def describe_prompts(config: SolveConfig) -> str:
         return f"prompts     not tried: {found.unknown}"
     if not found.text:
         return "prompts     plain text: the model has no chat format, so it goes on where the problem ends"
-    return f"prompts     by the model's chat format; the model goes on after {found.text[-TAIL_CHARS:]!r}"
+    how = "under labels, without a chat format" if config.model.completion else "by the model's chat format"
+    return f"prompts     {how}; the model goes on after {found.text[-TAIL_CHARS:]!r}"
 
 
 def trial_messages(config: SolveConfig) -> Messages:
@@ -31,5 +34,7 @@ def trial_messages(config: SolveConfig) -> Messages:
     prompt = config.prompt
     suffix = next(iter([*prompt.suffix_by_kind.values(), prompt.suffix]), "")
     first = (("system", prompt.system),) if prompt.system else ()
-    asked = (*first, ("user", f"2 + 2?\n{suffix}".strip()))
+    examples = read_examples(prompt.examples)
+    shown = [turn for one in examples for turn in (("user", one.prompt), ("assistant", one.answer))]
+    asked = (*first, *shown, ("user", f"2 + 2?\n{suffix}".strip()))
     return (*asked, *repair_turns("5", "wrong answer")) if config.sampling.repair.rounds else asked

@@ -24,15 +24,16 @@ CONFIG = {
     "tie_word_embeddings": True,
 }
 CHATML = (
-    "{%- for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{%- endfor %}"
-    "{%- if add_generation_prompt %}<|im_start|>assistant\n{%- endif %}"
+    "{%- for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}"
 )
 """The form that Qwen and many others publish."""
 
 
 def chatml(tail: str = "") -> str:
     """ChatML whose last turn begins with `tail`, a piece of a template."""
-    return CHATML.replace("assistant\n{%- endif %}", "assistant\n" + tail + "{%- endif %}")
+    head, end = CHATML[: -len("{%- endif %}")], "{%- endif %}"
+    return head + tail + end
 
 
 def write_chat_model(

@@ -375,11 +375,12 @@ class Generator(Present):
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
-        messages = prompted.messages, settings.parameters_of(str(prompted.problem.kind)), parent
         request = RolloutRequest(
             request_id(key),
             task,
-            *messages,
+            prompted.messages,
+            settings.parameters_of(str(prompted.problem.kind)),
+            parent,
             settings.storage_uri,
             lambda: key in unwanted,
             settings.evidence_chars,

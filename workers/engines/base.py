@@ -74,7 +74,7 @@ class Ability(StrEnum):
     SCORE = "score a given text"
 
 
-Temperature = Annotated[float, pydantic.Field(ge=0, le=10)]
+Temperature = Annotated[float, pydantic.Field(ge=0, le=2)]
 TopP = Annotated[float, pydantic.Field(gt=0, le=1)]
 TopK = Annotated[int, pydantic.Field(ge=-1)]
 MinP = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -214,6 +214,9 @@ class ModelSettings(pydantic.BaseModel):
     chat_template_kwargs: dict[str, Json] = {}
     """Arguments of the model's chat format, such as enable_thinking, thinking or reasoning_effort. The dry-run refuses
     one that the chat format does not read."""
+    completion: bool = False
+    """Ask a base model, which knows no chat format: the turns follow each other under the labels `Problem:` and
+    `Solution:`, a sample ends where the model writes a next problem, and prompt.examples show how answers look."""
     thinking: str = ""
     """How the model marks its thoughts: a style (think, [THINK], harmony, …) or a reasoning parser of vLLM (qwen3,
     deepseek_r1, kimi_k2, openai_gptoss, …). A sample of such a model that is cut off before any mark counts as cut off

@@ -49,6 +49,7 @@ def preview(settings: EngineSettings, arguments: Mapping[str, Any], messages: Me
         "arguments": dict(arguments),
         "template_kwargs": settings.chat_template_kwargs,
         "thinking": settings.thinking,
+        "completion": settings.completion,
         "messages": messages,
         "files": files,
     }
@@ -91,10 +92,10 @@ def answer(question: Mapping[str, Any]) -> PromptPreview:
     except Exception as error:  # vLLM, transformers and the hub raise anything here
         return PromptPreview(unknown=f"{type(error).__name__}: {error}"[:MAX_REASON_CHARS])
     try:
-        renderer = Renderer(vllm_renderer, kwargs)
+        renderer = Renderer(vllm_renderer, kwargs, question["completion"])
         prompt = renderer.prompt(messages)
-        if renderer.is_plain and kwargs:
-            return PromptPreview(error="model.chat_template_kwargs: the model has no chat format that could read them")
+        if (renderer.is_plain or question["completion"]) and kwargs:
+            return PromptPreview(error="model.chat_template_kwargs: no chat format is used that could read them")
         if unread := renderer.without_effect(messages):
             named = ", ".join(f"model.chat_template_kwargs.{name}" for name in unread)
             return PromptPreview(error=f"{named}: the model's chat format does not read it; leave it out")

@@ -18,6 +18,10 @@ from verifiers import thoughts
 from verifiers.types import Json
 from workers.engines.thinking import Marks
 
+LABELS = {"user": "Problem:", "assistant": "Solution:"}
+"""What stands above a turn where the model knows no chat format."""
+COMPLETION_STOP = ("\nProblem:",)
+"""Where a sample of such a model ends: it goes on with a problem of its own."""
 MAX_REASON_CHARS = 500
 RESERVED = frozenset({"add_generation_prompt", "chat_template", "continue_final_message", "conversation", "messages"})
 """Arguments of a template that are ours to give."""
@@ -39,6 +43,12 @@ class Prompt(NamedTuple):
     """Whether the template wrote a thought that is closed already: thinking is switched off."""
 
 
+def labelled(messages: Messages) -> str:
+    """The messages under labels, for a model that was trained on no chat format."""
+    turns = [f"{LABELS[role]}\n{content.strip()}" if role in LABELS else content.strip() for role, content in messages]
+    return "\n\n".join([*turns, f"{LABELS['assistant']}\n"])
+
+
 def text_to_store(text: str, prompt: Prompt, marks: Marks | None, finish_reason: str | None) -> str:
     """The text behind the mark that began its thought, so that later readers need no template: the prompt's mark or,
     where the model is known to think first (`marks`) and was cut off before it wrote any, its style's."""
@@ -51,14 +61,18 @@ def text_to_store(text: str, prompt: Prompt, marks: Marks | None, finish_reason:
 class Renderer:
     """Makes prompts of messages."""
 
-    def __init__(self, renderer: Any, template_kwargs: Mapping[str, Json] | None = None) -> None:
-        """`renderer` is vLLM's, of an engine or of `open_renderer`. Raises PromptError."""
+    def __init__(
+        self, renderer: Any, template_kwargs: Mapping[str, Json] | None = None, completion: bool = False
+    ) -> None:
+        """`renderer` is vLLM's, of an engine or of `open_renderer`. `completion`: the model knows no chat format, and
+        is asked under labels. Raises PromptError."""
         from vllm.utils.mistral import is_mistral_tokenizer
 
         self._renderer = renderer
         self._kwargs = dict(template_kwargs or {})
         self.tokenizer = renderer.get_tokenizer()
         self._makes_tokens = bool(is_mistral_tokenizer(self.tokenizer))
+        self._completion = completion
         self.is_plain = False
         """Whether the model has no chat format. Known after the first prompt."""
         if wrong := RESERVED & self._kwargs.keys():
@@ -66,6 +80,9 @@ class Renderer:
 
     def prompt(self, messages: Messages, prefix: str = "") -> Prompt:
         """The prompt of `messages`; `prefix` begins the answer. Raises PromptError."""
+        if self._completion:
+            text = labelled(messages)
+            return Prompt(list(self.tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
         rendered = self._rendered(messages, self._kwargs)
         if rendered is None:
             self.is_plain = True
@@ -81,6 +98,8 @@ class Renderer:
 
     def text(self, messages: Messages) -> str | None:
         """The rendered prompt as text; None where the model has no chat format. Raises PromptError."""
+        if self._completion:
+            return labelled(messages)
         rendered = self._rendered(messages, self._kwargs)
         if rendered is None or isinstance(rendered, str):
             return rendered

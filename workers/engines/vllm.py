@@ -56,7 +56,7 @@ from workers.engines.detokenize import LONG_TOKENS, decoder_of, num_last_tokens,
 from workers.engines.lora import room_for
 from workers.engines.orphans import end_with_this_process
 from workers.engines.preview import preview
-from workers.engines.rendering import Prompt, PromptError, Renderer, text_to_store
+from workers.engines.rendering import COMPLETION_STOP, Prompt, PromptError, Renderer, text_to_store
 from workers.engines.thinking import Parted, marks_of, part_tokens
 from workers.engines.thinking_budget import closed_by_budget, mark_ids, reasoning_config
 from workers.engines.vllm_parameters import parameters_for
@@ -231,7 +231,7 @@ class VllmEngine(Engine):
         check_chat_format(config, settings)
         self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=[lambda _config, rank=0: step_logger(clocks[rank])])
         self._tokenizer = self._llm.get_tokenizer()
-        self._renderer = Renderer(self._llm.renderer, settings.chat_template_kwargs)
+        self._renderer = Renderer(self._llm.renderer, settings.chat_template_kwargs, settings.completion)
         self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
         self._decoder = decoder_of(self._tokenizer)
         model = self._llm.vllm_config.model_config
@@ -263,7 +263,7 @@ class VllmEngine(Engine):
                 thought_tokens=0,
                 answer_tokens=0,
             )
-        stop = [*request.sampling.stop, *request.stop]
+        stop = [*request.sampling.stop, *request.stop, *(COMPLETION_STOP if self.settings.completion else ())]
         is_decoded_here = self._decoder is not None and not stop
         handling = {"detokenize": not is_decoded_here, "skip_special_tokens": self._skip_special_tokens}
         parameters = parameters_for(request, room, stop, **handling)
@@ -317,6 +317,8 @@ class VllmEngine(Engine):
         return await asyncio.to_thread(part_tokens, *what, self._encoded, self._decoded)
 
     def _encoded(self, text: str) -> Sequence[int]:
+        if self._decoder is not None:  # changes nothing in the tokenizer, so that a thread may call it
+            return list(self._decoder.encode(text, add_special_tokens=False).ids)
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _decoded(self, token_ids: Sequence[int]) -> str:
@@ -424,7 +426,7 @@ def check_chat_format(config: Any, settings: EngineSettings) -> None:
     from vllm.renderers import renderer_from_config
 
     try:
-        renderer = Renderer(renderer_from_config(config), settings.chat_template_kwargs)
+        renderer = Renderer(renderer_from_config(config), settings.chat_template_kwargs, settings.completion)
         try:
             renderer.prompt(TRIAL[1:])
         except PromptError:

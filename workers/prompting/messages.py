@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from runstore.schema import Messages
 from verifiers import thoughts
@@ -24,6 +25,15 @@ MESSAGES_BEFORE = "messages_before"
 """Key of a problem's `meta` that holds the messages before it: a list of {"role": …, "content": …}."""
 
 
+class Example(NamedTuple):
+    """A solved problem that is shown before each problem."""
+
+    prompt: str
+    answer: str
+    kind: str = ""
+    """Only for problems of this kind; empty: for all."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class PromptStyle:
     """`suffix_by_kind` overrides `suffix` for the kinds it names."""
@@ -32,6 +42,7 @@ class PromptStyle:
     suffix: str = ""
     suffix_by_kind: Mapping[str, str] = dataclasses.field(default_factory=dict)
     shuffle_choices: bool = False
+    examples: tuple[Example, ...] = ()
 
 
 def build_messages(problem: Problem, style: PromptStyle) -> Messages:
@@ -43,7 +54,9 @@ def build_messages(problem: Problem, style: PromptStyle) -> Messages:
     before = conversation(problem)
     has_system = any(role == "system" for role, _ in before)
     system = (("system", style.system),) if style.system and not has_system else ()
-    return (*system, *before, ("user", content))
+    shown = [example for example in style.examples if example.kind in ("", problem.kind)]
+    turns = [turn for example in shown for turn in (("user", example.prompt), ("assistant", example.answer))]
+    return (*system, *turns, *before, ("user", content))
 
 
 def conversation(problem: Problem) -> Messages:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.config import ConfigError, SolveConfig, check_config
-from jobs.solve.plan import describe_plan, lean_worker_bytes, plan_run, sequence_tokens
+from jobs.solve.plan import describe_plan, lean_worker_bytes, plan_run, tokens_per_sequence
 from jobs.solve.record import check_resume
 from jobs.solve.settings import verifier_settings
 
@@ -36,7 +36,7 @@ def test_the_plan_counts_the_context_of_repair_rounds() -> None:
     def tokens(rounds: int, **model: Any) -> int:
         sampling = {"max_tokens": 32_000, "repair": {"rounds": rounds, "evidence_chars": 1000}}
         table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m", **model}}
-        return sequence_tokens(check_config({**table, "sampling": sampling}, "test"))
+        return tokens_per_sequence(check_config({**table, "sampling": sampling}, "test"))
 
     assert tokens(0) == 1024 + 32_000
     assert tokens(2) == 1024 + 2 * (32_000 + 500 + 64) + 32_000  # the whole text may be its answer
@@ -48,8 +48,9 @@ def test_the_plan_counts_the_context_of_repair_rounds() -> None:
         SimpleNamespace(num_problems=1),
         plan,  # type: ignore[arg-type]
     ).splitlines()
-    note = "note: a sample of the last repair round may need 6,184 tokens, and the context has 4,096"
-    assert any(line.startswith(note) for line in lines)
+    assert lines[-1].startswith(
+        "note: a sample of the last repair round may need 6,184 tokens, and the context has 4,096"
+    )
 
 
 PROBLEMS: Any = SimpleNamespace(sha256="0" * 64)

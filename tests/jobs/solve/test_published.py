@@ -12,7 +12,7 @@ import pytest
 from jobs.config import ConfigError, SolveConfig, check_config, load_config
 from jobs.nightly.run import longer_sample
 from jobs.nightly.settings import changed
-from jobs.solve.plan import describe_plan, sequence_tokens
+from jobs.solve.plan import describe_plan, tokens_per_sequence
 from jobs.solve.published import Published, describe_sampling, read_published, with_published
 from jobs.solve.record import check_resume, new_record
 from jobs.solve.settings import coordinator_settings, generator_settings, longest_sample
@@ -125,9 +125,9 @@ def test_a_kind_has_values_of_its_own(tmp_path: Path) -> None:
 
 def test_the_longest_kind_is_planned_for() -> None:
     longer = config("m", max_tokens=512, by_kind={"math": {"max_tokens": 2048}})
-    assert longest_sample(longer) == 2048 and sequence_tokens(longer) == 3072
+    assert longest_sample(longer) == 2048 and tokens_per_sequence(longer) == 3072
     whole = config("m", max_tokens=512, by_kind={"math": {"max_tokens": 0}})
-    assert longest_sample(whole) == 0 == sequence_tokens(whole)
+    assert longest_sample(whole) == 0 == tokens_per_sequence(whole)
     assert longest_sample(whole, 4096) == 4096
     plan: Any = SimpleNamespace(describe=lambda: "plan")
     assert "samples of as many tokens as the context allows" in describe_plan(whole, PROBLEMS, plan)

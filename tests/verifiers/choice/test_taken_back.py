@@ -60,7 +60,7 @@ def test_an_explained_answer_is_verified():
         (reading, "is_of_another_author", lambda *_: False, "Alice's solution:\n\nWe add.\n\n\\boxed{C}"),
         (places, "_is_outermost", lambda *_: True, '{"rejected": {"answer": "C"}}'),
         (context, "_gives_nothing", lambda *_: False, "I ran out of time.\n\nAnswer: C"),
-        (context, "_is_a_bad_heading", lambda *_, **__: False, "## Failed attempt\n\nAnswer: C"),
+        (context, "_is_a_bad_heading", lambda *_, **__: False, "**Bob**\n\nAnswer: C"),
         (context, "has_unknown_mark", lambda *_: False, "❌ Answer: C"),
         (context, "is_quoted", lambda *_: False, 'So "the answer is C.'),
         (places.Places, "holds", lambda *_: False, "% \\boxed{C}"),

@@ -31,7 +31,7 @@ TAILS = {
     "<think>\n\n</think>\n\n": "",  # thinking is switched off
     "<|channel|>final<|message|>": "",
 }
-SWITCH = chatml("{%- if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{%- endif %}")
+SWITCH = chatml("{% if enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}")
 """The form of Qwen3: the model begins its thought itself, unless thinking is switched off."""
 EFFORT = chatml("{{ '<|effort|>' + reasoning_effort|default('medium') + '\n' }}")
 
