@@ -59,6 +59,7 @@ _EMPTY_BOXES = frozenset("□◻")
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]{0,20})(?:\s[^<>\n]{0,100})?>")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s{0,4}\{(\w{1,20})\*?\}")
 _CONDITIONAL = re.compile(r"\\(iffalse|if0|else|fi)(?![A-Za-z])")
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _COMMAND_BEFORE = re.compile(r"\\([A-Za-z]{1,20})\*?\s{0,4}(?:(?:\[[^\[\]\n]{0,40}\]|\{[^{}\n]{0,60}\})\s{0,4}){0,3}\Z")
 _VERBATIM = re.compile(r"\\(?:verb|lstinline|mintinline\{\w{1,20}\})\*?([^\sA-Za-z*])")
 _COLOR = re.compile(r"\\(?:text|math)?color\s{0,4}(?:\[\w{1,10}\]\s{0,4})?\{([^{}\n]{1,40})\}")
@@ -167,14 +168,11 @@ def _commands_around(before: str) -> list[str]:
     """The commands of the brace groups that are open at the end of a text."""
     found: list[str] = []
     depth = 0
-    for place in range(len(before) - 1, -1, -1):
-        char = before[place]
-        if char not in "{}" or before[place - 1 : place] == "\\":
-            continue
-        depth += 1 if char == "}" else -1
+    for brace in reversed(list(_BRACE.finditer(before))):
+        depth += 1 if brace[0] == "}" else -1
         if depth < 0:
             depth = 0
-            if command := _COMMAND_BEFORE.search(before, max(0, place - 160), place):
+            if command := _COMMAND_BEFORE.search(before, max(0, brace.start() - 160), brace.start()):
                 found.append(command[1])
     return found
 
