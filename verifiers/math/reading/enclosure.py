@@ -68,6 +68,9 @@ _COMMENT = re.compile(r"\s{0,20}(?://|/\*|%|;|--(?!-)\s)")
 _UNCHECKED = re.compile(r"(?:[\s>*+\-•\d.)]){0,12}(?:\[\s{0,3}[-✗✘×]?\s{0,3}\]|\(\s{1,3}\))")
 _QUOTE_OPENS = re.compile(r"\S.*[:,]\s*[*_]{0,3}[\"“«„'‘](?:[^\"”»'’]{0,60})\Z")
 _LABEL = re.compile(r"[\s>*_#\-]*([A-Z][a-z]+(?: [A-Za-z]+)?)[\s*_]*:")
+_SPEAKER = re.compile(
+    r"[\s>*_#\-]*(?:\[([A-Za-z][A-Za-z ]{1,20})\](?![(\[])|\(([A-Z][a-z]+)\)|@([A-Za-z]\w*)|([A-Z][a-z]+)\s+[-—–]\s)"
+)
 _LABELS = frozenset(
     words_of("""
     answer final solution conclusion result response output explanation reasoning note summary step proof analysis therefore thus so hence finally here ans calculation calculations check correction corrected update edit
@@ -77,6 +80,11 @@ _LABELS = frozenset(
     """)
 )
 """Words of labels that are no names."""
+_PEOPLE = frozenset(
+    words_of(
+        "student students teacher tutor user human friend pupil classmate colleague person child kid boy girl man woman"
+    )
+)
 _CODE = re.compile(
     r"\s*(?:print\s*\(|import\s|from\s+\w+\s+import|def\s+\w+\(|return\b|assert\b|\w+\s*[+\-*/]?=\s*[\w.\[(\"']|(?:for|while|if)\b.*:\s*\Z|[\w.]+\(.*\)\s*;?\s*\Z)"
 )
@@ -96,6 +104,8 @@ def hides(text: str, start: int, end: int) -> str:
     if _COMMENT.match(head) or (head.lstrip().startswith("#") and _stands_above_code(text, end)):
         return "an answer in a comment"
     behind = text[end : end + 40].split("\n", 1)[0]
+    if _names_speaker(_SPEAKER.match(head)):
+        return "an answer of somebody else"
     if _UNCHECKED.match(head) or _has_other(before, _SYMBOLS - _EMPTY_BOXES) or _has_other(behind, _SYMBOLS):
         return "an answer with a mark that it is none"
     return ""
@@ -110,11 +120,17 @@ def is_quoted(text: str, start: int) -> bool:
 def is_said_by_another(text: str, start: int) -> bool:
     """Whether the line of the statement that begins at `start` has a name as its label: `Alice: The answer is 5.`"""
     before = text[max(text.rfind("\n", 0, start) + 1, start - NEAR) : start]
-    label = _LABEL.match(before)
+    return _names_speaker(_LABEL.match(before)) or _names_speaker(_SPEAKER.match(before))
+
+
+def _names_speaker(label: re.Match[str] | None) -> bool:
+    """Whether what stands at the beginning of a line is no label of an answer, and so the name of a speaker."""
     if label is None:
         return False
-    words = label[1].lower().split()
-    return not any(word in _LABELS or word in QUANTITIES or is_noun(word) or is_describing(word) for word in words)
+    words = next(part for part in label.groups() if part).lower().split()
+    return not _PEOPLE.isdisjoint(words) or not any(
+        word in _LABELS or word in QUANTITIES or is_noun(word) or is_describing(word) for word in words
+    )
 
 
 def is_visible(color: str) -> bool:

@@ -50,7 +50,7 @@ _INTRODUCES = re.compile(
 """What may stand before `the answer is` in its clause."""
 _NOT_THE_ANSWER = compiled(
     form(
-        r"(?:\b(?:approximate|approximated|rough|estimated|initial|preliminary|tentative|provisional|partial|possible|plausible|alternative|alternate|old|earlier|previous|intermediate|naive|naïve|tempting|wrong|incorrect|bad|false|failed|invalid|expected|likely|official|sample|example|fake|dummy)|\b(?:an?|one|another|some|any|each|no|his|her|their|your|whose|[a-z]+'s)(?: [a-z]+)?) \Z"
+        r"(?:\b(?:approximate|approximated|rough|estimated|initial|preliminary|tentative|provisional|partial|possible|plausible|alternative|alternate|old|earlier|previous|intermediate|naive|naïve|tempting|wrong|incorrect|bad|false|failed|invalid|expected|likely|official|sample|example|fake|dummy)|\b(?:an?|one|another|some|any|each|no|not|non|his|her|their|your|whose|[a-z]+'s)(?: [a-z]+)?) \Z"
     ),
 )
 """Directly before `answer is`: one of several answers, that of somebody else, or none that counts."""
@@ -94,6 +94,12 @@ _FAILS = compiled(
 )
 """A number of which the text says that it is wrong."""
 _CALCULATES = re.compile(r"[+*/^<>≤≥×·√\\]|\d\s*[-−]\s*\d|=[^=]*=|\d\s*=")
+
+
+def is_of_another_answer(text: str, start: int) -> bool:
+    """Whether the words directly before `answer`, which begins at `start`, make it another one than the final answer."""
+    before = _SENTENCE_END.split(text[max(0, start - NEAR) : start])[-1]
+    return _NOT_THE_ANSWER.search(before) is not None
 
 
 def is_supposed(text: str, start: int) -> bool:
