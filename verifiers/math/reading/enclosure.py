@@ -67,6 +67,7 @@ _DEFINITION = re.compile(r"\\(?:[gex]?def|let|(?:re)?newcommand|providecommand|D
 _COMMENT = re.compile(r"\s{0,20}(?://|/\*|%|;|--(?!-)\s)")
 _UNCHECKED = re.compile(r"(?:[\s>*+\-•\d.)]){0,12}(?:\[\s{0,3}[-✗✘×]?\s{0,3}\]|\(\s{1,3}\))")
 _QUOTE_OPENS = re.compile(r"\S.*[:,]\s*[*_]{0,3}[\"“«„'‘](?:[^\"”»'’]{0,60})\Z")
+_QUOTE_OPENS_WITH = frozenset("\"“«„'‘")
 _LABEL = re.compile(r"[\s>*_#\-]*([A-Z][a-z]+(?: [A-Za-z]+)?)[\s*_]*:")
 _SPEAKER = re.compile(
     r"[\s>*_#\-]*(?:\[([A-Za-z][A-Za-z ]{1,20})\](?![(\[])|\(([A-Z][a-z]+)\)|@([A-Za-z]\w*)|([A-Z][a-z]+)\s+[-—–]\s)"
@@ -114,6 +115,8 @@ def hides(text: str, start: int, end: int) -> str:
 def is_quoted(text: str, start: int) -> bool:
     """Whether the statement that begins at `start` is somebody's words: `Bob: "The answer is 5."`"""
     before = text[max(text.rfind("\n", 0, start) + 1, start - NEAR) : start]
+    if _QUOTE_OPENS_WITH.isdisjoint(before):
+        return False
     return _QUOTE_OPENS.match(before.lstrip("> \t")) is not None
 
 
@@ -153,12 +156,14 @@ def _is_in_other_tag(text: str, start: int, end: int) -> bool:
     """Whether a tag that is open at `start`, and closed behind `end`, is none in which an answer is said."""
     if text.rfind("<!--", 0, start) > text.rfind("-->", 0, start):
         return True
-    opened: dict[str, int] = {}
+    closed = {match[2].lower() for match in _TAG.finditer(text, end) if match[1]} - _TAGS
+    if not closed:
+        return False
+    opened = dict.fromkeys(closed, 0)
     for match in _TAG.finditer(text, 0, start):
-        name = match[2].lower()
-        opened[name] = max(0, opened.get(name, 0) + (-1 if match[1] else 1))
-    others = {name for name, depth in opened.items() if depth and name not in _TAGS}
-    return bool(others) and any(match[1] and match[2].lower() in others for match in _TAG.finditer(text, end))
+        if (name := match[2].lower()) in opened:
+            opened[name] = max(0, opened[name] + (-1 if match[1] else 1))
+    return any(opened.values())
 
 
 def _is_in_other_command(text: str, start: int, end: int, before: str) -> bool:
