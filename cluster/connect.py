@@ -20,6 +20,8 @@ log = logging.getLogger("proofmill.cluster.connect")
 
 TOO_SLOW = "timed out during startup"
 """Part of what Ray says where the machine was too busy to start it in time."""
+END_S = 5.0
+"""Longest wait for the processes of a failed start to be gone, in seconds."""
 LOCAL_OBJECT_STORE_BYTES = 512 << 20
 """Size of a local Ray's object store, which holds batches of at most `max_pending_bytes`."""
 
@@ -56,13 +58,26 @@ def start_ray(address: str, **arguments: Any) -> None:
             if address:
                 raise no_cluster(address, error) from error
             with contextlib.suppress(Exception):
-                ray.shutdown()  # a partly started Ray would be in the way of the next attempt
+                ray.shutdown()
+            end_partly_started()
             if is_last or TOO_SLOW not in str(error):
                 raise LocalRayError(f"a local Ray could not be started: {error}\n{remedy(started)}") from error
             log.warning(
                 "a local Ray was not up within Ray's own limit of 30 s (the machine is busy: load %.1f on %d CPUs); it "
                 "is started once more", os.getloadavg()[0], os.cpu_count() or 1,
             )  # fmt: skip
+
+
+def end_partly_started() -> None:
+    """Ends what a start of a local Ray that failed has left running below this process. Ray itself ends it only when
+    this process ends, and until then it would take memory and ports from the next attempt."""
+    left = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if any("/ray/session_" in word for word in child.cmdline()):
+                child.kill()
+                left.append(child)
+    psutil.wait_procs(left, timeout=END_S)
 
 
 def require_answer(address: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,29 @@ def test_a_ray_that_was_too_slow_is_started_once_more(
             start_ray("")
     assert tried == ["local"] * tries
     assert ("is started once more" in caplog.text) is (tries == 2)
+
+
+def test_what_a_failed_start_left_running_is_ended_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    left: list[subprocess.Popen[bytes]] = []
+
+    def init(**arguments: Any) -> None:
+        assert all(process.poll() is not None for process in left), "still there at the next attempt"
+        left.append(subprocess.Popen([*sleeper, f"--log_dir={tmp_path}/ray/session_2026-11-29_1/logs"]))
+        raise Exception(TIMED_OUT)
+
+    monkeypatch.setattr(ray, "init", init)
+    other = subprocess.Popen(sleeper)
+    try:
+        with pytest.raises(LocalRayError):
+            start_ray("")
+        assert len(left) == 2 and all(process.poll() is not None for process in left)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_an_earlier_sessions_log_is_not_named(tmp_path: Path, broken_ray: Path) -> None:
