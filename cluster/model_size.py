@@ -355,6 +355,7 @@ def feed_forward(text: Config, hidden: int, layers: int) -> list[Part]:
     sparse = (layers - num_dense) // step
     shared = 3 * hidden * width * int(text.get("n_shared_experts") or 0)
     shared += 3 * hidden * int(text.get("shared_expert_intermediate_size") or 0)
+    gates = 1 if text.get("shared_expert_intermediate_size") else 0  # Qwen weighs its shared expert
     if text.get("model_type") in ALTERNATING:  # gpt-oss: experts and router have biases
         biases = [Part("expert biases", (2 * width + hidden + 1) * num_experts * sparse)]
     else:
@@ -364,7 +365,7 @@ def feed_forward(text: Config, hidden: int, layers: int) -> list[Part]:
         Part("feed forward", 3 * hidden * dense_width * (layers - sparse), DENSE_MODULE),
         Part("experts", 3 * hidden * width * num_experts * sparse, "model.layers.9.mlp.experts.0.down_proj"),
         Part("shared experts", shared * sparse, "model.layers.9.mlp.shared_experts.down_proj"),
-        Part("routers", hidden * num_experts * sparse),
+        Part("routers", hidden * (num_experts + gates) * sparse),
     ]
 
 

@@ -15,13 +15,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from jobs.presets import PresetError, check_remote_code, load_preset, with_preset
+from jobs.layers import COMMAND_LINE, FILE, Layer, merge_layers
+from jobs.presets import PresetError, check_remote_code, load_preset, preset_of
 from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
 from verifiers.registry import UnknownNameError
 from verifiers.types import Json
-from workers.engines.base import ModelSettings, SamplingParameters
+from workers.engines.base import ModelSettings, SamplingOverrides, SamplingParameters
 from workers.engines.registry import ENGINES, engine_class
 from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
@@ -163,6 +164,9 @@ class Prompt(Section):
     """Appended to every problem's prompt."""
     suffix_by_kind: dict[KindName, str] = {}
     """Overrides `suffix` for a kind."""
+    examples: str = ""
+    """A JSONL, CSV or Parquet file of solved problems, shown as turns before each problem. A line is
+    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
 
 
 class Repair(Section):
@@ -187,6 +191,9 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     follow-up turns are `repair`, below."""
     shuffle_choices: bool = False
     """Shuffle a multiple-choice item's options per sample with a recorded seed."""
+    by_kind: dict[KindName, SamplingOverrides] = {}
+    """Other values for one kind of problems, as `[sampling.by_kind.math]`: temperature, top_p, top_k, min_p,
+    presence_penalty, frequency_penalty, repetition_penalty, max_tokens, stop, stop_token_ids, thinking_tokens, loop."""
     repair: Repair = Repair()
 
     @pydantic.field_validator("policy")
@@ -214,6 +221,15 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     def parameters(self) -> SamplingParameters:
         """The keys that an engine gets."""
         return SamplingParameters(**{name: getattr(self, name) for name in SamplingParameters.model_fields})
+
+    def parameters_by_kind(self) -> dict[str, SamplingParameters]:
+        """The keys that an engine gets for the problems of a kind, where they are not those of `parameters`."""
+        common = self.parameters()
+        return {str(kind): common.changed(overrides) for kind, overrides in self.by_kind.items()}
+
+    def every_parameters(self) -> list[SamplingParameters]:
+        """Those of all kinds."""
+        return [self.parameters(), *self.parameters_by_kind().values()]
 
 
 class Budget(Section):
@@ -384,21 +400,37 @@ class SolveConfig(ConfigFile):
     resources: Resources = Resources()
     ray: Ray = Ray()
     cost: Cost = Cost()
+    _origins: dict[str, str] = pydantic.PrivateAttr(default_factory=dict)
 
     def resolved(self) -> dict[str, Json]:
         """Every value in use, defaults included, as plain JSON."""
         return self.model_dump(mode="json")
 
+    def with_origins(self, origins: Mapping[str, str]) -> SolveConfig:
+        """The same config that knows of further keys which layer they came from (jobs.layers)."""
+        config = self.model_copy()
+        config._origins = {**self._origins, **origins}
+        return config
+
+    def origin(self, section: str, key: str) -> str:
+        """The layer that gave `section.key` its value; empty for a default."""
+        if found := self._origins.get(f"{section}.{key}"):
+            return found
+        inside = [name for known, name in self._origins.items() if known.startswith(f"{section}.{key}.")]
+        return " and ".join(dict.fromkeys(inside))
+
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     """Reads a TOML config and applies `key.path=value` overrides. Raises ConfigError with a text for the user."""
     path = Path(path)
+    overrides = list(overrides)
     table = merge_overrides(read_toml(path), overrides)
+    _, given = merge_layers([Layer(COMMAND_LINE, merge_overrides({}, overrides))])
     if "legs" in table and "model" not in table:
         raise ConfigError(
             f"{path}: this is a config of a nightly, not of one run: `proofmill nightly {path}` starts it"
         )
-    return check_config(table, str(path))
+    return check_config(table, str(path)).with_origins(given)
 
 
 def read_toml(path: Path) -> dict[str, Json]:
@@ -440,7 +472,10 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
     """The config that a table stands for, over the preset that it names. Raises ConfigError that lists every fault, one
     per line: file, key, what was wrong, what would be right."""
     try:
-        config = validate(SolveConfig, with_preset(table), where)
+        preset = preset_of(table)
+        below = [Layer(f"the preset {preset.name}", preset.values)] if preset else []
+        merged, origins = merge_layers([*below, Layer(FILE, table)])
+        config = validate(SolveConfig, merged, where).with_origins(origins)
         if config.model.preset:
             model = config.model
             check_remote_code(load_preset(model.preset), model.path, model.revision, model.trust_remote_code)

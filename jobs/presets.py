@@ -103,23 +103,6 @@ def preset_of(table: Mapping[str, Any]) -> Preset | None:
     return load_preset(name) if name and isinstance(name, str) else None
 
 
-def laid_under(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` with what `below` adds to it, section by section and table by table; neither is changed."""
-    merged = dict(above)
-    for key, value in below.items():
-        if key not in merged:
-            merged[key] = value
-        elif isinstance(value, Mapping) and isinstance(merged[key], Mapping):
-            merged[key] = laid_under(value, merged[key])
-    return merged
-
-
-def with_preset(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A config's table over the preset that it names; the table itself where it names none. Raises PresetError."""
-    preset = preset_of(table)
-    return laid_under(preset.values, table) if preset else table
-
-
 def check_remote_code(preset: Preset, path: str, revision: str, is_allowed: bool) -> None:
     """Raises PresetError where the model needs code of its folder, and the config does not allow it or does not say
     which version of the code."""

@@ -1,4 +1,4 @@
-"""Who owns a run: one epoch at a time, claimed by an exclusive write and kept alive by a heartbeat.
+"""The ownership of a run: one epoch at a time, claimed by an exclusive write and kept alive by a heartbeat.
 
 Promises: of two jobs pointed at one run, one gets the epoch and the other is refused with RunHeldError; a run whose
 owner is dead is taken over (at once if the owner was a process of this machine, else when its heartbeat stops moving);

@@ -181,7 +181,7 @@ def load_settings(format: str, path: str | Path | None, overrides: Iterable[str]
 
 
 def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
-    """Raises ConfigError listing every fault, one a line: file, key, what was wrong, what would be right."""
+    """Raises ConfigError listing every fault, one per line: file, key, what was wrong, what would be right."""
     settings = validate(ExportSettings, table, where)
     try:
         row = settings.row

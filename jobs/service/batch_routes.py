@@ -21,7 +21,7 @@ UPLOAD = {
     "type": "object",
     "properties": {
         "purpose": {"type": "string", "enum": ["batch"]},
-        "file": {"type": "string", "format": "binary", "description": "JSON lines, a request each"},
+        "file": {"type": "string", "format": "binary", "description": "JSON lines, one request per line"},
     },
     "required": ["file", "purpose"],
 }

@@ -38,6 +38,8 @@ from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.plan import Where, describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
+from jobs.solve.prompts import describe_prompts
+from jobs.solve.published import with_published
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import LOGS, run_uri
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
         if args.print_config:
-            print(json.dumps(config.resolved(), indent=2))
+            print(json.dumps(with_published(config)[0].resolved(), indent=2))
             return EXIT_DONE
         return solve(config, dry_run=args.dry_run, command=resume_command(args), on=args.on)
     except KeyboardInterrupt:  # before the run began, or while its report was being written
@@ -162,13 +164,17 @@ def solve(
     with Notifier(() if dry_run else config.notify, config.run.id, uri) as notifier:
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
+        record = None if dry_run else read_run_json(open_storage(uri))
+        config, published = with_published(config, record)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))
-        print(describe_plan(config, problems, plan), flush=True)
+        print(describe_plan(config, problems, plan, published), flush=True)
         if dry_run:
+            print(describe_prompts(config), flush=True)
             return EXIT_DONE
         if config.ray.address:
             print("".join(line + "\n" for line in temporary_keys(storage_variables(os.environ))), end="", flush=True)
-        return run_batch(config, problems, plan, command, display, notifier)
+        record = record or new_record(config, problems, plan.to_json(), published)
+        return run_batch(config, problems, plan, record, command, display, notifier)
 
 
 def plan_here(config: SolveConfig, where: Where) -> Plan:
@@ -186,25 +192,29 @@ def run_batch(
     config: SolveConfig,
     problems: ProblemSetSummary,
     plan: Plan,
+    record: dict[str, Json],
     command: str,
     display: Display | None,
     notifier: Notifier,
 ) -> int:
-    """Runs or resumes what was checked and planned; returns an exit code."""
+    """Runs or resumes what was checked and planned; returns an exit code. `record` is that of the run so far; a new
+    one has no starts."""
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
-    record = read_run_json(storage)
-    if record is not None:
+    if record["starts"]:
         check_resume(config, problems, record, uri)
         if record.get("complete"):
             print(f"{uri} is complete; nothing to do. Its report: {uri}/report.html")
             return EXIT_DONE
-    else:
-        record = new_record(config, problems, plan.to_json())
     record["starts"].append({"at": now(), "host": os.uname().nodename})
     write_record(storage, record)
     settings = coordinator_settings(
-        config, tuple(problems.by_kind), uri, plan.device == "gpu", lean_workers=plan.lean_workers
+        config,
+        tuple(problems.by_kind),
+        uri,
+        plan.device == "gpu",
+        lean_workers=plan.lean_workers,
+        context=plan.max_model_len,
     )
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):

@@ -13,15 +13,24 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
 from jobs.presets import load_preset
 from jobs.problems.load import ProblemSetSummary
+from jobs.solve.published import NOTHING, Published, describe_sampling
+from jobs.solve.settings import longest_sample
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
-from workers.engines.base import EngineAbilityError, EngineSettings
+from workers.engines.base import Ability, EngineAbilityError, EngineSettings
 from workers.engines.registry import open_engine
 from workers.rollouts.registry import ROLLOUTS
 from workers.sampling.registry import sample_bound
 
 PROMPT_TOKENS = 1024
 """Tokens reserved for the prompt, beside `max_tokens`, when sequences are counted."""
+
+ANSWER_TOKENS = 4096
+"""Tokens reserved for an earlier answer in a repair round, where only its answer is shown."""
+CHARS_PER_TOKEN = 2
+"""Characters of a checker's finding per token. Programs and numbers have fewer than prose."""
+TURN_TOKENS = 64
+"""Tokens of a repair round beside answer and finding: its request, and the chat format's marks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
         weight_bytes=weight_bytes(model.path),
         max_model_len=model.max_model_len,
         max_num_seqs=model.max_num_seqs,
-        tokens_per_sequence=config.sampling.max_tokens + PROMPT_TOKENS,
+        tokens_per_sequence=tokens_per_sequence(config),
         gpu_memory_utilization=model.gpu_memory_utilization,
         cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),
         cpus_per_replica=config.resources.cpus_per_replica,
@@ -93,24 +102,42 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
     """The model's config.json, or what the preset has of it, and what the user should know of that. Raises
     ConfigError."""
     model = config.model
+    preset = load_preset(model.preset) if model.preset else None
+    notes = []
+    if preset and preset.remote_code:
+        version = f" at {model.revision}" if model.revision else ""
+        notes.append(f"code of {model.path}{version} runs in every engine: {preset.remote_code}")
     try:
-        return read_model_config(model.path, model.revision), []
+        return read_model_config(model.path, model.revision), notes
     except ConfigError:
-        if not from_shape or not model.preset:
+        if not from_shape or not preset:
             raise
-    preset = load_preset(model.preset)
-    note = (
+    notes.append(
         f"the config.json of {model.path} cannot be read here; planned from the [shape] of the preset {preset.name} "
         f"({preset.shape_source})"
     )
-    return dict(preset.shape), [note]
+    return dict(preset.shape), notes
+
+
+def tokens_per_sequence(config: SolveConfig) -> int:
+    """The most tokens that a sample can hold: its prompt, the earlier turns that a repair round shows, and what is
+    generated; 0 = as many as the context has."""
+    longest, model, repair = longest_sample(config), config.model, config.sampling.repair
+    if not longest:
+        return 0
+    shown = min(longest, ANSWER_TOKENS) if model.thinking and not model.keep_thought else longest
+    turn = shown + -(-repair.evidence_chars // CHARS_PER_TOKEN) + TURN_TOKENS
+    return PROMPT_TOKENS + repair.rounds * turn + longest
 
 
 def require_abilities(config: SolveConfig) -> None:
     """Raises ConfigError where the engine cannot do what the config asks for."""
     engine = open_engine(EngineSettings(**config.model.of_engine()))
     rollouts = [config.sampling.rollout, *(["repair"] if config.sampling.repair.rounds else [])]
-    needs = config.sampling.parameters().needs().union(*(ROLLOUTS.row(name).needs for name in rollouts))
+    needs = frozenset[Ability]().union(
+        *(parameters.needs() for parameters in config.sampling.every_parameters()),
+        *(ROLLOUTS.row(name).needs for name in rollouts),
+    )
     try:
         engine.require(needs)
     except EngineAbilityError as error:
@@ -135,15 +162,25 @@ def lean_worker_bytes(config: SolveConfig) -> int:
     return settings.worker_mb(bool(settings.repl)) << 20
 
 
-def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan) -> str:
+def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan, published: Published = NOTHING) -> str:
+    """The plan for people: what runs where, how many samples, and where the sampling's values came from."""
     sampling = config.sampling
     bound = sample_bound(sampling.model_dump())
     least, most = problems.num_problems * bound.least, problems.num_problems * bound.most * (1 + sampling.repair.rounds)
     expected = f"{most:,} samples" if least == most else f"{least:,} to {most:,} samples"
-    policy = f"policy {sampling.policy}, {expected} of at most {sampling.max_tokens:,} tokens each"
+    longest = longest_sample(config)
+    length = f"at most {longest:,} tokens each" if longest else "as many tokens as the context allows"
+    policy = f"policy {sampling.policy}, {expected} of {length}"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
-    return f"{plan.describe()}\n{policy}"
+    lines = [plan.describe(), policy, *describe_sampling(config, published)]
+    repair, needed = sampling.repair.rounds, tokens_per_sequence(config)
+    if repair and needed > plan.max_model_len:
+        lines.append(
+            f"note: a sample of the last repair round may need {needed:,} tokens, and the context has "
+            f"{plan.max_model_len:,}: a prompt that does not fit ends as cut off"
+        )
+    return "\n".join(lines)
 
 
 def weight_bytes(path: str) -> int:

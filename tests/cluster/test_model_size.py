@@ -119,6 +119,16 @@ MAMBA_SHAPE = {
     "mamba_n_groups": 2,
     "mamba_d_conv": 4,
 }
+LINEAR_SHAPE = {
+    "full_attention_interval": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
+    "linear_conv_kernel_dim": 4,
+}
 UNUSUAL = {
     "falcon_h1": MAMBA_SHAPE,
     "falcon_h1 with every bias": MAMBA_SHAPE
@@ -127,16 +137,11 @@ UNUSUAL = {
     "falcon_h1 of its own width": {**MAMBA_SHAPE, "mamba_d_ssm": None, "mamba_expand": 2, "mamba_d_head": "auto"}
     | {"mamba_n_heads": 8, "tie_word_embeddings": True},
     "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2, "num_key_value_heads": 2, "head_dim": 16},
-    "qwen3_5_text": {
-        "full_attention_interval": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
-        "linear_num_key_heads": 2,
-        "linear_num_value_heads": 4,
-        "linear_key_head_dim": 16,
-        "linear_value_head_dim": 16,
-        "linear_conv_kernel_dim": 4,
-    },
+    "qwen3_5_text": LINEAR_SHAPE,
+    "qwen3_5_moe_text": LINEAR_SHAPE
+    | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48, "shared_expert_intermediate_size": 40},
+    "mixtral": {"num_local_experts": 4, "num_key_value_heads": 2},
+    "deepseek_v2": LATENT_SHAPE,
     "deepseek_v3": LATENT_SHAPE,
     "deepseek_v32": LATENT_SHAPE | {"index_n_heads": 2, "index_head_dim": 16, "index_topk": 8},
     "llama with every bias": {"attention_bias": True, "mlp_bias": True, "num_key_value_heads": 2},

@@ -44,7 +44,7 @@ def test_vibethinker_protocol_and_plan(monkeypatch):
     config = load_config("configs/solve/vibethinker_3b.toml")
     sampling = config.sampling
     used = sampling.parameters()
-    assert used == SamplingParameters(temperature=1.0, top_p=0.95, top_k=-1, max_tokens=130_048)
+    assert used == SamplingParameters(temperature=1.0, top_p=0.95, top_k=-1, max_tokens=0)
     model = config.model
     assert (model.dtype, model.tensor_parallel_size, model.max_model_len) == ("bfloat16", 1, 131_072)
     qwen = json.loads((Path(__file__).parents[1] / "cluster" / "models" / "qwen25_3b.json").read_text())

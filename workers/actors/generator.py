@@ -18,7 +18,7 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,8 @@ class GeneratorSettings:
     engine: EngineSettings
     sampling: SamplingParameters
     style: PromptStyle
+    sampling_by_kind: Mapping[str, SamplingParameters] = dataclasses.field(default_factory=dict)
+    """Parameters for the problems of a kind, where they are not `sampling`."""
     rollout: str = "single"
     """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
     storage_uri: str = ""
@@ -94,9 +96,18 @@ class GeneratorSettings:
     stall_s: float = 300.0
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
     with_solution_keys: bool = False
-    """For `distinct`: hash every text."""
+    """Whether every text is hashed, which `distinct` needs."""
     engine_class: type[Engine] | None = None
     """Engine class for tests and benchmarks, used in place of the one that `engine.engine` names."""
+
+    def parameters_of(self, kind: str) -> SamplingParameters:
+        """How the samples of a kind of problems are drawn."""
+        return self.sampling_by_kind.get(kind, self.sampling)
+
+    def longest_sample(self, context: int) -> int:
+        """Most tokens that a sample may have in a model with this context."""
+        every = (self.sampling, *self.sampling_by_kind.values())
+        return max(parameters.max_tokens or context for parameters in every)
 
 
 class Prompted:
@@ -143,7 +154,7 @@ class Generator(Present):
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
-        self._kv_room = KvRoom(0, settings.sampling.max_tokens)
+        self._kv_room = KvRoom(0, 1)  # known once the engine has started
         self._mean_s = 0.0
         self._received = 0
         self._busy_since = 0.0
@@ -162,7 +173,8 @@ class Generator(Present):
         log.info("%s %s is ready after %.1f s", name, version, time.monotonic() - began)
         if self.engine.steps is not None:
             self._watching = asyncio.create_task(self._watch_engine(self.engine.steps))
-        self._kv_room.capacity_tokens = self.engine.kv_capacity_tokens
+        longest = self.settings.longest_sample(self.engine.max_model_len)
+        self._kv_room = KvRoom(self.engine.kv_capacity_tokens, longest)
         self.origin = Provenance(
             run_id=self.settings.run_id,
             epoch=self.settings.epoch,
@@ -173,6 +185,7 @@ class Generator(Present):
             engine_version=self.engine.version,
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
             sampling=self.settings.sampling.to_json(),
+            sampling_by_kind={kind: each.to_json() for kind, each in self.settings.sampling_by_kind.items()},
         )
         return {
             "engine": self.engine.name,
@@ -360,9 +373,17 @@ class Generator(Present):
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
-        messages = prompted.messages, settings.sampling, parent
-        rest = settings.storage_uri, lambda: key in unwanted, settings.evidence_chars
-        request = RolloutRequest(request_id(key), task, *messages, *rest)
+        request = RolloutRequest(
+            request_id(key),
+            task,
+            prompted.messages,
+            settings.parameters_of(str(prompted.problem.kind)),
+            parent,
+            settings.storage_uri,
+            lambda: key in unwanted,
+            settings.evidence_chars,
+            settings.engine.keep_thought,
+        )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:

@@ -16,7 +16,9 @@ import pytest
 from cluster.model_size import model_size
 from jobs import cli
 from jobs.config import ConfigError, SolveConfig, check_config, load_config
-from jobs.presets import SECTIONS, PresetError, known_presets, laid_under, load_preset, read_preset
+from jobs.layers import Layer, merge_layers
+from jobs.nightly.settings import changed
+from jobs.presets import SECTIONS, PresetError, known_presets, load_preset, read_preset
 from jobs.solve import command
 from jobs.solve.plan import Where, describe_plan, plan_run
 
@@ -52,6 +54,12 @@ def leaves(table: Any, path: str = "") -> list[str]:
     return [leaf for key in table for leaf in leaves(table[key], f"{path}.{key}".lstrip("."))]
 
 
+def at(table: Any, path: str) -> Any:
+    for key in path.split("."):
+        table = table[key]
+    return table
+
+
 def test_the_presets_of_the_thesis_are_there() -> None:
     assert set(known_presets()) == ASKED
 
@@ -71,9 +79,8 @@ def test_every_value_has_a_source_and_no_source_is_idle(name: str) -> None:
 def test_a_preset_reaches_the_config(name: str) -> None:
     found = config(name).resolved()
     preset = load_preset(name)
-    for section, keys in preset.values.items():
-        for key, value in keys.items():
-            assert found[section][key] == value, f"{section}.{key}"
+    for path in leaves(dict(preset.values)):
+        assert at(found, path) == at(dict(preset.values), path), path
     assert check_config(found, "resolved").resolved() == found, "a stored config is the same config again"
 
 
@@ -136,9 +143,15 @@ def test_the_file_wins_over_the_preset_and_set_over_the_file(tmp_path: Path) -> 
 
 def test_tables_are_merged_and_left_alone() -> None:
     below, above = {"a": {"x": 1, "y": {"z": 1}}, "b": 1}, {"a": {"x": 2, "y": {"w": 2}}, "c": 3}
-    assert laid_under(below, above) == {"a": {"x": 2, "y": {"z": 1, "w": 2}}, "b": 1, "c": 3}
+    assert merge_layers([Layer("below", below), Layer("above", above)])[0] == {
+        "a": {"x": 2, "y": {"z": 1, "w": 2}},
+        "b": 1,
+        "c": 3,
+    }
     assert below == {"a": {"x": 1, "y": {"z": 1}}, "b": 1} and above["a"]["y"] == {"w": 2}
-    assert laid_under({"a": {"x": 1}}, {"a": 7}) == {"a": 7}, "a value replaces a table"
+    assert merge_layers([Layer("below", {"a": {"x": 1}}), Layer("above", {"a": 7})])[0] == {"a": 7}, (
+        "a value replaces a table"
+    )
 
 
 @pytest.mark.parametrize("name", ["vibethinker", "VibeThinker-3B", "../plan", ""])
@@ -236,3 +249,19 @@ def test_the_command_plans_for_named_hardware(
 def test_the_flags_are_overrides_that_resume() -> None:
     args = argparse.Namespace(preset="kimi-k2.5", allow_remote_code=True)
     assert command.preset_overrides(args) == ['model.preset="kimi-k2.5"', "model.trust_remote_code=true"]
+
+
+def test_init_writes_the_name_of_a_preset(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    assert cli.main(["init", "--preset", "falcon-h1r-7b", "--problems", "p.jsonl", "--to", str(file)]) == 0
+    assert load_config(file).sampling.temperature == 0.6
+    assert cli.main(["init", "--problems", "p.jsonl"]) == 2
+    assert "give --model or --preset" in capsys.readouterr().err
+
+
+def test_a_near_miss_cannot_exchange_the_preset_of_a_leg() -> None:
+    """Its table holds every value of the leg already, so the other preset's values would not count."""
+    leg = config("falcon-h1r-7b")
+    assert changed(leg, {}, ["sampling.temperature=0.9"]).sampling.temperature == 0.9
+    with pytest.raises(ConfigError, match="add a leg"):
+        changed(leg, {}, ["model.preset=vibethinker-3b"])
