@@ -164,6 +164,9 @@ class Prompt(Section):
     """Appended to every problem's prompt."""
     suffix_by_kind: dict[KindName, str] = {}
     """Overrides `suffix` for a kind."""
+    examples: str = ""
+    """A JSONL, CSV or Parquet file of solved problems, shown as turns before each problem. A line is
+    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
 
 
 class Repair(Section):

@@ -23,10 +23,13 @@ from verifiers.types import Json, Limits, Problem, Status, Verdict
 VerdictRow = tuple[bytes, int]
 """Packed verdicts (runstore.batches.pack_verdicts) and the index of one among them."""
 
+MAX_ANSWER_CHARS = 2000
+"""Longest extracted answer that a row keeps, in characters."""
 VERDICT_COLUMNS = (
     "status",
     "reason",
     "evidence",
+    "extracted_answer",
     "checker",
     "checker_version",
     "tier",
@@ -35,7 +38,8 @@ VERDICT_COLUMNS = (
 )
 SAMPLE_COLUMNS = (
     *("sample_index", "attempt", "round", "parent_sample_index", "text", "finish_reason", "prompt_tokens"),
-    *("completion_tokens", "mean_logprob", "seed", "queue_s", "generation_s"),
+    *("completion_tokens", "mean_logprob", "thought_tokens", "answer_tokens", "thought_opened_by_prompt"),
+    *("thought_closed_by", "seed", "queue_s", "generation_s"),
 )
 """Columns that are a `Sample`'s own fields."""
 _sample_values = operator.attrgetter(*SAMPLE_COLUMNS)
@@ -173,9 +177,11 @@ def verdict_columns(verdict: Verdict) -> tuple[Any, ...]:
     """A verdict's values in the order of VERDICT_COLUMNS. Raises TypeError for evidence that is not JSON."""
     evidence = verdict.evidence
     text = json.dumps(dict(evidence), ensure_ascii=False) if evidence else "{}"
+    found = evidence.get("answer")
+    answer = found[:MAX_ANSWER_CHARS] if isinstance(found, str) else None
     checker = verdict.checker, verdict.checker_version
     limits = _limits_column(verdict.limits)
-    return (str(verdict.status), verdict.reason, text, *checker, evidence.get("tier"), limits, verdict.seconds)
+    return (str(verdict.status), verdict.reason, text, answer, *checker, evidence.get("tier"), limits, verdict.seconds)
 
 
 @functools.lru_cache(maxsize=256)

@@ -32,6 +32,7 @@ from jobs.report.statistics import (
     name_order,
 )
 from runstore.layout import REPORT
+from runstore.schema import CUT_SHORT
 from runstore.storage import open_storage
 from workers.sampling import estimates
 from workers.sampling.pass_curve import Point
@@ -100,7 +101,8 @@ def render_report(s: RunStatistics) -> str:
             shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],
             lengths=length_chart(s.lengths),
             length_statuses=[status for status in STATUSES if status in s.lengths],
-            truncated=s.finish_reasons["length"] / total.samples if total.samples else None,
+            truncated=sum(s.finish_reasons[name] for name in CUT_SHORT) / total.samples if total.samples else None,
+            looped=s.finish_reasons["repetition"],
             unparsed=total.statuses["malformed"] / total.samples if total.samples else None,
             reasons=reasons[:MAX_REASONS],
             hidden_reasons=max(0, len(reasons) - MAX_REASONS),

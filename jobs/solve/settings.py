@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.problems.examples import read_examples
 from jobs.run_secrets import run_secrets
 from runstore.code_revision import code_revision
 from workers.actors.generator import GeneratorSettings
@@ -50,6 +51,7 @@ def generator_settings(
             prompt.suffix,
             {str(kind): suffix for kind, suffix in prompt.suffix_by_kind.items()},
             config.sampling.shuffle_choices,
+            read_examples(prompt.examples),
         ),
         rollout=config.sampling.rollout,
         storage_uri=run_uri,

@@ -80,6 +80,7 @@ def test_a_dry_run_starts_nothing_and_prints_the_plan(capsys: pytest.CaptureFixt
     assert main(["solve", str(config), "--dry-run"]) == 0
     text = capsys.readouterr().out
     assert "1 problems (1 math)" in text and "KV cache" in text and "4 samples" in text
+    assert "prompts     by the model's chat format; the model goes on after" in text
     assert not (tmp_path / "out").exists()
 
 

@@ -373,9 +373,17 @@ class Generator(Present):
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
-        messages = prompted.messages, settings.parameters_of(str(prompted.problem.kind)), parent
-        rest = settings.storage_uri, lambda: key in unwanted, settings.evidence_chars
-        request = RolloutRequest(request_id(key), task, *messages, *rest)
+        request = RolloutRequest(
+            request_id(key),
+            task,
+            prompted.messages,
+            settings.parameters_of(str(prompted.problem.kind)),
+            parent,
+            settings.storage_uri,
+            lambda: key in unwanted,
+            settings.evidence_chars,
+            settings.engine.keep_thought,
+        )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:

@@ -32,7 +32,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import pydantic
@@ -49,15 +49,21 @@ from workers.engines.base import (
     GenerationRequest,
     ModelLoadError,
     ModelSettings,
+    PromptPreview,
     StepClock,
 )
-from workers.engines.detokenize import decoder_of, text_of
+from workers.engines.detokenize import LONG_TOKENS, decoder_of, text_of
 from workers.engines.orphans import end_with_this_process
+from workers.engines.preview import preview
+from workers.engines.rendering import COMPLETION_STOP, Prompt, PromptError, Renderer, text_to_store
+from workers.engines.thinking import Parted, marks_of, part_tokens
 from workers.engines.vllm_parameters import parameters_for
 
 log = logging.getLogger("proofmill.engine")
 
 LOG_LINES = 30
+TRIAL: Messages = (("system", "Answer in one word."), ("user", "2 + 2?"))
+"""What every chat format can render, with or without its first message."""
 PROMPT_CACHE = 4096
 """Number of tokenised prompts kept; the samples of a problem share one."""
 BATCHED_TOKENS = 8192
@@ -102,7 +108,9 @@ class VllmEngine(Engine):
         super().__init__(settings)
         adapters = frozenset({Ability.ADAPTER}) if settings.engine_args.get("enable_lora") else frozenset()
         self.abilities = ABILITIES | adapters
+        self._marks = marks_of(settings.thinking) if settings.thinking else None
         self._prompts: OrderedDict[tuple[Messages, str], Prompt] = OrderedDict()
+        self._renderer: Any = None
         self._adapters: dict[str, int] = {}
         """Folder of an adapter → the number that vLLM knows it by."""
         self._llm: Any = None
@@ -131,6 +139,10 @@ class VllmEngine(Engine):
             ) from None
         finally:
             restore_output(saved)
+
+    def preview(self, messages: Messages) -> PromptPreview:
+        """See Engine.preview. vLLM's renderer is asked in a process of its own, so that this one stays without vLLM."""
+        return preview(self.settings, self.arguments(), messages)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments for vLLM's AsyncEngineArgs."""
@@ -190,8 +202,10 @@ class VllmEngine(Engine):
             if is_about_the_model(error):
                 raise ModelLoadError(str(error)) from error
             raise
+        check_chat_format(config, settings)
         self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=[lambda _config, rank=0: step_logger(clocks[rank])])
         self._tokenizer = self._llm.get_tokenizer()
+        self._renderer = Renderer(self._llm.renderer, settings.chat_template_kwargs, settings.completion)
         self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
         self._decoder = decoder_of(self._tokenizer)
         model = self._llm.vllm_config.model_config
@@ -212,8 +226,11 @@ class VllmEngine(Engine):
         started = time.time()
         if room < 1:
             # Data, not a fault: the problem does not fit this model's context.
-            return Generation("", "length", len(prompt.tokens), opened_thought=bool(prompt.opening))
-        stop = [*request.sampling.stop, *request.stop]
+            opened = bool(prompt.opening)
+            return Generation(
+                "", "length", len(prompt.tokens), opened_thought=opened, thought_tokens=0, answer_tokens=0
+            )
+        stop = [*request.sampling.stop, *request.stop, *(COMPLETION_STOP if self.settings.completion else ())]
         is_decoded_here = self._decoder is not None and not stop
         handling = {"detokenize": not is_decoded_here, "skip_special_tokens": self._skip_special_tokens}
         parameters = parameters_for(request, room, stop, **handling)
@@ -224,12 +241,14 @@ class VllmEngine(Engine):
         if is_decoded_here:
             what = prompt.tokens, completion.token_ids, completion.finish_reason == "stop"
             text = await text_of(self._decoder, *what, self._skip_special_tokens)
+        if not request.prefix:  # after a prefix the mark would stand in the middle of the answer
+            text = text_to_store(text, prompt, self._marks, completion.finish_reason)
+        parted = await self._parted(text, completion)
         stats = final.metrics
         waited = (stats.scheduled_ts - stats.queued_ts) if stats and stats.scheduled_ts else 0.0
         mean = completion.cumulative_logprob / num_tokens if num_tokens and completion.cumulative_logprob else None
         return Generation(
-            # After a prefix the mark would stand in the middle of the answer.
-            text=text if request.prefix else prompt.opening + text,
+            text=text,
             finish_reason=completion.finish_reason or "abort",
             prompt_tokens=len(prompt.tokens),
             completion_tokens=num_tokens,
@@ -239,7 +258,26 @@ class VllmEngine(Engine):
             token_ids=completion.token_ids,
             logprobs=token_logprobs(completion.token_ids, completion.logprobs) if request.logprobs else None,
             opened_thought=bool(prompt.opening),
+            thought_tokens=parted.thought_tokens,
+            answer_tokens=parted.answer_tokens,
+            thought_closed_by="model" if parted.is_closed else None,
         )
+
+    async def _parted(self, text: str, completion: Any) -> Parted:
+        """The sample's tokens, told apart by thought and answer."""
+        what = text, completion.finish_reason or "abort", completion.token_ids
+        if len(completion.token_ids) < LONG_TOKENS:
+            return part_tokens(*what, self._encoded, self._decoded)
+        return await asyncio.to_thread(part_tokens, *what, self._encoded, self._decoded)
+
+    def _encoded(self, text: str) -> Sequence[int]:
+        if self._decoder is not None:  # changes nothing in the tokenizer, so that a thread may call it
+            return list(self._decoder.encode(text, add_special_tokens=False).ids)
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _decoded(self, token_ids: Sequence[int]) -> str:
+        decoder = self._decoder if self._decoder is not None else self._tokenizer
+        return str(decoder.decode(list(token_ids), skip_special_tokens=self._skip_special_tokens))
 
     async def _final_output(self, token_ids: list[int], parameters: Any, request_id: str, adapter: Any = None) -> Any:
         """The only output of a FINAL_ONLY request. Raises EngineGoneError."""
@@ -263,7 +301,7 @@ class VllmEngine(Engine):
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        before, opening = self._prompt(messages)
+        before, opening, _ = self._prompt(messages)
         # The template may have begun the thought that the text begins with; its mark must not stand there twice.
         answer = self._tokenizer.encode(text.removeprefix(opening), add_special_tokens=False)
         # vLLM draws one token even where only the prompt is asked for.
@@ -299,7 +337,7 @@ class VllmEngine(Engine):
         if key in self._prompts:
             self._prompts.move_to_end(key)
             return self._prompts[key]
-        prompt = self._prompts[key] = make_prompt(self._tokenizer, messages, prefix)
+        prompt = self._prompts[key] = self._renderer.prompt(messages, prefix)
         if len(self._prompts) > PROMPT_CACHE:
             self._prompts.popitem(last=False)
         return prompt
@@ -335,25 +373,18 @@ class VllmEngine(Engine):
             self._llm = None
 
 
-class Prompt(NamedTuple):
-    """A prompt as tokens."""
+def check_chat_format(config: Any, settings: EngineSettings) -> None:
+    """Raises ModelLoadError where the model's chat format renders nothing. Called before the weights are loaded."""
+    from vllm.renderers import renderer_from_config
 
-    tokens: list[int]
-    opening: str
-    """The opening mark of a thought that the prompt leaves open, with what the template wrote after it."""
-
-
-def make_prompt(tokenizer: Any, messages: Messages, prefix: str = "") -> Prompt:
-    """The prompt by the tokenizer's chat template, or the plain contents where it has none. `prefix` begins the
-    answer."""
-    if not getattr(tokenizer, "chat_template", None):
-        text = "\n\n".join(content for _, content in messages) + "\n"
-        return Prompt(list(tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
-    turns = [{"role": role, "content": content} for role, content in messages]
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
-    tokens = list(tokenizer.encode(text + prefix, add_special_tokens=False))
-    return Prompt(tokens, thoughts.opening_mark_of_prompt(text, before))
+    try:
+        renderer = Renderer(renderer_from_config(config), settings.chat_template_kwargs, settings.completion)
+        try:
+            renderer.prompt(TRIAL[1:])
+        except PromptError:
+            renderer.prompt(TRIAL)  # some formats want a system message
+    except PromptError as error:
+        raise ModelLoadError(f"its chat format does not render: {error}") from error
 
 
 def token_logprobs(token_ids: Sequence[int], rows: Any) -> tuple[float, ...]:

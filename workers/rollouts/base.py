@@ -38,6 +38,8 @@ class RolloutRequest:
     """Whether the sample was aborted before it reached the engine."""
     evidence_chars: int = 2000
     """Longest finding of the checker that a repair round shows, in characters."""
+    keep_thought: bool = False
+    """Whether a repair round shows the model the thought of its earlier attempt too."""
 
 
 class Rollout(ABC):
@@ -73,4 +75,9 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         generation.generation_s,
         time.time(),
         error,
+        generation.thought_tokens,
+        generation.answer_tokens,
+        # An engine that tells no thought from an answer does not know who opened it either.
+        None if generation.thought_tokens is None else generation.opened_thought,
+        generation.thought_closed_by,
     )
