@@ -91,10 +91,10 @@ def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), 
     line = text.rfind("\n", begin, start) + 1
     if has_unknown_mark(text[max(begin, line, start - MAX_LEAD_CHARS) : start]) or "~~" in lead:
         return False
+    if key := is_key(text, start):
+        return key.is_plain and not is_badly_introduced(text, key.begin, asked)
     if _follows_a_supposition(text, begin) or is_badly_introduced(text, begin, asked):
         return False
-    if key := is_key(text, start):
-        return key.is_plain
     if is_quoted(lead):
         return False
     if is_box:
@@ -119,6 +119,9 @@ def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), 
     return bool(_is_harmless(before, further) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
 
 
+_RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)\s{1,4}out\b", re.IGNORECASE)
+
+
 def is_free_lead(text: str, start: int) -> bool:
     """Whether the sentence in front of a box that holds a value may go before an answer: it says what the value is of,
     in any words but those that dismiss it."""
@@ -127,6 +130,8 @@ def is_free_lead(text: str, start: int) -> bool:
     if has_unknown_mark(lead) or "~~" in lead or is_badly_introduced(text, begin):
         return False
     if _follows_a_supposition(text, begin) or is_quoted(lead):
+        return False
+    if _RULED_OUT.search(lead):
         return False
     clause = words_in(_MATHS.sub(" ", re.split(r"[,;:–—(]|\s-\s", lead)[-1]))
     return not (
@@ -179,8 +184,12 @@ def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset
         judged = clauses[-1] if _JOINS.match(clauses[-1]) else line
         if has_unknown_mark(line) or (_NOT_INTRODUCING - asked).intersection(words_in(judged)):
             return True
+        if not _JOINS.match(clauses[-1]) and _SUPPOSING.match(line):
+            return True
         return not _is_harmless(_MATHS.sub(" ", clauses[-1]), asked | INTRODUCING | HEADINGS - {"other", "others"})
     line = above[above.rfind("\n") + 1 :]
+    if _is_a_bad_beginning(line, asked):
+        return True
     if _is_a_bad_heading(
         line, is_bold=text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip().endswith("**"), asked=asked
     ):
@@ -188,6 +197,44 @@ def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset
     last = sentence_before(above, max(0, len(above) - 1))
     former = above[: len(above) - len(last) - 1].rstrip()
     return any(_gives_nothing(one, asked) for one in (last, sentence_before(former, max(0, len(former) - 1))) if one)
+
+
+_GOES_ON = re.compile(
+    r"\b(?:is|be|are|was|were|would|will|then|that|not|never|but|or|and|than|to|of|for|the|an?|if|unless|when|it|this|"
+    r"choose|pick|select|take|reject|avoid|eliminate|exclude|says?|said|claims?|gets?|gives?|get|obtain|have|with|by|as|"
+    r"so|i\.e|namely)[*_ ]{0,4}$|,$",
+    re.IGNORECASE,
+)
+"""The end of a line whose sentence goes on below."""
+_SUPPOSING = re.compile(
+    r"\W{0,8}(?:(?:so|then|but|and|now|thus|even|only)\s{1,4}){0,2}(?:if|when|whenever|unless|suppos\w{1,4}|assum\w{1,4}|provided|were|had|"
+    r"should|otherwise|in\s{1,4}that\s{1,4}case|under|without|pretend\w{0,3}|imagin\w{1,3})\b",
+    re.IGNORECASE,
+)
+_ASKING = re.compile(
+    r"\W{0,8}(?:is|are|was|could|can|would|should|does|do|did|why|how|which|who|what)\b(?!\s{1,4}(?:is|we))",
+    re.IGNORECASE,
+)
+
+
+def _is_a_bad_beginning(line: str, asked: frozenset[str]) -> bool:
+    """Whether a sentence begins on the line above and is not one that gives an answer: `Bob claims the answer is`."""
+    if not _GOES_ON.search(line):
+        return False
+    sentence = sentence_before(line, len(line))
+    if sentence.endswith(",") and _SUBORDINATE.match(sentence):
+        return False  # `Since the other options fail,`
+    clauses = re.split(r"[,;:–—(]|\s-\s", _MATHS.sub(" ", sentence).rstrip(", "))
+    before = sentence[: max(0, len(sentence) - len(clauses[-1]))]
+    return bool(
+        _ASKING.match(sentence)
+        or not _is_harmless(clauses[-1], asked | INTRODUCING)
+        or _SUPPOSING.match(before)
+        or _DENIED_END.search(sentence)
+    )
+
+
+_DENIED_END = re.compile(r"\b(?:not|never|or|nor|n['’]t|but|than)[*_: ]{0,4}$", re.IGNORECASE)
 
 
 def _is_a_bad_heading(line: str, *, is_bold: bool, asked: frozenset[str]) -> bool:

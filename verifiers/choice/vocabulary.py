@@ -155,6 +155,21 @@ INSISTING = words_of(
     "actually really indeed surely it then please instead obviously definitely yes wins ftw rather now after"
 )
 """Words that make a lone letter another answer: `D, actually`, `D it is`."""
+CLAIMING = words_of(
+    "describes matches satisfies should must has gets deserves meets answers explains fulfils fulfills addresses completes",
+    "captures corresponds agrees best correctly accurately fully exactly",
+)
+CLAIMED = words_of("the what to listed given expected required marked chosen selected exactly precisely clearly indeed")
+"""The first words of a sentence about another option that claim it to be what the question asks for."""
+DIFFERING = words_of(
+    "different another unrelated other opposite instead only product former however but distinct separate"
+)
+"""Words in such a sentence that tell why it is not."""
+ORDINALS = words_of(
+    "first second third fourth fifth last next neighbouring neighboring below entry later previous another following"
+)
+COMPARING = words_of("better closer correct right best matches fits instead lists precisely")
+"""Together: a sentence that compares an option, which it counts, with the chosen one."""
 FUNCTION = words_of(
     "the a an of in to and is are was were they it its their by as from with at be been has have had which into on for this",
     "these those that there he she we also then thus so",
