@@ -43,7 +43,7 @@ def batch(*indices: int, with_logprobs: bool = True) -> bytes:
         sample.tokens = sample_tokens(generation)
         problem = Problem(id="p", kind="math", prompt="?", reference={})
         rows.append(("{}", PromptColumns(problem_columns(problem), "[]"), sample))
-    return pack_batch(rows, ORIGIN)
+    return pack_batch(rows, ORIGIN, with_tokens=True)
 
 
 def write(writer: Writer, *parts: tuple[bytes, list[int]]) -> str:
@@ -85,6 +85,12 @@ def test_ids_alone_leave_the_log_probabilities_null(tmp_path: Path) -> None:
     key = write(writer_of(tmp_path), (batch(0, with_logprobs=False), [0]))
     (row,) = read_tokens(open_storage(str(tmp_path)), key).to_pylist()
     assert row["token_ids"] == [0, 7, 2] and row["logprobs"] is None
+
+
+def test_a_part_of_aborted_samples_alone_has_its_tokens_too(tmp_path: Path) -> None:
+    key = write(writer_of(tmp_path), (batch(1), [0]))
+    (row,) = read_tokens(open_storage(str(tmp_path)), key).to_pylist()
+    assert row["sample_index"] == 1 and row["token_ids"] is None
 
 
 def test_a_run_without_tokens_writes_none(tmp_path: Path) -> None:

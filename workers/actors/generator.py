@@ -234,7 +234,8 @@ class Generator(Present):
         done, self._done = self._done, []
         batch = b""
         if done and self.origin is not None:
-            batch = pack_batch([(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done], self.origin)
+            rows = [(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done]
+            batch = pack_batch(rows, self.origin, with_tokens=self.settings.tokens != "none")
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(

@@ -78,7 +78,7 @@ class Writer(Present):
         rows = [(unpack_batch(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
         data = encode_part(part_table(rows))
         slot = self._slot
-        if any(batch.tokens for batch, _, _ in rows):
+        if any(batch.tokens is not None for batch, _, _ in rows):
             append_tokens(self._storage, self._stream, slot, tokens_table([(batch, at) for batch, at, _ in rows]))
         key = append_part(self._storage, self._stream, slot, data)
         self._slot += 1

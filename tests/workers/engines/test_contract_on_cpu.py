@@ -71,7 +71,7 @@ async def main():
         told[-1]["begun"] = [begun, generation.text.startswith("<think>\\n")]
     writer = Writer(folder, "e0001-w00")
     await writer.take_over(0)
-    reply = await writer.write([PartRows(pack_batch(rows, Provenance("r", 1, "c", "m", "", "e", "", "0", {})),
+    reply = await writer.write([PartRows(pack_batch(rows, Provenance("r", 1, "c", "m", "", "e", "", "0", {}), True),
                                          [0, 1, 2, 3], [None] * 4)])
     result["stored"] = read_tokens(open_storage(folder), reply.key).to_pylist()
     result["told"] = told
