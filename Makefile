@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema corpora clean
+.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants lean-stress chaos linear schema corpora clean
 
 setup: $(STAMP)
 
@@ -32,8 +32,10 @@ lint: setup
 lean: setup
 	$(BIN)/proofmill lean setup
 
+# Two processes: one runs what starts a Ray, the other one all else (tests/conftest.py). WORKERS=0 runs all in one process.
+WORKERS ?= 2
 test: lean
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # What runs in seconds: lint, and the tests that start no Lean, Ray, sandbox or server. Before every commit.
 FAST := tests/verifiers/math/test_golden.py tests/verifiers/math/test_no_evaluation.py tests/verifiers/choice \
@@ -76,6 +78,15 @@ mutants: setup
 corpora: setup
 	PROOFMILL_CORPORA_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_corpora.py \
 	  tests/verifiers/code/test_code_corpora_rooms.py
+
+# Fifty rounds of chaos over one run, each of them a component killed or stopped; `make test` has twenty. The seed varies what dies when.
+CHAOS_SEED ?= 20261123
+chaos: setup
+	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
+
+# Thousands of candidates in one Lean process, with verdicts and memory as at the start; `make test` tries a third.
+lean-stress: lean
+	PROOFMILL_STRESS_COUNT=3000 $(BIN)/python -m pytest -q tests/verifiers/lean/test_lean_stress.py
 
 # Every mutated statement, exchanged name and shape of an answer, with an oracle that knows no Lean; `make test` runs a twentieth.
 lean-mutants: lean

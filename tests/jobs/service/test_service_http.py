@@ -173,7 +173,7 @@ async def test_limits_reach_the_checker_and_are_capped() -> None:
     assert problem_of(too_much, 422, "invalid-request")["errors"][0]["pointer"] == "/limits/wall_s"
 
 
-@pytest.mark.parametrize("token", ["", "pm_wrong", TOKEN + "x", "é"])
+@pytest.mark.parametrize("token", ["", "pm_wrong", TOKEN + "x", "é"], ids=["none", "wrong", "longer", "not ASCII"])
 async def test_a_wrong_token_is_refused_before_the_body_is_read(token: str) -> None:
     at = gateway()
     header = {"Authorization": f"Bearer {token}".encode()} if token else {}
