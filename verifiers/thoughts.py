@@ -22,6 +22,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from verifiers import fences
 
@@ -550,8 +551,22 @@ def without_end_tokens(text: str, *tags: str) -> str:
     return text
 
 
+class PromptTail(NamedTuple):
+    """What the end of a rendered prompt says of a thought."""
+
+    opening: str = ""
+    """What it puts before the answer where it leaves a thought open: a mark, and words behind it."""
+    is_closed: bool = False
+    """Whether it has a thought that is closed already, as templates write where thinking is switched off."""
+
+
 def opening_mark_of_prompt(prompt: str, before: str = "") -> str:
-    """What the end of a rendered prompt puts before the answer where it leaves a thought open, else nothing.
+    """`PromptTail.opening`, see read_prompt_tail."""
+    return read_prompt_tail(prompt, before).opening
+
+
+def read_prompt_tail(prompt: str, before: str = "") -> PromptTail:
+    """Reads the end of a rendered prompt.
 
     `before` is the same conversation rendered without the turn that is to be written. With it everything that the
     template adds is read (a mark and words behind it). Without it only a mark at the very end of the prompt counts,
@@ -559,16 +574,18 @@ def opening_mark_of_prompt(prompt: str, before: str = "") -> str:
     """
     start = len(before) if before and prompt.startswith(before) else None
     tail_start = start if start is not None else max(0, len(prompt) - 400)
-    opening: _Event | None = None
-    for event in _marks(prompt[tail_start:]):
-        if event.opens and event.style is not None and not event.style.at_start_only:
-            opening = event
-        elif opening is not None and event.style is opening.style:
-            opening = None
-    if opening is None:
-        return ""
     tail = prompt[tail_start:]
-    return "" if start is None and tail[opening.end :].strip() else tail[opening.start :]
+    opening: _Event | None = None
+    closing: _Event | None = None
+    for event in _marks(tail):
+        if event.opens and event.style is not None and not event.style.at_start_only:
+            opening, closing = event, None
+        elif not event.opens and (opening is None or event.style is opening.style):
+            opening, closing = None, event
+    last = opening or closing
+    if last is None or (start is None and tail[last.end :].strip()):
+        return PromptTail()
+    return PromptTail(tail[last.start :]) if opening else PromptTail(is_closed=True)
 
 
 def special_marks(tokens: Iterable[str]) -> list[str]:

@@ -26,7 +26,7 @@ from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.nightly import report
 from jobs.nightly.findings import compare_leg, trend
 from jobs.nightly.history import History, RunResult, read_outcomes
-from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
+from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, longest_first, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
 from jobs.notify import Notifier
 from jobs.problems.load import stream_problems
@@ -170,7 +170,8 @@ def tell(notifier: Notifier, body: dict[str, Any], incomplete: list[str]) -> Non
 
 
 def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.date, history: History) -> Any:
-    """Selects problems, writes their files and fixes the plan. Only the holder of the lock calls this."""
+    """Selects problems, writes their files and fixes the plan. Only the holder of the lock calls this. A file has its
+    problems in the order in which they are begun, so a start that resumes the night keeps the order."""
     results = history.results(before=night)
     runs: list[dict[str, Json]] = []
     about: dict[str, Json] = {}
@@ -188,9 +189,14 @@ def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.dat
             if not ids:
                 continue
             run_id = f"{config.nightly.name}-{name}-{bucket}-{night:%Y%m%d}"
-            lines = [json.dumps(problem.to_json()) for problem in problems.values() if problem.id in ids]
+            order = [name for name in problems if name in ids]
+            if config.nightly.longest_first:
+                order = longest_first(order, past)
+            lines = [json.dumps(problems[name].to_json()) for name in order]
             history.storage.replace(history.problems_key(night, run_id), ("\n".join(lines) + "\n").encode())
-            runs.append({"run_id": run_id, "leg": name, "bucket": bucket, "num_problems": len(ids)})
+            known = sum(problem_id in past for problem_id in ids) if config.nightly.longest_first else 0
+            about_run = {"leg": name, "bucket": bucket, "num_problems": len(ids), "lengths_known": known}
+            runs.append({"run_id": run_id, **about_run})
     return history.fix_plan(night, {"night": night.isoformat(), "runs": runs, "legs": about})
 
 

@@ -38,6 +38,7 @@ from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.plan import Where, describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
+from jobs.solve.prompts import describe_prompts
 from jobs.solve.published import with_published
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.settings import coordinator_settings
@@ -168,6 +169,7 @@ def solve(
         plan = plan_here(config, Where(named=on, from_shape=dry_run))
         print(describe_plan(config, problems, plan, published), flush=True)
         if dry_run:
+            print(describe_prompts(config), flush=True)
             return EXIT_DONE
         if config.ray.address:
             print("".join(line + "\n" for line in temporary_keys(storage_variables(os.environ))), end="", flush=True)

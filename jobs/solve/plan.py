@@ -13,8 +13,9 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
 from jobs.presets import load_preset
 from jobs.problems.load import ProblemSetSummary
+from jobs.solve.adapter import check_adapter
 from jobs.solve.published import NOTHING, Published, describe_sampling
-from jobs.solve.settings import longest_sample
+from jobs.solve.settings import bounds_thoughts, longest_sample
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
 from workers.engines.base import Ability, EngineAbilityError, EngineSettings
@@ -24,6 +25,13 @@ from workers.sampling.registry import sample_bound
 
 PROMPT_TOKENS = 1024
 """Tokens reserved for the prompt, beside `max_tokens`, when sequences are counted."""
+
+ANSWER_TOKENS = 4096
+"""Tokens reserved for an earlier answer in a repair round, where only its answer is shown."""
+CHARS_PER_TOKEN = 2
+"""Characters of a checker's finding per token. Programs and numbers have fewer than prose."""
+TURN_TOKENS = 64
+"""Tokens of a repair round beside answer and finding: its request, and the chat format's marks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,6 +91,8 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
         num_writers=config.resources.writers,
     )
     model_config, notes = model_to_plan(config, where.from_shape)
+    if model.lora:
+        check_adapter(model.lora, model.path, model_config)
     notes += [f"planned for {where.named} by its name; {assumed(inventory)}"] if where.named else []
     try:
         plan = make_plan(model_config, request, inventory)
@@ -113,18 +123,30 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
 
 
 def tokens_per_sequence(config: SolveConfig) -> int:
-    """Tokens of the longest sample with its prompt; 0 = as many as the context has."""
-    longest = longest_sample(config)
-    return longest + PROMPT_TOKENS if longest else 0
+    """The most tokens that a sample can hold: its prompt, the earlier turns that a repair round shows, and what is
+    generated; 0 = as many as the context has."""
+    longest, model, repair = longest_sample(config), config.model, config.sampling.repair
+    if not longest:
+        return 0
+    shown = min(longest, ANSWER_TOKENS) if model.thinking and not model.keep_thought else longest
+    turn = shown + -(-repair.evidence_chars // CHARS_PER_TOKEN) + TURN_TOKENS
+    return PROMPT_TOKENS + repair.rounds * turn + longest
 
 
 def require_abilities(config: SolveConfig) -> None:
     """Raises ConfigError where the engine cannot do what the config asks for."""
-    engine = open_engine(EngineSettings(**config.model.of_engine()))
+    if bounds_thoughts(config) and not config.model.thinking:
+        raise ConfigError(
+            "sampling.thinking_tokens: a thought can be bounded only where its marks are known: set model.thinking to "
+            "the model's style of thoughts (docs/thoughts.md), or leave thinking_tokens at 0"
+        )
+    engine = open_engine(EngineSettings(**config.model.of_engine(), thinking_budget=bounds_thoughts(config)))
     rollouts = [config.sampling.rollout, *(["repair"] if config.sampling.repair.rounds else [])]
     needs = frozenset[Ability]().union(
         *(parameters.needs() for parameters in config.sampling.every_parameters()),
         *(ROLLOUTS.row(name).needs for name in rollouts),
+        {Ability.OUTPUT_IDS} if config.output.tokens != "none" else (),
+        {Ability.LOGPROBS} if config.output.tokens == "ids+logprobs" else (),
     )
     try:
         engine.require(needs)
@@ -161,7 +183,14 @@ def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan, 
     policy = f"policy {sampling.policy}, {expected} of {length}"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
-    return "\n".join([plan.describe(), policy, *describe_sampling(config, published)])
+    lines = [plan.describe(), policy, *describe_sampling(config, published)]
+    repair, needed = sampling.repair.rounds, tokens_per_sequence(config)
+    if repair and needed > plan.max_model_len:
+        lines.append(
+            f"note: a sample of the last repair round may need {needed:,} tokens, and the context has "
+            f"{plan.max_model_len:,}: a prompt that does not fit ends as cut off"
+        )
+    return "\n".join(lines)
 
 
 def weight_bytes(path: str) -> int:

@@ -42,6 +42,7 @@ def test_a_missing_config_names_file_and_remedy(capsys: pytest.CaptureFixture[st
         ),
         ('sampling.num_samples = "many"', "sampling.num_samples: Input should be a valid integer"),
         ("sampling.temperature = -1", "sampling.temperature: Input should be greater than or equal to 0"),
+        ("sampling.temperature = 2.5", "sampling.temperature: Input should be less than or equal to 2"),
         ("sampling.temperature = ", "not valid TOML"),
         ('sampling.stop = [""]', "sampling.stop.0: String should have at least 1 character"),
         ('prompt.suffix_by_kind.maths = "x"', "prompt.suffix_by_kind.maths"),
@@ -79,6 +80,7 @@ def test_a_dry_run_starts_nothing_and_prints_the_plan(capsys: pytest.CaptureFixt
     assert main(["solve", str(config), "--dry-run"]) == 0
     text = capsys.readouterr().out
     assert "1 problems (1 math)" in text and "KV cache" in text and "4 samples" in text
+    assert "prompts     by the model's chat format; the model goes on after" in text
     assert not (tmp_path / "out").exists()
 
 

@@ -30,7 +30,7 @@ _MARKUP = re.compile(r"\\(?:text\w{0,4}|math\w{2,4}|quad|qquad|left|right|displa
 _SENTENCE = re.compile(r"[.!?。！？;；][)\]*_\"'”’]{0,4}(?=\s|$|[^\x00-\x7f])|\n")
 _ABBREVIATION = re.compile(r"\b(?:i\.e|e\.g|cf|vs|approx|ca|etc|resp|Fig|Eq|No|Dr|Mr|Mrs|Ms|St|Prof|eq|fig)\.$")
 _LETTER = re.compile(r"(?<![\w'’|^=+/])[(\[]?([A-Z])[)\]]?(?![\w'’|^=+/])(?!\s{0,2}[=+∩∪|^<>≤≥∧∨])")
-_OF_FORMULA = re.compile(r"[\w)}\]][\s$]{0,3}[=+∩∪|^<>≤≥∧∨≈×÷]\s{0,2}[(\[]?$")
+_OF_FORMULA = re.compile(r"(?:(?<![A-Za-z])[A-Za-z]|[\d)}\]])[\s$]{0,3}[=+∩∪|^<>≤≥∧∨≈×÷]\s{0,2}[(\[]?$")
 _NUMBER = re.compile(r"\d{1,20}")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s{0,2}(%)?")
 _CONFIDENCE = re.compile(r"\W{0,8}(?:my\s{1,4})?(?:confidence|certainty|probability)\b", re.IGNORECASE)
@@ -68,6 +68,7 @@ _EXPLAINED = re.compile(
     r"[*_ ]{0,4}:",
     re.IGNORECASE,
 )
+_THIS = re.compile(r"\W{0,8}(?:this|that|it)\b", re.IGNORECASE)
 _THIS_ANSWER = re.compile(
     r"\W{0,8}(?:this|that|it|the|my|these)\s{1,4}(?:(?:correct|right|final|chosen|selected|best|given|above)\s{1,4}){0,2}"
     r"(?:answer|option|choice)\b",
@@ -84,6 +85,12 @@ _OWN = re.compile(
 _IN_PROSE = re.compile(r"\s{1,4}(?!is\b)[a-z]")
 """Behind `A` or `I`: then it is the article or the pronoun."""
 _IN_ARGUMENTS = frozenset(("fail", "fails", "rule", "rules", "nothing", "none"))
+
+
+_IS_A_WORD = re.compile(
+    r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]"
+)
+"""Behind `A` and `I` without brackets: they are the article and the pronoun."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,10 +116,13 @@ class Chosen:
 
     def _letters_in(self, sentence: str) -> Iterator[re.Match[str]]:
         for match in _LETTER.finditer(sentence):
-            if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 6) : match.start()]):
+            if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 8) : match.start()]):
                 continue
             following = sentence[match.end() : match.end() + 24]
-            if match[0] in ("A", "I") and re.match(r"\s{1,4}(?!is\b|was\b|and\b|or\b)[a-z]", following):
+            if match[0] in ("A", "I") and re.match(
+                r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]",
+                following,
+            ):
                 continue
             yield match
 
@@ -130,12 +140,22 @@ def is_taken_further(text: str, end: int, chosen: Chosen, *, is_cut: bool = Fals
         pieces = pieces[:-1]
     for index, piece in enumerate(pieces):
         if index == 0:
-            harmless = is_harmless_tail(piece, chosen) or (of_value and _is_about_the_subject(piece, chosen))
+            harmless = is_harmless_tail(piece, chosen) or (of_value and _is_of_a_value(piece, chosen))
         else:
             harmless = is_harmless_sentence(piece, chosen)
         if not harmless:
             return True
     return False
+
+
+def _is_of_a_value(tail: str, chosen: Chosen) -> bool:
+    """Whether a sentence goes on harmlessly behind an option's text: `\\boxed{5} metres per second`."""
+    found = words.words_in(tail)
+    if found[:1] and (found[0] in words.RESTRICTING - words.FUNCTION or found[0] in ("or", "and", "but", "if")):
+        return False
+    if any(len(other) > 1 and other in tail.casefold() for other in chosen.other_texts) or has_unknown_mark(tail):
+        return False
+    return not words.DISMISSING.union(words.SAYING).intersection(found) and _is_about_the_subject(_bare(tail), chosen)
 
 
 def sentences(text: str, begin: int) -> Iterator[str]:
@@ -158,8 +178,13 @@ def sentences(text: str, begin: int) -> Iterator[str]:
         yield text[at:]
 
 
+_SAD = re.compile(r"(?<![\w:]):['-]?[(/](?![\w$\\(*/])")
+
+
 def has_unknown_mark(text: str) -> bool:
     """Whether a symbol stands there that is not known to decorate an answer: `❌`, a thumb that points down."""
+    if _SAD.search(text):
+        return True
     return not text.isascii() and any(
         unicodedata.category(char) == "So" and char not in words.MARKS_FOR for char in text
     )
@@ -172,6 +197,8 @@ def _bare(text: str) -> str:
 def is_harmless_tail(tail: str, chosen: Chosen) -> bool:
     """Whether what follows an answer in its own sentence leaves it the answer."""
     if has_unknown_mark(tail) or "~~" in tail or _RELATION.search(tail):
+        return False
+    if chosen.own and len(chosen.own) > 1 and _denies_own(tail, chosen):
         return False
     tail = _RESTATED_AS.sub(" ", _without_negated(_bare(tail), chosen))
     said = tail.strip(_EDGES)
@@ -189,11 +216,18 @@ def is_harmless_tail(tail: str, chosen: Chosen) -> bool:
     if chosen.others_in(said) and not _is_of_others(said, chosen) and not _is_reason(said, chosen):
         return False
     allowed = {*chosen.own.split(), chosen.letter.lower()}
+    if _ONE_OF_SEVERAL.search(said):
+        return False
     if found and all(word in words.TAIL or word in allowed for word in found):
         return set(_NUMBER.findall(low)) <= set(_NUMBER.findall(chosen.own))
     if _REASON.match(said):
         return _is_reason(said, chosen)
     return _is_told(tail, said, chosen)
+
+
+_ONE_OF_SEVERAL = re.compile(
+    r"\b(?:an?|one)\s{1,4}(?:\w{1,12}\s{1,4})?(?:option|choice|answer|candidate)\b", re.IGNORECASE
+)
 
 
 def _is_told(tail: str, said: str, chosen: Chosen) -> bool:
@@ -205,7 +239,14 @@ def _is_told(tail: str, said: str, chosen: Chosen) -> bool:
         and found[0] not in words.RESTRICTING
         and not words.DISMISSING.union(words.SAYING).intersection(found)
         and _is_about_the_subject(said, chosen)
+        and (len(found) > MAX_SHORT_WORDS or _names_the_subject(found, chosen))
     )
+
+
+def _names_the_subject(found: list[str], chosen: Chosen, share: int = 3) -> bool:
+    """Whether a third of the words that tell anything are words of the question and its options."""
+    content = [word for word in found if word not in words.FUNCTION]
+    return len(content) <= share * sum(word in chosen.asked for word in content)
 
 
 _CJK_REASON = re.compile(r"(?:因为|因為|由于|由於|理由|解析|解释|解釋|說明|说明|なぜなら|왜냐하면)")
@@ -224,6 +265,11 @@ _RESTATED_AS = re.compile(r"^\W{0,8}(?:i\.e\.,?|that\s{1,4}is,|namely,?)\s{1,4}"
 _NEGATION = re.compile(
     r"(?:\band\s{1,4})?\b(?:not|rather\s{1,4}than|instead\s{1,4}of|unlike|nor)\W{1,4}(?:the\s{1,4})?$", re.IGNORECASE
 )
+
+
+def _denies_own(tail: str, chosen: Chosen) -> bool:
+    at = tail.casefold().find(chosen.own)
+    return at > 0 and _NEGATION.search(tail[:at]) is not None
 
 
 def _without_negated(tail: str, chosen: Chosen) -> str:
@@ -267,6 +313,8 @@ def _is_reason(said: str, chosen: Chosen) -> bool:
     ):
         return False
     found = words.words_in(said[reason.end() :])
+    if _states_another(said[reason.end() :], chosen):
+        return False
     blamed = words.DENYING.intersection(found)
     if blamed and not chosen.others_in(said) and not words.OTHERS.intersection(found):
         return False
@@ -302,23 +350,33 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
         rest = said[label.end() :].strip()
         if _EXPLAINED.match(rest):
             return False
-        return not rest or is_harmless_sentence(rest, chosen) or _is_about_the_subject(rest, chosen)
+        if not rest or is_harmless_sentence(rest, chosen):
+            return True
+        told = words.words_in(rest)
+        is_told = len(told) > MAX_SHORT_WORDS or (len(told) > 2 and _names_the_subject(told, chosen))
+        return is_told and _is_about_the_subject(rest, chosen)
     if _is_of_others(said, chosen) or (found[0] == "not" and set(found[1:]) <= chosen.asked and len(found) > 1):
         return True
     if is_of_the_answer(said, chosen):
         return True
+    own = _OWN.match(said)
+    if _THIS_IS.match(said) or (own and own[1] == chosen.letter and own[1] not in "AI"):
+        return False
     if chosen.others_in(said) or not _is_about_the_subject(said, chosen):
         return False
-    if len(found) > MAX_SHORT_WORDS or re.search(r"[=≈→<>]|\\frac", sentence):
+    if all(len(word) == 1 for word in found) and chosen.mentions_own(said):
+        return False
+    is_formula = re.search(r"[=≈→<>]|\\frac", sentence) is not None
+    if _THIS.match(said) and not is_formula and not _names_the_subject(found, chosen, share=len(found)):
+        return False
+    if len(found) > MAX_SHORT_WORDS or is_formula:
         return True
-    known = chosen.asked
-    content = [word for word in found if word not in words.FUNCTION]
     if said.endswith(":") and not words.DISMISSING.union(words.RESTRICTING, words.FAVOURING).intersection(found[:1]):
         return not words.DISMISSING.union(words.FAVOURING).intersection(found)
-    if found[0] in ("because", "since", "as", "due"):
+    if found[0] in ("because", "since", "as", "due") and len(found) >= 2 and found[1] != "if":
         return True
     unfit = words.DISMISSING.union(words.RESTRICTING - words.FUNCTION, words.FAVOURING)
-    return not unfit.intersection(found) and len(content) <= 3 * sum(word in known for word in content)
+    return not unfit.intersection(found) and _names_the_subject(found, chosen)
 
 
 _NO_HEADING = frozenset(("wrong", "incorrect", "not", "others", "other"))
@@ -353,9 +411,23 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
         return False
     if len(others) == 1 and said[others[0].end() :].lstrip()[:1] == ",":
         return False
+    claimed = rest[0] in words.CLAIMING or (rest[0] in ("is", "was") and len(rest) > 1 and rest[1] in words.CLAIMED)
+    if claimed and not words.NEGATING.union(words.DENYING, words.DISMISSING, words.DIFFERING).intersection(rest):
+        return False  # `D satisfies all conditions`
+    denied = words.DENYING | words.DISMISSING
+    if any(word in denied and words.NEGATING.intersection(found[max(0, at - 4) : at]) for at, word in enumerate(found)):
+        return False  # `D cannot be excluded`
     if chosen.mentions_own(said) and words.DENYING.intersection(found):
         return False
-    return not favours(found)
+    return not favours(words.words_in(_WOULD_BE.sub(" ", said)))
+
+
+_WOULD_BE = re.compile(
+    r"\bwould\s{1,4}(?:only\s{1,4})?(?:be|have\s{1,4}been)\s{1,4}(?:right|correct|true|the\s{1,4}(?:right\s{1,4}|correct\s{1,4})?answer)\s{1,4}"
+    r"(?:only\s{1,4})?(?:for|if|in|when|with|under)\b(?!\s{1,4}(?:this|our|the|that|here)\b)",
+    re.IGNORECASE,
+)
+"""`A would be right for France`: not for the question."""
 
 
 def favours(found: list[str], favouring: frozenset[str] = words.FAVOURING) -> bool:
@@ -374,8 +446,10 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
         rest = said[own.end() :]
     elif about := _THIS_IS.match(said):
         found = words.words_in(said[about.end() :])
-        taken = words.DENYING.union(words.DISMISSING, words.ABOUT_AUTHOR) - _IN_ARGUMENTS
-        return not taken.intersection(found) and not ({"opposite", "other"}.intersection(found) and "answer" in found)
+        if (reason := re.search(r"(?:because|since|due)$", about[0], re.IGNORECASE)) is not None:
+            return _is_reason(said[about.start() + reason.start() :], chosen)
+        taken = words.DENYING.union(words.DISMISSING, words.SAYING, words.ABOUT_AUTHOR) - _IN_ARGUMENTS
+        return not taken.intersection(found) and _is_plain_noun(said[about.end() :])
     elif about := _THIS_ANSWER.match(said):
         rest = said[about.end() :]
     else:
@@ -384,6 +458,8 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
         rest = rest.strip(" .:-–—()")[len(chosen.own) :]
         if not rest.strip(" .)"):
             return True
+    if not _is_plain_noun(rest):
+        return False
     following = words.words_in(rest)
     if not following or following[0] not in words.PREDICATES:
         return _is_reason(rest.strip(" ,.:;–—-("), chosen)
@@ -393,8 +469,34 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
             or (len(following) > 1 and following[1] in words.PREDICATES | words.COMPLEMENTS)
         )
         and not words.DENYING.union(words.DISMISSING, words.SAYING, words.LIMITING).intersection(following)
+        and (
+            following[0] in _JUDGING
+            or _names_the_subject(following, chosen, share=len(following))
+            or len(following) > 5
+        )
         and not any(match[0] != "A" for match in chosen.others_in(rest))
     )
+
+
+_JUDGING = frozenset(("is", "was", "correct", "right", "best", "true", "matches", "satisfies", "fits"))
+
+
+def _is_plain_noun(text: str) -> bool:
+    """Whether an answer, option, choice or letter that a text speaks of is called nothing but right, and is of this
+    question: not `the popular choice`, `the answer for even n`."""
+    for match in _NOUN.finditer(text):
+        if any(word not in words.TAIL for word in words.words_in(match[1])):
+            return False
+        following = words.words_in(text[match.end() : match.end() + 40])[:3]
+        is_of_another = following[:1] in (["for"], ["of"], ["to"], ["in"], ["if"], ["when"], ["on"])
+        if is_of_another and not {"question", "options", "given"} & set(following):
+            return False
+        if "another" in following or "that" in following[:1]:
+            return False
+    return True
+
+
+_NOUN = re.compile(r"((?:\b[\w-]{1,20}\s{1,4}){0,2})\b(?:answers?|choices?|options?|letter|one|key)\b", re.IGNORECASE)
 
 
 _VERDICT = re.compile(
@@ -406,9 +508,52 @@ _VERDICT = re.compile(
 )
 
 
+def _states_another(said: str, chosen: Chosen) -> bool:
+    """Whether a sentence states the text of another option, or denies that of the chosen one: `The gas is helium.`"""
+    low = said.casefold().strip(" .!")
+    if len(chosen.own) > 1 and _denies_own(low, chosen):
+        return True
+    for other in chosen.other_texts:
+        at = low.find(other)
+        if at < 0 or (at and low[at - 1].isalnum()) or low[at + len(other) : at + len(other) + 1].isalnum():
+            continue
+        lead, rest = low[:at].rstrip(" \"'“"), low[at + len(other) :]
+        if (
+            not rest.strip(" .!\"'”")
+            and not chosen.others_in(said)
+            and _STATED_BEFORE.search(lead)
+            and (len(other) > 3 or _IT_IS.fullmatch(lead))
+        ):
+            return True
+        if len(other) > 3 and (_CONCLUDED.match(low) or not lead) and chosen.own not in low:
+            found = words.words_in(rest)
+            is_subject = rest.lstrip().startswith(("is the ", "was the ", "are the "))
+            if (_CONCLUDED.match(low) or is_subject or favours(found[:4])) and not words.NEGATING.intersection(
+                words.words_in(low)
+            ):
+                return True
+    return False
+
+
+_STATED_BEFORE = re.compile(
+    r"(?<!not )\b(?:is|are|was|were|be|equals|must\s{1,4}be)\s{0,4}"
+    r"(?:the|an?|actually|really|in\s{1,4}fact|thus|therefore)?$"
+)
+_IT_IS = re.compile(
+    r"(?:so|thus|hence|no,|actually,?|really,?)?\s{0,4}(?:it|this|that|the\s{1,4}(?:value|result|number|total))\s{1,4}(?:is|was|equals|must\s{1,4}be)(?:\s{1,4}\w{1,12})?"
+)
+_CONCLUDED = re.compile(
+    r"\W{0,8}(?:so|thus|hence|therefore|consequently|in\s{1,4}(?:fact|truth|reality)|really|actually)\b"
+)
+
+
 def _is_about_the_subject(said: str, chosen: Chosen) -> bool:
     """Whether a sentence speaks of the question's subject: it neither judges nor names the answer or an option."""
     found = words.words_in(said)
+    if _states_another(said, chosen):
+        return False
+    if words.ORDINALS.intersection(found) and words.COMPARING.intersection(found):
+        return False
     about = words.ABOUT_THE_ANSWER - chosen.asked if "i" in found else words.ABOUT_THE_ANSWER
     if words.DENYING.intersection(found) or about.intersection(found) or _VERDICT.search(said):
         return False

@@ -13,7 +13,7 @@ import dataclasses
 import re
 
 from verifiers.choice.behind import is_confident
-from verifiers.choice.vocabulary import ANSWER_KEYS, CONFIDENCE_KEYS, PROSE_KEYS, TRUE_KEYS
+from verifiers.choice.vocabulary import ANSWER_KEYS, CONFIDENCE_KEYS, PROSE_KEYS, TRUE_KEYS, WRAPPING_KEYS
 
 MAX_OBJECT_CHARS = 4_000
 """Longest JSON object in which an answer is read."""
@@ -142,8 +142,9 @@ class Key:
 
     is_plain: bool
     """The object holds beside the answer only fields that leave it the answer."""
+    begin: int
     end: int
-    """Where the object ends."""
+    """Where the object begins and ends."""
     prose: str
     """What its fields behind the answer say, one per line."""
 
@@ -154,11 +155,22 @@ def is_key(text: str, start: int) -> Key | None:
         return None
     around = _object_around(text, start)
     if around is None:
-        return Key(is_plain=True, end=start, prose="")
+        return Key(is_plain=True, begin=text.rfind("\n", 0, start) + 1, end=start, prose="")
     inside = text[around[0] : around[1]]
     values = _VALUE.finditer(text, start, around[1])
     prose = "\n".join(f"Explanation: {match[2]}" for match in values if _plain_key(match[1]) not in ANSWER_KEYS)
-    return Key(is_plain_object(inside), around[1], prose)
+    return Key(is_plain_object(inside) and _is_outermost(text, around[0]), *around, prose)
+
+
+_PARENT = re.compile(r"[\"']([\w -]{1,40})[\"']\s{0,8}:[\s\[]{0,20}$")
+
+
+def _is_outermost(text: str, begin: int) -> bool:
+    """Whether an object stands by itself, and not as one of several or under a key that may reject it."""
+    before = text[max(0, begin - 80) : begin]
+    if parent := _PARENT.search(before):
+        return _plain_key(parent[1]) in WRAPPING_KEYS
+    return not before.rstrip(" \t\n[").endswith(("},", "],", '",'))
 
 
 def _object_around(text: str, at: int) -> tuple[int, int] | None:

@@ -29,6 +29,7 @@ from verifiers.choice.context import (
     is_denied_box,
     is_free_lead,
     is_list_label,
+    is_of_another_author,
     is_of_others,
     is_overruled,
 )
@@ -127,6 +128,8 @@ def choose(text: str, options: list[str], cut_off: str = "", question: str = "")
         raise NoAnswerError("the answer is taken back")
     others = tuple(option for other, option in known.plain.items() if other != letter)
     chosen = Chosen(letter, known.plain[letter], known.letters, asked, others)
+    if is_of_another_author(text, final.start):
+        raise NoAnswerError("the answer is of another author")
     if _is_taken_further(text, final, chosen, known, is_cut=bool(cut_off)):
         raise NoAnswerError("what follows the answer is not known to leave it the answer")
     doubtful = (one for one in everything if not one.is_sure and (one.start >= final.start or one.how == "labelled"))

@@ -155,6 +155,21 @@ INSISTING = words_of(
     "actually really indeed surely it then please instead obviously definitely yes wins ftw rather now after"
 )
 """Words that make a lone letter another answer: `D, actually`, `D it is`."""
+CLAIMING = words_of(
+    "describes matches satisfies should must has gets deserves meets answers explains fulfils fulfills addresses completes",
+    "captures corresponds agrees best correctly accurately fully exactly",
+)
+CLAIMED = words_of("the what to listed given expected required marked chosen selected exactly precisely clearly indeed")
+"""The first words of a sentence about another option that claim it to be what the question asks for."""
+DIFFERING = words_of(
+    "different another unrelated other opposite instead only product former however but distinct separate"
+)
+"""Words in such a sentence that tell why it is not."""
+ORDINALS = words_of(
+    "first second third fourth fifth last next neighbouring neighboring below entry later previous another following"
+)
+COMPARING = words_of("better closer correct right best matches fits instead lists precisely")
+"""Together: a sentence that compares an option, which it counts, with the chosen one."""
 FUNCTION = words_of(
     "the a an of in to and is are was were they it its their by as from with at be been has have had which into on for this",
     "these those that there he she we also then thus so",
@@ -168,6 +183,17 @@ GIVING_UP = words_of(
     "skip pass quit give gave",
 )
 """Words of one who does not know the answer: `I give up`, `No idea.`"""
+CHECKING = words_of("check checks checking verification verify test sanity verifying")
+FAILING = words_of("no fails failed fail negative wrong contradicts contradicted inconsistent mismatch disagrees")
+"""With a word for a check: the check of an answer failed."""
+WORKING = words_of(
+    "i'm i’m my work worked eliminated eliminate ruled out torn between checked verified verify calculated computed used use",
+    "found considered compared compare thought first looked looking reviewed analyzed analyze went through evaluated know",
+    "recall recalled remember need needed want wanted noticed notice all other options choices substitute substituted applied",
+    "apply solve solved obtain obtained derived derive using with each one these those it was initially before later option",
+    "both cases again this substituting into equation formula value values expect expected",
+)
+"""What an author says of honest work, in a short sentence in the first person in front of an answer."""
 UNKNOWING = words_of(
     "know sure tell solve decide answer think believe understand certain remember recall determine see figure"
 )
@@ -192,5 +218,6 @@ PROSE_KEYS = words_of(
     "b c d e f g h i j k l m n o p explanationtext",
 )
 CONFIDENCE_KEYS = words_of("confidence certainty probability confidencescore confidencelevel")
+WRAPPING_KEYS = words_of("result results output response data final answer finalanswer solution")
 TRUE_KEYS = words_of("correct iscorrect valid isvalid verified certain sure isfinal final right")
 """JSON keys, without signs between their words: an object that holds any other key is not known to give its answer."""

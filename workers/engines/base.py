@@ -24,6 +24,7 @@ import pydantic
 
 from runstore.schema import Messages
 from verifiers.types import Json
+from workers.engines.thinking import known_style
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
@@ -66,13 +67,14 @@ class Ability(StrEnum):
     THINKING_BUDGET = "close a thought that grows too long"
     LOOPS = "end a sample that repeats itself"
     LOGPROBS = "return log-probabilities"
+    OUTPUT_IDS = "tell the ids of its tokens"
     JSON_SCHEMA = "hold the answer to a JSON schema"
     ADAPTER = "apply an adapter to the model"
     ABORT = "end a running request"
     SCORE = "score a given text"
 
 
-Temperature = Annotated[float, pydantic.Field(ge=0, le=10)]
+Temperature = Annotated[float, pydantic.Field(ge=0, le=2)]
 TopP = Annotated[float, pydantic.Field(gt=0, le=1)]
 TopK = Annotated[int, pydantic.Field(ge=-1)]
 MinP = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -89,8 +91,9 @@ class Loop(pydantic.BaseModel):
 
     size: NotNegative = 0
     """Longest pattern that is looked for, in tokens; 0 = loops are not looked for."""
-    count: Annotated[int, pydantic.Field(ge=2)] = 8
-    """How many times a pattern must stand in a row."""
+    count: Annotated[int, pydantic.Field(ge=2)] = 16
+    """How many times a pattern must stand in a row. Rulers, rows of zeros and indentation repeat one token too, so few
+    repetitions would end honest samples."""
 
 
 class SamplingParameters(pydantic.BaseModel):
@@ -208,8 +211,28 @@ class ModelSettings(pydantic.BaseModel):
     """How the weights are quantized, in vLLM's names; empty = what the model names."""
     trust_remote_code: bool = False
     """Run Python code that the model's folder brings along. Only for models that you trust."""
+    chat_template_kwargs: dict[str, Json] = {}
+    """Arguments of the model's chat format, such as enable_thinking, thinking or reasoning_effort. The dry-run refuses
+    one that the chat format does not read."""
+    completion: bool = False
+    """Ask a base model, which knows no chat format: the turns follow each other under the labels `Problem:` and
+    `Solution:`, a sample ends where the model writes a next problem, and prompt.examples show how answers look."""
+    thinking: str = ""
+    """How the model marks its thoughts: a style (think, [THINK], harmony, …) or a reasoning parser of vLLM (qwen3,
+    deepseek_r1, kimi_k2, openai_gptoss, …). A sample of such a model that is cut off before any mark counts as cut off
+    in its thought. Empty: marks alone tell."""
+    keep_thought: bool = False
+    """Show the model its earlier thoughts too in follow-up turns, for models whose makers ask for it; false shows their
+    answers alone."""
+    lora: str = ""
+    """A local folder with a LoRA adapter of the model, as PEFT saves it; every sample is drawn with it. Empty: none."""
     engine_args: dict[str, Json] = {}
     """Further settings of the engine: for vLLM arguments of its AsyncEngineArgs, as they are."""
+
+    @pydantic.field_validator("thinking")
+    @classmethod
+    def _a_known_style(cls, name: str) -> str:
+        return known_style(name)
 
     def sequences(self, use_gpu: bool) -> int:
         """Samples that one replica runs at once, and each of its data-parallel ranks."""
@@ -224,6 +247,8 @@ class EngineSettings(ModelSettings):
     """Cores this replica's threads are bound to, where several share a machine; empty: the engine decides."""
     log_path: str = ""
     """File for the engine's own output; empty: the output of this process."""
+    thinking_budget: bool = False
+    """Whether samples may bound their thoughts (`sampling.thinking_tokens`). The engine then has to know the marks."""
     start_s: float = 1800.0
     """Seconds that the engine may take to start."""
 
@@ -287,6 +312,8 @@ class GenerationRequest:
     """A local folder with an adapter of the model; empty: none."""
     logprobs: bool = False
     """Whether the result has the log-probability of every token."""
+    tokens: bool = False
+    """Whether the result has the ids of the prompt too."""
 
     def needs(self) -> frozenset[Ability]:
         """What an engine must be able to do to serve this request."""
@@ -298,6 +325,7 @@ class GenerationRequest:
             Ability.JSON_SCHEMA: self.json_schema is not None,
             Ability.ADAPTER: bool(self.adapter),
             Ability.LOGPROBS: self.logprobs,
+            Ability.OUTPUT_IDS: self.tokens,
         }
         return self.sampling.needs() | {ability for ability, is_wanted in wanted.items() if is_wanted}
 
@@ -308,7 +336,7 @@ class Generation:
 
     text: str
     finish_reason: str
-    """stop, length, abort or error; error means that the engine was not asked or did not answer."""
+    """stop, length, repetition, abort or error; error means that the engine was not asked or did not answer."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     mean_logprob: float | None = None
@@ -318,9 +346,31 @@ class Generation:
     token_ids: Sequence[int] = ()
     logprobs: tuple[float, ...] | None = None
     """The log-probability of every token, where the request asked for them."""
+    prompt_ids: Sequence[int] = ()
+    """The prompt's tokens, where the request asked for them."""
+    opening_tokens: int = 0
+    """How many of the last `prompt_ids` are the opening mark of a thought with which the text begins."""
     opened_thought: bool = False
     """Whether the rendered prompt ends inside a thought. The text then begins with the opening mark, so that later
     readers need not know the template. Where the request has a prefix, the mark is left out."""
+    thought_tokens: int | None = None
+    """Tokens of the completion that are thought, marks included; None: the engine does not tell."""
+    answer_tokens: int | None = None
+    """The other tokens of the completion."""
+    thought_closed_by: str | None = None
+    """`model`, `budget` (sampling.thinking_tokens), or None where the text closes no thought."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PromptPreview:
+    """How an engine would ask its model, found out before anything is loaded."""
+
+    text: str = ""
+    """The rendered prompt; empty where the model has no chat format, or `unknown` says why it is not known."""
+    unknown: str = ""
+    """Why it could not be tried here; that says nothing about the model."""
+    error: str = ""
+    """Why the engine cannot ask its model. The text is for the user."""
 
 
 class Engine(ABC):
@@ -347,6 +397,10 @@ class Engine(ABC):
     @abstractmethod
     async def start(self) -> None:
         """Loads the model (seconds to minutes). Raises EngineStartError."""
+
+    def preview(self, messages: Messages) -> PromptPreview:
+        """How `messages` would be rendered. Takes seconds, loads no weights and needs no GPU."""
+        return PromptPreview(unknown=f"the engine {self.name} does not tell")
 
     @abstractmethod
     async def generate(self, request: GenerationRequest) -> Generation:

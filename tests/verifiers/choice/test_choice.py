@@ -276,10 +276,10 @@ def texts(name):
 @pytest.mark.parametrize("text", texts("texts_that_say_c.txt"))
 def test_texts_that_say_c(checker, text):
     """The options turn with the answer, so that no other letter is read by luck."""
-    problem = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "C"})
+    problem = Problem("g", Kind.CHOICE, "Which gas do plants absorb?", {"options": GASES, "answer": "C"})
     verdict = checker.verify(problem, text)
     assert verdict.status is Status.VERIFIED, verdict.reason
-    other = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "D"})
+    other = Problem("g", Kind.CHOICE, "Which gas do plants absorb?", {"options": GASES, "answer": "D"})
     assert checker.verify(other, text).status is Status.REFUTED
     thought = f"<think>\nPerhaps D? The answer is D.\n</think>\n\n{text}"
     assert checker.verify(problem, thought).status is Status.VERIFIED
