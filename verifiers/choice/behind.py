@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from verifiers.choice import vocabulary as words
+from verifiers.choice.chosen import Chosen
 from verifiers.choice.spans import NEGATED_LETTERS
 
 MAX_SHORT_WORDS = 6
@@ -33,8 +34,6 @@ _TOKEN = re.compile(
 _MARKUP = re.compile(r"\\(?:text\w{0,4}|math\w{2,4}|quad|qquad|left|right|displaystyle|[\[\](),;! ])|[$*_`#>{}\\]")
 _SENTENCE = re.compile(r"[.!?。！？;；][)\]*_\"'”’]{0,4}(?=\s|$|[^\x00-\x7f])|\n")
 _ABBREVIATION = re.compile(r"\b(?:i\.e|e\.g|cf|vs|approx|ca|etc|resp|Fig|Eq|No|Dr|Mr|Mrs|Ms|St|Prof|eq|fig)\.$")
-_LETTER = re.compile(r"(?<![\w'’|^=+/])[(\[]?([A-Z])[)\]]?(?![\w'’|^=+/])(?!\s{0,2}[=+∩∪|^<>≤≥∧∨])")
-_OF_FORMULA = re.compile(r"(?:(?<![A-Za-z])[A-Za-z]|[\d)}\]])[\s$]{0,3}[=+∩∪|^<>≤≥∧∨≈×÷]\s{0,2}[(\[]?$")
 _NUMBER = re.compile(r"\d{1,20}")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s{0,2}(%)?")
 _CONFIDENCE = re.compile(r"\W{0,8}(?:my\s{1,4})?(?:confidence|certainty|probability)\b", re.IGNORECASE)
@@ -89,46 +88,6 @@ _OWN = re.compile(
 _IN_PROSE = re.compile(r"\s{1,4}(?!is\b)[a-z]")
 """Behind `A` or `I`: then it is the article or the pronoun."""
 _IN_ARGUMENTS = frozenset(("fail", "fails", "rule", "rules", "nothing", "none"))
-
-
-_IS_A_WORD = re.compile(
-    r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]"
-)
-"""Behind `A` and `I` without brackets: they are the article and the pronoun."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Chosen:
-    """The option that an answer stated, and what is known about its problem."""
-
-    letter: str
-    own: str
-    """Its text, as verifiers.choice.spans.plain gives it."""
-    letters: str
-    """All letters of the problem."""
-    asked: frozenset[str]
-    """The words of the question and the options."""
-    other_texts: tuple[str, ...] = ()
-    """The other options' texts."""
-
-    def others_in(self, sentence: str) -> list[re.Match[str]]:
-        """Mentions of other options: letters by themselves, outside formulas; not the article and the pronoun."""
-        return [match for match in self._letters_in(sentence) if match[1] != self.letter]
-
-    def mentions_own(self, sentence: str) -> bool:
-        return any(match[1] == self.letter for match in self._letters_in(sentence))
-
-    def _letters_in(self, sentence: str) -> Iterator[re.Match[str]]:
-        for match in _LETTER.finditer(sentence):
-            if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 8) : match.start()]):
-                continue
-            following = sentence[match.end() : match.end() + 24]
-            if match[0] in ("A", "I") and re.match(
-                r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]",
-                following,
-            ):
-                continue
-            yield match
 
 
 def is_taken_further(text: str, end: int, chosen: Chosen, *, is_cut: bool = False, of_value: bool = False) -> bool:

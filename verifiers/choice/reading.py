@@ -21,7 +21,8 @@ import re
 import unicodedata
 
 from verifiers import prose
-from verifiers.choice.behind import Chosen, is_harmless_tail, is_of_the_answer, is_taken_further, sentences
+from verifiers.choice.behind import is_harmless_tail, is_of_the_answer, is_taken_further, sentences
+from verifiers.choice.chosen import Chosen
 from verifiers.choice.context import (
     is_badly_introduced,
     is_calculated_with,
