@@ -24,7 +24,11 @@ MAX_SHORT_WORDS = 6
 MAX_MARK_CHARS = 24
 """Characters of a number or letter with its full stop and markup at the beginning of a line."""
 
-_TOKEN = re.compile(r"<[|/]?[A-Za-z_][\w |/-]{0,30}\|?>|\[/?[A-Z_]{2,20}\]|[|]{1,2}(?=\s|$)")
+_TOKEN = re.compile(
+    r"<\|[\w |/-]{0,30}\|?>|<[A-Z_]{2,30}>|\[/?[A-Z_]{2,20}\]|[|]{1,2}(?=\s|$)|"
+    r"</?(?:final_?)?(?:answer|choice|option|solution|response|result|output|reasoning|explanation|final|end|s|p|br|b|i|u|em|strong|"
+    r"div|span|details|summary|im_end|eos|eot|think|thought)\s{0,2}/?>"
+)
 """Special tokens and tags, which say nothing."""
 _MARKUP = re.compile(r"\\(?:text\w{0,4}|math\w{2,4}|quad|qquad|left|right|displaystyle|[\[\](),;! ])|[$*_`#>{}\\]")
 _SENTENCE = re.compile(r"[.!?。！？;；][)\]*_\"'”’]{0,4}(?=\s|$|[^\x00-\x7f])|\n")
@@ -87,6 +91,12 @@ _IN_PROSE = re.compile(r"\s{1,4}(?!is\b)[a-z]")
 _IN_ARGUMENTS = frozenset(("fail", "fails", "rule", "rules", "nothing", "none"))
 
 
+_IS_A_WORD = re.compile(
+    r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]"
+)
+"""Behind `A` and `I` without brackets: they are the article and the pronoun."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chosen:
     """The option that an answer stated, and what is known about its problem."""
@@ -113,7 +123,10 @@ class Chosen:
             if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 8) : match.start()]):
                 continue
             following = sentence[match.end() : match.end() + 24]
-            if match[0] in ("A", "I") and re.match(r"\s{1,4}(?!is\b|was\b|and\b|or\b)[a-z]", following):
+            if match[0] in ("A", "I") and re.match(
+                r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]",
+                following,
+            ):
                 continue
             yield match
 
@@ -129,14 +142,26 @@ def is_taken_further(text: str, end: int, chosen: Chosen, *, is_cut: bool = Fals
         pieces = list(sentences(text, end))
     if is_cut:
         pieces = pieces[:-1]
+    elif pieces[1:] and _bare(pieces[-1]).endswith(":"):
+        return True  # what was announced is missing
     for index, piece in enumerate(pieces):
         if index == 0:
-            harmless = is_harmless_tail(piece, chosen) or (of_value and _is_about_the_subject(piece, chosen))
+            harmless = is_harmless_tail(piece, chosen) or (of_value and _is_of_a_value(piece, chosen))
         else:
             harmless = is_harmless_sentence(piece, chosen)
         if not harmless:
             return True
     return False
+
+
+def _is_of_a_value(tail: str, chosen: Chosen) -> bool:
+    """Whether a sentence goes on harmlessly behind an option's text: `\\boxed{5} metres per second`."""
+    found = words.words_in(tail)
+    if found[:1] and (found[0] in words.RESTRICTING - words.FUNCTION or found[0] in ("or", "and", "but", "if")):
+        return False
+    if any(len(other) > 1 and other in tail.casefold() for other in chosen.other_texts) or has_unknown_mark(tail):
+        return False
+    return not words.DISMISSING.union(words.SAYING).intersection(found) and _is_about_the_subject(_bare(tail), chosen)
 
 
 def sentences(text: str, begin: int) -> Iterator[str]:
@@ -178,6 +203,8 @@ def _bare(text: str) -> str:
 def is_harmless_tail(tail: str, chosen: Chosen) -> bool:
     """Whether what follows an answer in its own sentence leaves it the answer."""
     if has_unknown_mark(tail) or "~~" in tail or _RELATION.search(tail):
+        return False
+    if chosen.own and len(chosen.own) > 1 and _denies_own(tail, chosen):
         return False
     tail = _RESTATED_AS.sub(" ", _without_negated(_bare(tail), chosen))
     said = tail.strip(_EDGES)
@@ -246,6 +273,11 @@ _NEGATION = re.compile(
 )
 
 
+def _denies_own(tail: str, chosen: Chosen) -> bool:
+    at = tail.casefold().find(chosen.own)
+    return at > 0 and _NEGATION.search(tail[:at]) is not None
+
+
 def _without_negated(tail: str, chosen: Chosen) -> str:
     """The tail without other options that it denies: `not A`, `rather than oxygen`, `not A, oxygen`."""
     tail = NEGATED_LETTERS.sub("\0", tail)
@@ -287,6 +319,15 @@ def _is_reason(said: str, chosen: Chosen) -> bool:
     ):
         return False
     found = words.words_in(said[reason.end() :])
+    if _states_another(said[reason.end() :], chosen):
+        return False
+    is_comparison = reason[0].casefold().endswith("as")
+    if (
+        is_comparison
+        and found
+        and (found[0] in words.NO_REASON or not (len(found) > 3 or _names_the_subject(found, chosen)))
+    ):
+        return False
     blamed = words.DENYING.intersection(found)
     if blamed and not chosen.others_in(said) and not words.OTHERS.intersection(found):
         return False
@@ -308,7 +349,9 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
     if not found:
         return not chosen.others_in(said)
     if _CONFIDENCE.match(said):
-        return is_confident(said)
+        return is_confident(said) and not chosen.others_in(said)
+    if (named := _NAMED_LETTER.search(said)) and named[1] in chosen.letters.replace(chosen.letter, ""):
+        return False
     is_heading = all(word in words.HEADINGS for word in found) and (
         said.endswith(":") or (len(found) <= 2 and not _NO_HEADING.intersection(found))
     )
@@ -322,16 +365,23 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
         rest = said[label.end() :].strip()
         if _EXPLAINED.match(rest):
             return False
-        return not rest or is_harmless_sentence(rest, chosen) or _is_about_the_subject(rest, chosen)
+        if not rest or is_harmless_sentence(rest, chosen):
+            return True
+        told = words.words_in(rest)
+        is_told = len(told) > MAX_SHORT_WORDS or (len(told) > 2 and _names_the_subject(told, chosen))
+        return is_told and _is_about_the_subject(rest, chosen)
     if _is_of_others(said, chosen) or (found[0] == "not" and set(found[1:]) <= chosen.asked and len(found) > 1):
         return True
     if is_of_the_answer(said, chosen):
         return True
+    own = _OWN.match(said)
+    if _THIS_IS.match(said) or (own and own[1] == chosen.letter and own[1] not in "AI"):
+        return False
     if chosen.others_in(said) or not _is_about_the_subject(said, chosen):
         return False
     if all(len(word) == 1 for word in found) and chosen.mentions_own(said):
         return False
-    is_formula = re.search(r"[=≈→<>]|\\frac", sentence) is not None
+    is_formula = _TAG.search(sentence) is None and re.search(r"[=≈→<>]|\\frac", sentence) is not None
     if _THIS.match(said) and not is_formula and not _names_the_subject(found, chosen, share=len(found)):
         return False
     if len(found) > MAX_SHORT_WORDS or is_formula:
@@ -347,8 +397,16 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
 _NO_HEADING = frozenset(("wrong", "incorrect", "not", "others", "other"))
 
 
+_TAG = re.compile(r"</?[A-Za-z]")
+_NAMED_LETTER = re.compile(r"^\W{0,4}\w{1,3}\s{0,2}:?[=→]\s{0,2}[(\[]?([A-Z])[)\]]?\s{0,2}[.!]?$")
+"""`x = D`"""
+_SHARE = re.compile(r"(\d{1,4})\s{0,2}(?:/|out\s{1,2}of)\s{0,2}(\d{1,4})")
+
+
 def is_confident(said: str) -> bool:
     """Whether a confidence is at least one half."""
+    if share := _SHARE.search(said):
+        return 2 * float(share[1]) >= float(share[2])
     if match := _PERCENT.search(said):
         value = float(match[1])
         return value >= 50 if match[2] or value > 1 else value >= 0.5
@@ -361,6 +419,8 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
     """Whether a sentence is about the options that were not chosen, and favours none of them."""
     found = words.words_in(said)
     if _OTHERS.match(said) or _NUMBERED.match(said):
+        if {"disagree", "disagreed", "differ", "otherwise"}.intersection(found):
+            return False
         ends_on_letter = any(match.end() >= len(said.rstrip(" .!)*")) for match in chosen.others_in(said))
         return not (ends_on_letter or favours(found, words.FAVOURING_OTHERS) or words.ABOUT_AUTHOR.intersection(found))
     others = chosen.others_in(said)
@@ -372,16 +432,27 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
     rest = words.words_in(said[others[-1].end() :])
     if not rest or rest[0] in words.RESTRICTING or (len(rest) <= 2 and words.INSISTING.intersection(rest)):
         return False
-    if words.ABOUT_AUTHOR.intersection(found) or words.SAYING.intersection(rest[:2]):
+    if "%" in said or words.ABOUT_AUTHOR.intersection(found) or words.SAYING.intersection(rest[:2]):
         return False
     if len(others) == 1 and said[others[0].end() :].lstrip()[:1] == ",":
         return False
+    claimed = rest[0] in words.CLAIMING or (rest[0] in ("is", "was") and len(rest) > 1 and rest[1] in words.CLAIMED)
+    if claimed and not words.NEGATING.union(words.DENYING, words.DISMISSING, words.DIFFERING).intersection(rest):
+        return False  # `D satisfies all conditions`
     denied = words.DENYING | words.DISMISSING
     if any(word in denied and words.NEGATING.intersection(found[max(0, at - 4) : at]) for at, word in enumerate(found)):
         return False  # `D cannot be excluded`
     if chosen.mentions_own(said) and words.DENYING.intersection(found):
         return False
-    return not favours(found)
+    return not favours(words.words_in(_WOULD_BE.sub(" ", said)))
+
+
+_WOULD_BE = re.compile(
+    r"\bwould\s{1,4}(?:only\s{1,4})?(?:be|have\s{1,4}been)\s{1,4}(?:right|correct|true|the\s{1,4}(?:right\s{1,4}|correct\s{1,4})?answer)\s{1,4}"
+    r"(?:only\s{1,4})?(?:for|if|in|when|with|under)\b(?!\s{1,4}(?:this|our|the|that|here)\b)",
+    re.IGNORECASE,
+)
+"""`A would be right for France`: not for the question."""
 
 
 def favours(found: list[str], favouring: frozenset[str] = words.FAVOURING) -> bool:
@@ -400,8 +471,10 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
         rest = said[own.end() :]
     elif about := _THIS_IS.match(said):
         found = words.words_in(said[about.end() :])
-        taken = words.DENYING.union(words.DISMISSING, words.ABOUT_AUTHOR) - _IN_ARGUMENTS
-        return not taken.intersection(found) and not ({"opposite", "other"}.intersection(found) and "answer" in found)
+        if (reason := re.search(r"(?:because|since|due)$", about[0], re.IGNORECASE)) is not None:
+            return _is_reason(said[about.start() + reason.start() :], chosen)
+        taken = words.DENYING.union(words.DISMISSING, words.SAYING, words.ABOUT_AUTHOR) - _IN_ARGUMENTS
+        return not taken.intersection(found) and _is_plain_noun(said[about.end() :])
     elif about := _THIS_ANSWER.match(said):
         rest = said[about.end() :]
     else:
@@ -410,32 +483,114 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
         rest = rest.strip(" .:-–—()")[len(chosen.own) :]
         if not rest.strip(" .)"):
             return True
+    if not _is_plain_noun(rest):
+        return False
     following = words.words_in(rest)
     if not following or following[0] not in words.PREDICATES:
         return _is_reason(rest.strip(" ,.:;–—-("), chosen)
+    if following[0] in _PRAISING:
+        return not words.DENYING.union(words.ABOUT_AUTHOR, ("but", "however", "only", "if")).intersection(following)
     return (
         (
             following[0] not in ("is", "was")
             or (len(following) > 1 and following[1] in words.PREDICATES | words.COMPLEMENTS)
         )
         and not words.DENYING.union(words.DISMISSING, words.SAYING, words.LIMITING).intersection(following)
+        and (
+            following[0] in _JUDGING
+            or _names_the_subject(following, chosen, share=len(following))
+            or len(following) > 5
+        )
         and not any(match[0] != "A" for match in chosen.others_in(rest))
     )
+
+
+_PRAISING = frozenset(("correctly", "accurately", "precisely"))
+_JUDGING = frozenset(("is", "was", "correct", "right", "best", "true", "matches", "satisfies", "fits"))
+
+
+def _is_plain_noun(text: str) -> bool:
+    """Whether an answer, option, choice or letter that a text speaks of is called nothing but right, and is of this
+    question: not `the popular choice`, `the answer for even n`."""
+    for match in _NOUN.finditer(text):
+        if any(word not in words.TAIL for word in words.words_in(match[1])):
+            return False
+        following = words.words_in(text[match.end() : match.end() + 40])[:3]
+        is_of_another = following[:1] in (["for"], ["of"], ["to"], ["in"], ["if"], ["when"], ["on"])
+        if is_of_another and not {"question", "options", "given"} & set(following):
+            return False
+        if "another" in following or "that" in following[:1]:
+            return False
+    return True
+
+
+_NOUN = re.compile(r"((?:\b[\w-]{1,20}\s{1,4}){0,2})\b(?:answers?|choices?|options?|letter|one|key)\b", re.IGNORECASE)
 
 
 _VERDICT = re.compile(
     r"\b(?:none|nothing|no\s{1,4}one|nobody|neither|not|never|hardly|far\s{1,4}from|anything\s{1,4}but|n['’]t)\b[^.]{0,40}\b(?:right|correct|true\s{0,4}[.!]?$)\b|"
     r"\b(?:is|are|was|were)\s{1,4}(?:all\s{1,4}|just\s{1,4})?(?:false|a\s{1,4}(?:lie|joke|hoax|mistake|guess|trap))\s{0,4}[.!]?$|"
     r"\b(?:reject|discard|dismiss|exclude|drop|doubt|ignore|forget|retract|withdraw)\w{0,3}\s{1,4}(?:it|this|that|the\s{1,4}above)\b|"
-    r"\b(?:instead|rather)\s{0,4}[.!]?$",
+    r"\b(?:instead|rather)\s{0,4}[.!]?$|\b(?:dis)?agree\w{0,2}\s{1,4}with\s{1,4}(?:this|that|it|me)\b|"
+    r"\b(?:contradiction|absurd|mismatch|impossible|nonsense)\s{0,4}[.!]?$|\b(?:this|that|it)\s{1,4}depends\b|"
+    r"\b(?:something|anything|somewhere|someone)\s{1,4}(?:else|different)\b",
     re.IGNORECASE,
+)
+
+
+def _states_another(said: str, chosen: Chosen) -> bool:
+    """Whether a sentence states the text of another option, or denies that of the chosen one: `The gas is helium.`"""
+    low = said.casefold().strip(" .!")
+    if len(chosen.own) > 1 and _denies_own(low, chosen):
+        return True
+    for other in chosen.other_texts:
+        at = low.find(other)
+        if at < 0 or (at and low[at - 1].isalnum()) or low[at + len(other) : at + len(other) + 1].isalnum():
+            continue
+        lead, rest = low[:at].rstrip(" \"'“"), low[at + len(other) :]
+        if (
+            not rest.strip(" .!\"'”")
+            and not chosen.others_in(said)
+            and _STATED_BEFORE.search(lead)
+            and (len(other) > 3 or _IT_IS.fullmatch(lead))
+        ):
+            return True
+        if len(other) > 3 and (_CONCLUDED.match(low) or not lead) and chosen.own not in low:
+            found = words.words_in(rest)
+            is_subject = rest.lstrip().startswith(("is the ", "was the ", "are the "))
+            if (_CONCLUDED.match(low) or is_subject or favours(found[:4])) and not words.NEGATING.intersection(
+                words.words_in(low)
+            ):
+                return True
+    return False
+
+
+_STATED_BEFORE = re.compile(
+    r"(?<!not )\b(?:is|are|was|were|be|equals|must\s{1,4}be)\s{0,4}"
+    r"(?:the|an?|actually|really|in\s{1,4}fact|thus|therefore)?$"
+)
+_IT_IS = re.compile(
+    r"(?:so|thus|hence|no,|actually,?|really,?)?\s{0,4}(?:it|this|that|the\s{1,4}(?:value|result|number|total))\s{1,4}(?:is|was|equals|must\s{1,4}be)(?:\s{1,4}\w{1,12})?"
+)
+_FALSE_EQUATION = re.compile(
+    r"\b(?:gives?|yields?|get|becomes|means|implies|is|that)\s{1,4}(-?\d{1,9})\s{0,2}=\s{0,2}(-?\d{1,9})\s{0,2}(?:[.,;!]|$)"
+)
+"""`gives 3 = 5`"""
+_CONCLUDED = re.compile(
+    r"\W{0,8}(?:so|thus|hence|therefore|consequently|in\s{1,4}(?:fact|truth|reality)|really|actually)\b"
 )
 
 
 def _is_about_the_subject(said: str, chosen: Chosen) -> bool:
     """Whether a sentence speaks of the question's subject: it neither judges nor names the answer or an option."""
     found = words.words_in(said)
-    about = words.ABOUT_THE_ANSWER - chosen.asked if "i" in found else words.ABOUT_THE_ANSWER
+    if _states_another(said, chosen):
+        return False
+    if words.ORDINALS.intersection(found) and (words.COMPARING.intersection(found) or len(found) <= MAX_SHORT_WORDS):
+        return False
+    if (equal := _FALSE_EQUATION.search(said)) and equal[1] != equal[2]:
+        return False
+    about = words.ABOUT_THE_ANSWER | (words.GRADING - chosen.asked)
     if words.DENYING.intersection(found) or about.intersection(found) or _VERDICT.search(said):
         return False
     if found[:1] in (["no"], ["nope"], ["not"], ["actually"], ["wait"], ["but"]) and len(found) <= MAX_SHORT_WORDS:

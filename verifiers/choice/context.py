@@ -19,11 +19,13 @@ from verifiers.choice.vocabulary import (
     DENYING,
     DISMISSING,
     FAILING,
+    FUNCTION,
     GIVING_UP,
     HEADINGS,
     INTRODUCING,
     LEADING,
     NEGATING,
+    SAYING,
     UNKNOWING,
     WORKING,
     words_in,
@@ -91,10 +93,10 @@ def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), 
     line = text.rfind("\n", begin, start) + 1
     if has_unknown_mark(text[max(begin, line, start - MAX_LEAD_CHARS) : start]) or "~~" in lead:
         return False
+    if key := is_key(text, start):
+        return key.is_plain and not is_badly_introduced(text, key.begin, asked)
     if _follows_a_supposition(text, begin) or is_badly_introduced(text, begin, asked):
         return False
-    if key := is_key(text, start):
-        return key.is_plain
     if is_quoted(lead):
         return False
     if is_box:
@@ -119,14 +121,19 @@ def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), 
     return bool(_is_harmless(before, further) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
 
 
-def is_free_lead(text: str, start: int) -> bool:
+_RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)\s{1,4}out\b", re.IGNORECASE)
+
+
+def is_free_lead(text: str, start: int, asked: frozenset[str]) -> bool:
     """Whether the sentence in front of a box that holds a value may go before an answer: it says what the value is of,
     in any words but those that dismiss it."""
     lead = sentence_before(text, start)
     begin = start - len(lead)
-    if has_unknown_mark(lead) or "~~" in lead or is_badly_introduced(text, begin):
+    if has_unknown_mark(lead) or "~~" in lead or is_badly_introduced(text, begin, asked, is_value=True):
         return False
     if _follows_a_supposition(text, begin) or is_quoted(lead):
+        return False
+    if _RULED_OUT.search(lead):
         return False
     clause = words_in(_MATHS.sub(" ", re.split(r"[,;:–—(]|\s-\s", lead)[-1]))
     return not (
@@ -167,7 +174,7 @@ def is_of_another_author(text: str, start: int) -> bool:
     return bool(headings) and _OWN_HEADING.search(text, headings[-1].end(), start + 1) is None
 
 
-def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset()) -> bool:
+def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset(), *, is_value: bool = False) -> bool:
     """Whether what stands above the sentence that begins at `begin` introduces it as anything but an answer:
     `Bob said:`, `The following is wrong.`, `I have no idea.`"""
     above = text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip(" \t\n*_$>#[({\\-\"'`")
@@ -179,15 +186,63 @@ def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset
         judged = clauses[-1] if _JOINS.match(clauses[-1]) else line
         if has_unknown_mark(line) or (_NOT_INTRODUCING - asked).intersection(words_in(judged)):
             return True
-        return not _is_harmless(_MATHS.sub(" ", clauses[-1]), asked | INTRODUCING | HEADINGS - {"other", "others"})
+        if not _JOINS.match(clauses[-1]) and _SUPPOSING.match(line):
+            return True
+        if is_value:
+            return bool(SAYING.intersection(words_in(line)))
+        further = asked | INTRODUCING | FUNCTION | HEADINGS - {"other", "others"}
+        return not _is_harmless(_MATHS.sub(" ", clauses[-1]), further)
     line = above[above.rfind("\n") + 1 :]
+    if _is_a_bad_beginning(line, asked):
+        return True
     if _is_a_bad_heading(
         line, is_bold=text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip().endswith("**"), asked=asked
     ):
         return True
     last = sentence_before(above, max(0, len(above) - 1))
     former = above[: len(above) - len(last) - 1].rstrip()
-    return any(_gives_nothing(one, asked) for one in (last, sentence_before(former, max(0, len(former) - 1))) if one)
+    spoken = [last, sentence_before(former, max(0, len(former) - 1))]
+    if begin > MAX_LEAD_CHARS:
+        spoken = [one for one in spoken if not above.startswith(one)]  # it begins further above
+    return any(_gives_nothing(one, asked) for one in spoken if one)
+
+
+_GOES_ON = re.compile(
+    r"\b(?:is|be|are|was|were|would|will|then|that|not|never|but|or|and|than|to|of|for|the|an?|if|unless|when|it|this|"
+    r"choose|pick|select|take|reject|avoid|eliminate|exclude|says?|said|claims?|gets?|gives?|get|obtain|have|with|by|as|"
+    r"so|i\.e|namely)[*_ ]{0,4}$|,$",
+    re.IGNORECASE,
+)
+"""The end of a line whose sentence goes on below."""
+_SUPPOSING = re.compile(
+    r"\W{0,8}(?:(?:so|then|but|and|now|thus|even|only)\s{1,4}){0,2}(?:if|when|whenever|unless|suppos\w{1,4}|assum\w{1,4}|provided|were|had|"
+    r"should|otherwise|in\s{1,4}that\s{1,4}case|under|without|pretend\w{0,3}|imagin\w{1,3})\b",
+    re.IGNORECASE,
+)
+_ASKING = re.compile(
+    r"\W{0,8}(?:is|are|was|could|can|would|should|does|do|did|why|how|which|who|what)\b(?!\s{1,4}(?:is|we))",
+    re.IGNORECASE,
+)
+
+
+def _is_a_bad_beginning(line: str, asked: frozenset[str]) -> bool:
+    """Whether a sentence begins on the line above and is not one that gives an answer: `Bob claims the answer is`."""
+    if not _GOES_ON.search(line):
+        return False
+    sentence = sentence_before(line, len(line))
+    if sentence.endswith(",") and _SUBORDINATE.match(sentence):
+        return False  # `Since the other options fail,`
+    clauses = re.split(r"[,;:–—(]|\s-\s", _MATHS.sub(" ", sentence).rstrip(", "))
+    before = sentence[: max(0, len(sentence) - len(clauses[-1]))]
+    return bool(
+        _ASKING.match(sentence)
+        or not _is_harmless(clauses[-1], asked | INTRODUCING)
+        or _SUPPOSING.match(before)
+        or _DENIED_END.search(sentence)
+    )
+
+
+_DENIED_END = re.compile(r"\b(?:not|never|or|nor|n['’]t|but|than)[*_: ]{0,4}$", re.IGNORECASE)
 
 
 def _is_a_bad_heading(line: str, *, is_bold: bool, asked: frozenset[str]) -> bool:
@@ -244,7 +299,7 @@ _DISOWNED_ABOVE = re.compile(
     r"(?:wrong|flawed|false|incorrect|made\s{1,4}up|invalid|nonsense|faulty|an?\s{1,4}(?:mistake|error|lie|joke)|mistakes|errors|broken|bogus|unreliable|incomplete|unfinished)\b|"
     r"\b(?:this|it|that|which|mine|what\s{1,4}follows|(?:the|my)\s{1,4}answer)\s{1,4}(?:is|was|will\s{1,4}be|would\s{1,4}be)\s{1,4}(?:\w{1,12}\s{1,4}){0,2}"
     r"(?:guess|guesswork|speculation|joke|lie|gamble|stab|shot)\b|"
-    r"\b(?:ran|run|running|am|i['’]m|we['’]re)\s{1,4}out\s{1,4}of\b|\btime\s{1,4}(?:is|['’]s)\s{1,4}up\b|\bno\s{1,4}time\b|"
+    r"\bout\s{1,4}of\s{1,4}(?:time|ideas|patience|tokens|space|budget|energy|options)\b|\btime\s{1,4}(?:is|['’]s)\s{1,4}up\b|\bno\s{1,4}time\b|"
     r"\b(?:must|have\s{1,4}to|need\s{1,4}to|should|will|ll)\s{1,4}(?:just\s{1,4})?(?:answer|pick|choose|say|write|put|give|guess)\s{1,4}(?:something|anything|one|at\s{1,4}random)\b",
     re.IGNORECASE,
 )

@@ -142,8 +142,9 @@ class Key:
 
     is_plain: bool
     """The object holds beside the answer only fields that leave it the answer."""
+    begin: int
     end: int
-    """Where the object ends."""
+    """Where the object begins and ends."""
     prose: str
     """What its fields behind the answer say, one per line."""
 
@@ -154,11 +155,11 @@ def is_key(text: str, start: int) -> Key | None:
         return None
     around = _object_around(text, start)
     if around is None:
-        return Key(is_plain=True, end=start, prose="")
+        return Key(is_plain=True, begin=text.rfind("\n", 0, start) + 1, end=start, prose="")
     inside = text[around[0] : around[1]]
     values = _VALUE.finditer(text, start, around[1])
     prose = "\n".join(f"Explanation: {match[2]}" for match in values if _plain_key(match[1]) not in ANSWER_KEYS)
-    return Key(is_plain_object(inside) and _is_outermost(text, around[0]), around[1], prose)
+    return Key(is_plain_object(inside) and _is_outermost(text, around[0]), *around, prose)
 
 
 _PARENT = re.compile(r"[\"']([\w -]{1,40})[\"']\s{0,8}:[\s\[]{0,20}$")

@@ -43,6 +43,11 @@ def test_an_answer_that_its_text_takes_back_is_not_verified():
     assert found == []
 
 
+def test_an_answer_about_gases_that_its_text_takes_back_is_not_verified():
+    """What these texts say of their answer depends on the options' texts."""
+    assert [text for text in texts("texts_of_gases_taken_back.txt") if status(text) is Status.VERIFIED] == []
+
+
 def test_an_explained_answer_is_verified():
     explained = texts("texts_that_explain_c.txt")
     assert [text for text in explained if status(text) is not Status.VERIFIED] == []
@@ -58,7 +63,7 @@ def test_an_explained_answer_is_verified():
         (behind, "is_harmless_sentence", lambda *_: True, "Answer: C\n\nTeacher: rejected."),
         (context, "is_badly_introduced", lambda *_: False, "Bob said:\n\nThe answer is C."),
         (reading, "is_of_another_author", lambda *_: False, "Alice's solution:\n\nWe add.\n\n\\boxed{C}"),
-        (places, "_is_outermost", lambda *_: True, '{"rejected": {"answer": "C"}}'),
+        (places, "_is_outermost", lambda *_: True, '{"steps": [{"answer": "C"}]}'),
         (context, "_gives_nothing", lambda *_: False, "I ran out of time.\n\nAnswer: C"),
         (context, "_is_a_bad_heading", lambda *_, **__: False, "**Bob**\n\nAnswer: C"),
         (context, "has_unknown_mark", lambda *_: False, "❌ Answer: C"),

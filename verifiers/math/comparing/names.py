@@ -21,7 +21,8 @@ _UNKNOWNS = frozenset("xytnkm")
 _DERIVED_SYMBOL = re.compile(r"d?dot |.*'|d\w*/d\w+\Z")
 _ONE_OF_SEVERAL = re.compile(r"[xyzt]_[12]\Z")
 """Roots and coordinates are numbered so; the problem that asks for one of them gives its name in the reference."""
-_DERIVED_FUNCTION = re.compile(r".*(?:'|\^)")
+_DERIVED_FUNCTION = re.compile(r".*(?:'|\^| )")
+_OPERATORS = (Node("sym", value="D"), Node("sym", value="Delta"), Node("sym", value="nabla"))
 _PLAIN_FUNCTIONS = frozenset({"abs", "gcd", "lcm", "max", "min"})
 
 
@@ -49,9 +50,15 @@ def refuse_another(node: Node) -> None:
             raise UndecidedError(DERIVED)
         if left.value == "Delta" or _names_another(left.value) or _ONE_OF_SEVERAL.match(left.value):
             raise UndecidedError("a name that may be of another value than the answer")
+        if right.symbols() and _is_partial_derivative(left.value, right):
+            raise UndecidedError(DERIVED)
+    elif left.op == "mul" and right.symbols() and _is_operator(left.args[0]):
+        raise UndecidedError(DERIVED)
     elif left.op == "call":
         if right.symbols() and not left.symbols() & right.symbols():
             raise UndecidedError("a function of another variable")
+        if _names_another(left.value):
+            raise UndecidedError("a name that may be of another value than the answer")
         plain = all(arg.op == "sym" or arg.op not in SCALARS or not arg.symbols() for arg in left.args)
         if not plain or (left.symbols() and _DERIVED_FUNCTION.match(left.value)):
             raise UndecidedError(DERIVED)
@@ -72,6 +79,17 @@ def is_asked_for(side: Node, prompt: str) -> bool:
     if name.endswith("^-1"):
         return plain and _ASKS["^"].search(prompt) is not None
     return plain and _DERIVED_SYMBOL.match(name) is not None and _ASKS["'"].search(prompt) is not None
+
+
+def _is_operator(node: Node) -> bool:
+    """D, Δ and ∇, and f^{(n)}, which the reader takes for a factor."""
+    return node in _OPERATORS or (node.op == "sym" and " ^(" in node.value)
+
+
+def _is_partial_derivative(name: str, value: Node) -> bool:
+    """f_x, where x is a variable of the function."""
+    letter, _, index = name.partition("_")
+    return len(letter) == 1 and len(index) == 1 and index in "xyzt" and index in value.symbols()
 
 
 def _names_another(name: str) -> bool:

@@ -66,7 +66,9 @@ def real_set(node: Node) -> RealSet:
             raise equality.UndecidedError("a closed bracket at infinity")
         return normalize([Piece(low, node.value[0] == "[", high, node.value[1] == "]")])
     if op == "set":
-        if any(part.op not in SCALARS or part in _NO_REALS for arg in node.args for part in arg.walk()):
+        if node.symbols() or any(
+            part.op not in SCALARS or part in _NO_REALS for arg in node.args for part in arg.walk()
+        ):
             raise UnsupportedError("an element that is no real number")
         return normalize([Piece(arg, True, arg, True) for arg in node.args])
     if op == "empty":

@@ -53,12 +53,15 @@ _SYMBOLS = frozenset(
     "✓✔✅☑➡➜➤►▶▸●○◆◇■□▪▫◼◾★☆✨🎯🎉🎊🏁📌📍👉👇👆🔹🔸🔷🔶🔵🟢🟩🟦💡📝✏📐📏📊📈🧮🔢🔍🔎🧠🏆🥇🔑⭐🌟💯✍🖊📘📗📙📕📖📚⚡🔥🚀☛☞❖✦✧♦◉⬛▲△⟶⟹∎🙂😊👍💪🤓🔔📢📣🗒📋🧾🪙💰💵🏠🍎↳↪°™®"
 )
 """Signs and pictures on the line of an answer that say nothing against it."""
+_PICTURES = re.compile("[\U0001f330-\U0001f37f\U0001f400-\U0001f43f\U0001f950-\U0001f96f\U0001f980-\U0001f9bf]")
+"""Plants, food and animals."""
 _EMPTY_BOXES = frozenset("□◻")
 """In front of an answer they are check boxes that nobody checked; behind it they end a proof."""
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]{0,20})(?:\s[^<>\n]{0,100})?>")
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s{0,4}\{(\w{1,20})\*?\}")
 _CONDITIONAL = re.compile(r"\\(iffalse|if0|else|fi)(?![A-Za-z])")
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _COMMAND_BEFORE = re.compile(r"\\([A-Za-z]{1,20})\*?\s{0,4}(?:(?:\[[^\[\]\n]{0,40}\]|\{[^{}\n]{0,60}\})\s{0,4}){0,3}\Z")
 _VERBATIM = re.compile(r"\\(?:verb|lstinline|mintinline\{\w{1,20}\})\*?([^\sA-Za-z*])")
 _COLOR = re.compile(r"\\(?:text|math)?color\s{0,4}(?:\[\w{1,10}\]\s{0,4})?\{([^{}\n]{1,40})\}")
@@ -66,16 +69,25 @@ _DEFINITION = re.compile(r"\\(?:[gex]?def|let|(?:re)?newcommand|providecommand|D
 _COMMENT = re.compile(r"\s{0,20}(?://|/\*|%|;|--(?!-)\s)")
 _UNCHECKED = re.compile(r"(?:[\s>*+\-•\d.)]){0,12}(?:\[\s{0,3}[-✗✘×]?\s{0,3}\]|\(\s{1,3}\))")
 _QUOTE_OPENS = re.compile(r"\S.*[:,]\s*[*_]{0,3}[\"“«„'‘](?:[^\"”»'’]{0,60})\Z")
+_QUOTE_OPENS_WITH = frozenset("\"“«„'‘")
 _LABEL = re.compile(r"[\s>*_#\-]*([A-Z][a-z]+(?: [A-Za-z]+)?)[\s*_]*:")
+_SPEAKER = re.compile(
+    r"[\s>*_#\-]*(?:\[([A-Za-z][A-Za-z ]{1,20})\](?![(\[])|\(([A-Z][a-z]+)\)|@([A-Za-z]\w*)|([A-Z][a-z]+)\s+[-—–]\s)"
+)
 _LABELS = frozenset(
     words_of("""
     answer final solution conclusion result response output explanation reasoning note summary step proof analysis therefore thus so hence finally here ans calculation calculations check correction corrected update edit
     verification derivation working work workings method approach given assistant model system bot ai gpt problem question task part case simplification simplified simplify interpretation option
-    total thought thoughts discussion overview recap remark comment details computation strategy idea plan it this then now first second third next last also overall statement format
+    total thought thoughts discussion overview recap remark comment details computation strategy idea plan it this then now first second third next last also overall statement format rationale inference logic evidence insight context facts claim
     a the in to as my our for with by from at on of all let we i
     """)
 )
 """Words of labels that are no names."""
+_PEOPLE = frozenset(
+    words_of(
+        "student students teacher tutor user human friend pupil classmate colleague person child kid boy girl man woman"
+    )
+)
 _CODE = re.compile(
     r"\s*(?:print\s*\(|import\s|from\s+\w+\s+import|def\s+\w+\(|return\b|assert\b|\w+\s*[+\-*/]?=\s*[\w.\[(\"']|(?:for|while|if)\b.*:\s*\Z|[\w.]+\(.*\)\s*;?\s*\Z)"
 )
@@ -95,6 +107,8 @@ def hides(text: str, start: int, end: int) -> str:
     if _COMMENT.match(head) or (head.lstrip().startswith("#") and _stands_above_code(text, end)):
         return "an answer in a comment"
     behind = text[end : end + 40].split("\n", 1)[0]
+    if _names_speaker(_SPEAKER.match(head)):
+        return "an answer of somebody else"
     if _UNCHECKED.match(head) or _has_other(before, _SYMBOLS - _EMPTY_BOXES) or _has_other(behind, _SYMBOLS):
         return "an answer with a mark that it is none"
     return ""
@@ -103,17 +117,29 @@ def hides(text: str, start: int, end: int) -> str:
 def is_quoted(text: str, start: int) -> bool:
     """Whether the statement that begins at `start` is somebody's words: `Bob: "The answer is 5."`"""
     before = text[max(text.rfind("\n", 0, start) + 1, start - NEAR) : start]
+    if _QUOTE_OPENS_WITH.isdisjoint(before):
+        return False
     return _QUOTE_OPENS.match(before.lstrip("> \t")) is not None
 
 
 def is_said_by_another(text: str, start: int) -> bool:
     """Whether the line of the statement that begins at `start` has a name as its label: `Alice: The answer is 5.`"""
     before = text[max(text.rfind("\n", 0, start) + 1, start - NEAR) : start]
-    label = _LABEL.match(before)
+    return _names_speaker(_LABEL.match(before)) or _names_speaker(_SPEAKER.match(before))
+
+
+def _names_speaker(label: re.Match[str] | None) -> bool:
+    """Whether what stands at the beginning of a line is no label of an answer, and so the name of a speaker."""
     if label is None:
         return False
-    words = label[1].lower().split()
-    return not any(word in _LABELS or word in QUANTITIES or is_noun(word) or is_describing(word) for word in words)
+    words = next(part for part in label.groups() if part).lower().split()
+    return not _PEOPLE.isdisjoint(words) or not any(map(_is_of_work, words))
+
+
+def _is_of_work(word: str) -> bool:
+    """Whether a word of a label belongs to work on a problem: `Solution`, `Adding`, `Area`, `Justification`."""
+    known = word in _LABELS or word in QUANTITIES or is_noun(word) or is_describing(word)
+    return known or word.endswith(("ing", "tion", "sion", "ment", "sis"))
 
 
 def is_visible(color: str) -> bool:
@@ -136,12 +162,14 @@ def _is_in_other_tag(text: str, start: int, end: int) -> bool:
     """Whether a tag that is open at `start`, and closed behind `end`, is none in which an answer is said."""
     if text.rfind("<!--", 0, start) > text.rfind("-->", 0, start):
         return True
-    opened: dict[str, int] = {}
+    closed = {match[2].lower() for match in _TAG.finditer(text, end) if match[1]} - _TAGS
+    if not closed:
+        return False
+    opened = dict.fromkeys(closed, 0)
     for match in _TAG.finditer(text, 0, start):
-        name = match[2].lower()
-        opened[name] = max(0, opened.get(name, 0) + (-1 if match[1] else 1))
-    others = {name for name, depth in opened.items() if depth and name not in _TAGS}
-    return bool(others) and any(match[1] and match[2].lower() in others for match in _TAG.finditer(text, end))
+        if (name := match[2].lower()) in opened:
+            opened[name] = max(0, opened[name] + (-1 if match[1] else 1))
+    return any(opened.values())
 
 
 def _is_in_other_command(text: str, start: int, end: int, before: str) -> bool:
@@ -167,14 +195,11 @@ def _commands_around(before: str) -> list[str]:
     """The commands of the brace groups that are open at the end of a text."""
     found: list[str] = []
     depth = 0
-    for place in range(len(before) - 1, -1, -1):
-        char = before[place]
-        if char not in "{}" or before[place - 1 : place] == "\\":
-            continue
-        depth += 1 if char == "}" else -1
+    for brace in reversed(list(_BRACE.finditer(before))):
+        depth += 1 if brace[0] == "}" else -1
         if depth < 0:
             depth = 0
-            if command := _COMMAND_BEFORE.search(before, max(0, place - 160), place):
+            if command := _COMMAND_BEFORE.search(before, max(0, brace.start() - 160), brace.start()):
                 found.append(command[1])
     return found
 
@@ -193,4 +218,7 @@ def _stands_above_code(text: str, end: int) -> bool:
 
 
 def _has_other(line: str, allowed: frozenset[str]) -> bool:
-    return not line.isascii() and any(unicodedata.category(char) == "So" and char not in allowed for char in line)
+    """Whether a sign or picture stands on the line that is not allowed; plants and animals picture what is counted."""
+    return not line.isascii() and any(
+        unicodedata.category(char) == "So" and char not in allowed and not _PICTURES.match(char) for char in line
+    )

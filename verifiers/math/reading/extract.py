@@ -339,7 +339,10 @@ def _statements(text: str) -> list[Candidate]:
 
 def _is_supposed(text: str, match: re.Match[str]) -> bool:
     spoken = "answer" in match[0].lower() and match[0].rstrip()[-1].isalpha()
-    return is_supposed(text, match.start()) or (spoken and sentences.is_supposed(text, match.start()))
+    if is_supposed(text, match.start()):
+        return True
+    # Of a label only what describes it is read: `Expected answer: 5`.
+    return (sentences.is_supposed if spoken else sentences.is_of_another_answer)(text, match.start())
 
 
 def strip_markup(span: str) -> str:

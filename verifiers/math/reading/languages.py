@@ -56,6 +56,8 @@ _DENYING = frozenset(
     """)
 )
 """Words of other languages that also tell so in capitals: what denies, doubts or supposes, and the word for an answer."""
+_FOREIGN_WORDS = _TELLING | _DENYING
+_ASCII_WORD = re.compile(r"[a-z]+(?:['-][a-z]+)*")
 _STATING_CHINESE = sorted(
     words_of("""
     因此 所以 因而 于是 故此 故 则 即 综上所述 综上 最后 最终 由此 可得 可知 得到 得出 解得 求得 算得 计算得 得 我们 有 共有 一共有 总共有 一共 总共 共 答案 答 结果 最终答案 正确答案 的 值 是 为 等于 就是 应为
@@ -84,6 +86,8 @@ _FOREIGN_LETTERS = re.compile("[áàâãäåéèêëíìîïóòôõöúùûüñ
 
 def is_foreign(sentence: str) -> bool:
     """Whether a sentence is in another language than English: by its script, or by words of its grammar."""
+    if _has_no_foreign_word(sentence):
+        return False
     if _OTHER_SCRIPT.search(sentence):
         return True
     words = _words(sentence)
@@ -103,13 +107,23 @@ def states_answer(sentence: str) -> bool:
     return any(stating.issuperset(words) for stating in _STATING)
 
 
+def says_something_else(sentence: str) -> bool:
+    """Whether a sentence is in another language and holds a word that may not belong to stating an answer."""
+    return is_foreign(sentence) and not states_answer(sentence)
+
+
 def undoes(behind: str) -> bool:
     """Whether words in another language stand behind an answer. Only a counter or a closing verb may."""
-    near = _FORMULA.sub(" ", behind[:MAX_BEHIND])
-    for sentence in _SENTENCES.split(near):
-        if is_foreign(sentence) and not _only_counts(sentence) and not states_answer(sentence):
-            return True
-    return False
+    near = behind[:MAX_BEHIND]
+    if _has_no_foreign_word(near):
+        return False
+    near = _FORMULA.sub(" ", near)
+    return any(says_something_else(sentence) and not _only_counts(sentence) for sentence in _SENTENCES.split(near))
+
+
+def _has_no_foreign_word(text: str) -> bool:
+    """Whether a quick look tells that all of the text is English or mathematics."""
+    return text.isascii() and _FOREIGN_WORDS.isdisjoint(_ASCII_WORD.findall(text.lower()))
 
 
 def _only_counts(sentence: str) -> bool:
