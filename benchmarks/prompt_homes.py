@@ -75,7 +75,7 @@ class Simulation:
         **sampling: Any,
     ) -> None:
         self.dice = random.Random(seed)
-        self.now = 0.0
+        self.now = self.next_round = 0.0
         settings = LedgerSettings(
             run_seed=seed, num_samples=sampling["num_samples"], max_tokens=100_000, repair_rounds=repair_rounds,
             repair_kinds=frozenset({"math"}), prompt_share=0.1 if prefer else math.inf,
@@ -102,7 +102,9 @@ class Simulation:
 
     def run(self) -> dict[str, float]:
         while not self.ledger.is_done():
-            self.dispatcher.assign_in_rounds()
+            if self.now >= self.next_round:
+                self.next_round = self.now + self.dispatcher.pace_s()
+                self.dispatcher.assign_in_rounds()
             for index, seat in enumerate(self.seats):
                 if index % 4 == int(self.now / REPORT_S * 4 + 0.5) % 4:
                     self.report(index)

@@ -101,6 +101,9 @@ class Output(Section):
     """Largest size of a Parquet part, in MB before compression."""
     flush_s: PositiveFloat = 20.0
     """A finished sample is durable at most about this long after its verdict."""
+    tokens: Literal["none", "ids", "ids+logprobs"] = "none"
+    """Store the tokens of each sample in tokens/, for training that must not tokenise again. ids: of the prompt and of
+    what the model wrote. ids+logprobs: with the log-probability of each token, which implies `sampling.logprobs`."""
     lease_s: PositiveFloat = 30.0
     """A run whose owner has not been heard of for this long may be taken over."""
 
@@ -129,6 +132,10 @@ def _path_or_preset(schema: dict[str, Json]) -> None:
     schema["anyOf"] = [{"required": ["path"]}, {"required": ["preset"]}]
 
 
+LORA_ARGUMENTS = frozenset({"enable_lora", "max_loras", "max_lora_rank", "max_cpu_loras", "lora_dtype"})
+"""Arguments of vLLM that only an adapter makes use of."""
+
+
 class Model(ModelSettings, Section):
     """Which model, in which engine, and what the engine is told."""
 
@@ -149,6 +156,16 @@ class Model(ModelSettings, Section):
         if "engine" in info.data:  # else a fault of `engine` is reported already
             engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
+
+    @pydantic.model_validator(mode="after")
+    def _room_for_an_adapter(self) -> Model:
+        further = sorted(name for name in self.engine_args if name in LORA_ARGUMENTS)
+        if further and not self.lora:
+            raise ValueError(
+                f"engine_args.{further[0]} has no effect without an adapter: set lora to the adapter's folder, which "
+                "also keeps room for it"
+            )
+        return self
 
     def of_engine(self) -> dict[str, Json]:
         """The keys that an engine gets."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample
+from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample, SampleTokens
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VerdictRow = tuple[bytes, int]
@@ -60,6 +60,8 @@ class BatchRows(NamedTuple):
 
     shared: dict[str, Any]
     columns: dict[str, list[Any]]
+    tokens: list[SampleTokens | None] | None = None
+    """One per row, where the run stores tokens."""
 
 
 def pack(message: Any) -> bytes:
@@ -84,9 +86,11 @@ def messages_column(messages: Messages) -> str:
     return json.dumps([{"role": role, "content": content} for role, content in messages], ensure_ascii=False)
 
 
-def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance) -> bytes:
+def pack_batch(
+    samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance, with_tokens: bool = False
+) -> bytes:
     """One row per (stopping rule, prompt, sample), in the given order; at least one. The problem is stored as the
-    model saw it, with its options in shuffled order if they were shuffled."""
+    model saw it, with its options in shuffled order if they were shuffled. `with_tokens`: the run stores tokens."""
     shared = {
         "run_id": origin.run_id,
         "sampling": json.dumps(dict(origin.sampling), sort_keys=True),
@@ -109,7 +113,7 @@ def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pro
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)
     columns["finished_at"] = [int(sample.finished_at * 1e6) for _, _, sample in samples]
-    return pack((shared, columns))
+    return pack((shared, columns, [sample.tokens for _, _, sample in samples] if with_tokens else None))
 
 
 def unpack_batch(data: bytes) -> BatchRows:

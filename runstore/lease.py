@@ -22,6 +22,7 @@ from runstore.layout import EPOCHS, LEASE
 from runstore.parts import fence_stream, stream_name
 from runstore.process_identity import boot_id, is_running, started_at
 from runstore.storage import Storage
+from runstore.tokens import empty_uncommitted
 from verifiers.types import Json
 
 POLL_S = 0.5
@@ -60,6 +61,7 @@ def claim_run(storage: Storage, num_streams: int, lease_s: float) -> RunLease:
     for before, num_before in epochs.items():
         for writer in range(num_before):
             fence_stream(storage, stream_name(before, writer))
+            empty_uncommitted(storage, stream_name(before, writer))
     return claim
 
 

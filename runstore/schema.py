@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -122,6 +122,16 @@ itself. Their texts are samples like others, and cut off."""
 Messages = tuple[tuple[str, str], ...]
 
 
+class SampleTokens(NamedTuple):
+    """The tokens of a sample. Lists are packed as four-byte values in the machine's own order."""
+
+    prompt_ids: bytes
+    opening_tokens: int
+    """How many of the last prompt tokens are the opening mark with which the sample's text begins."""
+    token_ids: bytes
+    logprobs: bytes | None = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One sample to draw. `turns` are repair turns after the problem's prompt, oldest first: (role, content)."""
@@ -163,7 +173,9 @@ class Sample:
     answer_tokens: int | None = None
     thought_opened_by_prompt: bool | None = None
     thought_closed_by: str | None = None
-    """`model`, or None: the text closes no thought."""
+    """`model`, `budget` (sampling.thinking_tokens), or None: the text closes no thought."""
+    tokens: SampleTokens | None = None
+    """For tokens/, where the run stores them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
 from jobs.presets import load_preset
 from jobs.problems.load import ProblemSetSummary
+from jobs.solve.adapter import check_adapter
 from jobs.solve.published import NOTHING, Published, describe_sampling
-from jobs.solve.settings import longest_sample
+from jobs.solve.settings import bounds_thoughts, longest_sample
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
 from workers.engines.base import Ability, EngineAbilityError, EngineSettings
@@ -90,6 +91,8 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
         num_writers=config.resources.writers,
     )
     model_config, notes = model_to_plan(config, where.from_shape)
+    if model.lora:
+        check_adapter(model.lora, model.path, model_config)
     notes += [f"planned for {where.named} by its name; {assumed(inventory)}"] if where.named else []
     try:
         plan = make_plan(model_config, request, inventory)
@@ -132,11 +135,18 @@ def tokens_per_sequence(config: SolveConfig) -> int:
 
 def require_abilities(config: SolveConfig) -> None:
     """Raises ConfigError where the engine cannot do what the config asks for."""
-    engine = open_engine(EngineSettings(**config.model.of_engine()))
+    if bounds_thoughts(config) and not config.model.thinking:
+        raise ConfigError(
+            "sampling.thinking_tokens: a thought can be bounded only where its marks are known: set model.thinking to "
+            "the model's style of thoughts (docs/thoughts.md), or leave thinking_tokens at 0"
+        )
+    engine = open_engine(EngineSettings(**config.model.of_engine(), thinking_budget=bounds_thoughts(config)))
     rollouts = [config.sampling.rollout, *(["repair"] if config.sampling.repair.rounds else [])]
     needs = frozenset[Ability]().union(
         *(parameters.needs() for parameters in config.sampling.every_parameters()),
         *(ROLLOUTS.row(name).needs for name in rollouts),
+        {Ability.OUTPUT_IDS} if config.output.tokens != "none" else (),
+        {Ability.LOGPROBS} if config.output.tokens == "ids+logprobs" else (),
     )
     try:
         engine.require(needs)

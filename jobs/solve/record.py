@@ -24,7 +24,7 @@ from verifiers.types import Json
 CHANGEABLE: dict[str, frozenset[str] | None] = {
     "run": frozenset({"id"}),
     "problems": None,
-    "output": None,
+    "output": frozenset({"uri", "part_rows", "part_mb", "flush_s", "lease_s"}),
     "budget": None,
     "resources": None,
     "ray": None,

@@ -12,7 +12,7 @@ from runstore.code_revision import code_revision
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.state import CoordinatorSettings
-from workers.engines.base import EngineSettings
+from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
 from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
@@ -26,13 +26,29 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     path = Path(model.path)
     # A worker's working folder is not the driver's.
     resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
-    return EngineSettings(**{**model.of_engine(), "path": resolved}, use_gpu=use_gpu, start_s=config.resources.start_s)
+    lora = str(Path(model.lora).resolve()) if model.lora and not config.ray.address else model.lora
+    return EngineSettings(
+        **{**model.of_engine(), "path": resolved, "lora": lora},
+        use_gpu=use_gpu,
+        start_s=config.resources.start_s,
+        thinking_budget=bounds_thoughts(config),
+    )
+
+
+def bounds_thoughts(config: SolveConfig) -> bool:
+    """Whether samples of any kind bound their thoughts."""
+    return any(parameters.thinking_tokens for parameters in config.sampling.every_parameters())
 
 
 def longest_sample(config: SolveConfig, context: int = 0) -> int:
     """Most tokens that a sample may have, over all kinds. `context` stands for as many as the context allows."""
     lengths = [parameters.max_tokens for parameters in config.sampling.every_parameters()]
     return max(lengths) if all(lengths) else context
+
+
+def as_stored(config: SolveConfig, parameters: SamplingParameters) -> SamplingParameters:
+    """`parameters` with what the rows ask of the engine."""
+    return parameters.model_copy(update={"logprobs": True}) if config.output.tokens == "ids+logprobs" else parameters
 
 
 def generator_settings(
@@ -44,8 +60,9 @@ def generator_settings(
         epoch=0,
         code_revision=code_revision(),
         engine=engine_settings(config, use_gpu),
-        sampling=config.sampling.parameters(),
-        sampling_by_kind=config.sampling.parameters_by_kind(),
+        sampling=as_stored(config, config.sampling.parameters()),
+        sampling_by_kind={kind: as_stored(config, each) for kind, each in config.sampling.parameters_by_kind().items()},
+        tokens=config.output.tokens,
         style=PromptStyle(
             prompt.system,
             prompt.suffix,

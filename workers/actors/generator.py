@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from runstore.batches import PromptColumns, messages_column, pack, pack_batch, problem_columns, unpack
-from runstore.schema import Provenance, Sample, solution_key
+from runstore.schema import Provenance, Sample, SampleTokens, solution_key
 from verifiers.types import Problem
 from workers.actors.presence import Present
 from workers.collector import calm_collector
@@ -40,7 +40,7 @@ from workers.engines.registry import engine_class
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
 from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
-from workers.rollouts.base import RolloutRequest, make_sample
+from workers.rollouts.base import RolloutRequest, TokenRows, make_sample, sample_tokens
 from workers.rollouts.registry import rollout_class, rollout_name
 from workers.run_secrets import NONE, Secrets
 from workers.scheduling.kv_room import KvRoom
@@ -87,6 +87,8 @@ class GeneratorSettings:
     """Parameters for the problems of a kind, where they are not `sampling`."""
     rollout: str = "single"
     """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
+    tokens: TokenRows = "none"
+    """Which tokens the rows of tokens/ have."""
     storage_uri: str = ""
     """Where repair rounds find attempts written before a resume."""
     evidence_chars: int = 2000
@@ -232,7 +234,8 @@ class Generator(Present):
         done, self._done = self._done, []
         batch = b""
         if done and self.origin is not None:
-            batch = pack_batch([(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done], self.origin)
+            rows = [(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done]
+            batch = pack_batch(rows, self.origin, with_tokens=self.settings.tokens != "none")
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(
@@ -243,7 +246,7 @@ class Generator(Present):
                 sample.prompt_tokens,
                 sample.completion_tokens,
                 sample.generation_s,
-                len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
+                len(sample.text or "") + len(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
                 solution_key(sample.text or "") if with_keys else 0,
                 abort_s,
             )
@@ -383,13 +386,17 @@ class Generator(Present):
             lambda: key in unwanted,
             settings.evidence_chars,
             settings.engine.keep_thought,
+            settings.tokens,
         )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:
                 return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
             generation = await rollout.draw()  # a rollout knows only then what it showed the model
-            return make_sample(task, rollout.messages, generation)
+            sample = make_sample(task, rollout.messages, generation)
+            if settings.tokens != "none":
+                sample.tokens = sample_tokens(generation)
+            return sample
         except EngineGoneError:
             raise
         except Exception as error:
@@ -403,6 +410,11 @@ def standing_s(clocks: Sequence[StepClock], now: float, busy_since: float) -> fl
     stands longest. A rank without samples stands for good reason, unless all do."""
     all_idle = now - max([busy_since, *(clock.last for clock in clocks)])
     return max([all_idle, *(now - clock.last for clock in clocks if clock.is_busy)])
+
+
+def num_bytes(tokens: SampleTokens | None) -> int:
+    """Size of a sample's tokens."""
+    return len(tokens.prompt_ids) + len(tokens.token_ids) + len(tokens.logprobs or b"") if tokens else 0
 
 
 def request_id(key: SampleKey) -> str:

@@ -67,6 +67,7 @@ class Ability(StrEnum):
     THINKING_BUDGET = "close a thought that grows too long"
     LOOPS = "end a sample that repeats itself"
     LOGPROBS = "return log-probabilities"
+    OUTPUT_IDS = "tell the ids of its tokens"
     JSON_SCHEMA = "hold the answer to a JSON schema"
     ADAPTER = "apply an adapter to the model"
     ABORT = "end a running request"
@@ -90,8 +91,9 @@ class Loop(pydantic.BaseModel):
 
     size: NotNegative = 0
     """Longest pattern that is looked for, in tokens; 0 = loops are not looked for."""
-    count: Annotated[int, pydantic.Field(ge=2)] = 8
-    """How many times a pattern must stand in a row."""
+    count: Annotated[int, pydantic.Field(ge=2)] = 16
+    """How many times a pattern must stand in a row. Rulers, rows of zeros and indentation repeat one token too, so few
+    repetitions would end honest samples."""
 
 
 class SamplingParameters(pydantic.BaseModel):
@@ -222,6 +224,8 @@ class ModelSettings(pydantic.BaseModel):
     keep_thought: bool = False
     """Show the model its earlier thoughts too in follow-up turns, for models whose makers ask for it; false shows their
     answers alone."""
+    lora: str = ""
+    """A local folder with a LoRA adapter of the model, as PEFT saves it; every sample is drawn with it. Empty: none."""
     engine_args: dict[str, Json] = {}
     """Further settings of the engine: for vLLM arguments of its AsyncEngineArgs, as they are."""
 
@@ -243,6 +247,8 @@ class EngineSettings(ModelSettings):
     """Cores this replica's threads are bound to, where several share a machine; empty: the engine decides."""
     log_path: str = ""
     """File for the engine's own output; empty: the output of this process."""
+    thinking_budget: bool = False
+    """Whether samples may bound their thoughts (`sampling.thinking_tokens`). The engine then has to know the marks."""
     start_s: float = 1800.0
     """Seconds that the engine may take to start."""
 
@@ -306,6 +312,8 @@ class GenerationRequest:
     """A local folder with an adapter of the model; empty: none."""
     logprobs: bool = False
     """Whether the result has the log-probability of every token."""
+    tokens: bool = False
+    """Whether the result has the ids of the prompt too."""
 
     def needs(self) -> frozenset[Ability]:
         """What an engine must be able to do to serve this request."""
@@ -317,6 +325,7 @@ class GenerationRequest:
             Ability.JSON_SCHEMA: self.json_schema is not None,
             Ability.ADAPTER: bool(self.adapter),
             Ability.LOGPROBS: self.logprobs,
+            Ability.OUTPUT_IDS: self.tokens,
         }
         return self.sampling.needs() | {ability for ability, is_wanted in wanted.items() if is_wanted}
 
@@ -337,6 +346,10 @@ class Generation:
     token_ids: Sequence[int] = ()
     logprobs: tuple[float, ...] | None = None
     """The log-probability of every token, where the request asked for them."""
+    prompt_ids: Sequence[int] = ()
+    """The prompt's tokens, where the request asked for them."""
+    opening_tokens: int = 0
+    """How many of the last `prompt_ids` are the opening mark of a thought with which the text begins."""
     opened_thought: bool = False
     """Whether the rendered prompt ends inside a thought. The text then begins with the opening mark, so that later
     readers need not know the template. Where the request has a prefix, the mark is left out."""
@@ -345,7 +358,7 @@ class Generation:
     answer_tokens: int | None = None
     """The other tokens of the completion."""
     thought_closed_by: str | None = None
-    """`model`, or None where the text closes no thought."""
+    """`model`, `budget` (sampling.thinking_tokens), or None where the text closes no thought."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

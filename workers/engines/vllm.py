@@ -53,11 +53,13 @@ from workers.engines.base import (
     PromptPreview,
     StepClock,
 )
-from workers.engines.detokenize import LONG_TOKENS, decoder_of, text_of
+from workers.engines.detokenize import LONG_TOKENS, decoder_of, num_last_tokens, text_of
+from workers.engines.lora import room_for
 from workers.engines.orphans import end_with_this_process
 from workers.engines.preview import preview
 from workers.engines.rendering import COMPLETION_STOP, Prompt, PromptError, Renderer, text_to_store
 from workers.engines.thinking import Parted, marks_of, part_tokens
+from workers.engines.thinking_budget import closed_by_budget, mark_ids, reasoning_config
 from workers.engines.vllm_parameters import parameters_for
 
 log = logging.getLogger("proofmill.engine")
@@ -81,6 +83,22 @@ ABILITIES = frozenset(Ability) - {Ability.ADAPTER, Ability.THINKING_BUDGET}
 memory for them."""
 
 
+_THINKING = "model.thinking names how the model marks its thoughts, and sampling.thinking_tokens bounds them"
+_TOOLS = "no tools are offered to the model; a rollout of a plugin (sampling.rollout) reads what the model wrote"
+_TEMPLATE = "model.chat_template_kwargs sets the arguments of the model's chat format"
+_SAMPLING = "temperature and the other sampling keys stand in [sampling] and [sampling.by_kind.<kind>]"
+_LORA = "model.lora names the adapter and keeps room for it"
+WITHOUT_EFFECT = {
+    **dict.fromkeys(("reasoning_parser", "reasoning_parser_plugin", "reasoning_config"), _THINKING),
+    **dict.fromkeys(("tool_call_parser", "tool_parser_plugin", "enable_auto_tool_choice", "tool_server"), _TOOLS),
+    **dict.fromkeys(("default_chat_template_kwargs", "chat_template_kwargs", "chat_template"), _TEMPLATE),
+    **dict.fromkeys(("chat_template_content_format", "response_role"), _TEMPLATE),
+    "override_generation_config": _SAMPLING,
+    "lora_modules": _LORA,
+}
+"""Arguments of vLLM that belong to its server, or that this engine's own settings replace, and what to set instead."""
+
+
 class VllmArguments(pydantic.BaseModel):
     """Arguments of vLLM's AsyncEngineArgs, which checks them itself when the engine starts."""
 
@@ -91,6 +109,8 @@ class VllmArguments(pydantic.BaseModel):
     def _further_ones_only(cls, arguments: Any) -> Any:
         """Refuses arguments that have a key of their own, so that values used for planning are set in one place."""
         for name in arguments:
+            if name in WITHOUT_EFFECT:
+                raise ValueError(f"{name} has no effect here: {WITHOUT_EFFECT[name]}")
             key = "path" if name == "model" else name
             if key in ModelSettings.model_fields and key != "engine_args":
                 raise ValueError(f"{name} has a key of its own, model.{key}")
@@ -107,8 +127,10 @@ class VllmEngine(Engine):
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
-        adapters = frozenset({Ability.ADAPTER}) if settings.engine_args.get("enable_lora") else frozenset()
-        self.abilities = ABILITIES | adapters
+        has_room = settings.lora or settings.engine_args.get("enable_lora")
+        adapters = frozenset({Ability.ADAPTER}) if has_room else frozenset()
+        budget = frozenset({Ability.THINKING_BUDGET}) if settings.thinking and settings.thinking_budget else frozenset()
+        self.abilities = ABILITIES | adapters | budget
         self._marks = marks_of(settings.thinking) if settings.thinking else None
         self._prompts: OrderedDict[tuple[Messages, str], Prompt] = OrderedDict()
         self._renderer: Any = None
@@ -165,6 +187,8 @@ class VllmEngine(Engine):
             arguments["max_model_len"] = settings.max_model_len
         if settings.quantization:
             arguments["quantization"] = settings.quantization
+        if settings.lora:
+            arguments |= room_for(settings.lora)
         if settings.use_gpu:
             arguments |= {
                 "gpu_memory_utilization": settings.gpu_memory_utilization,
@@ -201,6 +225,8 @@ class VllmEngine(Engine):
         clocks = self.steps = [StepClock() for _ in range(settings.num_ranks())]
         try:
             engine_args = AsyncEngineArgs(**self.arguments())
+            if Ability.THINKING_BUDGET in self.abilities and self._marks is not None:
+                engine_args.reasoning_config = reasoning_config(self._marks)
             config = engine_args.create_engine_config(UsageContext.ENGINE_CONTEXT)
         except Exception as error:
             if is_about_the_model(error):
@@ -221,6 +247,8 @@ class VllmEngine(Engine):
         counted = int(cache.kv_cache_size_tokens or 0) * len(clocks)
         self.kv_capacity_tokens = counted or int(cache.num_gpu_blocks or 0) * int(cache.block_size or 0)
         self.revision = settings.revision or model_revision(settings.path, model)
+        if settings.lora:
+            self.revision += f"+lora:{model_revision(settings.lora, model)}"
 
     async def generate(self, request: GenerationRequest) -> Generation:
         """One sample. An aborted one returns with finish_reason `abort`. Raises EngineGoneError, EngineAbilityError."""
@@ -230,9 +258,14 @@ class VllmEngine(Engine):
         started = time.time()
         if room < 1:
             # Data, not a fault: the problem does not fit this model's context.
-            opened = bool(prompt.opening)
             return Generation(
-                "", "length", len(prompt.tokens), opened_thought=opened, thought_tokens=0, answer_tokens=0
+                "",
+                "length",
+                len(prompt.tokens),
+                prompt_ids=prompt.tokens if request.tokens else (),
+                opened_thought=bool(prompt.opening),
+                thought_tokens=0,
+                answer_tokens=0,
             )
         stop = [*request.sampling.stop, *request.stop, *(COMPLETION_STOP if self.settings.completion else ())]
         is_decoded_here = self._decoder is not None and not stop
@@ -262,10 +295,23 @@ class VllmEngine(Engine):
             token_ids=completion.token_ids,
             logprobs=token_logprobs(completion.token_ids, completion.logprobs) if request.logprobs else None,
             opened_thought=bool(prompt.opening),
+            prompt_ids=prompt.tokens if request.tokens else (),
+            opening_tokens=self._opening_tokens(prompt) if request.tokens and not request.prefix else 0,
             thought_tokens=parted.thought_tokens,
             answer_tokens=parted.answer_tokens,
-            thought_closed_by="model" if parted.is_closed else None,
+            thought_closed_by=self._closed_by(request, prompt, completion.token_ids) if parted.is_closed else None,
         )
+
+    def _closed_by(self, request: GenerationRequest, prompt: Prompt, token_ids: Sequence[int]) -> str:
+        budget = request.sampling.thinking_tokens
+        if not budget:
+            return "model"
+        marks = mark_ids(self._llm.vllm_config.reasoning_config)
+        return "budget" if closed_by_budget(prompt.tokens, token_ids, budget, marks) else "model"
+
+    def _opening_tokens(self, prompt: Prompt) -> int:
+        """How many of the prompt's last tokens are its opening mark."""
+        return num_last_tokens(prompt.tokens, prompt.opening, self._tokenizer) if prompt.opening else 0
 
     async def _parted(self, text: str, completion: Any) -> Parted:
         """The sample's tokens, told apart by thought and answer."""
@@ -314,16 +360,18 @@ class VllmEngine(Engine):
         parameters = SamplingParams(
             max_tokens=1, prompt_logprobs=0, temperature=0, output_kind=RequestOutputKind.FINAL_ONLY
         )
-        final = await self._final_output([*before, *answer], parameters, request_id)
+        final = await self._final_output([*before, *answer], parameters, request_id, self._adapter())
         return list(token_logprobs(answer, final.prompt_logprobs[len(before) :]))
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         """Stops requests at the engine's next step; unknown ids do nothing."""
         await self._llm.abort(list(request_ids))
 
-    def _adapter(self, folder: str) -> Any:
+    def _adapter(self, folder: str = "") -> Any:
+        """The adapter in `folder`, or else that of `model.lora`, as vLLM takes it; None: there is none."""
         from vllm.lora.request import LoRARequest
 
+        folder = folder or self.settings.lora
         if not folder:
             return None
         number = self._adapters.setdefault(folder, len(self._adapters) + 1)

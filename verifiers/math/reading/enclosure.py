@@ -53,6 +53,8 @@ _SYMBOLS = frozenset(
     "✓✔✅☑➡➜➤►▶▸●○◆◇■□▪▫◼◾★☆✨🎯🎉🎊🏁📌📍👉👇👆🔹🔸🔷🔶🔵🟢🟩🟦💡📝✏📐📏📊📈🧮🔢🔍🔎🧠🏆🥇🔑⭐🌟💯✍🖊📘📗📙📕📖📚⚡🔥🚀☛☞❖✦✧♦◉⬛▲△⟶⟹∎🙂😊👍💪🤓🔔📢📣🗒📋🧾🪙💰💵🏠🍎↳↪°™®"
 )
 """Signs and pictures on the line of an answer that say nothing against it."""
+_PICTURES = re.compile("[\U0001f330-\U0001f37f\U0001f400-\U0001f43f\U0001f950-\U0001f96f\U0001f980-\U0001f9bf]")
+"""Plants, food and animals."""
 _EMPTY_BOXES = frozenset("□◻")
 """In front of an answer they are check boxes that nobody checked; behind it they end a proof."""
 
@@ -76,7 +78,7 @@ _LABELS = frozenset(
     words_of("""
     answer final solution conclusion result response output explanation reasoning note summary step proof analysis therefore thus so hence finally here ans calculation calculations check correction corrected update edit
     verification derivation working work workings method approach given assistant model system bot ai gpt problem question task part case simplification simplified simplify interpretation option
-    total thought thoughts discussion overview recap remark comment details computation strategy idea plan it this then now first second third next last also overall statement format
+    total thought thoughts discussion overview recap remark comment details computation strategy idea plan it this then now first second third next last also overall statement format rationale inference logic evidence insight context facts claim
     a the in to as my our for with by from at on of all let we i
     """)
 )
@@ -131,9 +133,13 @@ def _names_speaker(label: re.Match[str] | None) -> bool:
     if label is None:
         return False
     words = next(part for part in label.groups() if part).lower().split()
-    return not _PEOPLE.isdisjoint(words) or not any(
-        word in _LABELS or word in QUANTITIES or is_noun(word) or is_describing(word) for word in words
-    )
+    return not _PEOPLE.isdisjoint(words) or not any(map(_is_of_work, words))
+
+
+def _is_of_work(word: str) -> bool:
+    """Whether a word of a label belongs to work on a problem: `Solution`, `Adding`, `Area`, `Justification`."""
+    known = word in _LABELS or word in QUANTITIES or is_noun(word) or is_describing(word)
+    return known or word.endswith(("ing", "tion", "sion", "ment", "sis"))
 
 
 def is_visible(color: str) -> bool:
@@ -212,4 +218,7 @@ def _stands_above_code(text: str, end: int) -> bool:
 
 
 def _has_other(line: str, allowed: frozenset[str]) -> bool:
-    return not line.isascii() and any(unicodedata.category(char) == "So" and char not in allowed for char in line)
+    """Whether a sign or picture stands on the line that is not allowed; plants and animals picture what is counted."""
+    return not line.isascii() and any(
+        unicodedata.category(char) == "So" and char not in allowed and not _PICTURES.match(char) for char in line
+    )
