@@ -8,7 +8,8 @@ STAMP := $(VENV)/.installed-$(ENGINE)
 REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants linear schema corpora preset-plans clean
+.PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants linear schema corpora \
+	preset-plans twins clean
 
 setup: $(STAMP)
 
@@ -96,3 +97,7 @@ lean-mutants: lean
 # Writes the plans of the presets anew, after a change that is meant; read what `git diff` says then.
 preset-plans: setup
 	PROOFMILL_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/jobs/solve/test_presets.py -k golden
+
+# A random twin of every published architecture that vLLM runs on CPUs, each on an engine of its own.
+twins: setup
+	PROOFMILL_TWINS=all $(BIN)/python -m pytest -q tests/workers/engines/test_twins.py
