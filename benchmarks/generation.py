@@ -7,6 +7,11 @@ decoded by vLLM. A second bare side shows what log-probabilities cost: our engin
 figures of the pipeline: with a trivial checker (what the orchestration costs), and with the real ones beside it.
 All count from the first sample's start to the last one's end, engine start excluded.
 
+`--tokens none ids ids+logprobs` runs the pipeline once for each value of output.tokens, alternating, and prints what
+storing tokens costs:
+
+    python -m benchmarks.generation --tokens none ids --checkers trivial --no-ray-data --no-logprobs-side --rounds 5
+
     python -m benchmarks.generation --problems examples/problems/demo.jsonl --rounds 3
 """
 
@@ -60,7 +65,7 @@ def engine_argument(text: str) -> tuple[str, Any]:
     return name, json.loads(value)
 
 
-def config_of(args: argparse.Namespace, folder: str) -> SolveConfig:
+def config_of(args: argparse.Namespace, folder: str, tokens: str = "none") -> SolveConfig:
     return check_config(
         {
             "run": {"id": "bench"},
@@ -72,7 +77,7 @@ def config_of(args: argparse.Namespace, folder: str) -> SolveConfig:
                 "max_num_seqs": args.concurrency,
                 "engine_args": dict(args.engine_arg),
             },
-            "output": {"uri": folder},
+            "output": {"uri": folder, "tokens": tokens},
             "sampling": {"num_samples": args.samples, "max_tokens": args.max_tokens},
             "verify": {"actors": 1, "workers_per_actor": 1},
             "resources": {"device": args.device},
@@ -149,7 +154,7 @@ async def keep_full(
 
 
 def ray_data_llm(config: SolveConfig, concurrency: int) -> dict[str, float]:
-    """The second peer: Ray Data LLM over one row a sample. Nothing is verified or written."""
+    """The second peer: Ray Data LLM over one row per sample. Nothing is verified or written."""
     import ray
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
@@ -212,12 +217,12 @@ def in_its_own_process(side: str) -> dict[str, float]:
     return dict(json.loads(lines[0].removeprefix("SIDE ")))
 
 
-def pipeline(args: argparse.Namespace, use_gpu: bool, trivial: bool) -> dict[str, float]:
+def pipeline(args: argparse.Namespace, use_gpu: bool, trivial: bool, tokens: str = "none") -> dict[str, float]:
     import ray
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with tempfile.TemporaryDirectory(prefix="proofmill-bench-") as folder:
-        config = config_of(args, folder)
+        config = config_of(args, folder, tokens)
         kinds = tuple({str(problem.kind) for problem in stream_problems(config.problems)})
         settings = coordinator_settings(config, kinds, run_uri(config.output.uri, config.run.id), use_gpu)
         if trivial:
@@ -249,7 +254,11 @@ def main() -> None:
         help='a further engine argument, for instance load_format="dummy"; may be repeated',
     )  # fmt: skip
     parser.add_argument("--checkers", choices=["trivial", "real"], nargs="+", default=["trivial", "real"])
+    parser.add_argument(
+        "--tokens", choices=["none", "ids", "ids+logprobs"], nargs="+", default=["none"], help="values of output.tokens"
+    )
     parser.add_argument("--no-ray-data", action="store_true", help="leave the second peer out")
+    parser.add_argument("--no-logprobs-side", action="store_true", help="leave our engine with log-probabilities out")
     parser.add_argument("--side", choices=["plain", "bare", "ray-data"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     use_gpu = args.device == "gpu"
@@ -262,24 +271,42 @@ def main() -> None:
         with connect("", num_cpus=8):
             print("SIDE " + json.dumps(ray_data_llm(config_of(args, "."), args.concurrency)))
         return
-    ratios: dict[str, list[float]] = {name: [] for name in args.checkers}
+    compare(args, use_gpu)
+
+
+def compare(args: argparse.Namespace, use_gpu: bool) -> None:
+    """Runs the sides in turn and prints every figure, and their medians."""
+    ways = [(checker, tokens) for checker in args.checkers for tokens in args.tokens]
+    ratios: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
+    costs: dict[tuple[str, str], list[float]] = {way: [] for way in ways if way[1] != args.tokens[0]}
     for number in range(args.rounds):
         reference = in_its_own_process("plain")
         print(json.dumps({"round": number, "side": "bare AsyncLLM", **reference}), flush=True)
-        told = in_its_own_process("bare")
-        told["over_bare"] = told["tokens_per_s"] / reference["tokens_per_s"]
-        print(json.dumps({"round": number, "side": "our engine with log-probabilities", **told}), flush=True)
+        if not args.no_logprobs_side:
+            told = in_its_own_process("bare")
+            told["over_bare"] = told["tokens_per_s"] / reference["tokens_per_s"]
+            print(json.dumps({"round": number, "side": "our engine with log-probabilities", **told}), flush=True)
         if not args.no_ray_data:
             peer = in_its_own_process("ray-data")
             ratio = peer["tokens_per_s"] / reference["tokens_per_s"]
             print(json.dumps({"round": number, "side": "ray.data.llm", **peer, "over_bare": ratio}), flush=True)
-        for name in ratios:
+        speeds: dict[tuple[str, str], float] = {}
+        # Every second round goes the other way round, so that none of them always comes first.
+        for checker, tokens in ways if number % 2 == 0 else reversed(ways):
             with connect("", num_cpus=4):
-                result = pipeline(args, use_gpu, trivial=name == "trivial")
-            ratios[name].append(result["tokens_per_s"] / reference["tokens_per_s"])
-            print(json.dumps({"round": number, "side": f"pipeline, {name} checker", **result}), flush=True)
-    for name, values in ratios.items():
-        print(f"pipeline with {name} checker over bare AsyncLLM: median {statistics.median(values):.3f} of {values}")
+                result = pipeline(args, use_gpu, trivial=checker == "trivial", tokens=tokens)
+            speeds[checker, tokens] = result["tokens_per_s"]
+            ratios[checker, tokens].append(result["tokens_per_s"] / reference["tokens_per_s"])
+            side = f"pipeline, {checker} checker, output.tokens = {tokens}"
+            print(json.dumps({"round": number, "side": side, **result}), flush=True)
+        for checker, tokens in costs:
+            costs[checker, tokens].append(1 - speeds[checker, tokens] / speeds[checker, args.tokens[0]])
+    for (checker, tokens), values in ratios.items():
+        what = f"pipeline with {checker} checker, output.tokens = {tokens}"
+        print(f"{what}, over bare AsyncLLM: median {statistics.median(values):.3f} of {values}")
+    for (checker, tokens), values in costs.items():
+        what = f"output.tokens = {tokens} with {checker} checker costs"
+        print(f"{what} {statistics.median(values):.1%} of the speed (median of {values})")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
 import random
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 
 from jobs.config import check_config
 from jobs.solve.driver import drive
@@ -36,12 +38,14 @@ SECONDS = 0.5
 """Time of one made-up sample."""
 TICK_S = 0.05
 CONCURRENCY = 128
+MEAN_SHARE, SIGMA = 0.25, 0.9
+"""Mean length of a long text before the cut, as a share of the longest, and the spread of its logarithm."""
 CPU_S = 1.0
 """How often processor times are read."""
 
 
 class StandInEngine(Engine):
-    """Ends every sample after SECONDS with a text of 200 characters."""
+    """Ends every sample after SECONDS with a text of 200 characters, or with `text_chars` of log-normal length."""
 
     name = "stand-in"
     abilities = frozenset(Ability)
@@ -52,6 +56,8 @@ class StandInEngine(Engine):
         self._barrier = Path(settings.engine_args["barrier"])
         self._replicas = int(settings.engine_args["replicas"])
         self._ticks: dict[int, list[asyncio.Future[None]]] = {}
+        self._longest = int(settings.engine_args.get("text_chars", 0))
+        self._words = made_up_words(2 * self._longest)
 
     async def start(self) -> None:
         (self._barrier / uuid.uuid4().hex).touch()
@@ -67,8 +73,14 @@ class StandInEngine(Engine):
         ended: asyncio.Future[None] = loop.create_future()
         self._ticks[tick].append(ended)
         await ended
-        text = f"{request.seed % 10} " + "x" * 198
+        text = f"{request.seed % 10} " + (self._cut(request.seed) if self._longest else "x" * 198)
         return Generation(text, "stop", 20, 50, -1.0, generation_s=SECONDS)
+
+    def _cut(self, seed: int) -> str:
+        dice = random.Random(seed)
+        length = dice.lognormvariate(math.log(self._longest * MEAN_SHARE) - SIGMA**2 / 2, SIGMA)
+        start = dice.randrange(self._longest)
+        return self._words[start : start + min(self._longest, max(200, int(length)))]
 
     def _end(self, tick: int) -> None:
         for ended in self._ticks.pop(tick):
@@ -80,6 +92,14 @@ class StandInEngine(Engine):
 
     def stop(self) -> None:
         pass
+
+
+def made_up_words(length: int) -> str:
+    """Text of this length that compresses about as well as prose: words of a made-up vocabulary."""
+    dice = random.Random(length)
+    letters = "etaoinshrdlu"
+    vocabulary = ["".join(dice.choices(letters, k=dice.randint(2, 9))) for _ in range(5000)]
+    return " ".join(dice.choices(vocabulary, k=length // 5 + 1))[:length]
 
 
 class TrivialCheckers:
@@ -122,6 +142,8 @@ class Silent:
         self.driver_mb = 0.0
         self.coordinator_mb = 0.0
         self.most_open = 0
+        self.memory_mb: dict[str, float] = {}
+        """Most resident memory of all processes of a kind together, memory that they share counted for each."""
         self._first: tuple[int, dict[str, float]] | None = None
         self._last: tuple[int, dict[str, float]] | None = None
         self._read_at = 0.0
@@ -136,11 +158,14 @@ class Silent:
         self.most_open = max(self.most_open, status.get("problems_opened", 0) - status.get("problems_closed", 0))
         if status.get("samples") and status["replicas"] and time.monotonic() - self._read_at > CPU_S:
             self._read_at = time.monotonic()
-            self._last = (status["samples"], cpu_seconds())
+            spent, memory_mb = usage()
+            for kind, megabytes in memory_mb.items():
+                self.memory_mb[kind] = round(max(megabytes, self.memory_mb.get(kind, 0.0)), 1)
+            self._last = (status["samples"], spent)
             self._first = self._first or self._last
 
     def cpu_us_per_sample(self) -> dict[str, float]:
-        """Processor microseconds a sample by kind of process, between the first and the last reading."""
+        """Processor microseconds per sample by kind of process, between the first and the last reading."""
         if self._first is None or self._last is None or self._first is self._last:
             return {}
         num = self._last[0] - self._first[0]
@@ -154,9 +179,10 @@ class Silent:
         pass
 
 
-def cpu_seconds() -> dict[str, float]:
-    """Used so far by this process and all below it, by kind."""
+def usage() -> tuple[dict[str, float], dict[str, float]]:
+    """Processor seconds used so far and MiB of resident memory, by kind, of this process and all below it."""
     spent: dict[str, float] = {}
+    memory_mb: dict[str, float] = {}
     me = psutil.Process()
     for process in [me, *me.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
@@ -165,7 +191,20 @@ def cpu_seconds() -> dict[str, float]:
             times = process.cpu_times()
             kind = "driver" if process == me else kind
             spent[kind] = spent.get(kind, 0.0) + times.user + times.system
-    return spent
+            memory_mb[kind] = memory_mb.get(kind, 0.0) + process.memory_info().rss / 2**20
+    return spent, memory_mb
+
+
+def stored_text_bytes(folder: Path) -> int:
+    """Bytes of the texts in a run's parts, before compression."""
+    total = 0
+    for part in folder.rglob("samples/*.parquet"):
+        about = pq.ParquetFile(part).metadata
+        place = about.schema.names.index("text")
+        total += sum(
+            about.row_group(group).column(place).total_uncompressed_size for group in range(about.num_row_groups)
+        )
+    return total
 
 
 def write_problems(path: Path, count: int) -> None:
@@ -176,9 +215,10 @@ def write_problems(path: Path, count: int) -> None:
 
 
 def run_stand_in(
-    num_problems: int, num_samples: int, replicas: int, verifiers: int = 1, **changes: Any
+    num_problems: int, num_samples: int, replicas: int, verifiers: int = 1, text_chars: int = 0, **changes: Any
 ) -> dict[str, Any]:
-    """One run of the real coordinator, verifiers and writers over the stand-in engine; Ray is connected."""
+    """One run of the real coordinator, verifiers and writers over the stand-in engine; Ray is connected. `text_chars`:
+    the longest text, in characters; 0 = 200 each."""
     import ray
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -193,7 +233,7 @@ def run_stand_in(
                 "model": {
                     "path": "stand-in",
                     "max_num_seqs": CONCURRENCY,
-                    "engine_args": {"barrier": str(barrier), "replicas": replicas},
+                    "engine_args": {"barrier": str(barrier), "replicas": replicas, "text_chars": text_chars},
                 },
                 "output": {"uri": folder, "part_rows": 5000, "flush_s": 5.0},
                 "sampling": {"num_samples": num_samples, "max_tokens": 64},
@@ -221,6 +261,8 @@ def run_stand_in(
             "replicas": replicas,
             "seconds": round(seconds, 2),
             "samples_per_s": round(summary["samples"] / seconds),
+            "text_mb_per_s": round(stored_text_bytes(Path(folder)) / 1e6 / seconds, 1),
+            "memory_mb": screen.memory_mb,
             "cpu_us_per_sample": screen.cpu_us_per_sample(),
             "driver_mb": round(screen.driver_mb, 1),
             "coordinator_mb": round(screen.coordinator_mb, 1),
@@ -229,6 +271,6 @@ def run_stand_in(
 
 
 def rows(results: Iterator[dict[str, Any]]) -> None:
-    """Prints one JSON object a line as results come."""
+    """Prints one JSON object per line as results come."""
     for result in results:
         print(json.dumps(result), flush=True)

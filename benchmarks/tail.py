@@ -1,7 +1,10 @@
 """GPU-hours of a run under `until_verified` or `adaptive`, with and without samples beyond a wave while engines stand
-idle. A simulation: real are the policy, its priority queue and `workers.sampling.widening`; made up are the problems (a
-share that no sample solves, else a Beta pass rate), the lengths (log-normal; those of wrong answers are longer) and the
-engines (time of a step by batch and KV bytes, for a 3B model on an H200).
+idle, and with the problems in the order of their lengths on an earlier night. A simulation: real are the policy, its
+priority queue, `workers.sampling.widening` and the nightly's `longest_first`; made up are the problems (a share that no
+sample solves, else a Beta pass rate), the lengths (log-normal; those of wrong answers are longer) and the engines (time
+of a step by batch and KV bytes, for a 3B model on an H200).
+
+The floor is what the samples up to each problem's settling index take in full batches: no waste, no drain.
 
     python -m benchmarks.tail --problems 4000 20000
 """
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime as dt
 import json
 import math
 import random
@@ -17,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from jobs.nightly.history import Outcome
+from jobs.nightly.selection import Past, longest_first
 from workers.coordinator.dispatcher import IDLE_SHARE
 from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
@@ -103,15 +109,43 @@ class Problems:
         rng = random.Random(seed)
         self.seed = seed
         self.rates = [0.0 if rng.random() < UNSOLVABLE else rng.betavariate(*PASS_RATE) for _ in range(count)]
+        self.order = list(range(count))
+        """Place in the run → number of the problem."""
 
     def sample(self, number: int, index: int) -> tuple[SampleOutcome, int]:
-        """(outcome, tokens)."""
+        """(outcome, tokens) of a sample of the problem at this place."""
+        number = self.order[number]
         rng = random.Random(f"{self.seed} {number} {index}")
         is_right = rng.random() < self.rates[number]
         mean = MEAN_TOKENS * (1.0 if is_right else WRONG_FACTOR)
         tokens = min(MAX_TOKENS, max(1, int(rng.lognormvariate(math.log(mean) - SIGMA**2 / 2, SIGMA))))
         outcome = SampleOutcome.VERIFIED if is_right and tokens < MAX_TOKENS else SampleOutcome.REFUTED
         return outcome, tokens
+
+    def put_longest_first(self, samples: int, wave: int) -> None:
+        """Orders the problems by what an earlier night saw, which drew other samples of them."""
+        past = {}
+        earlier = Problems(0, self.seed + 1000)
+        earlier.rates, earlier.order = self.rates, self.order
+        for number in self.order:
+            drawn: list[tuple[SampleOutcome, int]] = []
+            while len(drawn) < samples and not any(outcome is SampleOutcome.VERIFIED for outcome, _ in drawn):
+                drawn += (earlier.sample(number, len(drawn) + place) for place in range(wave))
+            verified = sum(outcome is SampleOutcome.VERIFIED for outcome, _ in drawn)
+            outcome = Outcome(len(drawn), verified, 0, 0, 0, sum(tokens for _, tokens in drawn), 0.0, False)
+            past[str(number)] = Past(((dt.date.min, outcome),))
+        self.order = [int(name) for name in longest_first(past, past)]
+
+    def floor_hours(self, samples: int, slots: int) -> float:
+        """GPU-hours of the samples that no plan can do without, in full batches."""
+        seconds = 0.0
+        for place in range(len(self.order)):
+            for index in range(samples):
+                outcome, tokens = self.sample(place, index)
+                seconds += tokens * (12.5e-6 + 2e-6 + 1.5e-3 / slots) + tokens**2 / 2 * KV_BYTES / 3.8e12
+                if outcome is SampleOutcome.VERIFIED:
+                    break
+        return seconds / 3600
 
 
 def simulate(policy: Policy, problems: Problems, replicas: int, slots: int, widen: bool) -> dict[str, Any]:
@@ -169,15 +203,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     for count in args.problems:
-        problems = Problems(count, args.seed)
         for name in args.policies:
-            hours = []
-            for widen in (False, True):
+            problems, hours = Problems(count, args.seed), []
+            for widen, sort in ((False, False), (True, False), (True, True)):
+                if sort:
+                    problems.put_longest_first(args.samples, args.wave)
                 policy = make_policy({"policy": name, "num_samples": args.samples, "wave": args.wave})
                 figures = simulate(policy, problems, args.replicas, args.slots, widen)
                 hours.append(figures["gpu_hours"])
-                print(json.dumps(figures), flush=True)
-            print(f"{count} problems, {name}: {hours[1] / max(hours[0], 1e-9):.2f} of the GPU-hours", flush=True)
+                print(json.dumps({**figures, "longest_first": sort}), flush=True)
+            shares = ", ".join(f"{hour / max(hours[0], 1e-9):.3f}" for hour in hours[1:])
+            floor = problems.floor_hours(args.samples, args.slots) / max(hours[0], 1e-9)
+            print(f"{count} problems, {name}: {shares} of the GPU-hours; the floor is {floor:.3f}", flush=True)
 
 
 if __name__ == "__main__":

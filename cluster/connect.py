@@ -16,6 +16,12 @@ import ray
 from cluster.addresses import found_by_ray, host_and_port, knock, listens_on_loopback_only, loopback_node
 from verifiers import plugins
 
+log = logging.getLogger("proofmill.cluster.connect")
+
+TOO_SLOW = "timed out during startup"
+"""Part of what Ray says where the machine was too busy to start it in time."""
+END_S = 5.0
+"""Longest wait for the processes of a failed start to be gone, in seconds."""
 LOCAL_OBJECT_STORE_BYTES = 512 << 20
 """Size of a local Ray's object store, which holds batches of at most `max_pending_bytes`."""
 
@@ -37,21 +43,41 @@ class LocalRayError(ClusterError):
 
 def start_ray(address: str, **arguments: Any) -> None:
     """`ray.init`. Raises LocalRayError where `address` is empty and a local Ray does not start, ClusterError where none
-    answers at the address.
+    answers at the address. A local Ray that is not up within Ray's own 30 seconds is started once more.
 
     A local Ray listens on loopback only. `RAY_ADDRESS` counts for the address `auto` alone, as inside Ray's own jobs.
     """
+    on_loopback = not address or require_answer(address)
     started = time.time()
-    on_loopback = contextlib.nullcontext() if address and not require_answer(address) else loopback_node()
-    try:
-        with on_loopback:
-            ray.init(address=address or "local", **arguments)
-    except Exception as error:  # a plain Exception where a node is not up within Ray's 30 s, as on a busy machine
-        if address:
-            raise no_cluster(address, error) from error
-        with contextlib.suppress(Exception):
-            ray.shutdown()  # a partly started Ray would be in the way of the next attempt
-        raise LocalRayError(f"a local Ray could not be started: {error}\n{remedy(started)}") from error
+    for is_last in (False, True):
+        try:
+            with loopback_node() if on_loopback else contextlib.nullcontext():
+                ray.init(address=address or "local", **arguments)
+            return
+        except Exception as error:  # a plain Exception where a node is not up in time, as on a busy machine
+            if address:
+                raise no_cluster(address, error) from error
+            with contextlib.suppress(Exception):
+                ray.shutdown()
+            end_partly_started()
+            if is_last or TOO_SLOW not in str(error):
+                raise LocalRayError(f"a local Ray could not be started: {error}\n{remedy(started)}") from error
+            log.warning(
+                "a local Ray was not up within Ray's own limit of 30 s (the machine is busy: load %.1f on %d CPUs); it "
+                "is started once more", os.getloadavg()[0], os.cpu_count() or 1,
+            )  # fmt: skip
+
+
+def end_partly_started() -> None:
+    """Ends what a start of a local Ray that failed has left running below this process. Ray itself ends it only when
+    this process ends, and until then it would take memory and ports from the next attempt."""
+    left = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if any("/ray/session_" in word for word in child.cmdline()):
+                child.kill()
+                left.append(child)
+    psutil.wait_procs(left, timeout=END_S)
 
 
 def require_answer(address: str) -> bool:

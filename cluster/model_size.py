@@ -2,8 +2,9 @@
 sequence.
 
 Promises: exact to a fraction of a percent for the decoder families it knows (Qwen2/3 and Llama-like, dense and mixture
-of experts; DeepSeek V3 and Kimi K2 with latent attention; Qwen3.5-like hybrids of full and linear attention), in the
-dtypes that the config names, quantised checkpoints included. `ModelSize.family` says which formulas were used.
+of experts, gpt-oss among them; DeepSeek V3, V3.2 and Kimi K2 with latent attention; Qwen3.5-like hybrids of full and
+linear attention; Falcon-H1 with attention and Mamba side by side), in the dtypes that the config names, quantised
+checkpoints included. `ModelSize.family` says which formulas were used.
 Does not: read files, count vision towers or draft layers (text generation loads neither), or know every architecture.
 An unknown one is sized as a Llama-like decoder if it has those fields, with `exact` false; otherwise ModelSizeError
 says what is missing. Sizes measured from a safetensors index can replace the computed weights (`weight_bytes`).
@@ -36,7 +37,12 @@ LLAMA_LIKE = {
 LATENT = {"deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_k25"}
 HYBRID = {"qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"}
 
-KNOWN = LLAMA_LIKE | LATENT | HYBRID
+PARALLEL = {"falcon_h1"}
+"""Families whose every layer has attention and a Mamba mixer side by side."""
+ALTERNATING = {"gpt_oss"}
+"""Families whose layers alternate between a sliding window and the whole context, beginning with the window."""
+
+KNOWN = LLAMA_LIKE | LATENT | HYBRID | PARALLEL | ALTERNATING
 
 
 class ModelSizeError(Exception):
@@ -156,9 +162,12 @@ def longest_context(text: Config) -> int:
 
 
 def text_config(config: Config) -> Config:
-    """The language model's own config: multi-modal ones keep it one level down."""
+    """The language model's own config: multi-modal ones keep it one level down, some of them without the key that says
+    whether the output layer is the embedding."""
     inner = config.get("text_config") or config.get("llm_config")
-    return inner if isinstance(inner, Mapping) else config
+    if not isinstance(inner, Mapping):
+        return config
+    return {"tie_word_embeddings": config.get("tie_word_embeddings", False), **inner}
 
 
 def number(config: Config, key: str) -> int:
@@ -202,7 +211,8 @@ def count_parts(text: Config, family: str) -> list[Part]:
     """Parameters by part. Raises ModelSizeError."""
     hidden, layers, vocab = (number(text, key) for key in ("hidden_size", "num_hidden_layers", "vocab_size"))
     kinds = layer_kinds(text, layers)
-    parts = [Part("embedding", vocab * hidden), Part("norms", (2 * layers + 1) * hidden)]
+    norms = (2 * layers + 1) * hidden + inner_norms(text, family, kinds)
+    parts = [Part("embedding", vocab * hidden), Part("norms", norms)]
     if not text.get("tie_word_embeddings", False):
         parts.append(Part("lm_head", vocab * hidden, "lm_head"))
     num_linear = kinds.count("linear_attention")
@@ -212,6 +222,8 @@ def count_parts(text: Config, family: str) -> list[Part]:
         parts.append(
             Part("linear attention", linear_attention(text) * num_linear, "model.layers.0.linear_attn.out_proj")
         )
+    if family in PARALLEL:
+        parts.append(Part("mamba", mamba(text) * layers, "model.layers.1.mamba.out_proj"))
     return parts + feed_forward(text, hidden, layers)
 
 
@@ -226,6 +238,8 @@ def layer_kinds(text: Config, layers: int) -> list[str]:
         return [str(kind) for kind in kinds]
     if interval := text.get("full_attention_interval"):
         return ["full_attention" if (i + 1) % interval == 0 else "linear_attention" for i in range(layers)]
+    if text.get("model_type") in ALTERNATING:
+        return ["full_attention" if i % 2 else "sliding_attention" for i in range(layers)]
     # Qwen's configs carry a window that their switch leaves unused.
     slides = text.get("sliding_window") and text.get("use_sliding_window", "qwen" not in str(text.get("model_type")))
     return ["sliding_attention" if slides else "full_attention"] * layers
@@ -242,8 +256,11 @@ def full_attention(text: Config, family: str) -> float:
     # An output gate (Qwen3-Next, Qwen3.5) doubles the query projection.
     gated = 2 if text.get("attn_output_gate", family in HYBRID) else 1
     count = hidden * queries * gated + 2 * hidden * keys + queries * hidden
-    if text.get("attention_bias", family.startswith("qwen2")):
-        count += queries + 2 * keys
+    if text.get("attention_bias", family.startswith("qwen2") or family in ALTERNATING):
+        # Qwen2's output projection is the only one without a bias.
+        count += queries + 2 * keys + (0 if family.startswith("qwen2") else hidden)
+    if family in ALTERNATING:
+        count += heads  # a learned sink for each head
     return float(count)
 
 
@@ -261,6 +278,17 @@ def latent_attention(text: Config) -> float:
     return float(count)
 
 
+def inner_norms(text: Config, family: str, kinds: list[str]) -> int:
+    """Parameters of the norms inside the attention of all layers."""
+    if is_latent(text):
+        indexer = 2 * number(text, "index_head_dim") if text.get("index_n_heads") else 0
+        return len(kinds) * (int(text.get("q_lora_rank") or 0) + number(text, "kv_lora_rank") + indexer)
+    num_linear = kinds.count("linear_attention")
+    in_linear = num_linear * number(text, "linear_value_head_dim") if num_linear else 0
+    has_norms = family.startswith("qwen3")
+    return in_linear + (2 * head_dim(text) * (len(kinds) - num_linear) if has_norms else 0)
+
+
 def linear_attention(text: Config) -> float:
     """Gated DeltaNet as Qwen3-Next and Qwen3.5 have it: queries, keys, values and gate, a short convolution, an
     output."""
@@ -270,7 +298,45 @@ def linear_attention(text: Config) -> float:
     values = value_heads * number(text, "linear_value_head_dim")
     kernel = number(text, "linear_conv_kernel_dim")
     mixed = 2 * keys + values
-    return float(hidden * (mixed + values + 2 * value_heads) + values * hidden + mixed * kernel)
+    decay = 2 * value_heads  # a rate and a bias for each head
+    return float(hidden * (mixed + values + 2 * value_heads) + values * hidden + mixed * kernel + decay)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MambaShape:
+    """Widths of a Mamba 2 mixer (arXiv 2405.21060)."""
+
+    inner: int
+    """Channels of the mixer, all heads together."""
+    convolved: int
+    """Channels of the short convolution: the mixer's own, and the input and output matrices of the state."""
+    heads: int
+    state: int
+    kernel: int
+
+    @classmethod
+    def read(cls, text: Config) -> MambaShape:
+        expanded = int(float(text.get("mamba_expand") or 2) * number(text, "hidden_size"))
+        inner, state = int(text.get("mamba_d_ssm") or expanded), number(text, "mamba_d_state")
+        convolved = inner + 2 * int(text.get("mamba_n_groups") or 1) * state
+        return cls(inner, convolved, number(text, "mamba_n_heads"), state, number(text, "mamba_d_conv"))
+
+    def state_bytes(self, dtype_bytes: float, state_dtype_bytes: float) -> float:
+        """Bytes of one sequence in one layer: the state, and the last inputs of the convolution."""
+        return self.inner * self.state * state_dtype_bytes + self.convolved * (self.kernel - 1) * dtype_bytes
+
+
+def mamba(text: Config) -> float:
+    """The Mamba 2 mixer of one Falcon-H1 layer: a projection in, a short convolution, the heads' rates, a projection
+    out."""
+    hidden, shape = number(text, "hidden_size"), MambaShape.read(text)
+    projected = shape.inner + shape.convolved + shape.heads
+    count = hidden * projected + shape.convolved * shape.kernel + 3 * shape.heads + shape.inner * hidden
+    count += projected if text.get("mamba_proj_bias") else 0
+    count += shape.convolved if text.get("mamba_conv_bias", True) else 0
+    count += hidden if text.get("projectors_bias") else 0
+    count += shape.inner if text.get("mamba_rms_norm") else 0
+    return float(count)
 
 
 def feed_forward(text: Config, hidden: int, layers: int) -> list[Part]:
@@ -280,18 +346,26 @@ def feed_forward(text: Config, hidden: int, layers: int) -> list[Part]:
     )
     dense_width = int(text.get("intermediate_size") or 0)
     if not num_experts:
-        return [Part("feed forward", 3 * hidden * number(text, "intermediate_size") * layers, DENSE_MODULE)]
+        dense = number(text, "intermediate_size")
+        bias = 2 * dense + hidden if text.get("mlp_bias") else 0
+        return [Part("feed forward", (3 * hidden * dense + bias) * layers, DENSE_MODULE)]
     width = int(text.get("moe_intermediate_size") or dense_width)
     num_dense = int(text.get("first_k_dense_replace") or 0) or len(text.get("mlp_only_layers") or ())
     step = int(text.get("decoder_sparse_step") or text.get("moe_layer_freq") or 1)
     sparse = (layers - num_dense) // step
     shared = 3 * hidden * width * int(text.get("n_shared_experts") or 0)
     shared += 3 * hidden * int(text.get("shared_expert_intermediate_size") or 0)
+    gates = 1 if text.get("shared_expert_intermediate_size") else 0  # Qwen weighs its shared expert
+    if text.get("model_type") in ALTERNATING:  # gpt-oss: experts and router have biases
+        biases = [Part("expert biases", (2 * width + hidden + 1) * num_experts * sparse)]
+    else:
+        biases = []
     return [
+        *biases,
         Part("feed forward", 3 * hidden * dense_width * (layers - sparse), DENSE_MODULE),
         Part("experts", 3 * hidden * width * num_experts * sparse, "model.layers.9.mlp.experts.0.down_proj"),
         Part("shared experts", shared * sparse, "model.layers.9.mlp.shared_experts.down_proj"),
-        Part("routers", hidden * num_experts * sparse),
+        Part("routers", hidden * (num_experts + gates) * sparse),
     ]
 
 
@@ -363,8 +437,12 @@ def attention_cache(text: Config, family: str, kv_bytes: float, dtype_bytes: flo
     kinds = layer_kinds(text, layers)
     if is_latent(text):
         # One latent vector and one rotary key for all heads (arXiv 2405.04434, section 2.1).
-        per_layer = (number(text, "kv_lora_rank") + number(text, "qk_rope_head_dim")) * kv_bytes
+        latent, rope = number(text, "kv_lora_rank"), number(text, "qk_rope_head_dim")
+        per_layer = (latent + rope) * kv_bytes
         if text.get("index_n_heads"):
+            if kv_bytes == KV_DTYPE_BYTES["fp8"]:
+                # vLLM's `fp8_ds_mla`: the latent in FP8 with a 4-byte scale for each 128 of it, the rotary key in bf16.
+                per_layer = latent + 4 * latent / 128 + 2 * rope
             # V3.2's indexer keeps one FP8 key per token, with a 4-byte scale for each 128 bytes of it.
             index_dim = number(text, "index_head_dim")
             per_layer += index_dim + 4 * index_dim / 128
@@ -381,6 +459,9 @@ def attention_cache(text: Config, family: str, kv_bytes: float, dtype_bytes: flo
         state_dtype = DTYPE_BYTES.get(str(text.get("mamba_ssm_dtype") or ""), dtype_bytes)
         convolution = (2 * keys + value_heads * value_dim) * (number(text, "linear_conv_kernel_dim") - 1)
         state = linear * (recurrent * state_dtype + convolution * dtype_bytes)
+    elif family in PARALLEL:
+        # vLLM keeps Mamba states in the model's own dtype unless `mamba_ssm_cache_dtype` says otherwise.
+        state = layers * MambaShape.read(text).state_bytes(dtype_bytes, dtype_bytes)
     return {
         "kv_bytes_per_token": int(per_layer * (layers - sliding - linear)),
         "window_kv_bytes_per_token": int(per_layer * sliding),

@@ -30,7 +30,8 @@ COMMANDS = {
         "proofmill solve configs/solve/demo.toml\n"
         "proofmill solve configs/solve/vibethinker_3b.toml --dry-run\n"
         "proofmill solve my.toml --set sampling.num_samples=16 --set output.uri=s3://bucket/prefix\n"
-        "proofmill solve --model models/tiny_reasoner --problems examples/problems/demo.jsonl --out out",
+        "proofmill solve --model models/tiny_reasoner --problems examples/problems/demo.jsonl --out out\n"
+        "proofmill solve --preset qwen3.6-27b --problems my.jsonl --dry-run --on 8xH100",
     ),
     "init": Command(
         "jobs.configuration.command",

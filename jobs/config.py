@@ -15,12 +15,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
+from jobs.layers import COMMAND_LINE, FILE, Layer, merge_layers
+from jobs.presets import PresetError, check_remote_code, load_preset, preset_of
 from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
 from verifiers.registry import UnknownNameError
 from verifiers.types import Json
-from workers.engines.base import ModelSettings, SamplingParameters
+from workers.engines.base import ModelSettings, SamplingOverrides, SamplingParameters
 from workers.engines.registry import ENGINES, engine_class
 from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
@@ -99,6 +101,9 @@ class Output(Section):
     """Largest size of a Parquet part, in MB before compression."""
     flush_s: PositiveFloat = 20.0
     """A finished sample is durable at most about this long after its verdict."""
+    tokens: Literal["none", "ids", "ids+logprobs"] = "none"
+    """Store the tokens of each sample in tokens/, for training that must not tokenise again. ids: of the prompt and of
+    what the model wrote. ids+logprobs: with the log-probability of each token, which implies `sampling.logprobs`."""
     lease_s: PositiveFloat = 30.0
     """A run whose owner has not been heard of for this long may be taken over."""
 
@@ -121,8 +126,23 @@ class Problems(Section):
     """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
 
+def _path_or_preset(schema: dict[str, Json]) -> None:
+    """In the JSON schema: a preset gives a path."""
+    schema["required"] = [key for key in schema.get("required", []) if key != "path"]
+    schema["anyOf"] = [{"required": ["path"]}, {"required": ["preset"]}]
+
+
+LORA_ARGUMENTS = frozenset({"enable_lora", "max_loras", "max_lora_rank", "max_cpu_loras", "lora_dtype"})
+"""Arguments of vLLM that only an adapter makes use of."""
+
+
 class Model(ModelSettings, Section):
     """Which model, in which engine, and what the engine is told."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_path_or_preset)
+
+    preset: str = ""
+    """Name of a preset (docs/models.md): what is published of a model. Its values lie below those of this file."""
 
     @pydantic.field_validator("engine")
     @classmethod
@@ -137,6 +157,20 @@ class Model(ModelSettings, Section):
             engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
 
+    @pydantic.model_validator(mode="after")
+    def _room_for_an_adapter(self) -> Model:
+        further = sorted(name for name in self.engine_args if name in LORA_ARGUMENTS)
+        if further and not self.lora:
+            raise ValueError(
+                f"engine_args.{further[0]} has no effect without an adapter: set lora to the adapter's folder, which "
+                "also keeps room for it"
+            )
+        return self
+
+    def of_engine(self) -> dict[str, Json]:
+        """The keys that an engine gets."""
+        return {name: value for name, value in self.model_dump().items() if name in ModelSettings.model_fields}
+
 
 class Prompt(Section):
     """What is put around a problem's text."""
@@ -147,6 +181,9 @@ class Prompt(Section):
     """Appended to every problem's prompt."""
     suffix_by_kind: dict[KindName, str] = {}
     """Overrides `suffix` for a kind."""
+    examples: str = ""
+    """A JSONL, CSV or Parquet file of solved problems, shown as turns before each problem. A line is
+    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
 
 
 class Repair(Section):
@@ -171,6 +208,9 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     follow-up turns are `repair`, below."""
     shuffle_choices: bool = False
     """Shuffle a multiple-choice item's options per sample with a recorded seed."""
+    by_kind: dict[KindName, SamplingOverrides] = {}
+    """Other values for one kind of problems, as `[sampling.by_kind.math]`: temperature, top_p, top_k, min_p,
+    presence_penalty, frequency_penalty, repetition_penalty, max_tokens, stop, stop_token_ids, thinking_tokens, loop."""
     repair: Repair = Repair()
 
     @pydantic.field_validator("policy")
@@ -198,6 +238,15 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     def parameters(self) -> SamplingParameters:
         """The keys that an engine gets."""
         return SamplingParameters(**{name: getattr(self, name) for name in SamplingParameters.model_fields})
+
+    def parameters_by_kind(self) -> dict[str, SamplingParameters]:
+        """The keys that an engine gets for the problems of a kind, where they are not those of `parameters`."""
+        common = self.parameters()
+        return {str(kind): common.changed(overrides) for kind, overrides in self.by_kind.items()}
+
+    def every_parameters(self) -> list[SamplingParameters]:
+        """Those of all kinds."""
+        return [self.parameters(), *self.parameters_by_kind().values()]
 
 
 class Budget(Section):
@@ -368,21 +417,43 @@ class SolveConfig(ConfigFile):
     resources: Resources = Resources()
     ray: Ray = Ray()
     cost: Cost = Cost()
+    _origins: dict[str, str] = pydantic.PrivateAttr(default_factory=dict)
 
     def resolved(self) -> dict[str, Json]:
         """Every value in use, defaults included, as plain JSON."""
         return self.model_dump(mode="json")
 
+    def __eq__(self, other: object) -> bool:
+        """Configs are equal where their values are, wherever each value came from."""
+        return isinstance(other, SolveConfig) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds lists and tables
+
+    def with_origins(self, origins: Mapping[str, str]) -> SolveConfig:
+        """The same config that knows of further keys which layer they came from (jobs.layers)."""
+        config = self.model_copy()
+        config._origins = {**self._origins, **origins}
+        return config
+
+    def origin(self, section: str, key: str) -> str:
+        """The layer that gave `section.key` its value; empty for a default."""
+        if found := self._origins.get(f"{section}.{key}"):
+            return found
+        inside = [name for known, name in self._origins.items() if known.startswith(f"{section}.{key}.")]
+        return " and ".join(dict.fromkeys(inside))
+
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     """Reads a TOML config and applies `key.path=value` overrides. Raises ConfigError with a text for the user."""
     path = Path(path)
+    overrides = list(overrides)
     table = merge_overrides(read_toml(path), overrides)
+    _, given = merge_layers([Layer(COMMAND_LINE, merge_overrides({}, overrides))])
     if "legs" in table and "model" not in table:
         raise ConfigError(
             f"{path}: this is a config of a nightly, not of one run: `proofmill nightly {path}` starts it"
         )
-    return check_config(table, str(path))
+    return check_config(table, str(path)).with_origins(given)
 
 
 def read_toml(path: Path) -> dict[str, Json]:
@@ -421,8 +492,19 @@ def merge_overrides(table: dict[str, Json], overrides: Iterable[str]) -> dict[st
 
 
 def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
-    """Raises ConfigError that lists every fault, one per line: file, key, what was wrong, what would be right."""
-    return validate(SolveConfig, table, where)
+    """The config that a table stands for, over the preset that it names. Raises ConfigError that lists every fault, one
+    per line: file, key, what was wrong, what would be right."""
+    try:
+        preset = preset_of(table)
+        below = [Layer(f"the preset {preset.name}", preset.values)] if preset else []
+        merged, origins = merge_layers([*below, Layer(FILE, table)])
+        config = validate(SolveConfig, merged, where).with_origins(origins)
+        if config.model.preset:
+            model = config.model
+            check_remote_code(load_preset(model.preset), model.path, model.revision, model.trust_remote_code)
+    except PresetError as error:
+        raise ConfigError(f"{where}: model.preset: {error}") from None
+    return config
 
 
 def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Checked:

@@ -58,20 +58,20 @@ def read_model_config(path: str, revision: str = "", key: str = "model.path") ->
         )
 
 
-def hub_file(path: str, revision: str) -> str:
-    """The local copy of the model's config.json, downloaded where needed. Raises what the hub's library does."""
+def hub_file(path: str, revision: str, name: str = "config.json") -> str:
+    """The local copy of a file of the model, downloaded where needed. Raises what the hub's library does."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     wanted = revision or None
     try:
-        return hf_hub_download(path, "config.json", revision=wanted, local_files_only=True)
+        return hf_hub_download(path, name, revision=wanted, local_files_only=True)
     except LocalEntryNotFoundError:
         if path.partition("/")[0] in LOCAL_FOLDERS:
             raise
     # Where there is no network, a download tries for half a minute. This request asks once.
-    get_hf_file_metadata(hf_hub_url(path, "config.json", revision=wanted), timeout=HUB_TIMEOUT_S)
-    return hf_hub_download(path, "config.json", revision=wanted)
+    get_hf_file_metadata(hf_hub_url(path, name, revision=wanted), timeout=HUB_TIMEOUT_S)
+    return hf_hub_download(path, name, revision=wanted)
 
 
 def missing(path: str, key: str) -> str:

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='JSONL, CSV or Parquet with {"problem_id": "…", "text": "…"} a line, and "finish_reason" where known',
     )
     parser.add_argument("--run", metavar="URI", dest="run_uri", help="check the samples of a stored run again")
-    parser.add_argument("--out", metavar="V.jsonl", help="verdicts, one a line, in order (default: standard output)")
+    parser.add_argument("--out", metavar="V.jsonl", help="verdicts, one per line, in order (default: standard output)")
     parser.add_argument("--layout", default="auto", help="layout of the problem set (default: recognised)")
     parser.add_argument(
         "--columns",

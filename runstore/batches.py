@@ -17,16 +17,19 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample
+from runstore.schema import SAMPLE_SCHEMA, Messages, Provenance, Sample, SampleTokens
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 
 VerdictRow = tuple[bytes, int]
 """Packed verdicts (runstore.batches.pack_verdicts) and the index of one among them."""
 
+MAX_ANSWER_CHARS = 2000
+"""Longest extracted answer that a row keeps, in characters."""
 VERDICT_COLUMNS = (
     "status",
     "reason",
     "evidence",
+    "extracted_answer",
     "checker",
     "checker_version",
     "tier",
@@ -35,7 +38,8 @@ VERDICT_COLUMNS = (
 )
 SAMPLE_COLUMNS = (
     *("sample_index", "attempt", "round", "parent_sample_index", "text", "finish_reason", "prompt_tokens"),
-    *("completion_tokens", "mean_logprob", "seed", "queue_s", "generation_s"),
+    *("completion_tokens", "mean_logprob", "thought_tokens", "answer_tokens", "thought_opened_by_prompt"),
+    *("thought_closed_by", "seed", "queue_s", "generation_s"),
 )
 """Columns that are a `Sample`'s own fields."""
 _sample_values = operator.attrgetter(*SAMPLE_COLUMNS)
@@ -47,7 +51,7 @@ class PromptColumns(NamedTuple):
     """The columns of a row that its problem fixes, made once per problem and shared by its samples."""
 
     problem: tuple[str, ...]
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     messages: str
 
 
@@ -56,6 +60,8 @@ class BatchRows(NamedTuple):
 
     shared: dict[str, Any]
     columns: dict[str, list[Any]]
+    tokens: list[SampleTokens | None] | None = None
+    """One per row, where the run stores tokens."""
 
 
 def pack(message: Any) -> bytes:
@@ -69,7 +75,7 @@ def unpack(data: bytes) -> Any:
 
 
 def problem_columns(problem: Problem) -> tuple[str, ...]:
-    """In the order of PROBLEM_COLUMNS."""
+    """The problem's columns, in the order of PROBLEM_COLUMNS."""
     reference = json.dumps(problem.reference, ensure_ascii=False)
     meta = json.dumps(problem.meta, ensure_ascii=False)
     names = problem.domain, problem.source, problem.split
@@ -80,9 +86,11 @@ def messages_column(messages: Messages) -> str:
     return json.dumps([{"role": role, "content": content} for role, content in messages], ensure_ascii=False)
 
 
-def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance) -> bytes:
+def pack_batch(
+    samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Provenance, with_tokens: bool = False
+) -> bytes:
     """One row per (stopping rule, prompt, sample), in the given order; at least one. The problem is stored as the
-    model saw it, with its options in shuffled order if they were shuffled."""
+    model saw it, with its options in shuffled order if they were shuffled. `with_tokens`: the run stores tokens."""
     shared = {
         "run_id": origin.run_id,
         "sampling": json.dumps(dict(origin.sampling), sort_keys=True),
@@ -97,11 +105,15 @@ def pack_batch(samples: Sequence[tuple[str, PromptColumns, Sample]], origin: Pro
     columns: dict[str, list[Any]] = {"stopping_rule": [rule for rule, _, _ in samples]}
     problems = zip(*(prompt.problem for _, prompt, _ in samples), strict=True)
     columns |= zip(PROBLEM_COLUMNS, map(list, problems), strict=True)
+    if origin.sampling_by_kind:
+        texts = {kind: json.dumps(dict(each), sort_keys=True) for kind, each in origin.sampling_by_kind.items()}
+        common = shared.pop("sampling")
+        columns["sampling"] = [texts.get(kind, common) for kind in columns["kind"]]
     columns["messages"] = [prompt.messages for _, prompt, _ in samples]
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)
     columns["finished_at"] = [int(sample.finished_at * 1e6) for _, _, sample in samples]
-    return pack((shared, columns))
+    return pack((shared, columns, [sample.tokens for _, _, sample in samples] if with_tokens else None))
 
 
 def unpack_batch(data: bytes) -> BatchRows:
@@ -169,9 +181,11 @@ def verdict_columns(verdict: Verdict) -> tuple[Any, ...]:
     """A verdict's values in the order of VERDICT_COLUMNS. Raises TypeError for evidence that is not JSON."""
     evidence = verdict.evidence
     text = json.dumps(dict(evidence), ensure_ascii=False) if evidence else "{}"
+    found = evidence.get("answer")
+    answer = found[:MAX_ANSWER_CHARS] if isinstance(found, str) else None
     checker = verdict.checker, verdict.checker_version
     limits = _limits_column(verdict.limits)
-    return (str(verdict.status), verdict.reason, text, *checker, evidence.get("tier"), limits, verdict.seconds)
+    return (str(verdict.status), verdict.reason, text, answer, *checker, evidence.get("tier"), limits, verdict.seconds)
 
 
 @functools.lru_cache(maxsize=256)

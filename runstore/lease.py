@@ -1,4 +1,4 @@
-"""Who owns a run: one epoch at a time, claimed by an exclusive write and kept alive by a heartbeat.
+"""The ownership of a run: one epoch at a time, claimed by an exclusive write and kept alive by a heartbeat.
 
 Promises: of two jobs pointed at one run, one gets the epoch and the other is refused with RunHeldError; a run whose
 owner is dead is taken over (at once if the owner was a process of this machine, else when its heartbeat stops moving);
@@ -22,6 +22,7 @@ from runstore.layout import EPOCHS, LEASE
 from runstore.parts import fence_stream, stream_name
 from runstore.process_identity import boot_id, is_running, started_at
 from runstore.storage import Storage
+from runstore.tokens import empty_uncommitted
 from verifiers.types import Json
 
 POLL_S = 0.5
@@ -60,6 +61,7 @@ def claim_run(storage: Storage, num_streams: int, lease_s: float) -> RunLease:
     for before, num_before in epochs.items():
         for writer in range(num_before):
             fence_stream(storage, stream_name(before, writer))
+            empty_uncommitted(storage, stream_name(before, writer))
     return claim
 
 

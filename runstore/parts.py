@@ -63,9 +63,9 @@ def list_parts(storage: Storage, stream: str = "") -> list[PartName]:
     return sorted(names, key=lambda name: (name.epoch, name.stream, name.slot))
 
 
-def encode_part(table: pa.Table) -> bytes:
+def encode_part(table: pa.Table, schema: pa.Schema = SAMPLE_SCHEMA) -> bytes:
     """Parquet bytes with a token of their own, so that no two writes are equal by chance."""
-    metadata = {**(SAMPLE_SCHEMA.metadata or {}), b"proofmill.part": uuid.uuid4().hex.encode()}
+    metadata = {**(schema.metadata or {}), b"proofmill.part": uuid.uuid4().hex.encode()}
     table = table.replace_schema_metadata(metadata)
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:

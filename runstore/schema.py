@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from verifiers.types import Problem
 
-SAMPLE_SCHEMA_VERSION = 1
+SAMPLE_SCHEMA_VERSION = 2
+"""Version of SAMPLE_SCHEMA. Version 2 tells thought and answer apart: thought_tokens to extracted_answer."""
 PROBLEM_SCHEMA_VERSION = 2
 """Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try."""
 
@@ -41,10 +42,15 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("parent_sample_index", pa.int32()),  # the attempt a repair round answers
         pa.field("messages", pa.string(), nullable=False),  # JSON [{role, content}]: what the model was given
         pa.field("text", pa.string()),  # null when aborted
-        pa.field("finish_reason", pa.string(), nullable=False),  # stop | length | abort | error
+        pa.field("finish_reason", pa.string(), nullable=False),  # stop | length | repetition | abort | error
         pa.field("prompt_tokens", pa.int32(), nullable=False),
         pa.field("completion_tokens", pa.int32(), nullable=False),
         pa.field("mean_logprob", pa.float64()),  # mean (nats) over the sampled tokens; null without sampling.logprobs
+        # Thought and answer, counted among completion_tokens. Null where the engine does not tell, and in older rows.
+        pa.field("thought_tokens", pa.int32()),
+        pa.field("answer_tokens", pa.int32()),
+        pa.field("thought_opened_by_prompt", pa.bool_()),  # the text then carries the prompt's opening mark
+        pa.field("thought_closed_by", pa.string()),  # model; null: no thought was closed
         pa.field("seed", pa.int64(), nullable=False),
         pa.field("sampling", pa.string(), nullable=False),  # JSON: temperature, top_p, top_k, max_tokens, …
         pa.field("queue_s", pa.float64(), nullable=False),
@@ -53,6 +59,7 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("status", pa.string()),  # verifiers.types.Status; null when aborted
         pa.field("reason", pa.string()),
         pa.field("evidence", pa.string()),  # JSON
+        pa.field("extracted_answer", pa.string()),  # the final answer that was read; null: none, or no such kind
         pa.field("checker", pa.string()),
         pa.field("checker_version", pa.string()),
         pa.field("tier", pa.string()),  # protection or audit tier where the checker has one
@@ -108,8 +115,21 @@ PROBLEM_SCHEMA = pa.schema(
     metadata={"proofmill.schema_version": str(PROBLEM_SCHEMA_VERSION)},
 )
 
+CUT_SHORT = ("length", "repetition")
+"""Finish reasons of samples that the engine ended before the model did: at the token limit, or because it repeated
+itself. Their texts are samples like others, and cut off."""
 
 Messages = tuple[tuple[str, str], ...]
+
+
+class SampleTokens(NamedTuple):
+    """The tokens of a sample. Lists are packed as four-byte values in the machine's own order."""
+
+    prompt_ids: bytes
+    opening_tokens: int
+    """How many of the last prompt tokens are the opening mark with which the sample's text begins."""
+    token_ids: bytes
+    logprobs: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,6 +169,13 @@ class Sample:
     """Seconds since the epoch, UTC."""
     error: str = ""
     """Why the engine could not draw this sample (finish_reason `error`)."""
+    thought_tokens: int | None = None
+    answer_tokens: int | None = None
+    thought_opened_by_prompt: bool | None = None
+    thought_closed_by: str | None = None
+    """`model`, `budget` (sampling.thinking_tokens), or None: the text closes no thought."""
+    tokens: SampleTokens | None = None
+    """For tokens/, where the run stores them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,6 +191,8 @@ class Provenance:
     engine_version: str
     replica: str
     sampling: Mapping[str, Any]
+    sampling_by_kind: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """`sampling` of the kinds of problems that are drawn in another way."""
 
 
 def sample_seed(run_seed: int, problem_id: str, sample_index: int) -> int:

@@ -40,6 +40,11 @@ UPGRADES = {
     "code_revision": Added(1, ""),
     "settled_verified": Added(2, None),
     "settled_first_try": Added(2, None),
+    "thought_tokens": Added(2, None),
+    "answer_tokens": Added(2, None),
+    "thought_opened_by_prompt": Added(2, None),
+    "thought_closed_by": Added(2, None),
+    "extracted_answer": Added(2, None),
 }
 
 

@@ -115,7 +115,7 @@ _shared_lock = threading.Lock()
 
 
 def verify(problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None) -> Verdict:
-    """Checks one text with checkers shared by this process (one worker a kind), closed at exit."""
+    """Checks one text with checkers shared by this process (one worker per kind), closed at exit."""
     global _shared
     with _shared_lock:
         if _shared is None:

@@ -22,6 +22,9 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from verifiers import fences
 
 UNENDED = "the thinking never ends"
 MAX_INDENT = 1000
@@ -336,8 +339,6 @@ _THINKING_FENCE = re.compile(rf"[ \t]{{0,8}}(?:{_NAME}|analysis)\b", re.IGNORECA
 """What a fence says of its block, where the block is a thought."""
 _TURN = re.compile(r"(?:\s|<[|｜][^<>|｜\n]{1,40}[|｜]>|<start_of_turn>|assistant|model|<s>)*+")
 """What a template puts in front of a turn. Before a mark it is like white space."""
-_FENCE = re.compile(r"(?:^|(?<=[>\]▷]))[ \t]*(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))$", re.MULTILINE)
-"""The line of a fence; it may also stand behind a mark."""
 
 _END_TOKENS = (
     *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|end|>", "<|return|>", "<|eot|>"),
@@ -463,7 +464,7 @@ class _Scan:
         return self._is_blank(self.text.rfind("\n", max(0, start - MAX_INDENT), start) + 1, start)
 
     def _is_blank(self, begin: int, end: int) -> bool:
-        """Of a longer stretch only the end is looked at, so that many marks on one line cost no more than one each."""
+        """Looks only at the end of a long stretch, so that many marks on one line cost no more than one each."""
         before = self.text[max(begin, end - MAX_INDENT) : end].strip()
         return not before or _TURN.fullmatch(before) is not None
 
@@ -500,23 +501,22 @@ def _marks(text: str) -> Iterator[_Event]:
 
 
 def _fences(text: str) -> Iterator[_Event]:
-    for match in _FENCE.finditer(text):
-        run, info = (match[1], match[2]) if match[1] else (match[3], match[4])
-        yield _Event(match.start(), match.end(), run=run, info=info)
+    for fence in fences.lines(text):
+        yield _Event(fence.start, fence.end, run=fence.run, info=fence.info)
 
 
 def _events(text: str) -> Iterator[_Event]:
     """Marks and fences in the order of the text. A fence's own line comes before the marks on it."""
-    fences = _fences(text) if "```" in text or "~~~" in text else iter(())
-    fence = next(fences, None)
+    lines = _fences(text)
+    fence = next(lines, None)
     for mark in _marks(text):
         while fence is not None and fence.start <= mark.start:
             yield fence
-            fence = next(fences, None)
+            fence = next(lines, None)
         yield mark
     while fence is not None:
         yield fence
-        fence = next(fences, None)
+        fence = next(lines, None)
 
 
 def _trimmed(text: str, start: int) -> tuple[int, int]:
@@ -551,8 +551,22 @@ def without_end_tokens(text: str, *tags: str) -> str:
     return text
 
 
+class PromptTail(NamedTuple):
+    """What the end of a rendered prompt says of a thought."""
+
+    opening: str = ""
+    """What it puts before the answer where it leaves a thought open: a mark, and words behind it."""
+    is_closed: bool = False
+    """Whether it has a thought that is closed already, as templates write where thinking is switched off."""
+
+
 def opening_mark_of_prompt(prompt: str, before: str = "") -> str:
-    """What the end of a rendered prompt puts before the answer where it leaves a thought open, else nothing.
+    """`PromptTail.opening`, see read_prompt_tail."""
+    return read_prompt_tail(prompt, before).opening
+
+
+def read_prompt_tail(prompt: str, before: str = "") -> PromptTail:
+    """Reads the end of a rendered prompt.
 
     `before` is the same conversation rendered without the turn that is to be written. With it everything that the
     template adds is read (a mark and words behind it). Without it only a mark at the very end of the prompt counts,
@@ -560,16 +574,18 @@ def opening_mark_of_prompt(prompt: str, before: str = "") -> str:
     """
     start = len(before) if before and prompt.startswith(before) else None
     tail_start = start if start is not None else max(0, len(prompt) - 400)
-    opening: _Event | None = None
-    for event in _marks(prompt[tail_start:]):
-        if event.opens and event.style is not None and not event.style.at_start_only:
-            opening = event
-        elif opening is not None and event.style is opening.style:
-            opening = None
-    if opening is None:
-        return ""
     tail = prompt[tail_start:]
-    return "" if start is None and tail[opening.end :].strip() else tail[opening.start :]
+    opening: _Event | None = None
+    closing: _Event | None = None
+    for event in _marks(tail):
+        if event.opens and event.style is not None and not event.style.at_start_only:
+            opening, closing = event, None
+        elif not event.opens and (opening is None or event.style is opening.style):
+            opening, closing = None, event
+    last = opening or closing
+    if last is None or (start is None and tail[last.end :].strip()):
+        return PromptTail()
+    return PromptTail(tail[last.start :]) if opening else PromptTail(is_closed=True)
 
 
 def special_marks(tokens: Iterable[str]) -> list[str]:

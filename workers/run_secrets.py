@@ -81,7 +81,7 @@ class RunSecrets:
     """What each kind of a run's workers is handed."""
 
     storage: Secrets = NONE
-    """For the coordinator and the writers."""
+    """Secrets of the coordinator and the writers: keys of the run's storage."""
     generator: Secrets = NONE
     verifier: Secrets = NONE
 

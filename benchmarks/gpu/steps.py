@@ -190,7 +190,7 @@ def pipeline(setting: Setting) -> None:
             '--dtype bfloat16 --engine-arg load_format="dummy"'
         )
     command = [sys.executable, "-u", "-m", "benchmarks.generation", "--model", setting.model(), *sizes.split()]
-    command += ["--rounds", "1", "--no-ray-data", "--checkers", "trivial"]
+    command += ["--rounds", "1", "--no-ray-data", "--no-logprobs-side", "--checkers", "trivial"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -138,7 +138,7 @@ class Flywheel:
         return path
 
     def export(self, number: int, run: Path) -> Path:
-        """The round's verified samples, one a problem, as `proofmill export` chooses them."""
+        """The round's verified samples, one per problem, as `proofmill export` chooses them."""
         folder = self.out / "exports" / f"round-{number}"
         if not folder.exists():
             flags = ["--layout", "messages", "--select", "first", "--per-problem", "1"]

@@ -1,4 +1,4 @@
-"""Which samples each arm is trained on: one a problem, of the same problems.
+"""Which samples each arm is trained on: one per problem, of the same problems.
 
 The verified arm takes a problem's first verified sample, as exported. The control takes its second sample, whatever the
 verdict. Why that one: the stopping rule (two verified samples) never stops before the second, so it is always there and

@@ -34,7 +34,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def add_init_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="PATH", help="a Hugging Face folder or hub id")
+    parser.add_argument("--model", metavar="PATH", help="a Hugging Face folder or hub id")
+    parser.add_argument(
+        "--preset", metavar="NAME", help="what is published of a model, below the config: docs/models.md"
+    )
     parser.add_argument("--problems", required=True, action="append", metavar="FILE", help="may be repeated")
     parser.add_argument("--out", default="out", metavar="URI", help="a folder or s3://bucket/prefix; default: out")
     parser.add_argument("--to", metavar="TOML", help="the file to write; default: print it")
@@ -43,7 +46,9 @@ def add_init_arguments(parser: argparse.ArgumentParser) -> None:
 def run_init(args: argparse.Namespace) -> int:
     """Writes a commented config; never over a file that is there."""
     try:
-        table = starter_table(args.model, args.problems, args.out)
+        if not args.model and args.preset is None:
+            raise ConfigError("give --model or --preset (proofmill init --help has examples)")
+        table = starter_table(args.model or "", args.problems, args.out, preset=args.preset or "")
         check_config(table, "proofmill init")
         text = commented_toml(table)
         if not args.to:

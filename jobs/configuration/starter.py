@@ -24,16 +24,24 @@ MAX_NAME_CHARS = 40
 
 
 def starter_table(
-    model: str, problems: Sequence[str], out: str, num_samples: int | None = None, run_id: str = ""
+    model: str,
+    problems: Sequence[str],
+    out: str,
+    num_samples: int | None = None,
+    run_id: str = "",
+    preset: str = "",
 ) -> dict[str, Json]:
-    """The table of a config with everything else at its default.
+    """The table of a config with everything else at its default, or as `preset` has it.
 
     `problems` are files, globs or s3:// URIs. Without `run_id` the name is made of the model's and the problems' names.
+    With a preset `model` may be empty: the preset names it.
     """
+    chosen = {"preset": preset, "path": model}
+    named = _short(model) if model else _short(preset.replace(".", "-"))
     table: dict[str, Json] = {
-        "run": {"id": run_id or f"{_short(model)}-{'-'.join(_short(name) for name in problems[:2])}"},
+        "run": {"id": run_id or f"{named}-{'-'.join(_short(name) for name in problems[:2])}"},
         "problems": {"files": list(problems)},
-        "model": {"path": model},
+        "model": {key: value for key, value in chosen.items() if value},
         "output": {"uri": out},
     }
     if num_samples is not None:

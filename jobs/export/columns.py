@@ -44,6 +44,8 @@ COMMON = {
     "mgpo_weight": "exp(−γ · KL(pass rate ‖ ½)): how much a problem at this pass rate teaches",
     "verified_lengths": "tokens of each verified sample",
     "long2short_rewards": "reward for brevity of each of them, in the same order; see docs/export.md of Proofmill",
+    "rollouts": "the judged first attempts as they were drawn: `prompt_ids` (their last `opening_tokens` begin the "
+    "thought and are not the model's), `token_ids` with the one that ended the sample, their `logprobs`, `verified`",
     "labels": "for each step, whether the checker found it right",
 }
 OF_FORMAT = {

@@ -23,7 +23,9 @@ import pyarrow.compute as pc
 
 from jobs.export.formats_table import FormatRow
 from jobs.model_path import public_name
+from runstore.errors import StoredRunError
 from runstore.reader import SampleFile, read_samples
+from runstore.tokens import read_token_groups
 
 MAX_BUCKETS = 1024
 """Largest number of buckets, since each is an open file of a scanning process. Runs above 24 GB of rows, by default,
@@ -154,22 +156,47 @@ class BucketFiles:
         return self._writers[bucket]
 
 
+class Tokens:
+    """The tokens of a file's samples, handed out batch by batch."""
+
+    COLUMNS = ("prompt_ids", "opening_tokens", "token_ids", "logprobs")
+
+    def __init__(self, file: SampleFile) -> None:
+        """Raises StoredRunError where the run stored none."""
+        self._table = read_token_groups(file).combine_chunks()
+        self._uri = file.uri
+        self._next = 0
+
+    def of_next(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+        """The columns of the rows of `batch`, which follow those of the batch before. Raises StoredRunError."""
+        rows = self._table.slice(self._next, batch.num_rows)
+        self._next += batch.num_rows
+        for name in ("problem_id", "sample_index"):
+            if not rows[name].combine_chunks().equals(batch.column(name).cast(rows[name].type)):
+                raise StoredRunError(f"{self._uri}: the rows in tokens/ are not those of this file")
+        return {name: rows[name].combine_chunks() for name in self.COLUMNS}
+
+
 def scan(
     files: Iterable[SampleFile],
     folder: Path,
     row: FormatRow,
     num_buckets: int,
+    with_tokens: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ScanFacts:
-    """Sorts the rows of `files` into bucket files under `folder`. Raises ConfigError for unreadable files."""
+    """Sorts the rows of `files` into bucket files under `folder`. Raises StoredRunError for unreadable files."""
     columns = columns_for(row)
     usable = pa.array([*row.statuses], pa.string())
     facts = ScanFacts()
     with BucketFiles(folder, num_buckets) as buckets:
         for file in files:
+            tokens = Tokens(file) if with_tokens else None
             for batch in read_samples(file, list(dict.fromkeys([*columns, *FACTS]))):
                 facts.add(batch)
                 kept = {name: batch.column(name) for name in columns}
+                if tokens is not None:
+                    kept |= tokens.of_next(batch)
                 if "text" in kept:
                     kept["text_key"] = text_keys(kept["text"], kept["status"])
                     wanted = pc.is_in(kept["status"], value_set=usable)

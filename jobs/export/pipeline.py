@@ -172,7 +172,7 @@ class Exporter:
         rows = sum(file.num_rows for file in self._files)
         self._progress(f"reading {rows} rows of {len(self._files)} pieces into {self._num_buckets} buckets")
         tasks = [
-            (share, folder, self._settings.row, self._num_buckets)
+            (share, folder, self._settings.row, self._num_buckets, self._settings.with_tokens)
             for share, folder in zip(shares, self._spills, strict=True)
         ]
         yield from in_order(pool, scan, tasks, self._processes)

@@ -117,6 +117,9 @@ class Rl(Section):
     """γ of the weight exp(-γ · KL(p ‖ ½)); its source gives none."""
     long2short: Annotated[float, pydantic.Field(ge=0)] = 0.2
     """Scale of the brevity term of the verified samples' rewards."""
+    tokens: bool = False
+    """Add the tokens of every judged first attempt, as they were drawn (column `rollouts`). The runs need
+    output.tokens."""
     data_source: str = ""
     """Overrides verl's `data_source`, for a reward function of your own."""
 
@@ -166,6 +169,11 @@ class ExportSettings(ConfigFile):
         """The format's row of the table. Raises UnknownNameError."""
         return FORMATS.row(self.format)
 
+    @property
+    def with_tokens(self) -> bool:
+        """Whether the rows carry the tokens that the runs stored."""
+        return self.format == "rl" and self.rl.tokens
+
     def resolved(self) -> dict[str, Json]:
         """Every value in use, defaults included, as plain JSON."""
         return self.model_dump(mode="json")
@@ -181,7 +189,7 @@ def load_settings(format: str, path: str | Path | None, overrides: Iterable[str]
 
 
 def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
-    """Raises ConfigError listing every fault, one a line: file, key, what was wrong, what would be right."""
+    """Raises ConfigError listing every fault, one per line: file, key, what was wrong, what would be right."""
     settings = validate(ExportSettings, table, where)
     try:
         row = settings.row

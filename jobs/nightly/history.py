@@ -50,6 +50,10 @@ class Outcome:
         return self.num_verified > 0
 
     @property
+    def tokens_per_sample(self) -> float:
+        return self.tokens / max(1, self.num_samples)
+
+    @property
     def unreadable(self) -> bool:
         """Whether most samples were cut off, unreadable or undecided. More room might have solved the problem."""
         return self.num_samples > 0 and 2 * (self.num_malformed + self.num_undecided) > self.num_samples

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.nightly import report
 from jobs.nightly.findings import compare_leg, trend
 from jobs.nightly.history import History, RunResult, read_outcomes
-from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, pasts, select
+from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, longest_first, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
 from jobs.notify import Notifier
 from jobs.problems.load import stream_problems
@@ -169,7 +170,8 @@ def tell(notifier: Notifier, body: dict[str, Any], incomplete: list[str]) -> Non
 
 
 def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.date, history: History) -> Any:
-    """Selects problems, writes their files and fixes the plan. Only the holder of the lock calls this."""
+    """Selects problems, writes their files and fixes the plan. Only the holder of the lock calls this. A file has its
+    problems in the order in which they are begun, so a start that resumes the night keeps the order."""
     results = history.results(before=night)
     runs: list[dict[str, Json]] = []
     about: dict[str, Json] = {}
@@ -187,9 +189,14 @@ def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.dat
             if not ids:
                 continue
             run_id = f"{config.nightly.name}-{name}-{bucket}-{night:%Y%m%d}"
-            lines = [json.dumps(problem.to_json()) for problem in problems.values() if problem.id in ids]
+            order = [name for name in problems if name in ids]
+            if config.nightly.longest_first:
+                order = longest_first(order, past)
+            lines = [json.dumps(problems[name].to_json()) for name in order]
             history.storage.replace(history.problems_key(night, run_id), ("\n".join(lines) + "\n").encode())
-            runs.append({"run_id": run_id, "leg": name, "bucket": bucket, "num_problems": len(ids)})
+            known = sum(problem_id in past for problem_id in ids) if config.nightly.longest_first else 0
+            about_run = {"leg": name, "bucket": bucket, "num_problems": len(ids), "lengths_known": known}
+            runs.append({"run_id": run_id, **about_run})
     return history.fix_plan(night, {"night": night.isoformat(), "runs": runs, "legs": about})
 
 
@@ -216,16 +223,16 @@ def run_config(
         changes["sampling"] = {"num_samples": config.regression.num_samples}
     if entry["bucket"] == NEAR:
         near = config.near_miss
+        longer = functools.partial(longer_sample, leg, near.tokens_factor)
+        by_kind = leg.sampling.model_dump(mode="json")["by_kind"]
         changes["sampling"] = {
             "num_samples": max(1, round(leg.sampling.num_samples * near.samples_factor)),
-            "max_tokens": max(1, round(leg.sampling.max_tokens * near.tokens_factor)),
+            "max_tokens": longer(leg.sampling.max_tokens),
+            "by_kind": {
+                kind: {**keys, "max_tokens": longer(keys["max_tokens"])} if keys["max_tokens"] else keys
+                for kind, keys in by_kind.items()
+            },
         }
-        if leg.model.max_model_len:
-            # The prompt must still fit beside the longer answer.
-            most = leg.model.max_model_len - leg.model.max_model_len // 4
-            changes["sampling"]["max_tokens"] = max(
-                leg.sampling.max_tokens, min(changes["sampling"]["max_tokens"], most)
-            )
         if near.repair_rounds:
             overrides.append(f"sampling.repair.rounds={near.repair_rounds}")
         overrides += near.overrides
@@ -233,6 +240,15 @@ def run_config(
     # A night stalls when one of its runs does. How the runs end is posted once, for the whole night.
     stalls = [entry.model_copy(update={"on": ["stalled"]}) for entry in config.notify if "stalled" in entry.on]
     return run.model_copy(update={"notify": [*run.notify, *stalls]})
+
+
+def longer_sample(leg: SolveConfig, factor: float, max_tokens: int) -> int:
+    """`max_tokens` of a problem that was nearly solved; 0 stays what it is, as much as the context allows."""
+    longer = max(1, round(max_tokens * factor)) if max_tokens else 0
+    if longer and leg.model.max_model_len:
+        # The prompt must still fit beside the longer answer.
+        longer = max(max_tokens, min(longer, leg.model.max_model_len - leg.model.max_model_len // 4))
+    return longer
 
 
 def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> RunResult | None:

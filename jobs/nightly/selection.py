@@ -87,6 +87,15 @@ def select(
     return buckets
 
 
+def longest_first(names: Iterable[str], past: dict[str, Past]) -> list[str]:
+    """The same problems, those with the longest samples on their latest night first; where lengths are equal, in the
+    order given. A problem that was never tried counts as long as the others on average."""
+    ordered = list(names)
+    lengths = {name: past[name].nights[-1][1].tokens_per_sample for name in ordered if name in past}
+    mean = sum(lengths.values()) / max(1, len(lengths))
+    return sorted(ordered, key=lambda name: -lengths.get(name, mean))
+
+
 def draw(night: dt.date, name: str) -> bytes:
     return hashlib.blake2b(f"{night}\x00{name}".encode(), digest_size=8).digest()
 

@@ -25,6 +25,7 @@ from jobs.config import (
     read_toml,
     validate,
 )
+from jobs.solve.published import with_published
 from verifiers.types import Json
 
 Name = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
@@ -44,6 +45,9 @@ class Nightly(Section):
     """Number of missed nights that a later start makes up for; the newest ones are kept."""
     keep_nights: NotNegative = 0
     """Nights after which a run is deleted; its history stays. 0 = keep all."""
+    longest_first: bool = True
+    """Start with the problems whose samples were longest on earlier nights, so that none of them is left to run alone
+    at the end. The order changes no sample and no estimate; policy `adaptive` goes by its own ranking instead."""
     lease_s: PositiveFloat = 60.0
 
 
@@ -156,7 +160,8 @@ def leg_config(file: Path, leg: Leg, output_uri: str) -> SolveConfig:
         part = table.setdefault(section, {})
         if isinstance(part, dict):
             part[key] = value
-    return check_config(table, str(file))
+    # Written out here, since the runs of a night scale what is the leg's own.
+    return with_published(check_config(table, str(file)))[0]
 
 
 def changed(config: SolveConfig, changes: dict[str, dict[str, Json]], overrides: Iterable[str] = ()) -> SolveConfig:
@@ -164,7 +169,14 @@ def changed(config: SolveConfig, changes: dict[str, dict[str, Json]], overrides:
     table: dict[str, Any] = config.resolved()
     for section, values in changes.items():
         table[section].update(values)
-    return check_config(merge_overrides(table, overrides), "nightly")
+    table = merge_overrides(table, overrides)
+    model = table.get("model")
+    if isinstance(model, dict) and model.get("preset") != config.model.preset:
+        # Every value of the leg is in the table already, so the other preset would be a name without effect.
+        raise ConfigError(
+            "nightly: near_miss.overrides: model.preset cannot be changed here; set the keys that differ, or add a leg"
+        )
+    return check_config(table, "nightly")
 
 
 def night_of(now: dt.datetime, nightly: Nightly) -> dt.date:

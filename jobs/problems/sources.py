@@ -238,7 +238,7 @@ def numbered_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         line += 1
         if len(data) > MAX_LINE_BYTES:
             raise BadRow(
-                "", f"line {line} is longer than {MAX_LINE_BYTES >> 20} MiB", "is this JSONL, one object a line?"
+                "", f"line {line} is longer than {MAX_LINE_BYTES >> 20} MiB", "is this JSONL, one object per line?"
             )
         yield line, data.removeprefix(b"\xef\xbb\xbf") if line == 1 else data
 
@@ -261,11 +261,11 @@ def parse_json(data: bytes) -> Json:
         value = json.loads(text, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         near = excerpt(text[max(0, error.pos - 20) : error.pos + 20])
-        raise BadRow("", f"not JSON: {error.msg} at column {error.colno}, near {near}", "one JSON object a line")
+        raise BadRow("", f"not JSON: {error.msg} at column {error.colno}, near {near}", "one JSON object per line")
     except RecursionError:
         raise BadRow("", "JSON nested too deeply", "problems are a few levels deep")
     except ValueError as error:
-        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object a line, finite numbers only")
+        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object per line, finite numbers only")
     if "\\u" in text:
         try:
             refuse_surrogates(value)

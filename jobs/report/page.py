@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -32,6 +32,7 @@ from jobs.report.statistics import (
     name_order,
 )
 from runstore.layout import REPORT
+from runstore.schema import CUT_SHORT
 from runstore.storage import open_storage
 from workers.sampling import estimates
 from workers.sampling.pass_curve import Point
@@ -100,7 +101,9 @@ def render_report(s: RunStatistics) -> str:
             shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],
             lengths=length_chart(s.lengths),
             length_statuses=[status for status in STATUSES if status in s.lengths],
-            truncated=s.finish_reasons["length"] / total.samples if total.samples else None,
+            truncated=sum(s.finish_reasons[name] for name in CUT_SHORT) / total.samples if total.samples else None,
+            looped=s.finish_reasons["repetition"],
+            bounded=bounded_thoughts(s),
             unparsed=total.statuses["malformed"] / total.samples if total.samples else None,
             reasons=reasons[:MAX_REASONS],
             hidden_reasons=max(0, len(reasons) - MAX_REASONS),
@@ -189,6 +192,26 @@ def interval_note(total: Group) -> str:
 def common_k(total: Group) -> int:
     """The k of the tables' second pass@k: the largest on the curve, as in the tiles."""
     return max(total.passes.span, 1)
+
+
+class Bounded(NamedTuple):
+    """Samples whose thought was closed at its budget, beside all others."""
+
+    samples: int
+    verified: float
+    """Share of them that are verified."""
+    verified_else: float | None
+    """The same share of the other samples; None: there are none."""
+
+
+def bounded_thoughts(s: RunStatistics) -> Bounded | None:
+    """None where no thought was closed at its budget."""
+    samples = sum(s.closed_by_budget.values())
+    if not samples:
+        return None
+    others = s.total.samples - samples
+    verified = s.total.statuses["verified"] - s.closed_by_budget["verified"]
+    return Bounded(samples, s.closed_by_budget["verified"] / samples, verified / others if others > 0 else None)
 
 
 def length_chart(lengths: Mapping[str, np.ndarray], beside: Mapping[str, np.ndarray] | None = None) -> Markup:

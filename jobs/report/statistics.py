@@ -186,6 +186,8 @@ class RunStatistics:
     statuses_by_kind: dict[str, Counter[str]] = dataclasses.field(default_factory=lambda: defaultdict(Counter))
     repairs: Counter[str] = dataclasses.field(default_factory=Counter)
     """Statuses of the samples that a repair round drew."""
+    closed_by_budget: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Statuses of the samples whose thought was closed at its budget (sampling.thinking_tokens)."""
     finish_reasons: Counter[str] = dataclasses.field(default_factory=Counter)
     lengths: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """Status → samples by number of completion tokens, in the bins of LENGTH_EDGES."""
@@ -287,7 +289,7 @@ def ended_by(run: dict[str, Any]) -> str:
 
 _COLUMNS = [
     *("problem_id", "sample_index", "kind", "status", "reason", "finish_reason", "completion_tokens"),
-    *("checker", "checker_version", "verify_s", "reference", "evidence", "round"),
+    *("checker", "checker_version", "verify_s", "reference", "evidence", "round", "thought_closed_by"),
 ]
 
 
@@ -337,6 +339,8 @@ def _add_batch(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
     if repairing.any():
         repaired = batch.column("status").filter(pa.array(repairing)).drop_null()
         statistics.repairs.update(repaired.to_pylist())
+    bounded = pc.fill_null(pc.equal(batch.column("thought_closed_by"), "budget"), False)
+    statistics.closed_by_budget.update(batch.column("status").filter(bounded).drop_null().to_pylist())
     bins = np.searchsorted(LENGTH_EDGES, batch.column("completion_tokens").to_numpy(), side="right")
     for (status,), positions in _groups(batch, ["status"]):
         if status is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.service.chat_routes import checked_extra, completion, message_of, unchecked_extra, usage_of
+from jobs.service.chat_routes import ENDS, checked_extra, completion, message_of, unchecked_extra, usage_of
 from jobs.service.solving import Cost
 from runstore.layout import SAMPLES
 from runstore.reader import read_batches, read_rows, sample_keys
@@ -103,7 +103,7 @@ def tally(storage: Storage) -> dict[str, Tally]:
             if row["finish_reason"] == "abort":
                 each.num_unfinished += 1
                 continue
-            if row["finish_reason"] not in ("stop", "length") or row["status"] in (None, "error"):
+            if row["finish_reason"] not in ENDS or row["status"] in (None, "error"):
                 each.num_lost += 1
                 continue
             each.drawn.append(row["sample_index"])
@@ -155,7 +155,7 @@ def answer(request_id: str, given: list[dict[str, Any]], each: Tally, asked: Ask
         {
             "index": index,
             "message": {"role": "assistant", "content": row["text"], "refusal": None},
-            "finish_reason": row["finish_reason"],
+            "finish_reason": ENDS[row["finish_reason"]],
             "logprobs": None,
         }
         for index, row in enumerate(given)

@@ -23,6 +23,7 @@ from jobs.service.batch_lines import BatchPlan, line_of, read_batch
 from jobs.service.batch_output import Asked, BatchFiles, build_files
 from jobs.service.files import DeletedFile, FileBody, FileList, FileStore, no_file
 from jobs.service.http_errors import HttpProblem, invalid
+from jobs.service.paging import ListPage, page_of
 from jobs.service.run_results import ResultKeeper
 from jobs.service.runs import RunBody, run_storage
 from jobs.service.schemas import Model
@@ -98,12 +99,8 @@ class BatchBody(pydantic.BaseModel):
     run_id: str
 
 
-class BatchList(pydantic.BaseModel):
-    object: Literal["list"] = "list"
-    data: list[BatchBody]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+class BatchList(ListPage[BatchBody]):
+    """A page of batches."""
 
 
 class BatchRecord(pydantic.BaseModel):
@@ -209,10 +206,8 @@ class BatchKeeper(ResultKeeper):
 
     def list_batches(self, owner: str, after: str, limit: int) -> BatchList:
         self.require_runs()
-        ids = [key for key in self.run_ids(owner) if BATCH_ID.fullmatch(key) and key > after]
-        data = [self.shown(key, self.describe(f"{owner}.{key}")) for key in ids[:limit]]
-        first, last = (data[0].id, data[-1].id) if data else (None, None)
-        return BatchList(data=data, first_id=first, last_id=last, has_more=len(ids) > limit)
+        ids = [key for key in self.run_ids(owner) if BATCH_ID.fullmatch(key)]
+        return page_of(BatchList, ids, after, limit, lambda key: self.shown(key, self.describe(f"{owner}.{key}")))
 
     def cancel_batch(self, owner: str, batch_id: str) -> BatchBody:
         full = self.owned_batch(owner, batch_id)

@@ -26,11 +26,11 @@ from jobs.service.settings import Token
 from jobs.service.solve_routes import admit_samples, begin_solving, json_response, last
 from jobs.service.solving import Cost, Event, GeneratorLost, Generators, refusal_of, usd_of
 from jobs.service.steered import SteeredGenerators, chat_requests
-from runstore.schema import Sample, SampleRequest
+from runstore.schema import CUT_SHORT, Sample, SampleRequest
 
 Answer = dict[str, Any]
 """Members that every part of an answer shares: id, created, model."""
-ENDS = {"stop": "stop", "length": "length"}
+ENDS = {"stop": "stop", **dict.fromkeys(CUT_SHORT, "length")}
 """OpenAI's names of the ways in which a text ends. A text of no other end is given."""
 
 

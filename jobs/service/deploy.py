@@ -140,6 +140,7 @@ class GeneratorReplica:
         replica_on_loopback()
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
+        self._parameters_of = settings.parameters_of
         self._rollout = rollout_class(settings.rollout)
         log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
@@ -152,10 +153,12 @@ class GeneratorReplica:
         task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
         if steering is None:
             messages = (*build_messages(request.problem, self._style), *request.turns)
-            return await self._draw(request, task, messages, self._sampling, needs_rollout=not request.turns)
+            sampling = self._parameters_of(str(request.problem.kind))
+            return await self._draw(request, task, messages, sampling, needs_rollout=not request.turns)
         try:
             messages = steering.messages(request.problem, self._style)
-            sampling = steering.parameters(self._sampling)
+            operators = self._parameters_of(str(request.problem.kind)) if steering.has_problem else self._sampling
+            sampling = steering.parameters(operators)
             return await self._draw(request, task, messages, sampling, needs_rollout=steering.has_problem)
         except EngineGoneError:
             raise

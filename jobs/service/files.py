@@ -18,6 +18,7 @@ from typing import Literal
 import pydantic
 
 from jobs.service.http_errors import HttpProblem
+from jobs.service.paging import ListPage, page_of
 from runstore.storage import Storage
 
 FOLDER = "service/files/"
@@ -38,12 +39,8 @@ class FileBody(pydantic.BaseModel):
     status: Literal["processed"] = "processed"
 
 
-class FileList(pydantic.BaseModel):
-    object: Literal["list"] = "list"
-    data: list[FileBody]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+class FileList(ListPage[FileBody]):
+    """A page of uploaded files."""
 
 
 class DeletedFile(pydantic.BaseModel):
@@ -90,10 +87,7 @@ class FileStore:
         return DeletedFile(id=file_id)
 
     def page(self, owner: str, after: str, limit: int) -> FileList:
-        ids = [file_id for file_id in self._ids(owner) if file_id > after]
-        data = [self.get(owner, file_id) for file_id in ids[:limit]]
-        first, last = (data[0].id, data[-1].id) if data else (None, None)
-        return FileList(data=data, first_id=first, last_id=last, has_more=len(ids) > limit)
+        return page_of(FileList, self._ids(owner), after, limit, lambda file_id: self.get(owner, file_id))
 
     def _ids(self, owner: str) -> list[str]:
         prefix = f"{FOLDER}{owner}/"

@@ -5,7 +5,8 @@ client that stops half-way holds its connection, and its bytes in both processes
 
 Promises: a connection whose head is not complete within `header_timeout_s` is closed. A body of which nothing comes for
 `body_timeout_s`, or less than MIN_BYTES_PER_S in the long run, is answered with 408. Bodies under way hold at most
-`max_pending_bytes` together; beyond that a further one gets 429. Memory of ended bodies goes back to the system.
+`max_pending_bytes` together; beyond that a further one gets 429. Memory of ended bodies goes back to the system. A
+request whose gateway died before it answered gets 503, and not a 500 without a reason.
 Does not: limit how long an answer takes.
 """
 
@@ -113,6 +114,7 @@ class FrontDoor:
         upload = Upload(self, receive, send)
         try:
             await self.app(scope, upload.receive, upload.send)
+            await upload.end()
         finally:
             self.pending -= upload.received
             if upload.received >= LARGE_BODY:
@@ -159,6 +161,12 @@ class Upload:
         if not self._is_refused:
             self._is_answered = True
             await self._send(message)
+
+    async def end(self) -> None:
+        """Answers where Serve's proxy has ended without an answer: the gateway that held the request has died."""
+        if not self._is_answered and not self._is_refused:
+            fault = HttpProblem(503, "gateway-died", "the gateway ended during this request", retry_after_s=1)
+            await fault.response()({"type": "http"}, self._receive, self._send)
 
     async def _refuse(self, fault: HttpProblem) -> Message:
         """Answers the client, and tells the proxy that it is gone."""

@@ -13,6 +13,7 @@ import fastapi.openapi.utils
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from jobs.service.access import Access, Admission, Tokens
+from jobs.service.batch_lines import NO_BOUND
 from jobs.service.draining import Draining
 from jobs.service.metrics import Metrics, NoMetrics
 from jobs.service.redrawing import Redrawing
@@ -62,7 +63,7 @@ class Gateway:
     @property
     def max_tokens(self) -> int:
         """Longest answer that a client may ask for, in tokens."""
-        return self.config.solve.max_tokens or self.sampling.max_tokens
+        return self.config.solve.max_tokens or self.sampling.max_tokens or NO_BOUND
 
     async def client(self, request: fastapi.Request) -> Token:
         """The authenticated client of a request, charged for one. Raises HttpProblem 401 and 429."""

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.service.http_errors import HttpProblem
+from jobs.service.paging import page_of
 from jobs.service.processes import read_tail
 from jobs.service.runs import INDEX, Progress, RunBody, RunKeeper, RunList, run_storage
 from jobs.service.settings import Runs
@@ -112,9 +113,8 @@ class ResultKeeper(RunKeeper):
         return [key.removeprefix(f"{prefix}{owner}.") for key in keys]
 
     def list_runs(self, owner: str, after: str, limit: int) -> RunList:
-        ids = [run_id for run_id in self.run_ids(owner) if run_id > after.removeprefix(f"{owner}.")]
-        data = [self.describe(f"{owner}.{run_id}") for run_id in ids[:limit]]
-        return RunList(data=data, last_id=data[-1].id if data else None, has_more=len(ids) > limit)
+        after = after.removeprefix(f"{owner}.")
+        return page_of(RunList, self.run_ids(owner), after, limit, lambda key: self.describe(f"{owner}.{key}"))
 
     def status(self, owner: str, run_id: str) -> RunBody:
         full = self.owned(owner, run_id)

@@ -29,6 +29,7 @@ from jobs.exit_codes import EXIT_INTERRUPTED
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
 from jobs.service.confinement import confined
+from jobs.service.paging import ListPage
 from jobs.service.processes import Processes
 from jobs.service.request_faults import pointer
 from jobs.service.schemas import Model, ProblemBody, bad_row
@@ -95,12 +96,8 @@ class RunBody(pydantic.BaseModel):
     summary: dict[str, Any] | None = None
 
 
-class RunList(pydantic.BaseModel):
-    object: Literal["list"] = "list"
-    data: list[RunBody]
-    last_id: str | None
-    """The value of `after` for the next page."""
-    has_more: bool
+class RunList(ListPage[RunBody]):
+    """A page of runs, without their progress."""
 
 
 class RunKeeper:

@@ -143,6 +143,7 @@ def problems_of(items: list[InlineItem | KnownItem], known: Mapping[str, Problem
     unknown: list[dict[str, Any]] = []
     wrong: list[dict[str, Any]] = []
     # Groups of samples share a problem, so the same body is checked only once.
+    checked: dict[str, Problem | BadRow] = {}
     for index, item in enumerate(items):
         if isinstance(item, KnownItem):
             if found := known.get(item.problem_id):
@@ -150,15 +151,26 @@ def problems_of(items: list[InlineItem | KnownItem], known: Mapping[str, Problem
             else:
                 unknown.append({"pointer": f"/items/{index}/problem_id", "detail": "no problem of this id"})
             continue
-        try:
-            problems.append(item.problem.problem())
-        except BadRow as error:
-            wrong.append(bad_row(error, f"/items/{index}/problem", item.problem))
+        text = repr(item.problem)  # which tells 1, 1.0 and true apart
+        if text not in checked:
+            checked[text] = problem_or_fault(item.problem)
+        if isinstance(problem := checked[text], BadRow):
+            wrong.append(bad_row(problem, f"/items/{index}/problem", item.problem))
+        else:
+            problems.append(problem)
     if wrong:
         raise invalid(wrong)
     if unknown:
         raise HttpProblem(404, "unknown-problem", f"{len(unknown)} unknown problem id(s); see errors", errors=unknown)
     return problems
+
+
+def problem_or_fault(body: ProblemBody) -> Problem | BadRow:
+    """The problem, or why it cannot be used."""
+    try:
+        return body.problem()
+    except BadRow as error:
+        return error
 
 
 def body_schema(*models: type[pydantic.BaseModel]) -> dict[str, Any]:

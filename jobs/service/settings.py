@@ -45,7 +45,7 @@ class Server(Section):
     body_timeout_s: PositiveFloat = 30.0
     """A body of which nothing comes for so long, or less than 64 KiB per second in the long run, gets 408."""
     drain_s: Annotated[float, pydantic.Field(ge=0)] = 30.0
-    """When the service is stopped: how long requests under way may take to end, in seconds; after it they get 503."""
+    """Seconds that requests under way have to end when the service is stopped. After that they get 503."""
 
 
 class Token(Section):

@@ -126,7 +126,7 @@ class Counts:
 
     asked: int
     checked: int = 0
-    """With a verdict about the text."""
+    """Number of samples whose text has a verdict."""
     lost: int = 0
     """Generators or verifiers died under it."""
 

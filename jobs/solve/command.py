@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
+import dataclasses
 import json
 import os
 import sys
@@ -24,17 +26,20 @@ import ray.exceptions
 from cluster.connect import ClusterError, LocalRayError, connect
 from cluster.inventory import ask_node, scalable_nodes
 from cluster.plan import Plan
-from jobs.config import ConfigError, SolveConfig, check_config, load_config, read_toml
+from jobs.config import ConfigError, SolveConfig, check_config, load_config, merge_overrides, read_toml
 from jobs.configuration.command import write_new
 from jobs.configuration.starter import plain_toml, starter_table
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.notify import Notifier, check_urls
+from jobs.presets import PresetError, load_preset
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
-from jobs.solve.plan import describe_plan, plan_run
+from jobs.solve.plan import Where, describe_plan, plan_run
 from jobs.solve.progress import Display, open_display
+from jobs.solve.prompts import describe_prompts
+from jobs.solve.published import with_published
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import LOGS, run_uri
@@ -60,7 +65,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="override one key, for instance --set sampling.num_samples=16; may be repeated",
     )
+    parser.add_argument(
+        "--preset", metavar="NAME", help="what is published of a model, below the config: docs/models.md"
+    )
+    parser.add_argument(
+        "--allow-remote-code",
+        action="store_true",
+        help="run Python code that the model's folder brings along, for presets that need it; pin model.revision",
+    )
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, start nothing")
+    parser.add_argument(
+        "--on", metavar="HARDWARE", default="", help="with --dry-run: plan for 8xH100, 2x8:H200 or cpu:2 instead"
+    )
     parser.add_argument("--print-config", action="store_true", help="print the resolved config as JSON and exit")
     parser.add_argument("--skip-bad", action="store_true", help="skip problems that cannot be read, and record them")
 
@@ -68,14 +84,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The command. Prints errors for the user and returns an exit code."""
     try:
+        if args.on and not args.dry_run:
+            raise ConfigError("--on plans for hardware that is not here: give --dry-run too")
         if args.config is None or args.model or args.problems:
             args.config = config_from_flags(args)
+        args.overrides = [*preset_overrides(args), *args.overrides]
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
         if args.print_config:
-            print(json.dumps(config.resolved(), indent=2))
+            print(json.dumps(with_published(config)[0].resolved(), indent=2))
             return EXIT_DONE
-        return solve(config, dry_run=args.dry_run, command=resume_command(args))
+        return solve(config, dry_run=args.dry_run, command=resume_command(args), on=args.on)
     except KeyboardInterrupt:  # before the run began, or while its report was being written
         print(f"Stopped. To resume: {resume_command(args)}")
         return EXIT_INTERRUPTED
@@ -87,16 +106,33 @@ def run(args: argparse.Namespace) -> int:
         return exit_code_of(error)
 
 
+def preset_overrides(args: argparse.Namespace) -> list[str]:
+    """`--preset` and `--allow-remote-code` as `--set` has them. Raises ConfigError for an unknown preset."""
+    overrides = []
+    if args.preset is not None:
+        try:
+            load_preset(args.preset)
+        except PresetError as error:
+            raise ConfigError(f"--preset {error}") from None
+        overrides.append(f'model.preset="{args.preset}"')
+    return overrides + (["model.trust_remote_code=true"] if args.allow_remote_code else [])
+
+
 def config_from_flags(args: argparse.Namespace) -> str:
-    """Writes the TOML file that `--model`, `--problems`, `--out` and `--num-samples` stand for, and returns its path.
+    """Writes the TOML file that `--model` or `--preset`, `--problems`, `--out` and `--num-samples` stand for, and
+    returns its path.
 
     The same flags name the same file and the same run, so the same command resumes. Raises ConfigError.
     """
-    if args.config or not args.model or not args.problems:
-        raise ConfigError("give either a TOML file, or --model and --problems (proofmill solve --help has examples)")
+    if args.config or (not args.model and args.preset is None) or not args.problems:
+        raise ConfigError(
+            "give either a TOML file, or --model and --problems, or --preset and --problems (proofmill solve --help "
+            "has examples)"
+        )
+    preset_overrides(args)  # an unknown preset is reported before a file is written
     out = args.out or "out"
-    table = starter_table(args.model, args.problems, out, args.num_samples)
-    check_config(table, "proofmill solve")
+    table = starter_table(args.model or "", args.problems, out, args.num_samples, preset=args.preset or "")
+    check_config(merge_overrides(copy.deepcopy(table), preset_overrides(args) + args.overrides), "proofmill solve")
     # A TOML file next to its run would have to be uploaded; one in the working folder can be edited and kept.
     folder = Path(out) if "://" not in out else Path()
     path = folder / f"{table['run']['id']}.toml"
@@ -114,8 +150,11 @@ def resume_command(args: argparse.Namespace) -> str:
     return " ".join([*parts, *(["--skip-bad"] if args.skip_bad else [])])
 
 
-def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display: Display | None = None) -> int:
-    """Runs or resumes the batch that `config` describes; returns an exit code.
+def solve(
+    config: SolveConfig, dry_run: bool = False, command: str = "", display: Display | None = None, on: str = ""
+) -> int:
+    """Runs or resumes the batch that `config` describes; returns an exit code. `on` names the hardware that a dry-run
+    plans for, where it is not this machine or the cluster.
 
     Raises ClusterError or one of jobs.errors.TOLD, with a text for the user.
     """
@@ -125,48 +164,57 @@ def solve(config: SolveConfig, dry_run: bool = False, command: str = "", display
     with Notifier(() if dry_run else config.notify, config.run.id, uri) as notifier:
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
-        plan = plan_here(config)
-        print(describe_plan(config, problems, plan), flush=True)
+        record = None if dry_run else read_run_json(open_storage(uri))
+        config, published = with_published(config, record)
+        plan = plan_here(config, Where(named=on, from_shape=dry_run))
+        print(describe_plan(config, problems, plan, published), flush=True)
         if dry_run:
+            print(describe_prompts(config), flush=True)
             return EXIT_DONE
         if config.ray.address:
             print("".join(line + "\n" for line in temporary_keys(storage_variables(os.environ))), end="", flush=True)
-        return run_batch(config, problems, plan, command, display, notifier)
+        record = record or new_record(config, problems, plan.to_json(), published)
+        return run_batch(config, problems, plan, record, command, display, notifier)
 
 
-def plan_here(config: SolveConfig) -> Plan:
-    """The plan on the cluster that the config names, or on this machine. Raises ConfigError and ClusterError."""
-    if config.ray.address:
+def plan_here(config: SolveConfig, where: Where) -> Plan:
+    """The plan on the hardware that `where` names, on the cluster that the config names, or on this machine. Raises
+    ConfigError and ClusterError."""
+    if config.ray.address and not where.named:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-            return plan_run(config, nodes, ask_node)
-    return plan_run(config)
+            return plan_run(config, where=dataclasses.replace(where, nodes=nodes, ask=ask_node))
+    return plan_run(config, where=where)
 
 
 def run_batch(
     config: SolveConfig,
     problems: ProblemSetSummary,
     plan: Plan,
+    record: dict[str, Json],
     command: str,
     display: Display | None,
     notifier: Notifier,
 ) -> int:
-    """Runs or resumes what was checked and planned; returns an exit code."""
+    """Runs or resumes what was checked and planned; returns an exit code. `record` is that of the run so far; a new
+    one has no starts."""
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
-    record = read_run_json(storage)
-    if record is not None:
+    if record["starts"]:
         check_resume(config, problems, record, uri)
         if record.get("complete"):
             print(f"{uri} is complete; nothing to do. Its report: {uri}/report.html")
             return EXIT_DONE
-    else:
-        record = new_record(config, problems, plan.to_json())
     record["starts"].append({"at": now(), "host": os.uname().nodename})
     write_record(storage, record)
     settings = coordinator_settings(
-        config, tuple(problems.by_kind), uri, plan.device == "gpu", lean_workers=plan.lean_workers
+        config,
+        tuple(problems.by_kind),
+        uri,
+        plan.device == "gpu",
+        lean_workers=plan.lean_workers,
+        context=plan.max_model_len,
     )
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):

@@ -12,7 +12,9 @@ import pydantic
 import pydantic_core
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.problems.examples import examples_digest
 from jobs.problems.load import ProblemSetSummary
+from jobs.solve.published import NOTHING, Published
 from jobs.stored_plugins import plugin_records
 from runstore.code_revision import code_revision
 from runstore.layout import RUN
@@ -22,7 +24,7 @@ from verifiers.types import Json
 CHANGEABLE: dict[str, frozenset[str] | None] = {
     "run": frozenset({"id"}),
     "problems": None,
-    "output": None,
+    "output": frozenset({"uri", "part_rows", "part_mb", "flush_s", "lease_s"}),
     "budget": None,
     "resources": None,
     "ray": None,
@@ -53,6 +55,9 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
             changes += differences(before, new.get(section), section_model(SolveConfig, section), section, allowed)
     if record["problems"]["sha256"] != problems.sha256:
         changes.append(f"the problem set was {record['problems']['sha256'][:12]} and is {problems.sha256[:12]} now")
+    examples = examples_digest(config.prompt.examples)
+    if record.get("examples_sha256", "") != examples:
+        changes.append("the examples of prompt.examples were others")
     if changes:
         raise ConfigError(
             f"{where}: this run was begun with other settings: {'; '.join(changes)}. "
@@ -101,14 +106,18 @@ def section_model(model: type[pydantic.BaseModel], key: str) -> type[pydantic.Ba
     return kind if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel) else None
 
 
-def new_record(config: SolveConfig, problems: ProblemSetSummary, plan: Json) -> dict[str, Json]:
+def new_record(
+    config: SolveConfig, problems: ProblemSetSummary, plan: Json, published: Published = NOTHING
+) -> dict[str, Json]:
     """What is known before the run starts."""
     return {
         "run_id": config.run.id,
         "created_at": now(),
         "config": config.resolved(),
         "problems": problems.to_json(),
+        "examples_sha256": examples_digest(config.prompt.examples),
         "plan": plan,
+        "published": {"values": published.values, "place": published.place},
         "code_revision": code_revision(),
         "plugins": plugin_records(),
         "versions": installed_versions(),

@@ -6,15 +6,19 @@ import os
 from pathlib import Path
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.problems.examples import read_examples
 from jobs.run_secrets import run_secrets
 from runstore.code_revision import code_revision
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.state import CoordinatorSettings
-from workers.engines.base import EngineSettings
+from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
 from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
+
+UNKNOWN_CONTEXT = 131_072
+"""Tokens that a ceiling on tokens sets aside for a sample that may be as long as a context that is not known."""
 
 
 def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
@@ -22,7 +26,29 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     path = Path(model.path)
     # A worker's working folder is not the driver's.
     resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
-    return EngineSettings(**{**model.model_dump(), "path": resolved}, use_gpu=use_gpu, start_s=config.resources.start_s)
+    lora = str(Path(model.lora).resolve()) if model.lora and not config.ray.address else model.lora
+    return EngineSettings(
+        **{**model.of_engine(), "path": resolved, "lora": lora},
+        use_gpu=use_gpu,
+        start_s=config.resources.start_s,
+        thinking_budget=bounds_thoughts(config),
+    )
+
+
+def bounds_thoughts(config: SolveConfig) -> bool:
+    """Whether samples of any kind bound their thoughts."""
+    return any(parameters.thinking_tokens for parameters in config.sampling.every_parameters())
+
+
+def longest_sample(config: SolveConfig, context: int = 0) -> int:
+    """Most tokens that a sample may have, over all kinds. `context` stands for as many as the context allows."""
+    lengths = [parameters.max_tokens for parameters in config.sampling.every_parameters()]
+    return max(lengths) if all(lengths) else context
+
+
+def as_stored(config: SolveConfig, parameters: SamplingParameters) -> SamplingParameters:
+    """`parameters` with what the rows ask of the engine."""
+    return parameters.model_copy(update={"logprobs": True}) if config.output.tokens == "ids+logprobs" else parameters
 
 
 def generator_settings(
@@ -34,12 +60,15 @@ def generator_settings(
         epoch=0,
         code_revision=code_revision(),
         engine=engine_settings(config, use_gpu),
-        sampling=config.sampling.parameters(),
+        sampling=as_stored(config, config.sampling.parameters()),
+        sampling_by_kind={kind: as_stored(config, each) for kind, each in config.sampling.parameters_by_kind().items()},
+        tokens=config.output.tokens,
         style=PromptStyle(
             prompt.system,
             prompt.suffix,
             {str(kind): suffix for kind, suffix in prompt.suffix_by_kind.items()},
             config.sampling.shuffle_choices,
+            read_examples(prompt.examples),
         ),
         rollout=config.sampling.rollout,
         storage_uri=run_uri,
@@ -68,8 +97,14 @@ def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES, lean_wor
 
 
 def coordinator_settings(
-    config: SolveConfig, kinds: tuple[str, ...], run_uri: str, use_gpu: bool, lean_workers: int = 0
+    config: SolveConfig,
+    kinds: tuple[str, ...],
+    run_uri: str,
+    use_gpu: bool,
+    lean_workers: int = 0,
+    context: int = 0,
 ) -> CoordinatorSettings:
+    """`context` is the plan's: the model's context in tokens; 0: not known."""
     try:
         log = log_settings(run_uri, config.run.id)
     except ValueError as error:
@@ -82,7 +117,7 @@ def coordinator_settings(
         ledger=LedgerSettings(
             run_seed=config.run.seed,
             num_samples=sampling.num_samples,
-            max_tokens=sampling.max_tokens,
+            max_tokens=longest_sample(config, context or config.model.max_model_len or UNKNOWN_CONTEXT),
             repair_rounds=sampling.repair.rounds,
             repair_kinds=frozenset(sampling.repair.kinds),
             evidence_chars=sampling.repair.evidence_chars,

@@ -102,6 +102,8 @@ def plan_package(
     add(config_file, config_path)
 
     wanted = [(f"problems.files: {name}", name, True) for name in config.problems.files]
+    if config.prompt.examples:
+        wanted.append(("prompt.examples", config.prompt.examples, True))
     wanted.append(("model.path", config.model.path, False))
     wanted += [(f"--include {name}", name, True) for name in include]
     for where, name, required in wanted:

@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=3200)
     parser.add_argument("--decay-steps", type=int, default=704)
-    parser.add_argument("--batch-size", type=int, default=64, help="problems a step")
+    parser.add_argument("--batch-size", type=int, default=64, help="problems per step")
     parser.add_argument("--peak", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")

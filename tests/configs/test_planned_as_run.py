@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from cluster import fit
 from jobs.config import ConfigError, SolveConfig, check_config, merge_overrides
 from jobs.solve.plan import plan_run
 from jobs.solve.settings import coordinator_settings
+from workers.engines.base import EngineSettings
+from workers.engines.vllm import VllmEngine
 
 
 def config(**sections: Any) -> SolveConfig:
@@ -28,6 +31,14 @@ def test_a_local_ray_has_the_cpus_it_is_told() -> None:
 def test_data_parallel_ranks_get_their_gpus() -> None:
     ranks = config(model={"tensor_parallel_size": 2, "engine_args": {"data_parallel_size": 4}})
     assert coordinator_settings(ranks, ("math",), "out", use_gpu=True).gpus_per_replica == 8
+
+
+def test_an_engine_takes_the_samples_and_tokens_that_the_plan_counts_with() -> None:
+    """The numbers stand in two places, since the planning of machines and the engines do not know each other."""
+    assert EngineSettings(path="x", use_gpu=True).max_num_seqs == fit.GPU_SEQUENCES
+    assert EngineSettings(path="x", use_gpu=False).max_num_seqs == fit.CPU_SEQUENCES
+    arguments = VllmEngine(EngineSettings(path="x", use_gpu=True)).arguments()
+    assert arguments["max_num_batched_tokens"] == fit.BATCHED_TOKENS
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, float]]] = {

@@ -44,11 +44,11 @@ def test_vibethinker_protocol_and_plan(monkeypatch):
     config = load_config("configs/solve/vibethinker_3b.toml")
     sampling = config.sampling
     used = sampling.parameters()
-    assert used == SamplingParameters(temperature=1.0, top_p=0.95, top_k=-1, max_tokens=40_960)
+    assert used == SamplingParameters(temperature=1.0, top_p=0.95, top_k=-1, max_tokens=0)
     model = config.model
     assert (model.dtype, model.tensor_parallel_size, model.max_model_len) == ("bfloat16", 1, 131_072)
     qwen = json.loads((Path(__file__).parents[1] / "cluster" / "models" / "qwen25_3b.json").read_text())
     monkeypatch.setattr("jobs.solve.plan.read_model_config", lambda path, revision: qwen)
     resources = {"CPU": 64.0, "memory": 512 * GIB, "GPU": 8.0, "accelerator_type:H100": 1.0}
     plan = plan_run(config, [{"Alive": True, "NodeManagerAddress": "gpu0", "Resources": resources}])
-    assert (plan.num_gpus, plan.full_length_sequences) == (8, 43)
+    assert (plan.num_gpus, plan.full_length_sequences) == (8, 14)

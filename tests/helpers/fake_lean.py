@@ -148,7 +148,7 @@ def misbehave(what: str) -> None:
         with open(rest) as file:
             print(json.dumps(message("error", 1, 0, "read: " + file.read())))
         os._exit(1)
-    elif word == "later":  # leaves output behind for whoever asks next
+    elif word == "later":  # leaves output behind for the next command
         if os.fork() == 0:
             time.sleep(0.3)
             print(rest + "\n", flush=True)

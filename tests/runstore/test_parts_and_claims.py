@@ -34,7 +34,7 @@ def part_of(*keys: tuple[str, int]) -> bytes:
             if field.name == "sample_index"
             else '{"num_samples": 8}'
             if field.name == "stopping_rule"
-            else ("x" if pa.types.is_string(field.type) else 0)
+            else ("x" if pa.types.is_string(field.type) else False if pa.types.is_boolean(field.type) else 0)
             for field in SAMPLE_SCHEMA
         }
         for key in keys

@@ -68,7 +68,7 @@ def old_run(tmp_path: Path) -> str:
 
 def test_the_fixture_lacks_what_came_later(old_run: str) -> None:
     part = next((Path(old_run) / "samples").glob("*.parquet"))
-    assert {"meta", "round", "evidence", "tier"} <= set(LATER)
+    assert {"meta", "round", "evidence", "tier", "thought_tokens", "extracted_answer"} <= set(LATER)
     assert not set(LATER) & set(pq.read_schema(part).names)
 
 

@@ -29,7 +29,7 @@ class ChoiceChecker:
     """Checks texts against `reference` `{"options": [...], "answer": "C"}`."""
 
     name = "choice"
-    version = "5"
+    version = "6"
     default_limits = Limits(wall_s=1.0, cpu_s=1.0)
 
     def __init__(self, num_workers: int = 1) -> None:
@@ -68,6 +68,7 @@ class ChoiceChecker:
                     parts.answer,
                     list(problem.reference["options"]),
                     parts.cut_off("before a final answer") if parts.cut else "",
+                    problem.prompt,
                 )
             except NoAnswerError as error:
                 status, reason = Status.MALFORMED, str(error)

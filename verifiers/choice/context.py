@@ -11,32 +11,29 @@ from __future__ import annotations
 import re
 
 from verifiers import prose
+from verifiers.choice.behind import has_unknown_mark
+from verifiers.choice.places import is_key, is_quoted
+from verifiers.choice.vocabulary import (
+    CHECKING,
+    CJK_LEADING,
+    DENYING,
+    DISMISSING,
+    FAILING,
+    FUNCTION,
+    GIVING_UP,
+    HEADINGS,
+    INTRODUCING,
+    LEADING,
+    NEGATING,
+    SAYING,
+    UNKNOWING,
+    WORKING,
+    words_in,
+)
 
 MAX_LEAD_CHARS = 240
 """Characters in front of a statement that are read as its sentence. A longer lead is not known to be harmless."""
 
-_HARMLESS = frozenset(
-    word
-    for words in (
-        "a above accurate actual actually ah alright also alternatives am an analysis and ans answer answering",
-        "approach appropriate are as así at based be believe best bonne but by can carefully certain certainly",
-        "choice choices chosen clear clearly conclude conclusion confident consequently convinced correct",
-        "correct_answer correcta correcte corrected correction correctly d daher damit das de deduce definitely",
-        "den der deshalb determine die donc e een eight el elimination entonces ergo es est evident evidently",
-        "exact exercise explanation fairly final final_answer finally find fits fitting five follows for four",
-        "from get given gives go have hence here het hmm however i i.e ie il implies implying in indeed indicates",
-        "information is it its know la le leads leaves leaving les let letter likely ll lo logical m making mcq",
-        "me meaning means most must my namely nine no now number o obvious obviously of ok okay one only oops",
-        "opción option options opzione opção os our overall perfect pick por portanto pretty problem process",
-        "proper provided q q1 que question quite rather re reasonable reasoning response resposta respuesta",
-        "result richtige right risposta réponse s sample say see select selected seven should show shows simply",
-        "single six so solution somit statement step suggests suitable sum summarize summary summing sure t tanto",
-        "task tells that the then thereby therefore these think this three thus to to-day true two un une up us",
-        "ve verdict very wait we well which will would yes верный значит итак поэтому правильный",
-    )
-    for word in words.split()
-)
-"""Words that only lead to an answer."""
 _SUSPECT = re.compile(
     r"\b(?:if|when(?:ever)?|unless|otherwise|suppos\w{1,8}|assum\w{1,8}|provided|pretend\w{0,5}|imagin\w{1,4}|guess\w{0,5}|"
     r"claim\w{0,4}|conjecture\w{0,2}|hypothes\w{1,6}|according|unlikely|no\s{1,4}way|refuse|naive(?:ly)?|"
@@ -48,7 +45,7 @@ _SUSPECT = re.compile(
 )
 _JOINS = re.compile(r"\W{0,8}(?:so|but|and|thus|hence|therefore|then|which|making|meaning|actually)\b", re.IGNORECASE)
 _SUBORDINATE = re.compile(
-    r"\W{0,8}(?:(?:since|because|as|based|from|looking|considering|after|among|of|out|between|comparing|overall|finally|clearly|"
+    r"\W{0,8}(?:因为|因為|由于|由於|根据|根據|(?:since|because|as|eliminating|excluding|ruling\s{1,4}out|based|from|looking|considering|after|among|of|out|between|comparing|overall|finally|clearly|"
     r"upon|now|then|so|thus|hence|therefore|also|next|consequently|given)\b|"
     r"in\s{1,8}(?:conclusion|summary|short|total|all|the\s{1,8}end)\b|"
     r"by\s{1,8}(?:the\s{1,8})?(?:process|elimination|definition|above|law|rule|theorem|principle)\b)",
@@ -63,7 +60,6 @@ _SUPPOSED_LABEL = re.compile(
 )
 """`If n is odd:`, on the line above."""
 _SENTENCE_END = re.compile(r"[.!?]['\"”)*_]{0,4}\s|[\n。！？]")
-_WORD = re.compile(r"[^\W\d_](?:[\w'’.-]{0,40}[^\W_])?")
 
 
 def sentence_before(text: str, start: int) -> str:
@@ -71,7 +67,7 @@ def sentence_before(text: str, start: int) -> str:
     lead = text[max(0, start - MAX_LEAD_CHARS) : start]
     begin = 0
     for match in _SENTENCE_END.finditer(lead):
-        if match[0][0] != "." or not lead[: match.start()].endswith((".", "e.g", "i.e", "cf")):
+        if match[0][0] != "." or not lead[: match.start()].casefold().endswith((".", "e.g", "i.e", "cf")):
             begin = match.end()
     return lead[begin:]
 
@@ -89,34 +85,241 @@ def _follows_a_supposition(text: str, begin: int) -> bool:
     )
 
 
-def is_counted_lead(text: str, start: int) -> bool:
-    """Whether the sentence in front of a statement is one that gives an answer."""
+def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), *, is_box: bool = False) -> bool:
+    """Whether the sentence in front of a statement, and what introduces it, give an answer. `asked` are the words of
+    the question: in front of a box they name what was looked for (`the total force is`)."""
     lead = sentence_before(text, start)
-    if _follows_a_supposition(text, start - len(lead)):
+    begin = start - len(lead)
+    line = text.rfind("\n", begin, start) + 1
+    if has_unknown_mark(text[max(begin, line, start - MAX_LEAD_CHARS) : start]) or "~~" in lead:
         return False
+    if key := is_key(text, start):
+        return key.is_plain and not is_badly_introduced(text, key.begin, asked)
+    if _follows_a_supposition(text, begin) or is_badly_introduced(text, begin, asked):
+        return False
+    if is_quoted(lead):
+        return False
+    if is_box:
+        lead = _NAMED_VALUE.sub("", _MATHS.sub(" ", lead))
     if not any(char.isalpha() for char in lead):
-        return not _FORM_TAG.search(lead)
-    if _JSON_KEY.search(lead):
-        return True
+        return not _FORM_TAG.search(lead) and (is_box or not _NUMBERED_LEAD.search(lead))
     if not lead.isascii() and _FOREIGN_DENIAL.search(lead):
         return False
+    further = asked | INTRODUCING if is_box else frozenset()
     clauses = re.split(r"[,;:–—(]|\s-\s", lead)
-    if not _is_harmless(clauses[-1]):
+    if not _is_harmless(clauses[-1], further) or (not is_box and _NUMBERED_LEAD.search(clauses[-1])):
         return False
     before = lead[: len(lead) - len(clauses[-1])]
     if not any(char.isalpha() for char in before):
         return True
     if before.rstrip().endswith(":"):
-        return _is_harmless(clauses[-2])
+        return _is_harmless(clauses[-2], further)
     if _SUSPECT.search(before):
         return all(_is_harmless(clause) for clause in clauses[:-1])
     if before.rstrip().endswith(";"):
         return True
-    return bool(_is_harmless(before) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
+    return bool(_is_harmless(before, further) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
 
 
-_JSON_KEY = re.compile(r"[{,]\s{0,8}['\"]$")
-"""In front of a key. A string before it may hold any sentence."""
+_RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)\s{1,4}out\b", re.IGNORECASE)
+
+
+def is_free_lead(text: str, start: int, asked: frozenset[str]) -> bool:
+    """Whether the sentence in front of a box that holds a value may go before an answer: it says what the value is of,
+    in any words but those that dismiss it."""
+    lead = sentence_before(text, start)
+    begin = start - len(lead)
+    if has_unknown_mark(lead) or "~~" in lead or is_badly_introduced(text, begin, asked, is_value=True):
+        return False
+    if _follows_a_supposition(text, begin) or is_quoted(lead):
+        return False
+    if _RULED_OUT.search(lead):
+        return False
+    clause = words_in(_MATHS.sub(" ", re.split(r"[,;:–—(]|\s-\s", lead)[-1]))
+    return not (
+        _NOT_INTRODUCING - {"least", "old", "test", "sample", "error", "random", "drop", "removed"}
+    ).intersection(clause)
+
+
+_NUMBERED_LEAD = re.compile(
+    r"(?<!step )(?<!question )(?<!problem )(?<!exercise )(?<![qQ#.\d])\b\d{1,20}(?![.)\d])", re.IGNORECASE
+)
+"""A number that is no number of a step or a question: `2019 answer: C`."""
+_MATHS = re.compile(
+    r"\\(?:text\w{0,4}|math\w{2,4}|quad|qquad|displaystyle|large|Large|huge|left|therefore|[\[\](),;! ])|[${}&\\]"
+)
+_NAMED_VALUE = re.compile(
+    r"(?<![^\W\d_])[A-Za-z\u0370-\u03ff](?:_\w{1,12}|\w{0,12}\([\w, ]{1,12}\))?\s{0,4}[=:]\s{0,4}$"
+)
+"""In front of a box: `x =`."""
+
+
+_ATTRIBUTED = re.compile(
+    r"^[\s#*_>-]{0,12}(?:(?!(?:it|let|here|that|what|there|today)['’])[\w]{1,20}['’]s|(?:an?|the|some|his|her|their|your|another|one)?\s{0,4}"
+    r"(?:wrong|incorrect|flawed|bad|failed|buggy|naive|student|students['’]|previous|former|old|rejected|faulty|bogus|first|mistaken|sample|example))\s{1,4}"
+    r"(?:(?:\w{1,16}\s{1,4}){0,2})(?:solution|answer|attempt|work|working|reasoning|argument|proof|response|approach|guess|submission|paper|essay|notes?)"
+    r"[*_ ]{0,4}:?[*_ ]{0,4}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OWN_HEADING = re.compile(
+    r"^[\s#*_>-]{0,12}(?:(?:the|my|our|so|thus|therefore|hence)\s{1,4}){0,2}(?:final|correct|right|true|actual|proper|real|conclusion)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def is_of_another_author(text: str, start: int) -> bool:
+    """Whether a heading above says that the work which ends in a statement is of somebody else, or is wrong:
+    `Alice's solution:`, `A flawed argument:`."""
+    headings = list(_ATTRIBUTED.finditer(text, 0, start))
+    return bool(headings) and _OWN_HEADING.search(text, headings[-1].end(), start + 1) is None
+
+
+def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset(), *, is_value: bool = False) -> bool:
+    """Whether what stands above the sentence that begins at `begin` introduces it as anything but an answer:
+    `Bob said:`, `The following is wrong.`, `I have no idea.`"""
+    above = text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip(" \t\n*_$>#[({\\-\"'`")
+    if not above:
+        return False
+    if above[-1] in ":：":
+        line = sentence_before(above, len(above))
+        clauses = re.split(r"[,;:–—(]|\s-\s", line.strip(" *_:"))
+        judged = clauses[-1] if _JOINS.match(clauses[-1]) else line
+        if has_unknown_mark(line) or (_NOT_INTRODUCING - asked).intersection(words_in(judged)):
+            return True
+        if not _JOINS.match(clauses[-1]) and _SUPPOSING.match(line):
+            return True
+        if is_value:
+            return bool(SAYING.intersection(words_in(line)))
+        further = asked | INTRODUCING | FUNCTION | HEADINGS - {"other", "others"}
+        return not _is_harmless(_MATHS.sub(" ", clauses[-1]), further)
+    line = above[above.rfind("\n") + 1 :]
+    if _is_a_bad_beginning(line, asked):
+        return True
+    if _is_a_bad_heading(
+        line, is_bold=text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip().endswith("**"), asked=asked
+    ):
+        return True
+    last = sentence_before(above, max(0, len(above) - 1))
+    former = above[: len(above) - len(last) - 1].rstrip()
+    spoken = [last, sentence_before(former, max(0, len(former) - 1))]
+    if begin > MAX_LEAD_CHARS:
+        spoken = [one for one in spoken if not above.startswith(one)]  # it begins further above
+    return any(_gives_nothing(one, asked) for one in spoken if one)
+
+
+_GOES_ON = re.compile(
+    r"\b(?:is|be|are|was|were|would|will|then|that|not|never|but|or|and|than|to|of|for|the|an?|if|unless|when|it|this|"
+    r"choose|pick|select|take|reject|avoid|eliminate|exclude|says?|said|claims?|gets?|gives?|get|obtain|have|with|by|as|"
+    r"so|i\.e|namely)[*_ ]{0,4}$|,$",
+    re.IGNORECASE,
+)
+"""The end of a line whose sentence goes on below."""
+_SUPPOSING = re.compile(
+    r"\W{0,8}(?:(?:so|then|but|and|now|thus|even|only)\s{1,4}){0,2}(?:if|when|whenever|unless|suppos\w{1,4}|assum\w{1,4}|provided|were|had|"
+    r"should|otherwise|in\s{1,4}that\s{1,4}case|under|without|pretend\w{0,3}|imagin\w{1,3})\b",
+    re.IGNORECASE,
+)
+_ASKING = re.compile(
+    r"\W{0,8}(?:is|are|was|could|can|would|should|does|do|did|why|how|which|who|what)\b(?!\s{1,4}(?:is|we))",
+    re.IGNORECASE,
+)
+
+
+def _is_a_bad_beginning(line: str, asked: frozenset[str]) -> bool:
+    """Whether a sentence begins on the line above and is not one that gives an answer: `Bob claims the answer is`."""
+    if not _GOES_ON.search(line):
+        return False
+    sentence = sentence_before(line, len(line))
+    if sentence.endswith(",") and _SUBORDINATE.match(sentence):
+        return False  # `Since the other options fail,`
+    clauses = re.split(r"[,;:–—(]|\s-\s", _MATHS.sub(" ", sentence).rstrip(", "))
+    before = sentence[: max(0, len(sentence) - len(clauses[-1]))]
+    return bool(
+        _ASKING.match(sentence)
+        or not _is_harmless(clauses[-1], asked | INTRODUCING)
+        or _SUPPOSING.match(before)
+        or _DENIED_END.search(sentence)
+    )
+
+
+_DENIED_END = re.compile(r"\b(?:not|never|or|nor|n['’]t|but|than)[*_: ]{0,4}$", re.IGNORECASE)
+
+
+def _is_a_bad_heading(line: str, *, is_bold: bool, asked: frozenset[str]) -> bool:
+    """Whether a line is a heading, or a few words by themselves, of anything but an answer: `## Failed attempt`."""
+    found = words_in(line)
+    if len(found) > MAX_HEADING_WORDS:
+        return False
+    is_heading = line.lstrip()[:1] == "#" or (is_bold and line.lstrip()[:2] == "**")
+    if _STEP.match(line):
+        return is_heading and bool((_NOT_INTRODUCING - asked).intersection(found))
+    if not is_heading and (len(found) > MAX_LABEL_WORDS or not _LABEL_LINE.fullmatch(line) or _ITEM.match(line)):
+        return False
+    return not all(
+        word in LEADING or word in INTRODUCING or word in HEADINGS or word in asked or _CJK.search(word)
+        for word in found
+    ) or bool((_NOT_INTRODUCING - asked).intersection(found))
+
+
+_STEP = re.compile(r"[\W_]{0,12}(?:step|\d{1,2}[.)])", re.IGNORECASE)
+_LABEL_LINE = re.compile(r"[ \t*_>-]{0,8}[^\W\d_][\w'’ -]{1,60}[*_ ]{0,4}")
+_ITEM = re.compile(r"[ \t]{0,8}(?:[-*+•][ \t]|[(\[]?[A-Za-z][)\].:])")
+MAX_LABEL_WORDS = 4
+
+
+def _gives_nothing(sentence: str, asked: frozenset[str]) -> bool:
+    """Whether a sentence says that its author does not know, or that what follows is no answer."""
+    found = words_in(sentence)
+    known = frozenset(found)
+    if found[:1] == ["guess"]:
+        return False  # `Guess: the answer is A.` is a statement of its own
+    if GIVING_UP & known and (len(found) <= MAX_SHORT_CONFESSION or "i" in known or "i'm" in known):
+        return True
+    if "i" in known and UNKNOWING & known and NEGATING & known:
+        return True
+    if _DISOWNED_ABOVE.search(sentence):
+        return True
+    if CHECKING & known and FAILING & known and len(found) <= MAX_SHORT_CONFESSION:
+        return True
+    if (
+        found[:1] in (["i"], ["i'm"], ["i’m"], ["my"])
+        and len(found) <= MAX_HEADING_WORDS
+        and "answer is" not in sentence
+    ):
+        unknown = (word for word in found if word not in LEADING and word not in WORKING and len(word) > 1)
+        return any(word not in asked for word in unknown)
+    return _ANNOUNCED.search(sentence) is not None and not _is_harmless(sentence, INTRODUCING)
+
+
+_DISOWNED_ABOVE = re.compile(
+    r"\b(?:everything|all|most|none|nothing|much|(?:the(?=\s{1,4}\w{1,16}\s{1,4}(?:above|so\s{1,4}far|here)\b)|my|this|our)\s{1,4}(?:whole\s{1,4}|entire\s{1,4})?(?:reasoning|argument|work|working|solution|"
+    r"analysis|proof|derivation|calculation|computation|method|approach|attempt|logic|text))\s{1,4}"
+    r"(?:of\s{1,4}(?:this|it|that|the)\s{1,4}|above\s{1,4}|so\s{1,4}far\s{1,4}|here\s{1,4}|(?:that\s{1,4})?i\s{1,4}\w{1,12}\s{1,4}|above,?\s{1,4}){0,2}"
+    r"(?:is|was|are|were|has|have|may\s{1,4}be|might\s{1,4}be|could\s{1,4}be|contains?|fails?|failed)\s{1,4}(?:\w{1,12}\s{1,4}){0,3}?"
+    r"(?:wrong|flawed|false|incorrect|made\s{1,4}up|invalid|nonsense|faulty|an?\s{1,4}(?:mistake|error|lie|joke)|mistakes|errors|broken|bogus|unreliable|incomplete|unfinished)\b|"
+    r"\b(?:this|it|that|which|mine|what\s{1,4}follows|(?:the|my)\s{1,4}answer)\s{1,4}(?:is|was|will\s{1,4}be|would\s{1,4}be)\s{1,4}(?:\w{1,12}\s{1,4}){0,2}"
+    r"(?:guess|guesswork|speculation|joke|lie|gamble|stab|shot)\b|"
+    r"\bout\s{1,4}of\s{1,4}(?:time|ideas|patience|tokens|space|budget|energy|options)\b|\btime\s{1,4}(?:is|['’]s)\s{1,4}up\b|\bno\s{1,4}time\b|"
+    r"\b(?:must|have\s{1,4}to|need\s{1,4}to|should|will|ll)\s{1,4}(?:just\s{1,4})?(?:answer|pick|choose|say|write|put|give|guess)\s{1,4}(?:something|anything|one|at\s{1,4}random)\b",
+    re.IGNORECASE,
+)
+"""A sentence that disowns the work above it, or says that there was no time to do it."""
+_ANNOUNCED = re.compile(
+    r"\b(?:the|what|which)\s{1,4}(?:text\s{1,4}|part\s{1,4}|line\s{1,4}|sentence\s{1,4})?follow(?:s|ing)\s{0,4}(?:$|[.,!]|(?:is|was|are|were|isn|has|should|must|comes|may|might|would|will|can|"
+    r"cannot|text|line|lines|sentence|statement|statements|answer|claim|paragraph|passage|letter|quote)\b)|"
+    r"\b(?:next|coming|subsequent|last)\s{1,4}(?:line|lines|sentence|statement|answer|claim|paragraph|letter|passage|part|bit)\b|"
+    r"(?:^|[.!?\n])\W{0,6}(?:below|beneath|underneath|here)(?:\s{1,4}(?:is|are|comes|follows)|['’]s)\b|\b(?:is|line|text|answer|claim|statement)\s{1,4}below\s{0,4}(?:$|[.,!:])",
+    re.IGNORECASE,
+)
+"""A sentence that speaks of what follows it."""
+MAX_HEADING_WORDS = 8
+MAX_SHORT_CONFESSION = 6
+"""Words of a sentence that is short enough to be no more than a confession: `Just guessing.`"""
+_NOT_INTRODUCING = (DENYING | DISMISSING | frozenset(("not", "no", "others"))) - frozenset(
+    ("rule", "rules", "fail", "eliminate", "eliminating")
+)
+
+
 _FORM_TAG = re.compile(r"<(?:example|format|template)", re.IGNORECASE)
 _FOREIGN_DENIAL = re.compile(
     r"错|不是|旧|示例|例如|假设|假如|如果|若|否则|可能|\bwenn\b|\bfalls\b|"
@@ -126,15 +329,19 @@ _FOREIGN_DENIAL = re.compile(
 _CJK = re.compile("[\u0600-\u06ff\u0900-\u09ff\u1e00-\u1eff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
 
-_CONTRACTED = re.compile(r"['’](?:s|d|ll|m|re|ve)$")
-
-
-def _is_harmless(clause: str) -> bool:
-    """Whether a clause consists of words that only lead to an answer. Scripts without spaces are judged by denials."""
-    return all(
-        _CONTRACTED.sub("", word.casefold()).strip(".-") in _HARMLESS or _CJK.search(word)
-        for word in _WORD.findall(clause)
-    )
+def _is_harmless(clause: str, further: frozenset[str] = frozenset()) -> bool:
+    """Whether a clause consists of words that only lead to an answer."""
+    found = words_in(clause)
+    for index, word in enumerate(found):
+        if _CJK.search(word):
+            if CJK_LEADING.fullmatch(word) is None:
+                return False
+        elif word == "no":
+            if index < len(found) - 1:
+                return False
+        elif word not in LEADING and word not in further:
+            return False
+    return True
 
 
 _BOX_DENIED = re.compile(

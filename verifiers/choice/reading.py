@@ -16,18 +16,25 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import re
 import unicodedata
 
 from verifiers import prose
+from verifiers.choice.behind import is_harmless_tail, is_of_the_answer, is_taken_further, sentences
+from verifiers.choice.chosen import Chosen
 from verifiers.choice.context import (
+    is_badly_introduced,
     is_calculated_with,
     is_counted_lead,
     is_denied_box,
+    is_free_lead,
     is_list_label,
+    is_of_another_author,
     is_of_others,
     is_overruled,
 )
+from verifiers.choice.places import Places, is_key
 from verifiers.choice.spans import (
     DISOWNED,
     MAX_SPAN_CHARS,
@@ -40,6 +47,7 @@ from verifiers.choice.spans import (
     is_explained,
     plain,
 )
+from verifiers.choice.vocabulary import words_in
 
 MAX_FINAL_CHARS = 20_000
 """Only the end of a text is searched: a model that argues for longer after its answer did not end on it."""
@@ -73,7 +81,7 @@ _LOOK_ALIKES = dict(zip("АВСЕНІЈКМОРТХавсеіјорхуΑΒΕΖ�
 _LONE_LOOK_ALIKE = re.compile(rf"(?<![^\W\d_])[{''.join(_LOOK_ALIKES)}](?![^\W\d_])")
 
 
-def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
+def choose(text: str, options: list[str], cut_off: str = "", question: str = "") -> tuple[str, str]:
     """The letter the text settles on, and how it was found. Raises NoAnswerError.
 
     `cut_off` is the reason of a text that was cut off before its answer was complete; empty if it was not cut off.
@@ -82,9 +90,10 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     if not text.strip():
         raise NoAnswerError(cut_off or "empty")
     known = Options.of(tuple(options))
-    everything = statements(text)
+    asked = _words_asked(question, tuple(options))
+    everything = statements(text, asked)
     found = [one for one in everything if one.is_sure]
-    last = _last_line(text, known) if not cut_off else None
+    last = _last_line(text, known, asked) if not cut_off else None
     strong = [one for one in found if one.how != "judged"]
     strong_end = strong[-1].end if strong else -1
     weak = [one for one in found if one.how == "judged" and one.start >= strong_end]
@@ -118,10 +127,49 @@ def choose(text: str, options: list[str], cut_off: str = "") -> tuple[str, str]:
     rest = _CLOSING.sub("", text[final.end : final.end + 200])
     if TAKEN_BACK.search(text, begin) or DISOWNED.match(rest) or is_overruled(text, begin, final.end, letter):
         raise NoAnswerError("the answer is taken back")
+    others = tuple(option for other, option in known.plain.items() if other != letter)
+    chosen = Chosen(letter, known.plain[letter], known.letters, asked, others)
+    if is_of_another_author(text, final.start):
+        raise NoAnswerError("the answer is of another author")
+    if _is_taken_further(text, final, chosen, known, is_cut=bool(cut_off)):
+        raise NoAnswerError("what follows the answer is not known to leave it the answer")
     doubtful = (one for one in everything if not one.is_sure and (one.start >= final.start or one.how == "labelled"))
     if any(known.read(one.span).letter not in ("", letter) for one in doubtful):
         raise NoAnswerError("several statements with different options")
     return letter, final.how
+
+
+@functools.lru_cache(maxsize=256)
+def _words_asked(question: str, options: tuple[str, ...]) -> frozenset[str]:
+    """The words of the question and its options, in the singular and the plural."""
+    found = words_in(normalised(question[-MAX_FINAL_CHARS:])) + words_in(" ".join(options))
+    return frozenset(found) | {word[:-1] for word in found if word[-1:] == "s"} | {f"{word}s" for word in found}
+
+
+def _is_taken_further(text: str, final: Statement, chosen: Chosen, known: Options, *, is_cut: bool) -> bool:
+    """Whether the text goes on behind the letter of its final statement in a way that is not known to be harmless."""
+    if key := is_key(text, final.start):
+        behind = f".\n{key.prose}\n{text[max(key.end, final.end) :]}"
+        return is_taken_further(behind, 0, chosen, is_cut=is_cut)
+    end = final.end
+    of_value = False
+    if final.how == "judged" or (final.how == "stated" and final.span in (chosen.letter, chosen.letter.lower())):
+        stop = next(sentences(text, end), "")
+        if is_of_the_answer(f"{chosen.letter} {stop}", chosen):
+            return is_taken_further("." + text[end + len(stop) :], 0, chosen, is_cut=is_cut)
+    elif letter := known.letter_patterns[chosen.letter].search(text, final.begin, final.end):
+        end = final.end if final.how == "boxed" else letter.end()
+        if final.how == "boxed" and not is_harmless_tail(text[letter.end() : final.end], chosen):
+            return True
+    else:
+        of_value = True
+    if (
+        final.how != "boxed"
+        and text.startswith(final.span, final.begin)
+        and plain(final.span.rstrip(" .")) == chosen.own
+    ):
+        end, of_value = final.end, True
+    return is_taken_further(text, end, chosen, is_cut=is_cut, of_value=of_value)
 
 
 def _unless_doubtful(line: Statement | None, everything: list[Statement]) -> Statement | None:
@@ -292,13 +340,13 @@ _RESTATED = re.compile(
 _REMARK = re.compile(
     r"(?:(?:also|therefore|thus|hence|clearly|further|well|indeed|directly)\s{1,8})?"
     r"(?:supported|based|consistent|explained|found|derived|obtained|confirmed|justified|reached|clear|obvious|"
-    r"straightforward|in\s{1,8}line|because|since|as\s{1,8}follows)\b",
+    r"straightforward|(?:correct|right)\s{1,8}(?:because|since|as)|in\s{1,8}line|because|since|as\s{1,8}follows)\b",
     re.IGNORECASE,
 )
 """`the answer is supported by the data`: a remark on the answer, which says none."""
 
 
-def statements(text: str) -> list[Statement]:
+def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement]:
     """All statements in order, without questions, suppositions and denials. Raises NoAnswerError."""
     anchors: list[tuple[int, int, str]] = []
     for pattern, how in (
@@ -322,14 +370,34 @@ def statements(text: str) -> list[Statement]:
     if len(anchors) > MAX_STATEMENTS:
         raise NoAnswerError("too many statements")
     starts = [start for start, _, _ in anchors]
+    places = Places(text)
     found: list[Statement] = []
     for start, end, how in anchors:
         # A span ends where the next statement begins.
         following = bisect.bisect_left(starts, max(end, start + 1))
         limit = starts[following] if following < len(starts) else len(text)
         if one := _statement(text, start, end, how, limit):
-            found.append(one if how == "boxed" or is_counted_lead(text, start) else _doubted(one))
+            is_sure = (
+                not places.holds(start)
+                and _HEDGED.search(text, start, end) is None
+                and (
+                    is_free_lead(text, start, asked)
+                    if how == "boxed" and not _is_of_a_letter(one.span)
+                    else is_counted_lead(text, start, asked, is_box=how == "boxed")
+                )
+            )
+            found.append(one if is_sure else _doubted(one))
     return found
+
+
+_HEDGED = re.compile(r"\b(?:seems|appears|answers|was)\b", re.IGNORECASE)
+"""In a statement: its author is not sure, or speaks of several answers."""
+
+
+def _is_of_a_letter(span: str) -> bool:
+    """Whether a box holds a letter and no value: in front of a value stands what it is the value of."""
+    bare = cleaned(span)
+    return _BARE.fullmatch(bare) is not None or _LEADS.match(bare) is not None
 
 
 def _doubted(one: Statement) -> Statement:
@@ -465,14 +533,14 @@ _LEADS = re.compile(r"[\s(\[*_]{0,8}[A-Za-z][)\].:*_]")
 _BARE = re.compile(r"[\s(\[{*_$\"'`\\]{0,12}[A-Za-z][\s)\]}*_$\"'`.\\]{0,12}")
 
 
-def _last_line(text: str, known: Options) -> Statement | None:
+def _last_line(text: str, known: Options, asked: frozenset[str]) -> Statement | None:
     """The last line that has anything on it, if it is an answer alone. A fence around it is no line."""
     end = len(text.rstrip(" \t\n`~"))
     begin = text.rfind("\n", 0, end) + 1
     line = text[begin:end]
-    if is_list_label(text[max(0, begin - 200) : begin]) or not _is_answer_alone(
-        line, known, is_only=not text[:begin].strip(" \t\n`~")
-    ):
+    if is_list_label(text[max(0, begin - 200) : begin]) or is_badly_introduced(text, begin, asked):
+        return None
+    if not _is_answer_alone(line, known, is_only=not text[:begin].strip(" \t\n`~")):
         return None
     return Statement(begin, begin, end, line, "last line")
 

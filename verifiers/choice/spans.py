@@ -11,6 +11,8 @@ import re
 import string
 import unicodedata
 
+from verifiers.choice.vocabulary import MARKS_FOR
+
 MAX_SPAN_CHARS = 2_000
 """Longest statement read, in characters."""
 SPACES = r"\s{1,8}"
@@ -47,7 +49,7 @@ _COMMAND = re.compile(
     r"\\(?:textbf|textit|textrm|texttt|text|mathrm|mathbf|mathit|mathsf|rm|bf|operatorname|mbox|fbox|boxed)[ \t]{0,8}\{"
 )
 _LEADING = re.compile(
-    rf"(?:(?:so|hence|then|it{SPACES}is|it['’]s|only|la|die|a(?={SPACES}op)|the|therefore|thus|clearly|definitely|certainly|obviously|simply|most|likely|probably|indeed|just|again),?{SPACES}){{0,3}}"
+    rf"(?:(?:so|hence|then|it{SPACES}is|it['’]s|only|la|die|a(?={SPACES}op)|the|therefore|thus|clearly|definitely|certainly|obviously|simply|most(?:{SPACES}likely)?|indeed|just|again),?{SPACES}){{0,3}}"
     rf"(?:(?:correct|right|best|final){SPACES}){{0,2}}(?:(?:option|opción|opção|opzione|вариант|choice|answer|letter|选项|项)(?:\s{{1,8}}|(?=[(\[:#*$]))|选项)?"
     rf"(?:is{SPACES})?[:#]?\s{{0,8}}",
     re.IGNORECASE,
@@ -108,6 +110,10 @@ class Options:
 
     def __init__(self, options: tuple[str, ...]) -> None:
         self.letters = string.ascii_uppercase[: len(options)]
+        self.letter_patterns = {
+            letter: re.compile(rf"(?<![A-Za-z0-9\\]){letter}(?![A-Za-z0-9])", re.IGNORECASE) for letter in self.letters
+        }
+        """Each letter by itself."""
         self.plain = {letter: plain(option) for letter, option in zip(self.letters, options, strict=True)}
 
     @classmethod
@@ -234,7 +240,7 @@ def _has_words(text: str, words: str) -> bool:
 
 
 _CROSS = re.compile("[✘❌✗✖]")
-_SYMBOLS = re.compile("[✅✓✔☑✘❌⭐👉➡\ufe0f■□●○◆🎯]")
+_SYMBOLS = re.compile(f"[{''.join(sorted(MARKS_FOR))}✘❌\ufe0f□]")
 
 
 def cleaned(span: str) -> str:

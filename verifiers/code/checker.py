@@ -29,7 +29,7 @@ from verifiers.code.judges.checker_program import CheckerPrograms
 from verifiers.sandbox.room import SandboxError, Tier, detect
 from verifiers.types import Limits, Problem, Status, Verdict
 
-VERSION = "4"
+VERSION = "5"
 _ATTEMPTS = 2
 """A slot that broke under one run is replaced and the run repeated once, before it counts as our error."""
 _CACHED_REFERENCES = 256

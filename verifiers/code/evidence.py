@@ -13,7 +13,7 @@ from verifiers.code.cells.worker import Exit
 from verifiers.types import Json, Status
 
 MAX_CHARS = 500
-"""Of each value shown: input, expected, got."""
+"""Longest text of each value shown (input, expected, got), in characters."""
 _STDERR_CHARS = 1000
 
 

@@ -53,7 +53,7 @@ class Reference:
 
     imports: tuple[str, ...]
     header: str
-    """Without its imports."""
+    """The problem's header, without its imports."""
     statement: str
     """Up to but not including `:=`."""
     name: str

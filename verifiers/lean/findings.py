@@ -18,7 +18,7 @@ _SECOND_KERNEL_REASONS = {
     "library": "second kernel does not take the library",
     "resources": "second kernel ran out of resources",
 }
-"""By outcome; every other one says that its process died."""
+"""Reason by outcome. Every other outcome says that its process died."""
 _RESOURCE_MARKS = ("(deterministic) timeout", "maximum number of heartbeats")
 
 

@@ -22,6 +22,8 @@ EXACT_S = 1.0
 SYMBOLIC_PAIR_S = 2.0
 """Seconds of wall and of processor time that sympy gets for one pair."""
 SYMBOLIC_MEMORY_MB = 1024
+MAX_PROMPT_CHARS = 20_000
+"""Characters of the problem that the judge gets."""
 MAX_STARVED_CALLS = 3
 """Times a check is tried that ran into its wall limit on a machine too busy to run it."""
 
@@ -30,7 +32,7 @@ class MathChecker:
     """Checks texts against `reference` `{"answer", "type"?, "tolerance"?}`."""
 
     name = "math"
-    version = "13"
+    version = "15"
     default_limits = Limits(wall_s=5.0, cpu_s=5.0, memory_mb=512, processes=1)
 
     def __init__(self, num_workers: int = 1) -> None:
@@ -63,7 +65,12 @@ class MathChecker:
             return self._verdict(Status.MALFORMED, "the text is too long", {"chars": len(text)}, 0.0, limits)
         if "answer" not in problem.reference:
             return self._verdict(Status.ERROR, "the reference has no answer", {}, 0.0, limits)
-        payload = {"reference": dict(problem.reference), "text": text, "finish_reason": finish_reason}
+        payload = {
+            "reference": dict(problem.reference),
+            "text": text,
+            "finish_reason": finish_reason,
+            "prompt": problem.prompt[:MAX_PROMPT_CHARS],
+        }
         try:
             outcome = self._exact(payload, limits)
             if outcome.end is End.DONE and outcome.value["open"]:

@@ -7,12 +7,14 @@ a bug and becomes status `error`. Time and memory are bounded from outside, by t
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 
 from verifiers import thoughts
-from verifiers.math.comparing import questions
+from verifiers.math.comparing import names, questions
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
+from verifiers.math.comparing.equality import UndecidedError
 from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
 from verifiers.math.reading.extract import Candidate, NoAnswerError
@@ -27,10 +29,11 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text", "finish_reason", "known"}` to `{"status", "reason", "evidence", "open"}`.
+    """`{"reference", "text", "finish_reason", "prompt", "known"}` to `{"status", "reason", "evidence", "open"}`.
 
     `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
-    about such pairs: rows of two packed trees and True or False.
+    about such pairs: rows of two packed trees and True or False. `prompt` is the problem, which is only asked whether
+    it speaks of a derivative or an inverse where the answer is named as one.
     """
     known = {(wire.unpack(a), wire.unpack(b)): equal for a, b, equal in payload.get("known") or ()}
     with questions.collect(known) as asked:
@@ -58,7 +61,7 @@ def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
         result = _result(Status.MALFORMED, str(error), {})
     else:
         try:
-            result = _judge(gold, texts, tolerance)
+            result = _judge(gold, texts, tolerance, str(payload.get("prompt") or ""))
         except RecursionError:
             # A product of a thousand factors is a tree as deep: no evidence either way.
             result = _result(Status.UNDECIDED, "nesting too deep", {})
@@ -126,7 +129,7 @@ def _read_candidate(candidate: Candidate) -> Node:
     raise reason or UnreadableError("empty")
 
 
-def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> dict[str, Json]:
+def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None, prompt: str) -> dict[str, Json]:
     if gold.op in ("list", "set", "either"):
         texts = _joined(texts)
     final = texts[-1]
@@ -147,9 +150,32 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None) -> d
         if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:
             evidence["conflict"] = candidate.text[:MAX_EVIDENCE_CHARS]
             return _result(Status.MALFORMED, "several final answers", evidence)
-    comparison = compare(gold, answer, tolerance)
+    comparison = _refused_by_left_side(gold, answer, final.left) or compare(gold, answer, tolerance)
+    if comparison.reason == names.DERIVED and answer.op == "rel" and names.is_asked_for(answer.args[0], prompt):
+        comparison = compare(gold, answer.args[-1], tolerance)
     evidence["read"] = show(answer)[:MAX_EVIDENCE_CHARS]
     return _result(comparison.status, comparison.reason, evidence)
+
+
+_BARE_FUNCTION = re.compile(r"\\(?:deg|det|dim|ker|log|ln|lg|exp|sin|cos|tan|cot|gcd|lcm|arg)\s*")
+
+
+def _refused_by_left_side(gold: Node, answer: Node, left: str) -> Comparison | None:
+    """`$2x = \\boxed{5}$` gives the value of 2x: undecided as `\\boxed{2x = 5}` is, where the reference is a value."""
+    if not left or gold.op == "rel":
+        return None
+    if _BARE_FUNCTION.fullmatch(left):
+        return Comparison(Status.UNDECIDED, "a function without what it is applied to")
+    try:
+        side = read_answer(left)
+        names.refuse_another(Node("rel", (side, answer), ("=",)))
+    except (UnreadableError, RecursionError):
+        return None
+    except UndecidedError as error:
+        return Comparison(Status.UNDECIDED, str(error))
+    if names.is_function_of_unknown(side):
+        return Comparison(Status.UNDECIDED, "an equation where the reference is a value")
+    return None
 
 
 def _joined(texts: list[Candidate]) -> list[Candidate]:

@@ -18,12 +18,12 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runstore.batches import PromptColumns, messages_column, pack, pack_batch, problem_columns, unpack
-from runstore.schema import Provenance, Sample, solution_key
+from runstore.schema import Provenance, Sample, SampleTokens, solution_key
 from verifiers.types import Problem
 from workers.actors.presence import Present
 from workers.collector import calm_collector
@@ -40,7 +40,7 @@ from workers.engines.registry import engine_class
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
 from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
-from workers.rollouts.base import RolloutRequest, make_sample
+from workers.rollouts.base import RolloutRequest, TokenRows, make_sample, sample_tokens
 from workers.rollouts.registry import rollout_class, rollout_name
 from workers.run_secrets import NONE, Secrets
 from workers.scheduling.kv_room import KvRoom
@@ -83,8 +83,12 @@ class GeneratorSettings:
     engine: EngineSettings
     sampling: SamplingParameters
     style: PromptStyle
+    sampling_by_kind: Mapping[str, SamplingParameters] = dataclasses.field(default_factory=dict)
+    """Parameters for the problems of a kind, where they are not `sampling`."""
     rollout: str = "single"
     """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
+    tokens: TokenRows = "none"
+    """Which tokens the rows of tokens/ have."""
     storage_uri: str = ""
     """Where repair rounds find attempts written before a resume."""
     evidence_chars: int = 2000
@@ -94,9 +98,18 @@ class GeneratorSettings:
     stall_s: float = 300.0
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
     with_solution_keys: bool = False
-    """For `distinct`: hash every text."""
+    """Whether every text is hashed, which `distinct` needs."""
     engine_class: type[Engine] | None = None
     """Engine class for tests and benchmarks, used in place of the one that `engine.engine` names."""
+
+    def parameters_of(self, kind: str) -> SamplingParameters:
+        """How the samples of a kind of problems are drawn."""
+        return self.sampling_by_kind.get(kind, self.sampling)
+
+    def longest_sample(self, context: int) -> int:
+        """Most tokens that a sample may have in a model with this context."""
+        every = (self.sampling, *self.sampling_by_kind.values())
+        return max(parameters.max_tokens or context for parameters in every)
 
 
 class Prompted:
@@ -143,7 +156,7 @@ class Generator(Present):
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
-        self._kv_room = KvRoom(0, settings.sampling.max_tokens)
+        self._kv_room = KvRoom(0, 1)  # known once the engine has started
         self._mean_s = 0.0
         self._received = 0
         self._busy_since = 0.0
@@ -162,7 +175,8 @@ class Generator(Present):
         log.info("%s %s is ready after %.1f s", name, version, time.monotonic() - began)
         if self.engine.steps is not None:
             self._watching = asyncio.create_task(self._watch_engine(self.engine.steps))
-        self._kv_room.capacity_tokens = self.engine.kv_capacity_tokens
+        longest = self.settings.longest_sample(self.engine.max_model_len)
+        self._kv_room = KvRoom(self.engine.kv_capacity_tokens, longest)
         self.origin = Provenance(
             run_id=self.settings.run_id,
             epoch=self.settings.epoch,
@@ -173,6 +187,7 @@ class Generator(Present):
             engine_version=self.engine.version,
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
             sampling=self.settings.sampling.to_json(),
+            sampling_by_kind={kind: each.to_json() for kind, each in self.settings.sampling_by_kind.items()},
         )
         return {
             "engine": self.engine.name,
@@ -219,7 +234,8 @@ class Generator(Present):
         done, self._done = self._done, []
         batch = b""
         if done and self.origin is not None:
-            batch = pack_batch([(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done], self.origin)
+            rows = [(task.stopping_rule, prompt, sample) for task, prompt, sample, _ in done]
+            batch = pack_batch(rows, self.origin, with_tokens=self.settings.tokens != "none")
         with_keys = self.settings.with_solution_keys
         finished = [
             Finished(
@@ -230,7 +246,7 @@ class Generator(Present):
                 sample.prompt_tokens,
                 sample.completion_tokens,
                 sample.generation_s,
-                len(sample.text or "") + len(prompt.messages) + ROW_BYTES,
+                len(sample.text or "") + len(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
                 solution_key(sample.text or "") if with_keys else 0,
                 abort_s,
             )
@@ -360,15 +376,27 @@ class Generator(Present):
     async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
-        messages = prompted.messages, settings.sampling, parent
-        rest = settings.storage_uri, lambda: key in unwanted, settings.evidence_chars
-        request = RolloutRequest(request_id(key), task, *messages, *rest)
+        request = RolloutRequest(
+            request_id(key),
+            task,
+            prompted.messages,
+            settings.parameters_of(str(prompted.problem.kind)),
+            parent,
+            settings.storage_uri,
+            lambda: key in unwanted,
+            settings.evidence_chars,
+            settings.engine.keep_thought,
+            settings.tokens,
+        )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:
             if task.refusal:
                 return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
             generation = await rollout.draw()  # a rollout knows only then what it showed the model
-            return make_sample(task, rollout.messages, generation)
+            sample = make_sample(task, rollout.messages, generation)
+            if settings.tokens != "none":
+                sample.tokens = sample_tokens(generation)
+            return sample
         except EngineGoneError:
             raise
         except Exception as error:
@@ -382,6 +410,11 @@ def standing_s(clocks: Sequence[StepClock], now: float, busy_since: float) -> fl
     stands longest. A rank without samples stands for good reason, unless all do."""
     all_idle = now - max([busy_since, *(clock.last for clock in clocks)])
     return max([all_idle, *(now - clock.last for clock in clocks if clock.is_busy)])
+
+
+def num_bytes(tokens: SampleTokens | None) -> int:
+    """Size of a sample's tokens."""
+    return len(tokens.prompt_ids) + len(tokens.token_ids) + len(tokens.logprobs or b"") if tokens else 0
 
 
 def request_id(key: SampleKey) -> str:

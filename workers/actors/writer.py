@@ -14,6 +14,7 @@ from typing import Any
 from runstore.batches import part_table, unpack_batch
 from runstore.parts import append_part, encode_part, fence_stream, read_parts
 from runstore.storage import open_storage
+from runstore.tokens import append_tokens, empty_uncommitted, tokens_table
 from workers.actors.presence import Present
 from workers.collector import calm_collector
 from workers.logs import NO_FILES, LogSettings, RunLog
@@ -44,6 +45,7 @@ class Writer(Present):
 
     def _take_over(self, from_slot: int) -> list[tuple[str, int, str]]:
         self._slot = fence_stream(self._storage, self._stream)
+        empty_uncommitted(self._storage, self._stream)
         log.info("stream %s is fenced; the next slot is %d", self._stream, self._slot)
         rows = []
         for table in read_parts(self._storage, ["problem_id", "sample_index"], self._stream, from_slot):
@@ -76,6 +78,8 @@ class Writer(Present):
         rows = [(unpack_batch(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
         data = encode_part(part_table(rows))
         slot = self._slot
+        if any(batch.tokens is not None for batch, _, _ in rows):
+            append_tokens(self._storage, self._stream, slot, tokens_table([(batch, at) for batch, at, _ in rows]))
         key = append_part(self._storage, self._stream, slot, data)
         self._slot += 1
         log.debug("part %s: %d bytes", key, len(data))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from runstore.batches import pack
 from workers.coordinator.slots import GeneratorSlot
@@ -17,6 +18,7 @@ from workers.coordinator.state import RunState
 from workers.coordinator.writers import WriterPool
 from workers.messages import Orders, SampleTask
 from workers.scheduling.sample_state import Stage
+from workers.scheduling.shares import shares_of
 
 CHECK_AHEAD_S = 0.25
 """Seconds of work that each thread of a verifier may hold, so that fast checks do not wait for messages and slow ones
@@ -37,9 +39,10 @@ DISPATCH_S = 0.002
 class Dispatcher:
     """Hands out work. Its methods never wait; `run` calls them when something changed."""
 
-    def __init__(self, state: RunState, writers: WriterPool) -> None:
+    def __init__(self, state: RunState, writers: WriterPool, clock: Callable[[], float] = time.monotonic) -> None:
         self._state = state
         self._writers = writers
+        self._clock = clock
         self._next_round = 0.0
         self._round_planned = False
         self._next_widening = 0.0
@@ -54,7 +57,7 @@ class Dispatcher:
         while True:
             await state.dispatch_needed.wait()
             state.dispatch_needed.clear()
-            self._assign_in_rounds()
+            self.assign_in_rounds()
             self.hand_out_checks()
             self.cut_parts()
             if state.room():
@@ -66,8 +69,9 @@ class Dispatcher:
 
     # Samples.
 
-    def _assign_in_rounds(self) -> None:
-        now = time.monotonic()
+    def assign_in_rounds(self) -> None:
+        """Fills the room of all generators together, where a round is due; else sees to it that it comes."""
+        now = self._clock()
         if now >= self._next_round:
             self._next_round = now + self.pace_s()
             slots = [slot for slot in self._state.generators if slot.ready and slot.credit > 0]
@@ -100,17 +104,26 @@ class Dispatcher:
             self._assign([slot])
 
     def _assign(self, slots: list[GeneratorSlot], widen: bool = False) -> None:
-        state = self._state
+        ledger = self._state.ledger
         room = sum(slot.credit for slot in slots)
-        if not room or state.stopping:
+        if not room or self._state.stopping:
             return
+        if len(slots) > 1 and not widen and ledger.prefers_replicas() and ledger.num_wanting() >= room:
+            # Where there is enough for all, each asks for itself, and gets what its cache has the prompts of.
+            for slot in slots:
+                self._assign([slot])
+            return
+        worker = slots[0].worker if len(slots) == 1 else -1
         unburdened = sum(slot.suspect is None for slot in slots)
-        tasks = state.ledger.next_tasks(room, now=time.monotonic(), max_suspects=unburdened, widen=widen)
+        now, at_once = self._clock(), slots[0].capacity
+        tasks = ledger.next_tasks(room, worker, now, max_suspects=unburdened, widen=widen, slots=at_once)
         num_suspects = sum(task.suspect for task in tasks)
         for task, slot in zip(tasks[:num_suspects], [slot for slot in slots if slot.suspect is None], strict=False):
             slot.suspect = task.key
             self._hand(slot, [task])
-        for slot, share in zip(slots, shares_of(tasks[num_suspects:], slots), strict=True):
+        tasks = tasks[num_suspects:]
+        homes = ledger.homes(tasks) if worker < 0 and ledger.prefers_replicas() else []
+        for slot, share in zip(slots, shares_of(tasks, slots, homes), strict=True):
             if share:
                 self._hand(slot, share)
 
@@ -143,7 +156,7 @@ class Dispatcher:
         """Fills verifiers up, the emptiest first."""
         ledger = self._state.ledger
         ahead_s = CHECK_AHEAD_S * self._state.settings.verifier.num_threads
-        now = time.monotonic()
+        now = self._clock()
         waiting = True
         while waiting:
             waiting = False
@@ -189,27 +202,4 @@ class Dispatcher:
         upstream = (Stage.DRAWING, Stage.QUEUED, Stage.FINISHED, Stage.CHECKING)
         drained = state.fed_all and not any(ledger.num(stage) for stage in upstream)
         full = rows >= settings.part_rows or size >= settings.part_mb << 20
-        return full or drained or state.stopping or time.monotonic() - ledger.oldest_ready() >= settings.flush_s
-
-
-def shares_of(tasks: list[SampleTask], slots: list[GeneratorSlot]) -> list[list[SampleTask]]:
-    """One share per slot, at most its credit; `tasks` fit into the sum of credits.
-
-    When tasks are plenty, consecutive samples of one problem go to one engine, where they share the KV blocks of its
-    prompt. When tasks are scarce (the end of a run), they are spread over the least occupied engines, so that the run
-    does not end with a single engine at work on a few sequences.
-    """
-    shares: list[list[SampleTask]] = [[] for _ in slots]
-    if len(tasks) >= sum(slot.credit for slot in slots):
-        position = 0
-        for share, slot in zip(shares, slots, strict=True):
-            share += tasks[position : position + slot.credit]
-            position += slot.credit
-        return shares
-    load = [slot.running for slot in slots]
-    for task in tasks:
-        fits = [i for i, slot in enumerate(slots) if len(shares[i]) < slot.credit]
-        i = min(fits, key=lambda i: load[i])
-        shares[i].append(task)
-        load[i] += 1
-    return shares
+        return full or drained or state.stopping or self._clock() - ledger.oldest_ready() >= settings.flush_s

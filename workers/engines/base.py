@@ -24,6 +24,7 @@ import pydantic
 
 from runstore.schema import Messages
 from verifiers.types import Json
+from workers.engines.thinking import known_style
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
@@ -60,12 +61,39 @@ class Ability(StrEnum):
     SEED = "draw the same sample again from its seed"
     TOP_K = "filter by top_k"
     MIN_P = "filter by min_p"
+    PENALTIES = "lower the scores of tokens that are there already"
     STOP = "end at stop strings"
+    STOP_TOKENS = "end at stop tokens"
+    THINKING_BUDGET = "close a thought that grows too long"
+    LOOPS = "end a sample that repeats itself"
     LOGPROBS = "return log-probabilities"
+    OUTPUT_IDS = "tell the ids of its tokens"
     JSON_SCHEMA = "hold the answer to a JSON schema"
     ADAPTER = "apply an adapter to the model"
     ABORT = "end a running request"
     SCORE = "score a given text"
+
+
+Temperature = Annotated[float, pydantic.Field(ge=0, le=2)]
+TopP = Annotated[float, pydantic.Field(gt=0, le=1)]
+TopK = Annotated[int, pydantic.Field(ge=-1)]
+MinP = Annotated[float, pydantic.Field(ge=0, le=1)]
+Penalty = Annotated[float, pydantic.Field(ge=-2, le=2)]
+RepetitionPenalty = Annotated[float, pydantic.Field(gt=0, le=10)]
+StopString = Annotated[str, pydantic.Field(min_length=1)]
+
+
+class Loop(pydantic.BaseModel):
+    """When a sample counts as a loop, which ends it with the finish reason `repetition`: its last tokens are one
+    pattern, repeated."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    size: NotNegative = 0
+    """Longest pattern that is looked for, in tokens; 0 = loops are not looked for."""
+    count: Annotated[int, pydantic.Field(ge=2)] = 16
+    """How many times a pattern must stand in a row. Rulers, rows of zeros and indentation repeat one token too, so few
+    repetitions would end honest samples."""
 
 
 class SamplingParameters(pydantic.BaseModel):
@@ -74,18 +102,30 @@ class SamplingParameters(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    temperature: Annotated[float, pydantic.Field(ge=0, le=10)] = 1.0
+    temperature: Temperature = 1.0
     """Randomness of the draw: 0 takes the likeliest token each time, 1 draws as the model was trained."""
-    top_p: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
+    top_p: TopP = 1.0
     """Draw only among the likeliest tokens that together have this probability; 1 = all."""
-    top_k: Annotated[int, pydantic.Field(ge=-1)] = -1
+    top_k: TopK = -1
     """Draw only among this many of the likeliest tokens; -1 = all."""
-    min_p: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
+    min_p: MinP = 0.0
     """Draw only among tokens at least this share as likely as the likeliest one; 0 = all."""
-    max_tokens: Positive = 1024
-    """Longest sample, in tokens."""
-    stop: tuple[Annotated[str, pydantic.Field(min_length=1)], ...] = ()
+    presence_penalty: Penalty = 0.0
+    """Taken from the score of every token that the sample already has; 0 = none."""
+    frequency_penalty: Penalty = 0.0
+    """Taken from a token's score once for each time that the sample already has it; 0 = none."""
+    repetition_penalty: RepetitionPenalty = 1.0
+    """Divides the score of every token that the prompt or the sample already has; 1 = none."""
+    max_tokens: NotNegative = 1024
+    """Longest sample, in tokens; 0 = as much as the context leaves beside the prompt."""
+    stop: tuple[StopString, ...] = ()
     """Texts that end a sample where they appear. With any, the engine decodes each token as it comes."""
+    stop_token_ids: tuple[NotNegative, ...] = ()
+    """Ids of further tokens that end a sample, beside those of the model's generation_config.json."""
+    thinking_tokens: NotNegative = 0
+    """Longest thought, in tokens: the engine then writes the closing mark, and the model goes on to its answer. The
+    row says `thought_closed_by = "budget"`. Needs a model with a thinking style. 0 = no bound."""
+    loop: Loop = Loop()
     logprobs: bool = False
     """Store the mean log-probability of each sample's tokens (column mean_logprob), by which exports rank wrong
     answers. It costs up to a third of the throughput of short samples: the engine then hands over a table per token."""
@@ -94,17 +134,54 @@ class SamplingParameters(pydantic.BaseModel):
     same samples run beside it, and vLLM's fastest sampler takes no seeds; false leaves the draw to the engine."""
 
     def to_json(self) -> dict[str, Json]:
-        return {name: getattr(self, name) for name in SamplingParameters.model_fields} | {"stop": list(self.stop)}
+        """What a row says of them. A parameter of FURTHER is left out where it does nothing."""
+        values = self.model_dump(mode="json")
+        untouched = {name: SamplingParameters.model_fields[name].default for name in FURTHER}
+        return {name: value for name, value in values.items() if getattr(self, name) != untouched.get(name)}
 
     def needs(self) -> frozenset[Ability]:
         """What an engine must be able to do to draw with these parameters."""
         wanted = {
             Ability.TOP_K: self.top_k > 0,
             Ability.MIN_P: self.min_p > 0,
+            Ability.PENALTIES: (self.presence_penalty, self.frequency_penalty, self.repetition_penalty) != (0, 0, 1),
             Ability.STOP: bool(self.stop),
+            Ability.STOP_TOKENS: bool(self.stop_token_ids),
+            Ability.THINKING_BUDGET: self.thinking_tokens > 0,
+            Ability.LOOPS: self.loop.size > 0,
             Ability.LOGPROBS: self.logprobs,
         }
         return frozenset(ability for ability, is_wanted in wanted.items() if is_wanted)
+
+    def changed(self, overrides: SamplingOverrides) -> SamplingParameters:
+        """These parameters with those that `overrides` gives."""
+        given = {name: getattr(overrides, name) for name in SamplingOverrides.model_fields}
+        return self.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+FURTHER = (
+    *("presence_penalty", "frequency_penalty", "repetition_penalty", "stop_token_ids", "thinking_tokens", "loop"),
+)
+"""Parameters that few runs set."""
+
+
+class SamplingOverrides(pydantic.BaseModel):
+    """Parameters of one kind of problems; a key that is left out is the one of `[sampling]`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: TopK | None = None
+    min_p: MinP | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    repetition_penalty: RepetitionPenalty | None = None
+    max_tokens: NotNegative | None = None
+    stop: tuple[StopString, ...] | None = None
+    stop_token_ids: tuple[NotNegative, ...] | None = None
+    thinking_tokens: NotNegative | None = None
+    loop: Loop | None = None
 
 
 class ModelSettings(pydantic.BaseModel):
@@ -134,8 +211,28 @@ class ModelSettings(pydantic.BaseModel):
     """How the weights are quantized, in vLLM's names; empty = what the model names."""
     trust_remote_code: bool = False
     """Run Python code that the model's folder brings along. Only for models that you trust."""
+    chat_template_kwargs: dict[str, Json] = {}
+    """Arguments of the model's chat format, such as enable_thinking, thinking or reasoning_effort. The dry-run refuses
+    one that the chat format does not read."""
+    completion: bool = False
+    """Ask a base model, which knows no chat format: the turns follow each other under the labels `Problem:` and
+    `Solution:`, a sample ends where the model writes a next problem, and prompt.examples show how answers look."""
+    thinking: str = ""
+    """How the model marks its thoughts: a style (think, [THINK], harmony, …) or a reasoning parser of vLLM (qwen3,
+    deepseek_r1, kimi_k2, openai_gptoss, …). A sample of such a model that is cut off before any mark counts as cut off
+    in its thought. Empty: marks alone tell."""
+    keep_thought: bool = False
+    """Show the model its earlier thoughts too in follow-up turns, for models whose makers ask for it; false shows their
+    answers alone."""
+    lora: str = ""
+    """A local folder with a LoRA adapter of the model, as PEFT saves it; every sample is drawn with it. Empty: none."""
     engine_args: dict[str, Json] = {}
     """Further settings of the engine: for vLLM arguments of its AsyncEngineArgs, as they are."""
+
+    @pydantic.field_validator("thinking")
+    @classmethod
+    def _a_known_style(cls, name: str) -> str:
+        return known_style(name)
 
     def sequences(self, use_gpu: bool) -> int:
         """Samples that one replica runs at once, and each of its data-parallel ranks."""
@@ -150,6 +247,8 @@ class EngineSettings(ModelSettings):
     """Cores this replica's threads are bound to, where several share a machine; empty: the engine decides."""
     log_path: str = ""
     """File for the engine's own output; empty: the output of this process."""
+    thinking_budget: bool = False
+    """Whether samples may bound their thoughts (`sampling.thinking_tokens`). The engine then has to know the marks."""
     start_s: float = 1800.0
     """Seconds that the engine may take to start."""
 
@@ -213,6 +312,8 @@ class GenerationRequest:
     """A local folder with an adapter of the model; empty: none."""
     logprobs: bool = False
     """Whether the result has the log-probability of every token."""
+    tokens: bool = False
+    """Whether the result has the ids of the prompt too."""
 
     def needs(self) -> frozenset[Ability]:
         """What an engine must be able to do to serve this request."""
@@ -224,6 +325,7 @@ class GenerationRequest:
             Ability.JSON_SCHEMA: self.json_schema is not None,
             Ability.ADAPTER: bool(self.adapter),
             Ability.LOGPROBS: self.logprobs,
+            Ability.OUTPUT_IDS: self.tokens,
         }
         return self.sampling.needs() | {ability for ability, is_wanted in wanted.items() if is_wanted}
 
@@ -234,7 +336,7 @@ class Generation:
 
     text: str
     finish_reason: str
-    """stop, length, abort or error; error means that the engine was not asked or did not answer."""
+    """stop, length, repetition, abort or error; error means that the engine was not asked or did not answer."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     mean_logprob: float | None = None
@@ -244,9 +346,31 @@ class Generation:
     token_ids: Sequence[int] = ()
     logprobs: tuple[float, ...] | None = None
     """The log-probability of every token, where the request asked for them."""
+    prompt_ids: Sequence[int] = ()
+    """The prompt's tokens, where the request asked for them."""
+    opening_tokens: int = 0
+    """How many of the last `prompt_ids` are the opening mark of a thought with which the text begins."""
     opened_thought: bool = False
     """Whether the rendered prompt ends inside a thought. The text then begins with the opening mark, so that later
     readers need not know the template. Where the request has a prefix, the mark is left out."""
+    thought_tokens: int | None = None
+    """Tokens of the completion that are thought, marks included; None: the engine does not tell."""
+    answer_tokens: int | None = None
+    """The other tokens of the completion."""
+    thought_closed_by: str | None = None
+    """`model`, `budget` (sampling.thinking_tokens), or None where the text closes no thought."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PromptPreview:
+    """How an engine would ask its model, found out before anything is loaded."""
+
+    text: str = ""
+    """The rendered prompt; empty where the model has no chat format, or `unknown` says why it is not known."""
+    unknown: str = ""
+    """Why it could not be tried here; that says nothing about the model."""
+    error: str = ""
+    """Why the engine cannot ask its model. The text is for the user."""
 
 
 class Engine(ABC):
@@ -273,6 +397,10 @@ class Engine(ABC):
     @abstractmethod
     async def start(self) -> None:
         """Loads the model (seconds to minutes). Raises EngineStartError."""
+
+    def preview(self, messages: Messages) -> PromptPreview:
+        """How `messages` would be rendered. Takes seconds, loads no weights and needs no GPU."""
+        return PromptPreview(unknown=f"the engine {self.name} does not tell")
 
     @abstractmethod
     async def generate(self, request: GenerationRequest) -> Generation:

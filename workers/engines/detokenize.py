@@ -48,3 +48,12 @@ def decoded(
     if not text.startswith(before):  # the prompt ends inside a character
         before, text = "", decoder.decode(answer, skip_special_tokens=skip_special_tokens)
     return str(text[len(before) :]).rstrip(REPLACEMENT)
+
+
+def num_last_tokens(token_ids: Sequence[int], text: str, tokenizer: Any) -> int:
+    """How many of the last tokens say `text`, with which the text of all of them ends; a token that lies across its
+    beginning counts."""
+    for count in range(1, len(token_ids) + 1):
+        if len(tokenizer.decode(list(token_ids[-count:]), skip_special_tokens=False)) >= len(text):
+            return count
+    return len(token_ids)

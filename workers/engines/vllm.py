@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import json
 import logging
 import math
 import os
@@ -32,7 +33,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import pydantic
@@ -49,16 +50,23 @@ from workers.engines.base import (
     GenerationRequest,
     ModelLoadError,
     ModelSettings,
+    PromptPreview,
     StepClock,
 )
-from workers.engines.detokenize import decoder_of, text_of
+from workers.engines.detokenize import LONG_TOKENS, decoder_of, num_last_tokens, text_of
+from workers.engines.lora import room_for
+from workers.engines.orphans import end_with_this_process
+from workers.engines.preview import preview
+from workers.engines.rendering import COMPLETION_STOP, Prompt, PromptError, Renderer, text_to_store
+from workers.engines.thinking import Parted, marks_of, part_tokens
+from workers.engines.thinking_budget import closed_by_budget, mark_ids, reasoning_config
+from workers.engines.vllm_parameters import parameters_for
 
 log = logging.getLogger("proofmill.engine")
 
-DRAWING = ("temperature", "top_p", "top_k", "min_p")
-"""Fields of SamplingParameters that vLLM's SamplingParams has under the same names and with the same meaning."""
-
 LOG_LINES = 30
+TRIAL: Messages = (("system", "Answer in one word."), ("user", "2 + 2?"))
+"""What every chat format can render, with or without its first message."""
 PROMPT_CACHE = 4096
 """Number of tokenised prompts kept; the samples of a problem share one."""
 BATCHED_TOKENS = 8192
@@ -70,9 +78,25 @@ START_APART_S = 2.0
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
 _OF_THE_NODE = re.compile("gpu|cuda|device", re.IGNORECASE)
-ABILITIES = frozenset(Ability) - {Ability.ADAPTER}
+ABILITIES = frozenset(Ability) - {Ability.ADAPTER, Ability.THINKING_BUDGET}
 """What a vLLM engine can always do. Adapters need `enable_lora` among the engine's arguments, since vLLM reserves
 memory for them."""
+
+
+_THINKING = "model.thinking names how the model marks its thoughts, and sampling.thinking_tokens bounds them"
+_TOOLS = "no tools are offered to the model; a rollout of a plugin (sampling.rollout) reads what the model wrote"
+_TEMPLATE = "model.chat_template_kwargs sets the arguments of the model's chat format"
+_SAMPLING = "temperature and the other sampling keys stand in [sampling] and [sampling.by_kind.<kind>]"
+_LORA = "model.lora names the adapter and keeps room for it"
+WITHOUT_EFFECT = {
+    **dict.fromkeys(("reasoning_parser", "reasoning_parser_plugin", "reasoning_config"), _THINKING),
+    **dict.fromkeys(("tool_call_parser", "tool_parser_plugin", "enable_auto_tool_choice", "tool_server"), _TOOLS),
+    **dict.fromkeys(("default_chat_template_kwargs", "chat_template_kwargs", "chat_template"), _TEMPLATE),
+    **dict.fromkeys(("chat_template_content_format", "response_role"), _TEMPLATE),
+    "override_generation_config": _SAMPLING,
+    "lora_modules": _LORA,
+}
+"""Arguments of vLLM that belong to its server, or that this engine's own settings replace, and what to set instead."""
 
 
 class VllmArguments(pydantic.BaseModel):
@@ -85,6 +109,8 @@ class VllmArguments(pydantic.BaseModel):
     def _further_ones_only(cls, arguments: Any) -> Any:
         """Refuses arguments that have a key of their own, so that values used for planning are set in one place."""
         for name in arguments:
+            if name in WITHOUT_EFFECT:
+                raise ValueError(f"{name} has no effect here: {WITHOUT_EFFECT[name]}")
             key = "path" if name == "model" else name
             if key in ModelSettings.model_fields and key != "engine_args":
                 raise ValueError(f"{name} has a key of its own, model.{key}")
@@ -101,9 +127,13 @@ class VllmEngine(Engine):
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
-        adapters = frozenset({Ability.ADAPTER}) if settings.engine_args.get("enable_lora") else frozenset()
-        self.abilities = ABILITIES | adapters
+        has_room = settings.lora or settings.engine_args.get("enable_lora")
+        adapters = frozenset({Ability.ADAPTER}) if has_room else frozenset()
+        budget = frozenset({Ability.THINKING_BUDGET}) if settings.thinking and settings.thinking_budget else frozenset()
+        self.abilities = ABILITIES | adapters | budget
+        self._marks = marks_of(settings.thinking) if settings.thinking else None
         self._prompts: OrderedDict[tuple[Messages, str], Prompt] = OrderedDict()
+        self._renderer: Any = None
         self._adapters: dict[str, int] = {}
         """Folder of an adapter → the number that vLLM knows it by."""
         self._llm: Any = None
@@ -121,6 +151,7 @@ class VllmEngine(Engine):
             if self.settings.use_gpu:
                 lift_niceness()
                 await asyncio.to_thread(wait_for_turn)
+            end_with_this_process()
             self._start()
         except Exception as error:
             lines = last_lines(self.settings.log_path)
@@ -131,6 +162,10 @@ class VllmEngine(Engine):
             ) from None
         finally:
             restore_output(saved)
+
+    def preview(self, messages: Messages) -> PromptPreview:
+        """See Engine.preview. vLLM's renderer is asked in a process of its own, so that this one stays without vLLM."""
+        return preview(self.settings, self.arguments(), messages)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments for vLLM's AsyncEngineArgs."""
@@ -152,6 +187,8 @@ class VllmEngine(Engine):
             arguments["max_model_len"] = settings.max_model_len
         if settings.quantization:
             arguments["quantization"] = settings.quantization
+        if settings.lora:
+            arguments |= room_for(settings.lora)
         if settings.use_gpu:
             arguments |= {
                 "gpu_memory_utilization": settings.gpu_memory_utilization,
@@ -173,6 +210,9 @@ class VllmEngine(Engine):
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": max(context, 8192),
             }
+            if keeps_states(settings.path):
+                # vLLM shares the beginnings of Mamba states only with chunked prefill, and refuses to start without.
+                arguments["enable_prefix_caching"] = False
         return arguments | dict(settings.engine_args)
 
     def _start(self) -> None:
@@ -185,13 +225,17 @@ class VllmEngine(Engine):
         clocks = self.steps = [StepClock() for _ in range(settings.num_ranks())]
         try:
             engine_args = AsyncEngineArgs(**self.arguments())
+            if Ability.THINKING_BUDGET in self.abilities and self._marks is not None:
+                engine_args.reasoning_config = reasoning_config(self._marks)
             config = engine_args.create_engine_config(UsageContext.ENGINE_CONTEXT)
         except Exception as error:
             if is_about_the_model(error):
                 raise ModelLoadError(str(error)) from error
             raise
+        check_chat_format(config, settings)
         self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=[lambda _config, rank=0: step_logger(clocks[rank])])
         self._tokenizer = self._llm.get_tokenizer()
+        self._renderer = Renderer(self._llm.renderer, settings.chat_template_kwargs, settings.completion)
         self._skip_special_tokens = not thoughts.special_marks(getattr(self._tokenizer, "all_special_tokens", ()))
         self._decoder = decoder_of(self._tokenizer)
         model = self._llm.vllm_config.model_config
@@ -203,33 +247,30 @@ class VllmEngine(Engine):
         counted = int(cache.kv_cache_size_tokens or 0) * len(clocks)
         self.kv_capacity_tokens = counted or int(cache.num_gpu_blocks or 0) * int(cache.block_size or 0)
         self.revision = settings.revision or model_revision(settings.path, model)
+        if settings.lora:
+            self.revision += f"+lora:{model_revision(settings.lora, model)}"
 
     async def generate(self, request: GenerationRequest) -> Generation:
         """One sample. An aborted one returns with finish_reason `abort`. Raises EngineGoneError, EngineAbilityError."""
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-
         self.require(request.needs())
         prompt = self._prompt_of(request)
         room = self.max_model_len - len(prompt.tokens)
         started = time.time()
         if room < 1:
             # Data, not a fault: the problem does not fit this model's context.
-            return Generation("", "length", len(prompt.tokens), opened_thought=bool(prompt.opening))
-        sampling, schema = request.sampling, request.json_schema
-        stop = [*sampling.stop, *request.stop]
+            return Generation(
+                "",
+                "length",
+                len(prompt.tokens),
+                prompt_ids=prompt.tokens if request.tokens else (),
+                opened_thought=bool(prompt.opening),
+                thought_tokens=0,
+                answer_tokens=0,
+            )
+        stop = [*request.sampling.stop, *request.stop, *(COMPLETION_STOP if self.settings.completion else ())]
         is_decoded_here = self._decoder is not None and not stop
-        parameters = SamplingParams(
-            **{name: getattr(sampling, name) for name in DRAWING},
-            max_tokens=min(sampling.max_tokens, room),
-            stop=stop,
-            seed=request.seed if sampling.seeded else None,
-            logprobs=0 if sampling.logprobs or request.logprobs else None,
-            detokenize=not is_decoded_here,
-            skip_special_tokens=self._skip_special_tokens,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema is not None else None,
-        )
+        handling = {"detokenize": not is_decoded_here, "skip_special_tokens": self._skip_special_tokens}
+        parameters = parameters_for(request, room, stop, **handling)
         final = await self._final_output(prompt.tokens, parameters, request.id, self._adapter(request.adapter))
         completion = final.outputs[0]
         num_tokens = len(completion.token_ids)
@@ -237,12 +278,14 @@ class VllmEngine(Engine):
         if is_decoded_here:
             what = prompt.tokens, completion.token_ids, completion.finish_reason == "stop"
             text = await text_of(self._decoder, *what, self._skip_special_tokens)
+        if not request.prefix:  # after a prefix the mark would stand in the middle of the answer
+            text = text_to_store(text, prompt, self._marks, completion.finish_reason)
+        parted = await self._parted(text, completion)
         stats = final.metrics
         waited = (stats.scheduled_ts - stats.queued_ts) if stats and stats.scheduled_ts else 0.0
         mean = completion.cumulative_logprob / num_tokens if num_tokens and completion.cumulative_logprob else None
         return Generation(
-            # After a prefix the mark would stand in the middle of the answer.
-            text=text if request.prefix else prompt.opening + text,
+            text=text,
             finish_reason=completion.finish_reason or "abort",
             prompt_tokens=len(prompt.tokens),
             completion_tokens=num_tokens,
@@ -252,7 +295,39 @@ class VllmEngine(Engine):
             token_ids=completion.token_ids,
             logprobs=token_logprobs(completion.token_ids, completion.logprobs) if request.logprobs else None,
             opened_thought=bool(prompt.opening),
+            prompt_ids=prompt.tokens if request.tokens else (),
+            opening_tokens=self._opening_tokens(prompt) if request.tokens and not request.prefix else 0,
+            thought_tokens=parted.thought_tokens,
+            answer_tokens=parted.answer_tokens,
+            thought_closed_by=self._closed_by(request, prompt, completion.token_ids) if parted.is_closed else None,
         )
+
+    def _closed_by(self, request: GenerationRequest, prompt: Prompt, token_ids: Sequence[int]) -> str:
+        budget = request.sampling.thinking_tokens
+        if not budget:
+            return "model"
+        marks = mark_ids(self._llm.vllm_config.reasoning_config)
+        return "budget" if closed_by_budget(prompt.tokens, token_ids, budget, marks) else "model"
+
+    def _opening_tokens(self, prompt: Prompt) -> int:
+        """How many of the prompt's last tokens are its opening mark."""
+        return num_last_tokens(prompt.tokens, prompt.opening, self._tokenizer) if prompt.opening else 0
+
+    async def _parted(self, text: str, completion: Any) -> Parted:
+        """The sample's tokens, told apart by thought and answer."""
+        what = text, completion.finish_reason or "abort", completion.token_ids
+        if len(completion.token_ids) < LONG_TOKENS:
+            return part_tokens(*what, self._encoded, self._decoded)
+        return await asyncio.to_thread(part_tokens, *what, self._encoded, self._decoded)
+
+    def _encoded(self, text: str) -> Sequence[int]:
+        if self._decoder is not None:  # changes nothing in the tokenizer, so that a thread may call it
+            return list(self._decoder.encode(text, add_special_tokens=False).ids)
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _decoded(self, token_ids: Sequence[int]) -> str:
+        decoder = self._decoder if self._decoder is not None else self._tokenizer
+        return str(decoder.decode(list(token_ids), skip_special_tokens=self._skip_special_tokens))
 
     async def _final_output(self, token_ids: list[int], parameters: Any, request_id: str, adapter: Any = None) -> Any:
         """The only output of a FINAL_ONLY request. Raises EngineGoneError."""
@@ -276,7 +351,7 @@ class VllmEngine(Engine):
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        before, opening = self._prompt(messages)
+        before, opening, _ = self._prompt(messages)
         # The template may have begun the thought that the text begins with; its mark must not stand there twice.
         answer = self._tokenizer.encode(text.removeprefix(opening), add_special_tokens=False)
         # vLLM draws one token even where only the prompt is asked for.
@@ -285,16 +360,18 @@ class VllmEngine(Engine):
         parameters = SamplingParams(
             max_tokens=1, prompt_logprobs=0, temperature=0, output_kind=RequestOutputKind.FINAL_ONLY
         )
-        final = await self._final_output([*before, *answer], parameters, request_id)
+        final = await self._final_output([*before, *answer], parameters, request_id, self._adapter())
         return list(token_logprobs(answer, final.prompt_logprobs[len(before) :]))
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         """Stops requests at the engine's next step; unknown ids do nothing."""
         await self._llm.abort(list(request_ids))
 
-    def _adapter(self, folder: str) -> Any:
+    def _adapter(self, folder: str = "") -> Any:
+        """The adapter in `folder`, or else that of `model.lora`, as vLLM takes it; None: there is none."""
         from vllm.lora.request import LoRARequest
 
+        folder = folder or self.settings.lora
         if not folder:
             return None
         number = self._adapters.setdefault(folder, len(self._adapters) + 1)
@@ -312,7 +389,7 @@ class VllmEngine(Engine):
         if key in self._prompts:
             self._prompts.move_to_end(key)
             return self._prompts[key]
-        prompt = self._prompts[key] = make_prompt(self._tokenizer, messages, prefix)
+        prompt = self._prompts[key] = self._renderer.prompt(messages, prefix)
         if len(self._prompts) > PROMPT_CACHE:
             self._prompts.popitem(last=False)
         return prompt
@@ -348,25 +425,18 @@ class VllmEngine(Engine):
             self._llm = None
 
 
-class Prompt(NamedTuple):
-    """A prompt as tokens."""
+def check_chat_format(config: Any, settings: EngineSettings) -> None:
+    """Raises ModelLoadError where the model's chat format renders nothing. Called before the weights are loaded."""
+    from vllm.renderers import renderer_from_config
 
-    tokens: list[int]
-    opening: str
-    """The opening mark of a thought that the prompt leaves open, with what the template wrote after it."""
-
-
-def make_prompt(tokenizer: Any, messages: Messages, prefix: str = "") -> Prompt:
-    """The prompt by the tokenizer's chat template, or the plain contents where it has none. `prefix` begins the
-    answer."""
-    if not getattr(tokenizer, "chat_template", None):
-        text = "\n\n".join(content for _, content in messages) + "\n"
-        return Prompt(list(tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
-    turns = [{"role": role, "content": content} for role, content in messages]
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
-    tokens = list(tokenizer.encode(text + prefix, add_special_tokens=False))
-    return Prompt(tokens, thoughts.opening_mark_of_prompt(text, before))
+    try:
+        renderer = Renderer(renderer_from_config(config), settings.chat_template_kwargs, settings.completion)
+        try:
+            renderer.prompt(TRIAL[1:])
+        except PromptError:
+            renderer.prompt(TRIAL)  # some formats want a system message
+    except PromptError as error:
+        raise ModelLoadError(f"its chat format does not render: {error}") from error
 
 
 def token_logprobs(token_ids: Sequence[int], rows: Any) -> tuple[float, ...]:
@@ -486,12 +556,24 @@ def last_lines(path: str) -> str:
 
 def context_of(path: str) -> int:
     """The model's context from its config.json, 0 where there is none to read."""
-    import json
+    return int(config_of(path).get("max_position_embeddings", 0))
 
+
+def keeps_states(path: str) -> bool:
+    """Whether a sample has a state of fixed size beside its KV cache (Mamba, linear attention), by the config.json."""
+    config = config_of(path)
+    inner = config.get("text_config")
+    keys = inner if isinstance(inner, dict) else config
+    return any(key.startswith(("mamba_", "linear_")) for key in keys)
+
+
+def config_of(path: str) -> dict[str, Any]:
+    """The config.json of a model's folder, empty where there is none to read."""
     try:
-        return int(json.loads((Path(path) / "config.json").read_text()).get("max_position_embeddings", 0))
+        config = json.loads((Path(path) / "config.json").read_text())
     except (OSError, ValueError):
-        return 0
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def model_revision(path: str, model_config: Any) -> str:

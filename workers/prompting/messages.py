@@ -13,14 +13,25 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from runstore.schema import Messages
+from verifiers import thoughts
 from verifiers.kinds import KINDS
 from verifiers.registry import load
 from verifiers.types import Problem
 
 MESSAGES_BEFORE = "messages_before"
 """Key of a problem's `meta` that holds the messages before it: a list of {"role": …, "content": …}."""
+
+
+class Example(NamedTuple):
+    """A solved problem that is shown before each problem."""
+
+    prompt: str
+    answer: str
+    kind: str = ""
+    """Only for problems of this kind; empty: for all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class PromptStyle:
     suffix: str = ""
     suffix_by_kind: Mapping[str, str] = dataclasses.field(default_factory=dict)
     shuffle_choices: bool = False
+    examples: tuple[Example, ...] = ()
 
 
 def build_messages(problem: Problem, style: PromptStyle) -> Messages:
@@ -42,7 +54,9 @@ def build_messages(problem: Problem, style: PromptStyle) -> Messages:
     before = conversation(problem)
     has_system = any(role == "system" for role, _ in before)
     system = (("system", style.system),) if style.system and not has_system else ()
-    return (*system, *before, ("user", content))
+    shown = [example for example in style.examples if example.kind in ("", problem.kind)]
+    turns = [turn for example in shown for turn in (("user", example.prompt), ("assistant", example.answer))]
+    return (*system, *turns, *before, ("user", content))
 
 
 def conversation(problem: Problem) -> Messages:
@@ -79,11 +93,13 @@ def shuffle_options(problem: Problem, seed: int) -> Problem:
     return shuffled if shown == problem.prompt else dataclasses.replace(shuffled, prompt=problem.prompt)
 
 
+NO_ANSWER = "(no answer)"
+"""What stands for an attempt that ended before its answer."""
 HOW_CHECKED = frozenset(
     (
         *("tier", "engine", "toolchain", "toolchain_warning", "kernels", "replayed", "second_kernel", "export"),
         *("audit", "audit_s", "elaboration_s", "second_kernel_s", "library", "shared", "process", "phase", "form"),
-        *("extraction", "found", "read", "num_errors"),
+        *("extraction", "found", "read", "num_errors", "separation", "checker", "pass", "mathlib", "wall_s"),
     )
 )
 """Keys of evidence that say how a check was made. A model that mends its answer needs what was found, and a prompt with
@@ -95,6 +111,11 @@ def finding_for_model(reason: str, evidence: str, max_chars: int) -> str:
     told = {key: value for key, value in json.loads(evidence or "{}").items() if key not in HOW_CHECKED}
     text = f"{reason}\n{json.dumps(told, ensure_ascii=False, indent=1)}" if told else reason
     return text[:max_chars]
+
+
+def answer_shown(text: str, finish_reason: str) -> str:
+    """What a model wrote, without its thought. Chat formats want some text in every turn."""
+    return thoughts.split(text, finish_reason).answer.strip() or NO_ANSWER
 
 
 def repair_turns(text: str, finding: str) -> Messages:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import time
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable
+from typing import Literal
 
-from runstore.schema import Messages, Sample
+from runstore.schema import Messages, Sample, SampleTokens
 from workers.engines.base import Engine, Generation, SamplingParameters
 from workers.messages import Parent, SampleTask
 
@@ -38,6 +40,14 @@ class RolloutRequest:
     """Whether the sample was aborted before it reached the engine."""
     evidence_chars: int = 2000
     """Longest finding of the checker that a repair round shows, in characters."""
+    keep_thought: bool = False
+    """Whether a repair round shows the model the thought of its earlier attempt too."""
+    tokens: TokenRows = "none"
+    """Which tokens the sample keeps for tokens/."""
+
+
+TokenRows = Literal["none", "ids", "ids+logprobs"]
+"""The values of the config's `output.tokens`."""
 
 
 class Rollout(ABC):
@@ -51,6 +61,19 @@ class Rollout(ABC):
     @abstractmethod
     async def draw(self) -> Generation:
         """Raises EngineGoneError, and anything else for what is wrong with this one sample."""
+
+
+def sample_tokens(generation: Generation) -> SampleTokens | None:
+    """The tokens of a sample as they are stored; None for one that was aborted or not drawn."""
+    if generation.finish_reason in ("abort", "error"):
+        return None
+    logprobs = generation.logprobs
+    return SampleTokens(
+        array("i", generation.prompt_ids).tobytes(),
+        generation.opening_tokens,
+        array("i", generation.token_ids).tobytes(),
+        None if logprobs is None else array("f", logprobs).tobytes(),
+    )
 
 
 def make_sample(task: SampleTask, messages: Messages, generation: Generation, error: str = "") -> Sample:
@@ -73,4 +96,9 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         generation.generation_s,
         time.time(),
         error,
+        generation.thought_tokens,
+        generation.answer_tokens,
+        # An engine that tells no thought from an answer does not know who opened it either.
+        None if generation.thought_tokens is None else generation.opened_thought,
+        generation.thought_closed_by,
     )

@@ -15,12 +15,12 @@ from runstore.schema import Messages
 from runstore.storage import open_storage
 from workers.engines.base import Generation
 from workers.messages import Parent
-from workers.prompting.messages import finding_for_model, repair_turns
+from workers.prompting.messages import answer_shown, finding_for_model, repair_turns
 from workers.rollouts.single import Single
 
 
 class Repair(Single):
-    """Shows the model the messages of the attempt, its text, and a turn with the evidence."""
+    """Shows the model the messages of the attempt, its answer, and a turn with what the checker found."""
 
     async def draw(self) -> Generation:
         if self.request.parent is None:
@@ -33,7 +33,9 @@ class Repair(Single):
         before = tuple((turn["role"], turn["content"]) for turn in json.loads(row["messages"]))
         # After a resume only the row is left of what the checker found.
         finding = parent.evidence or finding_for_model(row["reason"], row["evidence"], self.request.evidence_chars)
-        return (*before, *repair_turns(row["text"] or "", finding))
+        text = row["text"] or ""
+        said = text if self.request.keep_thought else answer_shown(text, row["finish_reason"])
+        return (*before, *repair_turns(said, finding))
 
     async def _attempt(self, parent: Parent) -> dict[str, Any]:
         """The row that this round answers."""

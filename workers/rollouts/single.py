@@ -14,5 +14,12 @@ class Single(Rollout):
         if request.is_unwanted():
             return Generation("", "abort")
         return await self.engine.generate(
-            GenerationRequest(request.id, request.sampling, messages=self.messages, seed=request.task.seed)
+            GenerationRequest(
+                request.id,
+                request.sampling,
+                messages=self.messages,
+                seed=request.task.seed,
+                logprobs=request.tokens == "ids+logprobs",
+                tokens=request.tokens != "none",
+            )
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Callable
 
 from workers.sampling.policy import Policy
 from workers.sampling.problem_state import ProblemState
@@ -58,15 +59,20 @@ class PriorityQueue:
             self._heap = [entry for entry in self._heap if entry[2].queued == entry[0]]
             heapq.heapify(self._heap)
 
-    def take(self, room: int) -> list[tuple[ProblemState, int]]:
-        """Issues up to `room` samples: (problem, index) in order of priority."""
+    def take(
+        self, room: int, limit: Callable[[ProblemState, int], int] | None = None
+    ) -> list[tuple[ProblemState, int]]:
+        """Issues up to `room` samples: (problem, index) in order of priority. `limit` says how many of those that
+        a problem is about to get it may have; it is passed over at 0, and keeps its place."""
+        passed: list[tuple[float, int, ProblemState]] = []
         taken: list[tuple[ProblemState, int]] = []
         policy = self._policy
         if policy.refits != self._refits:
             self._refits = policy.refits
             self._rekey()
         while self._heap and len(taken) < room:
-            key, _, state = heapq.heappop(self._heap)
+            entry = heapq.heappop(self._heap)
+            key, _, state = entry
             if state.queued != key:
                 continue
             wanted = policy.next_samples(state, room - len(taken))
@@ -77,11 +83,17 @@ class PriorityQueue:
             if current > key and self._heap and current > self._heap[0][0]:
                 self._put(state, current)
                 continue
-            taken.extend((state, index) for index in policy.issue(state, min(wanted, policy.stride)))
+            wanted = min(wanted, policy.stride)
+            if limit is not None and not (wanted := limit(state, wanted)):
+                passed.append(entry)
+                continue
+            taken.extend((state, index) for index in policy.issue(state, wanted))
             if policy.next_samples(state, 1):
                 self._put(state, -policy.priority(state))
             else:
                 self._drop(state)
+        for entry in passed:
+            heapq.heappush(self._heap, entry)
         return taken
 
     def _rekey(self) -> None:

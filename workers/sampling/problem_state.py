@@ -16,7 +16,7 @@ class SampleOutcome(IntEnum):
     """Fate of one sample index; fits a byte. The numbers are not stored anywhere durable."""
 
     UNKNOWN = 0
-    """Not issued, or in flight."""
+    """The sample is not issued yet, or in flight."""
     VERIFIED = 1
     REFUTED = 2
     MALFORMED = 3

@@ -26,8 +26,8 @@ class KvRoom:
 
     def __init__(self, capacity_tokens: int, max_tokens: int) -> None:
         self.capacity_tokens = capacity_tokens
-        """Tokens that the KV cache holds; 0 = no bound."""
-        first = float(min(max_tokens, FIRST_TOKENS))
+        """Tokens that the KV cache holds; 0 = no bound. `max_tokens` 0: the longest sample is not known."""
+        first = float(min(max_tokens or FIRST_TOKENS, FIRST_TOKENS))
         self._mean = first
         self._mean_square = first * first
 

@@ -25,14 +25,12 @@ from workers.prompting.messages import finding_for_model
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, Plan
 from workers.sampling.policy import Policy
-from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
-from workers.sampling.widening import widened
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
+from workers.scheduling.draw_queue import DrawQueue
 from workers.scheduling.rule_texts import RuleTexts
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
-from workers.scheduling.task_queue import TaskQueue
 from workers.scheduling.write_queue import UNWRITTEN_PER_UNCHECKED, WriteQueue
 
 log = logging.getLogger("proofmill.ledger")
@@ -53,10 +51,12 @@ class Ledger:
         self.budget = budget
         self.totals = Totals()
         self._durable = durable or {}
-        self._priorities = PriorityQueue(policy)
         self._problems: dict[int, OpenProblem] = {}
         self._samples: dict[SampleKey, SampleState] = {}
-        self._queued = TaskQueue()
+        self._queue = DrawQueue(
+            *(policy, self.totals, settings.prompt_share, self._problems, self._waits),
+            lambda state, index: self._open_sample(self._problems[state.number], index, index),
+        )
         self.checks = CheckQueue()
         self.writes = WriteQueue()
         self._with_suspect: set[int] = set()
@@ -81,9 +81,8 @@ class Ledger:
             rows = self._durable.get(entry.id, ())
             if rows:
                 state.plan = Plan.from_json(json.loads(rows[0].stopping_rule))
-            rule = (
-                self._rules.shared(rows[0].stopping_rule) if rows else self._rules.of(self.policy.stopping_rule(state))
-            )
+            rules = self._rules
+            rule = rules.shared(rows[0].stopping_rule) if rows else rules.of(self.policy.stopping_rule(state))
             problem = OpenProblem(entry, chunk, row, state, rule)
             self.totals.problems_opened += 1
             self._problems[number] = problem
@@ -93,7 +92,7 @@ class Ledger:
             if self._budget_reason:
                 self._end(problem)
             if not self._close_if_done(problem):
-                self._priorities.push(state)
+                self._queue.push(state)
 
     def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
         chains: dict[int, list[DurableRow]] = {}
@@ -129,7 +128,7 @@ class Ledger:
             if parent:
                 sample.round, sample.parent_index = round_, parent.sample_index
                 sample.parent = Parent(None, 0, parent.part, "")
-            self._queued.append(sample)
+            self._queue.append(sample)
 
     def _close_if_done(self, problem: OpenProblem) -> bool:
         """Forgets a settled problem once nothing of it is in flight; releases its held rows first."""
@@ -161,7 +160,7 @@ class Ledger:
         for problem in list(self._problems.values()):
             aborts += self._end(problem)
             self._close_if_done(problem)
-        for sample in [sample for sample in self._queued if self._waits(sample)]:
+        for sample in list(self._queue):
             self._give_up(sample)  # of problems that were settled before
         return aborts
 
@@ -175,26 +174,20 @@ class Ledger:
     # Leases.
 
     def next_tasks(
-        self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1, widen: bool = False
+        self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1, widen: bool = False, slots: int = 64
     ) -> list[SampleTask]:
         """Up to `room` samples to draw: suspects, then the most useful ones. Fewer under back-pressure or near the
-        budget's end. `max_suspects` is the number of replicas that draw no suspect yet. With `widen` open problems get
-        samples that they may never need; not under a ceiling on tokens, which those samples would use up."""
+        budget's end. `worker` is the replica that they are for, which runs `slots` at once; -1: for several.
+        `max_suspects` is the number of replicas that draw no suspect yet. With `widen` open problems get samples that
+        they may never need; not under a ceiling on tokens, which those samples would use up."""
         if self.is_backed_up():
             return []
         room = self.budget.room(self.settings.max_tokens, room)
-        tasks: list[SampleTask] = []
-        while len(tasks) < room and (sample := self._queued.take(len(tasks) < max_suspects)) is not None:
-            if self._waits(sample):
-                tasks.append(self._make_task(sample, worker, now))
-        found = self._priorities.take(room - len(tasks))
+        samples = self._queue.take(room, worker, slots, now, max_suspects)
         if widen and not self.budget.tokens:
-            found += widened(self.policy, (p.state for p in self._problems.values()), room - len(tasks) - len(found))
-        for state, index in found:
-            sample = self._open_sample(self._problems[state.number], index, index)
-            tasks.append(self._make_task(sample, worker, now))
-        self.budget.reserve(self.settings.max_tokens, len(tasks))
-        return tasks
+            samples += self._queue.take_spare((p.state for p in self._problems.values()), room - len(samples))
+        self.budget.reserve(self.settings.max_tokens, len(samples))
+        return [self._make_task(sample, worker, now) for sample in samples]
 
     def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
         """The caller reserves the budget."""
@@ -215,6 +208,15 @@ class Ledger:
         """Records which replica a task went to."""
         sample = self._samples[key]
         sample.worker = sample.story[-1] = worker
+        sample.drawn_by(worker)
+
+    def prefers_replicas(self) -> bool:
+        """Whether samples prefer the replica that has their prompt in its cache."""
+        return self._queue.prefers()
+
+    def homes(self, tasks: Iterable[SampleTask]) -> list[int]:
+        """The replica that each task prefers; -1 for none."""
+        return [self._samples[task.key].home() for task in tasks]
 
     def is_backed_up(self) -> bool:
         """True while verifiers or writers are so far behind that nothing more should be drawn."""
@@ -226,11 +228,11 @@ class Ledger:
 
     def wants_samples(self) -> bool:
         """True if `next_tasks` would hand out something, back-pressure aside."""
-        return self._priorities.wants() or any(map(self._waits, self._queued))
+        return self._queue.wants()
 
     def num_wanting(self) -> int:
         """Number of problems and repairs that may want samples now. Each has at least one task, dead entries aside."""
-        return len(self._priorities) + len(self._queued)
+        return len(self._queue)
 
     def num(self, stage: Stage) -> int:
         return self._num_stage[stage]
@@ -372,14 +374,13 @@ class Ledger:
         else:
             if state.solved and not solved:
                 aborts = self._withdraw(problem)
-            self._priorities.push(state)
+            self._queue.push(state)
         self._close_if_done(problem)
         return aborts
 
     def _wants_repair(self, problem: OpenProblem, round_: int, outcome: SampleOutcome) -> bool:
-        if round_ >= self.settings.repair_rounds or problem.entry.kind not in self.settings.repair_kinds:
-            return False
-        return outcome in (SampleOutcome.REFUTED, SampleOutcome.MALFORMED, SampleOutcome.UNDECIDED)
+        allowed = round_ < self.settings.repair_rounds and problem.entry.kind in self.settings.repair_kinds
+        return allowed and outcome in (SampleOutcome.REFUTED, SampleOutcome.MALFORMED, SampleOutcome.UNDECIDED)
 
     def _repair(self, parent: SampleState, verdict: VerdictRow) -> None:
         """Queues the follow-up of an unverified attempt. One that exists already gets its parent's new place."""
@@ -391,8 +392,9 @@ class Ledger:
             sample = self._open_sample(parent.problem, index, parent.base)
             sample.round = parent.round + 1
             sample.parent_index = parent.key[1]
+            sample.replica = parent.replica
             parent.repaired = True
-            self._queued.append(sample)
+            self._queue.append(sample)
         reason, found = reason_and_evidence(verdict)
         finding = finding_for_model(reason, found, self.settings.evidence_chars)
         sample.parent = Parent(parent.batch, parent.batch_row, "", finding)
@@ -471,6 +473,7 @@ class Ledger:
     def lost_generator(self, worker: int, stalled: bool = False) -> int:
         """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay. `stalled`: it
         stood still, and one of its prompts may be to blame."""
+        self._queue.forget(worker)
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
             self.budget.release(self.settings.max_tokens)
@@ -527,7 +530,7 @@ class Ledger:
         """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all
         that is open."""
         parts = invariants.Parts(
-            *(self._samples, self._problems, self._queued, self.writes, self._num_stage, self._chunk_uses),
+            *(self._samples, self._problems, self._queue, self.writes, self._num_stage, self._chunk_uses),
             *(self._pending_bytes, self.budget.reserved_tokens, self.settings.max_tokens),
         )
         return list(invariants.faults(parts))
@@ -568,7 +571,7 @@ class Ledger:
         self._move(sample, Stage.QUEUED, 0.0, -1)
         sample.attempt += 1
         sample.status = sample.verdict = sample.finished = sample.batch = None
-        self._queued.append(sample)
+        self._queue.append(sample)
 
     def _give_up(self, sample: SampleState) -> None:
         """Forgets a sample that has no batch and will not be drawn again in this start."""

@@ -43,12 +43,15 @@ class LedgerSettings:
     sample_attempts: int = 3
     max_unchecked: int = 20_000
     max_pending_bytes: int = 512 << 20
+    prompt_share: float = 0.1
+    """Mean prompt over mean output, in tokens, above which samples prefer the replica that has their prompt in its
+    cache. Below it, computing a prompt once more costs little beside the output."""
 
 
 class OpenProblem:
     """A problem with samples still to draw, check or write."""
 
-    __slots__ = ("chunk", "entry", "held", "num_rows", "row", "rule", "state")
+    __slots__ = ("chunk", "entry", "held", "num_rows", "replica", "row", "rule", "state")
 
     def __init__(self, entry: ProblemEntry, chunk: int, row: int, state: ProblemState, rule: str) -> None:
         self.entry = entry
@@ -60,6 +63,8 @@ class OpenProblem:
         """Samples in flight or held."""
         self.held: list[SampleState] | None = None
         """Aborted samples that are held back until the other rows of the problem are durable."""
+        self.replica = -1
+        """The replica that drew a first attempt last, and so has the prompt in its cache; -1 for none."""
 
 
 MAX_STALLS = 3
@@ -86,6 +91,7 @@ class SampleState:
         "parent_index",
         "problem",
         "repaired",
+        "replica",
         "round",
         "since",
         "stage",
@@ -111,6 +117,8 @@ class SampleState:
         self.stage = Stage.QUEUED
         self.worker = -1
         """Number of the replica or verifier that has it; -1 for none."""
+        self.replica = -1
+        """The replica that drew it last; until then the one that drew its parent, -1 for a first attempt."""
         self.since = 0.0
         """When it entered its stage, in the caller's clock."""
         self.batch: SampleBatch | None = None
@@ -134,6 +142,20 @@ class SampleState:
     def is_last_chance(self) -> bool:
         """Whether it ends as an error if one more replica stands still beside it."""
         return self.stalls == MAX_STALLS - 1
+
+    def home(self) -> int:
+        """The replica that has the beginning of its prompt in its cache; -1 for none. A sample beside which a replica
+        stood still prefers none: its like should not come together again."""
+        if self.stalls:
+            return -1
+        return self.replica if self.replica >= 0 else self.problem.replica
+
+    def drawn_by(self, replica: int) -> None:
+        """Notes which replica draws it. Further samples of its problem follow, unless it may be what makes a replica
+        stand still."""
+        self.replica = replica
+        if not self.round and not self.stalls:
+            self.problem.replica = replica
 
     def refusal(self) -> str:
         """Why it is not drawn any more; empty: it is."""

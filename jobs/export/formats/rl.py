@@ -50,6 +50,7 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
             settings.layout,
             {
                 **row,
+                "rollouts": rollouts(bucket, span) if settings.with_tokens else None,
                 **estimate,
                 "mgpo_weight": selection.mgpo_weight(estimate["pass_rate"], settings.rl.mgpo_gamma),
                 "verified_lengths": lengths,
@@ -64,7 +65,8 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
         rows.append(built)
         firsts.append(problem.first)
     exact, signatures = prompt_features(table["prompt"].combine_chunks().take(pa.array(firsts, pa.int64())))
-    return result(bucket, rl_table(settings.layout, rows), fingerprints(exact, signatures), 1)
+    built_table = rl_table(settings.layout, rows, settings.with_tokens)
+    return result(bucket, built_table, fingerprints(exact, signatures), 1)
 
 
 RL_COLUMNS = ["problem_id", "run_id", "kind", "domain", "source", "split", "reference", "messages"]
@@ -129,6 +131,43 @@ RL_FACTS = pa.schema(
 """Columns of every RL layout beyond the consumer's; the two lists are parallel, one entry a verified sample."""
 
 
+ROLLOUTS = pa.schema(
+    [
+        (
+            "rollouts",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("sample_index", pa.int32()),
+                        ("verified", pa.bool_()),
+                        ("prompt_ids", pa.list_(pa.int32())),
+                        ("opening_tokens", pa.int32()),
+                        ("token_ids", pa.list_(pa.int32())),
+                        ("logprobs", pa.list_(pa.float32())),
+                    ]
+                )
+            ),
+        )
+    ]
+)
+"""The column that `rl.tokens` adds."""
+
+
+def rollouts(bucket: Bucket, span: slice) -> list[dict[str, Json]]:
+    """The tokens of a problem's first attempts that were verified or refuted, in the order of the bucket's rows."""
+    table = bucket.table.slice(span.start, span.stop - span.start)
+    judged = (
+        np.isin(bucket.status[span], ["verified", "refuted"]) & (table["round"].to_numpy() == 0) & bucket.alive[span]
+    )
+    names = [field.name for field in ROLLOUTS.field("rollouts").type.value_type if field.name != "verified"]
+    rows = table.select([*names, "status"]).filter(pa.array(judged)).to_pylist()
+    return [
+        {**{name: row[name] for name in names}, "verified": row["status"] == "verified"}
+        for row in rows
+        if row["token_ids"] is not None
+    ]
+
+
 RL_BODIES: dict[str, pa.Schema] = {
     "verl": pa.schema(
         [
@@ -154,7 +193,7 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
     """
     reference = json.loads(problem["reference"])
     chat = parse_chat(problem["messages"])
-    facts = {name: problem[name] for name in RL_FACTS.names}
+    facts = {name: problem.get(name) for name in (*RL_FACTS.names, *ROLLOUTS.names)}
     truth: str | None
     if layout == "trl":
         answer = reference.get("answer")
@@ -230,6 +269,6 @@ TEST_TABLES = {"code": assert_list, "apps": inputs_and_outputs}
 """What the trainers' scorers of programs take as ground truth, by the scorer's name."""
 
 
-def rl_table(layout: str, rows: Sequence[Mapping[str, Json]]) -> pa.Table:
-    schema = pa.schema([*RL_BODIES[layout], *RL_FACTS])
+def rl_table(layout: str, rows: Sequence[Mapping[str, Json]], with_tokens: bool = False) -> pa.Table:
+    schema = pa.schema([*RL_BODIES[layout], *RL_FACTS, *(ROLLOUTS if with_tokens else ())])
     return pa.Table.from_pylist(list(rows), schema=schema)

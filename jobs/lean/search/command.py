@@ -61,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--applications", default=budget.applications, type=_positive, help="tactics run (%(default)s)")
     parser.add_argument("--depth", default=budget.depth, type=_positive, help="tactics of a proof (%(default)s)")
     parser.add_argument("--width", default=24, type=_positive, help="tactics tried on a state (%(default)s)")
-    parser.add_argument("--wall-s", default=budget.wall_s, type=float, help="seconds a problem (%(default)s)")
-    parser.add_argument("--step-s", default=10.0, type=float, help="seconds a tactic (%(default)s)")
+    parser.add_argument("--wall-s", default=budget.wall_s, type=float, help="seconds per problem (%(default)s)")
+    parser.add_argument("--step-s", default=10.0, type=float, help="seconds per tactic (%(default)s)")
     parser.add_argument("--start-s", default=600.0, type=float, help="seconds for the start of a Dojo (%(default)s)")
     parser.add_argument(
         "--length-penalty", default=0.0, type=float, help="p: rank by log-probability / depth^p (%(default)s: the sum)"

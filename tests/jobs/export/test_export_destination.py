@@ -1,4 +1,4 @@
-"""A data set appears whole or not at all, on a local disk and on S3, whoever dies and whenever."""
+"""A data set appears whole or not at all, on a local disk and on S3, whichever process dies, and whenever."""
 
 from __future__ import annotations
 

@@ -21,7 +21,10 @@ from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
 from jobs.export.summary import Summary, ranking_note
 from jobs.report.problems_table import write_problems_table
+from runstore.errors import StoredRunError
+from runstore.parts import encode_part
 from runstore.schema import PROBLEM_SCHEMA
+from runstore.tokens import TOKEN_SCHEMA
 
 
 def run_export(
@@ -472,3 +475,36 @@ def test_pairs_and_their_samples_are_counted_apart(tmp_path: Path) -> None:
     assert f"{len(rows)} pairs of format `preference`" in card
     assert f"| `exported` | {2 * len(rows)} | in this data set, in {len(rows)} pairs |" in card
     assert summary.funnel["exported"] == 2 * len(rows)
+
+
+def test_rl_rows_carry_the_tokens_that_a_run_stored(tmp_path: Path) -> None:
+    rows = [{**row, "round": int(row["sample_index"] == 9)} for row in rl_samples()]
+    with pytest.raises(StoredRunError, match=r"tokens/.*a run stores tokens only with output\.tokens"):
+        run_export(tmp_path, "rl", "rl.tokens=true", samples=rows)
+    run = Path(write_run(tmp_path / "with_tokens", rows))
+    for part in sorted((run / "samples").glob("*.parquet")):
+        stored = [
+            {
+                **{name: row[name] for name in ("run_id", "problem_id", "sample_index")},
+                **{"prompt_ids": [1, 2, 3], "opening_tokens": 1, "token_ids": [7, row["sample_index"], 2]},
+                **{"logprobs": [-0.5, -0.25, -1.0]},
+            }
+            for row in pq.read_table(part, columns=["run_id", "problem_id", "sample_index"]).to_pylist()
+        ]
+        (run / "tokens").mkdir(exist_ok=True)
+        data = encode_part(pa.Table.from_pylist(stored, TOKEN_SCHEMA), TOKEN_SCHEMA)
+        (run / "tokens" / part.name).write_bytes(data)
+    for layout in ("verl", "open_instruct", "trl"):
+        out = tmp_path / layout
+        overrides = ["work.processes=1", "rl.tokens=true", f'output.layout="{layout}"']
+        export(load_settings("rl", None, overrides), [str(run)], str(out))
+        exported = pq.read_table(out / "data" / "train.parquet").to_pylist()
+        assert exported
+        for row in exported:
+            right = int(row["problem_id"][1:])
+            drawn = {each["sample_index"]: each for each in row["rollouts"]}
+            assert sorted(drawn) == list(range(9)), "repair rounds answer other messages"
+            assert [index for index, each in drawn.items() if each["verified"]] == list(range(min(right, 9)))
+            for index, each in drawn.items():
+                assert each["prompt_ids"] == [1, 2, 3] and each["opening_tokens"] == 1
+                assert each["token_ids"] == [7, index, 2] and each["logprobs"] == [-0.5, -0.25, -1.0]

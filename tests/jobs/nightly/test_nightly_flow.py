@@ -53,6 +53,7 @@ class FakeSolve:
         self.rate = rate
         self.runs: list[SolveConfig] = []
         self.before: Callable[[SolveConfig], int | None] = lambda config: None
+        self.length: Callable[[str], int] = lambda name: 100
 
     def __call__(self, config: SolveConfig) -> int:
         self.runs.append(config)
@@ -69,7 +70,8 @@ class FakeSolve:
                 "solved": good > 0, "num_samples": drawn, "num_verified": good, "num_refuted": drawn - good,
                 "stopping_rule": '{"policy": "fixed"}', "settled": "solved" if good else "exhausted",
                 "settled_at_index": None, "pass_rate": None, "pass_rate_low": None, "pass_rate_high": None,
-                "estimator": "none", "completion_tokens": 100 * drawn, "generation_s": float(drawn), "verify_s": 0.0,
+                "estimator": "none", "completion_tokens": self.length(problem.id) * drawn,
+                "generation_s": float(drawn), "verify_s": 0.0,
             }  # fmt: skip
             rows.append(row)
         storage = open_storage(f"{config.output.uri}/runs/{config.run.id}")
@@ -141,6 +143,39 @@ def test_nights_remember_and_a_worse_model_is_a_regression(folder: Path, capsys)
     assert run_night(config, legs, days(3), solve) in (0, 3)
     near = next(run for run in solve.runs if run.run.id == "t-leg-near-20260304")
     assert near.sampling.num_samples == 32 and near.sampling.max_tokens == 2048
+
+
+def test_problems_with_the_longest_samples_begin_first_and_a_resumed_night_keeps_their_order(folder: Path) -> None:
+    def length(name: str) -> int:
+        return 100 + 37 * int(name[1:]) % 11
+
+    config, legs = load(folder)
+    past = FakeSolve(lambda *_: 0.0)
+    past.length = length
+    assert run_night(config, legs, days(0), past) == 0
+    (first,) = [[problem.id for problem in stream_problems(run.problems)] for run in past.runs]
+    assert first == sorted(first)  # nothing was known
+    with (folder / "set.jsonl").open("a") as file:
+        file.write(json.dumps({"id": "p99", "kind": "math", "prompt": "9?", "reference": {"answer": "9"}}) + "\n")
+
+    solve = FakeSolve(lambda *_: 0.0)
+    solve.length = lambda name: 211 - length(name)  # what this night finds must not change what it set out to do
+    solve.before = lambda run: 130 if len(solve.runs) == 1 else None
+    assert run_night(config, legs, days(1), solve) == 130
+    assert run_night(config, legs, days(1), solve) == 0
+    begun, resumed = [[problem.id for problem in stream_problems(run.problems)] for run in solve.runs]
+    assert begun == resumed and begun != sorted(begun)
+    mean = sum(map(length, first)) / len(first)
+    lengths = [mean if name == "p99" else length(name) for name in begun]
+    assert lengths == sorted(lengths, reverse=True) and set(begun) == {*first, "p99"}
+    (entry,) = history_of(config).plan(days(1))["runs"]
+    assert entry["lengths_known"] == 40
+
+    config, legs = load(folder, "nightly.longest_first=false", "nightly.name=u")
+    assert run_night(config, legs, days(0), past) == 0
+    assert run_night(config, legs, days(1), solve) == 0
+    order = [problem.id for problem in stream_problems(solve.runs[-1].problems)]
+    assert order == sorted(order)
 
 
 def test_a_night_posts_how_it_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

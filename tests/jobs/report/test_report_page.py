@@ -515,3 +515,21 @@ def test_a_checker_with_an_undecided_verdict_is_not_said_to_decide_all(tmp_path:
     rows = [sample_row("p", index, "refuted" if index else "undecided", rule) for index in range(4000)]
     text = Page(render_report(gather(write_run(str(tmp_path), rows)))).text
     assert ">\N{NO-BREAK SPACE}99.9" in text[text.index("Reliability of the checkers") :]
+
+
+def test_thoughts_closed_at_their_budget_are_counted_apart(tmp_path: Path) -> None:
+    def told(closed_by: list[str | None]) -> str:
+        statuses = ["verified", "refuted", "verified", "verified"]
+        rows = [
+            sample_row("a", index, status, FIXED, thought_closed_by=by)
+            for index, (status, by) in enumerate(zip(statuses, closed_by, strict=True))
+        ]
+        uri = str(tmp_path / str(len(list(tmp_path.iterdir()))))
+        write_run(uri, rows)
+        write_problems_table(uri)
+        return " ".join(Page(render_report(gather(uri))).text.replace("\u00a0", " ").split())
+
+    text = told(["budget", "budget", "model", None])
+    assert "The thought of 2 samples was closed at its budget (sampling.thinking_tokens)" in text
+    assert "50.0 % of them are verified, and 100.0 % of the others" in text
+    assert "closed at its budget" not in told(["model", "model", None, None])

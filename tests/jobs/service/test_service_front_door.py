@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from jobs.service import memory
@@ -32,9 +33,20 @@ async def size(request: Request) -> JSONResponse:
         return JSONResponse({"size": -1})
 
 
+async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve's proxy: a request whose gateway dies is left without an answer."""
+    if scope["path"] == "/dies":
+        await receive()
+    elif scope["path"] == "/dies-later":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"transfer-encoding", b"chunked")]})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    else:
+        await Starlette(routes=[Route("/", size, methods=["POST"])])(scope, receive, send)
+
+
 class Server:
     def __init__(self, guarded: bool) -> None:
-        self.door = FrontDoor(Starlette(routes=[Route("/", size, methods=["POST"])]), LIMITS)
+        self.door = FrontDoor(proxy, LIMITS)
         protocol = timed_protocol(LIMITS.header_timeout_s) if guarded else HttpToolsProtocol
         app = self.door if guarded else self.door.app
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, http=protocol, log_level="error", lifespan="off"))
@@ -116,6 +128,22 @@ def test_what_comes_in_time_is_answered(server: Server) -> None:
     client.sendall(b"x" * 90_000)
     with client:
         assert b'{"size":90000}' in client.recv(65_536)
+
+
+def test_a_gateway_that_dies_during_a_request(server: Server) -> None:
+    with server.connect(HEAD.replace(b" / ", b" /dies ") % 2 + b"ab") as client:
+        head, _, body = client.recv(65_536).partition(b"\r\n\r\n")
+    if not server.guarded:
+        assert b" 500 " in head and body == b"Internal Server Error"
+        return
+    assert b" 503 " in head and b"retry-after: 1" in head.lower() and b"application/problem+json" in head
+    assert json.loads(body)["error"]["code"] == "gateway-died"
+
+
+def test_a_gateway_that_dies_during_its_answer(server: Server) -> None:
+    said = answer_of(server.connect(HEAD.replace(b" / ", b" /dies-later ") % 2 + b"ab")) or b""
+    assert b" 200 " in said and b"begun" in said, "what has come is there"
+    assert not said.endswith(b"0\r\n\r\n") and b"503" not in said, "and is not ended as if it were all"
 
 
 def test_memory_goes_back_once_after_many_large_requests(monkeypatch: pytest.MonkeyPatch) -> None:

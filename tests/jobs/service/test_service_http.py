@@ -18,6 +18,7 @@ from jobs.service.access import Access, Admission, Bucket, Tokens
 from jobs.service.app import build_app
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
+from jobs.service.schemas import ProblemBody, VerifyRequest, problems_of
 from jobs.service.settings import Token, check_service_config, load_service_config, new_token, token_digest
 from jobs.service.verifying import Check, Checked, LocalVerifiers, VerifierLost, check_all, encode
 from verifiers.checker import Checkers
@@ -110,6 +111,18 @@ async def test_verdicts_come_in_order_inline_and_by_id() -> None:
     assert [verdict["evidence"]["text"] for verdict in verdicts] == [one["text"] for one in items]
     assert verdicts[7]["status"] == "verified" and verdicts[0]["status"] == "refuted"
     assert verdicts[0]["evidence"]["ratio"] == "nan"  # and so the answer is JSON
+
+
+@pytest.mark.parametrize("path", ["runs", "files", "batches", "runs/x", "runs/x/samples", "runs/x/log"])
+async def test_an_unknown_parameter_of_the_query_is_refused(path: str) -> None:
+    """It used to be ignored: a client that wrote `lmit=1` got a page of twenty."""
+    async with client_of(gateway()) as client:
+        body = problem_of(await client.get(f"/v1/{path}", params={"lmit": "1"}), 422, "invalid-request")
+        assert body["error"]["param"] == "lmit"
+        known = await client.get(f"/v1/{path}", params={"limit": "1"} if path in ("runs", "files", "batches") else {})
+        assert known.status_code != 422, known.text
+    async with client_of(gateway(), token="") as client:
+        problem_of(await client.get(f"/v1/{path}", params={"lmit": "1"}), 401, "unauthorized")
 
 
 async def test_the_finish_reason_of_an_item_reaches_the_checker() -> None:
@@ -453,3 +466,27 @@ def test_shipped_configs_load() -> None:
         if config.solve.config:
             # In the image the tree lies in a folder of its own.
             load_config(config.solve.config.removeprefix("/opt/proofmill/"), config.solve.overrides)
+
+
+def test_a_body_that_many_items_share_is_checked_once_and_each_of_them_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked: list[str] = []
+    check = ProblemBody.problem
+
+    def counted(body: ProblemBody) -> Problem:
+        checked.append(body.id)
+        return check(body)
+
+    monkeypatch.setattr(ProblemBody, "problem", counted)
+    read = VerifyRequest.model_validate({"items": [item(1, 1), item(2, 2), item(1, 3), item(2, 4), item(1, 5)]})
+    assert [problem.id for problem in problems_of(read.items, {})] == ["p1", "p2", "p1", "p2", "p1"]
+    assert checked == ["p1", "p2"]
+
+    broken = {**item(3, 3), "problem": {**item(3, 3)["problem"], "reference": {"answr": "3"}}}
+    read = VerifyRequest.model_validate({"items": [broken, item(4, 4), broken]})
+    checked.clear()
+    with pytest.raises(HttpProblem) as refused:
+        problems_of(read.items, {})
+    assert checked == ["p3", "p4"]
+    assert {error["pointer"].split("/")[2] for error in refused.value.errors} == {"0", "2"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.config import ConfigError, SolveConfig, check_config
-from jobs.solve.plan import describe_plan, lean_worker_bytes, plan_run
+from jobs.solve.plan import describe_plan, lean_worker_bytes, plan_run, tokens_per_sequence
 from jobs.solve.record import check_resume
 from jobs.solve.settings import verifier_settings
 
@@ -20,7 +20,7 @@ def config(**sampling: Any) -> SolveConfig:
 
 
 def described(**sampling: Any) -> str:
-    plan: Any = SimpleNamespace(describe=lambda: "plan")
+    plan: Any = SimpleNamespace(describe=lambda: "plan", max_model_len=4096)
     problems: Any = SimpleNamespace(num_problems=240)
     return describe_plan(config(**sampling), problems, plan).splitlines()[1]
 
@@ -30,6 +30,27 @@ def test_a_plan_says_how_few_samples_it_may_take() -> None:
     stops = described(policy="until_verified", num_samples=16, num_verified=2)
     assert stops.startswith("policy until_verified, 480 to 3,840 samples") and "a problem stops at 2 verified" in stops
     assert "240 to 720 samples" in described(policy="fixed", num_samples=1, repair={"rounds": 2})
+
+
+def test_the_plan_counts_the_context_of_repair_rounds() -> None:
+    def tokens(rounds: int, **model: Any) -> int:
+        sampling = {"max_tokens": 32_000, "repair": {"rounds": rounds, "evidence_chars": 1000}}
+        table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m", **model}}
+        return tokens_per_sequence(check_config({**table, "sampling": sampling}, "test"))
+
+    assert tokens(0) == 1024 + 32_000
+    assert tokens(2) == 1024 + 2 * (32_000 + 500 + 64) + 32_000  # the whole text may be its answer
+    assert tokens(2, thinking="qwen3") == 1024 + 2 * (4096 + 500 + 64) + 32_000
+    assert tokens(2, thinking="qwen3", keep_thought=True) == tokens(2)
+    plan: Any = SimpleNamespace(describe=lambda: "plan", max_model_len=4096)
+    lines = describe_plan(
+        config(max_tokens=2048, repair={"rounds": 1}),
+        SimpleNamespace(num_problems=1),
+        plan,  # type: ignore[arg-type]
+    ).splitlines()
+    assert lines[-1].startswith(
+        "note: a sample of the last repair round may need 6,184 tokens, and the context has 4,096"
+    )
 
 
 PROBLEMS: Any = SimpleNamespace(sha256="0" * 64)

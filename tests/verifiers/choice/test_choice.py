@@ -8,7 +8,7 @@ import pytest
 from step_counts import some
 from steps import patterns_of, python_steps, repeats_without_bound
 
-from verifiers import thoughts
+from verifiers import fences, thoughts
 from verifiers.choice import context, reading, spans
 from verifiers.choice.checker import ChoiceChecker, shuffle
 from verifiers.types import Kind, Limits, Problem, Status
@@ -260,7 +260,7 @@ def test_no_pattern_repeats_without_bound():
         assert not repeats_without_bound(pattern), name
     assert not repeats_without_bound(thoughts._MARK)
     # A fence reads its own line once: the parts of the line that it repeats have no character in common.
-    assert len(repeats_without_bound(thoughts._FENCE)) == 5
+    assert len(repeats_without_bound(fences._LINE)) == 5
     assert repeats_without_bound(re.compile("a*")) and repeats_without_bound(re.compile("(?:(?=(?:a|b+)))"))
 
 
@@ -276,10 +276,10 @@ def texts(name):
 @pytest.mark.parametrize("text", texts("texts_that_say_c.txt"))
 def test_texts_that_say_c(checker, text):
     """The options turn with the answer, so that no other letter is read by luck."""
-    problem = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "C"})
+    problem = Problem("g", Kind.CHOICE, "Which gas do plants absorb?", {"options": GASES, "answer": "C"})
     verdict = checker.verify(problem, text)
     assert verdict.status is Status.VERIFIED, verdict.reason
-    other = Problem("g", Kind.CHOICE, "Which?", {"options": GASES, "answer": "D"})
+    other = Problem("g", Kind.CHOICE, "Which gas do plants absorb?", {"options": GASES, "answer": "D"})
     assert checker.verify(other, text).status is Status.REFUTED
     thought = f"<think>\nPerhaps D? The answer is D.\n</think>\n\n{text}"
     assert checker.verify(problem, thought).status is Status.VERIFIED

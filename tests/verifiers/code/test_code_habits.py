@@ -80,6 +80,8 @@ STREAMS = {
     "dev stdout": f"out = open('/dev/stdout', 'w')\n{_READ}out.write(str(total))",
     "saved stdout": f"import io, sys\nold, sys.stdout = sys.stdout, io.StringIO()\n{_READ}print(total)\n"
     "old.write(sys.stdout.getvalue())\nsys.stdout = open('/dev/null', 'w')",
+    "a stream of its own": f"import sys\nold = sys.stdout\nclass Out:\n    def write(self, text): old.write(text)\n"
+    f"    def flush(self): old.flush()\nsys.stdout = Out()\n{_READ}print(total)",
     "dunder stdout": f"import io, sys\nsys.stdout = io.StringIO()\n{_READ}print(total)\n"
     "sys.__stdout__.write(sys.stdout.getvalue())",
     "buffer": f"import sys\n{_READ}sys.stdout.buffer.write(str(total).encode())",
@@ -276,3 +278,39 @@ def test_unusable_sequences_are_named(changes: dict[str, Any], named: str) -> No
 def test_unusable_keys_are_named(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         references.parse({**TOTAL, **changes})
+
+
+STATEFUL = {
+    "a counter": "calls = []\ndef f(x):\n    calls.append(x)\n    return x + len(calls) - 1",
+    "a default": "def f(x, seen=[]):\n    seen.append(x)\n    return sum(seen)",
+    "a class attribute": "class Solution:\n    total = 0\n    def f(self, x):\n        Solution.total += x\n"
+    "        return Solution.total",
+    "an exhausted iterator": "ones = iter([0])\ndef f(x): return x + next(ones, 1)",
+    "a hang at the second call": "import time\ncalls = []\ndef f(x):\n    calls.append(x)\n"
+    "    time.sleep(60 * len(calls) - 60)\n    return x",
+}
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_a_function_that_is_right_only_the_first_time_is_not_verified(checker: CodeChecker, name: str) -> None:
+    """Each test has a process of its own, in which every call is the first one. Public harnesses have one for all."""
+    tests = [{"input": [value], "output": value} for value in (5, 6, 6)]
+    reference = {"mode": "function", "entry_point": "f", "tests": tests, "time_limit_s": 2.0}
+    verdict = check(checker, reference, STATEFUL[name])
+    assert verdict.status is Status.UNDECIDED
+    assert verdict.reason == ("time limit" if "hang" in name else "the answers depend on earlier calls")
+    assert verdict.evidence["first_failure"]["test"] == 2
+    assert check(checker, {**reference, "tests": tests[:1]}, STATEFUL[name]).status is Status.VERIFIED
+    wrong = {**reference, "tests": [{"input": [5], "output": 7}, *tests]}
+    assert check(checker, wrong, STATEFUL[name]).status is Status.REFUTED
+
+
+def test_a_function_that_remembers_what_stays_right_is_verified(checker: CodeChecker) -> None:
+    tests = [{"input": [value], "output": value * value} for value in (2, 3, 2)]
+    for program in (
+        "known = {}\ndef f(x):\n    return known.setdefault(x, x * x)",
+        "from functools import cache\n@cache\ndef f(x): return x * x",
+    ):
+        assert (
+            check(checker, {"mode": "function", "entry_point": "f", "tests": tests}, program).status is Status.VERIFIED
+        )

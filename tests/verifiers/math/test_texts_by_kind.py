@@ -356,7 +356,7 @@ TEXTS = [
     ("5", "Answer: \\boxed{5} (option B)", "verified"),
     ("5", "> \\boxed{5}", "verified"),
     ("5", "| Answer | \\boxed{5} |", "verified"),
-    ("5", "`\\boxed{5}`", "verified"),
+    ("5", "`\\boxed{5}`", "malformed"),
     ("5", "$\\boxed{5}$ cm.", "verified"),
     ("5", "x", "refuted"),
     ("5", "x=5, so \\boxed{x=5}", "verified"),

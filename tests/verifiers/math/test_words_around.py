@@ -176,7 +176,6 @@ She needs @ more apples.
 The lights blink a total of @ times.
 Therefore @, because $2+3=5$.
 This simplifies to @.
-Step 3: @
 @ is the answer.
 @ square units.
 Mrs. Read can knit @ pairs of mittens with the large ball.

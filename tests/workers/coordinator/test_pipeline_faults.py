@@ -1,4 +1,4 @@
-"""Faults on a real local Ray with a stand-in engine: whoever dies, every row lands exactly once."""
+"""Faults on a real local Ray with a stand-in engine: whichever process dies, every row lands exactly once."""
 
 from __future__ import annotations
 

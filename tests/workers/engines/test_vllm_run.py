@@ -287,7 +287,7 @@ async def main():
     await engine.check()
     print("RESULT " + json.dumps({"alone": alone.text, "crowd": crowd[20].text, "others": len({c.text for c in crowd}),
         "by_token": by_token.text, "cut": [c.text for c in cut], "kept": kept.mean_logprob, "kept_told": kept.logprobs,
-        "free": len({f.text for f in free}),
+        "free": len({f.text for f in free}), "parted": [told.thought_tokens, told.answer_tokens],
         "reason": alone.finish_reason, "logprob": alone.mean_logprob, "ended": ended,
         "told": told.text, "longest": crowd[longest].text, "told_reported": told.mean_logprob,
         "told_tokens": len(told.token_ids), "told_count": told.completion_tokens,
@@ -330,6 +330,7 @@ if __name__ == "__main__":
     assert result["free"] > 1, "without seeds the same request gives other texts"
     # What a request may ask for beside the messages.
     assert result["told"] == result["longest"] == result["by_tokens"] and len(result["told"]) > 8
+    assert result["parted"] == [0, result["told_tokens"]]
     assert result["told_logprobs"] == result["told_tokens"] == result["told_count"]
     assert result["told_mean"] == pytest.approx(result["told_reported"], abs=1e-6)
     assert result["score_mean"] < 0 and result["beyond"] is None

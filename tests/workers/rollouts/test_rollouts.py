@@ -54,6 +54,7 @@ def test_a_repair_round_without_its_attempt_fails_and_keeps_the_problems_message
 def test_a_repair_round_shows_the_same_finding_after_a_resume(monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
     """The coordinator knows the finding; after a resume it is made again from the stored row."""
     row = {"messages": json.dumps([{"role": "user", "content": "p"}]), "text": "x", "reason": "wrong answer"}
+    row["finish_reason"] = "stop"
     row["evidence"] = json.dumps({"tier": "t", "first_failure": {"got": "3"}})
     monkeypatch.setattr("workers.rollouts.repair.read_row", lambda *_: row)
     first = finding_for_model(row["reason"], row["evidence"], 30) if told else ""
@@ -63,6 +64,31 @@ def test_a_repair_round_shows_the_same_finding_after_a_resume(monkeypatch: pytes
     assert messages[-1][1].startswith(
         "Checking this found a problem:\n" + finding_for_model("wrong answer", row["evidence"], 30)
     )
+
+
+THOUGHTFUL = {
+    # (text, finish reason) → what an earlier turn shows of it
+    ("<think>\n4 or 5?\n</think>\n\n\\boxed{4}<|im_end|>", "stop"): "\\boxed{4}",
+    ("<think>4 or 5? \\boxed{4}", "length"): "(no answer)",
+    ("", "length"): "(no answer)",
+    ("4", "stop"): "4",
+    ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>", "stop"): "4",
+}
+
+
+@pytest.mark.parametrize(("attempt", "shown"), THOUGHTFUL.items())
+@pytest.mark.parametrize("keep_thought", [False, True])
+def test_an_earlier_turn_has_the_answer_without_the_thought(
+    monkeypatch: pytest.MonkeyPatch, attempt: tuple[str, str], shown: str, keep_thought: bool
+) -> None:
+    text, finish_reason = attempt
+    row = {"messages": json.dumps([{"role": "user", "content": "p"}]), "text": text, "reason": "wrong answer"}
+    monkeypatch.setattr(
+        "workers.rollouts.repair.read_row", lambda *_: {**row, "finish_reason": finish_reason, "evidence": "{}"}
+    )
+    drawn = rollout("repair", parent=Parent(None, 0, "part", ""), storage_uri="/nowhere", keep_thought=keep_thought)
+    _, turn, _ = asyncio.run(drawn._repair_messages(drawn.request.parent))  # type: ignore[attr-defined]
+    assert turn == ("assistant", text if keep_thought else shown)
 
 
 def test_a_follow_up_turn_is_a_repair_and_a_first_attempt_what_the_config_names() -> None:

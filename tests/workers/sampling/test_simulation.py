@@ -45,7 +45,7 @@ class Simulated:
 
 
 def simulate(sampling: dict[str, Any], seed: int) -> list[Simulated]:
-    """Wrong samples take four times as long as right ones, the worst case for whoever aborts by time."""
+    """Wrong samples take four times as long as right ones, the worst case for a policy that aborts by time."""
     rng = random.Random(seed)
     policy = make_policy(sampling)
     queue = PriorityQueue(policy)

@@ -1,4 +1,4 @@
-"""Samples beyond a wave at the end of a run: who gets them, and that no problem settles elsewhere because of them."""
+"""Samples beyond a wave at the end of a run: which problems get them, and that none settles elsewhere for them."""
 
 from __future__ import annotations
 

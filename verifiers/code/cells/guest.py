@@ -151,6 +151,14 @@ def _flush_streams() -> None:
             continue
 
 
+def _is_closed(stream: Any) -> bool:
+    """To the interpreter's end a stream of a program's own class that does not say is open."""
+    try:
+        return bool(stream.closed)
+    except BaseException:
+        return False
+
+
 def _write_source(code: str) -> str:
     """For tracebacks, inspect.getsource and multiprocessing; a cell without a /tmp does without."""
     if _watched:
@@ -214,7 +222,7 @@ def run_script(code: str, arguments: list[str], prelude: str = "", compiled: typ
     for name in ("stdout", "stderr"):
         try:
             stream = getattr(sys, name, None)
-            if stream is not None and not stream.closed:
+            if stream is not None and not _is_closed(stream):
                 stream.flush()
         except BaseException:
             status = status or 120  # as the interpreter does

@@ -1,14 +1,16 @@
 """Mode `function`: arguments go in and results come out as plain data; what is expected stays here.
 
 All tests of a program share one cell where they cannot influence each other through the program's own state, as far as
-its source tells; otherwise each gets a cell of its own. A wrong guess costs the fairness of a verdict on a stateful
-program, never its soundness: state cannot bring an expected value into the cell.
+its source tells. Otherwise each gets a cell of its own, and then all run once more in one cell, as every public harness
+runs them: a program whose answers depend on earlier calls is neither right nor wrong here. A wrong guess costs the
+fairness of a verdict on a stateful program, never its soundness: state cannot bring an expected value into the cell.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import itertools
 from typing import Any
 
@@ -87,43 +89,61 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         "sequences": any(test.operations for test in reference.tests),
         "limits": cell_limits(limits),
     }
-    count = len(reference.tests)
-    refused: list[str] = []
-    with contextlib.ExitStack() as stack:
-        conversation: Conversation | None = None
-        for number, test in enumerate(reference.tests, start=1):
-            until = deadline.sooner(reference.time_limit_s)
-            failed: dict[str, Any] = {
-                "test": number,
-                "tests": count,
-                "input": _show_call(program.entry_point, test),
-                "expected": show_value(test.output),
-            }
-            try:
-                if conversation is None or not shared:
-                    stack.close()
-                    conversation = stack.enter_context(Conversation(slot, job, limits))
-                    loaded = conversation.ask(None, until)
-                    if problem := _problem_of(loaded, "loaded"):
-                        return _refuted_or_limit(problem, loaded, evidence, failed)
-                answer = conversation.ask(_call(test), until)
-            except CellGoneError as gone:
-                if gone.stop is not Stop.NONE:
-                    return limit(gone.stop, {**evidence, "first_failure": failed})
-                failed["got"] = f"the program ended without an answer ({describe_exit(gone.exit)})"
-                return Outcome(Status.REFUTED, "no answer", {**evidence, "first_failure": failed})
-            except ValueError as error:
-                failed["got"] = f"an answer that is not plain data: {error}"[:300]
-                return Outcome(Status.REFUTED, "no plain answer", {**evidence, "first_failure": failed})
-            if problem := _problem_of(answer, "value"):
-                return _refuted_or_limit(problem, answer, evidence, failed)
-            refused += denied_names(answer)
-            got = answer["value"]
-            if not _right(reference, test, got):
-                failed["got"] = show_value(got)
-                wrong = Outcome(Status.REFUTED, "wrong answer", {**evidence, "first_failure": failed})
-                return denied(wrong, denied_names(answer))
-    return denied(Outcome(Status.VERIFIED, "all tests passed", {**evidence, "tests": count, "passed": count}), refused)
+    calls = _Calls(slot, reference, job, limits, deadline)
+    outcome = calls.run(evidence, shared)
+    if shared or outcome.status is not Status.VERIFIED or len(reference.tests) == 1:
+        return outcome
+    again = calls.run({**evidence, "process": "all in one"}, True)
+    if again.status is Status.REFUTED:
+        return Outcome(Status.UNDECIDED, "the answers depend on earlier calls", again.evidence)
+    return outcome if again.status is Status.VERIFIED else again
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Calls:
+    """The calls that the tests ask for, of one program."""
+
+    slot: Slot
+    reference: Reference
+    job: dict[str, Any]
+    limits: Limits
+    deadline: Deadline
+
+    def run(self, evidence: dict[str, Any], shared: bool) -> Outcome:
+        """All of them, up to the first that fails, in one process or in one each."""
+        reference, count = self.reference, len(self.reference.tests)
+        refused: list[str] = []
+        with contextlib.ExitStack() as stack:
+            conversation: Conversation | None = None
+            for number, test in enumerate(reference.tests, start=1):
+                until = self.deadline.sooner(reference.time_limit_s)
+                called = _show_call(self.job["entry_point"], test)
+                failed = {"test": number, "tests": count, "input": called, "expected": show_value(test.output)}
+                shown = {**evidence, "first_failure": failed}
+                try:
+                    if conversation is None or not shared:
+                        stack.close()
+                        conversation = stack.enter_context(Conversation(self.slot, self.job, self.limits))
+                        loaded = conversation.ask(None, until)
+                        if problem := _problem_of(loaded, "loaded"):
+                            return _refuted_or_limit(problem, loaded, evidence, failed)
+                    answer = conversation.ask(_call(test), until)
+                except CellGoneError as gone:
+                    if gone.stop is not Stop.NONE:
+                        return limit(gone.stop, shown)
+                    failed["got"] = f"the program ended without an answer ({describe_exit(gone.exit)})"
+                    return Outcome(Status.REFUTED, "no answer", shown)
+                except ValueError as error:
+                    failed["got"] = f"an answer that is not plain data: {error}"[:300]
+                    return Outcome(Status.REFUTED, "no plain answer", shown)
+                if problem := _problem_of(answer, "value"):
+                    return _refuted_or_limit(problem, answer, evidence, failed)
+                refused += denied_names(answer)
+                if not _right(reference, test, answer["value"]):
+                    failed["got"] = show_value(answer["value"])
+                    return denied(Outcome(Status.REFUTED, "wrong answer", shown), denied_names(answer))
+        counts = {"tests": count, "passed": count}
+        return denied(Outcome(Status.VERIFIED, "all tests passed", {**evidence, **counts}), refused)
 
 
 def _call(test: Test) -> dict[str, Json]:

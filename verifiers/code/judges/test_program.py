@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from verifiers.code.cells import guest, rpc
-from verifiers.code.judges import rewriting
+from verifiers.code.judges import own_faults, rewriting
 from verifiers.code.wire import framing, values
 from verifiers.code.wire.heap import is_record
 
@@ -34,6 +34,7 @@ _SHOWN_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
 _MAX_TRACE = 10_000
 _OWN_FAULTS = (ImportError, NameError, OSError, SyntaxError, RecursionError)
 """What a test program raises by its own fault, unless it comes out of the candidate."""
+_FILENAME = "<test>"
 
 
 def _is(left: Any, right: Any) -> bool:
@@ -277,15 +278,15 @@ class Session:
             if missing:
                 return {"missing": missing}
             tree, _ = rewriting.rewrite(job["code"])
-            exec(compile(tree, "<test>", "exec", dont_inherit=True), scope)  # noqa: S102
+            exec(compile(tree, _FILENAME, "exec", dont_inherit=True), scope)  # noqa: S102
         except rpc.UnsupportedError as error:
             return {"unsupported": str(error)}
         except _Failed as failed:
-            return self._failed(failed.evidence)
+            return self._failed(failed, job)
         except rpc.CandidateGoneError as error:
             return {"gone": str(error), "failed": {**self.last_call, "got": self.gone}}
         except BaseException as error:
-            return self._ended_by(error)
+            return self._ended_by(error, job)
         if rpc.UnsupportedError.seen:  # swallowed by a bare except
             return {"unsupported": rpc.UnsupportedError.seen[0]}
         if self.gone:  # so was this one
@@ -295,18 +296,23 @@ class Session:
         changed = self.peer.changed_beside_a_value()
         return {"passed": self.asserts, "calls": self.calls, "changed": changed, "trace": self.trace}
 
-    def _failed(self, evidence: dict[str, str]) -> dict[str, Any]:
-        return {"failed": evidence} if self.calls else {"own_fault": f"assert {evidence['assert']}"}
+    def _failed(self, failed: _Failed, job: dict[str, Any]) -> dict[str, Any]:
+        if self._is_own(failed, job):
+            return {"own_fault": f"assert {failed.evidence['assert']}"}
+        return {"failed": failed.evidence}
 
-    def _ended_by(self, error: BaseException) -> dict[str, Any]:
+    def _ended_by(self, error: BaseException, job: dict[str, Any]) -> dict[str, Any]:
         if isinstance(error, MemoryError):
             return {"memory": True}
         what = f"{type(error).__name__}: {error}"[:_SHOWN_CHARS]
         if error is self.last_raised:
             return {"failed": {**self.last_call, "error": what}, "raised": what}
-        if not self.calls or isinstance(error, _OWN_FAULTS):
+        if isinstance(error, _OWN_FAULTS) or self._is_own(error, job):
             return {"own_fault": what}
         return {"failed": {**self.last_call, "error": what}}
+
+    def _is_own(self, error: BaseException, job: dict[str, Any]) -> bool:
+        return not self.calls or own_faults.is_own(error, job["code"], _FILENAME, job["names"])
 
     def _scope(self, job: dict[str, Any], missing: list[str]) -> dict[str, Any]:
         """The names that the test program finds: its own helpers, libraries, and the candidate's."""

@@ -31,7 +31,7 @@ from verifiers.types import Json
 MAX_REQUESTS = 5000
 """An elaborator is replaced after so many; its heap was flat over thousands in tests, this bounds what was not seen."""
 MAX_HEAP_MB = 1200
-"""Above it an elaborator is replaced between requests (176 MB when fresh)."""
+"""Heap above which an elaborator is replaced between requests. A fresh one has 176 MB."""
 REFERENCE_TIMEOUT_S = 60.0
 _SPAWN_ATTEMPTS = 3
 _MAX_REFERENCES = 4096

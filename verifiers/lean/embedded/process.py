@@ -34,9 +34,9 @@ class Settings:
     prepared: Prepared
     imports: tuple[str, ...]
     max_heartbeats: int
-    """In Lean's unit, thousands of small allocations."""
+    """Heartbeats of one elaboration, in Lean's unit of a thousand small allocations."""
     replay_heartbeats: int
-    """For the kernel replay, in small allocations; 0 for none."""
+    """Heartbeats of the kernel's replay, in small allocations; 0 = no bound."""
     memory_mb: int
     allow_unprotected: bool = False
     """Whether to run where the machine offers no sandbox at all."""

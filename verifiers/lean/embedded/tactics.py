@@ -20,7 +20,7 @@ from verifiers.lean.search.best_first import TacticFailure, TacticState
 from verifiers.types import Json
 
 MAX_TACTICS = 64
-"""Of one state; each costs its time again at every later step."""
+"""Most tactics that lead to one state. Each costs its time again at every later step."""
 MAX_TACTIC_CHARS = 4000
 """Longer ones are a model's babble."""
 _MAX_MESSAGE_CHARS = 2000

@@ -277,7 +277,7 @@ _SAFE_VERIFY_WORDS = (
     ("axioms", r"uses disallowed axioms"),
     ("kernel", r"kernel verification failed|\(kernel\)|unsafe constant|suspicious Nat literal|unsafe/partial function"),
 )
-"""On standard error: older releases print the candidate's own names on the other one."""
+"""What refuses, by words on standard error. On standard output older releases print the candidate's own names."""
 
 
 class Leanchecker(Audit):

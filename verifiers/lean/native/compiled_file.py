@@ -28,7 +28,7 @@ _ARRAY, _STRING, _BIG_NUMBER = 246, 249, 250
 _KINDS = ("axiom", "def", "thm", "opaque", "quot", "inductive", "ctor", "rec")
 """Constructors of Lean's ConstantInfo, in their order."""
 _NUM_EXPRESSION_FIELDS = {0: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3, 8: 4, 9: 1, 10: 2, 11: 3}
-"""By constructor of Lean's Expr. Free variables (1) and metavariables (2) have no place in a declaration."""
+"""Fields by constructor of Lean's Expr. Free variables (1) and metavariables (2) have no place in a declaration."""
 _SUBTERMS = {5: (0, 1), 6: (1, 2), 7: (1, 2), 8: (1, 2, 3), 10: (1,), 11: (2,)}
 """Fields that are expressions, by constructor of Lean's Expr."""
 

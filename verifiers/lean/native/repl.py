@@ -30,7 +30,7 @@ MAX_ANSWER_BYTES = 8 << 20
 MAX_HEADERS = 8
 """Environments of headers that one REPL holds."""
 MEMORY_SHARE = 0.8
-"""Of its memory limit; above it a REPL is replaced between two candidates."""
+"""Share of its memory limit above which a REPL is replaced between two candidates."""
 HEADER_TIMEOUT_S = 300.0  # `import Mathlib` from a cold disk
 
 

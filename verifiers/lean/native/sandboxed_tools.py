@@ -38,11 +38,11 @@ from verifiers.sandbox.room import (
 )
 
 MAX_OUTPUT_BYTES = 4 << 20
-"""Of each of a command's two streams; a page of errors is what an honest one writes."""
+"""Longest output of a command, per stream. An honest one writes a page of errors."""
 MAX_FILE_BYTES = 256 << 20
-"""Of a file that a command hands out. A compiled candidate has kilobytes to a few megabytes."""
+"""Largest file that a command may hand out. A compiled candidate has kilobytes to a few megabytes."""
 MAX_EXPORT_BYTES = 1 << 30
-"""Of an export that streams to a file; a proof over the whole of Mathlib's analysis has about 360 MB."""
+"""Largest export, which streams to a file. A proof over the whole of Mathlib's analysis has about 360 MB."""
 TMP_MB = 1024
 _THREADS = 4
 _PROCESSES = 256

@@ -37,11 +37,11 @@ class NativeSettings:
     max_heartbeats: int = 200_000
     """Lean's own default, which Mathlib is built with."""
     wall_s: float = 120.0
-    """For the elaboration of one candidate, `import Mathlib` included, where the run sets no limit of its own."""
+    """Seconds to elaborate one candidate, `import Mathlib` included, where the run sets no limit of its own."""
     audit_wall_s: float = 600.0
-    """For each step of the audit."""
+    """Seconds for each step of the audit."""
     memory_mb: int = 10_000
-    """For one elaboration, for each step of the audit, and for one warm REPL."""
+    """Memory of one elaboration, of each step of the audit, and of one warm REPL."""
     max_workers: int = 0
     """Candidates and statements that one process elaborates side by side; 0: as many as the machine's memory holds. The
     plan of a run sets it by the memory of its nodes."""

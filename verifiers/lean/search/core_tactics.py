@@ -27,7 +27,7 @@ _INDUCTIONS = {
     "Nat": "induction {0} with\n| zero => ?_\n| succ n ih => ?_",
     "List": "induction {0} with\n| nil => ?_\n| cons x xs ih => ?_",
 }
-"""With names for what comes, so that later tactics can speak of it."""
+"""Induction tactics by type, with names for what they introduce, so that later tactics can speak of it."""
 _MAX_HYPOTHESES = 24
 _MAX_FOREIGN_NAMES = 3
 _KEYWORDS = frozenset({"fun", "if", "then", "else", "match", "with", "let", "have", "do", "at", "in"})

@@ -35,7 +35,7 @@ from verifiers.types import Json
 WORKER = Path(__file__).resolve().parent / "worker.py"
 MAX_REQUESTS = 20_000
 MAX_HEAP_MB = 1000
-"""Above it a process is replaced after its answer. It has 114 MB when fresh, and gains the library as that is used."""
+"""Heap above which a process is replaced after its answer. A fresh one has 114 MB; the library comes with use."""
 _START_TIMEOUT_S = 60.0
 _LIBRARY_TIMEOUT_S = 60.0
 _MEMORY_MB = 1024

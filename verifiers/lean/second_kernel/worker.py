@@ -69,7 +69,7 @@ Object = int
 """A Lean object: an address, or a small number with its lowest bit set."""
 Json = Any
 Component = str | tuple[str]
-"""Of a name: a text, or a number as its digits in a tuple of its own."""
+"""One component of a name: a text, or a number as its digits in a tuple of its own."""
 
 
 class Malformed(Exception):

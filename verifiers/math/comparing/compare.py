@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from verifiers.math.algebra.ball import UndefinedError, UnsupportedError
 from verifiers.math.algebra.normal_field import FinerExponentError
-from verifiers.math.comparing import equality, families, relations, sets, wording
+from verifiers.math.comparing import equality, families, names, relations, sets, wording
 from verifiers.math.comparing.equality import UndecidedError, all_of, match
 from verifiers.math.comparing.kinds import (
     NOT_WORKED_OUT,
@@ -21,6 +21,7 @@ from verifiers.math.comparing.kinds import (
     VALUE_KINDS,
     are_numbered,
     are_real_sets,
+    as_ratio,
     holds_vectors,
     integer,
     is_to_solve,
@@ -264,6 +265,8 @@ class _Comparer(Measures):
         """The value a chain arrives at. Formulas on its way may hold symbols the value does not; values must agree."""
         if set(answer.value) - {"=", "~"}:
             return answer
+        if kind(gold) in VALUE_KINDS and not (gold.op in ("list", "set") and is_to_solve(answer)):
+            names.refuse_another(answer)
         named = relations.assignment(answer)
         sides = list(answer.args)
         if named is not None and len(sides) == 2 and set(answer.value) == {"="}:
@@ -322,11 +325,17 @@ class _Comparer(Measures):
         unsure: list[UndecidedError] = []
         if "set" in (gold.op, answer.op):
             left, right = self.distinct(left, unsure), self.distinct(right, unsure)
-        if match(left, right, self.member if gold.op == answer.op == "set" else self.same):
+        if match(left, right, self.member if gold.op == answer.op == "set" else self.part):
             return True
         if unsure:
             raise unsure[0]
         return False
+
+    def part(self, gold: Node, answer: Node) -> bool:
+        """As `same`, for a part of a list or tuple: there {2} may be meant as 2 or as a set."""
+        if "set" in (gold.op, answer.op) and (gold.op in SCALARS or answer.op in SCALARS) and self.same(gold, answer):
+            raise UndecidedError("a set where the other side has its element")
+        return self.same(gold, answer)
 
     def distinct(self, items: list[Node], unsure: list[UndecidedError]) -> list[Node]:
         """The items without repetitions; what may or may not be one is kept, and noted in `unsure`."""
@@ -438,7 +447,7 @@ class _Comparer(Measures):
     def in_order(self, gold: Node, answer: Node) -> bool:
         if len(gold.args) != len(answer.args):
             return False
-        return all_of([_later(self.same, a, b) for a, b in zip(gold.args, answer.args, strict=True)])
+        return all_of([_later(self.part, a, b) for a, b in zip(gold.args, answer.args, strict=True)])
 
     def same_set(self, gold: Node, answer: Node) -> bool:
         return self.one_against_many(gold, answer)
@@ -449,15 +458,16 @@ class _Comparer(Measures):
             raise UndecidedError("'and' against 'or'")
         if names_values(gold) and names_values(answer):
             return self.by_name(gold, answer)
-        if names_values(answer) and not any(arg.op == "rel" for arg in gold.args) and not are_numbered(answer):
-            if not match(list(gold.args), list(values(answer)), self.same):
-                return False
+        if names_values(answer) and not any(arg.op == "rel" for arg in gold.args):
+            same = match(list(gold.args), list(values(answer)), self.part)
+            if not same or are_numbered(answer):
+                return same
             raise UndecidedError("names of values, where the reference gives none")
         if only_one_has_units(gold, answer):
             if not match(list(without_units(gold).args), list(without_units(answer).args), self.same):
                 return False
             raise UndecidedError("numbers without the nouns or units that tell them apart")
-        return match(list(gold.args), list(answer.args), self.same)
+        return match(list(gold.args), list(answer.args), self.part)
 
     def by_name(self, gold: Node, answer: Node) -> bool:
         """x = 1, y = 2: the same names with the same values, in any order."""
@@ -505,17 +515,10 @@ class _Comparer(Measures):
     def time_against_ratio(self, gold: Node, answer: Node) -> bool:
         """12:30 may be a time or a ratio. As a reference it is a time first; against a plain ratio it is a ratio."""
         time, ratio = (gold, answer) if gold.op == "time" else (answer, gold)
-        hour, minute, second, half, has_seconds = time.value
-        if half:
+        if time.value[3] or not self.same_ratio(as_ratio(time), ratio):
             return False
-        parts = (hour, minute, second) if has_seconds else (hour, minute)
-        if not self.same_ratio(Node("ratio", tuple(map(integer, parts))), ratio):
-            return False
-        if gold.op == "time":
+        if gold.op == "time" or time.value[1] < 10:  # 1:02 has a zero that only a time has
             raise UndecidedError("a time that could be a ratio")
-        return True
-
-    def same_empty(self, gold: Node, answer: Node) -> bool:
         return True
 
     def same_named(self, gold: Node, answer: Node) -> bool:
@@ -525,9 +528,6 @@ class _Comparer(Measures):
 
     def same_cases(self, gold: Node, answer: Node) -> bool:
         return match(list(gold.args), list(answer.args), self.same)
-
-    def same_branch(self, gold: Node, answer: Node) -> bool:
-        return self.in_order(gold, answer)
 
     def same_cong(self, gold: Node, answer: Node) -> bool:
         if len(gold.args) != len(answer.args):
@@ -591,9 +591,9 @@ _SAME_KIND: dict[str, Callable[[_Comparer, Node, Node], bool]] = {
     "time": lambda _, gold, answer: same_time(gold, answer),
     "date": lambda _, gold, answer: same_date(gold, answer),
     "based": lambda _, gold, answer: same_digits(gold, answer),
-    "empty": _Comparer.same_empty,
+    "empty": lambda *_: True,
     "named": _Comparer.same_named,
     "cases": _Comparer.same_cases,
-    "branch": _Comparer.same_branch,
+    "branch": _Comparer.in_order,
     "cong": _Comparer.same_cong,
 }

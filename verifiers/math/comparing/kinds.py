@@ -97,6 +97,11 @@ def may_be_real_set(node: Node) -> bool:
     return node.op in REAL_SETS or (node.op in ("set", "empty") and not node.symbols())
 
 
+def as_ratio(time: Node) -> Node:
+    hour, minute, second, _, has_seconds = time.value
+    return Node("ratio", tuple(map(integer, (hour, minute, second) if has_seconds else (hour, minute))))
+
+
 def seconds(node: Node) -> tuple[int, bool | None]:
     """Seconds since midnight, and whether the half of the day is known."""
     hour, minute, second, half, _ = node.value
@@ -121,7 +126,7 @@ def same_time(gold: Node, answer: Node) -> bool:
 
 def rounded_value(node: Node) -> Node:
     """The value of `x ≈ 3.14`. A whole number behind the sign tells no digit of the exact value."""
-    if node.op == "num" and node.value.denominator == 1:
+    if not node.has_decimals() and (node.op == "num" or node.symbols()):
         raise UndecidedError("a value that is only approximate")
     return node
 

@@ -12,7 +12,7 @@ from verifiers.math.algebra import ball
 from verifiers.math.algebra.ball import UndefinedError, UnsupportedError
 from verifiers.math.algebra.normal_field import Element, Field
 from verifiers.math.algebra.normal_form import normal_form
-from verifiers.math.comparing import equality
+from verifiers.math.comparing import equality, names
 from verifiers.math.comparing.equality import UndecidedError
 from verifiers.math.reading.expression import SCALARS, Node, show
 
@@ -214,11 +214,11 @@ _CONSTANT_NAMES = (Node("const", value="e"), Node("const", value="i"))
 
 def names_a_value(node: Node) -> bool:
     """Whether `node = 7` can be the answer 7: a name, a closed expression, |S|, P(X=3), f'(2), dy/dx, or a plain sum or
-    product of different letters (m+n = 7). Any other left side makes it an equation."""
+    product of different letters (m+n = 7). Any other left side, and |x|, makes it an equation."""
     if is_name(node) or not node.symbols():
         return True
     if node.op == "fn" and node.value in ("abs", "det", "gcd", "lcm", "max", "min"):
-        return True
+        return not names.is_equation_to_solve(node)
     if node.op in ("add", "mul"):
         letters = [part for arg in node.args for part in (arg.args if arg.op == "mul" == node.op else (arg,))]
         if all(letter.op == "sym" for letter in letters):

@@ -21,10 +21,11 @@ from verifiers.math.algebra.ball import UnsupportedError
 from verifiers.math.algebra.normal_field import Field
 from verifiers.math.algebra.normal_form import normal_form
 from verifiers.math.comparing import equality
-from verifiers.math.reading.expression import Node
+from verifiers.math.reading.expression import SCALARS, Node
 
 INFINITY = Node("const", value="inf")
 MINUS_INFINITY = Node("neg", (INFINITY,))
+_NO_REALS = (INFINITY, Node("const", value="i"))
 INEQUALITIES = frozenset({"<", ">", "<=", ">=", "!="})
 _SWAPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 MAX_PIECES = 40
@@ -65,6 +66,10 @@ def real_set(node: Node) -> RealSet:
             raise equality.UndecidedError("a closed bracket at infinity")
         return normalize([Piece(low, node.value[0] == "[", high, node.value[1] == "]")])
     if op == "set":
+        if node.symbols() or any(
+            part.op not in SCALARS or part in _NO_REALS for arg in node.args for part in arg.walk()
+        ):
+            raise UnsupportedError("an element that is no real number")
         return normalize([Piece(arg, True, arg, True) for arg in node.args])
     if op == "empty":
         return []

@@ -51,6 +51,10 @@ class Node:
             yield node
             stack.extend(node.args)
 
+    def has_decimals(self) -> bool:
+        """Whether a number in it is no integer: `3.14` is one node, `1/3` a quotient of integers."""
+        return any(node.op == "num" and node.value.denominator > 1 for node in self.walk())
+
     def symbols(self) -> frozenset[str]:
         """Names of the free symbols; `#1` and so on are the bound indices of sums."""
         names: list[str] = []

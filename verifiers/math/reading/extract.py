@@ -15,7 +15,7 @@ import re
 from fractions import Fraction
 
 from verifiers import prose, thoughts
-from verifiers.math.reading import around, json_texts, passages, sentences, statements, subjects
+from verifiers.math.reading import around, enclosure, json_texts, languages, passages, sentences, statements, subjects
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
@@ -80,6 +80,8 @@ class Candidate:
     """What stands between the previous box and this one, if it only joins them: a comma, `and`, `or`."""
     name: str = ""
     """The x of `x =` before a box."""
+    left: str = ""
+    """The left side of an equation that is the whole sentence, and whose right side is the box."""
 
 
 def candidates(text: str, cut_off: str = "") -> list[Candidate]:
@@ -118,34 +120,43 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
     if cut_off and standing[-1].how == "stated" and _reaches_the_end(text, standing[-1].end):
         raise NoAnswerError(cut_off)
     kept = _still_standing(text, standing)
-    last = kept[-1]
+    _raise_if_not_stated(text, kept, is_cut=bool(cut_off))
+    return kept
+
+
+def _raise_if_not_stated(text: str, kept: list[Candidate], *, is_cut: bool) -> None:
+    """Raises where the text does not state its last answer, or takes it back, changes it or goes on behind it."""
+    last, group = kept[-1], _last_group(kept)
+    first, behind = group[-1], text[last.end :]
+    own = " ".join(candidate.text for candidate in group)
     line = text[text.rfind("\n", 0, last.start) + 1 : last.start]
-    if last.how == "boxed" and json_texts.is_under_another_key(line[-MAX_KEY_CHARS:]):
+    boxed, marked = last.how == "boxed", last.how in ("boxed", "tagged")
+    if boxed and json_texts.is_under_another_key(line[-MAX_KEY_CHARS:]):
         raise NoAnswerError("the box stands under a key that names no final answer")
-    if last.how == "boxed" and any(
-        standing_in.is_part_of_formula(text, box.start, box.end) for box in _last_group(kept)
-    ):
+    if boxed and any(standing_in.is_part_of_formula(text, box.start, box.end) for box in group):
         raise NoAnswerError("a box that is a part of a formula")
-    marked_last = last.how in ("boxed", "tagged")
-    if is_taken_back(text, last.start, last.end, boxed=marked_last) or (
-        marked_last and standing_in.is_denied(text, _last_group(kept)[-1].start, last.end)
+    if hidden := enclosure.hides(text, first.start, last.end):
+        raise NoAnswerError(hidden)
+    if is_taken_back(text, last.start, last.end, boxed=marked) or (
+        marked and standing_in.is_denied(text, first.start, last.end)
     ):
         raise NoAnswerError("the answer is taken back")
-    if last.how == "boxed" and sentences.is_hedged(text, _last_group(kept)[-1].start, last.end):
+    if boxed and sentences.is_hedged(text, first.start, last.end):
         raise NoAnswerError("the answer is guessed or qualified")
-    if last.how == "boxed" and around.is_no_statement(text, _last_group(kept)[-1].start, last.end):
+    if boxed and around.is_no_statement(text, first.start, last.end):
         raise NoAnswerError("the sentence around the box does not state what is in it")
-    if sentences.is_revised(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
+    if sentences.is_revised(own, behind, ends_sentence=last.how == "tagged"):
         raise NoAnswerError("the answer is revised")
-    _raise_if_of_another(text, _last_group(kept)[-1], last)
-    if passages.is_undone(" ".join(c.text for c in _last_group(kept)), text[last.end :]):
+    _raise_if_of_another(text, first, last)
+    if languages.undoes(behind):
+        raise NoAnswerError("words in another language behind the answer that do not belong to stating it")
+    if passages.is_undone(own, behind):
         raise NoAnswerError("what stands behind the answer undoes it")
-    if passages.is_announced_as_none(text, _last_group(kept)[-1].start):
+    if passages.is_announced_as_none(text, first.start):
         raise NoAnswerError("what stands above the answer announces that it is none")
     # A text that is known to be cut breaks off anyway: what was complete before the cut stands.
-    if not cut_off and prose.breaks_off(text, last.end):
+    if not is_cut and prose.breaks_off(text, last.end):
         raise NoAnswerError("the text goes on behind the answer and breaks off")
-    return kept
 
 
 def _raise_if_of_another(text: str, first: Candidate, last: Candidate) -> None:
@@ -153,10 +164,14 @@ def _raise_if_of_another(text: str, first: Candidate, last: Candidate) -> None:
     sentence = around.sentence_before(text, first.start)
     if last.how != "tagged" and subjects.is_of_another(sentence):
         raise NoAnswerError("the sentence speaks of something else than the answer")
+    if last.how == "tagged" and (
+        standing_in.with_suffix(text, last.end)[0] or around.is_changed_behind(text, last.end)
+    ):
+        raise NoAnswerError("what stands behind the answer changes it")
     if last.how != "boxed":
         return
     box = text[last.start : last.end]
-    if subjects.is_no_statement(sentence, box) or subjects.is_changed_behind(box, text[last.end :]):
+    if subjects.is_no_statement(sentence, box, text[last.end :]) or subjects.is_changed_behind(box, text[last.end :]):
         raise NoAnswerError("the sentence around the box does not state what is in it")
 
 
@@ -254,7 +269,8 @@ def _boxes(text: str) -> list[Candidate]:
             joint = " ".join(part for part in between.groups()[:2] if part) or ("," if "quad" in between[0] else "")
         if before := _NAME_BEFORE.search(text[max(0, match.start() - 12) : match.start()]):
             name = before[1]
-        found.append(Candidate(inner.strip() + suffix, match.start(), after, "boxed", joint, name))
+        left = standing_in.left_side(text, match.start())
+        found.append(Candidate(inner.strip() + suffix, match.start(), after, "boxed", joint, name, left))
         at = after
     return found
 
@@ -301,6 +317,8 @@ def _statements(text: str) -> list[Candidate]:
         start = match.end()
         if statements.is_heading(text, match[0], start) or _is_supposed(text, match):
             continue
+        if enclosure.is_quoted(text, start) or enclosure.is_said_by_another(text, match.start()):
+            continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
         start = statements.answer_start(text, start)
         listed = statements.listed_items(text, start)
@@ -310,6 +328,8 @@ def _statements(text: str) -> list[Candidate]:
         else:
             end = statements.statement_end(text, start)
             span = text[start:end]
+        if not text[start:].strip():
+            raise NoAnswerError("an answer that is announced and not given")
         if span.strip() and text[end : end + 1] != "?":
             if len(found) == MAX_BOXES:
                 raise NoAnswerError("too many statements")
@@ -319,7 +339,10 @@ def _statements(text: str) -> list[Candidate]:
 
 def _is_supposed(text: str, match: re.Match[str]) -> bool:
     spoken = "answer" in match[0].lower() and match[0].rstrip()[-1].isalpha()
-    return is_supposed(text, match.start()) or (spoken and sentences.is_supposed(text, match.start()))
+    if is_supposed(text, match.start()):
+        return True
+    # Of a label only what describes it is read: `Expected answer: 5`.
+    return (sentences.is_supposed if spoken else sentences.is_of_another_answer)(text, match.start())
 
 
 def strip_markup(span: str) -> str:
@@ -337,7 +360,7 @@ def strip_markup(span: str) -> str:
             span = span.removeprefix("**").removesuffix("**")
         if (
             span.endswith(".")
-            and not span.endswith(("...", r"\right."))
+            and not span.endswith(("..", r"\right."))
             and not re.search(r"[ap]\.m\.$", span, re.IGNORECASE)
         ):
             span = span[:-1]
@@ -406,7 +429,9 @@ _UNIT_IN_BRACKETS = re.compile(r"(-?\d[\d.,/]*)\s*\(\s*([A-Za-z]{2,}(?: [A-Za-z]
 def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
     """Whether only plain words stand before a part of a statement, and behind it only a unit, a noun or a reason."""
     before, behind = span[: match.start()], span[match.end() :]
-    if standing_in.PLAIN_WORDS.fullmatch(before) is None:
+    if standing_in.PLAIN_WORDS.fullmatch(before) is None or behind.startswith(("..", "…")):
+        return False
+    if _NUMBER_ALONE.fullmatch(next(part for part in match.groups() if part).strip()) and _NAMES_A_THING.search(before):
         return False
     if _LABEL_OF_FORMULA.fullmatch(match[0].strip("$*")) and before.rstrip().endswith(("by", "equation", "formula")):
         return False
@@ -420,6 +445,13 @@ def _is_all_that_is_said(span: str, match: re.Match[str]) -> bool:
     )
 
 
+_NUMBER_ALONE = re.compile(r"-?[\d.,/]+")
+_NAMES_A_THING = re.compile(
+    r"\b(?:lines?|curve|equation|formula|points?|vertex|vector|matrix|set|interval|pairs?|tuple|triple)[\s*_]*\Z|"
+    r"(?:\A|\b(?!(?:the|a|an|only|final|total|real|correct|desired|required|unique)\b)\w+\b|[.:]\s)\s*(?:number|solutions?|expression|function|angle)[\s*_]*\Z",
+    re.IGNORECASE,
+)
+"""`line 5`, `equation 5`, `triple 5`: a number behind is the name of the thing, or a multiple."""
 _LABEL_OF_FORMULA = re.compile(r"\(\d{1,3}\)")
 """`given by (5)`: the number of an equation."""
 

@@ -293,8 +293,8 @@ class _Scanner:
         elif (letter := _DECORATED.match(self.text, self.at)) and (symbol := _symbol(letter[1] or letter[3])):
             self.at = letter.end()
             self._add("sym", f"{symbol} {name}" + (f"_{letter[2]}" if letter[2] else ""))
-        elif name in ("hat", "tilde", "vec") and self.text[self.at : self.at + 8].lstrip()[:1] in ("(", "[", ")", "]"):
-            raise UnreadableError("an accent on a bracket")
+        elif name in ("hat", "tilde", "vec") and _NO_LETTER.match(self.text, self.at):
+            raise UnreadableError("an accent on a number or a bracket")
 
     def _line_break(self, name: str) -> None:
         if spacing := _BREAK_LENGTH.match(self.text, self.at):
@@ -546,6 +546,7 @@ _DECORATED = re.compile(
     r"\s*(?:\{\s*(\\[a-zA-Z]+|[A-Za-z])\s*(?:_\s*\{?(\w{1,3})\}?)?\s*\}|(\\[a-zA-Z]+|[A-Za-z]))(?![A-Za-z])"
 )
 """The one letter, with its index, that a font or an accent makes another name of."""
+_NO_LETTER = re.compile(r"[\s{]{0,8}[\d()\[\].]")
 _END_POINTS = re.compile(r"\s*\{\s*([A-Z]{2})\s*\}")
 _ONLY_DECORATIONS = frozenset(["tilde", "underline", "mathcal", "mathfrak"])
 _UNIT_VECTOR = re.compile(

@@ -13,6 +13,7 @@ from collections import Counter
 from fractions import Fraction
 
 from verifiers.math.reading import commas
+from verifiers.math.reading.enclosure import holds_hidden_color
 from verifiers.math.reading.expression import MAX_DEPTH, Node, UnreadableError
 from verifiers.math.reading.lexer import Token, tokenize
 from verifiers.math.reading.notations import lettered_parts, read_notation
@@ -60,6 +61,8 @@ def read(text: str) -> Node:
     """The tree of one answer. Raises UnreadableError."""
     if _ABOUT.match(text) or "~~" in text or _FOOTNOTE.search(text):
         raise UnreadableError("a value that is struck out, approximate or has a footnote")
+    if "color" in text and holds_hidden_color(text):
+        raise UnreadableError("a colour that cannot be seen")
     if _is_in_two_fonts(text):
         raise UnreadableError("a letter in two fonts")
     special = read_notation(text)
@@ -283,7 +286,8 @@ class _Reader:
         return Node("where", (node, condition), (quantifier, " ".join(words + trailing)))
 
     def read_relation(self) -> Node:
-        if self.is_op("approx"):  # "≈ 3.14"
+        rounded = self.is_op("approx")
+        if rounded:  # "≈ 3.14"
             self.take()
             if self.here.kind == "num" and "." not in self.here.text:
                 raise UnreadableError("a value that is only approximate")
@@ -295,6 +299,8 @@ class _Reader:
         while self.here.kind in ("op", "cmd") and self.here.text in _RELATIONS:
             operators.append(_RELATIONS[self.take().text])
             sides.append(self.read_set())
+        if rounded and sides[0].symbols() and not sides[0].has_decimals():
+            raise UnreadableError("a value that is only approximate")
         if not operators:
             return sides[0]
         if operators[0] == "=" and sides[0].op == "text" and _can_be_name(sides[0].value):

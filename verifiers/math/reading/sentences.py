@@ -10,6 +10,24 @@ from __future__ import annotations
 
 import re
 
+from verifiers.math.reading.phrases import compiled, form
+from verifiers.math.reading.phrases_before import (
+    EXCLUDING,
+    GUESSING,
+    QUALIFYING,
+    SPEAKING,
+)
+from verifiers.math.reading.phrases_behind import (
+    DOUBTING,
+    FAILING,
+    NEW_ATTEMPTS,
+    OTHER_VALUES_BEHIND,
+    REDOING,
+    WITHDRAWING,
+    WITHDRAWING_FIRST,
+)
+from verifiers.math.reading.phrases_common import CLAIMING
+
 NEAR = 200
 """Characters beside an answer in which its sentence is looked for."""
 MAX_TAIL_CHARS = 4000
@@ -17,10 +35,9 @@ MAX_TAIL_CHARS = 4000
 
 _SENTENCE_END = re.compile(r"(?<!\.)[.?!;。](?=[\s$*)\\]|\Z)|\n")
 _CLAUSE_END = re.compile(r"[,:;—–)]")
-_SAYS = re.compile(
-    r"\b(?:say|says|said|think|thinks|thought|believes?|believed|claims?|claimed|guess\w*|hopes?|expects?|suspects?|doubts?|check|verify|"
-    r"show|prove|pretend|conclude|write|writes|asserts?|insists?|no\s+way|unlikely|improbable|nobody|not|never|cannot)\b|n['’]t\b",
-    re.IGNORECASE,
+_SAYS = compiled(
+    form(r"\b@\b", CLAIMING, SPEAKING),
+    form(r"n't\b"),
 )
 _INTRODUCES = re.compile(
     r"[\s*_#>`$\"(\[\-•\d.)]*(?:(?:so|thus|hence|therefore|then|and|now|finally|consequently|accordingly|overall|clearly|again|also|"
@@ -31,71 +48,58 @@ _INTRODUCES = re.compile(
     re.IGNORECASE,
 )
 """What may stand before `the answer is` in its clause."""
-_NOT_THE_ANSWER = re.compile(
-    r"(?:\b(?:approximate|approximated|rough|estimated|initial|preliminary|tentative|provisional|partial|possible|plausible|alternative|alternate|old|earlier|"
-    r"previous|intermediate|naive|naïve|tempting|wrong|incorrect|bad|false|failed|invalid|expected|likely|official|sample|example|fake|dummy)|"
-    r"\b(?:an?|one|another|some|any|each|no|his|her|their|your|whose|[a-z]+['’]s)(?:\s+[a-z]+)?)\s+\Z",
-    re.IGNORECASE,
+_NOT_THE_ANSWER = compiled(
+    form(
+        r"(?:\b(?:approximate|approximated|rough|estimated|initial|preliminary|tentative|provisional|partial|possible|plausible|alternative|alternate|old|earlier|previous|intermediate|naive|naïve|tempting|wrong|incorrect|bad|false|failed|invalid|expected|likely|official|sample|example|fake|dummy)|\b(?:an?|one|another|some|any|each|no|not|non|his|her|their|your|whose|[a-z]+'s)(?: [a-z]+)?) \Z"
+    ),
 )
 """Directly before `answer is`: one of several answers, that of somebody else, or none that counts."""
-_UNREAL_CLAUSE = re.compile(
-    r"^[\s*_#>\-]*(?:(?:if(?!\s+(?:we|you|he|she|they|each|i|there)\b)|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|"
-    r"provided|imagine|pretend|according\s+to|at\s+first|before\s+(?:rounding|simplif\w+|correct\w+)|in\s+(?:that|this|which|the\s+\w+)\s+case|"
-    r"under\s+(?:that|this|the|another)\s+\w+|guess|claim|conjecture|hypothesis|prove|disprove|show|wrong|incorrect|bad|attempt|failed)\b|"
-    r"(?:when|given|assuming|for|with)\s+(?:\$?[a-z]\$?\s*[=<>]|(?:[a-z]\s+(?:is\s+)?)?(?:odd|even|positive|negative)\b))",
-    re.IGNORECASE,
+_UNREAL_CLAUSE = compiled(
+    form(
+        r"^[\s*_#>\-]*(?:(?:if(?! (?:we|you|he|she|they|each|i|there)\b)|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|provided|imagine|pretend|according to|at first|before (?:rounding|simplif\w+|correct\w+)|in (?:that|this|which|the \w+) case|under (?:that|this|the|another) \w+|guess|claim|conjecture|hypothesis|prove|disprove|show|wrong|incorrect|bad|attempt|failed)\b|(?:when|given|assuming|for|with) (?:\$?[a-z]\$?\s*[=<>]|(?:[a-z] (?:is )?)?(?:odd|even|positive|negative)\b))"
+    ),
 )
 _WOULD_CLAUSE = re.compile(r"^[\s*_#>\-]*(?:if|for|with|in|under|on|by|without|otherwise|given)\b", re.IGNORECASE)
-_STATES = re.compile(
-    r"\b(?:an?\s+(?:approximate\s+|rough\s+)?|the\s+(?:final\s+|correct\s+)?|our\s+)?answers?\b", re.IGNORECASE
+_STATES = compiled(
+    form(r"\b(?:an? (?:approximate |rough )?|the (?:final |correct )?|our )?answers?\b"),
 )
-_QUALIFIED = re.compile(
-    r"\b(?:could|may|might|seems?|appears?|used\s+to|would\s+(?:have|then)|was\b|be\s+\Z(?<!will be )(?<!must be )(?<!would be )(?<!should be )|previous\s+(?:question|problem|part)|sub-?problem|sub-?question|part\s+\(|"
-    r"in\s+the\s+(?:\w+\s+)?case|for\s+\$?[a-z]\$?\s*=)",
-    re.IGNORECASE,
+_QUALIFIED = compiled(
+    form(r"\b@", QUALIFYING),
 )
-_HEDGED = re.compile(
-    r"\b(?:maybe|perhaps|possibly|presumably|i(?:['’]d|\s+would|\s+will)?\s+guess|my\s+(?:first\s+|best\s+)?guess|tempt(?:ed|ing)|trap|"
-    r"naively|might|common\s+(?:error|mistake)|at\s+first\s+(?:glance|sight)|for\s+example|e\.g\.|students\s+often|"
-    r"some\s+would|i\s+give\s+up)\b[^,;\d=]{0,60}\Z|"
-    r"\b(?:(?:do|does|did|can|could|would|should|must)(?:\s+not|n['’]t)|cannot|not\s+quite|almost|nearly|excludes?|excluding)\b"
-    r"(?:(?!\b(?:is|are|was|were|equals?|gives?)\b)[^,;:\d=]){0,60}\Z|"
-    r"\b(?:incorrectly|erroneously|mistakenly)\b[^;\d=]{0,60}\Z",
-    re.IGNORECASE,
+_HEDGED = compiled(
+    form(r"\b@\b[^,;\d=]{0,60}\Z", GUESSING),
+    form(r"\b@\b(?:(?!\b(?:is|are|was|were|equals?|gives?)\b)[^,;:\d=]){0,60}\Z", EXCLUDING),
+    form(r"\b(?:incorrectly|erroneously|mistakenly)\b[^;\d=]{0,60}\Z"),
 )
 """Before a box in its clause: what is in it is guessed, excluded or an example."""
 _SUPPOSED_ALONE = re.compile(r"^[\s*_$]*(?:say|suppose|assume|if|without|let|is)[\s*_$]*\Z", re.IGNORECASE)
-_EXAMPLE = re.compile(r"\b(?:e\.g\.|i\.e\.\s+not|for\s+example|such\s+as),?[\s$*]*\Z", re.IGNORECASE)
-_QUALIFIED_BEHIND = re.compile(
-    r"[\s$*`]*(?:[;,]?\s*(?:and|or|then|hence|so|thus|sorry|to|⇒|→|=>)[\s,]*(?:it\s*['’]?i?s\s+)?\$?(?:-?\d|(?:zero|one|two|three|four|five|six|seven|"
-    r"eight|nine|ten|eleven|twelve)\b)|(?:with\s+)?remainder\s+\$?\d|(?:mod|modulo|choose|in\s+base)\s+\$?\d|per\s+mille|"
-    r"\((?:an?\s+)?(?:guess|approx|approximately|rounded|crossed\s+out|old|estimate|wrong|not)\b|"
-    r"(?:is|was)\s+(?:only\s+|just\s+)?(?:what|the\s+(?:old|first|previous|wrong|format|answer\s+before)|an?\s+(?:guess|estimate|example))\b|"
-    r"[,;]\s*(?:corrected|sorry|whereas|although)\b)",
-    re.IGNORECASE,
+_EXAMPLE = compiled(
+    form(r"\b(?:e\.g\.|i\.e\. not|for example|such as),?[\s$*]*\Z"),
+)
+_QUALIFIED_BEHIND = compiled(
+    form(r"[\s$*`]*@", OTHER_VALUES_BEHIND),
 )
 """Directly behind a box: another value, a remainder, or that it is no answer."""
-_WITHDRAWN = re.compile(
-    r"\b(?:never\s+mind|(?:ignore|scrap|delete|forget|retract|withdraw|undo|cancel)\s+(?:that|this|it|the\s+(?:above|previous|last|answer))|"
-    r"(?:this|that|it|the\s+answer|verification|(?:the|this|that)\s+check)\s+(?:fails|failed|can(?:no|['’])t\s+be|is\s+(?:(?:only|just)\s+)?an?\s+(?:guess|contradiction|estimate)|"
-    r"contradicts|is\s+off)|verification\s+failed|something\s+is\s+(?:off|wrong)|not\s+(?:\w+\s+)?(?:sure|confident|certain)|might\s+be\s+(?:wrong|off|incorrect)|"
-    r"(?:this|that|it)\s+is\s+(?:only\s+|just\s+)?(?:an?\s+(?:upper|lower|rough)\b|an?\s+(?:bound|approximation)\b|the\s+answer\s+to\s+(?:part|question|\())|"
-    r"i\s+think\s+so|just\s+kidding|(?:now|then|finally|next),?\s+(?:double|halve|triple|multiply|divide|add|subtract)\s+(?:it|this|that|by|\d|one|the\s+result)|"
-    r"i\s+(?:forgot|missed|overlooked|misread|slipped|made\s+an?\s+(?:\w+\s+)?(?:slip|mistake|error))|(?:could\s*n['’]t|could\s+not|cannot|can['’]t)\s+(?:solve|determine|find)|"
-    r"no\s+such\s+\w+\s+exists?|none\s+exists?|has\s+no\s+(?:answer|solution)|(?:i\s+)?(?:do\s+not|don['’]t)\s+know|(?:looks|seems)\s+(?:right|correct),?\s+(?:but|it\s+is\s+not|it\s+isn))|"
-    r"(?:\A|[.!?\n:])[\s*_#>]{0,8}(?:there\s+(?:is|are)\s+no\s+solutions?|no\s+solutions?|undo|retract(?:ed)?|error|redo|not(?=!))\b[\s.!:]|"
-    r"(?:\A|[.!?\n])[\s*_#>]{0,8}(?:attempt|version|take|try|second\s+attempt)\s{0,4}(?:two|again|\d{1,3})?\s{0,4}[:：]|\bfalse\s*\.|\binvalid\s*\.",
-    re.IGNORECASE,
+_WITHDRAWN = compiled(
+    form(r"\b@", WITHDRAWING, DOUBTING, REDOING),
+    form(r"(?:\A|[.!?\n:])[\s*_#>]{0,8}@\b[\s.!:]", WITHDRAWING_FIRST),
+    form(r"(?:\A|[.!?\n])[\s*_#>]{0,8}@\s{0,4}(?:two|again|\d{1,3})?\s{0,4}[:：]", NEW_ATTEMPTS),
+    form(r"\bfalse\s*\."),
+    form(r"\binvalid\s*\."),
 )
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _ENDS_WITH_NUMBER = re.compile(r"(?:\A|[\s$:=])(-?\d[\d,]*(?:\.\d+)?)[\s$*.!)]*\Z")
-_FAILS = re.compile(
-    r"(?<![\d.])(-?\d[\d,]*(?:\.\d+)?)\$?\s+(?:fails|failed|(?:does|did)(?:\s+not|n['’]t)|is\s+(?:not|too|wrong|incorrect|impossible|invalid|extraneous|excluded)|"
-    r"cannot|can['’]t|violates|contradicts|must\s+be\s+(?:rejected|excluded|discarded))\b",
-    re.IGNORECASE,
+_FAILS = compiled(
+    form(r"(?<![\d.])(-?\d[\d,]*(?:\.\d+)?)\$? @\b", FAILING),
 )
 """A number of which the text says that it is wrong."""
 _CALCULATES = re.compile(r"[+*/^<>≤≥×·√\\]|\d\s*[-−]\s*\d|=[^=]*=|\d\s*=")
+
+
+def is_of_another_answer(text: str, start: int) -> bool:
+    """Whether the words directly before `answer`, which begins at `start`, make it another one than the final answer."""
+    before = _SENTENCE_END.split(text[max(0, start - NEAR) : start])[-1]
+    return _NOT_THE_ANSWER.search(before) is not None
 
 
 def is_supposed(text: str, start: int) -> bool:
@@ -131,14 +135,15 @@ def is_hedged(text: str, start: int, end: int) -> bool:
     return _QUALIFIED.search(before[stated[-1].end() :]) is not None or is_supposed(text, place)
 
 
-def is_revised(answer: str, behind: str) -> bool:
-    """Whether a sentence behind the answer withdraws it or states another value."""
+def is_revised(answer: str, behind: str, *, ends_sentence: bool) -> bool:
+    """Whether a sentence behind the answer withdraws it or states another value. `ends_sentence`: the mark of the
+    answer ends its sentence, so that what follows on its line is another one."""
     if _WITHDRAWN.search(behind):
         return True
     own = set(_NUMBER.findall(answer))
     if any(match[1] in own for match in _FAILS.finditer(behind[:MAX_TAIL_CHARS])):
         return True
-    for sentence in _SENTENCE_END.split(behind[:MAX_TAIL_CHARS])[1:]:
+    for sentence in _SENTENCE_END.split(behind[:MAX_TAIL_CHARS])[0 if ends_sentence else 1 :]:
         found = _ENDS_WITH_NUMBER.search(sentence)
         if (
             found

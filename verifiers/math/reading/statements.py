@@ -173,6 +173,8 @@ class _Sentence:
         following = text[at + 1 : at + 40]
         if following and not following[0].isspace():
             return None
+        if char == "." and text[at - 1 : at] == ".":
+            return at + 1  # "0.5..." goes on
         same_line = following.split("\n", 1)[0].strip()
         before = text[max(self.start, at - 12) : at]
         if char == "?":

@@ -45,6 +45,8 @@ def may_change(node: Node) -> bool:
         return False
     if any(unit == "k" for unit, _ in node.value[0]):
         return True  # 5K: kelvins, or thousands
+    if node.value[0] == (("n", 1), ("a", -1)):
+        return True  # N/A: not available
     return not change_nothing(noun(node).split())
 
 

@@ -99,6 +99,29 @@ CHANGING_WORDS = (
 )
 """Words behind a number that may make it another one: `two and a half`, `5 squared`, `0.3 recurring`, `3 fourths`."""
 
+QUANTITIES = frozenset(
+    words_of(
+        """
+    total sum value values product quotient area volume perimeter length width height distance radius diameter probability remainder ratio slope speed
+    rate price cost profit number answer solution difference average mean median mode range period amplitude maximum minimum degree measure
+    size amount age weight mass time temperature percentage percent discount score force energy power velocity acceleration frequency wavelength
+    circumference side base depth density charge current voltage pressure set pair form equation result fraction
+    term coefficient index order rank dimension determinant factor root norm magnitude chance digit digits number's terms coordinate loss gain increase decrease growth reduction change
+        """
+    )
+)
+"""What a number can be: `a total of 5`, `an area of 5`."""
+
+OTHER_VALUE_LABELS = frozenset(
+    words_of(
+        """
+    old wrong prev previous guess guessed try tried trial test false incorrect bad naive est estimate estimated approx err error
+    draft temp tmp excluded rejected other alt mistake mistaken bound upper lower
+        """
+    )
+)
+"""Labels of names, as in `x_old`, that say it is another value than the answer."""
+
 # unit → (dimension, size in the dimension's first unit). Exact by definition; temperature scales are dimensions of their own.
 _F = Fraction
 _TABLE: dict[str, dict[str, Fraction | int]] = {

@@ -1,0 +1,64 @@
+"""Solved problems that are shown before each problem: `{"prompt": "…", "answer": "…"}` per line, and `kind` where
+one is only for problems of that kind.
+
+Promises: every faulty line is named, with what would be right. Does not: check that an answer is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from jobs.config import ConfigError
+from jobs.problems import sources
+from jobs.problems.errors import BadRow, ProblemFileError, RowError
+from verifiers.kinds import KINDS
+from verifiers.reference_fields import excerpt
+from verifiers.types import Json
+from workers.prompting.messages import Example
+
+MAX_EXAMPLES = 100
+"""Each of them is part of every prompt."""
+RIGHT = '{"prompt": "…", "answer": "…"}'
+
+
+def read_examples(path: str) -> tuple[Example, ...]:
+    """The examples of `prompt.examples`; none for an empty path. Raises ConfigError and ProblemFileError."""
+    if not path:
+        return ()
+    found: list[Example] = []
+    faults: list[RowError] = []
+    for source in sources.find_sources([path]):
+        for line, row in sources.read_rows(source):
+            if isinstance(row, RowError):
+                faults.append(row)
+                continue
+            try:
+                found.append(read_example(row))
+            except BadRow as bad:
+                faults.append(bad.at(source.uri, line))
+    if faults:
+        raise ProblemFileError(faults)
+    if not found or len(found) > MAX_EXAMPLES:
+        raise ConfigError(f"prompt.examples = {path!r}: {len(found)} examples; give 1 to {MAX_EXAMPLES}")
+    return tuple(found)
+
+
+def read_example(row: dict[str, Json]) -> Example:
+    """Raises BadRow."""
+    texts = []
+    for field in ("prompt", "answer"):
+        value = row.get(field)
+        if not isinstance(value, str) or not value.strip():
+            raise BadRow(field, "missing" if value is None else f"is {excerpt(value)}", RIGHT)
+        texts.append(value)
+    kind = row.get("kind") or ""
+    if kind and kind not in KINDS:
+        raise BadRow("kind", f"is {excerpt(kind)}", f"one of {', '.join(KINDS)}, or leave it out")
+    return Example(texts[0], texts[1], kind)
+
+
+def examples_digest(path: str) -> str:
+    """Equal for equal examples; empty where there are none."""
+    examples = read_examples(path)
+    return hashlib.sha256(json.dumps(examples).encode()).hexdigest() if examples else ""
