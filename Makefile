@@ -8,7 +8,8 @@ STAMP := $(VENV)/.installed-$(ENGINE)
 REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants linear schema corpora preset-plans clean
+.PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants lean-stress chaos linear \
+	schema corpora preset-plans twins clean
 
 setup: $(STAMP)
 
@@ -33,8 +34,10 @@ lint: setup
 lean: setup
 	$(BIN)/proofmill lean setup
 
+# Two processes: one runs what starts a Ray, the other one all else (tests/conftest.py). WORKERS=0 runs all in one process.
+WORKERS ?= 2
 test: lean $(REAL_MODEL)/config.json
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # What runs in seconds: lint, and the tests that start no Lean, Ray, sandbox or server. Before every commit.
 FAST := tests/verifiers/math/test_golden.py tests/verifiers/math/test_no_evaluation.py tests/verifiers/choice \
@@ -89,6 +92,15 @@ corpora: setup
 	PROOFMILL_CORPORA_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/code/test_code_corpora.py \
 	  tests/verifiers/code/test_code_corpora_rooms.py
 
+# Fifty rounds of chaos over one run, each of them a component killed or stopped; `make test` has twenty. The seed varies what dies when.
+CHAOS_SEED ?= 20261123
+chaos: setup
+	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
+
+# Thousands of candidates in one Lean process, with verdicts and memory as at the start; `make test` tries a third.
+lean-stress: lean
+	PROOFMILL_STRESS_COUNT=3000 $(BIN)/python -m pytest -q tests/verifiers/lean/test_lean_stress.py
+
 # Every mutated statement, exchanged name and shape of an answer, with an oracle that knows no Lean; `make test` runs a twentieth.
 lean-mutants: lean
 	PROOFMILL_MUTANTS_SHARE=1 $(BIN)/python -m pytest -q tests/verifiers/lean/test_lean_mutants.py
@@ -96,3 +108,7 @@ lean-mutants: lean
 # Writes the plans of the presets anew, after a change that is meant; read what `git diff` says then.
 preset-plans: setup
 	PROOFMILL_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/jobs/solve/test_presets.py -k golden
+
+# A random twin of every published architecture that vLLM runs on CPUs, each on an engine of its own.
+twins: setup
+	PROOFMILL_TWINS=all $(BIN)/python -m pytest -q tests/workers/engines/test_twins.py

@@ -423,6 +423,12 @@ class SolveConfig(ConfigFile):
         """Every value in use, defaults included, as plain JSON."""
         return self.model_dump(mode="json")
 
+    def __eq__(self, other: object) -> bool:
+        """Configs are equal where their values are, wherever each value came from."""
+        return isinstance(other, SolveConfig) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds lists and tables
+
     def with_origins(self, origins: Mapping[str, str]) -> SolveConfig:
         """The same config that knows of further keys which layer they came from (jobs.layers)."""
         config = self.model_copy()

@@ -1,7 +1,9 @@
-"""A real S3 server process on loopback, and a proxy in front of it that breaks requests on demand."""
+"""How the tests are shared out among processes; a real S3 server on loopback, and a proxy in front of it that breaks
+requests on demand."""
 
 from __future__ import annotations
 
+import functools
 import http.client
 import os
 import socket
@@ -12,11 +14,42 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+# Ray would start its workers at niceness 15, where they stand still for seconds beside any other work on the machine.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 BUCKET = "runs"
+RAY_LANE = "ray"
+"""What the files with tests that start a Ray or an engine are one unit of work under."""
+
+
+@functools.cache
+def starts_ray(path: Path) -> bool:
+    return "pytest.mark.ray" in path.read_text()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes, the files that start a Ray come first: together they take longest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not starts_ray(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, all files that start a Ray go to one process, one after another: each brings processes of
+    its own for several cores. Every other file is a unit of its own."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Lanes(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return RAY_LANE if starts_ray(config.rootpath / file) else file
+
+    return Lanes(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def free_port() -> int:

@@ -70,8 +70,10 @@ def build_app(gateway: Gateway) -> fastapi.FastAPI:
     add_health(app, gateway)
     app.include_router(verify_routes(gateway))
     ask = gateway.runs or ask_here(BatchKeeper(gateway.config.runs))
-    app.include_router(run_routes(ask, client_of(gateway)))
-    app.include_router(batch_routes.batch_routes(ask, client_of(gateway)))
+    admit = client_of(gateway)
+    known = [http_errors.known_parameters(admit)]
+    app.include_router(run_routes(ask, admit), dependencies=known)
+    app.include_router(batch_routes.batch_routes(ask, admit), dependencies=known)
     app.include_router(solve_routes.solve_routes(gateway, client_of(gateway)))
     app.include_router(chat_routes(gateway, client_of(gateway)))
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import fastapi
 import pydantic
@@ -90,6 +90,7 @@ def file_routes(ask: Ask, admit: Any) -> fastapi.APIRouter:
     async def files(
         after: str = fastapi.Query("", max_length=100),
         limit: int = fastapi.Query(100, ge=1, le=1000),
+        purpose: Literal["batch"] = "batch",
         client: Token = admit,
     ) -> FileList:
         """The files that the client has uploaded. Results are named by their batches."""

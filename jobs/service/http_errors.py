@@ -139,6 +139,23 @@ def invalid_parameters(error: RequestValidationError) -> HttpProblem:
     )
 
 
+def known_parameters(admit: Any) -> Any:
+    """A dependency of routers whose routes take parameters of the query: 422 for one that the route does not know, once
+    the client is admitted. So a misspelt `limit` is not silently ignored."""
+
+    async def check(request: fastapi.Request, client: Any = admit) -> None:
+        known = []
+        for field in request.scope["route"].dependant.query_params:
+            kind = field.field_info.annotation
+            is_model = isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
+            known += list(kind.model_fields) if is_model else [field.alias]
+        detail = f"not known here; known: {', '.join(known) or 'none'}"
+        if unknown := [name for name in request.query_params if name not in known]:
+            raise invalid([{"parameter": shown(name), "detail": detail} for name in unknown])
+
+    return fastapi.Depends(check)
+
+
 def shown(text: str) -> str:
     """A text that may hold what the client sent, bounded, and without broken Unicode."""
     return text[:MAX_CHARS].encode(errors="replace").decode()

@@ -345,6 +345,7 @@ def test_a_type_of_unknown_memory_is_asked_on_one_of_its_nodes(kind):
         ray_inventory([gpu_node(kind)])
 
 
+@pytest.mark.ray
 def test_a_node_is_asked_by_a_task_of_its_own(tmp_path, monkeypatch):
     """A real Ray; nvidia-smi is a script that answers as the real one does."""
     import ray

@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+RESTART_S = 0.05
+"""Back-off in the place of a second: workers of these tests die often, and nothing that is tested waits for it."""
+
 
 class QuietDisplay:
     def __init__(self) -> None:
@@ -75,7 +78,7 @@ class Batch:
             settings,
             generator=dataclasses.replace(settings.generator, engine_class=stand_ins.StandInEngine),
             verifier=dataclasses.replace(settings.verifier, checkers_class=stand_ins.StandInCheckers),
-            **changes,
+            **{"restart_s": RESTART_S, **changes},
         )
 
     def run(self, **changes: Any) -> Any:

@@ -70,7 +70,11 @@ def test_another_distributions_package_is_told_plainly(tmp_path: Path) -> None:
     assert done.returncode == 2 and "`workers` comes from" in done.stderr
 
 
-def test_a_dry_run_starts_nothing_and_prints_the_plan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_dry_run_starts_nothing_and_prints_the_plan(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is said of prompts needs vLLM; tests/workers/engines/test_preview.py has it.
+    monkeypatch.setattr("jobs.solve.command.describe_prompts", lambda config: f"prompts of {config.run.id}")
     (tmp_path / "p.jsonl").write_text('{"id": "a", "kind": "math", "prompt": "1+1?", "reference": {"answer": "2"}}\n')
     config = tmp_path / "c.toml"
     config.write_text(
@@ -80,7 +84,7 @@ def test_a_dry_run_starts_nothing_and_prints_the_plan(capsys: pytest.CaptureFixt
     assert main(["solve", str(config), "--dry-run"]) == 0
     text = capsys.readouterr().out
     assert "1 problems (1 math)" in text and "KV cache" in text and "4 samples" in text
-    assert "prompts     by the model's chat format; the model goes on after" in text
+    assert text.endswith("prompts of r\n")
     assert not (tmp_path / "out").exists()
 
 

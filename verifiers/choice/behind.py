@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from verifiers.choice import vocabulary as words
+from verifiers.choice.chosen import Chosen
 from verifiers.choice.spans import NEGATED_LETTERS
 
 MAX_SHORT_WORDS = 6
@@ -24,13 +25,15 @@ MAX_SHORT_WORDS = 6
 MAX_MARK_CHARS = 24
 """Characters of a number or letter with its full stop and markup at the beginning of a line."""
 
-_TOKEN = re.compile(r"<[|/]?[A-Za-z_][\w |/-]{0,30}\|?>|\[/?[A-Z_]{2,20}\]|[|]{1,2}(?=\s|$)")
+_TOKEN = re.compile(
+    r"<\|[\w |/-]{0,30}\|?>|<[A-Z_]{2,30}>|\[/?[A-Z_]{2,20}\]|[|]{1,2}(?=\s|$)|"
+    r"</?(?:final_?)?(?:answer|choice|option|solution|response|result|output|reasoning|explanation|final|end|s|p|br|b|i|u|em|strong|"
+    r"div|span|details|summary|im_end|eos|eot|think|thought)\s{0,2}/?>"
+)
 """Special tokens and tags, which say nothing."""
 _MARKUP = re.compile(r"\\(?:text\w{0,4}|math\w{2,4}|quad|qquad|left|right|displaystyle|[\[\](),;! ])|[$*_`#>{}\\]")
 _SENTENCE = re.compile(r"[.!?。！？;；][)\]*_\"'”’]{0,4}(?=\s|$|[^\x00-\x7f])|\n")
 _ABBREVIATION = re.compile(r"\b(?:i\.e|e\.g|cf|vs|approx|ca|etc|resp|Fig|Eq|No|Dr|Mr|Mrs|Ms|St|Prof|eq|fig)\.$")
-_LETTER = re.compile(r"(?<![\w'’|^=+/])[(\[]?([A-Z])[)\]]?(?![\w'’|^=+/])(?!\s{0,2}[=+∩∪|^<>≤≥∧∨])")
-_OF_FORMULA = re.compile(r"(?:(?<![A-Za-z])[A-Za-z]|[\d)}\]])[\s$]{0,3}[=+∩∪|^<>≤≥∧∨≈×÷]\s{0,2}[(\[]?$")
 _NUMBER = re.compile(r"\d{1,20}")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s{0,2}(%)?")
 _CONFIDENCE = re.compile(r"\W{0,8}(?:my\s{1,4})?(?:confidence|certainty|probability)\b", re.IGNORECASE)
@@ -87,46 +90,6 @@ _IN_PROSE = re.compile(r"\s{1,4}(?!is\b)[a-z]")
 _IN_ARGUMENTS = frozenset(("fail", "fails", "rule", "rules", "nothing", "none"))
 
 
-_IS_A_WORD = re.compile(
-    r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]"
-)
-"""Behind `A` and `I` without brackets: they are the article and the pronoun."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Chosen:
-    """The option that an answer stated, and what is known about its problem."""
-
-    letter: str
-    own: str
-    """Its text, as verifiers.choice.spans.plain gives it."""
-    letters: str
-    """All letters of the problem."""
-    asked: frozenset[str]
-    """The words of the question and the options."""
-    other_texts: tuple[str, ...] = ()
-    """The other options' texts."""
-
-    def others_in(self, sentence: str) -> list[re.Match[str]]:
-        """Mentions of other options: letters by themselves, outside formulas; not the article and the pronoun."""
-        return [match for match in self._letters_in(sentence) if match[1] != self.letter]
-
-    def mentions_own(self, sentence: str) -> bool:
-        return any(match[1] == self.letter for match in self._letters_in(sentence))
-
-    def _letters_in(self, sentence: str) -> Iterator[re.Match[str]]:
-        for match in _LETTER.finditer(sentence):
-            if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 8) : match.start()]):
-                continue
-            following = sentence[match.end() : match.end() + 24]
-            if match[0] in ("A", "I") and re.match(
-                r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]",
-                following,
-            ):
-                continue
-            yield match
-
-
 def is_taken_further(text: str, end: int, chosen: Chosen, *, is_cut: bool = False, of_value: bool = False) -> bool:
     """Whether the text from `end`, directly behind an answer, does more than explain it. The last sentence of a text
     that was cut off is not read; behind an answer that gives an option's text (`of_value`) its sentence may go on."""
@@ -138,6 +101,8 @@ def is_taken_further(text: str, end: int, chosen: Chosen, *, is_cut: bool = Fals
         pieces = list(sentences(text, end))
     if is_cut:
         pieces = pieces[:-1]
+    elif pieces[1:] and _bare(pieces[-1]).endswith(":"):
+        return True  # what was announced is missing
     for index, piece in enumerate(pieces):
         if index == 0:
             harmless = is_harmless_tail(piece, chosen) or (of_value and _is_of_a_value(piece, chosen))
@@ -315,6 +280,13 @@ def _is_reason(said: str, chosen: Chosen) -> bool:
     found = words.words_in(said[reason.end() :])
     if _states_another(said[reason.end() :], chosen):
         return False
+    is_comparison = reason[0].casefold().endswith("as")
+    if (
+        is_comparison
+        and found
+        and (found[0] in words.NO_REASON or not (len(found) > 3 or _names_the_subject(found, chosen)))
+    ):
+        return False
     blamed = words.DENYING.intersection(found)
     if blamed and not chosen.others_in(said) and not words.OTHERS.intersection(found):
         return False
@@ -336,7 +308,9 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
     if not found:
         return not chosen.others_in(said)
     if _CONFIDENCE.match(said):
-        return is_confident(said)
+        return is_confident(said) and not chosen.others_in(said)
+    if (named := _NAMED_LETTER.search(said)) and named[1] in chosen.letters.replace(chosen.letter, ""):
+        return False
     is_heading = all(word in words.HEADINGS for word in found) and (
         said.endswith(":") or (len(found) <= 2 and not _NO_HEADING.intersection(found))
     )
@@ -366,7 +340,7 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
         return False
     if all(len(word) == 1 for word in found) and chosen.mentions_own(said):
         return False
-    is_formula = re.search(r"[=≈→<>]|\\frac", sentence) is not None
+    is_formula = _TAG.search(sentence) is None and re.search(r"[=≈→<>]|\\frac", sentence) is not None
     if _THIS.match(said) and not is_formula and not _names_the_subject(found, chosen, share=len(found)):
         return False
     if len(found) > MAX_SHORT_WORDS or is_formula:
@@ -382,8 +356,16 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
 _NO_HEADING = frozenset(("wrong", "incorrect", "not", "others", "other"))
 
 
+_TAG = re.compile(r"</?[A-Za-z]")
+_NAMED_LETTER = re.compile(r"^\W{0,4}\w{1,3}\s{0,2}:?[=→]\s{0,2}[(\[]?([A-Z])[)\]]?\s{0,2}[.!]?$")
+"""`x = D`"""
+_SHARE = re.compile(r"(\d{1,4})\s{0,2}(?:/|out\s{1,2}of)\s{0,2}(\d{1,4})")
+
+
 def is_confident(said: str) -> bool:
     """Whether a confidence is at least one half."""
+    if share := _SHARE.search(said):
+        return 2 * float(share[1]) >= float(share[2])
     if match := _PERCENT.search(said):
         value = float(match[1])
         return value >= 50 if match[2] or value > 1 else value >= 0.5
@@ -396,6 +378,8 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
     """Whether a sentence is about the options that were not chosen, and favours none of them."""
     found = words.words_in(said)
     if _OTHERS.match(said) or _NUMBERED.match(said):
+        if {"disagree", "disagreed", "differ", "otherwise"}.intersection(found):
+            return False
         ends_on_letter = any(match.end() >= len(said.rstrip(" .!)*")) for match in chosen.others_in(said))
         return not (ends_on_letter or favours(found, words.FAVOURING_OTHERS) or words.ABOUT_AUTHOR.intersection(found))
     others = chosen.others_in(said)
@@ -407,7 +391,7 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
     rest = words.words_in(said[others[-1].end() :])
     if not rest or rest[0] in words.RESTRICTING or (len(rest) <= 2 and words.INSISTING.intersection(rest)):
         return False
-    if words.ABOUT_AUTHOR.intersection(found) or words.SAYING.intersection(rest[:2]):
+    if "%" in said or words.ABOUT_AUTHOR.intersection(found) or words.SAYING.intersection(rest[:2]):
         return False
     if len(others) == 1 and said[others[0].end() :].lstrip()[:1] == ",":
         return False
@@ -463,6 +447,8 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
     following = words.words_in(rest)
     if not following or following[0] not in words.PREDICATES:
         return _is_reason(rest.strip(" ,.:;–—-("), chosen)
+    if following[0] in _PRAISING:
+        return not words.DENYING.union(words.ABOUT_AUTHOR, ("but", "however", "only", "if")).intersection(following)
     return (
         (
             following[0] not in ("is", "was")
@@ -478,6 +464,7 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
     )
 
 
+_PRAISING = frozenset(("correctly", "accurately", "precisely"))
 _JUDGING = frozenset(("is", "was", "correct", "right", "best", "true", "matches", "satisfies", "fits"))
 
 
@@ -503,7 +490,9 @@ _VERDICT = re.compile(
     r"\b(?:none|nothing|no\s{1,4}one|nobody|neither|not|never|hardly|far\s{1,4}from|anything\s{1,4}but|n['’]t)\b[^.]{0,40}\b(?:right|correct|true\s{0,4}[.!]?$)\b|"
     r"\b(?:is|are|was|were)\s{1,4}(?:all\s{1,4}|just\s{1,4})?(?:false|a\s{1,4}(?:lie|joke|hoax|mistake|guess|trap))\s{0,4}[.!]?$|"
     r"\b(?:reject|discard|dismiss|exclude|drop|doubt|ignore|forget|retract|withdraw)\w{0,3}\s{1,4}(?:it|this|that|the\s{1,4}above)\b|"
-    r"\b(?:instead|rather)\s{0,4}[.!]?$",
+    r"\b(?:instead|rather)\s{0,4}[.!]?$|\b(?:dis)?agree\w{0,2}\s{1,4}with\s{1,4}(?:this|that|it|me)\b|"
+    r"\b(?:contradiction|absurd|mismatch|impossible|nonsense)\s{0,4}[.!]?$|\b(?:this|that|it)\s{1,4}depends\b|"
+    r"\b(?:something|anything|somewhere|someone)\s{1,4}(?:else|different)\b",
     re.IGNORECASE,
 )
 
@@ -542,6 +531,10 @@ _STATED_BEFORE = re.compile(
 _IT_IS = re.compile(
     r"(?:so|thus|hence|no,|actually,?|really,?)?\s{0,4}(?:it|this|that|the\s{1,4}(?:value|result|number|total))\s{1,4}(?:is|was|equals|must\s{1,4}be)(?:\s{1,4}\w{1,12})?"
 )
+_FALSE_EQUATION = re.compile(
+    r"\b(?:gives?|yields?|get|becomes|means|implies|is|that)\s{1,4}(-?\d{1,9})\s{0,2}=\s{0,2}(-?\d{1,9})\s{0,2}(?:[.,;!]|$)"
+)
+"""`gives 3 = 5`"""
 _CONCLUDED = re.compile(
     r"\W{0,8}(?:so|thus|hence|therefore|consequently|in\s{1,4}(?:fact|truth|reality)|really|actually)\b"
 )
@@ -552,9 +545,11 @@ def _is_about_the_subject(said: str, chosen: Chosen) -> bool:
     found = words.words_in(said)
     if _states_another(said, chosen):
         return False
-    if words.ORDINALS.intersection(found) and words.COMPARING.intersection(found):
+    if words.ORDINALS.intersection(found) and (words.COMPARING.intersection(found) or len(found) <= MAX_SHORT_WORDS):
         return False
-    about = words.ABOUT_THE_ANSWER - chosen.asked if "i" in found else words.ABOUT_THE_ANSWER
+    if (equal := _FALSE_EQUATION.search(said)) and equal[1] != equal[2]:
+        return False
+    about = words.ABOUT_THE_ANSWER | (words.GRADING - chosen.asked)
     if words.DENYING.intersection(found) or about.intersection(found) or _VERDICT.search(said):
         return False
     if found[:1] in (["no"], ["nope"], ["not"], ["actually"], ["wait"], ["but"]) and len(found) <= MAX_SHORT_WORDS:

@@ -19,11 +19,13 @@ from verifiers.choice.vocabulary import (
     DENYING,
     DISMISSING,
     FAILING,
+    FUNCTION,
     GIVING_UP,
     HEADINGS,
     INTRODUCING,
     LEADING,
     NEGATING,
+    SAYING,
     UNKNOWING,
     WORKING,
     words_in,
@@ -122,12 +124,12 @@ def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), 
 _RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)\s{1,4}out\b", re.IGNORECASE)
 
 
-def is_free_lead(text: str, start: int) -> bool:
+def is_free_lead(text: str, start: int, asked: frozenset[str]) -> bool:
     """Whether the sentence in front of a box that holds a value may go before an answer: it says what the value is of,
     in any words but those that dismiss it."""
     lead = sentence_before(text, start)
     begin = start - len(lead)
-    if has_unknown_mark(lead) or "~~" in lead or is_badly_introduced(text, begin):
+    if has_unknown_mark(lead) or "~~" in lead or is_badly_introduced(text, begin, asked, is_value=True):
         return False
     if _follows_a_supposition(text, begin) or is_quoted(lead):
         return False
@@ -172,7 +174,7 @@ def is_of_another_author(text: str, start: int) -> bool:
     return bool(headings) and _OWN_HEADING.search(text, headings[-1].end(), start + 1) is None
 
 
-def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset()) -> bool:
+def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset(), *, is_value: bool = False) -> bool:
     """Whether what stands above the sentence that begins at `begin` introduces it as anything but an answer:
     `Bob said:`, `The following is wrong.`, `I have no idea.`"""
     above = text[max(0, begin - MAX_LEAD_CHARS) : begin].rstrip(" \t\n*_$>#[({\\-\"'`")
@@ -186,7 +188,10 @@ def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset
             return True
         if not _JOINS.match(clauses[-1]) and _SUPPOSING.match(line):
             return True
-        return not _is_harmless(_MATHS.sub(" ", clauses[-1]), asked | INTRODUCING | HEADINGS - {"other", "others"})
+        if is_value:
+            return bool(SAYING.intersection(words_in(line)))
+        further = asked | INTRODUCING | FUNCTION | HEADINGS - {"other", "others"}
+        return not _is_harmless(_MATHS.sub(" ", clauses[-1]), further)
     line = above[above.rfind("\n") + 1 :]
     if _is_a_bad_beginning(line, asked):
         return True
@@ -196,7 +201,10 @@ def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset
         return True
     last = sentence_before(above, max(0, len(above) - 1))
     former = above[: len(above) - len(last) - 1].rstrip()
-    return any(_gives_nothing(one, asked) for one in (last, sentence_before(former, max(0, len(former) - 1))) if one)
+    spoken = [last, sentence_before(former, max(0, len(former) - 1))]
+    if begin > MAX_LEAD_CHARS:
+        spoken = [one for one in spoken if not above.startswith(one)]  # it begins further above
+    return any(_gives_nothing(one, asked) for one in spoken if one)
 
 
 _GOES_ON = re.compile(
@@ -291,7 +299,7 @@ _DISOWNED_ABOVE = re.compile(
     r"(?:wrong|flawed|false|incorrect|made\s{1,4}up|invalid|nonsense|faulty|an?\s{1,4}(?:mistake|error|lie|joke)|mistakes|errors|broken|bogus|unreliable|incomplete|unfinished)\b|"
     r"\b(?:this|it|that|which|mine|what\s{1,4}follows|(?:the|my)\s{1,4}answer)\s{1,4}(?:is|was|will\s{1,4}be|would\s{1,4}be)\s{1,4}(?:\w{1,12}\s{1,4}){0,2}"
     r"(?:guess|guesswork|speculation|joke|lie|gamble|stab|shot)\b|"
-    r"\b(?:ran|run|running|am|i['’]m|we['’]re)\s{1,4}out\s{1,4}of\b|\btime\s{1,4}(?:is|['’]s)\s{1,4}up\b|\bno\s{1,4}time\b|"
+    r"\bout\s{1,4}of\s{1,4}(?:time|ideas|patience|tokens|space|budget|energy|options)\b|\btime\s{1,4}(?:is|['’]s)\s{1,4}up\b|\bno\s{1,4}time\b|"
     r"\b(?:must|have\s{1,4}to|need\s{1,4}to|should|will|ll)\s{1,4}(?:just\s{1,4})?(?:answer|pick|choose|say|write|put|give|guess)\s{1,4}(?:something|anything|one|at\s{1,4}random)\b",
     re.IGNORECASE,
 )

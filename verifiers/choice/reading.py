@@ -21,7 +21,8 @@ import re
 import unicodedata
 
 from verifiers import prose
-from verifiers.choice.behind import Chosen, is_harmless_tail, is_of_the_answer, is_taken_further, sentences
+from verifiers.choice.behind import is_harmless_tail, is_of_the_answer, is_taken_further, sentences
+from verifiers.choice.chosen import Chosen
 from verifiers.choice.context import (
     is_badly_introduced,
     is_calculated_with,
@@ -140,8 +141,9 @@ def choose(text: str, options: list[str], cut_off: str = "", question: str = "")
 
 @functools.lru_cache(maxsize=256)
 def _words_asked(question: str, options: tuple[str, ...]) -> frozenset[str]:
-    """The words of the question and its options."""
-    return frozenset(words_in(normalised(question[-MAX_FINAL_CHARS:])) + words_in(" ".join(options)))
+    """The words of the question and its options, in the singular and the plural."""
+    found = words_in(normalised(question[-MAX_FINAL_CHARS:])) + words_in(" ".join(options))
+    return frozenset(found) | {word[:-1] for word in found if word[-1:] == "s"} | {f"{word}s" for word in found}
 
 
 def _is_taken_further(text: str, final: Statement, chosen: Chosen, known: Options, *, is_cut: bool) -> bool:
@@ -379,7 +381,7 @@ def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement
                 not places.holds(start)
                 and _HEDGED.search(text, start, end) is None
                 and (
-                    is_free_lead(text, start)
+                    is_free_lead(text, start, asked)
                     if how == "boxed" and not _is_of_a_letter(one.span)
                     else is_counted_lead(text, start, asked, is_box=how == "boxed")
                 )

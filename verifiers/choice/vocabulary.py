@@ -48,7 +48,7 @@ LEADING = words_of(
 INTRODUCING = words_of(
     "value using formula calculate calculated computing compute equal equals obtain obtained final expression output",
     "following each analyze analyse evaluate compare now let look put together match matches matching corresponding",
-    "description on upon reflection checking rechecking after again corresponds closest nearest give have found findings combining all they than when",
+    "among between do does can description on upon reflection checking rechecking after again corresponds closest nearest give have found findings combining all they than when",
 )
 """Further words of a line that ends in a colon and introduces an answer."""
 HEADINGS = words_of(
@@ -61,7 +61,7 @@ HEADINGS = words_of(
 CLOSING = words_of(
     "i hope this that it is helps help helped was useful clear correct right let me know if you have any more other",
     "questions question need anything else further assistance clarification feel free to ask reach out thank thanks",
-    "for your time good luck with exam am very fairly quite confident sure certain in my answer of the and about so",
+    "for your time good luck with exam am very fairly quite confident sure certain in my answer of the and about",
     "absolutely completely pretty we are done qed end hope please would like happy studying answer final solved",
 )
 """Words of a polite or confident closing sentence."""
@@ -92,14 +92,16 @@ DENYING = words_of(
     "falsch faux fausse falso falsa incorrecto incorrecta incorreto incorreta sbagliato sbagliata errado errada fout",
     "verkeerd felaktigt fel väärin źle неверно неправильно hatalı yanlış 错误 错",
     "unfounded refuted debunked disproved disproven overruled overturned superseded obsolete outdated void voided",
-    "undecided inconclusive unresolved unclear tbd todo rejected discarded scrapped",
+    "disagree disagrees disagreed differ differs otherwise whether undecided inconclusive unresolved unclear tbd todo rejected discarded scrapped",
 )
 """Words that judge or take back an answer. Behind one they may stand only in a sentence about the other options."""
 ABOUT_THE_ANSWER = words_of(
-    "answer answers answered answering option options choice choices letter letters verdict status grade graded grader",
-    "score scored i me my mine myself",
+    "answer answers answered answering option options choice choices letter letters verdict",
+    "i me my mine myself",
 )
 """Words that speak about the answer and its author. A sentence with one behind an answer must be of a known kind."""
+GRADING = words_of("status grade graded grader score scored response responses credit examiner attempt attempts")
+"""Words that may speak about the answer, unless the question has them."""
 DISMISSING = words_of(
     "eliminate eliminates eliminated eliminating exclude excludes excluded excluding reject rejects rejected rejecting",
     "discard discards discarded dismiss dismisses dismissed avoid avoids avoided ruled rule rules skip skips skipped",
@@ -170,6 +172,8 @@ ORDINALS = words_of(
 )
 COMPARING = words_of("better closer correct right best matches fits instead lists precisely")
 """Together: a sentence that compares an option, which it counts, with the chosen one."""
+NO_REASON = words_of("per opposed of a an if though with for in by to")
+"""Behind `as`: then it gives no reason."""
 FUNCTION = words_of(
     "the a an of in to and is are was were they it its their by as from with at be been has have had which into on for this",
     "these those that there he she we also then thus so",

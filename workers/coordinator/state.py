@@ -67,6 +67,8 @@ class CoordinatorSettings:
     """Seconds without a sign of life after which a worker counts as hung."""
     start_s: float = 1800.0
     """Seconds that a placed worker may take to start."""
+    restart_s: float = 1.0
+    """Seconds from a worker's first death to the start of the next one; they double with each death in a row."""
     part_rows: int = 20_000
     part_mb: int = 64
     flush_s: float = 20.0

@@ -21,8 +21,8 @@ from workers.engines.base import EngineStalledError, EngineStartError, ModelLoad
 
 log = logging.getLogger("proofmill.coordinator.supervisor")
 
-RESTART_S = 1.0
 RESTART_MAX_S = 60.0
+"""Longest back-off between two workers of a slot."""
 STEADY_S = 120.0
 """Seconds of life after which a worker's death starts the back-off from the beginning."""
 
@@ -71,9 +71,15 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
         if slot.restarts > state.settings.max_restarts:
             give_up(state, slot, reason)
             return
-        wait_s = min(RESTART_S * 2 ** (slot.restarts - 1), RESTART_MAX_S)
+        wait_s = back_off_s(state.settings.restart_s, slot.restarts)
         log.info("%s %d: worker %d died, the next one starts in %.0f s", slot.name, slot.index, slot.worker, wait_s)
         await asyncio.sleep(wait_s)
+
+
+def back_off_s(restart_s: float, deaths: int) -> float:
+    """Seconds to wait after that many deaths in a row."""
+    # The power is bounded too: a float has no room for that of a thousand deaths.
+    return float(min(restart_s * 2 ** min(deaths - 1, 30), RESTART_MAX_S))
 
 
 async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:

@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import json
 import logging
 import math
 import os
@@ -209,6 +210,9 @@ class VllmEngine(Engine):
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": max(context, 8192),
             }
+            if keeps_states(settings.path):
+                # vLLM shares the beginnings of Mamba states only with chunked prefill, and refuses to start without.
+                arguments["enable_prefix_caching"] = False
         return arguments | dict(settings.engine_args)
 
     def _start(self) -> None:
@@ -552,12 +556,24 @@ def last_lines(path: str) -> str:
 
 def context_of(path: str) -> int:
     """The model's context from its config.json, 0 where there is none to read."""
-    import json
+    return int(config_of(path).get("max_position_embeddings", 0))
 
+
+def keeps_states(path: str) -> bool:
+    """Whether a sample has a state of fixed size beside its KV cache (Mamba, linear attention), by the config.json."""
+    config = config_of(path)
+    inner = config.get("text_config")
+    keys = inner if isinstance(inner, dict) else config
+    return any(key.startswith(("mamba_", "linear_")) for key in keys)
+
+
+def config_of(path: str) -> dict[str, Any]:
+    """The config.json of a model's folder, empty where there is none to read."""
     try:
-        return int(json.loads((Path(path) / "config.json").read_text()).get("max_position_embeddings", 0))
+        config = json.loads((Path(path) / "config.json").read_text())
     except (OSError, ValueError):
-        return 0
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def model_revision(path: str, model_config: Any) -> str:

@@ -324,6 +324,7 @@ def test_a_dry_run_checks_the_variable_and_posts_nothing(
 ) -> None:
     receiver = receive()
     config, _ = solved(tmp_path, monkeypatch, DriveResult(None), [])
+    monkeypatch.setattr(solve_command, "describe_prompts", lambda _: "")
     assert solve_command.solve(config, dry_run=True) == 0
     (tmp_path / "p.jsonl").write_text("not JSON\n")
     with pytest.raises(Exception, match=r"p\.jsonl"):

@@ -113,6 +113,18 @@ async def test_verdicts_come_in_order_inline_and_by_id() -> None:
     assert verdicts[0]["evidence"]["ratio"] == "nan"  # and so the answer is JSON
 
 
+@pytest.mark.parametrize("path", ["runs", "files", "batches", "runs/x", "runs/x/samples", "runs/x/log"])
+async def test_an_unknown_parameter_of_the_query_is_refused(path: str) -> None:
+    """It used to be ignored: a client that wrote `lmit=1` got a page of twenty."""
+    async with client_of(gateway()) as client:
+        body = problem_of(await client.get(f"/v1/{path}", params={"lmit": "1"}), 422, "invalid-request")
+        assert body["error"]["param"] == "lmit"
+        known = await client.get(f"/v1/{path}", params={"limit": "1"} if path in ("runs", "files", "batches") else {})
+        assert known.status_code != 422, known.text
+    async with client_of(gateway(), token="") as client:
+        problem_of(await client.get(f"/v1/{path}", params={"lmit": "1"}), 401, "unauthorized")
+
+
 async def test_the_finish_reason_of_an_item_reaches_the_checker() -> None:
     problem = {"kind": "choice", "reference": {"options": ["red", "green", "blue"], "answer": "C"}}
     known = {"k-2": Problem("k-2", Kind.CHOICE, "-", problem["reference"])}
@@ -174,7 +186,7 @@ async def test_limits_reach_the_checker_and_are_capped() -> None:
     assert problem_of(too_much, 422, "invalid-request")["errors"][0]["pointer"] == "/limits/wall_s"
 
 
-@pytest.mark.parametrize("token", ["", "pm_wrong", TOKEN + "x", "é"])
+@pytest.mark.parametrize("token", ["", "pm_wrong", TOKEN + "x", "é"], ids=["none", "wrong", "longer", "not ASCII"])
 async def test_a_wrong_token_is_refused_before_the_body_is_read(token: str) -> None:
     at = gateway()
     header = {"Authorization": f"Bearer {token}".encode()} if token else {}

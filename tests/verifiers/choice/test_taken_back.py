@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
-from verifiers.choice import behind, context, places, reading, vocabulary
+from verifiers.choice import behind, chosen, context, places, reading, vocabulary
 from verifiers.choice.checker import ChoiceChecker
 from verifiers.types import Kind, Problem, Status
 
@@ -133,5 +133,10 @@ def test_the_cost_is_linear(flood):
 
 
 def test_no_pattern_repeats_without_bound():
-    for name, pattern in {**patterns_of(behind), **patterns_of(places), **patterns_of(vocabulary)}.items():
+    for name, pattern in {
+        **patterns_of(behind),
+        **patterns_of(chosen),
+        **patterns_of(places),
+        **patterns_of(vocabulary),
+    }.items():
         assert not repeats_without_bound(pattern), name

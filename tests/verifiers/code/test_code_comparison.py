@@ -185,11 +185,11 @@ def test_values_in_any_order(expected: Any, got: Any, same: set[str]) -> None:
 )
 def test_no_output_makes_comparing_slow(got: str) -> None:
     """The judge itself compares, and nothing could stop it."""
-    began = time.monotonic()
+    began = time.process_time()
     for compare in ("lines", "exact", "set", "multiset", "sorted_lines"):
         assert comparison.same_output(got, got + " ", compare, NONE)
         assert not comparison.same_output("x\n" + got, got + "\n-1", compare, NONE)
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30, "processor time, whatever else the machine does"
 
 
 WRAPPED = [{"input": ["foefet", "toffee"], "output": [True]}, {"input": ["a", "b"], "output": [False]}]

@@ -173,11 +173,11 @@ _IMPORTS = "import " + ",".join(f"name{i}" for i in range(400))
     ids=["blanks", "fence", "lines", "tries"],
 )
 def test_extraction_takes_seconds_at_most(text: str, language: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     for prompt in ("", "def f(x):\n"):
         with pytest.raises(extraction.MalformedError):
             extraction.extract(text, language, "f" if prompt else "", prompt)
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 PROMPT = 'import math\n\n\ndef helper(x):\n    return x\n\n\ndef area(r):\n    """Area."""\n'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from verifiers.lean.checker import LeanChecker
@@ -21,7 +23,7 @@ CANDIDATES = [
     (AND, "theorem t : True := trivial", Status.REFUTED),
     (ADD, "instance (priority := high) : Add Nat := ⟨fun _ _ => 5⟩\n" + ADD + " := rfl", Status.REFUTED),
 ]
-COUNT = 3000
+COUNT = int(os.environ.get("PROOFMILL_STRESS_COUNT", "1000"))
 WARM = 100
 
 

@@ -130,17 +130,17 @@ FREEZES = 0.25
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_chaos(make_batch: Any) -> None:
-    """Kills or freezes random components at random moments, the coordinator among them, fifty times over one run."""
+    """Kills or freezes random components at random moments, the coordinator among them, many times over one run."""
     import ray
 
     import jobs.solve.driver
 
     seed = int(os.environ.get("PROOFMILL_CHAOS_SEED", "20261123"))
-    rounds = int(os.environ.get("PROOFMILL_CHAOS_ROUNDS", "50"))
+    rounds = int(os.environ.get("PROOFMILL_CHAOS_ROUNDS", "20"))
     print(f"chaos seed {seed}, {rounds} rounds")
     dice = random.Random(seed)
     batch = make_batch(
-        easy(700, tokens=40, token_s=0.02),
+        easy(14 * rounds, tokens=40, token_s=0.02),
         resources={"replicas": 2, "writers": 2, "max_restarts": 1000, "stall_s": 3.0},
         verify={"actors": 2, "attempts": 1000},
         output={"flush_s": 0.2},

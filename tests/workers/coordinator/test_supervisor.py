@@ -51,7 +51,7 @@ def state(**changes: Any) -> Any:
         num_workers=0, stopping=False, fatal="", events=[], deaths=collections.Counter(), claim=object(),
         storage=object(), engine={"engine": "e"},
         generators=[], failures_by_node=collections.Counter(), dispatch_needed=asyncio.Event(), done=asyncio.Event(),
-        settings=SimpleNamespace(max_restarts=2, min_replicas=1),
+        settings=SimpleNamespace(max_restarts=2, min_replicas=1, restart_s=0.0),
     )  # fmt: skip
     made.note = lambda what, why: made.events.append((what, why))
     made.fail = lambda text: RunState.fail(made, text)
@@ -68,11 +68,6 @@ def run(pool: Scripted, run_state: Any, slot: WorkerSlot | None = None) -> None:
         await asyncio.gather(loop, return_exceptions=True)
 
     asyncio.run(until_it_waits())
-
-
-@pytest.fixture(autouse=True)
-def no_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "RESTART_S", 0.0)
 
 
 def died() -> Exception:
@@ -93,6 +88,19 @@ def test_a_worker_that_was_let_go_is_replaced_without_a_fault() -> None:
     # Three deaths in a row would be one too many; the rest in between is none, and forgives the one before it.
     assert not run_state.fatal and len(pool.served) == 5 and slot.restarts == 2
     assert len(run_state.events) == 3
+
+
+def test_the_back_off_doubles_up_to_a_minute_and_begins_anew_after_a_steady_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits = [supervisor.back_off_s(1.0, deaths) for deaths in range(1, 9)]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60] and supervisor.back_off_s(1.0, 5000) == 60
+    asked: list[int] = []
+    monkeypatch.setattr(supervisor, "back_off_s", lambda _, deaths: asked.append(deaths) or 0.0)
+    run(Scripted(died(), died()), state())
+    monkeypatch.setattr(supervisor, "STEADY_S", 0.0)
+    run(Scripted(died(), died()), state())
+    assert asked == [1, 2, 1, 1]
 
 
 def test_too_many_deaths_end_the_run_and_the_loop() -> None:

