@@ -163,14 +163,15 @@ def verify_again(runs: StoredRuns) -> list[Figures]:
 
 def is_clear_cut(row: Figures) -> bool:
     """Whether a stored row's verdict follows from its text without any policy: the model ended by itself, gave exactly
-    one answer in the form that was asked for, and was verified or refuted for it."""
+    one answer in the form that was asked for, outside code, and was verified or refuted for it."""
     text = row["text"] or ""
     if row["finish_reason"] != "stop" or row["status"] not in ("verified", "refuted"):
         return False
     if row["kind"] in ("math", "choice"):
         answers = re.findall(r"\\boxed\{([^{}]*)\}", text)
         plain = r"-?\d+" if row["kind"] == "math" else r"[A-D]"
-        return len(answers) == 1 and text.count("boxed") == 1 and re.fullmatch(plain, answers[0]) is not None
+        is_one = len(answers) == 1 and text.count("boxed") == 1 and "```" not in text
+        return is_one and re.fullmatch(plain, answers[0]) is not None
     return text.count("```") == 2
 
 
