@@ -1,12 +1,12 @@
 """Finds workers that no longer answer, and ends them.
 
 A worker can stand still without dying: its process is stopped, its node swaps, a library holds its event loop. Ray
-sees a living actor then, and the call that waits for it never returns. So every ready worker is asked for a sign of
-life from time to time. One that has not answered for `stall_s` is killed on its node; the call that waited for it then
-raises, and its slot is filled again as after any death.
+sees a living actor then, and the call that waits for it never returns. So every worker is asked for a sign of life
+from time to time, as soon as its process is known. One that has not answered for `stall_s` is killed on its node; the
+call that waited for it then raises, and its slot is filled again as after any death.
 
-Does not: watch workers that are still starting (they have a deadline of their own), or engines
-(workers.actors.generator does).
+Does not: watch a generator whose engine still starts, which holds its event loop (`resources.start_s` is its deadline),
+a process that Ray has not placed yet, or engines (workers.actors.generator does).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import ray
 import ray.exceptions
 
 from workers.actors.presence import KILL_S, end_on_its_node
-from workers.coordinator.slots import WorkerSlot
+from workers.coordinator.slots import GeneratorSlot, WorkerSlot
 from workers.coordinator.state import RunState
 
 log = logging.getLogger("proofmill.coordinator.silence")
@@ -41,9 +41,9 @@ class SilenceWatch:
         """Worker → when to ask it again."""
 
     def watch(self, now: float) -> None:
-        """Asks ready workers for a sign of life and ends those that owe one for too long."""
+        """Asks workers for a sign of life and ends those that owe one for too long."""
         stall_s = self._state.settings.stall_s
-        slots = {slot.worker: slot for slot in self._state.slots if slot.ready and slot.actor is not None}
+        slots = {slot.worker: slot for slot in self._state.slots if must_answer(slot)}
         for known in (self._asked, self._next):
             for worker in known.keys() - slots.keys():
                 del known[worker]
@@ -76,6 +76,12 @@ class SilenceWatch:
     def _answered(self, worker: int) -> None:
         self._asked.pop(worker, None)
         self._next[worker] = time.monotonic() + min(ASK_S, self._state.settings.stall_s / 4)
+
+
+def must_answer(slot: WorkerSlot) -> bool:
+    """Whether the event loop of the slot's worker is free to answer. Writers and verifiers start in threads."""
+    is_starting = slot.presence is not None and not isinstance(slot, GeneratorSlot)
+    return slot.actor is not None and (slot.ready or is_starting)
 
 
 async def end_worker(slot: WorkerSlot) -> None:

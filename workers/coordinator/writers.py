@@ -41,7 +41,14 @@ class WriterPool:
         options = {"num_cpus": 0, "max_concurrency": 10, "scheduling_strategy": on_this_node()}
         arguments = state.storage.uri, stream, state.settings.log, slot.worker, state.settings.secrets.storage
         actor = slot.actor = ray.remote(Writer).options(**options).remote(*arguments)
-        slot.presence = await actor.presence.remote()
+        try:
+            # It needs no resources, so Ray places it at once.
+            slot.presence = await asyncio.wait_for(actor.presence.remote(), state.settings.start_s)
+        except TimeoutError:
+            raise ray.exceptions.GetTimeoutError(
+                f"the process of writer {slot.index} did not start within resources.start_s = "
+                f"{state.settings.start_s:g} s"
+            ) from None
         seen = {(problem, index): part for problem, index, part in await actor.take_over.remote(slot.next_stream_slot)}
         if await asyncio.to_thread(is_superseded, state.storage, state.claim):
             # The next owner's fence lies below this writer's own, and would not stop it.
