@@ -164,8 +164,13 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
         "model": {
             *("engine", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
             *("quantization", "trust_remote_code", "engine_args"),
+            *("preset", "lora", "chat_template_kwargs", "thinking", "keep_thought", "completion"),
         },
-        "sampling": {"policy_args", "rollout"},
+        "prompt": {"examples"},
+        "sampling": {
+            *("policy_args", "rollout", "by_kind", "thinking_tokens", "loop.size", "loop.count", "stop_token_ids"),
+            *("presence_penalty", "frequency_penalty", "repetition_penalty"),
+        },
     }
     sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
     assert set(sections) - set(runs.CLIENT_KEYS) == {
