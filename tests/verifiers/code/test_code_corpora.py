@@ -42,7 +42,16 @@ def leftovers() -> list[int]:
         with contextlib.suppress(psutil.Error):
             for first in launcher.children():
                 extra += [process.pid for process in first.children(recursive=True)[3:]]
-    return extra
+    return [pid for pid in extra if pid not in _OF_OTHER_TESTS]
+
+
+_OF_OTHER_TESTS: set[int] = set()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _processes_of_other_tests() -> None:
+    """What other files of this test process left running, servers and pools for instance, came from no program here."""
+    _OF_OTHER_TESTS.update(leftovers())
 
 
 @pytest.mark.parametrize("path", ADVERSARIAL, ids=lambda path: path.stem)

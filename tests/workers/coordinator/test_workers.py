@@ -347,7 +347,7 @@ def test_a_writer_started_after_the_run_was_taken_over_writes_nothing(
 
     monkeypatch.setattr("workers.coordinator.writers.ray", SimpleNamespace(remote=lambda _: Local))
     state: Any = SimpleNamespace(
-        storage=storage, claim=ours, settings=SimpleNamespace(log=NO_FILES, secrets=NO_SECRETS)
+        storage=storage, claim=ours, settings=SimpleNamespace(log=NO_FILES, secrets=NO_SECRETS, start_s=60.0)
     )
     slot = WriterSlot(0)
     with pytest.raises(FencedError):
