@@ -80,13 +80,10 @@ class Renderer:
 
     def prompt(self, messages: Messages, prefix: str = "") -> Prompt:
         """The prompt of `messages`; `prefix` begins the answer. Raises PromptError."""
-        if self._completion:
-            text = labelled(messages)
-            return Prompt(list(self.tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
-        rendered = self._rendered(messages, self._kwargs)
+        rendered = None if self._completion else self._rendered(messages, self._kwargs)
         if rendered is None:
-            self.is_plain = True
-            text = "\n\n".join(content for _, content in messages) + "\n"
+            self.is_plain = not self._completion
+            text = labelled(messages) if self._completion else "\n\n".join(content for _, content in messages) + "\n"
             return Prompt(list(self.tokenizer.encode(text + prefix)), thoughts.opening_mark_of_prompt(text))
         if isinstance(rendered, str):
             text, tokens = rendered, list(self.tokenizer.encode(rendered + prefix, add_special_tokens=False))
