@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,6 +18,7 @@ import pydantic
 
 from jobs.layers import COMMAND_LINE, FILE, Layer, merge_layers
 from jobs.presets import PresetError, check_remote_code, load_preset, preset_of
+from jobs.variants import Variant, wrong_with
 from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
@@ -212,6 +214,9 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     """Other values for one kind of problems, as `[sampling.by_kind.math]`: temperature, top_p, top_k, min_p,
     presence_penalty, frequency_penalty, repetition_penalty, max_tokens, stop, stop_token_ids, thinking_tokens, loop."""
     repair: Repair = Repair()
+    variants: list[Variant] = []
+    """Several prompts and temperatures per problem, one `[[sampling.variants]]` each (docs/models.md). Empty: every
+    sample is asked for in the same way."""
 
     @pydantic.field_validator("policy")
     @classmethod
@@ -504,6 +509,8 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
             check_remote_code(load_preset(model.preset), model.path, model.revision, model.trust_remote_code)
     except PresetError as error:
         raise ConfigError(f"{where}: model.preset: {error}") from None
+    if wrong := wrong_with(config.sampling.variants, config.sampling.num_samples):
+        raise ConfigError(f"{where}: sampling.variants: {wrong}")
     return config
 
 
@@ -524,11 +531,7 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
     """A pydantic fault as one line, in the terms of the config file."""
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        section: Any = model
-        for part in fault["loc"][:-1]:
-            field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
-            section = field.annotation if field else None
-        known = list(getattr(section, "model_fields", {}))
+        known = list(getattr(settings_at(model, fault["loc"][:-1]), "model_fields", {}))
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
@@ -537,6 +540,18 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
     if fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD:
         return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
+
+
+def settings_at(model: type[pydantic.BaseModel], place: Iterable[str | int]) -> Any:
+    """The settings model at a place of a config. Keys of a table and places in a list lead to their entries' model."""
+    found: Any = model
+    for part in place:
+        if hasattr(found, "model_fields"):
+            field = found.model_fields.get(part)
+            found = field.annotation if field else None
+        else:
+            found = (typing.get_args(found) or (None,))[-1]
+    return found
 
 
 WITHHELD = frozenset({"notify", ("ray", "runtime_env"), ("ray", "pass_env")})

@@ -16,6 +16,7 @@ from jobs.problems.load import ProblemSetSummary
 from jobs.solve.adapter import check_adapter
 from jobs.solve.published import NOTHING, Published, describe_sampling
 from jobs.solve.settings import bounds_thoughts, longest_sample
+from jobs.solve.variants import describe_variants, require_different
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
 from workers.engines.base import Ability, EngineAbilityError, EngineSettings
@@ -68,6 +69,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
     except InventoryError as error:
         raise ConfigError(f"no plan can be made: {error}")
     require_abilities(config)
+    require_different(config)
     model = config.model
     request = PlanRequest(
         replicas=config.resources.replicas,
@@ -183,7 +185,7 @@ def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan, 
     policy = f"policy {sampling.policy}, {expected} of {length}"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
-    lines = [plan.describe(), policy, *describe_sampling(config, published)]
+    lines = [plan.describe(), policy, *describe_sampling(config, published), *describe_variants(config)]
     repair, needed = sampling.repair.rounds, tokens_per_sequence(config)
     if repair and needed > plan.max_model_len:
         lines.append(

@@ -55,9 +55,11 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
             changes += differences(before, new.get(section), section_model(SolveConfig, section), section, allowed)
     if record["problems"]["sha256"] != problems.sha256:
         changes.append(f"the problem set was {record['problems']['sha256'][:12]} and is {problems.sha256[:12]} now")
-    examples = examples_digest(config.prompt.examples)
+    examples = examples_digest(config)
     if record.get("examples_sha256", "") != examples:
-        changes.append("the examples of prompt.examples were others")
+        of_variants = any(variant.examples is not None for variant in config.sampling.variants)
+        where_named = "prompt.examples and of sampling.variants" if of_variants else "prompt.examples"
+        changes.append(f"the examples of {where_named} were others")
     if changes:
         raise ConfigError(
             f"{where}: this run was begun with other settings: {'; '.join(changes)}. "
@@ -115,7 +117,7 @@ def new_record(
         "created_at": now(),
         "config": config.resolved(),
         "problems": problems.to_json(),
-        "examples_sha256": examples_digest(config.prompt.examples),
+        "examples_sha256": examples_digest(config),
         "plan": plan,
         "published": {"values": published.values, "place": published.place},
         "code_revision": code_revision(),

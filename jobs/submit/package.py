@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import is_hub_id
+from jobs.problems.examples import variant_key
 from runstore.code_revision import PACKAGES
 from verifiers import plugins
 from verifiers.plugins import Plugin
@@ -104,6 +105,7 @@ def plan_package(
     wanted = [(f"problems.files: {name}", name, True) for name in config.problems.files]
     if config.prompt.examples:
         wanted.append(("prompt.examples", config.prompt.examples, True))
+    wanted += [(variant_key(each.name), each.examples, True) for each in config.sampling.variants if each.examples]
     wanted.append(("model.path", config.model.path, False))
     wanted += [(f"--include {name}", name, True) for name in include]
     for where, name, required in wanted:

@@ -12,6 +12,7 @@ from made_up_run import sample_row, write_run
 from rich.console import Console
 
 from jobs.report.statistics import gather
+from jobs.report.variants import VariantTable
 from jobs.solve.progress import last_log_line, one_line
 from jobs.solve.summary import PassRates, print_summary, summary_rows
 
@@ -24,6 +25,7 @@ def summary(**over: Any) -> dict[str, Any]:
         "report": f"{LONG}/report.html",
         "rates": PassRates({}, "no unbiased estimate"),
         "repairs": Counter(),
+        "variants": VariantTable(),
         "problems": 4,
         "problems_solved": 2,
         "samples": 16,

@@ -1,0 +1,54 @@
+"""The keys of `[[sampling.variants]]`: several prompts and temperatures per problem in one run.
+
+Promises: what cannot be dealt is refused with one line that names the variant and what would be right.
+Does not: read few-shot files, or compare variants by what they send (jobs.solve.variants does, with the whole config).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+import pydantic
+
+from workers.engines.base import Temperature
+from workers.sampling.variants import deal
+
+Share = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
+
+
+class Variant(pydantic.BaseModel):
+    """One way to ask for a sample. Samples are dealt to the variants by their index, in the order of the file. A key
+    that is left out is the one of `[prompt]` or `[sampling]`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
+    """Name of the variant: the column `variant` of its rows, and its line in the report."""
+    share: Share = 1.0
+    """How many samples it gets in proportion to the other variants."""
+    system: str | None = None
+    """System message in place of prompt.system; an empty text: none."""
+    suffix: str | None = None
+    """Text after every problem's prompt, in place of prompt.suffix and prompt.suffix_by_kind."""
+    temperature: Temperature | None = None
+    """Temperature in place of sampling.temperature and of those of sampling.by_kind."""
+    examples: str | None = None
+    """File of solved problems in place of prompt.examples; an empty text: none."""
+
+
+def wrong_with(variants: Sequence[Variant], num_samples: int) -> str:
+    """Why `num_samples` samples cannot be dealt to the variants; empty where they can. The text is for the user."""
+    names = [variant.name for variant in variants]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        return f"two variants are called {twice[0]!r}; give each a name of its own"
+    counts = Counter(deal([variant.share for variant in variants], num_samples))
+    for place, name in enumerate(names):
+        if not counts[place]:
+            return (
+                f"{name!r} gets none of the {num_samples} samples of a problem; raise sampling.num_samples or its "
+                "share, or leave it out"
+            )
+    return ""
