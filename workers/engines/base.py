@@ -22,14 +22,13 @@ from typing import Annotated, ClassVar
 
 import pydantic
 
+from runstore.engine_defaults import CPU_SEQUENCES, GPU_SEQUENCES
 from runstore.schema import Messages
 from verifiers.types import Json
 from workers.engines.thinking import known_style
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
-GPU_SEQUENCES = 1024
-CPU_SEQUENCES = 256
 
 
 class EngineStartError(Exception):
