@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from cluster.inventory import GIB, Gpu, Inventory, gib
 from cluster.model_size import Config, Json, ModelSize, model_size
-from runstore.engine_defaults import BATCHED_TOKENS, CPU_SEQUENCES, GPU_SEQUENCES
+from runstore.sizes import BATCHED_TOKENS, CPU_SEQUENCES, GPU_SEQUENCES
 
 GPU_RUNTIME_BYTES = int(1.5 * GIB)
 """Allowance per GPU for the CUDA context, CUDA graphs, NCCL's buffers and fragmentation."""
@@ -40,7 +40,7 @@ class PlanRequest:
     max_model_len: int = 0
     """Context in tokens; 0 = the model's own."""
     max_num_seqs: int = 0
-    """Samples that a replica runs at once; 0 = those of runstore.engine_defaults."""
+    """Samples that a replica runs at once; 0 = those of runstore.sizes."""
     batched_tokens: int = BATCHED_TOKENS
     """Tokens that an engine on GPUs computes in one step at most."""
     tokens_per_sequence: int = 0

@@ -16,7 +16,7 @@ from typing import Any
 from cluster.fit import Plan, PlanRequest, Refusal, fit
 from cluster.inventory import GIB, GPU_GIB, Gpu, Inventory, Node, gib
 from cluster.model_size import Config, ModelSizeError, model_size
-from runstore.engine_defaults import GPU_SEQUENCES
+from runstore.sizes import GPU_SEQUENCES
 
 SIZES = (1, 2, 4, 8, 16)
 MAX_REMEDIES = 3

@@ -16,7 +16,7 @@ from jobs.problems.load import ProblemSetSummary
 from jobs.solve.adapter import check_adapter
 from jobs.solve.published import NOTHING, Published, describe_sampling
 from jobs.solve.settings import bounds_thoughts, longest_sample
-from runstore.engine_defaults import BATCHED_TOKENS
+from runstore.sizes import BATCHED_TOKENS
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
 from workers.engines.base import Ability, EngineAbilityError, EngineSettings

@@ -11,7 +11,7 @@ import pytest
 from jobs.config import ConfigError, SolveConfig, check_config, merge_overrides
 from jobs.solve.plan import plan_run
 from jobs.solve.settings import coordinator_settings, engine_settings
-from runstore.engine_defaults import BATCHED_TOKENS
+from runstore.sizes import BATCHED_TOKENS
 from workers.engines.vllm import VllmEngine
 
 

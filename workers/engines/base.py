@@ -22,8 +22,8 @@ from typing import Annotated, ClassVar
 
 import pydantic
 
-from runstore.engine_defaults import CPU_SEQUENCES, GPU_SEQUENCES
 from runstore.schema import Messages
+from runstore.sizes import CPU_SEQUENCES, GPU_SEQUENCES
 from verifiers.types import Json
 from workers.engines.thinking import known_style
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pydantic
 
-from runstore.engine_defaults import BATCHED_TOKENS
+from runstore.sizes import BATCHED_TOKENS
 from workers.engines.base import EngineSettings, ModelSettings
 from workers.engines.lora import room_for
 from workers.engines.model_folder import context_of, keeps_states
