@@ -40,6 +40,8 @@ class Writer(Present):
         """Fences the previous writer. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
         on: those whose acknowledgement may have been lost."""
         rows = await asyncio.to_thread(self._take_over, from_slot)
+        # pyarrow imports pandas for its first table, which takes half a second that no part should wait for.
+        await asyncio.to_thread(part_table, [])
         calm_collector()
         return rows
 
