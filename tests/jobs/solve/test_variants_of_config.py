@@ -178,7 +178,7 @@ def test_the_dry_run_prints_variants_and_refuses_bad_few_shot_files(
     for content, said in (
         ("{\n", "e.jsonl:1: "),
         ('{"prompt": "2 + 2?"}\n', "e.jsonl:1: answer: missing"),
-        ("", "0 examples; give 1 to 100"),
+        ("", "e.jsonl: the file has no rows"),
         (EXAMPLE * 101, "sampling.variants.b.examples = .* 101 examples; give 1 to 100"),
     ):
         examples.write_text(content)

@@ -1,5 +1,4 @@
-"""The real engine on CPUs: stored tokens are those that vLLM drew, an adapter is applied where it is asked for, a
-thought is closed at its budget, and a loop is ended."""
+"""The real engine on CPUs: stored tokens are those that vLLM drew, and an adapter is applied where it is asked for."""
 
 from __future__ import annotations
 
@@ -21,16 +20,15 @@ MODEL = ROOT / "models" / "tiny_reasoner"
 pytestmark = [pytest.mark.timeout(600)]
 
 SCRIPT = """
-import asyncio, dataclasses, json, sys
+import asyncio, json, sys
 from pathlib import Path
 from runstore.batches import PromptColumns, pack_batch, problem_columns
-from runstore.parts import read_part
 from runstore.schema import Provenance
 from runstore.storage import open_storage
 from runstore.tokens import read_tokens
 from verifiers.types import Problem
 from workers.actors.writer import Writer
-from workers.engines.base import EngineSettings, GenerationRequest, Loop, SamplingParameters
+from workers.engines.base import EngineSettings, GenerationRequest, SamplingParameters
 from workers.engines.registry import open_engine
 from workers.messages import PartRows, SampleTask
 from workers.rollouts.base import RolloutRequest, make_sample, sample_tokens
@@ -71,23 +69,6 @@ async def main():
                                          [0, 1, 2, 3], [None] * 4)])
     result["stored"] = read_tokens(open_storage(folder), reply.key).to_pylist()
     result["told"] = told
-
-    # A thought that its budget closes, and a loop. So negative a penalty makes a model say again what it said.
-    fond = dict(frequency_penalty=-2.0, presence_penalty=-2.0, max_tokens=0)
-    asked = {"bounded": SamplingParameters(max_tokens=40, thinking_tokens=3),
-             "unbounded": SamplingParameters(max_tokens=40),
-             "loop": SamplingParameters(**fond, loop=Loop(size=64)), "whole": SamplingParameters(**fond)}
-    drawn = []
-    for index, (name, sampling) in enumerate(asked.items()):
-        task = SampleTask((1, index), "q", 0, 0, 1, 60)
-        rollout = Single(engine, RolloutRequest(name, task, ask, sampling))
-        sample = make_sample(task, rollout.messages, await rollout.draw())
-        drawn.append(("{}", PromptColumns(problem_columns(dataclasses.replace(problem, id="q")), "[]"), sample))
-    packed = pack_batch(drawn, Provenance("r", 1, "c", "m", "", "e", "", "0", {}))
-    reply = await writer.write([PartRows(packed, [0, 1, 2, 3], [None] * 4)])
-    rows = {row["sample_index"]: row for row in read_part(open_storage(folder), reply.key).to_pylist()}
-    kept = ("text", "finish_reason", "completion_tokens", "thought_tokens", "answer_tokens", "thought_closed_by")
-    result["rows"] = {name: {key: rows[i][key] for key in kept} for i, name in enumerate(asked)}
 
     # An adapter.
     async def adapted(name, folder):
@@ -140,19 +121,3 @@ def test_stored_tokens_are_those_that_vllm_drew(result: dict[str, Any]) -> None:
 def test_an_adapter_is_applied_to_the_sample_that_asks_for_it(result: dict[str, Any]) -> None:
     plain, nothing, much = result["adapted"]
     assert plain == nothing != much
-
-
-def test_a_thought_is_closed_at_its_budget_and_the_model_answers(result: dict[str, Any]) -> None:
-    bounded, unbounded = result["rows"]["bounded"], result["rows"]["unbounded"]
-    assert bounded["thought_closed_by"] == "budget" and unbounded["thought_closed_by"] is None
-    thought, closed, answer = bounded["text"].partition("</think>")
-    assert thought.startswith("<think>\n") and closed and "</think>" not in answer
-    assert bounded["answer_tokens"] > 0 and unbounded["answer_tokens"] == 0
-    assert bounded["thought_tokens"] < 20 < unbounded["thought_tokens"] == 40
-
-
-def test_a_looping_sample_is_ended_within_a_tenth_of_its_length(result: dict[str, Any]) -> None:
-    loop, whole = result["rows"]["loop"], result["rows"]["whole"]
-    assert loop["finish_reason"] == "repetition" and whole["finish_reason"] == "length"
-    assert 0 < loop["completion_tokens"] <= whole["completion_tokens"] / 10
-    assert whole["text"].startswith(loop["text"]), "the same sample, but for its end"

@@ -52,7 +52,6 @@ lease_s = 3.0
 [sampling]
 num_samples = {num_samples}
 max_tokens = 96
-loop = {{size = 64}}
 [verify]
 workers_per_actor = 1
 [resources]
@@ -138,8 +137,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     after = {(row["problem_id"], row["sample_index"]): row["finished_at"] for row in rows}
     assert all(after[key] == finished for key, finished in before.items())
     for row in rows:
-        assert row["finish_reason"] in ("stop", "length"), "no honest sample is taken for a loop (sampling.loop)"
-        assert row["completion_tokens"] > 0
+        assert row["finish_reason"] in ("stop", "length") and row["completion_tokens"] > 0
         assert row["mean_logprob"] is None and row["seed"] >= 0 and row["model_revision"].startswith("sha256:")
         assert row["engine"] == "vllm" and row["status"] in ("verified", "refuted", "malformed", "undecided")
 
