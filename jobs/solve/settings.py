@@ -133,7 +133,6 @@ def coordinator_settings(
         kinds=kinds,
         ledger=LedgerSettings(
             run_seed=config.run.seed,
-            num_samples=sampling.num_samples,
             max_tokens=longest_sample(config, context or config.model.max_model_len or UNKNOWN_CONTEXT),
             repair_rounds=sampling.repair.rounds,
             repair_kinds=frozenset(sampling.repair.kinds),

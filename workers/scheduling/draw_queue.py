@@ -21,7 +21,7 @@ from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import ProblemState
 from workers.sampling.widening import widened
 from workers.scheduling.routes import RouteStage
-from workers.scheduling.sample_state import OpenProblem, SampleState, Totals
+from workers.scheduling.sample_state import LedgerSettings, OpenProblem, SampleState, Totals
 from workers.scheduling.task_queue import TaskQueue
 
 WAIT_SHARE = 0.5
@@ -39,7 +39,7 @@ class DrawQueue:
         self,
         stages: Sequence[RouteStage],
         totals: Totals,
-        prompt_share: float,
+        settings: LedgerSettings,
         problems: Mapping[int, OpenProblem],
         waits: Callable[[SampleState], bool],
         open_sample: Callable[[ProblemState, int], SampleState],
@@ -48,7 +48,7 @@ class DrawQueue:
         ordered = sorted(stages, key=lambda stage: -stage.index)
         self._priorities = {stage: PriorityQueue(stage.policy) for stage in ordered}
         self._totals = totals
-        self._prompt_share = prompt_share
+        self._settings = settings
         self._problems = problems
         self._waits = waits
         self._open = open_sample
@@ -72,8 +72,9 @@ class DrawQueue:
 
     def prefers(self) -> bool:
         """Whether prompts are long enough against outputs for samples to prefer a replica."""
-        totals = self._totals
-        return totals.prompt_tokens > self._prompt_share * totals.completion_tokens
+        totals, settings = self._totals, self._settings
+        is_short = totals.prompt_tokens <= settings.short_prompt * (totals.samples + totals.aborted)
+        return not is_short and totals.prompt_tokens > settings.prompt_share * totals.completion_tokens
 
     def push(self, problem: OpenProblem) -> None:
         """Queues a problem that may want samples of its stage."""

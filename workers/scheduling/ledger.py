@@ -51,9 +51,7 @@ class Ledger:
         self._opener = Opener(routes, settings, durable)
         self._problems: dict[int, OpenProblem] = {}
         self._samples: dict[SampleKey, SampleState] = {}
-        self.queues = PoolQueues(
-            routes, self.totals, settings.prompt_share, self._problems, self._waits, self._open_sample
-        )
+        self.queues = PoolQueues(routes, self.totals, settings, self._problems, self._waits, self._open_sample)
         self.checks = CheckQueue()
         self.writes = WriteQueue()
         self._with_suspect: set[int] = set()

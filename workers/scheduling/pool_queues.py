@@ -10,7 +10,7 @@ from verifiers.types import Status
 from workers.sampling.budget import Budget
 from workers.scheduling.draw_queue import DrawQueue
 from workers.scheduling.routes import Route, RouteStage
-from workers.scheduling.sample_state import OpenProblem, SampleState, Totals
+from workers.scheduling.sample_state import LedgerSettings, OpenProblem, SampleState, Totals
 
 
 class PoolQueues(Mapping[int, DrawQueue]):
@@ -20,7 +20,7 @@ class PoolQueues(Mapping[int, DrawQueue]):
         self,
         routes: Sequence[Route],
         totals: Totals,
-        prompt_share: float,
+        settings: LedgerSettings,
         problems: Mapping[int, OpenProblem],
         waits: Callable[[SampleState], bool],
         open_sample: Callable[[OpenProblem, int, int], SampleState],
@@ -39,7 +39,7 @@ class PoolQueues(Mapping[int, DrawQueue]):
         """Pools that are lost for good, and why."""
         self._queues = {
             pool: DrawQueue(
-                *(stages[pool], self.totals[pool], prompt_share, problems, waits),
+                *(stages[pool], self.totals[pool], settings, problems, waits),
                 lambda state, base: _open_next(problems[state.number], base, open_sample),
             )
             for pool in sorted(stages)

@@ -52,6 +52,9 @@ class LedgerSettings:
     prompt_share: float = 0.1
     """Mean prompt over mean output, in tokens, above which samples prefer the replica that has their prompt in its
     cache. Below it, computing a prompt once more costs little beside the output."""
+    short_prompt: int = 128
+    """Mean prompt, in tokens, up to which none prefers any. So few tokens are computed beside the next step of the
+    samples that run, which reads the model's weights anyway, at no cost that could be measured."""
 
 
 class OpenProblem:
