@@ -25,6 +25,7 @@ from runstore.parts import list_parts
 from runstore.reader import read_batches, read_rows, read_run_json
 from runstore.storage import Storage, open_storage
 from workers.sampling.pass_curve import PassCurve
+from workers.sampling.plan import BUDGET, LOST
 
 STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 ABORTED = "aborted"
@@ -281,10 +282,11 @@ def gather(
 
 
 def ended_by(run: dict[str, Any]) -> str:
-    """`budget` if a ceiling ended the run, else `open`, as for a run that was interrupted."""
+    """`budget` if a ceiling ended the run, `endpoint lost` if the loss of a remote model did; else `open`, as for a
+    run that was interrupted."""
     summary = run.get("summary")
-    stopped = summary.get("stopped") if isinstance(summary, dict) else ""
-    return "budget" if str(stopped or "").startswith("budget.") else "open"
+    stopped = str((summary.get("stopped") if isinstance(summary, dict) else "") or "")
+    return BUDGET if stopped.startswith("budget.") else LOST if stopped.startswith(LOST) else "open"
 
 
 _COLUMNS = [
