@@ -131,7 +131,7 @@ class RunState:
         self.storage = open_storage(settings.run_uri)
         self.claim: RunLease | None = None
         self.opened_ledger: Ledger | None = None
-        # One price holds for the hours of earlier starts too. Where pools have several, dollars are charged as they fall.
+        # One price holds for earlier starts too. Where pools have several, dollars are charged as they fall due.
         self.budget = Budget.of(settings.budget, settings.pools[0].cost if len(settings.pools) == 1 else {})
         self.starts = 1
         """Starts whose spending is in `budget`, this one included."""
