@@ -29,7 +29,8 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text", "finish_reason", "prompt", "known"}` to `{"status", "reason", "evidence", "open"}`.
+    """Takes `{"reference", "text", "finish_reason", "prompt", "known"}` and gives `{"status", "reason", "evidence",
+    "open"}`.
 
     `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
     about such pairs: rows of two packed trees and True or False. `prompt` is the problem, which is only asked whether
@@ -161,7 +162,8 @@ _BARE_FUNCTION = re.compile(r"\\(?:deg|det|dim|ker|log|ln|lg|exp|sin|cos|tan|cot
 
 
 def _refused_by_left_side(gold: Node, answer: Node, left: str) -> Comparison | None:
-    """`$2x = \\boxed{5}$` gives the value of 2x: undecided as `\\boxed{2x = 5}` is, where the reference is a value."""
+    """The verdict on `$2x = \\boxed{5}$`, which gives the value of 2x: it is undecided, as `\\boxed{2x = 5}` is, where
+    the reference is a value."""
     if not left or gold.op == "rel":
         return None
     if _BARE_FUNCTION.fullmatch(left):

@@ -32,7 +32,7 @@ STATEMENT = re.compile(
 )
 """Guards in front of the alternatives let a long text pass quickly."""
 SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)(?![^\n]*\b[B-Z][ \t]*[:：])")
-"""`A: 18` as the last line of a text of questions and answers."""
+"""The last line of a text of questions and answers: `A: 18`."""
 OPTION_LINE = re.compile(r"(?:\A|(?<=\n))[ \t*_(]*[B-E][ \t*_]*[:：.)]")
 _HEADING = re.compile(r"[ \t]*\d+[.)][ \t]+\S")
 """What follows the #### of a numbered heading."""
