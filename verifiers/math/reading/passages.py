@@ -157,6 +157,9 @@ def _pieces(text: str) -> list[str]:
 
 _CLOSERS_OF_ANSWER = re.compile(r"(?:[\s$*_`)\]}.,;:!]|\\[\])]|\\(?:quad|qquad|,|end\{\w+\*?\})|</\w+>)*")
 _ALONE = compiled(
+    form(
+        r"\A(?:(?:the|my|our) )?(?:final |correct )?(?:answers?|ans|result|solution)(?: is)?\s*[:=]?\s*(?:\?+|…|\.{2,}|none|n/a|unknown|unclear|undecided|tbd|todo|missing|-{1,3})\W*\Z"
+    ),
     form(r"\W*@\W*\Z", KIDDING, RETRACTING_ALONE, HEDGES, HEDGING_ALONE, CALLING_WRONG_ALONE),
 )
 _UNDOES = compiled(

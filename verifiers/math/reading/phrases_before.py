@@ -281,6 +281,7 @@ SAYING_LESS = phrases(
 NOT_REACHING = phrases(
     r"""
     never / nowhere / by no means / in no way
+    (?:this|that|which) (?:skips|omits|misses|leaves out|drops|forgets|overlooks|rules out|excludes|eliminates)
     (?:we|i|it|one) (?:fails?|skips?|misses|miss|lose|loses|tried|test|expected|never|initially \w+|first (?:got|found|obtained)|previously \w+|would (?:get|be|have|obtain|find)|could (?:get|be|have|obtain|find)|used to|start with|begin with|are given|had)
     fails? to / used to be
     """
@@ -315,7 +316,8 @@ OTHER_SUBJECTS = phrases(
     guess / mistake / error / decoy / distractor / trap / hint / subtotal / carry / base case / partial sum
     unattainable \w+
     (?:starting|initial|previous|next|given|forbidden|excluded|rejected|wrong|discarded|placeholder) (?:value|number|term|answer|result)
-    (?:first|other|next|wrong) candidate / other root / number (?:to be excluded|of excluded values)
+    (?:first|second|third|other|next|last) (?:candidate|root|zero|solution|case|possibility|option|choice|guess)
+    wrong candidate / number (?:to be excluded|of excluded values)
     (?:question|problem|step|line|equation|page|exercise) number / (?:difference|distance) from .*
     (?:supremum|infimum|bound) \W*not attained\W*
     """

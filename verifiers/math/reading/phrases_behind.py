@@ -229,6 +229,7 @@ IMPOSSIBLE = phrases(
     r"""
     (?:this|that|it|which) violates / (?:this|that|it|which) is (?:extraneous|impossible|absurd|invalid)
     (?:we|i) (?:reject|discard|exclude) (?:it|this|that) / so this is impossible / there is no (?:answer|solution)
+    (?:no|none of (?:the|these|those|our)) (?:options?|choices?|answers?|candidates?|values?) (?:listed |given |above |here )?(?:fits?|works?|matches|match|applies|apply|holds?|satisf\w+|(?:is|are) (?:right|correct|possible|valid))
     (?:gives|yields|get|is|reach|obtain) (?:us )?a contradiction / would be the (?:answer|result)
     """
 )
@@ -412,6 +413,7 @@ NEXT_PROBLEM_LABELS = phrases(
 
 DENYING_BEHIND = phrases(
     r"""
+    (?:is|was) (?:the|an?|just an?|only an?) (?:\w+ )?(?:distractor|decoy|trap|bait|red herring|placeholder|example|guess)
     not / never / no / cannot / wrong / incorrect / mistak\w* / false / impossible / absurd / invalid / extraneous
     spurious / inadmissible / reject\w* / discard\w* / exclud\w* / ruled out / contradict\w* / violat\w* / fail\w*
     off by / bound / too / would / were / if / unless / or / rather / instead / mean / meant / actually / maybe

@@ -89,6 +89,14 @@ _WITHDRAWN = compiled(
 )
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _ENDS_WITH_NUMBER = re.compile(r"(?:\A|[\s$:=])(-?\d[\d,]*(?:\.\d+)?)[\s$*.!)]*\Z")
+_LETTER = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s*)?[\s({\[*$]*([A-Z])[\s)}\]*$.]*\Z")
+"""An answer that is one letter: that of an option, or of a point."""
+_ENDS_WITH_LETTER = re.compile(r"(?:\A|[\s$:=(|])([A-Z])[\s$*.!)]*\Z")
+_LETTER_BESIDE = re.compile(r"[\s$]*[|/]\s*\(?([A-Z])\b")
+_DENIES = re.compile(
+    r"\b(?:not|nor|neither|never|without|wrong|incorrect|eliminated?|exclude[ds]?|reject(?:ed|s)?|rul\w+)\b|n['’]t\b",
+    re.IGNORECASE,
+)
 _FAILS = compiled(
     form(r"(?<![\d.])(-?\d[\d,]*(?:\.\d+)?)\$? @\b", FAILING),
 )
@@ -140,6 +148,8 @@ def is_revised(answer: str, behind: str, *, ends_sentence: bool) -> bool:
     answer ends its sentence, so that what follows on its line is another one."""
     if _WITHDRAWN.search(behind):
         return True
+    if (letter := _LETTER.match(answer)) and _names_another_letter(letter[1], behind, ends_sentence=ends_sentence):
+        return True
     own = set(_NUMBER.findall(answer))
     if any(match[1] in own for match in _FAILS.finditer(behind[:MAX_TAIL_CHARS])):
         return True
@@ -151,5 +161,16 @@ def is_revised(answer: str, behind: str, *, ends_sentence: bool) -> bool:
             and not own & set(_NUMBER.findall(sentence))
             and not _CALCULATES.search(sentence)
         ):
+            return True
+    return False
+
+
+def _names_another_letter(own: str, behind: str, *, ends_sentence: bool) -> bool:
+    """Whether a sentence behind an answer that is one letter ends on another one, which it does not deny."""
+    if (beside := _LETTER_BESIDE.match(behind)) and beside[1] != own:
+        return True
+    for sentence in _SENTENCE_END.split(behind[:MAX_TAIL_CHARS])[0 if ends_sentence else 1 :]:
+        found = _ENDS_WITH_LETTER.search(sentence)
+        if found and found[1] != own and not re.search(rf"\b{own}\b", sentence) and not _DENIES.search(sentence):
             return True
     return False
