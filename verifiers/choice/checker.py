@@ -29,7 +29,7 @@ class ChoiceChecker:
     """Checks texts against `reference` `{"options": [...], "answer": "C"}`."""
 
     name = "choice"
-    version = "6"
+    version = "7"
     default_limits = Limits(wall_s=1.0, cpu_s=1.0)
 
     def __init__(self, num_workers: int = 1) -> None:
@@ -81,7 +81,7 @@ class ChoiceChecker:
         return Verdict(status, reason, evidence, self.name, self.version, time.perf_counter() - began, limits)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: the checker holds no processes."""
 
 
 def shuffle(problem: Problem, seed: int) -> Problem:

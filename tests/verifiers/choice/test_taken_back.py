@@ -3,12 +3,13 @@
 Texts stand one per line in `texts_taken_back.txt` and `texts_that_explain_c.txt`; ⏎ is a line break.
 """
 
+import re
 from pathlib import Path
 
 import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
-from verifiers.choice import behind, chosen, context, places, reading, vocabulary
+from verifiers.choice import behind, chosen, context, places, reading, subject, vocabulary
 from verifiers.choice.checker import ChoiceChecker
 from verifiers.types import Kind, Problem, Status
 
@@ -60,6 +61,15 @@ def test_an_explained_answer_is_verified():
         (reading, "_is_taken_further", lambda *_, **__: False, "Answer: C\n\nBetter: D"),
         (reading, "_is_taken_further", lambda *_, **__: False, r"\boxed{C} is ruled out."),
         (behind, "is_harmless_tail", lambda *_: True, "Answer: C (eliminated)"),
+        (subject, "_faults_the_work", lambda *_: False, "Answer: C\n\nThe second step for the gas does not hold up."),
+        (
+            behind,
+            "holds_on_to_the_subject",
+            lambda *_: True,
+            "Answer: C\n\nYet the facts point in the opposite direction.",
+        ),
+        (subject, "_is_led_to", lambda *_: False, "Answer: C\n\nIt turns out that oxygen is what is meant by the gas."),
+        (context, "_WHICH", re.compile("(?!)"), "Which answer is wrong? The answer is C."),
         (behind, "is_harmless_sentence", lambda *_: True, "Answer: C\n\nTeacher: rejected."),
         (context, "is_badly_introduced", lambda *_: False, "Bob said:\n\nThe answer is C."),
         (reading, "is_of_another_author", lambda *_: False, "Alice's solution:\n\nWe add.\n\n\\boxed{C}"),
@@ -115,6 +125,7 @@ FLOODS = [
         "“ ",
         "not A, ",
         "Explanation: ",
+        "Plants take up gas. ",
         "其中，",
         "\\footnote{",
     ),
