@@ -303,6 +303,11 @@ def _compile() -> tuple[re.Pattern[str], dict[str, tuple[Style, bool]]]:
 _LEADS = (r"<\|", "<c", "<u", "<d", "</d", r"\[", "◁", "a", "here", "to=")
 """How the patterns of marks that are no tags begin."""
 _MARK, _GROUPS = _compile()
+_MAY_BEGIN = re.compile(
+    r"[<&＜\\\[◁AaHhTt](?:(?<=[<＜\[◁])|(?<=&)(?=(?i:lt;))|(?<=\\)(?=<)|(?<=[Aa])(?=(?i:nalysis|ssistant))|"
+    r"(?<=[Hh])(?=(?i:ere))|(?<=[Tt])(?=(?i:o=)))"
+)
+"""How a mark begins. It begins itself with a set of characters, so that a long text is passed over quickly."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -334,7 +339,11 @@ _NAMES = re.compile(f"{_WIDE_NAME}|{_PLAIN_NAME}", re.IGNORECASE)
 _ENDS = frozenset({"end", "stop", "finish", "close"})
 _SIDES = _ENDS | {"begin", "start", "open"}
 
-_HINT = re.compile(r"[<\[◁＜]|&lt;|final|\banalysis|assistant|\bhere|(?:```|~~~)[ \t]{0,8}[a-z]", re.IGNORECASE)
+_HINT = re.compile(
+    r"[<\[◁＜&FfAaHh`~](?:(?<=[<\[◁＜])|(?<=&)(?i:lt;)|(?<=[Ff])(?i:inal)|(?<=[Aa])(?i:(?<!\w\w)nalysis|ssistant)|"
+    r"(?<=[Hh])(?<!\w\w)(?i:ere)|(?:(?<=`)``|(?<=~)~~)[ \t]{0,8}[A-Za-z])"
+)
+"""What no text lacks that holds a mark or a fence with a name."""
 _THINKING_FENCE = re.compile(rf"[ \t]{{0,8}}(?:{_NAME}|analysis)\b", re.IGNORECASE)
 """What a fence says of its block, where the block is a thought."""
 _TURN = re.compile(r"(?:\s|<[|｜][^<>|｜\n]{1,40}[|｜]>|<start_of_turn>|assistant|model|<s>)*+")
@@ -487,8 +496,17 @@ class _Scan:
         )
 
 
+def _found(text: str) -> Iterator[re.Match[str]]:
+    """The marks in order. Only where one may begin is looked for one: most characters of a text begin none."""
+    end = 0
+    for begin in _MAY_BEGIN.finditer(text):
+        if begin.start() >= end and (match := _MARK.match(text, begin.start())):
+            yield match
+            end = match.end()
+
+
 def _marks(text: str) -> Iterator[_Event]:
-    for match in _MARK.finditer(text):
+    for match in _found(text):
         group = str(match.lastgroup)
         if group.startswith("any"):
             style, opens = _read_any(match[0])

@@ -466,3 +466,45 @@ def test_special_tokens_at_the_end_of_a_text_are_no_part_of_it(token: str) -> No
 @pytest.mark.parametrize("text", ["5 \n", "", "a <| b |>", "|5|>", "<|>", "x < y |>", "def f():\n    return 1\n"])
 def test_what_looks_like_a_special_token_stays(text: str) -> None:
     assert without_end_tokens(text) == text
+
+
+PIECES = [
+    *(piece for style in STYLES for piece in style.example),
+    *(
+        "\\",
+        "<",
+        "</",
+        "&lt;think&gt;",
+        "＜think＞",
+        "[BEGIN OF THOUGHT]",
+        "◁thinking▷",
+        "<|end_thinking|>",
+        "xanalysis",
+    ),
+    *(
+        "analysis",
+        "assistant",
+        "final",
+        "there",
+        "to=",
+        "ſ",
+        "aſsistantfinal",
+        "```python",
+        "~~~ a",
+        "5",
+        " ",
+        "\n",
+        "|>",
+    ),
+]
+"""Marks, and what looks like the beginning or the middle of one."""
+
+
+def test_what_is_passed_over_quickly_holds_no_mark() -> None:
+    """The sets of characters that let a text pass find every mark that the pattern of all marks finds."""
+    drawn = random.Random(5)
+    for _ in range(3000):
+        text = "".join(drawn.choices(PIECES, k=drawn.randint(1, 8)))
+        found = list(thoughts._MARK.finditer(text))
+        assert [match.span() for match in thoughts._found(text)] == [match.span() for match in found], text
+        assert not found or thoughts._HINT.search(text), text
