@@ -16,7 +16,7 @@ import random
 import string
 import time
 
-from verifiers import thoughts
+from verifiers import finish_reasons, thoughts
 from verifiers.choice.reading import NoAnswerError, choose
 from verifiers.choice.reference import replace_listed
 from verifiers.choice.spans import plain
@@ -77,7 +77,7 @@ class ChoiceChecker:
                 right = letter == problem.reference["answer"]
                 status = Status.VERIFIED if right else Status.REFUTED
                 reason = "the reference's option" if right else "another option"
-        reason = thoughts.name_unknown(reason, finish_reason)
+        reason = finish_reasons.name_unknown(reason, finish_reason)
         return Verdict(status, reason, evidence, self.name, self.version, time.perf_counter() - began, limits)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from verifiers import thoughts
+from verifiers import finish_reasons, thoughts
 from verifiers.math.comparing import names, questions
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
 from verifiers.math.comparing.equality import UndecidedError
@@ -66,7 +66,7 @@ def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
         except RecursionError:
             # A product of a thousand factors is a tree as deep: no evidence either way.
             result = _result(Status.UNDECIDED, "nesting too deep", {})
-    return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
+    return {**result, "reason": finish_reasons.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 
 def equivalent(
