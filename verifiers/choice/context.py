@@ -12,7 +12,7 @@ import re
 
 from verifiers import prose
 from verifiers.choice.behind import has_unknown_mark
-from verifiers.choice.places import is_key, is_quoted
+from verifiers.choice.objects import is_key
 from verifiers.choice.vocabulary import (
     CHECKING,
     CJK_LEADING,
@@ -119,6 +119,17 @@ def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), 
     if before.rstrip().endswith(";"):
         return True
     return bool(_is_harmless(before, further) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
+
+
+_QUOTES = (("“", "”"), ("„", "“"), ("«", "»"), ("「", "」"), ("『", "』"), ("‹", "›"))
+_SINGLE = re.compile(r"(?:^|[\s(:])['‘][^'’\n]{0,200}$")
+
+
+def is_quoted(lead: str) -> bool:
+    """Whether a quotation that begins in a statement's lead is open where the statement begins."""
+    if lead.count('"') % 2 or any(lead.rfind(opening) > lead.rfind(closing) for opening, closing in _QUOTES):
+        return True
+    return _SINGLE.search(lead) is not None
 
 
 _RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)\s{1,4}out\b", re.IGNORECASE)

@@ -34,7 +34,7 @@ from verifiers.choice.context import (
     is_of_others,
     is_overruled,
 )
-from verifiers.choice.places import Places, is_key
+from verifiers.choice.objects import is_key
 from verifiers.choice.spans import (
     DISOWNED,
     MAX_SPAN_CHARS,
@@ -48,6 +48,7 @@ from verifiers.choice.spans import (
     plain,
 )
 from verifiers.choice.vocabulary import stems_in, words_in
+from verifiers.enclosures import Enclosures
 
 MAX_FINAL_CHARS = 20_000
 """Characters at the end of a text that are searched. A model that argues for longer behind its answer did not end on
@@ -382,7 +383,7 @@ def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement
     if len(anchors) > MAX_STATEMENTS:
         raise NoAnswerError("too many statements")
     starts = [start for start, _, _ in anchors]
-    places = Places(text)
+    enclosures = Enclosures(text)
     found: list[Statement] = []
     for start, end, how in anchors:
         # A span ends where the next statement begins.
@@ -390,7 +391,7 @@ def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement
         limit = starts[following] if following < len(starts) else len(text)
         if one := _statement(text, start, end, how, limit):
             is_sure = (
-                not places.holds(start)
+                not enclosures.hides(one.start, one.end, may_be_data=True)
                 and _HEDGED.search(text, start, end) is None
                 and (
                     is_free_lead(text, start, asked)

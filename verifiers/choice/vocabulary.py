@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from verifiers.enclosures import SYMBOLS
+
 
 def words_of(*lines: str) -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
@@ -233,7 +235,7 @@ UNKNOWING = words_of(
     "know sure tell solve decide answer think believe understand certain remember recall determine see figure"
 )
 """Verbs that say, when they are negated, that the author does not know."""
-MARKS_FOR = frozenset("✅✓✔☑⭐👉➡🎯■□●○◆🔹🔸✨🏆📌💡▶►🔍📝🧠🎉🙂😊👍💯🟢🔑★☆•·©®▪◾➤➜❗❓🏁")
+MARKS_FOR = (SYMBOLS | frozenset("•·©❓")) - frozenset("°™↳↪⟶⟹△▲")
 """Symbols that decorate an answer. Any other symbol (a cross, a thumb that points down) is not known to be harmless."""
 CJK_LEADING = re.compile(
     r"(?:所以|因此|因而|故而|故|综上所述|综上|総上|綜上所述|綜上|总之|最终|最後|最后|正确|正確|最佳|标准|答案|答え|答|选项|選項|選択肢|本题|该题|此题|这道题|本題|"

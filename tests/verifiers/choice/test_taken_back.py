@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
-from verifiers.choice import behind, chosen, context, places, reading, subject, vocabulary
+from verifiers import enclosures
+from verifiers.choice import behind, chosen, context, objects, reading, subject, vocabulary
 from verifiers.choice.checker import ChoiceChecker
 from verifiers.types import Kind, Problem, Status
 
@@ -73,13 +74,13 @@ def test_an_explained_answer_is_verified():
         (behind, "is_harmless_sentence", lambda *_: True, "Answer: C\n\nTeacher: rejected."),
         (context, "is_badly_introduced", lambda *_: False, "Bob said:\n\nThe answer is C."),
         (reading, "is_of_another_author", lambda *_: False, "Alice's solution:\n\nWe add.\n\n\\boxed{C}"),
-        (places, "_is_outermost", lambda *_: True, '{"steps": [{"answer": "C"}]}'),
+        (objects, "_is_outermost", lambda *_: True, '{"steps": [{"answer": "C"}]}'),
         (context, "_gives_nothing", lambda *_: False, "I ran out of time.\n\nAnswer: C"),
         (context, "_is_a_bad_heading", lambda *_, **__: False, "**Bob**\n\nAnswer: C"),
-        (context, "has_unknown_mark", lambda *_: False, "❌ Answer: C"),
+        (context, "has_unknown_mark", lambda *_: False, ":( Answer: C"),
         (context, "is_quoted", lambda *_: False, 'So "the answer is C.'),
-        (places.Places, "holds", lambda *_: False, "% \\boxed{C}"),
-        (places, "is_plain_object", lambda *_: True, '{"answer": "C", "retracted": true}'),
+        (enclosures.Enclosures, "hides", lambda *_, **__: "", "% \\boxed{C}"),
+        (objects, "is_plain_object", lambda *_: True, '{"answer": "C", "retracted": true}'),
         (reading, "is_counted_lead", lambda *_, **__: True, r"Alice gets \boxed{C}."),
         (vocabulary, "TAIL", vocabulary.TAIL | {"tempting"}, r"\boxed{C} is tempting."),
     ],
@@ -147,7 +148,9 @@ def test_no_pattern_repeats_without_bound():
     for name, pattern in {
         **patterns_of(behind),
         **patterns_of(chosen),
-        **patterns_of(places),
+        **patterns_of(objects),
+        **patterns_of(subject),
+        **patterns_of(enclosures),
         **patterns_of(vocabulary),
     }.items():
         assert not repeats_without_bound(pattern), name

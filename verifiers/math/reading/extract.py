@@ -15,7 +15,7 @@ import re
 from fractions import Fraction
 
 from verifiers import prose, thoughts
-from verifiers.math.reading import around, enclosure, json_texts, languages, passages, sentences, statements, subjects
+from verifiers.math.reading import around, json_texts, languages, passages, sentences, speakers, statements, subjects
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
@@ -135,7 +135,7 @@ def _raise_if_not_stated(text: str, kept: list[Candidate], *, is_cut: bool) -> N
         raise NoAnswerError("the box stands under a key that names no final answer")
     if boxed and any(standing_in.is_part_of_formula(text, box.start, box.end) for box in group):
         raise NoAnswerError("a box that is a part of a formula")
-    if hidden := enclosure.hides(text, first.start, last.end):
+    if hidden := speakers.hides(text, first.start, last.end):
         raise NoAnswerError(hidden)
     if is_taken_back(text, last.start, last.end, boxed=marked) or (
         marked and standing_in.is_denied(text, first.start, last.end)
@@ -317,7 +317,7 @@ def _statements(text: str) -> list[Candidate]:
         start = match.end()
         if statements.is_heading(text, match[0], start) or _is_supposed(text, match):
             continue
-        if enclosure.is_quoted(text, start) or enclosure.is_said_by_another(text, match.start()):
+        if speakers.is_quoted(text, start) or speakers.is_said_by_another(text, match.start()):
             continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
         start = statements.answer_start(text, start)

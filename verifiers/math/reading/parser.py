@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from fractions import Fraction
 
+from verifiers.enclosures import holds_hidden_color
 from verifiers.math.reading import commas
-from verifiers.math.reading.enclosure import holds_hidden_color
 from verifiers.math.reading.expression import MAX_DEPTH, Node, UnreadableError
 from verifiers.math.reading.lexer import Token, tokenize
 from verifiers.math.reading.notations import lettered_parts, read_notation
