@@ -372,9 +372,8 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
     if is_of_the_answer(said, chosen):
         return True
     if (clear := _CLEAR.match(said)) and {*clear.groups()} <= {None, chosen.letter}:
-        return not words.DENYING.union(words.DISMISSING, words.UNSETTLING, words.NEGATING, words.FAULTING).intersection(
-            found
-        )
+        doubting = words.DENYING.union(words.DISMISSING, words.UNSETTLING, words.NEGATING, words.FAULTING)
+        return not doubting.difference(("question",)).intersection(found)
     own = _OWN.match(said)
     if _THIS_IS.match(said) or (own and own[1] == chosen.letter and own[1] not in "AI"):
         return False

@@ -33,6 +33,8 @@ class Chosen:
     subject: Set[str] | None = None
     """The stems of what the question, its options and the text in front of the answer are about; None where no question
     is known."""
+    question: frozenset[str] = frozenset()
+    """The stems of what the question alone is about."""
 
     def others_in(self, sentence: str) -> list[re.Match[str]]:
         """Mentions of other options: letters by themselves, outside formulas; not the article and the pronoun."""

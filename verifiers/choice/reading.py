@@ -136,7 +136,7 @@ def choose(text: str, options: list[str], cut_off: str = "", question: str = "")
         raise NoAnswerError("the answer is taken back")
     others = tuple(option for other, option in known.plain.items() if other != letter)
     subject = _subject(question, tuple(options), text[: final.start]) if question.strip() else None
-    chosen = Chosen(letter, known.plain[letter], known.letters, asked, others, subject)
+    chosen = Chosen(letter, known.plain[letter], known.letters, asked, others, subject, _subject(question, (), ""))
     if is_of_another_author(text, final.start):
         raise NoAnswerError("the answer is of another author")
     if _is_taken_further(text, final, chosen, known, is_cut=bool(cut_off)):

@@ -78,9 +78,34 @@ def states_another(said: str, chosen: Chosen) -> bool:
                 words.words_in(low)
             ):
                 return True
-        if len(other) > 2 and chosen.own not in low and _is_led_to(words.words_in(lead), rest):
+        is_another = len(other) > 2 and chosen.own not in low
+        if is_another and (_is_led_to(words.words_in(lead), rest) or _answers_with(lead, rest, other, chosen)):
             return True
     return False
+
+
+_TURNING = re.compile(
+    r"\b(?:however|though|although|nevertheless|nonetheless|then\s{1,4}again|on\s{1,4}the\s{1,4}other\s{1,4}hand|strictly|after\s{1,4}all|in\s{1,4}fact|in\s{1,4}reality|rather)\b"
+)
+_RESULTING = re.compile(
+    r"\b(?:gives?|giving|yields?|becomes?|makes?|equals?|namely|that\s{1,4}is|comes\s{1,4}out(?:\s{1,4}(?:as|to|at))?|obtains?|gets?|is|be|was)\s{0,4}(?:exactly|about|only|really|mostly|actually)?$"
+)
+QUESTION_SHARE = 0.6
+"""Share of the words that tell what a question is about, from which on a sentence answers it anew."""
+
+
+def _answers_with(lead: str, rest: str, other: str, chosen: Chosen) -> bool:
+    """Whether a sentence answers the question with another option's text: it turns to it, ends a calculation with it,
+    or says again most of what the question says. One that denies something does not."""
+    if words.NEGATING.union(words.DENYING).intersection(words.words_in(f"{lead} {rest}")):
+        return False
+    if _TURNING.search(lead) or _TURNING.search(rest):
+        return True
+    is_last = not rest.strip(" .!\"'”")
+    if is_last and any(char.isdigit() for char in other) and _RESULTING.search(lead):
+        return True
+    said = words.stems_in(f"{lead} {rest}") & chosen.question
+    return len(said) >= 2 and len(said) >= QUESTION_SHARE * len(chosen.question)
 
 
 MAX_OPENING_CHARS = 40

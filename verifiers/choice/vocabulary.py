@@ -113,7 +113,8 @@ UNSETTLING = words_of(
     "misinterpreted misinterpretation misreading misunderstood misunderstanding mixed-up confused jumped unconvinced unconvincing",
     "disprove collapses collapse unravel unravels unjustified unsupported unsound unsubstantiated unproven unreliable untenable",
     "hindsight afterthought reassess reassessing reassessment reevaluate re-evaluate revisit revisiting reread rereading re-reading",
-    "disclaimer caveat postscript p.s addendum nb flagged inaccurate bothers nagging nags scrap scrapping salt bet bets",
+    "misapplied misapplication interchanged mixed neglected disregarded omitted misjudged miscalculated object objection objections",
+    "question questions asked meant disclaimer caveat postscript p.s addendum nb flagged inaccurate bothers nagging nags scrap scrapping salt bet bets",
 )
 """Words of an author who doubts or goes back on an answer, unless the question has them."""
 WORK = words_of(
