@@ -86,7 +86,9 @@ _REASONS = re.compile(r"\b(?:because|since|as|where|for)\b", re.IGNORECASE)
 
 def is_supposed(text: str, start: int) -> bool:
     """Whether the statement that begins at `start` is a supposition, or of a wrong answer."""
-    return _UNSAID_BEFORE.search(text[max(0, start - 80) : start]) is not None
+    before = text[max(0, start - 80) : start]
+    before = before[max(map(before.rfind, ".?!,;:")) + 1 :]  # the pattern does not reach across these
+    return _UNSAID_BEFORE.search(before) is not None
 
 
 def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
