@@ -172,7 +172,8 @@ def holds_on_to_the_subject(said: str, chosen: Chosen) -> bool:
         return True
     found = words.words_in(said)
     is_a_formula = all(len(word) <= 2 for word in found) and any(char.isdigit() for char in said)
-    return is_a_formula or found[0] == "they"
+    introduces = said.endswith(":")  # what it introduces is read as well
+    return is_a_formula or introduces or found[0] == "they"
 
 
 MIN_TOLD = 3

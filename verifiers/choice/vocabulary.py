@@ -119,7 +119,7 @@ UNSETTLING = words_of(
 """Words of an author who doubts or goes back on an answer, unless the question has them."""
 WORK = words_of(
     "argument arguments conclusion conclusions reasoning derivation derivations deduction deductions inference premise premises assumption",
-    "assumptions step steps explanation explanations solution solutions verification check checks claim claims statement wording reading",
+    "assumptions step steps explanation explanations solution solutions verification check checks statement wording reading",
     "readings interpretation interpretations question questions analysis calculation calculations computation proof",
     "result results",
 )
