@@ -21,7 +21,7 @@ NO_ANSWER = [
     r"This skips \boxed{#}.",
     r"That rules out \boxed{#}.",
     r"The first root is \boxed{#}.",
-    r"The second solution is \boxed{#}.",
+    r"The first solution is \boxed{#}.",
     r"The other case is \boxed{#}.",
     "Answer: #\n\nHence no option fits.",
     "Answer: #\n\nThus none of the options is right.",
@@ -36,6 +36,8 @@ STATED = [
     "We rule out A. The answer is #.",
     r"The first term is \boxed{#}.",
     r"The smaller root is \boxed{#}.",
+    r"The other solution is \boxed{#}.",
+    r"The second solution is \boxed{#}.",
     r"This leaves \boxed{#}.",
 ]
 

@@ -316,8 +316,8 @@ OTHER_SUBJECTS = phrases(
     guess / mistake / error / decoy / distractor / trap / hint / subtotal / carry / base case / partial sum
     unattainable \w+
     (?:starting|initial|previous|next|given|forbidden|excluded|rejected|wrong|discarded|placeholder) (?:value|number|term|answer|result)
-    (?:first|second|third|other|next|last) (?:candidate|root|zero|solution|case|possibility|option|choice|guess)
-    wrong candidate / number (?:to be excluded|of excluded values)
+    first (?:candidate|root|zero|solution|case|possibility|option|choice|guess)
+    (?:other|next|wrong) candidate / other (?:root|case|possibility) / number (?:to be excluded|of excluded values)
     (?:question|problem|step|line|equation|page|exercise) number / (?:difference|distance) from .*
     (?:supremum|infimum|bound) \W*not attained\W*
     """
