@@ -53,6 +53,7 @@ class Bench:
             repair_kinds=frozenset({"math"}),
             check_attempts=2,
             max_unchecked=sampling.pop("max_unchecked", 1000),
+            short_prompt=sampling.pop("short_prompt", 0),
         )
         self.ledger: Ledger = ValidatedLedger(settings, make_policy(table), budget or Budget(), durable)
         self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])

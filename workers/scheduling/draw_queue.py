@@ -21,7 +21,7 @@ from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import ProblemState
 from workers.sampling.widening import widened
-from workers.scheduling.sample_state import OpenProblem, SampleState, Totals
+from workers.scheduling.sample_state import LedgerSettings, OpenProblem, SampleState, Totals
 from workers.scheduling.task_queue import TaskQueue
 
 WAIT_SHARE = 0.5
@@ -39,14 +39,14 @@ class DrawQueue:
         self,
         policy: Policy,
         totals: Totals,
-        prompt_share: float,
+        settings: LedgerSettings,
         problems: Mapping[int, OpenProblem],
         waits: Callable[[SampleState], bool],
         open_sample: Callable[[ProblemState, int], SampleState],
     ) -> None:
         self._policy = policy
         self._totals = totals
-        self._prompt_share = prompt_share
+        self._settings = settings
         self._problems = problems
         self._waits = waits
         self._open = open_sample
@@ -71,8 +71,9 @@ class DrawQueue:
 
     def prefers(self) -> bool:
         """Whether prompts are long enough against outputs for samples to prefer a replica."""
-        totals = self._totals
-        return totals.prompt_tokens > self._prompt_share * totals.completion_tokens
+        totals, settings = self._totals, self._settings
+        is_short = totals.prompt_tokens <= settings.short_prompt * (totals.samples + totals.aborted)
+        return not is_short and totals.prompt_tokens > settings.prompt_share * totals.completion_tokens
 
     def push(self, state: ProblemState) -> None:
         """Queues a problem that may want samples."""

@@ -54,7 +54,7 @@ class Ledger:
         self._problems: dict[int, OpenProblem] = {}
         self._samples: dict[SampleKey, SampleState] = {}
         self._queue = DrawQueue(
-            *(policy, self.totals, settings.prompt_share, self._problems, self._waits),
+            *(policy, self.totals, settings, self._problems, self._waits),
             lambda state, index: self._open_sample(self._problems[state.number], index, index),
         )
         self.checks = CheckQueue()

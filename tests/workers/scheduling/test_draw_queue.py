@@ -125,7 +125,17 @@ def test_no_sample_follows_one_beside_which_a_replica_stood_still() -> None:
     assert took(made, 21, 5) and made.ledger.faults() == []
 
 
-def test_short_prompts_are_not_worth_a_preference() -> None:
+@pytest.mark.parametrize("short_prompt", [4, 5])
+def test_short_prompts_are_not_worth_a_preference(short_prompt: int) -> None:
+    """Prompts have 5 tokens here, and outputs 7."""
+    made = Bench(num_problems=2, num_samples=64, short_prompt=short_prompt)
+    made.finish(took(made, 1, 3), worker=1)
+    made.check(made.take_checks())
+    assert made.ledger.prefers_replicas() == (short_prompt < 5)
+    assert problems(took(made, 2, 3)) == [1 if short_prompt < 5 else 0] * 3
+
+
+def test_prompts_that_are_short_beside_their_outputs_are_not_worth_a_preference() -> None:
     made = Bench(num_problems=2, num_samples=64)
     tasks = took(made, 1, 3)
     assert not made.ledger.prefers_replicas()
