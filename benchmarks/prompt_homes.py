@@ -90,7 +90,7 @@ class Simulation:
             seat.worker, seat.capacity, seat.ready, seat.credit = next(self.workers), slots, True, slots
         state: Any = SimpleNamespace(
             ledger=self.ledger, generators=self.seats, stopping=False, fed_all=True,
-            settings=SimpleNamespace(gpus_per_replica=1),
+            settings=SimpleNamespace(pools=[SimpleNamespace(gpus_per_replica=1)]),
         )  # fmt: skip
         self.dispatcher = Dispatcher(state, None, lambda: self.now)  # type: ignore[arg-type]
         self.ends: list[tuple[float, int, int, SampleTask]] = []

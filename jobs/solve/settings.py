@@ -11,6 +11,7 @@ from jobs.run_secrets import run_secrets
 from runstore.code_revision import code_revision
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
+from workers.coordinator.pools import PoolSettings, route_to_pool
 from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
@@ -96,6 +97,22 @@ def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES, lean_wor
     )
 
 
+def pool_settings(config: SolveConfig, run_uri: str, use_gpu: bool, log: LogSettings = NO_FILES) -> PoolSettings:
+    """The one pool of a config with `[model]`."""
+    resources = config.resources
+    ranks = config.model.tensor_parallel_size * int(config.model.engine_args.get("data_parallel_size", 1))
+    generator = generator_settings(config, run_uri, use_gpu, log)
+    return PoolSettings(
+        name=generator.pool,
+        generator=generator,
+        replicas=resources.replicas,
+        gpus_per_replica=ranks if use_gpu else 0,
+        cpus_per_replica=resources.cpus_per_replica,
+        min_replicas=resources.min_replicas or (resources.replicas + 1) // 2,
+        cost=config.cost.model_dump(),
+    )
+
+
 def coordinator_settings(
     config: SolveConfig,
     kinds: tuple[str, ...],
@@ -110,7 +127,7 @@ def coordinator_settings(
     except ValueError as error:
         raise ConfigError(str(error))
     sampling, resources = config.sampling, config.resources
-    ranks = config.model.tensor_parallel_size * int(config.model.engine_args.get("data_parallel_size", 1))
+    pool = pool_settings(config, run_uri, use_gpu, log)
     return CoordinatorSettings(
         run_uri=run_uri,
         kinds=kinds,
@@ -123,22 +140,17 @@ def coordinator_settings(
             evidence_chars=sampling.repair.evidence_chars,
             check_attempts=config.verify.attempts,
         ),
-        sampling=sampling.model_dump(),
+        pools=(pool,),
+        routes=(route_to_pool(pool.name, sampling.model_dump()),),
         budget=config.budget.model_dump(),
-        cost=config.cost.model_dump(),
-        generator=generator_settings(config, run_uri, use_gpu, log),
         verifier=verifier_settings(config, log, lean_workers),
         log=log,
         secrets=run_secrets(config, os.environ),
-        replicas=resources.replicas,
-        gpus_per_replica=ranks if use_gpu else 0,
-        cpus_per_replica=resources.cpus_per_replica,
         cores=0 if use_gpu or config.ray.address else os.cpu_count() or 1,
         verifiers=config.verify.actors,
         cpus_per_verifier=resources.cpus_per_verifier,
         writers=resources.writers,
         max_restarts=resources.max_restarts,
-        min_replicas=resources.min_replicas or (resources.replicas + 1) // 2,
         stall_s=resources.stall_s,
         start_s=resources.start_s,
         part_rows=config.output.part_rows,

@@ -81,14 +81,15 @@ class Coordinator(Present):
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         self._log = self._monitor.log = RunLog(settings.log, f"coordinator-{state.claim.epoch}")
-        self._monitor.metrics = RunMetrics(settings.generator.run_id)
+        self._monitor.metrics = RunMetrics(settings.run_id)
         log.info("%s is owned, epoch %d", state.storage.uri, state.claim.epoch)
         # Started here, because reading millions of rows takes longer than a lease.
         state.spawn(self._monitor.heartbeat())
-        distinct = bool(settings.sampling.get("distinct"))
+        stages = [stage for route in settings.routes for stage in route.stages]
+        distinct = any(stage.sampling.get("distinct") for stage in stages)
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
         state.take_over(state.claim, durable.completion_tokens)
-        policy = make_policy(settings.sampling)
+        policy = make_policy(settings.routes[0].stages[0].sampling)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
         state.opened_ledger = Ledger(settings.ledger, policy, state.budget, durable)
         calm_collector()

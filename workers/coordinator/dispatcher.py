@@ -84,7 +84,8 @@ class Dispatcher:
         """Whether engines stand idle at the end of the run, so that samples which may never be needed cost nothing. On
         CPUs such samples would slow the others down."""
         state = self._state
-        if not state.fed_all or not state.settings.gpus_per_replica or now < self._next_widening:
+        has_gpus = any(pool.gpus_per_replica for pool in state.settings.pools)
+        if not state.fed_all or not has_gpus or now < self._next_widening:
             return False
         ready = [slot for slot in state.generators if slot.ready]
         if sum(slot.credit for slot in ready) <= IDLE_SHARE * sum(slot.capacity for slot in ready):

@@ -49,7 +49,7 @@ class GeneratorPool:
         began = time.monotonic()
         generator = self._settings_of(slot)
         arguments = generator, slot.index, slot.worker, settings.secrets.generator
-        slot.actor = ray.remote(Generator).options(**self._options()).remote(*arguments)
+        slot.actor = ray.remote(Generator).options(**self._options(slot)).remote(*arguments)
         # Placing may wait for a node to be started, so the engine's deadline begins only when the process is there.
         slot.presence = await slot.actor.presence.remote()
         try:
@@ -65,14 +65,16 @@ class GeneratorPool:
         slot.credit = slot.capacity
         await self._collect(slot)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, slot: GeneratorSlot) -> dict[str, Any]:
         """How Ray places a generator. All GPUs of one actor are on one node anyway, and vLLM starts its processes there
         itself. Inside a placement group it would ask Ray for them instead, which cannot give the GPUs that the actor
         holds already."""
-        settings = self._state.settings
-        options: dict[str, Any] = {"num_cpus": settings.cpus_per_replica, "max_concurrency": 10_000}
-        if settings.gpus_per_replica:
-            options["num_gpus"] = settings.gpus_per_replica
+        pool = self._state.settings.pools[slot.pool]
+        options: dict[str, Any] = {"num_cpus": pool.cpus_per_replica, "max_concurrency": 10_000}
+        if pool.gpus_per_replica:
+            options["num_gpus"] = pool.gpus_per_replica
+        if pool.accelerator_type:
+            options["accelerator_type"] = pool.accelerator_type
         failures = self._state.failures_by_node
         if avoided := [node for node, count in failures.items() if count >= FAILURES_OF_A_NODE]:
             options["scheduling_strategy"] = NodeLabelSchedulingStrategy(hard={}, soft={NODE_LABEL: NotIn(*avoided)})
@@ -83,9 +85,10 @@ class GeneratorPool:
 
     def _settings_of(self, slot: GeneratorSlot) -> GeneratorSettings:
         state, settings = self._state, self._state.settings
-        generator = settings.generator
-        if settings.cores and settings.replicas > 1:
-            cores = tuple(range(settings.cores))[slot.index % settings.cores :: settings.replicas]
+        generator = settings.pools[slot.pool].generator
+        replicas = len(state.generators)
+        if settings.cores and replicas > 1:
+            cores = tuple(range(settings.cores))[slot.index % settings.cores :: replicas]
             engine = generator.engine.model_copy(update={"cpu_cores": cores})
             generator = dataclasses.replace(generator, engine=engine)
         return dataclasses.replace(generator, epoch=state.claim.epoch if state.claim else 0)
@@ -129,7 +132,12 @@ class GeneratorPool:
     def _may_release(self, slot: GeneratorSlot) -> bool:
         """Whether this replica may give its GPUs back: it is idle and only checks are left for a while."""
         state, settings = self._state, self._state.settings
-        if not settings.gpus_per_replica or slot.running or not state.fed_all or state.ledger.wants_samples():
+        if (
+            not settings.pools[slot.pool].gpus_per_replica
+            or slot.running
+            or not state.fed_all
+            or state.ledger.wants_samples()
+        ):
             return False
         threads = settings.verifiers * settings.verifier.num_threads
         return state.ledger.backlog_s() / threads > settings.release_backlog_s

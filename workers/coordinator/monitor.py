@@ -138,10 +138,11 @@ class RunMonitor:
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings
-        gpus = settings.gpus_per_replica
-        live = sum(1 for slot in self._state.generators if slot.actor is not None)
-        cpus = settings.cores or live * settings.cpus_per_replica
-        self._state.budget.charge(gpu_s=live * gpus * seconds, cpu_s=0.0 if gpus else cpus * seconds, wall_s=seconds)
+        live = [settings.pools[slot.pool] for slot in self._state.generators if slot.actor is not None]
+        gpus = sum(pool.gpus_per_replica for pool in live)
+        cpus = settings.cores or sum(pool.cpus_per_replica for pool in live if not pool.gpus_per_replica)
+        has_gpus = any(pool.gpus_per_replica for pool in settings.pools)
+        self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=0.0 if has_gpus else cpus * seconds, wall_s=seconds)
 
     def _note_occupancy(self, now: float) -> None:
         running = sum(slot.running for slot in self._state.generators)

@@ -34,8 +34,10 @@ class WorkerSlot:
 
 
 class GeneratorSlot(WorkerSlot):
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, pool: int = 0) -> None:
         super().__init__("generator", index)
+        self.pool = pool
+        """Index of CoordinatorSettings.pools."""
         self.capacity = 0
         self.failed_starts = 0
         """Number of engines that did not start here."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import itertools
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from runstore.lease import RunLease
 from runstore.storage import open_storage
 from verifiers.types import Json
-from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
+from workers.coordinator.pools import PoolSettings, RouteSettings
 from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot
 from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
@@ -44,25 +45,22 @@ class CoordinatorSettings:
     run_uri: str
     kinds: tuple[str, ...]
     ledger: LedgerSettings
-    sampling: Mapping[str, Json]
+    pools: tuple[PoolSettings, ...]
+    routes: tuple[RouteSettings, ...]
+    """`ProblemEntry.route` is an index of it."""
     budget: Mapping[str, Json]
-    cost: Mapping[str, Json]
-    generator: GeneratorSettings
     verifier: VerifierSettings
+    audit: float = 0.0
+    """Share of the problems that pass through every stage of their route, whatever comes out."""
     log: LogSettings = NO_FILES
     secrets: RunSecrets = NO_SECRETS
     """What the workers of a cluster that was joined are handed; a local Ray's workers inherit it."""
-    replicas: int = 1
-    gpus_per_replica: int = 0
-    cpus_per_replica: float = 1.0
     cores: int = 0
     """Cores to share among replicas on a machine without GPUs; 0 = leave them to vLLM."""
     verifiers: int = 1
     cpus_per_verifier: float = 0.5
     writers: int = 1
     max_restarts: int = 5
-    min_replicas: int = 1
-    """The run ends when fewer generator slots than this are left that have not been given up."""
     stall_s: float = 300.0
     """Seconds without a sign of life after which a worker counts as hung."""
     start_s: float = 1800.0
@@ -78,6 +76,16 @@ class CoordinatorSettings:
     window: int = 0
     """Problems open at once; 0 = WINDOW_FACTOR times the engines' room."""
 
+    @property
+    def run_id(self) -> str:
+        return self.pools[0].generator.run_id
+
+
+def places_of(pools: Sequence[PoolSettings]) -> Iterator[int]:
+    """The pool of every generator slot, as an index."""
+    for index, pool in enumerate(pools):
+        yield from itertools.repeat(index, pool.replicas)
+
 
 class RunState:
     """The state of one run. Must be created inside the coordinator's event loop."""
@@ -87,14 +95,14 @@ class RunState:
         self.storage = open_storage(settings.run_uri)
         self.claim: RunLease | None = None
         self.opened_ledger: Ledger | None = None
-        self.budget = Budget.of(settings.budget, settings.cost)
+        self.budget = Budget.of(settings.budget, settings.pools[0].cost)
         self.starts = 1
         """Starts whose spending is in `budget`, this one included."""
         self.earlier_wall_s = 0.0
         self.chunks: dict[int, list[Reference]] = {}
         """Chunk number → [reference to a packed list of Problem], kept while a problem of the chunk is open."""
         self.fed_all = False
-        self.generators = [GeneratorSlot(i) for i in range(settings.replicas)]
+        self.generators = [GeneratorSlot(i, pool) for i, pool in enumerate(places_of(settings.pools))]
         self.verifiers = [VerifierSlot(i) for i in range(settings.verifiers)]
         self.writers = [WriterSlot(i) for i in range(settings.writers)]
         self.num_workers = 0
@@ -146,7 +154,7 @@ class RunState:
         settings = self.settings
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
-        window = settings.window or WINDOW_FACTOR * settings.replicas * settings.generator.engine.max_num_seqs
+        window = settings.window or WINDOW_FACTOR * sum(pool.room for pool in settings.pools)
         return max(0, window - self.ledger.num_open())
 
     def forget_chunks(self) -> None:

@@ -116,11 +116,12 @@ def give_up(state: RunState, slot: WorkerSlot, reason: str) -> None:
         state.fail(failed)
         return
     slot.retired = True
-    left, planned = sum(not other.retired for other in state.generators), len(state.generators)
-    if left < max(1, state.settings.min_replicas):
+    pool = state.settings.pools[slot.pool]
+    beside = [other for other in state.generators if other.pool == slot.pool]
+    left, planned = sum(not other.retired for other in beside), len(beside)
+    if left < max(1, pool.min_replicas):
         state.fail(
-            f"{failed}; {left} of {planned} replicas are left, fewer than resources.min_replicas = "
-            f"{state.settings.min_replicas}"
+            f"{failed}; {left} of {planned} replicas are left, fewer than resources.min_replicas = {pool.min_replicas}"
             if planned > 1
             else failed
         )

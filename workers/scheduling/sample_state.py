@@ -29,6 +29,8 @@ class ProblemEntry(NamedTuple):
     id: str
     kind: str
     domain: str
+    route: int = 0
+    """Index of CoordinatorSettings.routes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

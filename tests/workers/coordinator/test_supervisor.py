@@ -51,7 +51,7 @@ def state(**changes: Any) -> Any:
         num_workers=0, stopping=False, fatal="", events=[], deaths=collections.Counter(), claim=object(),
         storage=object(), engine={"engine": "e"},
         generators=[], failures_by_node=collections.Counter(), dispatch_needed=asyncio.Event(), done=asyncio.Event(),
-        settings=SimpleNamespace(max_restarts=2, min_replicas=1, restart_s=0.0),
+        settings=SimpleNamespace(max_restarts=2, pools=[SimpleNamespace(min_replicas=1)], restart_s=0.0),
     )  # fmt: skip
     made.note = lambda what, why: made.events.append((what, why))
     made.fail = lambda text: RunState.fail(made, text)
@@ -166,7 +166,7 @@ def test_the_run_ends_when_no_seat_could_start_an_engine() -> None:
 
 def test_the_run_ends_below_the_least_number_of_replicas() -> None:
     run_state = seats(4)
-    run_state.settings.min_replicas = 3
+    run_state.settings.pools[0].min_replicas = 3
     run_state.engine = {"engine": "e"}
     pools = [*(Scripted(died(), died(), died()) for _ in range(2)), Scripted(), Scripted()]
     run_all(run_state, *pools)
@@ -183,8 +183,10 @@ def test_a_node_where_two_generators_died_is_avoided() -> None:
 
     run_state = seats(2)
     run_all(run_state, Placed(bad_gpu(), bad_gpu()), Scripted())
-    run_state.settings = SimpleNamespace(cpus_per_replica=1.0, gpus_per_replica=8)
-    options = GeneratorPool(run_state, None)._options()  # type: ignore[arg-type]
+    placed = SimpleNamespace(cpus_per_replica=1.0, gpus_per_replica=8, accelerator_type="H100")
+    run_state.settings = SimpleNamespace(pools=[placed])
+    options = GeneratorPool(run_state, None)._options(GeneratorSlot(0))  # type: ignore[arg-type]
+    assert options["accelerator_type"] == "H100"
     assert run_state.failures_by_node == {"node-7": 2} and options["num_gpus"] == 8
     assert options["scheduling_strategy"].soft and "node-7" in str(
         vars(options["scheduling_strategy"].soft[0].operator)
