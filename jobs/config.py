@@ -472,6 +472,10 @@ class SolveConfig(ConfigFile):
         """The ways through the pools, that of most problems first."""
         return routing.route_table(self)
 
+    def route_of(self, kind: str, domain: str, meta: Mapping[str, Json]) -> int:
+        """The number in `route_table` of the way that a problem with these fields takes."""
+        return routing.route_of(self, kind, domain, meta) if self.routes else 0
+
     def key(self, path: str) -> str:
         """The name in the file of the key that is `path` where one model stands alone: of `model.path` or
         `resources.replicas`."""
