@@ -165,8 +165,12 @@ def coordinator_settings(
     sampling, resources, views = config.sampling, config.resources, config.pools()
     on_gpu = {name: use_gpu if isinstance(use_gpu, bool) else use_gpu[name] for name in views}
     contexts = {name: context if isinstance(context, int) else context.get(name, 0) for name in views}
-    lengths = [
-        longest_sample(pool, contexts[name] or pool.model.max_model_len or UNKNOWN_CONTEXT)
+    lengths = {
+        name: longest_sample(pool, contexts[name] or pool.model.max_model_len or UNKNOWN_CONTEXT)
+        for name, pool in views.items()
+    }
+    pools = [
+        dataclasses.replace(pool_settings(pool, run_uri, on_gpu[name], log, name), max_tokens=lengths[name])
         for name, pool in views.items()
     ]
     return CoordinatorSettings(
@@ -174,14 +178,13 @@ def coordinator_settings(
         kinds=kinds,
         ledger=LedgerSettings(
             run_seed=config.run.seed,
-            num_samples=sampling.num_samples,
-            max_tokens=max(lengths),
+            max_tokens=max(lengths.values()),
             repair_rounds=sampling.repair.rounds,
             repair_kinds=frozenset(sampling.repair.kinds),
             evidence_chars=sampling.repair.evidence_chars,
             check_attempts=config.verify.attempts,
         ),
-        pools=tuple(pool_settings(pool, run_uri, on_gpu[name], log, name) for name, pool in views.items()),
+        pools=tuple(pools),
         routes=route_settings(config),
         audit=config.audit,
         budget=config.budget.model_dump(),

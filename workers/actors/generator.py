@@ -190,6 +190,7 @@ class Generator(Present):
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
             sampling=self.settings.sampling.to_json(),
             sampling_by_kind={kind: each.to_json() for kind, each in self.settings.sampling_by_kind.items()},
+            pool=self.settings.pool,
         )
         return {
             "engine": self.engine.name,

@@ -22,6 +22,8 @@ class PoolSettings:
     replicas: int = 1
     gpus_per_replica: int = 0
     cpus_per_replica: float = 1.0
+    max_tokens: int = 0
+    """Most tokens that a sample of this pool may have; 0: LedgerSettings.max_tokens."""
     accelerator_type: str = ""
     """What Ray calls the GPUs that the replicas need; empty: any."""
     min_replicas: int = 1

@@ -25,7 +25,9 @@ from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
 from workers.run_secrets import NO_SECRETS, RunSecrets
 from workers.sampling.budget import Budget
+from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
+from workers.scheduling.routes import Route, RouteStage
 from workers.scheduling.sample_state import LedgerSettings
 
 log = logging.getLogger("proofmill.coordinator")
@@ -36,6 +38,10 @@ EVENTS_KEPT = 200
 WINDOW_FACTOR = 4
 """Open problems per sample that the engines have room for. With this factor every engine stays full even if only one in
 four open problems has a sample to draw. An open problem costs the coordinator about a kilobyte."""
+
+OPEN_APART = 65_536
+"""The most open problems beyond that which may wait for a pool whose turn has not come. The more they are, the fewer
+times pools that do not fit side by side take turns."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class CoordinatorSettings:
     part_mb: int = 64
     flush_s: float = 20.0
     lease_s: float = 30.0
+    room_wait_s: float = 10.0
+    """Seconds that a replica waits for GPUs or cores after which idle replicas of other pools give it theirs."""
     release_backlog_s: float = 60.0
     """Seconds of waiting checks above which idle replicas give their GPUs back. A restart must cost less than that."""
     window: int = 0
@@ -85,6 +93,21 @@ def places_of(pools: Sequence[PoolSettings]) -> Iterator[int]:
     """The pool of every generator slot, as an index."""
     for index, pool in enumerate(pools):
         yield from itertools.repeat(index, pool.replicas)
+
+
+def open_routes(settings: CoordinatorSettings) -> list[Route]:
+    """The routes as the ledger works with them, each stage with a policy of its own."""
+    names = [pool.name for pool in settings.pools]
+    routes = []
+    for route in settings.routes:
+        stages: list[RouteStage] = []
+        for index, stage in enumerate(route.stages):
+            pool = names.index(stage.pool)
+            longest = settings.pools[pool].max_tokens or settings.ledger.max_tokens
+            place = index, stages[-1].stop if stages else 0, settings.ledger.repair_rounds
+            stages.append(RouteStage(make_policy(stage.sampling), longest, pool, stage.pool, *place))
+        routes.append(Route(stages, route.name))
+    return routes
 
 
 class RunState:
@@ -103,6 +126,9 @@ class RunState:
         """Chunk number → [reference to a packed list of Problem], kept while a problem of the chunk is open."""
         self.fed_all = False
         self.generators = [GeneratorSlot(i, pool) for i, pool in enumerate(places_of(settings.pools))]
+        names = [pool.name for pool in settings.pools]
+        self.first_pools = {names.index(route.stages[0].pool) for route in settings.routes}
+        """The pools in which problems begin."""
         self.verifiers = [VerifierSlot(i) for i in range(settings.verifiers)]
         self.writers = [WriterSlot(i) for i in range(settings.writers)]
         self.num_workers = 0
@@ -113,8 +139,8 @@ class RunState:
         """Why the run cannot go on, for the user."""
         self.stop_reason = ""
         self.stopping = False
-        self.engine: dict[str, Json] = {}
-        """What the engines said of themselves; empty until one is ready."""
+        self.engines: dict[int, dict[str, Json]] = {}
+        """Pool → what its engines said of themselves, once one was ready."""
         self.events: collections.deque[dict[str, Json]] = collections.deque(maxlen=EVENTS_KEPT)
         self.failures_by_node: collections.Counter[str] = collections.Counter()
         """Ray's id of a node → number of generators that died there."""
@@ -155,7 +181,14 @@ class RunState:
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
         window = settings.window or WINDOW_FACTOR * sum(pool.room for pool in settings.pools)
-        return max(0, window - self.ledger.num_open())
+        apart = sum(count for pool, count in self.ledger.queues.open.items() if self.waits_for_room(pool))
+        return max(0, window + min(apart, OPEN_APART) - self.ledger.num_open())
+
+    def waits_for_room(self, pool: int) -> bool:
+        """Whether a pool is needed, and waits for GPUs or cores that others hold."""
+        before = time.monotonic() - self.settings.room_wait_s
+        waiting = (slot for slot in self.generators if slot.pool == pool and slot.waits_since is not None)
+        return any((slot.waits_since or 0.0) < before for slot in waiting) and self.ledger.queues.wants(pool)
 
     def forget_chunks(self) -> None:
         """Drops chunks without open problems, here and in the generators."""
