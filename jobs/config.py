@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import pydantic
 
@@ -426,7 +426,7 @@ class SolveConfig(ConfigFile):
 
     run: Run
     problems: Problems
-    model: Model = pydantic.Field(default=None)
+    model: Model = pydantic.Field(default=cast(Any, None))
     """The one model of the run. None where there are `[models.NAME]`: ask `pools`, which knows both."""
     models: dict[PoolName, PoolTable] = {}
     """Several models, one `[models.NAME]` each, in place of `[model]`."""
@@ -493,7 +493,7 @@ class SolveConfig(ConfigFile):
 
     def _of_pool(self, name: str) -> SolveConfig:
         pool = self.models[name]
-        alone = {"models": {}, "cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
+        alone: dict[str, Any] = {"models": {}, "cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
         own = {
             "model": Model.model_construct(**{key: getattr(pool, key) for key in Model.model_fields}),
             "sampling": pool.sampling,

@@ -280,7 +280,10 @@ def read_results(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: 
         model=model_names(run, first),
         outcomes=first_stage_outcomes(storage),
         endpoints={name: told for name, told in whole.endpoints.items() if name == first},
-        **{"gpu_s": 0.0, "cpu_s": 0.0, "usd": 0.0, "wall_s": 0.0},
+        gpu_s=0.0,
+        cpu_s=0.0,
+        usd=0.0,
+        wall_s=0.0,
     )
     return [apart, whole]  # the whole last: the night takes it as the sign that the run is done
 

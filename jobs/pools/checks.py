@@ -197,6 +197,7 @@ def price_faults(config: Checkable) -> Iterator[str]:
 def missing_prices(pool: Any) -> list[str]:
     """The keys of the pool's `[cost]` without which its dollars cannot be told."""
     cost = pool.cost
+    wanted: tuple[str, ...]
     if is_remote(pool.model):
         wanted = ("usd_per_million_input_tokens", "usd_per_million_output_tokens")
         return [key for key in wanted if not getattr(cost, key)]
