@@ -43,7 +43,7 @@ from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
 from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.revisions import other_code
-from workers.coordinator.state import CoordinatorSettings, RunState, open_routes
+from workers.coordinator.state import CoordinatorSettings, RunState, open_routes, prices_of
 from workers.coordinator.supervisor import dismiss, supervise
 from workers.coordinator.verifiers import VerifierPool
 from workers.coordinator.writers import WriterPool
@@ -88,9 +88,9 @@ class Coordinator(Present):
         stages = [stage for route in settings.routes for stage in route.stages]
         distinct = any(stage.sampling.get("distinct") for stage in stages)
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
-        state.take_over(state.claim, durable.completion_tokens)
+        state.take_over(state.claim, durable)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
-        of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit)
+        of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit, prices=prices_of(settings))
         state.opened_ledger = Ledger(of_ledger, open_routes(settings), state.budget, durable)
         calm_collector()
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}

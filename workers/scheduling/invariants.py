@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from workers.messages import SampleKey
+from workers.sampling.budget import Reserve
 from workers.scheduling.sample_state import STORY_MOVES, OpenProblem, SampleState, Stage
 from workers.scheduling.write_queue import WriteQueue
 
@@ -30,8 +31,8 @@ class Parts(NamedTuple):
     chunk_uses: Mapping[int, int]
     pending_bytes: int
     reserved_tokens: int
-    max_tokens: Mapping[int, int]
-    """Pool → what is reserved for one sample."""
+    most: Mapping[int, Reserve]
+    """Pool → what is set aside for one sample."""
     open_problems: Mapping[int, int]
     """Pool → number of open problems whose stage it draws."""
 
@@ -55,7 +56,7 @@ def faults(parts: Parts) -> Iterator[str]:
     if parts.pending_bytes != pending:
         yield f"{parts.pending_bytes} bytes are counted as pending, and {pending} are"
     drawing = [sample for sample in parts.samples.values() if sample.stage is Stage.DRAWING]
-    reserved = sum(parts.max_tokens[sample.at.pool] for sample in drawing)
+    reserved = sum(parts.most[sample.at.pool].tokens for sample in drawing)
     if parts.reserved_tokens != reserved:
         yield f"{parts.reserved_tokens} tokens are reserved, and the samples being drawn need {reserved}"
     by_pool = collections.Counter(problem.at.pool for problem in parts.problems.values())

@@ -31,8 +31,9 @@ class PoolQueues(Mapping[int, DrawQueue]):
         self._all = totals
         self.totals = {pool: Totals() if len(stages) > 1 else totals for pool in stages}
         """The counts of each pool's samples; those of problems stay zero where there are several pools."""
-        self.longest = {pool: max(stage.max_tokens for stage in stages[pool]) for pool in stages}
-        """Most tokens that a sample of each pool may have."""
+        self.most = {pool: stages[pool][0].most for pool in stages}
+        """The most that a sample of each pool may use of the budget."""
+        self._prices = settings.prices
         self.open = dict.fromkeys(stages, 0)
         """Number of open problems whose stage each pool draws."""
         self.lost: dict[int, str] = {}
@@ -65,10 +66,17 @@ class PoolQueues(Mapping[int, DrawQueue]):
         """Whether a pool would get something to draw; None: any of them."""
         return any(queue.wants() for each, queue in self._queues.items() if pool is None or each == pool)
 
-    def is_stranded(self, budget: Budget) -> bool:
-        """Whether samples are wanted and, with nothing in flight, too few tokens are left for any of them."""
-        wanting = [pool for pool in self._queues if self.wants(pool)]
-        return bool(wanting) and all(budget.stranded(self.longest[pool]) for pool in wanting)
+    def stranded(self, budget: Budget) -> str:
+        """The ceiling that leaves no room for any of the samples that are wanted, with nothing in flight; empty while
+        there is none."""
+        barred = [budget.stranded(self.most[pool]) for pool in self._queues if self.wants(pool)]
+        return barred[0] if barred and all(barred) else ""
+
+    def charge(self, budget: Budget, pool: int, count: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """Samples of a pool have ended: what was set aside for them is free, and what they used is charged."""
+        budget.release(self.most[pool], count)
+        price = self._prices.get(pool)
+        budget.charge(tokens=completion_tokens, usd=price.usd(prompt_tokens, completion_tokens) if price else 0.0)
 
     def push(self, problem: OpenProblem) -> None:
         """Queues a problem that may want samples of its stage."""

@@ -12,6 +12,7 @@ from runstore.batches import VerdictRow
 from runstore.durable import DurableRow
 from verifiers.types import Status
 from workers.messages import Finished, Parent, SampleBatch, SampleKey
+from workers.sampling.budget import TokenPrices
 from workers.sampling.problem_state import ProblemState
 from workers.scheduling.routes import RouteStage
 
@@ -40,6 +41,8 @@ class LedgerSettings:
     run_seed: int
     max_tokens: int
     """Most tokens that a sample may have, in pools that do not say it for themselves."""
+    prices: Mapping[int, TokenPrices] = dataclasses.field(default_factory=dict)
+    """Pool → what its tokens cost, where they are paid for."""
     audit: float = 0.0
     """See CoordinatorSettings.audit."""
     repair_rounds: int = 0
