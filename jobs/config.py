@@ -493,7 +493,7 @@ class SolveConfig(ConfigFile):
 
     def _of_pool(self, name: str) -> SolveConfig:
         pool = self.models[name]
-        alone: dict[str, Any] = {"models": {}, "cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
+        no_routes = {"cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
         own = {
             "model": Model.model_construct(**{key: getattr(pool, key) for key in Model.model_fields}),
             "sampling": pool.sampling,
@@ -501,7 +501,7 @@ class SolveConfig(ConfigFile):
             "cost": pool.cost,
             "resources": self.resources.model_copy(update=dict(pool.resources)),
         }
-        config = self.model_copy(update={**alone, **own})
+        config = self.model_copy(update={"models": {}, **no_routes, **own})
         config._origins = origins_of(name, self._origins)
         config._pool = name
         return config
