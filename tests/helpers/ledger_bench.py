@@ -102,6 +102,6 @@ class Bench:
         for sample in samples:
             status = unpack_verdicts(sample.verdict[0])[sample.verdict[1]][0] if sample.verdict else None
             assert status == (str(sample.status) if sample.status else None)
-            self.written.append((sample.problem.entry.id, sample.key[1], status))
+            self.written.append((sample.problem.id, sample.key[1], status))
         self.ledger.durable(samples, "part")
         return len(samples)

@@ -46,7 +46,7 @@ def faults(parts: Parts) -> Iterator[str]:
             yield f"{parts.num_stage[stage]} samples are counted as {stage.name}, and {by_stage[stage]} are"
     for number, problem in parts.problems.items():
         if problem.num_rows != by_problem[number]:
-            yield f"problem {problem.entry.id} counts {problem.num_rows} samples and has {by_problem[number]}"
+            yield f"problem {problem.id} counts {problem.num_rows} samples and has {by_problem[number]}"
     for key, sample in parts.samples.items():
         if fault := _fault_of(parts, sample):
             yield f"{fault}\n{story_of(sample)}"
@@ -85,7 +85,7 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
 
 def story_of(sample: SampleState) -> str:
     """The last changes of state of a sample, one per line: when, which stage, and which worker had it."""
-    head = f"sample {sample.problem.entry.id}:{sample.key[1]}, attempt {sample.attempt}"
+    head = f"sample {sample.problem.id}:{sample.key[1]}, attempt {sample.attempt}"
     moves = zip(*(iter(sample.story[-STORY_SIZE:]),) * 3, strict=True)
     lines = (f"  {at:.3f} {stage.name}" + (f" worker {who}" if who >= 0 else "") for at, stage, who in moves)
     return "\n".join([head, *lines])

@@ -71,7 +71,7 @@ class Ledger:
         for row, entry in enumerate(entries):
             number = self._next_number
             self._next_number += 1
-            rows = self._opener.rows(entry)
+            rows = self._opener.rows(entry.id)
             problem = self._problems[number] = self._opener.open(number, chunk, row, entry, rows)
             self.totals.problems_opened += 1
             self.queues.open[problem.at.pool] += 1
@@ -112,7 +112,7 @@ class Ledger:
             return
         self.queues.open[before] -= 1
         self.queues.open[problem.at.pool] += 1
-        self._begin_stage(problem, self._opener.rows(problem.entry))
+        self._begin_stage(problem, self._opener.rows(problem.id))
 
     def _close_if_done(self, problem: OpenProblem) -> bool:
         """Forgets a settled problem once nothing of it is in flight; releases its held rows first."""
@@ -199,8 +199,8 @@ class Ledger:
         """The caller reserves the budget."""
         self._move(sample, Stage.DRAWING, now, worker)
         problem, key = sample.problem, sample.key
-        what = key, problem.entry.id, problem.chunk, problem.row, sample.attempt
-        seed = sample_seed(self.settings.run_seed, problem.entry.id, key[1])
+        what = key, problem.id, problem.chunk, problem.row, sample.attempt
+        seed = sample_seed(self.settings.run_seed, problem.id, key[1])
         stalls = sample.refusal(), sample.is_last_chance()
         # By position, as in the other messages of a sample: by name, making one takes twice as long.
         drawn_for = sample.at.index, sample.at.index >= problem.first_extra
@@ -313,7 +313,7 @@ class Ledger:
             if sample.suspect:
                 self._with_suspect.add(worker)
             self._move(sample, Stage.CHECKING, now, worker)
-            work_s += self.checks.seconds(sample.problem.entry.kind)
+            work_s += self.checks.seconds(sample.problem.kind)
             item = by_batch.get(sample.batch)
             if item is None:
                 item = by_batch[sample.batch] = CheckItem(sample.batch, [])
@@ -340,7 +340,7 @@ class Ledger:
                 self.totals.count_retry(f"check failed: {reason_and_evidence(verdict)[0]}")
                 self._requeue_check(sample, now)
                 continue
-            self.checks.note_seconds(sample.problem.entry.kind, seconds)
+            self.checks.note_seconds(sample.problem.kind, seconds)
             aborts += self._settle_verdict(sample, status, seconds, verdict, now)
         return aborts
 
@@ -379,7 +379,7 @@ class Ledger:
         return aborts
 
     def _wants_repair(self, problem: OpenProblem, round_: int, outcome: SampleOutcome) -> bool:
-        allowed = round_ < self.settings.repair_rounds and problem.entry.kind in self.settings.repair_kinds
+        allowed = round_ < self.settings.repair_rounds and problem.kind in self.settings.repair_kinds
         return allowed and outcome in (SampleOutcome.REFUTED, SampleOutcome.MALFORMED, SampleOutcome.UNDECIDED)
 
     def _repair(self, parent: SampleState, verdict: VerdictRow) -> None:
@@ -539,7 +539,7 @@ class Ledger:
     def story(self, problem_id: str, index: int) -> str:
         """The last changes of state of a sample in flight, as text for people; empty where it is not in flight."""
         for sample in self._samples.values():
-            if sample.key[1] == index and sample.problem.entry.id == problem_id:
+            if sample.key[1] == index and sample.problem.id == problem_id:
                 return invariants.story_of(sample)
         return ""
 
@@ -564,7 +564,7 @@ class Ledger:
             self._give_up(sample)
             return
         self.totals.count_retry(why)
-        log.debug("sample %s:%d is drawn again: %s", sample.problem.entry.id, sample.key[1], why)
+        log.debug("sample %s:%d is drawn again: %s", sample.problem.id, sample.key[1], why)
         self._move(sample, Stage.QUEUED, 0.0, -1)
         sample.attempt += 1
         sample.status = sample.verdict = sample.finished = sample.batch = None

@@ -93,7 +93,7 @@ class PoolQueues(Mapping[int, DrawQueue]):
 
     def count(self, sample: SampleState, status: Status | None, verify_s: float) -> None:
         """Counts a row in the run and in its pool; `status` None: it was aborted."""
-        row, kind = sample.finished, sample.problem.entry.kind
+        row, kind = sample.finished, sample.problem.kind
         assert row is not None
         told = None if status is None else str(status)
         cost = row.prompt_tokens, row.completion_tokens, row.generation_s, verify_s
@@ -103,9 +103,9 @@ class PoolQueues(Mapping[int, DrawQueue]):
 
     def uncount(self, sample: SampleState) -> None:
         """Takes back the verdict of a sample that has to be drawn again."""
-        self._all.uncount(sample.problem.entry.kind, sample.status)
+        self._all.uncount(sample.problem.kind, sample.status)
         if (own := self.totals[sample.at.pool]) is not self._all:
-            own.uncount(sample.problem.entry.kind, sample.status)
+            own.uncount(sample.problem.kind, sample.status)
 
     def restore(self, kind: str, pool: int, row: DurableRow) -> None:
         """Counts a row that an earlier start of the run made durable."""

@@ -63,7 +63,7 @@ class LedgerSettings:
 class OpenProblem:
     """A problem with samples still to draw, check or write."""
 
-    __slots__ = ("at", "chunk", "entry", "held", "num_rows", "replica", "row", "rule", "state")
+    __slots__ = ("at", "chunk", "held", "id", "kind", "num_rows", "replica", "row", "rule", "state")
 
     audited = False
     first_extra = sys.maxsize
@@ -72,7 +72,8 @@ class OpenProblem:
     def __init__(
         self, entry: ProblemEntry, chunk: int, row: int, at: RouteStage, state: ProblemState, rule: str
     ) -> None:
-        self.entry = entry
+        self.id = entry.id
+        self.kind = sys.intern(entry.kind)
         self.chunk = chunk
         self.row = row
         self.at = at
