@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -166,8 +166,12 @@ def leg_config(file: Path, leg: Leg, output_uri: str) -> SolveConfig:
     return settle_pools(check_config(table, str(file)))[0]
 
 
-def changed(config: SolveConfig, table: dict[str, Any], overrides: Iterable[str] = ()) -> SolveConfig:
-    """`config`, whose values `table` has with changes, with `--set` style overrides over it. Raises ConfigError."""
+def changed(config: SolveConfig, changes: Mapping[str, Any], overrides: Iterable[str] = ()) -> SolveConfig:
+    """`config` with `changes` (section → key → value) and then `--set` style overrides. Raises ConfigError."""
+    table: dict[str, Any] = config.resolved()
+    for section, values in changes.items():
+        is_table = isinstance(values, dict) and isinstance(table.get(section), dict)
+        table[section] = {**table[section], **values} if is_table else values
     table = merge_overrides(table, [each for override in overrides for each in for_every_pool(config, override)])
     for place, preset in resolved_presets(config).items():
         node: Any = table
