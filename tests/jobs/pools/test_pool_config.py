@@ -197,7 +197,7 @@ def test_true_is_not_one_and_a_text_is_no_number() -> None:
         ('{model = "large",', '{model = "larg",', "cascades.ladder.stages.1.model: 'larg' is no model here (did you"),
         (" samples = 3,", "", "cascades.ladder.stages.1.samples: missing"),
         (" samples = 3,", " samples = 0,", "cascades.ladder.stages.1.samples: Input should be greater than 0"),
-        ('"until_verified"', '"until_verifed"', "known: fixed, until_verified, adaptive (did you mean until_verified?)"),
+        ('"until_verified"', '"until_verifed"', "fixed, until_verified, adaptive (did you mean until_verified?)"),
         ('{model = "large",', '{model = "small",', "cascades.ladder.stages.1.model: a cycle: small is stage 0 already"),
         ('{model = "large",', '{model = "ladder",', "stages.1.model: a cycle of cascades: ladder → ladder"),
         ('kind = "math"', 'kind = "maths"', "routes.0.when.kind.0: unknown problem kind 'maths'; known: math,"),
