@@ -23,13 +23,12 @@ from typing import Annotated, ClassVar
 import pydantic
 
 from runstore.schema import Messages
+from runstore.sizes import CPU_SEQUENCES, GPU_SEQUENCES
 from verifiers.types import Json
 from workers.engines.thinking import known_style
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
-GPU_SEQUENCES = 1024
-CPU_SEQUENCES = 256
 
 
 class EngineStartError(Exception):
