@@ -50,6 +50,7 @@ from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, check_settings
 from verifiers.types import Json, Problem, SettingsError
 from workers.logs import LogSettings, RunLog
+from workers.sampling.plan import LOST
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -273,7 +274,8 @@ def run_batch(
                 screen.close()
         code = finish(config, storage, record, outcome, command)
         if code != EXIT_INTERRUPTED:
-            notifier.ended(outcome.summary or {}, outcome.error)
+            summary = outcome.summary or {}
+            notifier.ended(summary, outcome.error or (str(summary["stopped"]) if is_lost(outcome) else ""))
     return code
 
 
@@ -314,6 +316,11 @@ def open_checkers(config: SolveConfig) -> Checkers:
     return Checkers(config.verify.workers_per_actor, settings)
 
 
+def is_lost(outcome: DriveResult) -> bool:
+    """Whether the loss of a remote model left problems unfinished."""
+    return outcome.summary is not None and str(outcome.summary.get("stopped") or "").startswith(LOST)
+
+
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: DriveResult, command: str) -> int:
     """Writes what follows from the rows, tells the user, and returns the exit code."""
     from jobs.solve.summary import close_run, print_summary
@@ -336,6 +343,9 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     print_summary(summary)
     if outcome.summary["stopped"]:
         print(f"Stopped early: {outcome.summary['stopped']}")
+    if is_lost(outcome):
+        print(f"Nothing durable is lost. Once the endpoint is back: {command}", file=sys.stderr)
+        return EXIT_ERRORS
     num_errors = outcome.summary["statuses"].get("error", 0)
     if num_errors:
         print(f"{num_errors:,} samples ended with status error; the report says why", file=sys.stderr)
