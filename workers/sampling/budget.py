@@ -61,6 +61,9 @@ class Budget:
     spent_wall_s: float = 0.0
     charged_usd: float = 0.0
     """Dollars that were charged as such: of tokens, and of pools with prices of their own."""
+    by_pool: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    """Pool → seconds of GPUs and CPUs that it held, and dollars for them. It is a part of what was spent, and empty for
+    a run with one pool."""
     reserved_tokens: int = 0
     reserved_usd: float = 0.0
 
@@ -79,6 +82,8 @@ class Budget:
         """Charges what earlier starts of the run spent: what `to_json` said, at least the tokens that are stored and
         what they cost by the token."""
         spent = {name: earlier.get(name, 0) for name in ("gpu_s", "cpu_s", "wall_s")}
+        for name, of_pool in (earlier.get("pools") or {}).items():
+            self.note_pool(name, **of_pool)
         spent["usd"] = max(earlier.get("charged_usd", 0.0), durable_usd)
         self.charge(tokens=max(earlier.get("tokens", 0), durable_tokens), **spent)
 
@@ -91,6 +96,16 @@ class Budget:
         self.spent_gpu_s += gpu_s
         self.spent_cpu_s += cpu_s
         self.spent_wall_s += wall_s
+
+    def note_pool(self, name: str, *, gpu_s: float = 0.0, cpu_s: float = 0.0, usd: float = 0.0) -> None:
+        """Adds what one pool held since the last call. It says whose spending it was, and charges nothing."""
+        before = self.of_pool(name)
+        now = {"gpu_s": gpu_s, "cpu_s": cpu_s, "usd": usd}
+        self.by_pool[name] = {key: before[key] + value for key, value in now.items()}
+
+    def of_pool(self, name: str) -> dict[str, float]:
+        """What a pool held so far, earlier starts included."""
+        return self.by_pool.get(name, {"gpu_s": 0.0, "cpu_s": 0.0, "usd": 0.0})
 
     def room(self, most: Reserve, wanted: int) -> int:
         """How many samples that use at most `most` may be issued, at most `wanted`."""
@@ -148,6 +163,7 @@ class Budget:
             "wall_s": self.spent_wall_s,
             "usd": self.spent_usd,
             "charged_usd": self.charged_usd,
+            **({"pools": self.by_pool} if self.by_pool else {}),
         }
 
     def _spending(self) -> list[tuple[str, float, float]]:
