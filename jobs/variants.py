@@ -7,7 +7,7 @@ Does not: read few-shot files, or compare variants by what they send (jobs.solve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import pydantic
@@ -36,6 +36,18 @@ class Variant(pydantic.BaseModel):
     """Temperature in place of sampling.temperature and of those of sampling.by_kind."""
     examples: str | None = None
     """File of solved problems in place of prompt.examples; an empty text: none."""
+
+
+def variant_faults(by_pool: Iterable[Sequence[Variant]], num_samples: int, are_pools: bool) -> list[str]:
+    """What is wrong with the variants of a config's models, a line each. `are_pools`: it names several models."""
+    given = next((variants for variants in by_pool if variants), [])
+    if given and are_pools:
+        return [
+            "sampling.variants: a run of several models deals samples by its routes and stages; variants are for a run "
+            "of one [model]"
+        ]
+    wrong = wrong_with(given, num_samples)
+    return [f"sampling.variants: {wrong}"] if wrong else []
 
 
 def wrong_with(variants: Sequence[Variant], num_samples: int) -> str:

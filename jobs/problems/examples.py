@@ -64,7 +64,12 @@ def variant_key(name: str) -> str:
     return f"sampling.variants.{name}.examples"
 
 
-def examples_digest(config: SolveConfig) -> str:
+def examples_digest(path: str) -> str:
+    """Equal for equal examples; empty where there are none."""
+    return _digest(read_examples(path))
+
+
+def digest_with_variants(config: SolveConfig) -> str:
     """Equal for equal examples of the prompt and of all variants; empty where there are none."""
     found: Json = read_examples(config.prompt.examples)
     own = [
@@ -72,6 +77,8 @@ def examples_digest(config: SolveConfig) -> str:
         for variant in config.sampling.variants
         if variant.examples is not None
     ]
-    if own:
-        found = [found, own]
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest() if found else ""
+    return _digest([found, own] if own else found)
+
+
+def _digest(examples: Json) -> str:
+    return hashlib.sha256(json.dumps(examples).encode()).hexdigest() if examples else ""

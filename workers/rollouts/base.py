@@ -104,4 +104,6 @@ def make_sample(
         None if generation.thought_tokens is None else generation.opened_thought,
         generation.thought_closed_by,
         variant,
+        task.stage,
+        task.audited,
     )
