@@ -176,6 +176,8 @@ class Sample:
     """`model`, `budget` (sampling.thinking_tokens), or None: the text closes no thought."""
     tokens: SampleTokens | None = None
     """For tokens/, where the run stores them."""
+    model_revision: str = ""
+    """The model's revision, where it is not that of the Provenance: an endpoint may change it at any time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

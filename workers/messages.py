@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
-from verifiers.types import Status
+from verifiers.types import Json, Status
 
 SampleKey = tuple[int, int]
 """(number of the problem in this run, sample index)."""
@@ -98,6 +98,8 @@ class GeneratorReport(NamedTuple):
     received: int
     batch: bytes
     """The rows of `finished`, in their order. Empty if the batch comes by reference or there is none."""
+    facts: dict[str, Json] = {}  # noqa: RUF012 - never changed
+    """What the engine says of itself, where that has changed since the last report."""
 
 
 class CheckItem(NamedTuple):

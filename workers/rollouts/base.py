@@ -44,6 +44,9 @@ class RolloutRequest:
     """Whether a repair round shows the model the thought of its earlier attempt too."""
     tokens: TokenRows = "none"
     """Which tokens the sample keeps for tokens/."""
+    confidential: bool | None = None
+    """Whether the problem is of a confidential source, which a rollout hands on in every GenerationRequest. None: not
+    known; an endpoint on another machine is not asked then."""
 
 
 TokenRows = Literal["none", "ids", "ids+logprobs"]
@@ -101,4 +104,5 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         # An engine that tells no thought from an answer does not know who opened it either.
         None if generation.thought_tokens is None else generation.opened_thought,
         generation.thought_closed_by,
+        model_revision=generation.revision,
     )
