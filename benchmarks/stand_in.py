@@ -32,6 +32,7 @@ from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import run_uri
 from verifiers.types import Limits, Problem, Status, Verdict
+from workers.coordinator.pools import PoolSettings
 from workers.engines.base import Ability, Engine, Generation, GenerationRequest
 
 SECONDS = 0.5
@@ -214,6 +215,11 @@ def write_problems(path: Path, count: int) -> None:
             file.write(json.dumps({**row, "reference": {"answer": "1"}}) + "\n")
 
 
+def with_engine(pool: PoolSettings, engine_class: type[Engine]) -> PoolSettings:
+    """A pool whose replicas run another engine."""
+    return dataclasses.replace(pool, generator=dataclasses.replace(pool.generator, engine_class=engine_class))
+
+
 def run_stand_in(
     num_problems: int, num_samples: int, replicas: int, verifiers: int = 1, text_chars: int = 0, **changes: Any
 ) -> dict[str, Any]:
@@ -245,7 +251,7 @@ def run_stand_in(
         settings = coordinator_settings(config, ("math",), run_uri(config.output.uri, config.run.id), use_gpu=False)
         settings = dataclasses.replace(
             settings,
-            generator=dataclasses.replace(settings.generator, engine_class=StandInEngine),
+            pools=tuple(with_engine(pool, StandInEngine) for pool in settings.pools),
             verifier=dataclasses.replace(settings.verifier, checkers_class=TrivialCheckers),
             **changes,
         )

@@ -17,7 +17,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ray
@@ -25,7 +25,6 @@ import ray.exceptions
 
 from cluster.connect import ClusterError, LocalRayError, connect
 from cluster.inventory import ask_node, scalable_nodes
-from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, merge_overrides, read_toml
 from jobs.configuration.command import write_new
 from jobs.configuration.starter import plain_toml, starter_table
@@ -36,17 +35,18 @@ from jobs.presets import PresetError, load_preset
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
-from jobs.solve.plan import Where, describe_plan, plan_run
+from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
-from jobs.solve.prompts import describe_prompts
-from jobs.solve.published import with_published
+from jobs.solve.prompts import describe_all_prompts
+from jobs.solve.published import settle_pools
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
+from jobs.solve.run_plan import RunPlan, plan_whole_run
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import LOGS, run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, check_settings
-from verifiers.types import Json, SettingsError
+from verifiers.types import Json, Problem, SettingsError
 from workers.logs import LogSettings, RunLog
 
 
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
         if args.print_config:
-            print(json.dumps(with_published(config)[0].resolved(), indent=2))
+            print(json.dumps(settle_pools(config)[0].resolved(), indent=2))
             return EXIT_DONE
         return solve(config, dry_run=args.dry_run, command=resume_command(args), on=args.on)
     except KeyboardInterrupt:  # before the run began, or while its report was being written
@@ -165,11 +165,11 @@ def solve(
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
         record = None if dry_run else read_run_json(open_storage(uri))
-        config, published = with_published(config, record)
+        config, published = settle_pools(config, record)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))
-        print(describe_plan(config, problems, plan, published), flush=True)
+        print(plan.describe(config, problems, published), flush=True)
         if dry_run:
-            print(describe_prompts(config), flush=True)
+            print(describe_all_prompts(config), flush=True)
             return EXIT_DONE
         if config.ray.address:
             print("".join(line + "\n" for line in temporary_keys(storage_variables(os.environ))), end="", flush=True)
@@ -177,21 +177,21 @@ def solve(
         return run_batch(config, problems, plan, record, command, display, notifier)
 
 
-def plan_here(config: SolveConfig, where: Where) -> Plan:
+def plan_here(config: SolveConfig, where: Where) -> RunPlan:
     """The plan on the hardware that `where` names, on the cluster that the config names, or on this machine. Raises
     ConfigError and ClusterError."""
     if config.ray.address and not where.named:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-            return plan_run(config, where=dataclasses.replace(where, nodes=nodes, ask=ask_node))
-    return plan_run(config, where=where)
+            return plan_whole_run(config, dataclasses.replace(where, nodes=nodes, ask=ask_node))
+    return plan_whole_run(config, where)
 
 
 def run_batch(
     config: SolveConfig,
     problems: ProblemSetSummary,
-    plan: Plan,
+    plan: RunPlan,
     record: dict[str, Json],
     command: str,
     display: Display | None,
@@ -212,9 +212,9 @@ def run_batch(
         config,
         tuple(problems.by_kind),
         uri,
-        plan.device == "gpu",
+        plan.uses_gpu,
         lean_workers=plan.lean_workers,
-        context=plan.max_model_len,
+        context=plan.contexts,
     )
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
@@ -247,9 +247,16 @@ def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
     """The whole set, references included, before any GPU is touched. Raises ProblemFileError or ConfigError."""
     checkers = open_checkers(config)
     try:
-        return check_problems(config.problems, checkers.check_problem, config.verify.workers_per_actor)
+        routed = route_name(config) if len(config.route_table()) > 1 else None
+        return check_problems(config.problems, checkers.check_problem, config.verify.workers_per_actor, routed)
     finally:
         checkers.close()
+
+
+def route_name(config: SolveConfig) -> Callable[[Problem], str]:
+    """Names the pool or cascade that a problem goes to."""
+    names = [route.name for route in config.route_table()]
+    return lambda problem: names[config.route_of(str(problem.kind), problem.domain, problem.meta)]
 
 
 def open_checkers(config: SolveConfig) -> Checkers:

@@ -13,6 +13,13 @@ TAIL_CHARS = 60
 """Characters of the rendered prompt's end that are shown: they tell where the model goes on."""
 
 
+def describe_all_prompts(config: SolveConfig) -> str:
+    """A line per pool. Raises what `describe_prompts` raises."""
+    if not config.models:
+        return describe_prompts(config)
+    return "\n".join(f"{name}: {describe_prompts(pool)}" for name, pool in config.pools().items())
+
+
 def describe_prompts(config: SolveConfig) -> str:
     """One line for the plan. Raises ConfigError where the model cannot be asked as the config wants, and
     ProblemFileError for examples that cannot be read."""
@@ -20,7 +27,7 @@ def describe_prompts(config: SolveConfig) -> str:
     engine = open_engine(EngineSettings(**config.model.of_engine()))
     found = engine.preview(trial_messages(config))
     if found.error:
-        raise ConfigError(f"model.path = {config.model.path!r}: {found.error}")
+        raise ConfigError(f"{config.key('model.path')} = {config.model.path!r}: {found.error}")
     if found.unknown:
         return f"prompts     not tried: {found.unknown}"
     if not found.text:

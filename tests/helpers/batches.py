@@ -11,6 +11,12 @@ RESTART_S = 0.05
 """Back-off in the place of a second: workers of these tests die often, and nothing that is tested waits for it."""
 
 
+def with_engine(pool: Any, engine_class: Any, **changes: Any) -> Any:
+    """A pool whose replicas run another engine."""
+    generator = dataclasses.replace(pool.generator, engine_class=engine_class)
+    return dataclasses.replace(pool, generator=generator, **changes)
+
+
 class QuietDisplay:
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -68,7 +74,8 @@ class Batch:
         self.num_problems = len(tasks)
         self.display = QuietDisplay()
 
-    def settings(self, **changes: Any) -> Any:
+    def settings(self, of_pool: dict[str, Any] | None = None, **changes: Any) -> Any:
+        """`of_pool` changes every pool, `changes` the whole."""
         import stand_ins
 
         from jobs.solve.settings import coordinator_settings
@@ -76,7 +83,7 @@ class Batch:
         settings = coordinator_settings(self.config, ("math",), self.uri, use_gpu=False)
         return dataclasses.replace(
             settings,
-            generator=dataclasses.replace(settings.generator, engine_class=stand_ins.StandInEngine),
+            pools=tuple(with_engine(pool, stand_ins.StandInEngine, **of_pool or {}) for pool in settings.pools),
             verifier=dataclasses.replace(settings.verifier, checkers_class=stand_ins.StandInCheckers),
             **{"restart_s": RESTART_S, **changes},
         )

@@ -99,6 +99,8 @@ class GeneratorSettings:
     """Each replica's engine writes a log of its own beside this process's; without a folder, to its output."""
     stall_s: float = 300.0
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
+    pool: str = "model"
+    """The pool that the replica belongs to; the rows name it."""
     confidential: tuple[str, ...] = SOURCES
     """Sources whose problems an endpoint on another machine gets only with leave."""
     with_solution_keys: bool = False
@@ -194,6 +196,7 @@ class Generator(Present):
             engine=self.engine.name,
             engine_version=self.engine.version,
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
+            pool=self.settings.pool,
             sampling=self._stored(self.settings.sampling),
             sampling_by_kind={kind: self._stored(each) for kind, each in self.settings.sampling_by_kind.items()},
         )

@@ -45,7 +45,8 @@ class Dispatcher:
         self._clock = clock
         self._next_round = 0.0
         self._round_planned = False
-        self._next_widening = 0.0
+        self._next_widening: dict[int, float] = {}
+        """Pool → when its problems may get more samples than their policy wants."""
 
     def pace_s(self) -> float:
         """Seconds between two messages to or from one generator, for all of them to stay below REPORTS_PER_S."""
@@ -74,22 +75,27 @@ class Dispatcher:
         now = self._clock()
         if now >= self._next_round:
             self._next_round = now + self.pace_s()
-            slots = [slot for slot in self._state.generators if slot.ready and slot.credit > 0]
-            self._assign(slots, self._may_widen(now))
+            for pool in self._state.ledger.queues:
+                slots = [slot for slot in self._ready(pool) if slot.credit > 0]
+                self._assign(slots, self._may_widen(now, pool))
         elif not self._round_planned:
             self._round_planned = True
             asyncio.get_running_loop().call_later(self._next_round - now, self._begin_round)
 
-    def _may_widen(self, now: float) -> bool:
+    def _ready(self, pool: int) -> list[GeneratorSlot]:
+        return [slot for slot in self._state.generators if slot.ready and slot.pool == pool]
+
+    def _may_widen(self, now: float, pool: int = 0) -> bool:
         """Whether engines stand idle at the end of the run, so that samples which may never be needed cost nothing. On
         CPUs such samples would slow the others down."""
         state = self._state
-        if not state.fed_all or not state.settings.gpus_per_replica or now < self._next_widening:
+        gpus = state.settings.pools[pool].gpus_per_replica
+        if not state.fed_all or not gpus or now < self._next_widening.get(pool, 0.0):
             return False
-        ready = [slot for slot in state.generators if slot.ready]
+        ready = self._ready(pool)
         if sum(slot.credit for slot in ready) <= IDLE_SHARE * sum(slot.capacity for slot in ready):
             return False
-        self._next_widening = now + WIDEN_S
+        self._next_widening[pool] = now + WIDEN_S
         return True
 
     def _begin_round(self) -> None:
@@ -99,16 +105,20 @@ class Dispatcher:
     def assign_to(self, slot: GeneratorSlot) -> None:
         """Fills one generator's room if there is enough work for the others too. Otherwise it waits for the next round,
         which spreads scarce work over all generators."""
-        room = sum(slot.credit for slot in self._state.generators if slot.ready)
-        if slot.credit > 0 and self._state.ledger.num_wanting() >= room:
+        if slot.credit > 0 and len(self._state.ledger.queues[slot.pool]) >= sum(
+            beside.credit for beside in self._ready(slot.pool)
+        ):
             self._assign([slot])
 
     def _assign(self, slots: list[GeneratorSlot], widen: bool = False) -> None:
+        """Fills the room of some replicas of one pool."""
         ledger = self._state.ledger
         room = sum(slot.credit for slot in slots)
         if not room or self._state.stopping:
             return
-        if len(slots) > 1 and not widen and ledger.prefers_replicas() and ledger.num_wanting() >= room:
+        pool = slots[0].pool
+        queue = ledger.queues[pool]
+        if len(slots) > 1 and not widen and queue.prefers() and len(queue) >= room:
             # Where there is enough for all, each asks for itself, and gets what its cache has the prompts of.
             for slot in slots:
                 self._assign([slot])
@@ -116,13 +126,13 @@ class Dispatcher:
         worker = slots[0].worker if len(slots) == 1 else -1
         unburdened = sum(slot.suspect is None for slot in slots)
         now, at_once = self._clock(), slots[0].capacity
-        tasks = ledger.next_tasks(room, worker, now, max_suspects=unburdened, widen=widen, slots=at_once)
+        tasks = ledger.next_tasks(room, worker, now, max_suspects=unburdened, widen=widen, slots=at_once, pool=pool)
         num_suspects = sum(task.suspect for task in tasks)
         for task, slot in zip(tasks[:num_suspects], [slot for slot in slots if slot.suspect is None], strict=False):
             slot.suspect = task.key
             self._hand(slot, [task])
         tasks = tasks[num_suspects:]
-        homes = ledger.homes(tasks) if worker < 0 and ledger.prefers_replicas() else []
+        homes = ledger.homes(tasks) if worker < 0 and queue.prefers() else []
         for slot, share in zip(slots, shares_of(tasks, slots, homes), strict=True):
             if share:
                 self._hand(slot, share)
@@ -202,4 +212,4 @@ class Dispatcher:
         upstream = (Stage.DRAWING, Stage.QUEUED, Stage.FINISHED, Stage.CHECKING)
         drained = state.fed_all and not any(ledger.num(stage) for stage in upstream)
         full = rows >= settings.part_rows or size >= settings.part_mb << 20
-        return full or drained or state.stopping or self._clock() - ledger.oldest_ready() >= settings.flush_s
+        return full or drained or state.stopping or self._clock() - ledger.writes.oldest() >= settings.flush_s

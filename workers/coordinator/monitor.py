@@ -85,8 +85,7 @@ class RunMonitor:
             self._charge(now - last)
             last = now
             reason = state.budget.exhausted()
-            stranded = state.budget.stranded(state.settings.ledger.max_tokens)
-            if not reason and stranded and state.ledger.wants_samples():
+            if not reason and state.ledger.queues.is_stranded(state.budget):
                 reason = f"budget.tokens = {state.budget.tokens} leaves no room for one more sample"
             if reason and not state.stop_reason:
                 log.info("the budget ends the run: %s", reason)
@@ -116,7 +115,7 @@ class RunMonitor:
             "problems_solved": totals.problems_solved,
             **{stage.name.lower(): ledger.num(stage) for stage in Stage},
             "ready": ledger.num_ready()[0],
-            "backlog_s": round(ledger.backlog_s(), 3),
+            "backlog_s": round(ledger.checks.backlog_s(), 3),
             "workers": {slot.name: sum(s.ready for s in state.slots if s.name == slot.name) for slot in state.slots},
             "samples": totals.samples,
             "aborted": totals.aborted,
@@ -138,10 +137,11 @@ class RunMonitor:
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings
-        gpus = settings.gpus_per_replica
-        live = sum(1 for slot in self._state.generators if slot.actor is not None)
-        cpus = settings.cores or live * settings.cpus_per_replica
-        self._state.budget.charge(gpu_s=live * gpus * seconds, cpu_s=0.0 if gpus else cpus * seconds, wall_s=seconds)
+        live = [settings.pools[slot.pool] for slot in self._state.generators if slot.is_placed]
+        gpus = sum(pool.gpus_per_replica for pool in live)
+        cpus = settings.cores or sum(pool.cpus_per_replica for pool in live if not pool.gpus_per_replica)
+        has_gpus = any(pool.gpus_per_replica for pool in settings.pools)
+        self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=0.0 if has_gpus else cpus * seconds, wall_s=seconds)
 
     def _note_occupancy(self, now: float) -> None:
         running = sum(slot.running for slot in self._state.generators)

@@ -70,6 +70,7 @@ class Budget:
         self.reserved_tokens += max_tokens * count
 
     def release(self, max_tokens: int, count: int = 1) -> None:
+        """To be called when samples have ended."""
         self.reserved_tokens = max(0, self.reserved_tokens - max_tokens * count)
 
     def stranded(self, max_tokens: int) -> bool:

@@ -6,7 +6,7 @@ The check takes time linear in everything that is open, so a run makes it only a
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from workers.messages import SampleKey
@@ -23,13 +23,17 @@ class Parts(NamedTuple):
 
     samples: Mapping[SampleKey, SampleState]
     problems: Mapping[int, OpenProblem]
-    queued: Collection[SampleState]
+    queues: Mapping[int, Container[SampleState]]
+    """Pool → the samples that wait for it."""
     writes: WriteQueue
     num_stage: Sequence[int]
     chunk_uses: Mapping[int, int]
     pending_bytes: int
     reserved_tokens: int
-    max_tokens: int
+    max_tokens: Mapping[int, int]
+    """Pool → what is reserved for one sample."""
+    open_problems: Mapping[int, int]
+    """Pool → number of open problems whose stage it draws."""
 
 
 def faults(parts: Parts) -> Iterator[str]:
@@ -50,9 +54,13 @@ def faults(parts: Parts) -> Iterator[str]:
     pending = sum(sample.num_bytes for sample in parts.samples.values() if sample.stage in WITH_BATCH)
     if parts.pending_bytes != pending:
         yield f"{parts.pending_bytes} bytes are counted as pending, and {pending} are"
-    reserved = by_stage[Stage.DRAWING] * parts.max_tokens
+    drawing = [sample for sample in parts.samples.values() if sample.stage is Stage.DRAWING]
+    reserved = sum(parts.max_tokens[sample.at.pool] for sample in drawing)
     if parts.reserved_tokens != reserved:
         yield f"{parts.reserved_tokens} tokens are reserved, and the samples being drawn need {reserved}"
+    by_pool = collections.Counter(problem.at.pool for problem in parts.problems.values())
+    if by_pool != collections.Counter(parts.open_problems):
+        yield f"{dict(parts.open_problems)} problems are counted as open by pool, and {dict(by_pool)} are"
     chunks = collections.Counter(problem.chunk for problem in parts.problems.values())
     if chunks != collections.Counter(parts.chunk_uses):
         yield f"chunks are counted as {dict(parts.chunk_uses)}, and the open problems need {dict(chunks)}"
@@ -65,7 +73,7 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
         return "a checked sample has to be either held back or ready for a part, and not both"
     if sample.stage is not Stage.CHECKED and (held or ready):
         return f"a sample is held back or ready for a part while it is {sample.stage.name}"
-    if sample.stage is Stage.QUEUED and sample not in parts.queued:
+    if sample.stage is Stage.QUEUED and sample not in parts.queues[sample.at.pool]:
         return "a sample is QUEUED and not in the queue"
     if sample.stage in WITH_BATCH and sample.finished is None:
         return f"a sample is {sample.stage.name} without a row of a batch"

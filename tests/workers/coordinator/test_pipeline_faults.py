@@ -116,7 +116,7 @@ def test_idle_replicas_give_their_gpus_back_while_checks_go_on(make_batch: Any) 
     batch = make_batch(easy(6, check_s=0.4), sampling={"num_samples": 4})
     free: list[float] = []
     batch.display.on_update = lambda status: free.append(ray.available_resources().get("GPU", 0.0))
-    outcome = batch.run(gpus_per_replica=1, release_backlog_s=1.0)
+    outcome = batch.run(of_pool={"gpus_per_replica": 1}, release_backlog_s=1.0)
     assert outcome.summary["complete"], outcome.error
     check_exactly_once(batch, num_samples=4)
     assert any("given back" in event["why"] for event in outcome.summary["restarts"])

@@ -284,9 +284,7 @@ def test_a_budget_that_is_just_enough_ends_no_run() -> None:
         bench.finish(bench.draw(num_tasks))  # 7 of at most 10 tokens each
         state: Any = SimpleNamespace(
             **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": [], "slots": []},
-            settings=SimpleNamespace(
-                gpus_per_replica=0, cores=0, cpus_per_replica=1, stall_s=300.0, ledger=bench.ledger.settings
-            ),
+            settings=SimpleNamespace(pools=[], cores=0, stall_s=300.0, ledger=bench.ledger.settings),
             **{"stop_reason": "", "started": 0.0, "dispatch_needed": asyncio.Event()},
         )
         state.budget.charge(tokens=spent)
