@@ -17,7 +17,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import ray
@@ -35,6 +35,7 @@ from jobs.presets import PresetError, load_preset
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
+from jobs.solve.endpoints import check_endpoints, describe_endpoints, longest_prompt
 from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
 from jobs.solve.prompts import describe_all_prompts
@@ -48,6 +49,9 @@ from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, check_settings
 from verifiers.types import Json, Problem, SettingsError
 from workers.logs import LogSettings, RunLog
+from workers.sampling.plan import LOST
+
+NO_ENDPOINTS: Mapping[str, Mapping[str, Json]] = {}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,15 +170,18 @@ def solve(
         print(problems.describe(), flush=True)
         record = None if dry_run else read_run_json(open_storage(uri))
         config, published = settle_pools(config, record)
+        is_complete = record is not None and record.get("complete")
+        endpoints = {} if is_complete else check_endpoints(config, problems)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))
         print(plan.describe(config, problems, published), flush=True)
+        print("".join(line + "\n" for line in describe_endpoints(config, endpoints)), end="", flush=True)
         if dry_run:
             print(describe_all_prompts(config), flush=True)
             return EXIT_DONE
         if config.ray.address:
             print("".join(line + "\n" for line in temporary_keys(storage_variables(os.environ))), end="", flush=True)
         record = record or new_record(config, problems, plan.to_json(), published)
-        return run_batch(config, problems, plan, record, command, display, notifier)
+        return run_batch(config, problems, plan, record, command, display, notifier, endpoints)
 
 
 def plan_here(config: SolveConfig, where: Where) -> RunPlan:
@@ -196,9 +203,10 @@ def run_batch(
     command: str,
     display: Display | None,
     notifier: Notifier,
+    endpoints: Mapping[str, Mapping[str, Json]] = NO_ENDPOINTS,
 ) -> int:
     """Runs or resumes what was checked and planned; returns an exit code. `record` is that of the run so far; a new
-    one has no starts."""
+    one has no starts. `endpoints` is what those of the remote pools said of themselves."""
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
     if record["starts"]:
@@ -207,6 +215,8 @@ def run_batch(
             print(f"{uri} is complete; nothing to do. Its report: {uri}/report.html")
             return EXIT_DONE
     record["starts"].append({"at": now(), "host": os.uname().nodename})
+    if endpoints:
+        record["starts"][-1]["endpoints"] = dict(endpoints)
     write_record(storage, record)
     settings = coordinator_settings(
         config,
@@ -214,7 +224,8 @@ def run_batch(
         uri,
         plan.uses_gpu,
         lean_workers=plan.lean_workers,
-        context=plan.contexts,
+        context={**plan.contexts, **{name: facts["context"] for name, facts in endpoints.items()}},
+        longest_prompts={name: longest_prompt(config.pools()[name], problems) for name in endpoints},
     )
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
@@ -289,8 +300,12 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     record["complete"] = bool(outcome.summary["complete"])
     write_record(storage, record)
     print_summary(summary)
-    if outcome.summary["stopped"]:
-        print(f"Stopped early: {outcome.summary['stopped']}")
+    stopped = str(outcome.summary["stopped"] or "")
+    if stopped:
+        print(f"Stopped early: {stopped}")
+    if stopped.startswith(LOST):
+        print(f"Nothing durable is lost. To resume once the endpoint is back: {command}", file=sys.stderr)
+        return EXIT_ERRORS
     num_errors = outcome.summary["statuses"].get("error", 0)
     if num_errors:
         print(f"{num_errors:,} samples ended with status error; the report says why", file=sys.stderr)

@@ -22,6 +22,7 @@ from runstore.reader import num_rows
 from runstore.storage import Storage
 from verifiers.types import Json
 from workers.sampling.estimates import Estimate
+from workers.sampling.plan import LOST
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
-    ended = "budget" if summary["stopped"] else "open"
+    stopped = str(summary["stopped"] or "")
+    ended = LOST if stopped.startswith(LOST) else "budget" if stopped else "open"
     report, total, repairs = "", Group(), Counter[str]()
     if num_rows(storage):
         report, statistics = write_report(uri, ended)
@@ -102,12 +104,15 @@ def time_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     unit = "GPU" if summary["gpu_s"] else "CPU"
     seconds = summary["gpu_s"] or summary["cpu_s"]
     verified = summary["statuses"].get("verified", 0)
-    yield "time", f"{clock(summary['wall_s'])} wall clock, {seconds / 3600:.3f} {unit}-hours"
-    if not seconds or not verified:
+    hours = f", {seconds / 3600:.3f} {unit}-hours" if seconds else ""
+    yield "time", f"{clock(summary['wall_s'])} wall clock{hours}"
+    if not verified:
         return
-    yield f"verified per {unit}-hour", f"{verified / (seconds / 3600):,.0f}"
+    if seconds:
+        yield f"verified per {unit}-hour", f"{verified / (seconds / 3600):,.0f}"
     if not summary["usd"]:
-        yield "cost per verified solution", f"set cost.usd_per_{unit.lower()}_hour to see it"
+        if seconds:
+            yield "cost per verified solution", f"set cost.usd_per_{unit.lower()}_hour to see it"
         return
     price = summary["usd"] / verified
     size = price_unit([price])

@@ -49,6 +49,7 @@ from workers.coordinator.verifiers import VerifierPool
 from workers.coordinator.writers import WriterPool
 from workers.logs import NO_FILES, RunLog
 from workers.messages import Reference
+from workers.sampling.budget import TokenPrices
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage
 
@@ -90,7 +91,12 @@ class Coordinator(Present):
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
         state.take_over(state.claim, durable.completion_tokens)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
-        of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit)
+        prices = {
+            index: TokenPrices.of(pool.cost, pool.longest_prompt)
+            for index, pool in enumerate(settings.pools)
+            if pool.is_remote
+        }
+        of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit, prices=prices)
         state.opened_ledger = Ledger(of_ledger, open_routes(settings), state.budget, durable)
         calm_collector()
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}

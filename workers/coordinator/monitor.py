@@ -16,6 +16,7 @@ from workers.coordinator.silence import SilenceWatch
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 from workers.logs import NO_FILES, RunLog
+from workers.sampling.budget import SECONDS_PER_HOUR
 from workers.scheduling.sample_state import RATED, Stage, own_work
 
 TICK_S = 0.25
@@ -86,7 +87,7 @@ class RunMonitor:
             last = now
             reason = state.budget.exhausted()
             if not reason and state.ledger.queues.is_stranded(state.budget):
-                reason = f"budget.tokens = {state.budget.tokens} leaves no room for one more sample"
+                reason = state.budget.why_stranded(min(state.ledger.queues.longest.values()))
             if reason and not state.stop_reason:
                 log.info("the budget ends the run: %s", reason)
                 state.stop_reason = reason
@@ -138,10 +139,16 @@ class RunMonitor:
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings
         live = [settings.pools[slot.pool] for slot in self._state.generators if slot.is_placed]
+        on_cpus = [pool for pool in live if not pool.gpus_per_replica and not pool.is_remote]
         gpus = sum(pool.gpus_per_replica for pool in live)
-        cpus = settings.cores or sum(pool.cpus_per_replica for pool in live if not pool.gpus_per_replica)
-        has_gpus = any(pool.gpus_per_replica for pool in settings.pools)
-        self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=0.0 if has_gpus else cpus * seconds, wall_s=seconds)
+        cpus = settings.cores if on_cpus and settings.cores else sum(pool.cpus_per_replica for pool in on_cpus)
+        if any(pool.gpus_per_replica for pool in settings.pools):
+            cpus, on_cpus = 0.0, []
+        usd = sum(pool.gpus_per_replica * pool.cost.get("usd_per_gpu_hour", 0.0) for pool in live)
+        # Pools on the cores of one machine share them.
+        usd += sum(cpus / len(on_cpus) * pool.cost.get("usd_per_cpu_hour", 0.0) for pool in on_cpus)
+        charged = usd * seconds / SECONDS_PER_HOUR
+        self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=cpus * seconds, wall_s=seconds, usd=charged)
 
     def _note_occupancy(self, now: float) -> None:
         running = sum(slot.running for slot in self._state.generators)

@@ -118,7 +118,7 @@ class RunState:
         self.storage = open_storage(settings.run_uri)
         self.claim: RunLease | None = None
         self.opened_ledger: Ledger | None = None
-        self.budget = Budget.of(settings.budget, settings.pools[0].cost)
+        self.budget = Budget.of(settings.budget)  # each pool has prices of its own, which the callers charge
         self.starts = 1
         """Starts whose spending is in `budget`, this one included."""
         self.earlier_wall_s = 0.0

@@ -246,8 +246,8 @@ class ModelSettings(EndpointKeys, ModelKeys):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _called_as_the_endpoint_calls_it(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and values.get("engine") == REMOTE and values.get("model"):
-            return {**values, "path": values["model"]}
+        if isinstance(values, Mapping) and values.get("engine") == REMOTE:
+            return {**values, "path": values.get("model") or ""}
         return values
 
     @property
@@ -410,6 +410,9 @@ class Engine(ABC):
     """All methods belong to the event loop that awaited `start`; the constructor loads nothing."""
 
     name: ClassVar[str]
+    is_remote: ClassVar[bool] = False
+    """Whether the samples are drawn by an endpoint somewhere else, which needs neither a GPU here nor the model's
+    folder."""
     Arguments: ClassVar[type[pydantic.BaseModel]] = NoArguments
     """What `model.engine_args` may hold."""
     abilities: frozenset[Ability]

@@ -18,6 +18,11 @@ REMOTE = "openai"
 """The engine that asks an endpoint."""
 SERVERS = ("vllm", "sglang", "api")
 """What an endpoint may be; each takes other sampling keys (workers.engines.remote.request_body)."""
+OF_THE_SERVER = (
+    *("revision", "dtype", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
+    *("quantization", "trust_remote_code", "completion", "lora"),
+)
+"""Keys of a model in process that mean nothing to an endpoint: its server decides them."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
@@ -30,10 +35,10 @@ class EndpointKeys(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    base_url: str = ""
+    base_url: Annotated[str, pydantic.Field(validate_default=True)] = ""
     """Address of an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1. Only for `engine = "openai"`, like
     all keys from here to `allow_confidential` (docs/remote_engines.md)."""
-    model: str = ""
+    model: Annotated[str, pydantic.Field(validate_default=True)] = ""
     """The model's name at the endpoint."""
     api_key_env: str = ""
     """Name of the environment variable that holds the endpoint's key; empty: the endpoint wants none."""

@@ -37,6 +37,7 @@ from workers.engines.base import (
     EngineStartError,
     Generation,
     GenerationRequest,
+    PromptPreview,
     SamplingParameters,
 )
 from workers.engines.remote.answer import Answer
@@ -112,6 +113,7 @@ class OpenAIEngine(Engine):
     """An endpoint, asked through the `openai` package."""
 
     name = "openai"
+    is_remote = True
     Arguments = FurtherFields
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -137,6 +139,10 @@ class OpenAIEngine(Engine):
         self._speed = 0.0
         """Tokens per second of the last answer."""
         self._closing: asyncio.Task[None] | None = None
+
+    def preview(self, messages: Messages) -> PromptPreview:
+        """See Engine.preview."""
+        return PromptPreview(unknown="the endpoint renders them by its own chat format")
 
     def try_out(self, samplings: Iterable[SamplingParameters]) -> dict[str, Json]:
         """See Engine.try_out. One list of models and a trial answer of a few tokens per way of sampling."""
@@ -188,6 +194,8 @@ class OpenAIEngine(Engine):
         found = self._found
         return {
             "server": found.server,
+            "server_version": found.version,
+            "context": found.context,
             "model": found.model,
             "fingerprint": found.fingerprint,
             "reproducible": False,

@@ -187,12 +187,12 @@ class Ledger:
         they may never need; not under a ceiling on tokens, which those samples would use up."""
         if self.is_backed_up():
             return []
-        queue, longest = self.queues[pool], self.queues.longest[pool]
-        room = self.budget.room(longest, room)
+        queue, longest, usd = self.queues[pool], self.queues.longest[pool], self.queues.most_usd[pool]
+        room = self.budget.room(longest, room, usd)
         samples = queue.take(room, worker, slots, now, max_suspects)
         if widen and not self.budget.tokens:
             samples += queue.take_spare(self._problems.values(), room - len(samples))
-        self.budget.reserve(longest, len(samples))
+        self.budget.reserve(longest, len(samples), usd)
         return [self._make_task(sample, worker, now) for sample in samples]
 
     def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
@@ -251,14 +251,18 @@ class Ledger:
     def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
         """Takes in the rows of a batch. Drops a row whose task has gone to another replica meanwhile."""
         reserved = tokens = 0
+        reserved_usd = usd = 0.0
         for index, row in enumerate(rows):
             sample = self._samples.get(row.key)
             if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
                 continue
             if sample.worker != worker:
                 continue
-            reserved += self.queues.longest[sample.at.pool]
+            pool = sample.at.pool
+            reserved += self.queues.longest[pool]
             tokens += row.completion_tokens
+            reserved_usd += self.queues.most_usd[pool]
+            usd += self.queues.usd(pool, row.prompt_tokens, row.completion_tokens)
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
                 continue
@@ -276,8 +280,8 @@ class Ledger:
             else:
                 self._move(sample, Stage.FINISHED, now)
                 self.checks.add(sample)
-        self.budget.release(reserved)
-        self.budget.charge(tokens=tokens)
+        self.budget.release(reserved, usd=reserved_usd)
+        self.budget.charge(tokens=tokens, usd=usd)
 
     def _end_aborted(self, sample: SampleState, now: float) -> None:
         self._move(sample, Stage.CHECKED, now)
@@ -470,7 +474,7 @@ class Ledger:
         self.queues.forget(worker)
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
-            self.budget.release(self.queues.longest[sample.at.pool])
+            self.budget.lose(self.queues.longest[sample.at.pool], self.queues.most_usd[sample.at.pool])
             sample.stalls += stalled
             self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)

@@ -33,6 +33,12 @@ class PoolQueues(Mapping[int, DrawQueue]):
         """The counts of each pool's samples; those of problems stay zero where there are several pools."""
         self.longest = {pool: max(stage.max_tokens for stage in stages[pool]) for pool in stages}
         """Most tokens that a sample of each pool may have."""
+        self.prices = settings.prices
+        self.most_usd = {
+            pool: settings.prices[pool].most(longest) if pool in settings.prices else 0.0
+            for pool, longest in self.longest.items()
+        }
+        """The most that an endpoint charges for a sample of each pool; 0 where the pool is paid by the hour."""
         self.open = dict.fromkeys(stages, 0)
         """Number of open problems whose stage each pool draws."""
         self.lost: dict[int, str] = {}
@@ -68,7 +74,11 @@ class PoolQueues(Mapping[int, DrawQueue]):
     def is_stranded(self, budget: Budget) -> bool:
         """Whether samples are wanted and, with nothing in flight, too few tokens are left for any of them."""
         wanting = [pool for pool in self._queues if self.wants(pool)]
-        return bool(wanting) and all(budget.stranded(self.longest[pool]) for pool in wanting)
+        return bool(wanting) and all(budget.stranded(self.longest[pool], self.most_usd[pool]) for pool in wanting)
+
+    def usd(self, pool: int, prompt_tokens: int, completion_tokens: int) -> float:
+        """What the pool's endpoint charges for a sample."""
+        return self.prices[pool].usd(prompt_tokens, completion_tokens) if pool in self.prices else 0.0
 
     def push(self, problem: OpenProblem) -> None:
         """Queues a problem that may want samples of its stage."""

@@ -12,6 +12,7 @@ from runstore.batches import VerdictRow
 from runstore.durable import DurableRow
 from verifiers.types import Status
 from workers.messages import Finished, Parent, SampleBatch, SampleKey
+from workers.sampling.budget import TokenPrices
 from workers.sampling.problem_state import ProblemState
 from workers.scheduling.routes import RouteStage
 
@@ -45,6 +46,8 @@ class LedgerSettings:
     repair_rounds: int = 0
     repair_kinds: frozenset[str] = frozenset()
     evidence_chars: int = 2000
+    prices: Mapping[int, TokenPrices] = dataclasses.field(default_factory=dict)
+    """Pool → what its endpoint charges; pools that are paid by the hour are missing."""
     check_attempts: int = 3
     sample_attempts: int = 3
     max_unchecked: int = 20_000
