@@ -38,7 +38,7 @@ class RoutePlan(NamedTuple):
     """A way through the pools."""
 
     name: str
-    """Of the pool or the cascade."""
+    """Name of the pool or the cascade."""
     stages: tuple[Stage, ...]
     """Empty for a plain pool, whose sampling says all."""
 

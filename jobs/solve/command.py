@@ -36,9 +36,10 @@ from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.endpoints import check_endpoints, describe_endpoints, longest_prompt
+from jobs.solve.pilot import PILOT_PROBLEMS, Pilot, pilot_config, read_pilot
 from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
-from jobs.solve.prompts import describe_all_prompts
+from jobs.solve.prompts import describe_prompts
 from jobs.solve.published import settle_pools
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.run_plan import RunPlan, plan_whole_run
@@ -81,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on", metavar="HARDWARE", default="", help="with --dry-run: plan for 8xH100, 2x8:H200 or cpu:2 instead"
     )
+    parser.add_argument(
+        "--pilot",
+        action="store_true",
+        help=f"with --dry-run: solve {PILOT_PROBLEMS} of the problems, and say from them what the run will need",
+    )
     parser.add_argument("--print-config", action="store_true", help="print the resolved config as JSON and exit")
     parser.add_argument("--skip-bad", action="store_true", help="skip problems that cannot be read, and record them")
 
@@ -90,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.on and not args.dry_run:
             raise ConfigError("--on plans for hardware that is not here: give --dry-run too")
+        if args.pilot and (not args.dry_run or args.on):
+            raise ConfigError("--pilot runs some of the problems here: give it with --dry-run, and without --on")
         if args.config is None or args.model or args.problems:
             args.config = config_from_flags(args)
         args.overrides = [*preset_overrides(args), *args.overrides]
@@ -98,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         if args.print_config:
             print(json.dumps(settle_pools(config)[0].resolved(), indent=2))
             return EXIT_DONE
-        return solve(config, dry_run=args.dry_run, command=resume_command(args), on=args.on)
+        return solve(config, dry_run=args.dry_run, command=resume_command(args), on=args.on, pilot=args.pilot)
     except KeyboardInterrupt:  # before the run began, or while its report was being written
         print(f"Stopped. To resume: {resume_command(args)}")
         return EXIT_INTERRUPTED
@@ -155,10 +163,15 @@ def resume_command(args: argparse.Namespace) -> str:
 
 
 def solve(
-    config: SolveConfig, dry_run: bool = False, command: str = "", display: Display | None = None, on: str = ""
+    config: SolveConfig,
+    dry_run: bool = False,
+    command: str = "",
+    display: Display | None = None,
+    on: str = "",
+    pilot: bool = False,
 ) -> int:
     """Runs or resumes the batch that `config` describes; returns an exit code. `on` names the hardware that a dry-run
-    plans for, where it is not this machine or the cluster.
+    plans for, where it is not this machine or the cluster. With `pilot` the dry-run solves some of the problems first.
 
     Raises ClusterError or one of jobs.errors.TOLD, with a text for the user.
     """
@@ -173,15 +186,33 @@ def solve(
         is_complete = record is not None and record.get("complete")
         endpoints = {} if is_complete else check_endpoints(config, problems)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))
-        print(plan.describe(config, problems, published), flush=True)
+        code, measured = solve_pilot(config, display, endpoints) if pilot else (EXIT_DONE, None)
+        if code == EXIT_INTERRUPTED:
+            return code
+        print(plan.describe(config, problems, published, measured), flush=True)
         print("".join(line + "\n" for line in describe_endpoints(config, endpoints)), end="", flush=True)
         if dry_run:
-            print(describe_all_prompts(config), flush=True)
+            print(describe_prompts(config), flush=True)
             return EXIT_DONE
         if config.ray.address:
             print("".join(line + "\n" for line in temporary_keys(storage_variables(os.environ))), end="", flush=True)
         record = record or new_record(config, problems, plan.to_json(), published)
         return run_batch(config, problems, plan, record, command, display, notifier, endpoints)
+
+
+def solve_pilot(
+    config: SolveConfig, display: Display | None, endpoints: Mapping[str, Mapping[str, Json]] = NO_ENDPOINTS
+) -> tuple[int, Pilot | None]:
+    """Solves the pilot's problems, or finds them solved; returns an exit code and what they needed."""
+    chosen = pilot_config(config)
+    uri = run_uri(chosen.output.uri, chosen.run.id)
+    problems = check_problem_set(chosen)
+    print(f"pilot: {problems.num_problems} of the problems, in {uri}", flush=True)
+    plan = plan_here(chosen, Where())
+    record = read_run_json(open_storage(uri)) or new_record(chosen, problems, plan.to_json())
+    with Notifier((), chosen.run.id, uri) as notifier:
+        code = run_batch(chosen, problems, plan, record, "the same command", display, notifier, endpoints)
+    return code, None if code == EXIT_INTERRUPTED else read_pilot(config, chosen)
 
 
 def plan_here(config: SolveConfig, where: Where) -> RunPlan:

@@ -8,7 +8,7 @@ Does not: guess how often a model is right. A pilot (jobs.solve.pilot) measures 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cluster.fit import Plan
 from jobs.config import SolveConfig
@@ -81,7 +81,15 @@ def expect(
     return found
 
 
-def describe_routes(config: SolveConfig, problems: ProblemSetSummary, plans: Mapping[str, Plan]) -> list[str]:
+class Measured(Protocol):
+    """What a pilot found."""
+
+    def describe(self, config: SolveConfig, route: str, stage: StageExpectation, plan: Plan | None) -> str: ...
+
+
+def describe_routes(
+    config: SolveConfig, problems: ProblemSetSummary, plans: Mapping[str, Plan], pilot: Measured | None = None
+) -> list[str]:
     """Lines for the plan: which problems go where, and what each stage may draw."""
     lines = []
     for number, route in enumerate(config.route_table()):
@@ -89,21 +97,22 @@ def describe_routes(config: SolveConfig, problems: ProblemSetSummary, plans: Map
         default = " (the default)" if number == 0 and config.routes else ""
         lines.append(f"route {route.name}{default}: {count:,} of {problems.num_problems:,} problems")
         for stage in expect(config, route, count, plans):
-            lines += [f"  {line}" for line in describe_stage(config, route, stage)]
+            known = pilot and pilot.describe(config, route.name, stage, plans.get(stage.pool))
+            lines.append(f"  {describe_stage(route, stage)}")
+            lines.append(f"    {known or ', '.join(costs(config, stage))}")
     if config.audit:
         lines.append(f"audit: about {config.audit:.1%} of the problems go through every stage, whatever the first gave")
     return lines
 
 
-def describe_stage(config: SolveConfig, route: RoutePlan, stage: StageExpectation) -> Iterator[str]:
-    """What one stage may draw and cost."""
+def describe_stage(route: RoutePlan, stage: StageExpectation) -> str:
+    """What one stage may draw."""
     name = f"stage {stage.number}, {stage.pool}" if route.stages else stage.pool
     given = ", those that the stages before left unsolved" if stage.number else ""
     length = f"at most {stage.longest:,} tokens each" if stage.longest else "as many tokens as the context allows"
     text = f"{name}: {stage.problems.told('problems')}{given}; policy {stage.policy}, {stage.samples.told('samples')}"
     stops = f"; a problem stops at {stage.stops}" if stage.stops else ""
-    yield f"{text} of {length}{stops}"
-    yield f"  {', '.join(costs(config, stage))}"
+    return f"{text} of {length}{stops}"
 
 
 def costs(config: SolveConfig, stage: StageExpectation) -> Iterator[str]:

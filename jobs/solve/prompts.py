@@ -13,16 +13,16 @@ TAIL_CHARS = 60
 """Characters of the rendered prompt's end that are shown: they tell where the model goes on."""
 
 
-def describe_all_prompts(config: SolveConfig) -> str:
-    """A line per pool. Raises what `describe_prompts` raises."""
-    if not config.models:
-        return describe_prompts(config)
-    return "\n".join(f"{name}: {describe_prompts(pool)}" for name, pool in config.pools().items())
-
-
 def describe_prompts(config: SolveConfig) -> str:
-    """One line for the plan. Raises ConfigError where the model cannot be asked as the config wants, and
-    ProblemFileError for examples that cannot be read."""
+    """A line for the plan, one per pool where there are several. Raises ConfigError where a model cannot be asked as
+    the config wants, and ProblemFileError for examples that cannot be read."""
+    pools = config.pools()
+    head = {name: f"{name}: " if config.models else "" for name in pools}
+    return "\n".join(head[name] + describe_pool(pool) for name, pool in pools.items())
+
+
+def describe_pool(config: SolveConfig) -> str:
+    """How one model is asked."""
     # The engine's number of samples and its GPUs play no part in rendering.
     engine = open_engine(EngineSettings(**config.model.of_engine()))
     found = engine.preview(trial_messages(config))

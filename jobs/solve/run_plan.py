@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from cluster.fit import Plan
+from cluster.fit import Plan, counted
 from cluster.inventory import Inventory
 from cluster.plan import PlanError
 from cluster.pools import PoolRequest, PoolsPlan, describe_places, plan_pools
@@ -19,6 +19,7 @@ from jobs.pools.checks import is_remote
 from jobs.pools.routing import ONLY
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.expectations import describe_routes
+from jobs.solve.pilot import Pilot
 from jobs.solve.plan import Where, describe_plan, open_inventory, plan_run, pool_to_plan, require_abilities
 from jobs.solve.published import NOTHING, Published, describe_sampling
 from verifiers.types import Json
@@ -60,19 +61,31 @@ class RunPlan:
         return {"pools": {}, **(self.together.to_json() if self.together else {}), "endpoints": list(self.endpoints)}
 
     def describe(
-        self, config: SolveConfig, problems: ProblemSetSummary, published: Mapping[str, Published] | None = None
+        self,
+        config: SolveConfig,
+        problems: ProblemSetSummary,
+        published: Mapping[str, Published] | None = None,
+        pilot: Pilot | None = None,
     ) -> str:
-        """The plan for people."""
+        """The plan for people. `pilot` says what the samples need, beside what they may need at most."""
         published = published or {}
         if not config.models and ONLY in self.plans:
-            return describe_plan(config, problems, self.plans[ONLY], published.get(ONLY, NOTHING))
+            text = describe_plan(config, problems, self.plans[ONLY], published.get(ONLY, NOTHING))
+            if not pilot and not config.cascade and not config.cascades:
+                return text
+            return "\n".join([text, *describe_routes(config, problems, self.plans, pilot)])
         lines: list[str] = []
         for name, pool in config.pools().items():
             lines += [f"pool {name}: {pool.model.path}", *self._lines_of(name)]
             lines += describe_sampling(pool, published.get(name, NOTHING))
         if self.together is not None:
             lines += [*self.together.describe(), *describe_places(self.together)]
-        return "\n".join([*lines, *self._idle(config), *describe_routes(config, problems, self.plans)])
+            lean = f" with {counted(self.lean_workers, 'Lean worker')} each" if self.lean_workers else ""
+            workers = (
+                f"{counted(config.verify.actors, 'verifier')}{lean}, {counted(config.resources.writers, 'writer')}"
+            )
+            lines.append(f"workers     {workers}")
+        return "\n".join([*lines, *self._idle(config), *describe_routes(config, problems, self.plans, pilot)])
 
     def _lines_of(self, name: str) -> list[str]:
         if name not in self.plans:

@@ -17,6 +17,21 @@ def with_engine(pool: Any, engine_class: Any, **changes: Any) -> Any:
     return dataclasses.replace(pool, generator=generator, **changes)
 
 
+def cascade(settings: Any, *stages: tuple[str, dict[str, Any], dict[str, Any]], **changes: Any) -> Any:
+    """Settings with a pool per (name, changes of the pool, changes of the sampling), through which every problem goes
+    in this order. An engine knows its pool by its path."""
+    from workers.coordinator.pools import RouteSettings, StageSettings
+
+    base, sampling = settings.pools[0], settings.routes[0].stages[0].sampling
+    pools = []
+    for name, of_pool, _ in stages:
+        engine = base.generator.engine.model_copy(update={"path": name})
+        generator = dataclasses.replace(base.generator, engine=engine, pool=name)
+        pools.append(dataclasses.replace(base, name=name, generator=generator, **of_pool))
+    of_stages = tuple(StageSettings(name, {**sampling, **own}) for name, _, own in stages)
+    return dataclasses.replace(settings, pools=tuple(pools), routes=(RouteSettings("ladder", of_stages),), **changes)
+
+
 class QuietDisplay:
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -89,9 +104,12 @@ class Batch:
         )
 
     def run(self, **changes: Any) -> Any:
+        return self.drive(self.settings(**changes))
+
+    def drive(self, settings: Any) -> Any:
         from jobs.solve.driver import drive
 
-        return drive(self.config, self.settings(**changes), self.display)
+        return drive(self.config, settings, self.display)
 
     def rows(self) -> list[dict[str, Any]]:
         from runstore.parts import read_parts

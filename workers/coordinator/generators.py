@@ -65,7 +65,7 @@ class GeneratorPool:
                 f"the engine on {slot.presence.node} did not start within resources.start_s = {settings.start_s:g} s"
             ) from None
         log.info("generator %d: worker %d is ready after %.1f s", slot.index, slot.worker, time.monotonic() - began)
-        slot.capacity = generator.engine.max_num_seqs * generator.engine.num_ranks()
+        slot.capacity = settings.pools[slot.pool].room
         state.generating_since = state.generating_since or time.monotonic()
         slot.ready = True
         slot.credit = slot.capacity
@@ -153,7 +153,7 @@ class GeneratorPool:
             return True
         queues = state.ledger.queues
         room = sum(
-            other.credit if other.ready else state.settings.pools[index].generator.engine.max_num_seqs
+            other.credit if other.ready else state.settings.pools[index].room
             for other in state.generators
             if other.pool == index and other.actor is not None
         )

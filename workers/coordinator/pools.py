@@ -40,8 +40,8 @@ class PoolSettings:
 
     @property
     def room(self) -> int:
-        """Samples that the engines of all replicas run at once, data-parallel ranks aside."""
-        return self.replicas * self.generator.engine.max_num_seqs
+        """Samples that one replica runs at once, in all its data-parallel ranks."""
+        return self.generator.engine.max_num_seqs * self.generator.engine.num_ranks()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

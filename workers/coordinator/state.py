@@ -180,7 +180,7 @@ class RunState:
         settings = self.settings
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
-        window = settings.window or WINDOW_FACTOR * sum(pool.room for pool in settings.pools)
+        window = settings.window or WINDOW_FACTOR * sum(pool.replicas * pool.room for pool in settings.pools)
         apart = sum(count for pool, count in self.ledger.queues.open.items() if self.waits_for_room(pool))
         return max(0, window + min(apart, OPEN_APART) - self.ledger.num_open())
 

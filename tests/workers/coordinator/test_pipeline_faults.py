@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from sabotage import Saboteur, check_exactly_once, coordinator_handle, easy
+from batches import cascade
+from sabotage import Saboteur, check_cascade, check_exactly_once, coordinator_handle, easy
 
 pytestmark = pytest.mark.ray
 
@@ -130,7 +131,8 @@ FREEZES = 0.25
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_chaos(make_batch: Any) -> None:
-    """Kills or freezes random components at random moments, the coordinator among them, many times over one run."""
+    """Kills or freezes random components at random moments, the coordinator among them, many times over one run with
+    two pools, the second of which counts as an endpoint."""
     import ray
 
     import jobs.solve.driver
@@ -170,13 +172,16 @@ def test_chaos(make_batch: Any) -> None:
     jobs.solve.driver.COORDINATOR_STARTS, before = 1000, jobs.solve.driver.COORDINATOR_STARTS
     killer = threading.Thread(target=havoc)
     killer.start()
+    second = "large", {"replicas": 1, "is_remote": True}, {"num_samples": 3}
+    settings = cascade(batch.settings(), ("small", {"replicas": 2}, {"num_samples": 5}), second)
     try:
-        outcome = batch.run()
+        outcome = batch.drive(settings)
     finally:
         over.set()
         killer.join()
         jobs.solve.driver.COORDINATOR_STARTS = before
     assert outcome.summary and outcome.summary["complete"], outcome.error
-    check_exactly_once(batch)
+    rows = check_cascade(batch, [5, 3])
+    assert {row["pool"] for row in rows} == {"small", "large"}
     print(f"kills: {dict(kills)}")
     assert sum(kills.values()) >= rounds
