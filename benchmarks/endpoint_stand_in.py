@@ -40,7 +40,7 @@ class Manners:
     refuses: list[str] = dataclasses.field(default_factory=list)
     """Fields of a request that it does not know."""
     text: str = ""
-    """The answer; empty: a boxed number that follows from prompt and seed."""
+    """The answer; empty: what `answer_to` makes of prompt and seed."""
     thought: str = ""
     thought_field: str = "reasoning"
     """reasoning, reasoning_content, both, parts, or hidden."""
@@ -195,7 +195,7 @@ class Endpoint:
         text = manners.text
         if not text:
             asked = json.dumps([body["messages"], body.get("seed")]).encode()
-            text = f"The answer is \\boxed{{{hashlib.sha256(asked).digest()[0] % 4}}}"
+            text = answer_to(body["messages"][-1]["content"], hashlib.sha256(asked).digest()[0])
         tokens = manners.tokens or len(f"{manners.thought} {text}".split())
         return manners.thought, text, min(tokens, body.get("max_tokens") or tokens)
 
@@ -250,6 +250,14 @@ class Endpoint:
         yield event({}, self.manners.finish_reason)
         if (body.get("stream_options") or {}).get("include_usage"):
             yield {**about, "choices": [], "usage": self.usage(body)}
+
+
+def answer_to(prompt: str, dice: int) -> str:
+    """A boxed number from 0 to 3. A prompt that is JSON says itself what is right, and how often the answer is."""
+    if prompt.startswith("{"):
+        task = json.loads(prompt)
+        return str(task["answer"]) if dice < 256 * task["p"] else f"not {task['answer']} {dice}"
+    return f"The answer is \\boxed{{{dice % 4}}}"
 
 
 async def left(reader: asyncio.StreamReader) -> None:

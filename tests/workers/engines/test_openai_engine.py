@@ -24,6 +24,7 @@ from workers.engines.registry import engine_class
 from workers.engines.remote import faults
 from workers.engines.remote.confidential import ConfidentialError
 
+
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[StandInEndpoint]:
     with stand_in_endpoint() as running:
