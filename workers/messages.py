@@ -91,6 +91,9 @@ class Finished(NamedTuple):
     abort_s: float = -1.0
     """Seconds from the verdict that made the sample superfluous to its last output from the engine; -1 if it was not
     aborted. It is exact on one machine; between machines the difference of their clocks adds to it."""
+    wasted_prompt_tokens: int = 0
+    wasted_completion_tokens: int = 0
+    """Tokens of answers that were cut off and asked for again, which an endpoint charges for too."""
 
 
 class GeneratorReport(NamedTuple):

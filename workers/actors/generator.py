@@ -262,6 +262,8 @@ class Generator(Present):
                 len(sample.text or "") + len(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
                 solution_key(sample.text or "") if with_keys else 0,
                 abort_s,
+                sample.wasted_prompt_tokens,
+                sample.wasted_completion_tokens,
             )
             for task, prompt, sample, abort_s in done
         ]

@@ -389,6 +389,9 @@ class Generation:
     thought_closed_by: str | None = None
     """`model`, `budget` (sampling.thinking_tokens), `hidden` (an endpoint that does not show it), or None where the
     text closes no thought."""
+    wasted_prompt_tokens: int = 0
+    wasted_completion_tokens: int = 0
+    """Tokens of answers that were cut off and asked for again. An endpoint charges for them too."""
     revision: str = ""
     """The revision of the model that drew this sample, where it may be another one than for the sample before; empty:
     the engine's."""

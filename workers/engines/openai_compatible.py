@@ -105,6 +105,9 @@ class Running:
     """Attempts that failed."""
     failures: int = 0
     """Those of them that failed while the endpoint answered others."""
+    wasted_prompt_tokens: int = 0
+    wasted_completion_tokens: int = 0
+    """Tokens of attempts that were cut off."""
     max_tokens: int = 0
     """The longest answer that is asked for; it becomes smaller where the context leaves less room."""
 
@@ -266,6 +269,7 @@ class OpenAIEngine(Engine):
         except AttemptError as error:
             fault = error.fault
             used = 0 if fault.status else used
+            self._count_waste(running)
             if fault.follows is Follows.OVERLOAD or (not fault.status and not running.answer.num_bytes):
                 self._limit.refused(number)
             return fault
@@ -273,6 +277,13 @@ class OpenAIEngine(Engine):
             self._limit.leave()
             if ticket is not None:
                 self._rates.settle(ticket, used)
+
+    def _count_waste(self, running: Running) -> None:
+        """An attempt failed. What came of its answer is paid for."""
+        if running.answer.num_bytes:
+            prompt, drawn = self._guess(running)
+            running.wasted_prompt_tokens += prompt
+            running.wasted_completion_tokens += drawn
 
     def _most_tokens(self, running: Running) -> int:
         """The most tokens that a request can take, for the cap per minute."""
@@ -356,6 +367,8 @@ class OpenAIEngine(Engine):
             opened_thought=bool(self._found.opening) and not request.prefix,
             thought_tokens=thought,
             answer_tokens=None if thought is None else usage.completion_tokens - thought,
+            wasted_prompt_tokens=running.wasted_prompt_tokens,
+            wasted_completion_tokens=running.wasted_completion_tokens,
             thought_closed_by=HIDDEN if hidden else "model" if thoughts.split(text, finish).closed else None,
             revision=revision,
         )
@@ -387,18 +400,31 @@ class OpenAIEngine(Engine):
         far as they can be guessed."""
         if not running.began:
             return Generation("", "abort")
-        answer, messages, now = running.answer, running.request.messages, time.monotonic()
-        seconds = now - running.began
-        prompt = self._prompt_tokens.get(messages) or most_prompt_tokens(messages) // BYTES_GUESSED
+        prompt, drawn = self._guess(running)
+        seconds = time.monotonic() - running.began
+        return Generation(
+            "",
+            "abort",
+            prompt,
+            drawn,
+            generation_s=seconds,
+            wasted_prompt_tokens=running.wasted_prompt_tokens,
+            wasted_completion_tokens=running.wasted_completion_tokens,
+        )
+
+    def _guess(self, running: Running) -> tuple[int, int]:
+        """The tokens of prompt and answer of an attempt that did not come to its end: those that the endpoint has
+        counted so far, or else a guess."""
+        answer, messages = running.answer, running.request.messages
         if answer.usage is not None:
             usage = read_usage(answer.usage, answer.num_bytes, messages, running.max_tokens)
-            prompt, drawn = usage.prompt_tokens, usage.completion_tokens
-        elif self.settings.stream:
+            return usage.prompt_tokens, usage.completion_tokens
+        prompt = self._prompt_tokens.get(messages) or most_prompt_tokens(messages) // BYTES_GUESSED
+        if self.settings.stream or answer.num_bytes:
             drawn = -(-answer.num_bytes // BYTES_GUESSED)
         else:
-            drawn = int(seconds * self._speed)
-        drawn = min(drawn, running.max_tokens or drawn)
-        return Generation("", "abort", prompt, drawn, generation_s=seconds)
+            drawn = int((time.monotonic() - running.began) * self._speed)
+        return prompt, min(drawn, running.max_tokens or drawn)
 
     def _note(self, what: str, case: str) -> None:
         """Counts something strange, and says it once."""

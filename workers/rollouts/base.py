@@ -106,5 +106,7 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         generation.thought_closed_by,
         task.stage,
         task.audited,
+        wasted_prompt_tokens=generation.wasted_prompt_tokens,
+        wasted_completion_tokens=generation.wasted_completion_tokens,
         model_revision=generation.revision,
     )

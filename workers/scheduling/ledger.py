@@ -262,7 +262,7 @@ class Ledger:
             reserved += self.queues.longest[pool]
             tokens += row.completion_tokens
             reserved_usd += self.queues.most_usd[pool]
-            usd += self.queues.usd(pool, row.prompt_tokens, row.completion_tokens)
+            usd += self.queues.usd(pool, row)
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
                 continue

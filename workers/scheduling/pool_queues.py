@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runstore.durable import DurableRow
 from verifiers.types import Status
+from workers.messages import Finished
 from workers.sampling.budget import Budget
 from workers.scheduling.draw_queue import DrawQueue
 from workers.scheduling.routes import Route, RouteStage
@@ -76,9 +77,12 @@ class PoolQueues(Mapping[int, DrawQueue]):
         wanting = [pool for pool in self._queues if self.wants(pool)]
         return bool(wanting) and all(budget.stranded(self.longest[pool], self.most_usd[pool]) for pool in wanting)
 
-    def usd(self, pool: int, prompt_tokens: int, completion_tokens: int) -> float:
+    def usd(self, pool: int, row: Finished) -> float:
         """What the pool's endpoint charges for a sample."""
-        return self.prices[pool].usd(prompt_tokens, completion_tokens) if pool in self.prices else 0.0
+        if pool not in self.prices:
+            return 0.0
+        prompt = row.prompt_tokens + row.wasted_prompt_tokens
+        return self.prices[pool].usd(prompt, row.completion_tokens + row.wasted_completion_tokens)
 
     def push(self, problem: OpenProblem) -> None:
         """Queues a problem that may want samples of its stage."""
