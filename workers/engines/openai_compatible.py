@@ -45,7 +45,7 @@ from workers.engines.remote.client import Client, KeyMissingError
 from workers.engines.remote.concurrency import AdaptiveLimit
 from workers.engines.remote.faults import AttemptError, Fault, Follows, back_off_s
 from workers.engines.remote.life import Life
-from workers.engines.remote.probe import EndpointUnreachableError, Found, find_out
+from workers.engines.remote.probe import TRIAL_TOKENS, EndpointUnreachableError, Found, find_out
 from workers.engines.remote.rate_limits import RateLimits, Ticket
 from workers.engines.remote.request_body import (
     ABILITIES,
@@ -68,6 +68,7 @@ PROMPTS_KNOWN = 4096
 BYTES_GUESSED = 3
 """Bytes of text per token, where a guess is all there is."""
 FIRST_CHARS = 300
+REVISIONS_KEPT = 50
 
 
 class SampleRefusedError(Exception):
@@ -165,7 +166,9 @@ class OpenAIEngine(Engine):
         """Finds out what the endpoint is. Waits for one that does not answer. Raises EngineStartError,
         EndpointLostError."""
         self._client = self._open()
-        self._rates = RateLimits(self.settings.requests_per_minute, self.settings.tokens_per_minute)
+        requests, tokens = self.settings.requests_per_minute, self.settings.tokens_per_minute
+        self._rates = RateLimits(requests, tokens, pause_s=self._life.pause_s)
+        await self._rates.take(min(2 * TRIAL_TOKENS, tokens))  # the trial counts too
         while True:
             try:
                 self._found = await find_out(self._client, self.settings)
@@ -250,7 +253,6 @@ class OpenAIEngine(Engine):
         assert self._client is not None
         assert self._rates is not None
         request = running.request
-        await self._life.pause()
         number = await self._limit.enter()
         ticket: Ticket | None = None
         used = 0
@@ -352,7 +354,8 @@ class OpenAIEngine(Engine):
         if hidden:
             self._note("hidden thoughts", f"{usage.thought_tokens:,} tokens of thought are counted and not shown")
         revision = revision_of(answer.model or self._found.model, answer.fingerprint)
-        self._revisions[revision] += 1
+        known = revision in self._revisions or len(self._revisions) < REVISIONS_KEPT
+        self._revisions[revision if known else "others"] += 1
         self._speed = usage.completion_tokens / max(now - running.began, 1e-3)
         thought = usage.thought_tokens
         return Generation(

@@ -24,6 +24,8 @@ CONNECT_S = 10.0
 """Seconds that a connection may take."""
 LIST_S = 30.0
 """Seconds that a list of models may take."""
+NO_END = frozenset({"", "null", "none", "error", "abort", "aborted", "cancelled", "canceled"})
+"""Finish reasons of answers that the server itself broke off."""
 NO_KEY = "none"
 """What is sent as a key where the endpoint wants none; the package insists on one."""
 
@@ -112,8 +114,8 @@ class Client:
                 await self._read_stream(http, answer, alive)
             else:
                 answer.take(whole(await http.aread()))
-        if not answer.finish_reason:
-            raise cut("the answer ended without a finish reason")
+        if answer.finish_reason.lower() in NO_END:
+            raise cut(f"the answer ended without an end of its own (finish reason {answer.finish_reason!r})")
 
     async def _read_stream(self, http: Any, answer: Answer, alive: Callable[[], None]) -> None:
         lines = EventLines()

@@ -8,9 +8,8 @@ Does not: ask the endpoint anything.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 LEAST_FAILURES = 4
 """Failures without a sign of life in between, before the endpoint may count as lost."""
@@ -23,14 +22,9 @@ LONGEST_PAUSE_S = 900.0
 class Life:
     """Belongs to one event loop."""
 
-    def __init__(
-        self,
-        lost_s: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, lost_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._lost_s = lost_s
-        self._clock, self._sleep = clock, sleep
+        self._clock = clock
         self.num_failures = 0
         """Failures since the last sign of life."""
         self._down_since = 0.0
@@ -62,7 +56,6 @@ class Life:
         patience_s = min(self._lost_s, SURE_S) if is_refusal else self._lost_s
         return self.num_failures >= LEAST_FAILURES and now - self._down_since > patience_s + self._longest_pause_s
 
-    async def pause(self) -> None:
-        """Waits as long as the endpoint asked for."""
-        while (wait_s := self._resumes_at - self._clock()) > 0:
-            await self._sleep(wait_s)
+    def pause_s(self) -> float:
+        """Seconds for which the endpoint asked to get no requests."""
+        return max(0.0, self._resumes_at - self._clock())

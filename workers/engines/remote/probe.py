@@ -64,6 +64,11 @@ async def find_out(
 ) -> Found:
     """Asks the endpoint for its models, and once in the way of each of `samplings`. Raises EndpointError."""
     found = await listed(client, settings)
+    if found.server == "api" and settings.chat_template_kwargs:
+        raise EndpointError(
+            f"model.chat_template_kwargs: the endpoint {settings.base_url} is taken for an API without chat formats of "
+            "its models; leave it out, or set model.server to vllm or sglang if it is one behind a gateway"
+        )
     for sampling in samplings:
         if names := without_equivalent(found.server, sampling):
             raise EndpointError(

@@ -1,4 +1,4 @@
-"""Hard caps per minute, on requests and on tokens.
+"""When a request may be sent: hard caps per minute, on requests and on tokens, and pauses that the endpoint asks for.
 
 A window that slides over the last minute is kept exactly: what was sent in it never sums up to more than the cap. In
 the first minute of a process the cap opens evenly, since the process may replace one that has just used all of it.
@@ -84,7 +84,7 @@ class Ticket:
 
 
 class RateLimits:
-    """Both caps of an endpoint; 0 = no cap. Belongs to one event loop."""
+    """Both caps of an endpoint; 0 = no cap. Requests that wait are sent one after another. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -92,7 +92,10 @@ class RateLimits:
         tokens_per_minute: int,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """`pause_s` says for how many seconds from now nothing may be sent."""
+        self._pause_s = pause_s
         self._clock, self._sleep = clock, sleep
         self._requests = Window(requests_per_minute, clock()) if requests_per_minute else None
         self._tokens = Window(tokens_per_minute, clock()) if tokens_per_minute else None
@@ -116,7 +119,7 @@ class RateLimits:
     def _wait_s(self, tokens: int) -> float:
         now = self._clock()
         requests_s = self._requests.wait_s(1, now) if self._requests is not None else 0.0
-        return max(requests_s, self._tokens.wait_s(tokens, now) if self._tokens is not None else 0.0)
+        return max(self._pause_s(), requests_s, self._tokens.wait_s(tokens, now) if self._tokens is not None else 0.0)
 
     def settle(self, ticket: Ticket, used: int) -> None:
         """A request has ended and used this many tokens."""
