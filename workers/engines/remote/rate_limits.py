@@ -84,7 +84,7 @@ class Ticket:
 
 
 class RateLimits:
-    """Both caps of an endpoint; 0 = no cap. Requests that wait are sent one after another. Belongs to one event loop."""
+    """Both caps of an endpoint; 0 = no cap. Requests that wait are sent in turn. Belongs to one event loop."""
 
     def __init__(
         self,
