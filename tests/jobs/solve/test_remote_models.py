@@ -36,13 +36,13 @@ def problems(tmp_path: Path) -> Path:
     return path
 
 
-def table(endpoint: Any, problems: Path, **sections: Any) -> dict[str, Any]:
+def table(endpoint: Any, files: Path, **sections: Any) -> dict[str, Any]:
     url = endpoint.url if isinstance(endpoint, StandInEndpoint) else endpoint
     model = {"engine": "openai", "base_url": url, "model": "stand-in"}
     found: dict[str, Any] = {
         "run": {"id": "r"},
-        "problems": {"files": [str(problems)]},
-        "output": {"uri": str(problems.parent / "out")},
+        "problems": {"files": [str(files)]},
+        "output": {"uri": str(files.parent / "out")},
         "sampling": {"num_samples": 2, "max_tokens": 64},
     }
     found["model"] = {**model, **sections.pop("model", {})}

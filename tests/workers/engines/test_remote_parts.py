@@ -83,22 +83,21 @@ def test_the_limit_is_never_passed_and_who_waits_longest_goes_first() -> None:
 
 
 def test_answers_that_come_late_lower_the_limit_and_do_not_choke_it() -> None:
-    async def quick() -> tuple[float, float]:
-        limit = AdaptiveLimit(256)
-        limit.open = limit.room  # as many are open as may be, so that successes raise the limit
-        for number in range(1, 400):
-            limit.open = limit.room
-            limit._sent = number
-            limit.succeeded(number, 0.1)
-        before = limit.limit
-        for number in range(400, 420):
-            limit._sent = number
-            limit.succeeded(number, 30.0)
-        return before, limit.limit
+    limit = AdaptiveLimit(256)
 
-    before, after = asyncio.run(quick())
+    async def rounds(first_s: float, count: int) -> float:
+        for _ in range(count):
+            numbers = [await limit.enter() for _ in range(limit.room)]
+            for number in numbers:
+                limit.succeeded(number, first_s)
+                limit.leave()
+        return limit.limit
+
+    before = asyncio.run(rounds(0.1, 12))
     assert before == 256
+    after = asyncio.run(rounds(30.0, 12))
     assert 4 <= after < before / 2
+    assert asyncio.run(rounds(30.0, 100)) == pytest.approx(4, abs=1.1)
 
 
 # Caps per minute.

@@ -45,6 +45,10 @@ class AdaptiveLimit:
         """How often the limit was lowered because of a refusal."""
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
         self._is_starting = True
+        self._peak = self._peak_before = 0
+        """Most requests that were open in this round of answers, and in the one before."""
+        self._peak_ends = 0
+        """The round ends with the answer to a request with a higher number."""
         self._sent = 0
         self._round_ends = 0
         """Requests with a lower number were sent before the limit was last lowered."""
@@ -70,6 +74,7 @@ class AdaptiveLimit:
         else:
             self.open += 1
         self._sent += 1
+        self._peak = max(self._peak, self.open)
         return self._sent
 
     def leave(self) -> None:
@@ -82,7 +87,9 @@ class AdaptiveLimit:
         if first_s is not None and self._is_slow(first_s):
             self._lower(number, EASE_OFF, min(EASY, float(self.most)))
             return
-        if self.open < self.room - 1 and not self._waiting:
+        if number > self._peak_ends:
+            self._peak_ends, self._peak_before, self._peak = self._sent, self._peak, self.open
+        if 2 * max(self._peak, self._peak_before) < self.room:
             return  # the limit is not what bounds the requests, so nothing is known about a higher one
         grown = 1.0 if self._is_starting else max(1.0, STEP * self.limit) / self.limit
         self.limit = min(float(self.most), self.limit + grown)
