@@ -23,7 +23,7 @@ from verifiers.types import Limits, Status, Verdict
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.slots import GeneratorSlot
 from workers.messages import Checked, Finished, SampleKey, SampleTask
-from workers.sampling.budget import Budget
+from workers.sampling.budget import Budget, Reserve
 from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.routes import Route, RouteStage
@@ -82,7 +82,7 @@ class Simulation:
             repair_kinds=frozenset({"math"}), prompt_share=0.1 if prefer else math.inf,
         )  # fmt: skip
         self.rates = [0.0 if self.dice.random() < 0.2 else self.dice.betavariate(0.9, 1.1) for _ in range(problems)]
-        stage = RouteStage(make_policy(sampling), settings.max_tokens, repair_rounds=repair_rounds)
+        stage = RouteStage(make_policy(sampling), Reserve(settings.max_tokens), repair_rounds=repair_rounds)
         self.ledger = Ledger(settings, [Route([stage])], Budget())
         self.ledger.feed(0, [ProblemEntry(f"p{number}", "math", "") for number in range(problems)])
         self.seats = [GeneratorSlot(index) for index in range(replicas)]

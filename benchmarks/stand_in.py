@@ -32,7 +32,8 @@ from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import run_uri
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.coordinator.pools import PoolSettings
+from workers.coordinator.pools import PoolSettings, RouteSettings, StageSettings
+from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import Ability, Engine, Generation, GenerationRequest
 
 SECONDS = 0.5
@@ -220,8 +221,34 @@ def with_engine(pool: PoolSettings, engine_class: type[Engine]) -> PoolSettings:
     return dataclasses.replace(pool, generator=dataclasses.replace(pool.generator, engine_class=engine_class))
 
 
+def in_pools(settings: CoordinatorSettings, count: int) -> CoordinatorSettings:
+    """Shares replicas and samples among so many pools. Every problem goes through a stage in each, as an audit has it.
+    The other routes are taken by no problem: they have all pools start with the run."""
+    if count == 1:
+        return settings
+    whole, sampling = settings.pools[0], settings.routes[0].stages[0].sampling
+    each = whole.replicas // count
+    pools = tuple(
+        dataclasses.replace(
+            whole, name=name, replicas=each, generator=dataclasses.replace(whole.generator, pool=name), min_replicas=1
+        )
+        for name in (f"pool{number}" for number in range(count))
+    )
+    stages = tuple(
+        StageSettings(pool.name, {**sampling, "num_samples": int(sampling["num_samples"]) // count}) for pool in pools
+    )
+    unused = tuple(RouteSettings(stage.pool, (stage,)) for stage in stages)
+    return dataclasses.replace(settings, pools=pools, routes=(RouteSettings("all", stages), *unused), audit=1.0)
+
+
 def run_stand_in(
-    num_problems: int, num_samples: int, replicas: int, verifiers: int = 1, text_chars: int = 0, **changes: Any
+    num_problems: int,
+    num_samples: int,
+    replicas: int,
+    verifiers: int = 1,
+    text_chars: int = 0,
+    pools: int = 1,
+    **changes: Any,
 ) -> dict[str, Any]:
     """One run of the real coordinator, verifiers and writers over the stand-in engine; Ray is connected. `text_chars`:
     the longest text, in characters; 0 = 200 each."""
@@ -255,6 +282,7 @@ def run_stand_in(
             verifier=dataclasses.replace(settings.verifier, checkers_class=TrivialCheckers),
             **changes,
         )
+        settings = in_pools(settings, pools)
         screen = Silent()
         outcome = drive(config, settings, screen)
         if outcome.summary is None or not outcome.summary["complete"]:
@@ -265,6 +293,7 @@ def run_stand_in(
             "problems": num_problems,
             "samples": summary["samples"],
             "replicas": replicas,
+            "pools": pools,
             "seconds": round(seconds, 2),
             "samples_per_s": round(summary["samples"] / seconds),
             "text_mb_per_s": round(stored_text_bytes(Path(folder)) / 1e6 / seconds, 1),

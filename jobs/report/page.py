@@ -96,6 +96,7 @@ def render_report(s: RunStatistics) -> str:
             domains_by_cost=by_cost,
             worst_tokens=max((group.tokens_per_verified or 0 for _, group in drawn), default=0) or 1,
             difficulties=by_name(s.difficulties),
+            stages=s.stages.rows(),
             num_unlabelled=total.problems - sum(group.problems for group in s.difficulties.values()),
             common_k=common_k(total),
             shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],

@@ -14,7 +14,7 @@ from jobs.config import SolveConfig
 from jobs.report.formats import price_unit, priced
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
-from jobs.report.statistics import Group
+from jobs.report.statistics import Group, ended_by
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
 from runstore.layout import LOGS, run_uri
@@ -22,7 +22,6 @@ from runstore.reader import num_rows
 from runstore.storage import Storage
 from verifiers.types import Json
 from workers.sampling.estimates import Estimate
-from workers.sampling.plan import LOST
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
-    stopped = str(summary["stopped"] or "")
-    ended = LOST if stopped.startswith(LOST) else "budget" if stopped else "open"
+    ended = ended_by(record)
     report, total, repairs = "", Group(), Counter[str]()
     if num_rows(storage):
         report, statistics = write_report(uri, ended)

@@ -8,7 +8,7 @@ from typing import Any
 from runstore.batches import pack_verdicts, unpack_verdicts
 from verifiers.types import Limits, Status, Verdict
 from workers.messages import Checked, Finished, SampleTask
-from workers.sampling.budget import Budget
+from workers.sampling.budget import Budget, Reserve
 from workers.sampling.policy import Policy
 from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
@@ -42,12 +42,12 @@ class ValidatedLedger(Ledger):
         return step
 
 
-def route_of(policies: Sequence[Policy], max_tokens: int = 10, repair_rounds: int = 0) -> Route:
+def route_of(policies: Sequence[Policy], repair_rounds: int = 0) -> Route:
     """A route through one stage per policy, each with a pool of its own."""
     stages: list[RouteStage] = []
     for index, policy in enumerate(policies):
         start = stages[-1].stop if stages else 0
-        stages.append(RouteStage(policy, max_tokens, index, f"pool{index}", index, start, repair_rounds))
+        stages.append(RouteStage(policy, Reserve(10), index, f"pool{index}", index, start, repair_rounds))
     return Route(stages)
 
 
@@ -102,6 +102,6 @@ class Bench:
         for sample in samples:
             status = unpack_verdicts(sample.verdict[0])[sample.verdict[1]][0] if sample.verdict else None
             assert status == (str(sample.status) if sample.status else None)
-            self.written.append((sample.problem.entry.id, sample.key[1], status))
+            self.written.append((sample.problem.id, sample.key[1], status))
         self.ledger.durable(samples, "part")
         return len(samples)

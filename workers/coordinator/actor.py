@@ -43,13 +43,12 @@ from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
 from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.revisions import other_code
-from workers.coordinator.state import CoordinatorSettings, RunState, open_routes
+from workers.coordinator.state import CoordinatorSettings, RunState, open_routes, prices_of
 from workers.coordinator.supervisor import dismiss, supervise
 from workers.coordinator.verifiers import VerifierPool
 from workers.coordinator.writers import WriterPool
 from workers.logs import NO_FILES, RunLog
 from workers.messages import Reference
-from workers.sampling.budget import TokenPrices
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage
 
@@ -89,14 +88,9 @@ class Coordinator(Present):
         stages = [stage for route in settings.routes for stage in route.stages]
         distinct = any(stage.sampling.get("distinct") for stage in stages)
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
-        state.take_over(state.claim, durable.completion_tokens)
+        state.take_over(state.claim, durable)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
-        prices = {
-            index: TokenPrices.of(pool.cost, pool.longest_prompt)
-            for index, pool in enumerate(settings.pools)
-            if pool.is_remote
-        }
-        of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit, prices=prices)
+        of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit, prices=prices_of(settings))
         state.opened_ledger = Ledger(of_ledger, open_routes(settings), state.budget, durable)
         calm_collector()
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}

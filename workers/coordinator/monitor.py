@@ -12,6 +12,7 @@ from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
+from workers.coordinator.pools import PoolSettings
 from workers.coordinator.silence import SilenceWatch
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
@@ -38,6 +39,13 @@ def rates(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, f
     seconds = max(later["elapsed_s"] - earlier["elapsed_s"], 1e-3)
     grown = {name: own_work(later, name) - own_work(earlier, name) for name in RATED}
     return {f"{name}_per_s": round(count / seconds, 3) for name, count in grown.items()}
+
+
+def hourly_usd(pool: PoolSettings) -> float:
+    """What one replica of a pool on our own machines costs per hour."""
+    if pool.gpus_per_replica:
+        return pool.gpus_per_replica * float(pool.cost.get("usd_per_gpu_hour") or 0.0)
+    return pool.cpus_per_replica * float(pool.cost.get("usd_per_cpu_hour") or 0.0)
 
 
 class RunMonitor:
@@ -86,8 +94,8 @@ class RunMonitor:
             self._charge(now - last)
             last = now
             reason = state.budget.exhausted()
-            if not reason and state.ledger.queues.is_stranded(state.budget):
-                reason = state.budget.why_stranded(min(state.ledger.queues.longest.values()))
+            if not reason and (ceiling := state.ledger.queues.stranded(state.budget)):
+                reason = f"{ceiling} leaves no room for one more sample"
             if reason and not state.stop_reason:
                 log.info("the budget ends the run: %s", reason)
                 state.stop_reason = reason
@@ -138,17 +146,15 @@ class RunMonitor:
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings
+        local = [pool for pool in settings.pools if not pool.is_remote]
         live = [settings.pools[slot.pool] for slot in self._state.generators if slot.is_placed]
-        on_cpus = [pool for pool in live if not pool.gpus_per_replica and not pool.is_remote]
+        live = [pool for pool in live if not pool.is_remote]
         gpus = sum(pool.gpus_per_replica for pool in live)
-        cpus = settings.cores if on_cpus and settings.cores else sum(pool.cpus_per_replica for pool in on_cpus)
-        if any(pool.gpus_per_replica for pool in settings.pools):
-            cpus, on_cpus = 0.0, []
-        usd = sum(pool.gpus_per_replica * pool.cost.get("usd_per_gpu_hour", 0.0) for pool in live)
-        # Pools on the cores of one machine share them.
-        usd += sum(cpus / len(on_cpus) * pool.cost.get("usd_per_cpu_hour", 0.0) for pool in on_cpus)
-        charged = usd * seconds / SECONDS_PER_HOUR
-        self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=cpus * seconds, wall_s=seconds, usd=charged)
+        cpus = 0.0
+        if local and not any(pool.gpus_per_replica for pool in local):
+            cpus = settings.cores or sum(pool.cpus_per_replica for pool in live)
+        usd = sum(map(hourly_usd, live)) * seconds / SECONDS_PER_HOUR if len(settings.pools) > 1 else 0.0
+        self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=cpus * seconds, wall_s=seconds, usd=usd)
 
     def _note_occupancy(self, now: float) -> None:
         running = sum(slot.running for slot in self._state.generators)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
+from runstore.durable import DurableRows
 from runstore.lease import RunLease
 from runstore.storage import open_storage
 from verifiers.types import Json
@@ -24,7 +25,7 @@ from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, W
 from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
 from workers.run_secrets import NO_SECRETS, RunSecrets
-from workers.sampling.budget import Budget
+from workers.sampling.budget import Budget, Reserve, TokenPrices
 from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.routes import Route, RouteStage
@@ -39,6 +40,9 @@ WINDOW_FACTOR = 4
 """Open problems per sample that the engines have room for. With this factor every engine stays full even if only one in
 four open problems has a sample to draw. An open problem costs the coordinator about a kilobyte."""
 
+CONTEXT_ASSUMED = 32_768
+"""Tokens of a prompt and its answer together that a dollar budget sets aside for a sample of an endpoint where neither
+the longest prompt nor the context is known."""
 OPEN_APART = 65_536
 """The most open problems beyond that which may wait for a pool whose turn has not come. The more they are, the fewer
 times pools that do not fit side by side take turns."""
@@ -95,17 +99,27 @@ def places_of(pools: Sequence[PoolSettings]) -> Iterator[int]:
         yield from itertools.repeat(index, pool.replicas)
 
 
+def prices_of(settings: CoordinatorSettings) -> dict[int, TokenPrices]:
+    """Pool → what its tokens cost, where they are paid for."""
+    prices = {index: TokenPrices.of(pool.cost) for index, pool in enumerate(settings.pools)}
+    return {index: price for index, price in prices.items() if price != TokenPrices()}
+
+
 def open_routes(settings: CoordinatorSettings) -> list[Route]:
     """The routes as the ledger works with them, each stage with a policy of its own."""
     names = [pool.name for pool in settings.pools]
+    prices = prices_of(settings)
     routes = []
     for route in settings.routes:
         stages: list[RouteStage] = []
         for index, stage in enumerate(route.stages):
             pool = names.index(stage.pool)
             longest = settings.pools[pool].max_tokens or settings.ledger.max_tokens
+            context = settings.pools[pool].generator.engine.max_model_len or CONTEXT_ASSUMED
+            prompt = settings.pools[pool].longest_prompt or max(0, context - longest)
+            usd = prices[pool].usd(prompt, longest) if pool in prices else 0.0
             place = index, stages[-1].stop if stages else 0, settings.ledger.repair_rounds
-            stages.append(RouteStage(make_policy(stage.sampling), longest, pool, stage.pool, *place))
+            stages.append(RouteStage(make_policy(stage.sampling), Reserve(longest, usd), pool, stage.pool, *place))
         routes.append(Route(stages, route.name))
     return routes
 
@@ -118,7 +132,8 @@ class RunState:
         self.storage = open_storage(settings.run_uri)
         self.claim: RunLease | None = None
         self.opened_ledger: Ledger | None = None
-        self.budget = Budget.of(settings.budget)  # each pool has prices of its own, which the callers charge
+        # One price holds for earlier starts too. Where pools have several, dollars are charged as they fall due.
+        self.budget = Budget.of(settings.budget, settings.pools[0].cost if len(settings.pools) == 1 else {})
         self.starts = 1
         """Starts whose spending is in `budget`, this one included."""
         self.earlier_wall_s = 0.0
@@ -163,9 +178,12 @@ class RunState:
     def slots(self) -> list[WorkerSlot]:
         return [*self.generators, *self.verifiers, *self.writers]
 
-    def take_over(self, claim: RunLease, durable_tokens: int) -> None:
+    def take_over(self, claim: RunLease, durable: DurableRows) -> None:
         """Goes on from what earlier starts of the run spent."""
-        self.budget.restore(claim.earlier, durable_tokens)
+        prices = {self.settings.pools[index].name: price for index, price in prices_of(self.settings).items()}
+        tokens = durable.tokens_by_pool() if prices else {}
+        usd = sum(prices[pool].usd(*both) for pool, both in tokens.items() if pool in prices)
+        self.budget.restore(claim.earlier, durable.completion_tokens, usd)
         self.starts = int(claim.earlier.get("starts", 0)) + 1
         self.earlier_wall_s = self.budget.spent_wall_s
 

@@ -173,10 +173,11 @@ async def why_hopeless(state: RunState, slot: WorkerSlot, error: BaseException) 
                 return "this run has been taken over by another job; nothing was lost, and this job stops here"
         except StorageError as fault:
             return str(fault)
-    is_of_engine = isinstance(cause, EngineStartError) and isinstance(slot, GeneratorSlot)
-    if isinstance(cause, StorageError) or (is_of_engine and no_engine_will_start(state, slot, cause)):
-        # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
+    # Trying again would only repeat the user's wait where the disk is full, or the model does not load.
+    if isinstance(cause, StorageError):
         return describe(error)
+    if isinstance(cause, EngineStartError) and isinstance(slot, GeneratorSlot):
+        return describe(error) if no_engine_will_start(state, slot, cause) else ""
     return ""
 
 

@@ -1,17 +1,16 @@
 """Hard ceilings of a whole run in tokens, GPU-seconds, dollars and wall-clock, and when the first will be reached.
 
 Promises: with `room` asked before every issue, the token ceiling is never passed (each sample in flight counts with its
-`max_tokens` until it is charged), and neither is the ceiling on dollars by what endpoints charge per token (each sample
-in flight counts with the most that it can cost, and one that was lost in flight counts like that for ever). The
-ceilings on time, and on dollars for time, are noticed at the next `exhausted`, so they are passed by no more than the
-caller's interval between two calls. Zero means no ceiling.
+`max_tokens` until it is charged), and neither are the dollars by samples that are paid by the token. Each of them in
+flight counts with the most that it may cost, and one that was lost in flight counts like that for ever. The ceilings on
+time and on money for time are noticed at the next `exhausted`, so they are passed by no more than the caller's interval
+between two calls. Zero means no ceiling.
 Does not: read clocks (the caller says what time it is) or stop anything.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,27 +21,29 @@ _FIELDS = ("tokens", "gpu_s", "usd", "wall_s")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TokenPrices:
-    """What an endpoint charges."""
+class Reserve:
+    """The most that one sample may use."""
 
-    usd_per_input_token: float
-    usd_per_output_token: float
-    longest_prompt: int = 0
-    """The most tokens that a prompt of the run has."""
+    tokens: int
+    usd: float = 0.0
+    """What it costs at most where it is paid by the token."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """What an endpoint takes, in dollars per million tokens."""
+
+    usd_per_million_input_tokens: float = 0.0
+    usd_per_million_output_tokens: float = 0.0
 
     @classmethod
-    def of(cls, cost: Mapping[str, Any], longest_prompt: int = 0) -> TokenPrices:
-        """From the fields of the config's `[cost]`."""
-        per_token = (cost.get(f"usd_per_million_{way}_tokens", 0.0) / 1e6 for way in ("input", "output"))
-        return cls(*per_token, longest_prompt)
+    def of(cls, cost: Mapping[str, Any]) -> TokenPrices:
+        """From a pool's prices."""
+        return cls(**{field.name: cost.get(field.name) or 0.0 for field in dataclasses.fields(cls)})
 
     def usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """The price of one sample."""
-        return prompt_tokens * self.usd_per_input_token + completion_tokens * self.usd_per_output_token
-
-    def most(self, max_tokens: int) -> float:
-        """The most that a sample of at most `max_tokens` costs."""
-        return self.usd(self.longest_prompt, max_tokens)
+        prompt = prompt_tokens * self.usd_per_million_input_tokens
+        return (prompt + completion_tokens * self.usd_per_million_output_tokens) / 1e6
 
 
 @dataclasses.dataclass(slots=True)
@@ -62,9 +63,9 @@ class Budget:
     spent_cpu_s: float = 0.0
     spent_wall_s: float = 0.0
     charged_usd: float = 0.0
-    """What was charged in dollars, beside the price of `spent_gpu_s` and `spent_cpu_s`."""
+    """Dollars that were charged as such: of tokens, and of pools with prices of their own."""
     lost_usd: float = 0.0
-    """The most that samples have cost which were in flight when their engine or their run ended."""
+    """The most that samples have cost that were in flight when their engine or their run ended."""
     reserved_tokens: int = 0
     reserved_usd: float = 0.0
 
@@ -77,63 +78,66 @@ class Budget:
     @property
     def spent_usd(self) -> float:
         gpu = self.spent_gpu_s * self.usd_per_gpu_hour
-        return (gpu + self.spent_cpu_s * self.usd_per_cpu_hour) / SECONDS_PER_HOUR + self.charged_usd
+        return self.charged_usd + (gpu + self.spent_cpu_s * self.usd_per_cpu_hour) / SECONDS_PER_HOUR
 
-    def restore(self, earlier: Mapping[str, Any], durable_tokens: int = 0) -> None:
-        """Charges what earlier starts of the run spent: what `to_json` said, at least the tokens that are stored."""
+    def restore(self, earlier: Mapping[str, Any], durable_tokens: int = 0, durable_usd: float = 0.0) -> None:
+        """Charges what earlier starts of the run spent: what `to_json` said, at least the tokens that are stored and
+        what they cost by the token."""
         spent = {name: earlier.get(name, 0) for name in ("gpu_s", "cpu_s", "wall_s")}
+        spent["usd"] = max(earlier.get("charged_usd", 0.0), durable_usd)
         self.charge(tokens=max(earlier.get("tokens", 0), durable_tokens), **spent)
-        if not self.usd_per_gpu_hour and not self.usd_per_cpu_hour:
-            self.charged_usd += earlier.get("usd", 0.0)
         self.lost_usd += earlier.get("usd_in_flight", 0.0)
 
     def charge(
         self, *, tokens: int = 0, gpu_s: float = 0.0, cpu_s: float = 0.0, wall_s: float = 0.0, usd: float = 0.0
     ) -> None:
-        """Adds what was used since the last call. `usd` is money for what has no price here."""
+        """Adds what was used since the last call. `usd` comes on top of what the times cost at the budget's prices."""
         self.charged_usd += usd
         self.spent_tokens += tokens
         self.spent_gpu_s += gpu_s
         self.spent_cpu_s += cpu_s
         self.spent_wall_s += wall_s
 
-    def room(self, max_tokens: int, wanted: int, usd: float = 0.0) -> int:
-        """How many samples of at most `max_tokens` and `usd` may be issued, at most `wanted`."""
+    def room(self, most: Reserve, wanted: int) -> int:
+        """How many samples that use at most `most` may be issued, at most `wanted`."""
         if self.exhausted():
             return 0
         if self.tokens:
-            wanted = min(wanted, (self.tokens - self.spent_tokens - self.reserved_tokens) // max_tokens)
-        if self.usd and usd > 0:
-            left = self.usd - self.spent_usd - self.lost_usd - self.reserved_usd
-            wanted = min(wanted, math.floor(left / usd + ROUNDING))
+            wanted = min(wanted, (self.tokens - self.spent_tokens - self.reserved_tokens) // most.tokens)
+        if self.usd and most.usd:
+            wanted = min(wanted, int(self._left_usd() / most.usd + ROUNDING))
         return max(0, wanted)
 
-    def reserve(self, max_tokens: int, count: int = 1, usd: float = 0.0) -> None:
+    def reserve(self, most: Reserve, count: int = 1) -> None:
         """To be called when samples are issued. When one ends, `release` the same and `charge` what it used."""
-        self.reserved_tokens += max_tokens * count
-        self.reserved_usd += usd * count
+        self.reserved_tokens += most.tokens * count
+        self.reserved_usd += most.usd * count
 
-    def release(self, max_tokens: int, count: int = 1, usd: float = 0.0) -> None:
+    def release(self, most: Reserve, count: int = 1) -> None:
         """To be called when samples have ended."""
-        self.reserved_tokens = max(0, self.reserved_tokens - max_tokens * count)
-        self.reserved_usd = max(0.0, self.reserved_usd - usd * count) if self.reserved_tokens else 0.0
+        self.reserved_tokens = max(0, self.reserved_tokens - most.tokens * count)
+        # A sum of fractions: with nothing in flight, what rounding left must not count.
+        self.reserved_usd = max(0.0, self.reserved_usd - most.usd * count) if self.reserved_tokens else 0.0
 
-    def lose(self, max_tokens: int, usd: float) -> None:
-        """To be called for a sample in flight whose engine is gone: nobody knows what it has cost."""
-        self.release(max_tokens, usd=usd)
-        self.lost_usd += usd
+    def lose(self, most: Reserve) -> None:
+        """To be called for a sample in flight whose engine is gone. What it has cost is not known."""
+        self.release(most)
+        self.lost_usd += most.usd
 
-    def stranded(self, max_tokens: int, usd: float = 0.0) -> bool:
-        """True when nothing is in flight and too little is left for one more sample: the run is over."""
-        has_ceiling = self.tokens or (self.usd and usd > 0)
-        return bool(has_ceiling) and not self.reserved_tokens and self.room(max_tokens, 1, usd) == 0
+    def _left_usd(self) -> float:
+        return self.usd - self.spent_usd - self.lost_usd - self.reserved_usd
 
-    def why_stranded(self, max_tokens: int) -> str:
-        """Which ceiling leaves no room for one more sample, for the user."""
-        if self.tokens and self.tokens - self.spent_tokens - self.reserved_tokens < max_tokens:
-            return f"budget.tokens = {self.tokens} leaves no room for one more sample"
-        lost = f"; up to {self.lost_usd:.4g} went to samples that were lost in flight" if self.lost_usd else ""
-        return f"budget.usd = {self.usd:g} leaves no room for one more sample{lost}"
+    def stranded(self, most: Reserve) -> str:
+        """The ceiling that leaves no room for one more sample, with nothing in flight, so that the run is over; empty
+        while there is none."""
+        if self.reserved_tokens or self.room(most, 1):
+            return ""
+        if self.tokens and self.tokens - self.spent_tokens < most.tokens:
+            return f"budget.tokens = {self.tokens}"
+        lost = (
+            f", of which up to {self.lost_usd:.4g} went to samples that were lost in flight," if self.lost_usd else ""
+        )
+        return f"budget.usd = {self.usd:g}{lost}" if self.usd and self._left_usd() < most.usd else ""
 
     def exhausted(self) -> str | None:
         """The ceiling that is reached, for the user, or None."""
@@ -160,6 +164,7 @@ class Budget:
             "cpu_s": self.spent_cpu_s,
             "wall_s": self.spent_wall_s,
             "usd": self.spent_usd,
+            "charged_usd": self.charged_usd,
             "usd_in_flight": self.lost_usd + self.reserved_usd,
         }
 

@@ -38,7 +38,7 @@ class CheckQueue:
         if sample.suspect:
             self._suspects.append(sample)
         else:
-            kind = sample.problem.entry.kind
+            kind = sample.problem.kind
             if kind not in self._waiting:
                 self._waiting[kind] = collections.deque()
                 self._served[kind] = max(self._served.get(kind, 0.0), self._level)

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from workers.messages import SampleKey
+from workers.sampling.budget import Reserve
 from workers.scheduling.sample_state import STORY_MOVES, OpenProblem, SampleState, Stage
 from workers.scheduling.write_queue import WriteQueue
 
@@ -30,8 +31,8 @@ class Parts(NamedTuple):
     chunk_uses: Mapping[int, int]
     pending_bytes: int
     reserved_tokens: int
-    max_tokens: Mapping[int, int]
-    """Pool → what is reserved for one sample."""
+    most: Mapping[int, Reserve]
+    """Pool → what is set aside for one sample."""
     open_problems: Mapping[int, int]
     """Pool → number of open problems whose stage it draws."""
 
@@ -45,7 +46,7 @@ def faults(parts: Parts) -> Iterator[str]:
             yield f"{parts.num_stage[stage]} samples are counted as {stage.name}, and {by_stage[stage]} are"
     for number, problem in parts.problems.items():
         if problem.num_rows != by_problem[number]:
-            yield f"problem {problem.entry.id} counts {problem.num_rows} samples and has {by_problem[number]}"
+            yield f"problem {problem.id} counts {problem.num_rows} samples and has {by_problem[number]}"
     for key, sample in parts.samples.items():
         if fault := _fault_of(parts, sample):
             yield f"{fault}\n{story_of(sample)}"
@@ -55,7 +56,7 @@ def faults(parts: Parts) -> Iterator[str]:
     if parts.pending_bytes != pending:
         yield f"{parts.pending_bytes} bytes are counted as pending, and {pending} are"
     drawing = [sample for sample in parts.samples.values() if sample.stage is Stage.DRAWING]
-    reserved = sum(parts.max_tokens[sample.at.pool] for sample in drawing)
+    reserved = sum(parts.most[sample.at.pool].tokens for sample in drawing)
     if parts.reserved_tokens != reserved:
         yield f"{parts.reserved_tokens} tokens are reserved, and the samples being drawn need {reserved}"
     by_pool = collections.Counter(problem.at.pool for problem in parts.problems.values())
@@ -84,7 +85,7 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
 
 def story_of(sample: SampleState) -> str:
     """The last changes of state of a sample, one per line: when, which stage, and which worker had it."""
-    head = f"sample {sample.problem.entry.id}:{sample.key[1]}, attempt {sample.attempt}"
+    head = f"sample {sample.problem.id}:{sample.key[1]}, attempt {sample.attempt}"
     moves = zip(*(iter(sample.story[-STORY_SIZE:]),) * 3, strict=True)
     lines = (f"  {at:.3f} {stage.name}" + (f" worker {who}" if who >= 0 else "") for at, stage, who in moves)
     return "\n".join([head, *lines])

@@ -71,7 +71,7 @@ class Ledger:
         for row, entry in enumerate(entries):
             number = self._next_number
             self._next_number += 1
-            rows = self._opener.rows(entry)
+            rows = self._opener.rows(entry.id)
             problem = self._problems[number] = self._opener.open(number, chunk, row, entry, rows)
             self.totals.problems_opened += 1
             self.queues.open[problem.at.pool] += 1
@@ -112,7 +112,7 @@ class Ledger:
             return
         self.queues.open[before] -= 1
         self.queues.open[problem.at.pool] += 1
-        self._begin_stage(problem, self._opener.rows(problem.entry))
+        self._begin_stage(problem, self._opener.rows(problem.id))
 
     def _close_if_done(self, problem: OpenProblem) -> bool:
         """Forgets a settled problem once nothing of it is in flight; releases its held rows first."""
@@ -187,20 +187,20 @@ class Ledger:
         they may never need; not under a ceiling on tokens, which those samples would use up."""
         if self.is_backed_up():
             return []
-        queue, longest, usd = self.queues[pool], self.queues.longest[pool], self.queues.most_usd[pool]
-        room = self.budget.room(longest, room, usd)
+        queue, most = self.queues[pool], self.queues.most[pool]
+        room = self.budget.room(most, room)
         samples = queue.take(room, worker, slots, now, max_suspects)
         if widen and not self.budget.tokens:
             samples += queue.take_spare(self._problems.values(), room - len(samples))
-        self.budget.reserve(longest, len(samples), usd)
+        self.budget.reserve(most, len(samples))
         return [self._make_task(sample, worker, now) for sample in samples]
 
     def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
         """The caller reserves the budget."""
         self._move(sample, Stage.DRAWING, now, worker)
         problem, key = sample.problem, sample.key
-        what = key, problem.entry.id, problem.chunk, problem.row, sample.attempt
-        seed = sample_seed(self.settings.run_seed, problem.entry.id, key[1])
+        what = key, problem.id, problem.chunk, problem.row, sample.attempt
+        seed = sample_seed(self.settings.run_seed, problem.id, key[1])
         stalls = sample.refusal(), sample.is_last_chance()
         # By position, as in the other messages of a sample: by name, making one takes twice as long.
         drawn_for = sample.at.index, sample.at.index >= problem.first_extra
@@ -250,19 +250,17 @@ class Ledger:
 
     def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
         """Takes in the rows of a batch. Drops a row whose task has gone to another replica meanwhile."""
-        reserved = tokens = 0
-        reserved_usd = usd = 0.0
+        pool = count = prompt_tokens = tokens = 0
         for index, row in enumerate(rows):
             sample = self._samples.get(row.key)
             if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
                 continue
             if sample.worker != worker:
                 continue
-            pool = sample.at.pool
-            reserved += self.queues.longest[pool]
-            tokens += row.completion_tokens
-            reserved_usd += self.queues.most_usd[pool]
-            usd += self.queues.usd(pool, row)
+            pool = sample.at.pool  # the same for all, since a replica belongs to one pool
+            count += 1
+            prompt_tokens += row.prompt_tokens + row.wasted_prompt_tokens
+            tokens += row.completion_tokens + row.wasted_completion_tokens
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
                 continue
@@ -280,8 +278,8 @@ class Ledger:
             else:
                 self._move(sample, Stage.FINISHED, now)
                 self.checks.add(sample)
-        self.budget.release(reserved, usd=reserved_usd)
-        self.budget.charge(tokens=tokens, usd=usd)
+        if count:
+            self.queues.charge(self.budget, pool, count, prompt_tokens, tokens)
 
     def _end_aborted(self, sample: SampleState, now: float) -> None:
         self._move(sample, Stage.CHECKED, now)
@@ -315,7 +313,7 @@ class Ledger:
             if sample.suspect:
                 self._with_suspect.add(worker)
             self._move(sample, Stage.CHECKING, now, worker)
-            work_s += self.checks.seconds(sample.problem.entry.kind)
+            work_s += self.checks.seconds(sample.problem.kind)
             item = by_batch.get(sample.batch)
             if item is None:
                 item = by_batch[sample.batch] = CheckItem(sample.batch, [])
@@ -342,7 +340,7 @@ class Ledger:
                 self.totals.count_retry(f"check failed: {reason_and_evidence(verdict)[0]}")
                 self._requeue_check(sample, now)
                 continue
-            self.checks.note_seconds(sample.problem.entry.kind, seconds)
+            self.checks.note_seconds(sample.problem.kind, seconds)
             aborts += self._settle_verdict(sample, status, seconds, verdict, now)
         return aborts
 
@@ -381,7 +379,7 @@ class Ledger:
         return aborts
 
     def _wants_repair(self, problem: OpenProblem, round_: int, outcome: SampleOutcome) -> bool:
-        allowed = round_ < self.settings.repair_rounds and problem.entry.kind in self.settings.repair_kinds
+        allowed = round_ < self.settings.repair_rounds and problem.kind in self.settings.repair_kinds
         return allowed and outcome in (SampleOutcome.REFUTED, SampleOutcome.MALFORMED, SampleOutcome.UNDECIDED)
 
     def _repair(self, parent: SampleState, verdict: VerdictRow) -> None:
@@ -474,7 +472,7 @@ class Ledger:
         self.queues.forget(worker)
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
-            self.budget.lose(self.queues.longest[sample.at.pool], self.queues.most_usd[sample.at.pool])
+            self.budget.lose(self.queues.most[sample.at.pool])
             sample.stalls += stalled
             self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)
@@ -529,7 +527,7 @@ class Ledger:
         that is open."""
         parts = invariants.Parts(
             *(self._samples, self._problems, self.queues, self.writes, self._num_stage, self._chunk_uses),
-            *(self._pending_bytes, self.budget.reserved_tokens, self.queues.longest, self.queues.open),
+            *(self._pending_bytes, self.budget.reserved_tokens, self.queues.most, self.queues.open),
         )
         return list(invariants.faults(parts))
 
@@ -541,7 +539,7 @@ class Ledger:
     def story(self, problem_id: str, index: int) -> str:
         """The last changes of state of a sample in flight, as text for people; empty where it is not in flight."""
         for sample in self._samples.values():
-            if sample.key[1] == index and sample.problem.entry.id == problem_id:
+            if sample.key[1] == index and sample.problem.id == problem_id:
                 return invariants.story_of(sample)
         return ""
 
@@ -566,7 +564,7 @@ class Ledger:
             self._give_up(sample)
             return
         self.totals.count_retry(why)
-        log.debug("sample %s:%d is drawn again: %s", sample.problem.entry.id, sample.key[1], why)
+        log.debug("sample %s:%d is drawn again: %s", sample.problem.id, sample.key[1], why)
         self._move(sample, Stage.QUEUED, 0.0, -1)
         sample.attempt += 1
         sample.status = sample.verdict = sample.finished = sample.batch = None

@@ -31,9 +31,9 @@ class Opener:
         self._durable = durable or {}
         self._rules = RuleTexts()
 
-    def rows(self, entry: ProblemEntry) -> Sequence[DurableRow]:
+    def rows(self, problem_id: str) -> Sequence[DurableRow]:
         """What is durable of a problem, all stages together."""
-        return self._durable.get(entry.id, ())
+        return self._durable.get(problem_id, ())
 
     def stage_of(self, entry: ProblemEntry, row: DurableRow) -> RouteStage:
         stages = self._routes[entry.route].stages
@@ -64,7 +64,7 @@ class Opener:
         if following is None or (is_solved and not problem.audited):
             return False
         assert isinstance(problem, StagedProblem)
-        state = following.policy.open(problem.state.number, problem.entry.domain)
+        state = following.policy.open(problem.state.number, problem.state.domain)
         state.plan = self._rules.read(problem.rule).plans[following.index]
         problem.move_on(following, state, is_extra=is_solved)
         return True

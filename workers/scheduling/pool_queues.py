@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runstore.durable import DurableRow
 from verifiers.types import Status
-from workers.messages import Finished
 from workers.sampling.budget import Budget
 from workers.scheduling.draw_queue import DrawQueue
 from workers.scheduling.routes import Route, RouteStage
@@ -32,14 +31,9 @@ class PoolQueues(Mapping[int, DrawQueue]):
         self._all = totals
         self.totals = {pool: Totals() if len(stages) > 1 else totals for pool in stages}
         """The counts of each pool's samples; those of problems stay zero where there are several pools."""
-        self.longest = {pool: max(stage.max_tokens for stage in stages[pool]) for pool in stages}
-        """Most tokens that a sample of each pool may have."""
-        self.prices = settings.prices
-        self.most_usd = {
-            pool: settings.prices[pool].most(longest) if pool in settings.prices else 0.0
-            for pool, longest in self.longest.items()
-        }
-        """The most that an endpoint charges for a sample of each pool; 0 where the pool is paid by the hour."""
+        self.most = {pool: stages[pool][0].most for pool in stages}
+        """The most that a sample of each pool may use of the budget."""
+        self._prices = settings.prices
         self.open = dict.fromkeys(stages, 0)
         """Number of open problems whose stage each pool draws."""
         self.lost: dict[int, str] = {}
@@ -72,17 +66,17 @@ class PoolQueues(Mapping[int, DrawQueue]):
         """Whether a pool would get something to draw; None: any of them."""
         return any(queue.wants() for each, queue in self._queues.items() if pool is None or each == pool)
 
-    def is_stranded(self, budget: Budget) -> bool:
-        """Whether samples are wanted and, with nothing in flight, too few tokens are left for any of them."""
-        wanting = [pool for pool in self._queues if self.wants(pool)]
-        return bool(wanting) and all(budget.stranded(self.longest[pool], self.most_usd[pool]) for pool in wanting)
+    def stranded(self, budget: Budget) -> str:
+        """The ceiling that leaves no room for any of the samples that are wanted, with nothing in flight; empty while
+        there is none."""
+        barred = [budget.stranded(self.most[pool]) for pool in self._queues if self.wants(pool)]
+        return barred[0] if barred and all(barred) else ""
 
-    def usd(self, pool: int, row: Finished) -> float:
-        """What the pool's endpoint charges for a sample."""
-        if pool not in self.prices:
-            return 0.0
-        prompt = row.prompt_tokens + row.wasted_prompt_tokens
-        return self.prices[pool].usd(prompt, row.completion_tokens + row.wasted_completion_tokens)
+    def charge(self, budget: Budget, pool: int, count: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """Samples of a pool have ended: what was set aside for them is free, and what they used is charged."""
+        budget.release(self.most[pool], count)
+        price = self._prices.get(pool)
+        budget.charge(tokens=completion_tokens, usd=price.usd(prompt_tokens, completion_tokens) if price else 0.0)
 
     def push(self, problem: OpenProblem) -> None:
         """Queues a problem that may want samples of its stage."""
@@ -99,7 +93,7 @@ class PoolQueues(Mapping[int, DrawQueue]):
 
     def count(self, sample: SampleState, status: Status | None, verify_s: float) -> None:
         """Counts a row in the run and in its pool; `status` None: it was aborted."""
-        row, kind = sample.finished, sample.problem.entry.kind
+        row, kind = sample.finished, sample.problem.kind
         assert row is not None
         told = None if status is None else str(status)
         cost = row.prompt_tokens, row.completion_tokens, row.generation_s, verify_s
@@ -109,9 +103,9 @@ class PoolQueues(Mapping[int, DrawQueue]):
 
     def uncount(self, sample: SampleState) -> None:
         """Takes back the verdict of a sample that has to be drawn again."""
-        self._all.uncount(sample.problem.entry.kind, sample.status)
+        self._all.uncount(sample.problem.kind, sample.status)
         if (own := self.totals[sample.at.pool]) is not self._all:
-            own.uncount(sample.problem.entry.kind, sample.status)
+            own.uncount(sample.problem.kind, sample.status)
 
     def restore(self, kind: str, pool: int, row: DurableRow) -> None:
         """Counts a row that an earlier start of the run made durable."""

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from workers.sampling.budget import Reserve
 from workers.sampling.plan import Plan
 from workers.sampling.policy import Policy
 from workers.sampling.problem_state import ProblemState
@@ -27,12 +28,12 @@ class ChangedRouteError(Exception):
 class RouteStage:
     """One stage of a route: a pool, a policy and a block of sample indices."""
 
-    __slots__ = ("following", "index", "max_tokens", "num_samples", "policy", "pool", "pool_name", "start", "stop")
+    __slots__ = ("following", "index", "most", "num_samples", "policy", "pool", "pool_name", "start", "stop")
 
     def __init__(
         self,
         policy: Policy,
-        max_tokens: int,
+        most: Reserve,
         pool: int = 0,
         pool_name: str = "model",
         index: int = 0,
@@ -40,8 +41,8 @@ class RouteStage:
         repair_rounds: int = 0,
     ) -> None:
         self.policy = policy
-        self.max_tokens = max_tokens
-        """Most tokens that one sample may have."""
+        self.most = most
+        """The most that one sample may use of a budget; the same for all stages of a pool."""
         self.pool = pool
         self.pool_name = pool_name
         self.index = index

@@ -41,13 +41,13 @@ class LedgerSettings:
     run_seed: int
     max_tokens: int
     """Most tokens that a sample may have, in pools that do not say it for themselves."""
+    prices: Mapping[int, TokenPrices] = dataclasses.field(default_factory=dict)
+    """Pool → what its tokens cost, where they are paid for."""
     audit: float = 0.0
     """See CoordinatorSettings.audit."""
     repair_rounds: int = 0
     repair_kinds: frozenset[str] = frozenset()
     evidence_chars: int = 2000
-    prices: Mapping[int, TokenPrices] = dataclasses.field(default_factory=dict)
-    """Pool → what its endpoint charges; pools that are paid by the hour are missing."""
     check_attempts: int = 3
     sample_attempts: int = 3
     max_unchecked: int = 20_000
@@ -63,7 +63,7 @@ class LedgerSettings:
 class OpenProblem:
     """A problem with samples still to draw, check or write."""
 
-    __slots__ = ("at", "chunk", "entry", "held", "num_rows", "replica", "row", "rule", "state")
+    __slots__ = ("at", "chunk", "held", "id", "kind", "num_rows", "replica", "row", "rule", "state")
 
     audited = False
     first_extra = sys.maxsize
@@ -72,7 +72,8 @@ class OpenProblem:
     def __init__(
         self, entry: ProblemEntry, chunk: int, row: int, at: RouteStage, state: ProblemState, rule: str
     ) -> None:
-        self.entry = entry
+        self.id = entry.id
+        self.kind = sys.intern(entry.kind)
         self.chunk = chunk
         self.row = row
         self.at = at

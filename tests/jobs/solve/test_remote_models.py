@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from jobs.solve.command import solve
 from jobs.solve.endpoints import longest_prompt
 from jobs.solve.record import check_resume, new_record
 from jobs.solve.settings import coordinator_settings
-from workers.sampling.budget import Budget, TokenPrices
+from workers.coordinator.state import open_routes
+from workers.sampling.budget import Budget, Reserve, TokenPrices
 
 
 @pytest.fixture(scope="module")
@@ -223,32 +225,36 @@ def test_the_coordinator_is_told_prices_and_the_longest_prompt(problems: Path, e
     (pool,) = settings.pools
     assert (pool.is_remote, pool.gpus_per_replica, pool.cpus_per_replica, pool.replicas) == (True, 0, 0.0, 1)
     assert pool.longest_prompt == longest
-    assert TokenPrices.of(pool.cost, longest).most(64) == pytest.approx(64 * 15e-6)
+    (route,) = open_routes(settings)
+    assert route.stages[0].most.usd == pytest.approx(64 * 15e-6), "prompts are free here"
+    dear = dataclasses.replace(pool, cost={"usd_per_million_input_tokens": 1e6})
+    (route,) = open_routes(dataclasses.replace(settings, pools=(dear,)))
+    assert route.stages[0].most.usd == pytest.approx(longest)
 
 
-def test_dollars_in_flight_count_at_their_worst() -> None:
-    prices = TokenPrices(3e-6, 15e-6, longest_prompt=1000)
-    worst = prices.most(2000)
-    assert worst == pytest.approx(0.033)
-    budget = Budget.of({"tokens": 0, "gpu_s": 0, "usd": 0.1, "wall_s": 0})
-    assert budget.room(2000, 10, worst) == 3
-    budget.reserve(2000, 3, worst)
-    assert budget.room(2000, 10, worst) == 0
-    budget.release(2000, usd=worst)
+def test_dollars_in_flight_count_at_their_worst_and_those_that_were_lost_for_ever() -> None:
+    prices = TokenPrices(3.0, 15.0)
+    most = Reserve(2000, prices.usd(1000, 2000))
+    assert most.usd == pytest.approx(0.033)
+    ceiling = {"tokens": 0, "gpu_s": 0, "usd": 0.1, "wall_s": 0}
+    budget = Budget.of(ceiling)
+    assert budget.room(most, 10) == 3
+    budget.reserve(most, 3)
+    assert budget.room(most, 10) == 0
+    budget.release(most)
     budget.charge(tokens=100, usd=prices.usd(10, 100))
-    assert budget.room(2000, 10, worst) == 0, "0.0015 is spent and two are in flight"
-    budget.release(2000, usd=worst)
+    assert budget.room(most, 10) == 0, "0.0015 is spent and two are in flight"
+    budget.release(most)
     budget.charge(tokens=100, usd=prices.usd(10, 100))
-    assert budget.room(2000, 10, worst) == 1
-    budget.lose(2000, worst)
-    assert budget.lost_usd == pytest.approx(worst), "nobody knows what it has cost"
+    assert budget.room(most, 10) == 1
+    budget.lose(most)
+    assert budget.lost_usd == pytest.approx(most.usd), "what it has cost is not known"
     assert budget.reserved_usd == 0
-    assert budget.stranded(2000, 0.07)
-    assert "budget.usd = 0.1 leaves no room" in budget.why_stranded(2000)
-    again = Budget.of({"tokens": 0, "gpu_s": 0, "usd": 0.1, "wall_s": 0})
+    assert "budget.usd = 0.1" in budget.stranded(Reserve(2000, 0.07))
+    again = Budget.of(ceiling)
     again.restore(budget.to_json())
     assert again.spent_usd == pytest.approx(budget.spent_usd)
-    assert again.lost_usd == pytest.approx(worst)
+    assert again.lost_usd == pytest.approx(most.usd)
 
 
 # Resume.

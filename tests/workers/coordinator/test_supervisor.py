@@ -123,7 +123,7 @@ def test_too_many_deaths_end_the_run_and_the_loop() -> None:
 )
 def test_what_trying_again_cannot_mend_ends_the_run(error: Exception, engines: Any, fatal: str) -> None:
     pool, run_state = Scripted(error), state(engines=engines)
-    run(pool, run_state)
+    run(pool, run_state, GeneratorSlot(0))
     assert run_state.fatal == fatal and len(pool.served) == (1 if fatal else 2)
 
 

@@ -14,9 +14,7 @@ ALL = 10**6
 
 def row(kind: str) -> Any:
     """As much of a SampleState as the queue looks at."""
-    return SimpleNamespace(
-        problem=SimpleNamespace(entry=SimpleNamespace(kind=kind)), stage=Stage.FINISHED, suspect=False
-    )
+    return SimpleNamespace(problem=SimpleNamespace(kind=kind), stage=Stage.FINISHED, suspect=False)
 
 
 def queue_of(seconds: dict[str, float]) -> CheckQueue:
@@ -34,7 +32,7 @@ def add(queue: CheckQueue, kind: str, number: int) -> None:
 
 
 def take(queue: CheckQueue, seconds: float) -> Counter[str]:
-    return Counter(sample.problem.entry.kind for sample in queue.take(1, ALL, seconds, idle=False))
+    return Counter(sample.problem.kind for sample in queue.take(1, ALL, seconds, idle=False))
 
 
 def test_a_long_row_of_slow_checks_does_not_hold_up_fast_ones() -> None:

@@ -295,7 +295,7 @@ def outcome_of_run(seed: int, faults: bool, **more: Any) -> dict[tuple[str, int]
     durable: dict[str, list[DurableRow]] = {}
     for _ in range(200):
         bench = cascade(8, stages, durable=durable, audit=0.3, **more)
-        rules = {problem.entry.id: problem.rule for problem in bench.ledger._problems.values()}
+        rules = {problem.id: problem.rule for problem in bench.ledger._problems.values()}
         steps = dice.randrange(4, 30) if faults and dice.random() < 0.9 else 100_000
         leased: list[SampleTask] = []
         assigned: list[Any] = []
