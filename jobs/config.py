@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import pydantic
 
@@ -448,7 +448,7 @@ class SolveConfig(ConfigFile):
 
     run: Run
     problems: Problems
-    model: Model = pydantic.Field(default=None)
+    model: Model = pydantic.Field(default=cast(Any, None))
     """The one model of the run. None where there are `[models.NAME]`: ask `pools`, which knows both."""
     models: dict[PoolName, PoolTable] = {}
     """Several models, one `[models.NAME]` each, in place of `[model]`."""
@@ -515,7 +515,7 @@ class SolveConfig(ConfigFile):
 
     def _of_pool(self, name: str) -> SolveConfig:
         pool = self.models[name]
-        alone = {"models": {}, "cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
+        no_routes = {"cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
         own = {
             "model": Model.model_construct(**{key: getattr(pool, key) for key in Model.model_fields}),
             "sampling": pool.sampling,
@@ -523,7 +523,7 @@ class SolveConfig(ConfigFile):
             "cost": pool.cost,
             "resources": self.resources.model_copy(update=dict(pool.resources)),
         }
-        config = self.model_copy(update={**alone, **own})
+        config = self.model_copy(update={"models": {}, **no_routes, **own})
         config._origins = origins_of(name, self._origins)
         config._pool = name
         return config

@@ -10,7 +10,7 @@ from typing import Annotated
 import pydantic
 
 from verifiers.kinds import KINDS
-from verifiers.registry import UnknownNameError
+from verifiers.registry import UnknownNameError, meant
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
@@ -21,7 +21,7 @@ def _known_kind(name: str) -> str:
     try:
         KINDS.row(name)
     except UnknownNameError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"{error}{meant(name, KINDS)}") from None
     return name
 
 

@@ -41,9 +41,7 @@ class Registry(Generic[Row]):
         """Raises UnknownNameError, and PluginError where a plugin cannot be loaded."""
         load_plugins()
         if name not in self._rows:
-            raise UnknownNameError(
-                f"unknown {self.what} {name!r}{meant(name, self._rows)}; known: {', '.join(self._rows)}"
-            )
+            raise UnknownNameError(f"unknown {self.what} {name!r}; known: {', '.join(self._rows)}")
         return self._rows[name]
 
     def __contains__(self, name: object) -> bool:

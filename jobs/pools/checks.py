@@ -25,7 +25,6 @@ from jobs.pools.tables import Cascade
 from jobs.presets import PresetError, check_remote_code, load_preset
 from verifiers.registry import meant
 from verifiers.types import Json
-from workers.engines.registry import engine_class
 
 
 class Checkable(Routed, Protocol):
@@ -197,6 +196,7 @@ def price_faults(config: Checkable) -> Iterator[str]:
 def missing_prices(pool: Any) -> list[str]:
     """The keys of the pool's `[cost]` without which its dollars cannot be told."""
     cost = pool.cost
+    wanted: tuple[str, ...]
     if is_remote(pool.model):
         wanted = ("usd_per_million_input_tokens", "usd_per_million_output_tokens")
         return [key for key in wanted if not getattr(cost, key)]
@@ -218,7 +218,7 @@ def remote_code_faults(config: Checkable) -> Iterator[str]:
 
 def is_remote(model: Any) -> bool:
     """Whether the model's engine is an endpoint somewhere else, which needs no GPU here."""
-    return bool(getattr(engine_class(model.engine), "is_remote", False))
+    return bool(getattr(model, "is_remote", False))
 
 
 def unknown(name: str, what: str, known: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import pydantic
 
 from jobs.sections import KindName, Positive, Section
+from verifiers.registry import UnknownNameError, meant
 from verifiers.types import Json
 from workers.sampling.registry import POLICIES
 
@@ -117,8 +118,11 @@ class Stage(Section):
     @pydantic.field_validator("policy")
     @classmethod
     def _a_known_policy(cls, name: str) -> str:
-        if name:
-            POLICIES.row(name)
+        try:
+            if name:
+                POLICIES.row(name)
+        except UnknownNameError as error:
+            raise ValueError(f"{error}{meant(name, POLICIES)}") from None
         return name
 
 

@@ -96,6 +96,11 @@ class StageStatistics:
             drawn.completion_tokens += int(sums["completion_tokens"][of_stage].sum())
             drawn.generation_s += float(sums["generation_s"][of_stage].sum())
 
+    def alone(self, row: StageRow, k: int) -> Point | None:
+        """pass@k of a stage's model alone, from the audit."""
+        curves = {" → ".join(names): found for names, found in self._curves.items()}[row.cascade]
+        return curves.alone(row.number - 1, k)
+
     def rows(self) -> list[StageRow]:
         """The stages of every cascade, in order. Samples of a model that stands in the same place of two cascades are
         counted together."""

@@ -18,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.report.accounts import COLUMNS as ACCOUNT_COLUMNS
+from jobs.report.accounts import Accounts
 from jobs.report.formats import clipped
 from jobs.report.problems_table import ProblemResult, iter_problems
 from jobs.report.stages import COLUMNS as STAGE_COLUMNS
@@ -197,6 +199,7 @@ class RunStatistics:
     checkers: dict[tuple[str, str], CheckerStatistics] = dataclasses.field(default_factory=dict)
     positions: dict[str, Position] = dataclasses.field(default_factory=dict)
     stages: StageStatistics = dataclasses.field(default_factory=StageStatistics)
+    accounts: Accounts = dataclasses.field(default_factory=lambda: Accounts({}))
     examples: list[Example] = dataclasses.field(default_factory=list)
 
     @property
@@ -277,10 +280,13 @@ def gather(
             f"{storage.uri}: no committed samples under samples/; give the URI of a run, <output>/runs/<id>"
         )
     chosen = _Chosen()
-    of_stages = [name for name in STAGE_COLUMNS if name not in _COLUMNS] if statistics.stages else []
-    for part, batch in read_batches(storage, [*_COLUMNS, *of_stages]):
+    accounts = statistics.accounts = Accounts(statistics.summary)
+    further = [*(STAGE_COLUMNS if statistics.stages else ()), *(ACCOUNT_COLUMNS if accounts else ())]
+    further = list(dict.fromkeys(name for name in further if name not in _COLUMNS))
+    for part, batch in read_batches(storage, [*_COLUMNS, *further]):
         _add_batch(statistics, batch)
         statistics.stages.add_batch(batch)
+        accounts.add_batch(batch)
         if with_examples:
             chosen.add(part, batch)
     statistics.examples = chosen.read(storage)

@@ -127,10 +127,10 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
         version = f" at {model.revision}" if model.revision else ""
         notes.append(f"code of {model.path}{version} runs in every engine: {preset.remote_code}")
     try:
-        return read_model_config(model.path, model.revision, config.key("model.path")), notes
-    except ConfigError:
+        return read_model_config(model.path, model.revision), notes
+    except ConfigError as error:
         if not from_shape or not preset:
-            raise
+            raise ConfigError(str(error).replace("model.path", config.key("model.path"), 1)) from None
     notes.append(
         f"the config.json of {model.path} cannot be read here; planned from the [shape] of the preset {preset.name} "
         f"({preset.shape_source})"

@@ -162,6 +162,14 @@ def describe_sampling(config: SolveConfig, published: Published = NOTHING) -> li
     return lines
 
 
+def describe_model(config: SolveConfig) -> list[str]:
+    """The keys of the model that something sets, each with where its value came from: a line for the plan."""
+    names = [name for name in type(config.model).model_fields if name not in ("path", "preset")]
+    given = [(name, getattr(config.model, name), config.origin("model", name)) for name in names]
+    text = grouped([(name, value, origin) for name, value, origin in given if origin])
+    return [f"settings: {text}"] if text else []
+
+
 def origins_of(config: SolveConfig) -> Iterator[tuple[str, Json, str]]:
     """Key, value and origin of what `describe_sampling` shows."""
     sampling = config.sampling

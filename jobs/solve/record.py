@@ -71,9 +71,11 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
         )
 
 
-def changed_pools(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
+def changed_pools(old: Json, new: Json) -> list[str]:
     """What differs between the pools, a sentence each. A pool's keys may change as those of `[model]` may, and its
     replicas and prices like those of the run."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return differences(old, new, None, "models")
     allowed = frozenset({"resources", "cost"}) | (CHANGEABLE["model"] or frozenset())
     found = []
     for name in dict.fromkeys([*old, *new]):

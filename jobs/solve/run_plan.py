@@ -21,7 +21,7 @@ from jobs.problems.load import ProblemSetSummary
 from jobs.solve.expectations import describe_routes
 from jobs.solve.pilot import Pilot
 from jobs.solve.plan import Where, describe_plan, open_inventory, plan_run, pool_to_plan, require_abilities
-from jobs.solve.published import NOTHING, Published, describe_sampling
+from jobs.solve.published import NOTHING, Published, describe_model, describe_sampling
 from verifiers.types import Json
 
 
@@ -76,7 +76,7 @@ class RunPlan:
             return "\n".join([text, *describe_routes(config, problems, self.plans, pilot)])
         lines: list[str] = []
         for name, pool in config.pools().items():
-            lines += [f"pool {name}: {pool.model.path}", *self._lines_of(name)]
+            lines += [f"pool {name}: {pool.model.path}", *self._lines_of(name), *describe_model(pool)]
             lines += describe_sampling(pool, published.get(name, NOTHING))
         if self.together is not None:
             lines += [*self.together.describe(), *describe_places(self.together)]

@@ -125,7 +125,8 @@ def pool_settings(
         accelerator_type=resources.accelerator_type if use_gpu and not remote else "",
         min_replicas=min(replicas, resources.min_replicas) or (replicas + 1) // 2,
         is_remote=remote,
-        cost=config.cost.model_dump(),
+        # Of prices that pools share, each takes those of its own kind: an endpoint's tokens, or time on our machines.
+        cost={key: price for key, price in config.cost.model_dump().items() if ("million" in key) == remote},
     )
 
 

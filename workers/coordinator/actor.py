@@ -272,15 +272,22 @@ class Coordinator(Present):
     def _pools(self) -> dict[str, Json]:
         """What each pool drew, and what its engines said of themselves."""
         state = self._state
+        prices = prices_of(state.settings)
         figures: dict[str, Json] = {}
         for index, totals in sorted(state.ledger.queues.totals.items()):
-            figures[state.settings.pools[index].name] = {
+            name = state.settings.pools[index].name
+            spent = state.spent_by_pool[name]
+            tokens = prices[index].usd(totals.prompt_tokens, totals.completion_tokens) if index in prices else 0.0
+            figures[name] = {
                 "samples": totals.samples,
                 "verified": totals.statuses.get("verified", 0),
                 "aborted_samples": totals.aborted,
                 "prompt_tokens": totals.prompt_tokens,
                 "completion_tokens": totals.completion_tokens,
                 "generation_s": totals.generation_s,
+                "gpu_s": spent["gpu_s"],
+                "cpu_s": spent["cpu_s"],
+                "usd": spent["usd"] + tokens,
                 "lost": state.ledger.queues.lost.get(index, ""),
                 "engine": state.engines.get(index, {}),
             }

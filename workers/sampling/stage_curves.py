@@ -26,7 +26,7 @@ class StageCurves:
 
     def __init__(self, num_stages: int) -> None:
         self.reached = [PassCurve() for _ in range(num_stages)]
-        """Of the problems that reached each stage because the ones before it failed."""
+        """Curves of the problems that reached each stage because the ones before it failed."""
         self.audited = [PassCurve() for _ in range(num_stages)]
         self.unknown = [0] * num_stages
         """Problems that each stage did not sample to its plan's end, although the ones before it had failed."""
