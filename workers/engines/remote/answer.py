@@ -126,8 +126,8 @@ def part_texts(part: Any) -> Iterator[tuple[bool, str]]:
 def fault_in_stream(event: Mapping[str, Json]) -> Fault:
     """The fault that an error inside a stream is. Its code may be a status, as a number or as text."""
     error = event["error"]
-    code = error.get("code") or error.get("status") if isinstance(error, dict) else 0
-    status = int(code) if str(code).isdecimal() and 100 <= int(code) <= 599 else 500
+    code = str((error.get("code") or error.get("status")) if isinstance(error, dict) else "")
+    status = int(code) if code.isdecimal() and 100 <= int(code) <= 599 else 500
     fault = fault_of_status(status, {}, event)
     return dataclasses.replace(fault, reason=fault.reason.replace(f"HTTP {status}", "an error inside the answer", 1))
 

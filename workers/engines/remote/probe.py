@@ -81,7 +81,7 @@ async def find_out(
 
 async def listed(client: Client, settings: EngineSettings) -> Found:
     """What the list of models tells. Raises EndpointError."""
-    server = settings.server
+    server: str = settings.server
     try:
         rows = models_of(await client.models())
     except AttemptError as error:
