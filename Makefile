@@ -97,7 +97,7 @@ CHAOS_SEED ?= 20261123
 chaos: setup
 	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
 
-# How often the intervals of a cascade's stages cover, over 20,000 simulated runs; `make test` simulates 400.
+# How often the intervals of a cascade's stages cover, over 20,000 simulated runs; `make test` simulates 1,000.
 coverage: setup
 	PROOFMILL_COVERAGE_RUNS=20000 $(BIN)/python -m pytest -q -s tests/workers/sampling/test_stage_curves.py -k cover
 

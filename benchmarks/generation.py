@@ -104,7 +104,8 @@ async def bare(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str
 
 async def plain(config: SolveConfig, use_gpu: bool, concurrency: int) -> dict[str, float]:
     """The peer: AsyncLLM as a user would run it, with the engine arguments of the pipeline."""
-    from workers.engines.vllm import VllmEngine, set_environment
+    from workers.engines.vllm import VllmEngine
+    from workers.engines.vllm_start import set_environment
 
     settings = engine_settings(config, use_gpu)
     set_environment(settings)

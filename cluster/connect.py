@@ -14,6 +14,7 @@ import psutil
 import ray
 
 from cluster.addresses import found_by_ray, host_and_port, knock, listens_on_loopback_only, loopback_node
+from runstore.sizes import PENDING_BYTES
 from verifiers import plugins
 
 log = logging.getLogger("proofmill.cluster.connect")
@@ -22,8 +23,9 @@ TOO_SLOW = "timed out during startup"
 """Part of what Ray says where the machine was too busy to start it in time."""
 END_S = 5.0
 """Longest wait for the processes of a failed start to be gone, in seconds."""
-LOCAL_OBJECT_STORE_BYTES = 512 << 20
-"""Size of a local Ray's object store, which holds batches of at most `max_pending_bytes`."""
+LOCAL_OBJECT_STORE_BYTES = 2 * PENDING_BYTES
+"""Size of a local Ray's object store, which holds the batches of samples that wait, and those of samples that were
+under way when the bound on them was reached. Ray moves objects to the disk and back once four fifths are full."""
 
 EXCLUDES = [".git", ".venv", "out", "build", "tests", "docs", "benchmarks", "**/__pycache__", "**/.*_cache"]
 

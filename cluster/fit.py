@@ -12,16 +12,12 @@ from collections.abc import Iterator
 
 from cluster.inventory import GIB, Gpu, Inventory, gib
 from cluster.model_size import Config, Json, ModelSize, model_size
+from runstore.sizes import BATCHED_TOKENS, CPU_SEQUENCES, GPU_SEQUENCES
 
 GPU_RUNTIME_BYTES = int(1.5 * GIB)
 """Allowance per GPU for the CUDA context, CUDA graphs, NCCL's buffers and fragmentation."""
 CPU_RUNTIME_BYTES = int(2.5 * GIB)
 """Allowance for an engine on CPUs: two more processes that load torch and vLLM, about 1.2 GiB each."""
-BATCHED_TOKENS = 8192
-"""Number of tokens in one step, for which vLLM measures its peak of activations. The engine is told the same number."""
-GPU_SEQUENCES = 1024
-CPU_SEQUENCES = 256
-"""Samples that a replica runs at once where the request leaves it open. The engine takes the same numbers."""
 LOGIT_BYTES = 16
 """Bytes per logit of a sampled position: float32, its sorted copy and the int64 order."""
 
@@ -46,7 +42,9 @@ class PlanRequest:
     max_model_len: int = 0
     """Context in tokens; 0 = the model's own."""
     max_num_seqs: int = 0
-    """Samples that a replica runs at once; 0 = GPU_SEQUENCES or CPU_SEQUENCES."""
+    """Samples that a replica runs at once; 0 = those of runstore.sizes."""
+    batched_tokens: int = BATCHED_TOKENS
+    """Tokens that an engine on GPUs computes in one step at most."""
     tokens_per_sequence: int = 0
     """The most tokens a sample can hold (prompt and completion); 0 = the whole context."""
     concurrency: int = 0
@@ -255,7 +253,7 @@ def sequence_share(size: ModelSize, request: PlanRequest, tokens: int) -> int:
 
 def activation_bytes(size: ModelSize, request: PlanRequest) -> int:
     """Peak of one step: residual stream and feed-forward of a full batch of tokens, and the logits of every sample."""
-    elements = BATCHED_TOKENS * (4 * size.hidden_size + 3 * size.widest / request.tensor_parallel_size)
+    elements = request.batched_tokens * (4 * size.hidden_size + 3 * size.widest / request.tensor_parallel_size)
     return int(elements * size.dtype_bytes + request.max_num_seqs * size.vocab_size * LOGIT_BYTES)
 
 

@@ -13,9 +13,10 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from cluster.fit import GPU_SEQUENCES, Plan, PlanRequest, Refusal, fit
+from cluster.fit import Plan, PlanRequest, Refusal, fit
 from cluster.inventory import GIB, GPU_GIB, Gpu, Inventory, Node, gib
 from cluster.model_size import Config, ModelSizeError, model_size
+from runstore.sizes import GPU_SEQUENCES
 
 SIZES = (1, 2, 4, 8, 16)
 MAX_REMEDIES = 3

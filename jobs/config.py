@@ -515,7 +515,7 @@ class SolveConfig(ConfigFile):
 
     def _of_pool(self, name: str) -> SolveConfig:
         pool = self.models[name]
-        no_routes = {"cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
+        no_routes: dict[str, Any] = {"cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
         own = {
             "model": Model.model_construct(**{key: getattr(pool, key) for key in Model.model_fields}),
             "sampling": pool.sampling,

@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 
 from workers.engines.base import EngineSettings
-from workers.engines.vllm import VllmEngine, set_environment
+from workers.engines.vllm import VllmEngine
+from workers.engines.vllm_start import set_environment
 
 
 class TokenCounter:

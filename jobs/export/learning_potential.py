@@ -32,7 +32,7 @@ from runstore.schema import Messages
 from workers.engines.base import EngineSettings, EngineStartError
 from workers.engines.registry import open_engine
 from workers.engines.scoring import Scorer
-from workers.engines.vllm import gpu_is_here
+from workers.engines.vllm_start import gpu_is_here
 
 BATCH = 256
 """Number of texts given to the engine at a time."""

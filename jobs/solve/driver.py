@@ -157,7 +157,8 @@ def entry_of(problem: Problem, config: SolveConfig) -> ProblemEntry:
     """What the coordinator knows of a problem. Its route follows from the problem and the config alone, so a resume
     finds the same one."""
     kind = str(problem.kind)
-    return ProblemEntry(problem.id, kind, problem.domain, config.route_of(kind, problem.domain, problem.meta))
+    entry = ProblemEntry(problem.id, kind, problem.domain)
+    return entry._replace(route=config.route_of(kind, problem.domain, problem.meta)) if config.routes else entry
 
 
 def chunks_of(problems: Iterator[Any]) -> Iterator[list[Any]]:

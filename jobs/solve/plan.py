@@ -17,6 +17,7 @@ from jobs.problems.load import ProblemSetSummary
 from jobs.solve.adapter import check_adapter
 from jobs.solve.published import NOTHING, Published, describe_sampling
 from jobs.solve.settings import bounds_thoughts, longest_sample
+from runstore.sizes import BATCHED_TOKENS
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
 from workers.engines.base import Ability, EngineAbilityError, EngineSettings
@@ -100,6 +101,7 @@ def pool_to_plan(
         weight_bytes=weight_bytes(model.path),
         max_model_len=model.max_model_len,
         max_num_seqs=model.max_num_seqs,
+        batched_tokens=int(model.engine_args.get("max_num_batched_tokens", BATCHED_TOKENS)),
         tokens_per_sequence=tokens_per_sequence(config),
         gpu_memory_utilization=model.gpu_memory_utilization,
         cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from cluster import fit
 from jobs.config import ConfigError, SolveConfig, check_config, merge_overrides
 from jobs.solve.plan import plan_run
-from jobs.solve.settings import coordinator_settings
-from workers.engines.base import EngineSettings
+from jobs.solve.settings import coordinator_settings, engine_settings
+from runstore.sizes import BATCHED_TOKENS
 from workers.engines.vllm import VllmEngine
 
 
@@ -33,12 +32,27 @@ def test_data_parallel_ranks_get_their_gpus() -> None:
     assert coordinator_settings(ranks, ("math",), "out", use_gpu=True).pools[0].gpus_per_replica == 8
 
 
+GPU_NODE = {
+    "Alive": True,
+    "NodeManagerAddress": "n0",
+    "Resources": {"CPU": 16, "GPU": 1, "accelerator_type:H100": 1, "memory": 64 << 30},
+}
+
+
 def test_an_engine_takes_the_samples_and_tokens_that_the_plan_counts_with() -> None:
-    """The numbers stand in two places, since the planning of machines and the engines do not know each other."""
-    assert EngineSettings(path="x", use_gpu=True).max_num_seqs == fit.GPU_SEQUENCES
-    assert EngineSettings(path="x", use_gpu=False).max_num_seqs == fit.CPU_SEQUENCES
-    arguments = VllmEngine(EngineSettings(path="x", use_gpu=True)).arguments()
-    assert arguments["max_num_batched_tokens"] == fit.BATCHED_TOKENS
+    engine = config(model={"max_num_seqs": 0})
+    plan = plan_run(engine, [GPU_NODE])
+    settings = engine_settings(engine, use_gpu=True)
+    arguments = VllmEngine(settings).arguments()
+    assert settings.max_num_seqs == arguments["max_num_seqs"] == plan.max_num_seqs
+    assert arguments["max_num_batched_tokens"] == BATCHED_TOKENS
+
+
+def test_larger_steps_leave_less_memory_for_the_kv_cache() -> None:
+    larger = config(model={"engine_args": {"max_num_batched_tokens": 4 * BATCHED_TOKENS}})
+    usual, larger_plan = plan_run(config(), [GPU_NODE]), plan_run(larger, [GPU_NODE])
+    assert larger_plan.memory.activations > usual.memory.activations
+    assert VllmEngine(engine_settings(larger, use_gpu=True)).arguments()["max_num_batched_tokens"] == 4 * BATCHED_TOKENS
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, float]]] = {

@@ -179,6 +179,10 @@ class Generator(Present):
     async def start(self) -> dict[str, Any]:
         """Loads the model. Raises EngineStartError. Returns what the run's record says about the engine."""
         began = time.monotonic()
+        # What this process has loaded is looked at while its engine is not ready yet, and only what the engine adds
+        # after that: replicas that start together would otherwise all do so in their first second of work.
+        rollout_class(self.settings.rollout)
+        calm_collector()
         await self.engine.start()
         calm_collector()
         name, version = self.engine.name, self.engine.version
@@ -259,7 +263,7 @@ class Generator(Present):
                 sample.prompt_tokens,
                 sample.completion_tokens,
                 sample.generation_s,
-                len(sample.text or "") + len(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
+                utf8_bytes(sample.text or "") + utf8_bytes(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
                 solution_key(sample.text or "") if with_keys else 0,
                 abort_s,
                 sample.wasted_prompt_tokens,
@@ -445,6 +449,11 @@ def standing_s(clocks: Sequence[StepClock], now: float, busy_since: float) -> fl
 def num_bytes(tokens: SampleTokens | None) -> int:
     """Size of a sample's tokens."""
     return len(tokens.prompt_ids) + len(tokens.token_ids) + len(tokens.logprobs or b"") if tokens else 0
+
+
+def utf8_bytes(text: str) -> int:
+    """Size of a text in a batch and in a part. Most texts are ASCII, of which Python knows the size."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def request_id(key: SampleKey) -> str:

@@ -40,6 +40,8 @@ class Writer(Present):
         """Fences the previous writer. Returns (problem_id, sample_index, part key) of rows in slots from `from_slot`
         on: those whose acknowledgement may have been lost."""
         rows = await asyncio.to_thread(self._take_over, from_slot)
+        # pyarrow imports pandas for its first table, which takes half a second that no part should wait for.
+        await asyncio.to_thread(part_table, [])
         calm_collector()
         return rows
 
@@ -75,11 +77,17 @@ class Writer(Present):
         return await asyncio.to_thread(self._write, parts, batches)
 
     def _write(self, parts: list[PartRows], batches: list[Any]) -> WriteReply:
-        rows = [(unpack_batch(data), part.rows, part.verdicts) for part, data in zip(parts, batches, strict=True)]
-        data = encode_part(part_table(rows))
-        slot = self._slot
+        # What is not needed any more is let go of at each step, or the texts of a part would be here four times over.
+        batches.reverse()
+        rows = [(unpack_batch(batches.pop()), part.rows, part.verdicts) for part in parts]
+        table, tokens, slot = part_table(rows), None, self._slot
         if any(batch.tokens is not None for batch, _, _ in rows):
-            append_tokens(self._storage, self._stream, slot, tokens_table([(batch, at) for batch, at, _ in rows]))
+            tokens = tokens_table([(batch, at) for batch, at, _ in rows])
+        rows.clear()
+        data = encode_part(table)
+        del table
+        if tokens is not None:
+            append_tokens(self._storage, self._stream, slot, tokens)
         key = append_part(self._storage, self._stream, slot, data)
         self._slot += 1
         log.debug("part %s: %d bytes", key, len(data))

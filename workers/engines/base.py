@@ -23,14 +23,13 @@ from typing import Annotated, Any, ClassVar
 import pydantic
 
 from runstore.schema import Messages
+from runstore.sizes import CPU_SEQUENCES, GPU_SEQUENCES
 from verifiers.types import Json
 from workers.engines.endpoint import REMOTE, EndpointKeys
 from workers.engines.thinking import known_style
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
 NotNegative = Annotated[int, pydantic.Field(ge=0)]
-GPU_SEQUENCES = 1024
-CPU_SEQUENCES = 256
 
 
 class EngineStartError(Exception):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
 from runstore.durable import DurableRow
+from runstore.sizes import PENDING_BYTES
 from verifiers.types import Status
 from workers.messages import Finished, Parent, SampleBatch, SampleKey
 from workers.sampling.budget import TokenPrices
@@ -51,7 +52,7 @@ class LedgerSettings:
     check_attempts: int = 3
     sample_attempts: int = 3
     max_unchecked: int = 20_000
-    max_pending_bytes: int = 512 << 20
+    max_pending_bytes: int = PENDING_BYTES
     prompt_share: float = 0.1
     """Mean prompt over mean output, in tokens, above which samples prefer the replica that has their prompt in its
     cache. Below it, computing a prompt once more costs little beside the output."""

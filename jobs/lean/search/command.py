@@ -46,7 +46,7 @@ from verifiers.lean.search.core_tactics import CoreTactics
 from verifiers.types import Kind, Problem
 from workers.engines.base import EngineGoneError, EngineSettings, EngineStartError, SamplingParameters
 from workers.engines.registry import open_engine
-from workers.engines.vllm import gpu_is_here
+from workers.engines.vllm_start import gpu_is_here
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

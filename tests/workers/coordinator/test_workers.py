@@ -20,7 +20,7 @@ from runstore.lease import claim_run
 from runstore.parts import FencedError, read_part
 from runstore.storage import open_storage
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
-from workers.actors.generator import Generator, GeneratorSettings
+from workers.actors.generator import ROW_BYTES, Generator, GeneratorSettings
 from workers.actors.verifier import Verifier, VerifierSettings
 from workers.actors.writer import Writer
 from workers.coordinator.actor import Coordinator
@@ -30,7 +30,7 @@ from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WriterSlot
 from workers.coordinator.verifiers import HANG_S, VerifierPool
 from workers.coordinator.writers import WriterPool
-from workers.engines.base import EngineSettings, SamplingParameters
+from workers.engines.base import Engine, EngineSettings, SamplingParameters
 from workers.logs import NO_FILES
 from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Orders, Parent, PartRows, SampleTask
 from workers.prompting.messages import PromptStyle
@@ -61,10 +61,10 @@ def tasks(count: int) -> list[SampleTask]:
     return [SampleTask((i, 0), f"p{i}", 0, i, 1, i, "{}") for i in range(count)]
 
 
-async def generator() -> Generator:
+async def generator(engine_class: type[Engine] = StandInEngine) -> Generator:
     engine = EngineSettings(path="stand-in", max_num_seqs=32)
     settings = GeneratorSettings(
-        "run", 1, "code", engine, SamplingParameters(), PromptStyle(), engine_class=StandInEngine
+        "run", 1, "code", engine, SamplingParameters(), PromptStyle(), engine_class=engine_class
     )
     made = Generator(settings, 0, 0)
     await made.start()
@@ -102,6 +102,36 @@ def test_tasks_that_overtake_their_problems_wait_for_them() -> None:
 
     report, _ = asyncio.run(drawn())
     assert sorted(row.key for row in report.finished) == [(0, 0), (1, 0)]
+
+
+def test_the_size_of_a_row_is_that_of_its_bytes() -> None:
+    """Bounds on what waits and on a part are in bytes, and a text in Greek or Chinese has more bytes than letters."""
+    prompt = json.dumps({"answer": "αλφα" * 100, "p": 1.0, "token_s": 0.0005})
+    problem = Problem("p0", Kind.MATH, prompt, {"answer": "1"}, "δ")
+
+    async def drawn() -> tuple[GeneratorReport, bytes | None]:
+        return await draw(await generator(), Orders(pack(tasks(1)), {0: [Stored(pack([problem]))]}, [], {}))
+
+    report, _ = asyncio.run(drawn())
+    columns = unpack_batch(report.batch).columns
+    texts = columns["text"][0] + columns["messages"][0]
+    assert len(texts.encode()) > len(texts) + 300
+    assert report.finished[0].num_bytes == len(texts.encode()) + ROW_BYTES
+
+
+def test_what_is_loaded_is_frozen_before_the_engine_is_ready_and_what_it_adds_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    class Noted(StandInEngine):
+        async def start(self) -> None:
+            seen.append("engine")
+            await super().start()
+
+    monkeypatch.setattr("workers.actors.generator.calm_collector", lambda: seen.append("frozen"))
+    asyncio.run(generator(Noted))
+    assert seen == ["frozen", "engine", "frozen"]
 
 
 class Slow(StandInCheckers):

@@ -63,33 +63,34 @@ def test_what_a_later_stage_sees_is_no_figure_of_its_model() -> None:
     assert own - seen > 0.25
 
 
-def drawn(plan: Plan, rate: float, dice: np.random.Generator) -> Stopped:
-    stopped = replay(plan, [V if hit else R for hit in dice.random(plan.num_samples) < rate])
-    assert stopped is not None
-    return stopped
+SMALL, LARGE = Plan(3), Plan(4)
+ENDS = {
+    plan: [replay(plan, [V] * count + [R] * (plan.num_samples - count)) for count in range(plan.num_samples + 1)]
+    for plan in (SMALL, LARGE)
+}
+"""Where a plan with a fixed number of samples stops, by the number of verified ones."""
 
 
 def simulated(rng: np.random.Generator, num_problems: int, share: float) -> StageCurves:
     """Problems of a population whose hard ones are hard for both models."""
     curves = StageCurves(2)
-    for ability in rng.beta(1.2, 1.2, num_problems):
-        small, large = ability**2, ability
-        audited = bool(rng.random() < share)
-        before = drawn(Plan(3), small, rng)
-        runs_later = audited or not before.solutions
-        curves.add([before, *([drawn(Plan(4), large, rng)] if runs_later else [])], audited)
+    abilities = rng.beta(1.2, 1.2, num_problems)
+    small, large = rng.binomial(3, abilities**2), rng.binomial(4, abilities)
+    for first, second, audited in zip(small, large, rng.random(num_problems) < share, strict=True):
+        stops = [ENDS[SMALL][first], ENDS[LARGE][second]]
+        curves.add(stops if audited or not first else stops[:1], bool(audited))
     return curves
 
 
 def test_the_intervals_cover_as_often_as_they_say() -> None:
-    runs = int(os.environ.get("PROOFMILL_COVERAGE_RUNS", "400"))
+    runs = int(os.environ.get("PROOFMILL_COVERAGE_RUNS", "1000"))
     abilities = np.random.default_rng(1).beta(1.2, 1.2, 2_000_000)
     failing = (1 - abilities**2) ** 3
     truth = {"alone": float(abilities.mean()), "given": float((failing * abilities).sum() / failing.sum())}
     hits = dict.fromkeys(truth, 0)
     rng = np.random.default_rng(20261130)
     for _ in range(runs):
-        curves = simulated(rng, 150, 0.4)
+        curves = simulated(rng, 300, 0.4)
         for name, point in (("alone", curves.alone(1, 1)), ("given", curves.given(1, 1))):
             assert point is not None
             hits[name] += point.estimate.low <= truth[name] <= point.estimate.high
