@@ -56,6 +56,29 @@ def _lay_over(below: dict[str, Json], origins: dict[str, str], table: Mapping[st
         origins[place] = name
 
 
+def in_terms_of_arguments(message: str, where: str, arguments: Mapping[str, str]) -> str:
+    """A config error's lines, `where: key: fault`, with the argument in the place of a key that an argument gave.
+
+    >>> in_terms_of_arguments("--set: format: no such format", "--set", {"format": "FORMAT"})
+    'FORMAT: no such format'
+    """
+    lines = []
+    for line in message.split("\n"):
+        for key, argument in arguments.items():
+            # `key[0]` and `key.0` are items of its list.
+            rest = line.removeprefix(f"{where}: {key}")
+            if rest != line and rest[:1] in (":", ".", "["):
+                line = f"{argument}: {rest.partition(': ')[2]}"
+                break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def keys_of(overrides: Iterable[str]) -> frozenset[str]:
+    """The keys that `key=value` overrides name."""
+    return frozenset(override.partition("=")[0].strip() for override in overrides)
+
+
 def _forget(origins: dict[str, str], place: str) -> None:
     """Drops the origins of a value, or of a table, that another layer replaces."""
     for known in [known for known in origins if known == place or known.startswith(f"{place}.")]:

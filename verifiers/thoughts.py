@@ -25,12 +25,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from verifiers import fences
+from verifiers.finish_reasons import Finish, map_finish_reason
 
 UNENDED = "the thinking never ends"
 MAX_INDENT = 1000
 """Blanks in front of a mark that are looked at."""
-MAX_NAMED_CHARS = 40
-"""The longest part of an unknown finish reason that is shown."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -187,56 +186,6 @@ _ANY = (_ANY_TAG, _ANY_TOKEN, _ANY_BRACKET, _ANY_TRIANGLE)
 MARKS = "|".join([*(f"{style.opening}|{style.closing}" for style in STYLES), *_ANY])
 """Every mark as one pattern that RE2 reads too. Case does not matter."""
 
-_STOPS = frozenset(
-    {
-        *("stop", "stopped", "eos", "eos_token", "end_turn", "end_of_turn", "end_of_text", "endoftext"),
-        *("stop_sequence", "stop_token", "stop_string", "stop_str", "stop_word", "word"),
-        *("complete", "completed", "finish", "finished"),
-    }
-)
-_CUTS = frozenset(
-    {
-        *("length", "limit", "max_length", "max_tokens", "max_new_tokens", "max_output_tokens", "token_limit"),
-        *("model_length", "context_length", "model_context_window_exceeded", "incomplete", "timeout", "time"),
-        *("abort", "aborted", "cancel", "cancelled", "canceled", "interrupted", "error", "repetition"),
-        *("content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii"),
-        *("refusal", "guardrail_intervened", "sensitive", "tool_calls", "tool_call", "tool_use", "function_call"),
-        *("pause_turn", "other"),
-    }
-)
-"""`none` and `null` are missing on purpose: an unfinished stream is a cut whose reason is not known."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finish:
-    """A finish reason, mapped."""
-
-    name: str
-    """`stop`, the cut's own name, or empty: none was given."""
-    cut: bool
-    unknown: str = ""
-    """A reason that stands in no list, as it is shown. It counts as a cut."""
-
-
-@functools.lru_cache(maxsize=256)
-def map_finish_reason(reason: str | None) -> Finish:
-    """Foreign finish reasons in the words of this project: `stop`, or the name of a cut."""
-    if reason is None or not reason.strip():
-        return Finish("", cut=False)
-    name = reason.strip().lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
-    if name in _STOPS:
-        return Finish("stop", cut=False)
-    if name in _CUTS:
-        return Finish(name, cut=True)
-    shown = "".join(char if char.isprintable() else "?" for char in reason.strip()[:MAX_NAMED_CHARS])
-    return Finish(name[:MAX_NAMED_CHARS], cut=True, unknown=shown)
-
-
-def name_unknown(reason: str, finish_reason: str | None) -> str:
-    """A verdict's reason, with the finish reason where that is one that no list knows."""
-    unknown = map_finish_reason(finish_reason).unknown
-    return f"{reason} (unknown finish reason {unknown!r})" if unknown else reason
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Split:
@@ -303,6 +252,11 @@ def _compile() -> tuple[re.Pattern[str], dict[str, tuple[Style, bool]]]:
 _LEADS = (r"<\|", "<c", "<u", "<d", "</d", r"\[", "◁", "a", "here", "to=")
 """How the patterns of marks that are no tags begin."""
 _MARK, _GROUPS = _compile()
+_MAY_BEGIN = re.compile(
+    r"[<&＜\\\[◁AaHhTt](?:(?<=[<＜\[◁])|(?<=&)(?=(?i:lt;))|(?<=\\)(?=<)|(?<=[Aa])(?=(?i:nalysis|ssistant))|"
+    r"(?<=[Hh])(?=(?i:ere))|(?<=[Tt])(?=(?i:o=)))"
+)
+"""How a mark begins. It begins itself with a set of characters, so that a long text is passed over quickly."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -334,7 +288,11 @@ _NAMES = re.compile(f"{_WIDE_NAME}|{_PLAIN_NAME}", re.IGNORECASE)
 _ENDS = frozenset({"end", "stop", "finish", "close"})
 _SIDES = _ENDS | {"begin", "start", "open"}
 
-_HINT = re.compile(r"[<\[◁＜]|&lt;|final|\banalysis|assistant|\bhere|(?:```|~~~)[ \t]{0,8}[a-z]", re.IGNORECASE)
+_HINT = re.compile(
+    r"[<\[◁＜&FfAaHh`~](?:(?<=[<\[◁＜])|(?<=&)(?i:lt;)|(?<=[Ff])(?i:inal)|(?<=[Aa])(?i:(?<!\w\w)nalysis|ssistant)|"
+    r"(?<=[Hh])(?<!\w\w)(?i:ere)|(?:(?<=`)``|(?<=~)~~)[ \t]{0,8}[A-Za-z])"
+)
+"""What no text lacks that holds a mark or a fence with a name."""
 _THINKING_FENCE = re.compile(rf"[ \t]{{0,8}}(?:{_NAME}|analysis)\b", re.IGNORECASE)
 """What a fence says of its block, where the block is a thought."""
 _TURN = re.compile(r"(?:\s|<[|｜][^<>|｜\n]{1,40}[|｜]>|<start_of_turn>|assistant|model|<s>)*+")
@@ -487,8 +445,17 @@ class _Scan:
         )
 
 
+def _found(text: str) -> Iterator[re.Match[str]]:
+    """The marks in order. Only where one may begin is looked for one: most characters of a text begin none."""
+    end = 0
+    for begin in _MAY_BEGIN.finditer(text):
+        if begin.start() >= end and (match := _MARK.match(text, begin.start())):
+            yield match
+            end = match.end()
+
+
 def _marks(text: str) -> Iterator[_Event]:
-    for match in _MARK.finditer(text):
+    for match in _found(text):
         group = str(match.lastgroup)
         if group.startswith("any"):
             style, opens = _read_any(match[0])

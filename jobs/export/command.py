@@ -10,11 +10,14 @@ import argparse
 import json
 import sys
 
+from jobs.config import ConfigError
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.export.formats_table import FORMATS
-from jobs.export.settings import load_settings
+from jobs.export.settings import ExportSettings, load_settings
+from jobs.layers import COMMAND_LINE, in_terms_of_arguments, keys_of
 from jobs.stored_plugins import require_plugins
+from verifiers.types import Json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,15 +68,34 @@ FLAGS = {
 }
 
 
+def _given(args: argparse.Namespace) -> dict[str, Json]:
+    """The values of the flags that were given. Zero is one, and not the absence of a flag."""
+    values = {flag: getattr(args, flag) for flag in FLAGS}
+    return {flag: value for flag, value in values.items() if value is not None and value is not False}
+
+
 def overrides(args: argparse.Namespace) -> list[str]:
     """The flags as `key=value` settings; JSON is valid TOML for these types. --set comes last and wins."""
-    given = [(key, getattr(args, flag)) for flag, key in FLAGS.items()]
-    return [f"{key}={json.dumps(value)}" for key, value in given if value not in (None, False)] + list(args.set)
+    return [f"{FLAGS[flag]}={json.dumps(value)}" for flag, value in _given(args).items()] + list(args.set)
+
+
+def arguments(args: argparse.Namespace) -> dict[str, str]:
+    """The settings that the command line gives other than by --set, each with the argument that gives it."""
+    flags = {FLAGS[flag]: f"--{flag.replace('_', '-')}" for flag in _given(args)}
+    return {"format": "FORMAT"} | {key: flag for key, flag in flags.items() if key not in keys_of(args.set)}
+
+
+def settings_of(args: argparse.Namespace) -> ExportSettings:
+    """Raises ConfigError in the terms of the command line."""
+    try:
+        return load_settings(args.format, args.config, overrides(args))
+    except ConfigError as error:
+        raise ConfigError(in_terms_of_arguments(str(error), args.config or COMMAND_LINE, arguments(args))) from None
 
 
 def run(args: argparse.Namespace) -> int:
     try:
-        settings = load_settings(args.format, args.config, overrides(args))
+        settings = settings_of(args)
         if args.print_config:
             print(json.dumps(settings.resolved(), indent=2))
             return EXIT_DONE

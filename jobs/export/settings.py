@@ -184,7 +184,7 @@ def load_settings(format: str, path: str | Path | None, overrides: Iterable[str]
     table = read_toml(Path(path)) if path else {}
     where = str(path) if path else "--set"
     if table.get("format", format) != format:
-        raise ConfigError(f"{where}: format: is {table['format']!r}, but the command asks for {format!r}")
+        raise ConfigError(f"{where}: its format is {table['format']!r}, but the command asks for {format!r}")
     return check_settings({**merge_overrides(table, overrides), "format": format}, where)
 
 

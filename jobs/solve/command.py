@@ -30,6 +30,7 @@ from jobs.configuration.command import write_new
 from jobs.configuration.starter import plain_toml, starter_table
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.layers import in_terms_of_arguments, keys_of
 from jobs.notify import Notifier, check_urls
 from jobs.presets import PresetError, load_preset
 from jobs.problems.load import ProblemSetSummary, check_problems
@@ -130,6 +131,16 @@ def preset_overrides(args: argparse.Namespace) -> list[str]:
     return overrides + (["model.trust_remote_code=true"] if args.allow_remote_code else [])
 
 
+QUICK_FLAGS = {
+    "model.path": "--model",
+    "model.preset": "--preset",
+    "problems.files": "--problems",
+    "output.uri": "--out",
+    "sampling.num_samples": "--num-samples",
+}
+"""The keys that `proofmill solve` without a file sets, each with its flag."""
+
+
 def config_from_flags(args: argparse.Namespace) -> str:
     """Writes the TOML file that `--model` or `--preset`, `--problems`, `--out` and `--num-samples` stand for, and
     returns its path.
@@ -144,7 +155,12 @@ def config_from_flags(args: argparse.Namespace) -> str:
     preset_overrides(args)  # an unknown preset is reported before a file is written
     out = args.out or "out"
     table = starter_table(args.model or "", args.problems, out, args.num_samples, preset=args.preset or "")
-    check_config(merge_overrides(copy.deepcopy(table), preset_overrides(args) + args.overrides), "proofmill solve")
+    checked = merge_overrides(copy.deepcopy(table), preset_overrides(args) + args.overrides)
+    try:
+        check_config(checked, "proofmill solve")
+    except ConfigError as error:
+        given = {key: flag for key, flag in QUICK_FLAGS.items() if key not in keys_of(args.overrides)}
+        raise ConfigError(in_terms_of_arguments(str(error), "proofmill solve", given)) from None
     # A TOML file next to its run would have to be uploaded; one in the working folder can be edited and kept.
     folder = Path(out) if "://" not in out else Path()
     path = folder / f"{table['run']['id']}.toml"

@@ -11,11 +11,11 @@ from verifiers import thoughts
 from verifiers.checker import Checkers
 from verifiers.choice.checker import ChoiceChecker
 from verifiers.code import extraction
+from verifiers.finish_reasons import MAX_NAMED_CHARS, Finish, map_finish_reason, name_unknown
 from verifiers.lean.assembly import Reference, Unreadable, assemble
 from verifiers.math.judge import work
 from verifiers.thoughts import (
     STYLES,
-    map_finish_reason,
     opening_mark_of_prompt,
     special_marks,
     split,
@@ -161,7 +161,7 @@ def test_a_text_ends_in_a_fence() -> None:
     "reason", ["stop", "STOP", "eos", "eos_token", "end_turn", "stop_sequence", "COMPLETE", "Stop "]
 )
 def test_foreign_stops(reason: str) -> None:
-    assert map_finish_reason(reason) == thoughts.Finish("stop", cut=False)
+    assert map_finish_reason(reason) == Finish("stop", cut=False)
 
 
 @pytest.mark.parametrize("reason", ["length", "MAX_TOKENS", "max_tokens", "content_filter", "SAFETY", "tool_calls"])
@@ -173,8 +173,8 @@ def test_known_cuts(reason: str) -> None:
 @pytest.mark.parametrize("reason", ["banana", "null", "stopp", "not stop", "x" * 1000, "\x00\n"])
 def test_an_unknown_finish_reason_is_a_cut_and_named(reason: str) -> None:
     finish = map_finish_reason(reason)
-    assert finish.cut and len(finish.unknown) <= thoughts.MAX_NAMED_CHARS
-    named = thoughts.name_unknown("no final answer", reason)
+    assert finish.cut and len(finish.unknown) <= MAX_NAMED_CHARS
+    named = name_unknown("no final answer", reason)
     assert finish.unknown and repr(finish.unknown) in named and named.isprintable()
 
 
@@ -466,3 +466,45 @@ def test_special_tokens_at_the_end_of_a_text_are_no_part_of_it(token: str) -> No
 @pytest.mark.parametrize("text", ["5 \n", "", "a <| b |>", "|5|>", "<|>", "x < y |>", "def f():\n    return 1\n"])
 def test_what_looks_like_a_special_token_stays(text: str) -> None:
     assert without_end_tokens(text) == text
+
+
+PIECES = [
+    *(piece for style in STYLES for piece in style.example),
+    *(
+        "\\",
+        "<",
+        "</",
+        "&lt;think&gt;",
+        "＜think＞",
+        "[BEGIN OF THOUGHT]",
+        "◁thinking▷",
+        "<|end_thinking|>",
+        "xanalysis",
+    ),
+    *(
+        "analysis",
+        "assistant",
+        "final",
+        "there",
+        "to=",
+        "ſ",
+        "aſsistantfinal",
+        "```python",
+        "~~~ a",
+        "5",
+        " ",
+        "\n",
+        "|>",
+    ),
+]
+"""Marks, and what looks like the beginning or the middle of one."""
+
+
+def test_what_is_passed_over_quickly_holds_no_mark() -> None:
+    """The sets of characters that let a text pass find every mark that the pattern of all marks finds."""
+    drawn = random.Random(5)
+    for _ in range(3000):
+        text = "".join(drawn.choices(PIECES, k=drawn.randint(1, 8)))
+        found = list(thoughts._MARK.finditer(text))
+        assert [match.span() for match in thoughts._found(text)] == [match.span() for match in found], text
+        assert not found or thoughts._HINT.search(text), text

@@ -19,9 +19,18 @@ from collections.abc import Iterator
 from verifiers.choice import vocabulary as words
 from verifiers.choice.chosen import Chosen
 from verifiers.choice.spans import NEGATED_LETTERS
+from verifiers.choice.subject import (
+    MAX_SHORT_WORDS,
+    NEGATION,
+    denies_own,
+    favours,
+    holds_on_to_the_subject,
+    is_about_the_subject,
+    names_the_subject,
+    states_another,
+    tells_of_the_subject,
+)
 
-MAX_SHORT_WORDS = 6
-"""A sentence of so few words behind an answer must consist of known ones."""
 MAX_MARK_CHARS = 24
 """Characters of a number or letter with its full stop and markup at the beginning of a line."""
 
@@ -38,7 +47,7 @@ _NUMBER = re.compile(r"\d{1,20}")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s{0,2}(%)?")
 _CONFIDENCE = re.compile(r"\W{0,8}(?:my\s{1,4})?(?:confidence|certainty|probability)\b", re.IGNORECASE)
 _HELPFUL_QUESTION = re.compile(
-    r"\W{0,8}(?:why(?:\s{1,4}(?:not|are)\s{1,4}the\s{1,4}(?:other|rest)\w{0,3}(?:\s{1,4}\w{1,12}){0,4}|\s{1,4}is\s{1,4}this\s{1,4}(?:the\s{1,4})?"
+    r"\W{0,8}(?:why\s{1,4}not\s{1,4}(?:option\s{1,4})?[(\[]?[A-Z][)\]]?(?:\s{0,4}(?:,|or|and)\s{0,4}[(\[]?[A-Z][)\]]?){0,3}\W{1,4}$|why(?:\s{1,4}(?:not|are)\s{1,4}the\s{1,4}(?:other|rest)\w{0,3}(?:\s{1,4}\w{1,12}){0,4}|\s{1,4}is\s{1,4}this\s{1,4}(?:the\s{1,4})?"
     r"(?:correct|right)(?:\s{1,4}answer)?)?\W{0,6}$|would\s{1,4}you\s{1,4}like\b|do\s{1,4}you\s{1,4}(?:have|need|want)\b|"
     r"does\s{1,4}(?:this|that)\s{1,4}help\b|need\s{1,4}(?:any\s{1,4})?(?:more\s{1,4})?help\b|any\s{1,4}questions\b)",
     re.IGNORECASE,
@@ -50,20 +59,21 @@ _OTHERS = re.compile(
     r"others|rest|alternatives)\b",
     re.IGNORECASE,
 )
-"""`The other options …`, `None of the remaining choices …`"""
+"""The beginning of a sentence about the options that were not chosen: `The other options …`."""
 _SUPPOSED = re.compile(
     r"\W{0,8}(?:if|suppose|assuming|assume)\s{1,4}(?:that\s{1,4})?(?:option|choice|answer)?\s{0,4}[(\[]?[A-Z][)\]]?\s{1,4}"
     r"(?:is|was|were|holds|held)\s{1,4}(?:\w{1,12}\s{0,4}){1,4},",
     re.IGNORECASE,
 )
-"""`If option A were right, …`: what follows from another option."""
+"""A supposition about another option, such as `If option A were right, …`."""
 _NUMBERED = re.compile(
     r"\W{0,8}(?:statements?|claims?|propositions?|items?|premises?|assertions?)\s{1,4}[(\[]?[IVX\d]{1,4}\b",
     re.IGNORECASE,
 )
 _BEFORE_OTHER = words.words_of(
     "option options choice choices answer answers note that while although and as for also similarly likewise finally",
-    "first second third fourth on the other hand contrast in conversely however whereas both neither letter letters",
+    "statement statements claim in of first second third fourth on the other",
+    "hand contrast in conversely however whereas both neither letter letters",
     "because since",
 )
 _EXPLAINED = re.compile(
@@ -71,12 +81,48 @@ _EXPLAINED = re.compile(
     r"[*_ ]{0,4}:",
     re.IGNORECASE,
 )
+_OTHERS_HEADING = re.compile(
+    r"\W{0,8}why\s{1,4}(?:not\s{1,4})?the\s{1,4}(?:others?|other\s{1,4}(?:options|choices|answers)|rest)(?:\s{1,4}are\s{1,4}(?:wrong|incorrect|not\s{1,4}correct))?"
+    r"[*_ ]{0,4}:[*_ ]{0,4}(?=\w)",
+    re.IGNORECASE,
+)
 _THIS = re.compile(r"\W{0,8}(?:this|that|it)\b", re.IGNORECASE)
 _THIS_ANSWER = re.compile(
     r"\W{0,8}(?:this|that|it|the|my|these)\s{1,4}(?:(?:correct|right|final|chosen|selected|best|given|above)\s{1,4}){0,2}"
-    r"(?:answer|option|choice)\b",
+    r"(?:answer|option|choice|selection|conclusion|result)\b",
     re.IGNORECASE,
 )
+_SO = r"(?:(?:so|thus|hence|therefore|overall|in\s{1,4}(?:summary|short|conclusion)),?\s{1,4})?"
+_CLEAR = re.compile(
+    rf"\W{{0,8}}{_SO}(?:"
+    + "|".join(
+        (
+            r"(?:(?:this|that|which|it)\s{1,4}(?:makes|leaves)\s{1,4})?the\s{1,4}(?:choice|answer|solution|conclusion)\s{1,4}(?:is\s{1,4}|was\s{1,4})?"
+            r"(?:(?:therefore|thus|very|quite)\s{1,4})?(?:clear|obvious|evident|straightforward|unambiguous)",
+            r"the\s{1,4}(?:explanation|reasoning|reason|justification)\s{1,4}is\s{1,4}(?:as\s{1,4}follows|given\s{1,4}(?:above|below)|simple)",
+            r"we\s{1,4}have\s{1,4}(?:(?:therefore|thus|now)\s{1,4})?(?:found|determined|identified|reached)\s{1,4}the\s{1,4}(?:right|correct)\s{1,4}"
+            r"(?:option|answer|choice)",
+            r"i\s{1,4}am\s{1,4}(?:\w{1,12}\s{1,4})?(?:confident|certain|sure)\s{1,4}(?:in|of|about)\s{1,4}(?:this|my|the)\s{1,4}"
+            r"(?:answer|choice|option|conclusion)",
+            r"(?:this|it|that)\s{1,4}is\s{1,4}a\s{1,4}(?:\w{1,12}-)?(?:known|standard|basic|classic|textbook|common)\s{1,4}"
+            r"(?:result|fact|definition|property|example|exercise|question|problem)(?:\s{1,4}[\w' ]{1,60})?",
+            r"the\s{1,4}(?:option|choice|answer|one)\s{1,4}that\s{1,4}(?:best\s{1,4})?(?:matches|fits|agrees)(?:\s{1,4}best)?\s{1,4}is\s{1,4}"
+            r"(?:(?:therefore|thus|indeed)\s{1,4})?(?:option\s{1,4})?[(\[]?(?P<fitting>[A-Z])[)\]]?",
+            r"(?:to\s{1,4}summari[sz]e|in\s{1,4}summary|in\s{1,4}short|to\s{1,4}conclude)\s{0,4}[:,]\s{0,4}(?:option\s{1,4})?[(\[]?(?P<summed>[A-Z])[)\]]?",
+            r"(?:this|it|that)\s{1,4}follows\s{1,4}(?:\w{1,12}ly\s{1,4})?from\s{1,4}(?:the\s{1,4})?[\w' -]{1,40}",
+            r"(?:this|that)\s{1,4}(?:answers|completes|solves|settles|concludes|finishes)\s{1,4}(?:the|this|our)\s{1,4}"
+            r"(?:question|solution|problem|exercise|task|proof|argument)",
+            r"(?:this|it|that)\s{1,4}(?:matches|corresponds\s{1,4}to|agrees\s{1,4}with|is)\s{1,4}(?:the\s{1,4})?(?:option|choice|answer)\s{1,4}"
+            r"[(\[]?(?P<letter>[A-Z])[)\]]?",
+            r"[\w ,]{0,40}leaves?\s{1,4}(?:only|just|us\s{1,4}with)\s{1,4}(?:only\s{1,4})?one\s{1,4}"
+            r"(?:choice|option|answer|possibility)",
+        )
+    )
+    + r")\s{0,4}[.!]?$",
+    re.IGNORECASE,
+)
+"""A sentence that says of an answer that it is clear, follows or was what was asked for; if it names a letter, it is
+that of the answer."""
 _THIS_IS = re.compile(
     r"\W{0,8}(?:this|it|that)\s{1,4}is\s{1,4}(?:because|since|the|due|supported|consistent|based|also\s{1,4}consistent)\b",
     re.IGNORECASE,
@@ -86,7 +132,7 @@ _OWN = re.compile(
     r"(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ll]etter)?\s{0,4}[(\[]?([A-Z])[)\]]?(?![\w'’])[,.:]?"
 )
 _IN_PROSE = re.compile(r"\s{1,4}(?!is\b)[a-z]")
-"""Behind `A` or `I`: then it is the article or the pronoun."""
+"""What follows `A` or `I` where it is the article or the pronoun."""
 _IN_ARGUMENTS = frozenset(("fail", "fails", "rule", "rules", "nothing", "none"))
 
 
@@ -103,6 +149,9 @@ def is_taken_further(text: str, end: int, chosen: Chosen, *, is_cut: bool = Fals
         pieces = pieces[:-1]
     elif pieces[1:] and _bare(pieces[-1]).endswith(":"):
         return True  # what was announced is missing
+    subject = set(chosen.subject or ())
+    if chosen.subject is not None:
+        chosen = dataclasses.replace(chosen, subject=subject)  # what one sentence tells of, the next may go on about
     for index, piece in enumerate(pieces):
         if index == 0:
             harmless = is_harmless_tail(piece, chosen) or (of_value and _is_of_a_value(piece, chosen))
@@ -110,6 +159,7 @@ def is_taken_further(text: str, end: int, chosen: Chosen, *, is_cut: bool = Fals
             harmless = is_harmless_sentence(piece, chosen)
         if not harmless:
             return True
+        subject.update(words.stems_in(piece))
     return False
 
 
@@ -120,7 +170,7 @@ def _is_of_a_value(tail: str, chosen: Chosen) -> bool:
         return False
     if any(len(other) > 1 and other in tail.casefold() for other in chosen.other_texts) or has_unknown_mark(tail):
         return False
-    return not words.DISMISSING.union(words.SAYING).intersection(found) and _is_about_the_subject(_bare(tail), chosen)
+    return not words.DISMISSING.union(words.SAYING).intersection(found) and is_about_the_subject(_bare(tail), chosen)
 
 
 def sentences(text: str, begin: int) -> Iterator[str]:
@@ -163,7 +213,7 @@ def is_harmless_tail(tail: str, chosen: Chosen) -> bool:
     """Whether what follows an answer in its own sentence leaves it the answer."""
     if has_unknown_mark(tail) or "~~" in tail or _RELATION.search(tail):
         return False
-    if chosen.own and len(chosen.own) > 1 and _denies_own(tail, chosen):
+    if chosen.own and len(chosen.own) > 1 and denies_own(tail, chosen):
         return False
     tail = _RESTATED_AS.sub(" ", _without_negated(_bare(tail), chosen))
     said = tail.strip(_EDGES)
@@ -203,15 +253,9 @@ def _is_told(tail: str, said: str, chosen: Chosen) -> bool:
         and len(found) >= 3
         and found[0] not in words.RESTRICTING
         and not words.DISMISSING.union(words.SAYING).intersection(found)
-        and _is_about_the_subject(said, chosen)
-        and (len(found) > MAX_SHORT_WORDS or _names_the_subject(found, chosen))
+        and is_about_the_subject(said, chosen)
+        and (len(found) > MAX_SHORT_WORDS or names_the_subject(found, chosen))
     )
-
-
-def _names_the_subject(found: list[str], chosen: Chosen, share: int = 3) -> bool:
-    """Whether a third of the words that tell anything are words of the question and its options."""
-    content = [word for word in found if word not in words.FUNCTION]
-    return len(content) <= share * sum(word in chosen.asked for word in content)
 
 
 _CJK_REASON = re.compile(r"(?:因为|因為|由于|由於|理由|解析|解释|解釋|說明|说明|なぜなら|왜냐하면)")
@@ -226,15 +270,7 @@ _CJK_TAIL = re.compile(
 )
 _BEFORE_TEXT = re.compile(r"[.:)\]*_ \t-]{1,8}")
 _RESTATED_AS = re.compile(r"^\W{0,8}(?:i\.e\.,?|that\s{1,4}is,|namely,?)\s{1,4}", re.IGNORECASE)
-"""In front of the answer in other words, or of another one, which what follows decides."""
-_NEGATION = re.compile(
-    r"(?:\band\s{1,4})?\b(?:not|rather\s{1,4}than|instead\s{1,4}of|unlike|nor)\W{1,4}(?:the\s{1,4})?$", re.IGNORECASE
-)
-
-
-def _denies_own(tail: str, chosen: Chosen) -> bool:
-    at = tail.casefold().find(chosen.own)
-    return at > 0 and _NEGATION.search(tail[:at]) is not None
+"""A phrase that leads to the answer in other words. Whether it is the same answer, the words behind it decide."""
 
 
 def _without_negated(tail: str, chosen: Chosen) -> str:
@@ -242,8 +278,8 @@ def _without_negated(tail: str, chosen: Chosen) -> str:
     tail = NEGATED_LETTERS.sub("\0", tail)
     for other in chosen.other_texts:
         at = tail.casefold().find(other)
-        if at >= 0 and len(other) > 1 and (_NEGATION.search(tail[:at]) or tail[:at].rstrip(" ,.():").endswith("\0")):
-            tail = _NEGATION.sub("", tail[:at]) + tail[at + len(other) :]
+        if at >= 0 and len(other) > 1 and (NEGATION.search(tail[:at]) or tail[:at].rstrip(" ,.():").endswith("\0")):
+            tail = NEGATION.sub("", tail[:at]) + tail[at + len(other) :]
     return tail.replace("\0", " ")
 
 
@@ -269,7 +305,7 @@ _REASON = re.compile(
 
 
 def _is_reason(said: str, chosen: Chosen) -> bool:
-    """`because plants absorb it`, `since A and B are wrong`"""
+    """Whether a clause gives a reason for the answer: `because plants absorb it`, `since A and B are wrong`."""
     reason = _REASON.match(said)
     if reason is None or not all(
         word in words.TAIL or word in words.PREDICATES
@@ -278,13 +314,13 @@ def _is_reason(said: str, chosen: Chosen) -> bool:
     ):
         return False
     found = words.words_in(said[reason.end() :])
-    if _states_another(said[reason.end() :], chosen):
+    if states_another(said[reason.end() :], chosen):
         return False
     is_comparison = reason[0].casefold().endswith("as")
     if (
         is_comparison
         and found
-        and (found[0] in words.NO_REASON or not (len(found) > 3 or _names_the_subject(found, chosen)))
+        and (found[0] in words.NO_REASON or not (len(found) > 3 or names_the_subject(found, chosen)))
     ):
         return False
     blamed = words.DENYING.intersection(found)
@@ -320,6 +356,8 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
         return not chosen.others_in(said)
     if _CJK_REASON.match(said):
         return _CJK_DENIAL.search(said) is None
+    if heading := _OTHERS_HEADING.match(said):
+        return is_harmless_sentence(said[heading.end() :], chosen)
     if label := _EXPLAINED.match(said):
         rest = said[label.end() :].strip()
         if _EXPLAINED.match(rest):
@@ -327,30 +365,37 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
         if not rest or is_harmless_sentence(rest, chosen):
             return True
         told = words.words_in(rest)
-        is_told = len(told) > MAX_SHORT_WORDS or (len(told) > 2 and _names_the_subject(told, chosen))
-        return is_told and _is_about_the_subject(rest, chosen)
+        is_told = len(told) > MAX_SHORT_WORDS or (len(told) > 2 and names_the_subject(told, chosen))
+        return is_told and is_about_the_subject(rest, chosen)
     if _is_of_others(said, chosen) or (found[0] == "not" and set(found[1:]) <= chosen.asked and len(found) > 1):
         return True
     if is_of_the_answer(said, chosen):
         return True
+    if (clear := _CLEAR.match(said)) and {*clear.groups()} <= {None, chosen.letter}:
+        doubting = words.DENYING.union(words.DISMISSING, words.UNSETTLING, words.NEGATING, words.FAULTING)
+        return not doubting.difference(("question",)).intersection(found)
     own = _OWN.match(said)
     if _THIS_IS.match(said) or (own and own[1] == chosen.letter and own[1] not in "AI"):
         return False
-    if chosen.others_in(said) or not _is_about_the_subject(said, chosen):
+    if chosen.others_in(said) or not is_about_the_subject(said, chosen):
         return False
     if all(len(word) == 1 for word in found) and chosen.mentions_own(said):
         return False
     is_formula = _TAG.search(sentence) is None and re.search(r"[=≈→<>]|\\frac", sentence) is not None
-    if _THIS.match(said) and not is_formula and not _names_the_subject(found, chosen, share=len(found)):
+    if _THIS.match(said) and not is_formula and not names_the_subject(found, chosen, share=len(found)):
         return False
-    if len(found) > MAX_SHORT_WORDS or is_formula:
+    if is_formula or (len(found) > MAX_SHORT_WORDS and holds_on_to_the_subject(said, chosen)):
         return True
+    if len(found) > MAX_SHORT_WORDS:
+        return False
     if said.endswith(":") and not words.DISMISSING.union(words.RESTRICTING, words.FAVOURING).intersection(found[:1]):
         return not words.DISMISSING.union(words.FAVOURING).intersection(found)
     if found[0] in ("because", "since", "as", "due") and len(found) >= 2 and found[1] != "if":
         return True
     unfit = words.DISMISSING.union(words.RESTRICTING - words.FUNCTION, words.FAVOURING)
-    return not unfit.intersection(found) and _names_the_subject(found, chosen)
+    if unfit.difference(words.PLACING).intersection(found):
+        return False
+    return (not unfit.intersection(found) and names_the_subject(found, chosen)) or tells_of_the_subject(found, chosen)
 
 
 _NO_HEADING = frozenset(("wrong", "incorrect", "not", "others", "other"))
@@ -358,7 +403,7 @@ _NO_HEADING = frozenset(("wrong", "incorrect", "not", "others", "other"))
 
 _TAG = re.compile(r"</?[A-Za-z]")
 _NAMED_LETTER = re.compile(r"^\W{0,4}\w{1,3}\s{0,2}:?[=→]\s{0,2}[(\[]?([A-Z])[)\]]?\s{0,2}[.!]?$")
-"""`x = D`"""
+"""A sentence that only gives a letter to a name: `x = D`."""
 _SHARE = re.compile(r"(\d{1,4})\s{0,2}(?:/|out\s{1,2}of)\s{0,2}(\d{1,4})")
 
 
@@ -411,20 +456,11 @@ _WOULD_BE = re.compile(
     r"(?:only\s{1,4})?(?:for|if|in|when|with|under)\b(?!\s{1,4}(?:this|our|the|that|here)\b)",
     re.IGNORECASE,
 )
-"""`A would be right for France`: not for the question."""
-
-
-def favours(found: list[str], favouring: frozenset[str] = words.FAVOURING) -> bool:
-    """Whether a favouring word stands without a negation in the four words in front of it."""
-    for index, word in enumerate(found):
-        near = found[max(0, index - 4) : index]
-        if word in favouring and (not words.NEGATING.intersection(near) or ("not" in near and "only" in near)):
-            return True
-    return False
+"""A phrase by which an option would be right for something that was not asked: `A would be right for France`."""
 
 
 def is_of_the_answer(said: str, chosen: Chosen) -> bool:
-    """`C is correct because …`, `This option describes …`, `This answer is supported by the data`"""
+    """Whether a sentence says something good of the answer: `C is correct because …`, `This option describes …`."""
     own = _OWN.match(said)
     if own and own[1] == chosen.letter and not (own[1] in "AI" and _IN_PROSE.match(said, own.end())):
         rest = said[own.end() :]
@@ -454,16 +490,17 @@ def is_of_the_answer(said: str, chosen: Chosen) -> bool:
             following[0] not in ("is", "was")
             or (len(following) > 1 and following[1] in words.PREDICATES | words.COMPLEMENTS)
         )
-        and not words.DENYING.union(words.DISMISSING, words.SAYING, words.LIMITING).intersection(following)
+        and not words.DENYING.union(words.DISMISSING, words.SAYING, words.LIMITING).intersection(
+            words.words_in(_ONLY_ONE.sub(" ", rest))
+        )
         and (
-            following[0] in _JUDGING
-            or _names_the_subject(following, chosen, share=len(following))
-            or len(following) > 5
+            following[0] in _JUDGING or names_the_subject(following, chosen, share=len(following)) or len(following) > 5
         )
         and not any(match[0] != "A" for match in chosen.others_in(rest))
     )
 
 
+_ONLY_ONE = re.compile(r"\bthe\s{1,4}only\s{1,4}(?=(?:one|option|choice|answer|letter)\b)", re.IGNORECASE)
 _PRAISING = frozenset(("correctly", "accurately", "precisely"))
 _JUDGING = frozenset(("is", "was", "correct", "right", "best", "true", "matches", "satisfies", "fits"))
 
@@ -478,83 +515,10 @@ def _is_plain_noun(text: str) -> bool:
         is_of_another = following[:1] in (["for"], ["of"], ["to"], ["in"], ["if"], ["when"], ["on"])
         if is_of_another and not {"question", "options", "given"} & set(following):
             return False
-        if "another" in following or "that" in following[:1]:
+        is_told_apart = following[:1] == ["that"] and following[1:2] and following[1] in words.PREDICATES
+        if "another" in following or (following[:1] == ["that"] and not is_told_apart):
             return False
     return True
 
 
 _NOUN = re.compile(r"((?:\b[\w-]{1,20}\s{1,4}){0,2})\b(?:answers?|choices?|options?|letter|one|key)\b", re.IGNORECASE)
-
-
-_VERDICT = re.compile(
-    r"\b(?:none|nothing|no\s{1,4}one|nobody|neither|not|never|hardly|far\s{1,4}from|anything\s{1,4}but|n['’]t)\b[^.]{0,40}\b(?:right|correct|true\s{0,4}[.!]?$)\b|"
-    r"\b(?:is|are|was|were)\s{1,4}(?:all\s{1,4}|just\s{1,4})?(?:false|a\s{1,4}(?:lie|joke|hoax|mistake|guess|trap))\s{0,4}[.!]?$|"
-    r"\b(?:reject|discard|dismiss|exclude|drop|doubt|ignore|forget|retract|withdraw)\w{0,3}\s{1,4}(?:it|this|that|the\s{1,4}above)\b|"
-    r"\b(?:instead|rather)\s{0,4}[.!]?$|\b(?:dis)?agree\w{0,2}\s{1,4}with\s{1,4}(?:this|that|it|me)\b|"
-    r"\b(?:contradiction|absurd|mismatch|impossible|nonsense)\s{0,4}[.!]?$|\b(?:this|that|it)\s{1,4}depends\b|"
-    r"\b(?:something|anything|somewhere|someone)\s{1,4}(?:else|different)\b",
-    re.IGNORECASE,
-)
-
-
-def _states_another(said: str, chosen: Chosen) -> bool:
-    """Whether a sentence states the text of another option, or denies that of the chosen one: `The gas is helium.`"""
-    low = said.casefold().strip(" .!")
-    if len(chosen.own) > 1 and _denies_own(low, chosen):
-        return True
-    for other in chosen.other_texts:
-        at = low.find(other)
-        if at < 0 or (at and low[at - 1].isalnum()) or low[at + len(other) : at + len(other) + 1].isalnum():
-            continue
-        lead, rest = low[:at].rstrip(" \"'“"), low[at + len(other) :]
-        if (
-            not rest.strip(" .!\"'”")
-            and not chosen.others_in(said)
-            and _STATED_BEFORE.search(lead)
-            and (len(other) > 3 or _IT_IS.fullmatch(lead))
-        ):
-            return True
-        if len(other) > 3 and (_CONCLUDED.match(low) or not lead) and chosen.own not in low:
-            found = words.words_in(rest)
-            is_subject = rest.lstrip().startswith(("is the ", "was the ", "are the "))
-            if (_CONCLUDED.match(low) or is_subject or favours(found[:4])) and not words.NEGATING.intersection(
-                words.words_in(low)
-            ):
-                return True
-    return False
-
-
-_STATED_BEFORE = re.compile(
-    r"(?<!not )\b(?:is|are|was|were|be|equals|must\s{1,4}be)\s{0,4}"
-    r"(?:the|an?|actually|really|in\s{1,4}fact|thus|therefore)?$"
-)
-_IT_IS = re.compile(
-    r"(?:so|thus|hence|no,|actually,?|really,?)?\s{0,4}(?:it|this|that|the\s{1,4}(?:value|result|number|total))\s{1,4}(?:is|was|equals|must\s{1,4}be)(?:\s{1,4}\w{1,12})?"
-)
-_FALSE_EQUATION = re.compile(
-    r"\b(?:gives?|yields?|get|becomes|means|implies|is|that)\s{1,4}(-?\d{1,9})\s{0,2}=\s{0,2}(-?\d{1,9})\s{0,2}(?:[.,;!]|$)"
-)
-"""`gives 3 = 5`"""
-_CONCLUDED = re.compile(
-    r"\W{0,8}(?:so|thus|hence|therefore|consequently|in\s{1,4}(?:fact|truth|reality)|really|actually)\b"
-)
-
-
-def _is_about_the_subject(said: str, chosen: Chosen) -> bool:
-    """Whether a sentence speaks of the question's subject: it neither judges nor names the answer or an option."""
-    found = words.words_in(said)
-    if _states_another(said, chosen):
-        return False
-    if words.ORDINALS.intersection(found) and (words.COMPARING.intersection(found) or len(found) <= MAX_SHORT_WORDS):
-        return False
-    if (equal := _FALSE_EQUATION.search(said)) and equal[1] != equal[2]:
-        return False
-    about = words.ABOUT_THE_ANSWER | (words.GRADING - chosen.asked)
-    if words.DENYING.intersection(found) or about.intersection(found) or _VERDICT.search(said):
-        return False
-    if found[:1] in (["no"], ["nope"], ["not"], ["actually"], ["wait"], ["but"]) and len(found) <= MAX_SHORT_WORDS:
-        return False
-    return not any(
-        match.end() >= len(said.rstrip(" .!)*")) or favours(words.words_in(said[match.end() :])[:6])
-        for match in chosen.others_in(said)
-    )

@@ -16,7 +16,7 @@ import random
 import string
 import time
 
-from verifiers import thoughts
+from verifiers import finish_reasons, thoughts
 from verifiers.choice.reading import NoAnswerError, choose
 from verifiers.choice.reference import replace_listed
 from verifiers.choice.spans import plain
@@ -29,7 +29,7 @@ class ChoiceChecker:
     """Checks texts against `reference` `{"options": [...], "answer": "C"}`."""
 
     name = "choice"
-    version = "6"
+    version = "7"
     default_limits = Limits(wall_s=1.0, cpu_s=1.0)
 
     def __init__(self, num_workers: int = 1) -> None:
@@ -77,11 +77,11 @@ class ChoiceChecker:
                 right = letter == problem.reference["answer"]
                 status = Status.VERIFIED if right else Status.REFUTED
                 reason = "the reference's option" if right else "another option"
-        reason = thoughts.name_unknown(reason, finish_reason)
+        reason = finish_reasons.name_unknown(reason, finish_reason)
         return Verdict(status, reason, evidence, self.name, self.version, time.perf_counter() - began, limits)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: the checker holds no processes."""
 
 
 def shuffle(problem: Problem, seed: int) -> Problem:

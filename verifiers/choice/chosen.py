@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 _LETTER = re.compile(r"(?<![\w'’|^=+/])[(\[]?([A-Z])[)\]]?(?![\w'’|^=+/])(?!\s{0,2}[=+∩∪|^<>≤≥∧∨])")
 _OF_FORMULA = re.compile(r"(?:(?<![A-Za-z])[A-Za-z]|[\d)}\]])[\s$]{0,3}[=+∩∪|^<>≤≥∧∨≈×÷]\s{0,2}[(\[]?$")
 _IS_A_WORD = re.compile(
-    r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]"
+    r"\s{1,4}(?!(?:is|are|was|were|and|or|would|could|do|does|did|has|have|can|cannot|should|may|might|will|refers|describes)\b)[a-z]"
 )
-"""Behind `A` and `I` without brackets: they are the article and the pronoun."""
+"""What follows `A` or `I` without brackets where it is the article or the pronoun."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Chosen:
     """The words of the question and the options."""
     other_texts: tuple[str, ...] = ()
     """The other options' texts."""
+    subject: Set[str] | None = None
+    """The stems of what the question, its options and the text in front of the answer are about; None where no question
+    is known."""
+    question: frozenset[str] = frozenset()
+    """The stems of what the question alone is about."""
 
     def others_in(self, sentence: str) -> list[re.Match[str]]:
         """Mentions of other options: letters by themselves, outside formulas; not the article and the pronoun."""
@@ -43,9 +48,6 @@ class Chosen:
             if match[1] not in self.letters or _OF_FORMULA.search(sentence[max(0, match.start() - 8) : match.start()]):
                 continue
             following = sentence[match.end() : match.end() + 24]
-            if match[0] in ("A", "I") and re.match(
-                r"\s{1,4}(?!(?:is|was|and|or|would|could|does|has|can|cannot|should|may|might|refers|describes)\b)[a-z]",
-                following,
-            ):
+            if match[0] in ("A", "I") and _IS_A_WORD.match(following):
                 continue
             yield match

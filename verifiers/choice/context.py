@@ -12,7 +12,7 @@ import re
 
 from verifiers import prose
 from verifiers.choice.behind import has_unknown_mark
-from verifiers.choice.places import is_key, is_quoted
+from verifiers.choice.objects import is_key
 from verifiers.choice.vocabulary import (
     CHECKING,
     CJK_LEADING,
@@ -58,7 +58,7 @@ _SUPPOSED = re.compile(
 _SUPPOSED_LABEL = re.compile(
     r"\b(?:if|when|case|suppose|assum\w{1,8}|wrong|incorrect|naive|claim|attempt|flawed|failed|guess)\b", re.IGNORECASE
 )
-"""`If n is odd:`, on the line above."""
+"""A label on the line above that supposes something: `If n is odd:`."""
 _SENTENCE_END = re.compile(r"[.!?]['\"”)*_]{0,4}\s|[\n。！？]")
 
 
@@ -121,6 +121,17 @@ def is_counted_lead(text: str, start: int, asked: frozenset[str] = frozenset(), 
     return bool(_is_harmless(before, further) or _SUBORDINATE.match(before) or _JOINS.match(clauses[-1]))
 
 
+_QUOTES = (("“", "”"), ("„", "“"), ("«", "»"), ("「", "」"), ("『", "』"), ("‹", "›"))
+_SINGLE = re.compile(r"(?:^|[\s(:])['‘][^'’\n]{0,200}$")
+
+
+def is_quoted(lead: str) -> bool:
+    """Whether a quotation that begins in a statement's lead is open where the statement begins."""
+    if lead.count('"') % 2 or any(lead.rfind(opening) > lead.rfind(closing) for opening, closing in _QUOTES):
+        return True
+    return _SINGLE.search(lead) is not None
+
+
 _RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)\s{1,4}out\b", re.IGNORECASE)
 
 
@@ -151,7 +162,7 @@ _MATHS = re.compile(
 _NAMED_VALUE = re.compile(
     r"(?<![^\W\d_])[A-Za-z\u0370-\u03ff](?:_\w{1,12}|\w{0,12}\([\w, ]{1,12}\))?\s{0,4}[=:]\s{0,4}$"
 )
-"""In front of a box: `x =`."""
+"""A name with an equals sign in front of a box: `x =`."""
 
 
 _ATTRIBUTED = re.compile(
@@ -200,6 +211,8 @@ def is_badly_introduced(text: str, begin: int, asked: frozenset[str] = frozenset
     ):
         return True
     last = sentence_before(above, max(0, len(above) - 1))
+    if above[-1] == "?" and _WHICH.match(last) and (_NOT_INTRODUCING - asked).intersection(words_in(last)):
+        return True
     former = above[: len(above) - len(last) - 1].rstrip()
     spoken = [last, sentence_before(former, max(0, len(former) - 1))]
     if begin > MAX_LEAD_CHARS:
@@ -291,6 +304,11 @@ def _gives_nothing(sentence: str, asked: frozenset[str]) -> bool:
     return _ANNOUNCED.search(sentence) is not None and not _is_harmless(sentence, INTRODUCING)
 
 
+_WHICH = re.compile(
+    r"\W{0,8}(?:so\s{1,4}|and\s{1,4}|but\s{1,4})?(?:which|what)\s{1,4}(?:of|option|choice|answer|statement|letter|one|is)\b",
+    re.IGNORECASE,
+)
+"""The beginning of a question that the answer behind it answers: `Which one is wrong?`"""
 _DISOWNED_ABOVE = re.compile(
     r"\b(?:everything|all|most|none|nothing|much|(?:the(?=\s{1,4}\w{1,16}\s{1,4}(?:above|so\s{1,4}far|here)\b)|my|this|our)\s{1,4}(?:whole\s{1,4}|entire\s{1,4})?(?:reasoning|argument|work|working|solution|"
     r"analysis|proof|derivation|calculation|computation|method|approach|attempt|logic|text))\s{1,4}"
@@ -361,10 +379,10 @@ _OTHER_LABEL = re.compile(r"^\W{0,8}((?:[A-Za-z'’]{1,20}\s{0,4}){1,3}):\W{0,8}
 _OF_OTHERS = re.compile(
     r"^[\s$)*\"”'.,;:(\\\]}–—-]{0,12}(?:(?:is|was)\s{1,8}(?:what|[A-Z][a-z]{1,20}['’]s|my\s{1,8}(?:first|initial|old)|the\s{1,8}(?:old|first|wrong|previous|other)\b|"
     r"an?\s{1,8}(?:trap|guess|common|possible|tempting|distractor)|one\s{1,8}of|only\b|just\b)|(?:might|may|could|seems)\b|(?:says?|said|according|unless|guess|approximately|maybe|perhaps|probably|"
-    r"or\s{1,8}so|on\s{1,8}earth|for\s{1,8}part|if|in\s{1,8}(?:the|that|this|one)\s{1,8}(?:\w{1,12}\s{1,8})?case)\b)",
+    r"or\s{1,8}so|on\s{1,8}earth|for\s{1,8}part|if(?!\s{1,4}you\s{1,4}(?:need|have|want|would|like)\b)|in\s{1,8}(?:the|that|this|one)\s{1,8}(?:\w{1,12}\s{1,8})?case)\b)",
     re.IGNORECASE,
 )
-"""Directly behind an answer."""
+"""What, directly behind an answer, restricts it or says that it is somebody else's."""
 _SAID_BY_OTHERS = re.compile(
     r"\b(?:says?|said|according\s{1,8}to|claims?|claimed|thinks?|guess(?:ed|es)?|approximately|supposedly|which\s{1,8}[A-Z][a-z]{1,20}\s{1,8}\w{1,12}(?:ed|s|d))\b"
 )
@@ -444,8 +462,9 @@ _MARKED_WRONG = re.compile(
 )
 
 
-def is_overruled(text: str, begin: int, end: int, letter: str) -> bool:
-    """Whether the text behind a final statement goes back on it, or finds another option better."""
+def is_overruled(text: str, begin: int, end: int, letter: str, letters: str) -> bool:
+    """Whether the text behind a final statement goes back on it, or finds another option better. `letters` are those of
+    the problem."""
     if _OVERRULED.search(text, begin) or _MARKED_WRONG.search(text):
         return True
-    return any(match[1] != letter for match in _BETTER.finditer(text, end))
+    return any(match[1] != letter and match[1] in letters for match in _BETTER.finditer(text, end))

@@ -34,7 +34,7 @@ from verifiers.choice.context import (
     is_of_others,
     is_overruled,
 )
-from verifiers.choice.places import Places, is_key
+from verifiers.choice.objects import is_key
 from verifiers.choice.spans import (
     DISOWNED,
     MAX_SPAN_CHARS,
@@ -47,10 +47,12 @@ from verifiers.choice.spans import (
     is_explained,
     plain,
 )
-from verifiers.choice.vocabulary import words_in
+from verifiers.choice.vocabulary import stems_in, words_in
+from verifiers.enclosures import Enclosures
 
 MAX_FINAL_CHARS = 20_000
-"""Only the end of a text is searched: a model that argues for longer after its answer did not end on it."""
+"""Characters at the end of a text that are searched. A model that argues for longer behind its answer did not end on
+it."""
 MAX_STATEMENTS = 64
 """A text with more statements than this is a flood, not an answer."""
 
@@ -69,11 +71,12 @@ class Statement:
     end: int
     span: str
     how: str
-    """boxed | labelled | stated | judged | last line"""
+    """How the option is said: boxed, labelled, stated, judged, first line or last line."""
     is_sure: bool = True
-    """Only harmless words stand in front of it in its sentence. Another one says nothing, but may contradict."""
+    """Whether only harmless words stand in front of it in its sentence. A statement that is not sure says nothing, but
+    may contradict."""
     is_whole: bool = True
-    """Something follows that shows that the statement was complete, should the text have been cut off."""
+    """Whether something follows which shows that the statement was complete, should the text have been cut off."""
 
 
 # Letters that look like Latin ones on the page: Cyrillic and Greek. Only where they stand alone: words stay words.
@@ -125,10 +128,15 @@ def choose(text: str, options: list[str], cut_off: str = "", question: str = "")
         raise NoAnswerError("the final statement is not finished")
     begin = final.end if known.plain[letter] in plain(final.span) else final.begin
     rest = _CLOSING.sub("", text[final.end : final.end + 200])
-    if TAKEN_BACK.search(text, begin) or DISOWNED.match(rest) or is_overruled(text, begin, final.end, letter):
+    if (
+        TAKEN_BACK.search(text, begin)
+        or DISOWNED.match(rest)
+        or is_overruled(text, begin, final.end, letter, known.letters)
+    ):
         raise NoAnswerError("the answer is taken back")
     others = tuple(option for other, option in known.plain.items() if other != letter)
-    chosen = Chosen(letter, known.plain[letter], known.letters, asked, others)
+    subject = _subject(question, tuple(options), text[: final.start]) if question.strip() else None
+    chosen = Chosen(letter, known.plain[letter], known.letters, asked, others, subject, _subject(question, (), ""))
     if is_of_another_author(text, final.start):
         raise NoAnswerError("the answer is of another author")
     if _is_taken_further(text, final, chosen, known, is_cut=bool(cut_off)):
@@ -144,6 +152,11 @@ def _words_asked(question: str, options: tuple[str, ...]) -> frozenset[str]:
     """The words of the question and its options, in the singular and the plural."""
     found = words_in(normalised(question[-MAX_FINAL_CHARS:])) + words_in(" ".join(options))
     return frozenset(found) | {word[:-1] for word in found if word[-1:] == "s"} | {f"{word}s" for word in found}
+
+
+def _subject(question: str, options: tuple[str, ...], before: str) -> frozenset[str]:
+    """The stems of what a question, its options and the text in front of an answer are about."""
+    return frozenset(stems_in(f"{normalised(question[-MAX_FINAL_CHARS:])}\n{' '.join(options)}\n{before}"))
 
 
 def _is_taken_further(text: str, final: Statement, chosen: Chosen, known: Options, *, is_cut: bool) -> bool:
@@ -256,7 +269,7 @@ _CONDITION = re.compile(
     r"\b(?:if|unless|else|otherwise|provided|assuming|depending|except|not|nobody|never|to\s{1,4}question)\b",
     re.IGNORECASE,
 )
-"""Behind `C is the correct answer`: then it is not, or not always."""
+"""Words behind `C is the correct answer` by which it is not the answer, or not always."""
 _TAG = re.compile(r"[<\[](?:final[_ ]?|correct[_ ]?)?(?:answer|choice|option)[>\]]", re.IGNORECASE)
 _TAG_END = re.compile(r"[<\[]/")
 _LONE = r"(?=[(\[*_\"'`$]{0,6}[A-Za-z](?![\w'’^(+#=-]))"
@@ -296,7 +309,7 @@ _MATCHED = re.compile(
     r"(?:satisfies|fits|works|matches|meets|holds|remains)\b)",
     re.IGNORECASE,
 )
-"""`This corresponds to option C.`, `Only option C satisfies the condition.`"""
+"""A sentence that finds what fits: `This corresponds to option C.`, `Only option C satisfies the condition.`"""
 _MATCHED_LETTER = re.compile(r"[(\[*]{0,3}([A-Za-z])")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)[ \t]{0,8}(?:\{|(?=[A-Za-z(]))")
 
@@ -313,7 +326,7 @@ _UNSAID = re.compile(
     r"student(?:['’]s)?|not(?:[ \t]{1,8}the)?|no|think|should|might|may|could|can|does|did|would)[ \t]{1,8}$",
     re.IGNORECASE,
 )
-"""In front of a statement: then the text does not say that it is so."""
+"""Words in front of a statement by which the text does not say that it is so."""
 _DENIED = re.compile(
     r"(?:\bnot|n['’]t|\bnever|\bcannot{0,1}\s{1,8}be)\b(?:\s{1,8}(?:the|equal|to|be|in|fact|answer|is)){0,4}[\s:$*(\[\\]{0,10}$",
     re.IGNORECASE,
@@ -328,7 +341,7 @@ _RETRACTION = re.compile(
     r"\bi\s{1,4}(?:was|am)\s{1,4}(?:wrong|mistaken)|\bi\s{1,4}made\s{1,4}an?\s{1,4}(?:\w{1,20}\s{1,4})?(?:mistake|error)",
     re.IGNORECASE,
 )
-"""Between two statements: the second one corrects the first."""
+"""Words between two statements by which the second one corrects the first."""
 _RESTATED = re.compile(
     rf"\b(?:it{SPACES}is|it['’]s|make{SPACES}(?:that|it)|it{SPACES}should{SPACES}be|that{SPACES}would{SPACES}be|but){SPACES}(?:(?:actually|really|option|answer){SPACES}){{0,2}}"
     r"[(\[*]{0,3}((?-i:[A-Z]))[)\]*]{0,3}(?=[\s]{0,4}(?:[.!,;\n]|$))"
@@ -336,14 +349,14 @@ _RESTATED = re.compile(
     r"|\balso\s{1,4}(?:correct|right|possible|acceptable|valid|true)[\s:(]{1,4}((?-i:[A-Z]))\b",
     re.IGNORECASE,
 )
-"""Behind the last statement: a letter that is said again in passing."""
+"""A letter that is said again in passing, behind the last statement."""
 _REMARK = re.compile(
     r"(?:(?:also|therefore|thus|hence|clearly|further|well|indeed|directly)\s{1,8})?"
     r"(?:supported|based|consistent|explained|found|derived|obtained|confirmed|justified|reached|clear|obvious|"
     r"straightforward|(?:correct|right)\s{1,8}(?:because|since|as)|in\s{1,8}line|because|since|as\s{1,8}follows)\b",
     re.IGNORECASE,
 )
-"""`the answer is supported by the data`: a remark on the answer, which says none."""
+"""A remark on the answer, which says none: `the answer is supported by the data`."""
 
 
 def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement]:
@@ -370,7 +383,7 @@ def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement
     if len(anchors) > MAX_STATEMENTS:
         raise NoAnswerError("too many statements")
     starts = [start for start, _, _ in anchors]
-    places = Places(text)
+    enclosures = Enclosures(text)
     found: list[Statement] = []
     for start, end, how in anchors:
         # A span ends where the next statement begins.
@@ -378,7 +391,7 @@ def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement
         limit = starts[following] if following < len(starts) else len(text)
         if one := _statement(text, start, end, how, limit):
             is_sure = (
-                not places.holds(start)
+                not enclosures.hides(one.start, one.end, may_be_data=True)
                 and _HEDGED.search(text, start, end) is None
                 and (
                     is_free_lead(text, start, asked)
@@ -391,7 +404,7 @@ def statements(text: str, asked: frozenset[str] = frozenset()) -> list[Statement
 
 
 _HEDGED = re.compile(r"\b(?:seems|appears|answers|was)\b", re.IGNORECASE)
-"""In a statement: its author is not sure, or speaks of several answers."""
+"""Words in a statement by which its author is not sure, or speaks of several answers."""
 
 
 def _is_of_a_letter(span: str) -> bool:
@@ -462,7 +475,7 @@ def _statement(text: str, start: int, end: int, how: str, limit: int) -> Stateme
 _NOT_BUT = re.compile(
     rf"not{SPACES}(?:option{SPACES})?[(\[]?[A-Z](?![A-Za-z0-9'’])[)\]]?\s{{0,4}}[,;.]?\s{{0,4}}(?:but|(?:instead,?{SPACES})?it{SPACES}is|it's){SPACES}",
 )
-"""`not A but C`"""
+"""A denied option in front of the stated one: `not A but C`."""
 _NEGATED = re.compile(r"(?:\w{1,12}ly\s{1,8})?(?:not\b|n['’]t\b|neither\b)", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」"}
 
@@ -529,7 +542,7 @@ def _closing_brace(text: str, at: int) -> int | None:
 # The last line
 
 _LEADS = re.compile(r"[\s(\[*_]{0,8}[A-Za-z][)\].:*_]")
-"""`C. blue` and `(C) blue`."""
+"""The letter at the beginning of `C. blue` and `(C) blue`."""
 _BARE = re.compile(r"[\s(\[{*_$\"'`\\]{0,12}[A-Za-z][\s)\]}*_$\"'`.\\]{0,12}")
 
 

@@ -15,7 +15,7 @@ LETTERS = string.ascii_uppercase
 
 
 def check_choice(reference: Mapping[str, Json]) -> None:
-    """Raises BadReferenceError."""
+    """Checks the reference of a multiple-choice item. Raises BadReferenceError."""
     only_keys(reference, CHOICE_KEYS, ("options", "answer"))
     options = reference["options"]
     if not isinstance(options, list) or not 2 <= len(options) <= MAX_OPTIONS:

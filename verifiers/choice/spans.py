@@ -37,14 +37,14 @@ TAKEN_BACK = re.compile(
     r"i\s{1,8}made\s{1,8}(?:a|an|some)\s{1,8}(?:\w{1,20}\s{1,8})?(?:mistake|error))\b",
     re.IGNORECASE,
 )
-"""Behind the last statement: it is withdrawn, and nothing is put in its place."""
+"""Words behind the last statement that withdraw it and put nothing in its place."""
 DISOWNED = re.compile(
     r"[\s.,;:$*)}\]\\]{0,20}(?:\(|\[)?(?:(?:which|but\s{1,8}(?:this|that|it)|this|that|it)\s{1,8})?"
     r"(?:(?:is|was|are)\s{1,8}(?:\w{1,20}\s{1,8}){0,2}?)?"
     r"(?:wrong|incorrect|mistaken|impossible|false|absurd|(?:a\s{1,8})?contradict\w{1,8}|not\s{1,8}(?:really|quite|the|right|correct|possible|valid|it)|n['’]t\s{1,8}(?:the|right|correct))\b",
     re.IGNORECASE,
 )
-"""Directly behind it."""
+"""Words directly behind a statement that call it wrong."""
 _COMMAND = re.compile(
     r"\\(?:textbf|textit|textrm|texttt|text|mathrm|mathbf|mathit|mathsf|rm|bf|operatorname|mbox|fbox|boxed)[ \t]{0,8}\{"
 )
@@ -71,7 +71,7 @@ _FAULTED_LIST = re.compile(
     rf"{SPACES}(?:are|were){SPACES}(?:(?:all|both|\w{{1,12}}ly){SPACES})?(?:incorrect|wrong|false|not|eliminated|ruled{SPACES}out)\b"
     rf"(?:{SPACES}(?:correct|right|true|valid))?"
 )
-"""`Options A, B, and D are incorrect`"""
+"""A list of options that are called wrong: `Options A, B, and D are incorrect`."""
 _OTHER_LETTER = re.compile(r"(?<![A-Za-z0-9])(?:([A-Z])\)|([A-Z])(?![A-Za-z0-9'’]))")
 _HEDGE = re.compile(
     r"\b(?:also|wait|actually|though|rather|instead|hence|thus|therefore|alternatively|possibly|maybe|perhaps)\b",
@@ -94,15 +94,15 @@ _ONLY_IF = re.compile(
     re.IGNORECASE,
 )
 _ARGUED = re.compile(r"[\s,;:(–—-]{0,8}(?:because|since|as|given\s{1,4}that|due\s{1,4}to)\b", re.IGNORECASE)
-"""`C, since A and B are …`: letters behind it belong to the argument."""
+"""The beginning of a reason, as in `C, since A and B are …`. Letters behind it belong to the reason."""
 _TEXT_AND_LETTER = re.compile(
     rf"(?P<text>.{{1,{MAX_SPAN_CHARS}}}?)\s{{0,4}}(?:,|[—–-]|\()?\s{{0,4}}(?:(?:which|that){SPACES}is{SPACES})?(?:(?:option|choice|answer){SPACES})?"
     r"[(\[]?(?P<letter>[A-Z])[)\]]{0,2}[ .]{0,4}",
     re.DOTALL,
 )
-"""`carbon dioxide (C)`"""
+"""An option's text with its letter behind it: `carbon dioxide (C)`."""
 _SHORT_ANSWER = re.compile(r"A\s{0,4}:\s{0,4}[(\[*]{0,3}([A-Za-z])[)\]*]{0,3}[ .]{0,4}")
-"""`A: C` answers a question that began with `Q:`."""
+"""A short answer to a question that began with `Q:`, such as `A: C`."""
 
 
 class Options:
@@ -191,7 +191,7 @@ class Options:
         return is_bracketed or rest[:1] in ".):,;*" or _EXPLAINED.match(rest) is not None
 
     def _names_another(self, rest: str, letter: str) -> bool:
-        """`B or C`, `A, B, C and D`, `B/C`, `B and (C)`, `B, but D also works`: another letter beside the first."""
+        """Whether another letter stands beside the first: `B or C`, `B/C`, `B and (C)`, `B, but D also works`."""
         for match in _OTHER_LETTER.finditer(rest):
             other = match[1] or match[2]
             if other in self.letters and other != letter and (match[1] or _HEDGE.search(rest)):
@@ -211,7 +211,7 @@ class Options:
 
 
 def is_explained(span: str, letter: str, known: Options) -> bool:
-    """`C. This is bec`: a new sentence began behind the letter, which no other option could go on with."""
+    """Whether a new sentence began behind the letter that no option's text could go on with: `C. This is bec`."""
     match = _LETTER.match(cleaned(span))
     if match is None:
         return False
@@ -222,7 +222,8 @@ def is_explained(span: str, letter: str, known: Options) -> bool:
 
 
 def _describes_another(rest: str, own: str, others: list[str]) -> bool:
-    """`C, that is red` where red is another option: its text as words of their own, without a word like `because`."""
+    """Whether another option's text follows the letter as words of its own, without a word like `because`: `C, that is
+    red`."""
     if _has_words(rest, own) or _REASON.search(rest):
         return False
     return any((len(other) > 1 or other.isdigit()) and _has_words(rest, other) for other in others)
@@ -256,7 +257,7 @@ def cleaned(span: str) -> str:
 
 
 def unwrapped(text: str) -> str:
-    r"""Without commands that only set their argument in another font: `\text{\textbf{C}}` is `C`. One pass."""
+    r"""The text without commands that only set their argument in another font: `\text{\textbf{C}}` is `C`. One pass."""
     if "\\" not in text:
         return text
     out: list[str] = []

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from verifiers.enclosures import SYMBOLS
+
 
 def words_of(*lines: str) -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
@@ -63,6 +65,7 @@ CLOSING = words_of(
     "questions question need anything else further assistance clarification feel free to ask reach out thank thanks",
     "for your time good luck with exam am very fairly quite confident sure certain in my answer of the and about",
     "absolutely completely pretty we are done qed end hope please would like happy studying answer final solved",
+    "a more detailed explanation another problem problems just unclear studies clears things up interested learning topic",
 )
 """Words of a polite or confident closing sentence."""
 CLOSING_OPENERS = words_of("i hope let feel thank thanks please good we qed if absolutely happy done")
@@ -102,6 +105,35 @@ ABOUT_THE_ANSWER = words_of(
 """Words that speak about the answer and its author. A sentence with one behind an answer must be of a known kind."""
 GRADING = words_of("status grade graded grader score scored response responses credit examiner attempt attempts")
 """Words that may speak about the answer, unless the question has them."""
+UNSETTLING = words_of(
+    "tentative tentatively suggestion suggestions ambiguous ambiguously ambiguity unsettled uncertain uncertainty provisional provisionally",
+    "premature prematurely hasty hastily haste careless carelessly carelessness sloppy rushed rashly hunch speculate speculating speculation",
+    "speculative hesitant hesitate hesitation suspicious fishy dodgy shaky torn toss gut withdraw withdraws withdrawing retraction",
+    "rescind revoke revoked amend amended amendment revise revises revising revision backtrack backtracking overlooked overlook oversight",
+    "misinterpreted misinterpretation misreading misunderstood misunderstanding mixed-up confused jumped unconvinced unconvincing",
+    "disprove collapses collapse unravel unravels unjustified unsupported unsound unsubstantiated unproven unreliable untenable",
+    "hindsight afterthought reassess reassessing reassessment reevaluate re-evaluate revisit revisiting reread rereading re-reading",
+    "misapplied misapplication interchanged mixed neglected disregarded omitted misjudged miscalculated object objection objections",
+    "question questions asked meant disclaimer caveat postscript p.s addendum nb flagged inaccurate bothers nagging nags scrap scrapping salt bet bets",
+)
+"""Words of an author who doubts or goes back on an answer, unless the question has them."""
+WORK = words_of(
+    "argument arguments conclusion conclusions reasoning derivation derivations deduction deductions inference premise premises assumption",
+    "assumptions step steps explanation explanations solution solutions verification check checks statement wording reading",
+    "readings interpretation interpretations question questions analysis calculation calculations computation proof",
+    "result results",
+)
+"""Words that speak of the work that led to an answer, unless the question has them. A sentence with one may not fault it."""
+FAULTING = words_of(
+    "unfortunately sadly regrettably alas however but yet though although nor not never cannot can't don't doesn't isn't wasn't won't can’t don’t doesn’t",
+    "isn’t wasn’t won’t didn't didn’t hardly nothing none neither without otherwise elsewhere different differently another gap gaps hole holes circular",
+    "missing lacks lack unfounded weak thin longer opposite reversed reverse contrary instead several except",
+)
+"""Words that find fault with the work, in a sentence about it."""
+FITTING = words_of(
+    "suits suit fits fit matches match favours favors favour favor supports support indicates points point leads lead arrives arrive",
+)
+"""Words behind which another option's text is what the work leads to: `the facts favour helium`, `this points to helium`."""
 DISMISSING = words_of(
     "eliminate eliminates eliminated eliminating exclude excludes excluded excluding reject rejects rejected rejecting",
     "discard discards discarded dismiss dismisses dismissed avoid avoids avoided ruled rule rules skip skips skipped",
@@ -131,7 +163,7 @@ NEGATING = words_of(
     "not isn't aren't wasn't doesn't don't cannot can't never no neither nor less least without fails fail incorrect isn’t",
     "aren’t doesn’t don’t can’t hardly won't won’t wouldn't didn't couldn't weren't unlikely",
 )
-"""In front of a favouring word, within four words: then the option is not favoured."""
+"""Words that negate a favouring word, if they stand at most four words in front of it."""
 PREDICATES = words_of(
     "is was correct right best true supported consistent accurately correctly directly clearly",
     "exactly fully precisely describes represents matches satisfies reflects states gives explains aligns fits shows",
@@ -143,7 +175,7 @@ PREDICATES = words_of(
 )
 """The first words of what may be said about the stated option behind it."""
 COMPLEMENTS = words_of("because since as the only most based in a an due")
-"""Further words that may follow `is` there."""
+"""Words besides PREDICATES that may follow `is` in what is said about the stated option."""
 LIMITING = words_of(
     "i me my not no but isn't if unless only sometimes cases case theory when whenever until instead n't though although"
 )
@@ -167,13 +199,15 @@ DIFFERING = words_of(
     "different another unrelated other opposite instead only product former however but distinct separate"
 )
 """Words in such a sentence that tell why it is not."""
+PLACING = words_of("from at with by in on where when via upon per until after before between under like around about")
+"""Words of RESTRICTING that may stand in a short sentence which tells of the subject: `Ribosomes build it from acids.`"""
 ORDINALS = words_of(
     "first second third fourth fifth last next neighbouring neighboring below entry later previous another following"
 )
 COMPARING = words_of("better closer correct right best matches fits instead lists precisely")
-"""Together: a sentence that compares an option, which it counts, with the chosen one."""
-NO_REASON = words_of("per opposed of a an if though with for in by to")
-"""Behind `as`: then it gives no reason."""
+"""Words that compare. With one of ORDINALS, a sentence compares an option that it counts with the chosen one."""
+NO_REASON = words_of("per opposed of a an if though with for in by to long far soon much well")
+"""Words directly behind `as` with which it gives no reason."""
 FUNCTION = words_of(
     "the a an of in to and is are was were they it its their by as from with at be been has have had which into on for this",
     "these those that there he she we also then thus so",
@@ -189,20 +223,20 @@ GIVING_UP = words_of(
 """Words of one who does not know the answer: `I give up`, `No idea.`"""
 CHECKING = words_of("check checks checking verification verify test sanity verifying")
 FAILING = words_of("no fails failed fail negative wrong contradicts contradicted inconsistent mismatch disagrees")
-"""With a word for a check: the check of an answer failed."""
+"""Words that say, with one of CHECKING, that the check of an answer failed."""
 WORKING = words_of(
     "i'm i’m my work worked eliminated eliminate ruled out torn between checked verified verify calculated computed used use",
     "found considered compared compare thought first looked looking reviewed analyzed analyze went through evaluated know",
     "recall recalled remember need needed want wanted noticed notice all other options choices substitute substituted applied",
     "apply solve solved obtain obtained derived derive using with each one these those it was initially before later option",
-    "both cases again this substituting into equation formula value values expect expected",
+    "settles settled clear both cases again this substituting into equation formula value values expect expected",
 )
 """What an author says of honest work, in a short sentence in the first person in front of an answer."""
 UNKNOWING = words_of(
     "know sure tell solve decide answer think believe understand certain remember recall determine see figure"
 )
 """Verbs that say, when they are negated, that the author does not know."""
-MARKS_FOR = frozenset("✅✓✔☑⭐👉➡🎯■□●○◆🔹🔸✨🏆📌💡▶►🔍📝🧠🎉🙂😊👍💯🟢🔑★☆•·©®▪◾➤➜❗❓🏁")
+MARKS_FOR = (SYMBOLS | frozenset("•·©❓")) - frozenset("°™↳↪⟶⟹△▲")
 """Symbols that decorate an answer. Any other symbol (a cross, a thumb that points down) is not known to be harmless."""
 CJK_LEADING = re.compile(
     r"(?:所以|因此|因而|故而|故|综上所述|综上|総上|綜上所述|綜上|总之|最终|最後|最后|正确|正確|最佳|标准|答案|答え|答|选项|選項|選択肢|本题|该题|此题|这道题|本題|"
@@ -225,3 +259,62 @@ CONFIDENCE_KEYS = words_of("confidence certainty probability confidencescore con
 WRAPPING_KEYS = words_of("result results output response data final answer finalanswer solution")
 TRUE_KEYS = words_of("correct iscorrect valid isvalid verified certain sure isfinal final right")
 """JSON keys, without signs between their words: an object that holds any other key is not known to give its answer."""
+GENERIC = (
+    LEADING
+    | INTRODUCING
+    | HEADINGS
+    | CLOSING
+    | TAIL
+    | RESTRICTING
+    | DENYING
+    | ABOUT_THE_ANSWER
+    | GRADING
+    | UNSETTLING
+    | WORK
+    | FAULTING
+    | FITTING
+    | DISMISSING
+    | FAVOURING
+    | NEGATING
+    | PREDICATES
+    | COMPLEMENTS
+    | SAYING
+    | INSISTING
+    | CLAIMING
+    | CLAIMED
+    | DIFFERING
+    | ORDINALS
+    | COMPARING
+    | FUNCTION
+    | OTHERS
+    | GIVING_UP
+    | CHECKING
+    | FAILING
+    | WORKING
+    | UNKNOWING
+    | words_of(
+        "about there where them than what while could should being were into such some more very even ever make made like much many each",
+        "same done doing take takes taken come comes known needs wants thing things ways look looks thinks point points part parts once here",
+        "really your yours their them hers whose until over under through during within along another too will shall gives seen seems seem seemed",
+        "uses back down off own side sides case cases kind sort fact facts truth reason reasons matter matters mind issue issues problem problems",
+        "everything something anything someone anyone everyone moment time times start begin began end ends go goes went turn turns turned put puts",
+        "leave leaves left keep keeps kept hold holds held stand stands stood call calls called mean means meant show shows showed shown tell tells",
+        "the and for but not you all can her was one our out get has him his how new now old see two way who did its let put say she too use used",
+        "any may own per via yet nor few lot try tried far ago big bit set run add word words letter name names list line lines text sentence paragraph passage page book reader author teacher student examiner people person",
+    )
+)
+"""Words that do not tell what a text is about: all that the tables above hold, and common ones."""
+
+
+STEM_CHARS = 5
+"""First letters by which forms of one word are taken for the same."""
+
+
+def stems_in(text: str) -> set[str]:
+    """The first letters of the words that tell what a text is about, and its longer numbers."""
+    return {word[:STEM_CHARS] for word in words_in(text) if len(word) > 2 and word not in GENERIC} | set(
+        _NUMBER.findall(text)
+    )
+
+
+_NUMBER = re.compile(r"\d{2,20}")

@@ -6,6 +6,10 @@ characters, also where something follows on that line (`</answer>`, an end token
 into it. Where several lines could close a block of the wanted language, the first one after which it parses does: a
 docstring may hold fences of its own.
 
+The line scanner of verifiers.fences is not used here. It knows the lines that are fences by Markdown's rules. A line
+that this module takes is often none of them: its marks stand behind prose, at the end of a line of code or twice in a
+row, and whether a line closes a block depends on what parses. Only `a run of three marks` would be shared.
+
 Promises: one pass over the lines, and a bounded number of parses. Does not: choose among the blocks (extraction.py).
 """
 

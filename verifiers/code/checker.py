@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Any
 
-from verifiers import thoughts
+from verifiers import finish_reasons
 from verifiers.code import extraction
 from verifiers.code import reference as references
 from verifiers.code.cells.pool import Pool
@@ -115,7 +115,7 @@ class CodeChecker:
             outcome = Outcome(Status.ERROR, "checker failure", {"detail": f"{type(error).__name__}: {error}"[:500]})
         evidence = {**outcome.evidence, "tier": str(self.tier)}
         seconds = time.monotonic() - began
-        reason = thoughts.name_unknown(outcome.reason, finish_reason)
+        reason = finish_reasons.name_unknown(outcome.reason, finish_reason)
         return Verdict(outcome.status, reason, evidence, self.name, self.version, seconds, limits)
 
     def _judge(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> tuple[Outcome, float]:

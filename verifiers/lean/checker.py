@@ -24,7 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from verifiers import thoughts
+from verifiers import finish_reasons
 from verifiers.lean.assembly import Reference, Source, Unreadable, assemble, read_reference
 from verifiers.lean.embedded.engine import EngineError, Pool
 from verifiers.lean.embedded.install import LEAN_VERSION, PACKAGE_VERSION, REVISION, Prepared, SetupError, prepare
@@ -157,7 +157,7 @@ class LeanChecker:
         evidence = {**finding.evidence, **({"shared": True} if shared else {})}
         return Verdict(
             status=finding.status,
-            reason=thoughts.name_unknown(finding.reason, finish_reason),
+            reason=finish_reasons.name_unknown(finding.reason, finish_reason),
             evidence=evidence,
             checker=self.name,
             checker_version=self.version,
@@ -386,7 +386,7 @@ class LeanChecker:
 
 
 def _digest(problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> bytes:
-    finish = thoughts.map_finish_reason(finish_reason)
+    finish = finish_reasons.map_finish_reason(finish_reason)
     reference = problem.reference
     parts = [str(reference.get(k, "")) for k in ("header", "statement", "name")] + [
         repr(limits),

@@ -3,6 +3,10 @@
 Everything here only decides what Lean is shown. The audit decides what it proved, so leaving text out, or trying
 another reading of it, cannot make a wrong proof right.
 
+The line scanner of verifiers.fences is not used for the blocks. There a fence is a line of its own with a plain word
+behind it, and the same rule says what is no part of a text. Here a fence may also end a line of a proof, follow a byte
+order mark or have code with backticks behind it, and a block lost for such a mark would be a right proof lost.
+
 Promises: pure; linear in the text; a reading keeps the text's lines (what is left out is blanked, not removed), so that
 an error's line is a line of the text. Does not: know Lean's grammar beyond comments, strings and the words that start
 a command.

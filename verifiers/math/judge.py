@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from verifiers import thoughts
+from verifiers import finish_reasons, thoughts
 from verifiers.math.comparing import names, questions
 from verifiers.math.comparing.compare import Comparison, Tolerance, compare
 from verifiers.math.comparing.equality import UndecidedError
@@ -29,7 +29,8 @@ class ReferenceError(ValueError):
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
-    """`{"reference", "text", "finish_reason", "prompt", "known"}` to `{"status", "reason", "evidence", "open"}`.
+    """Takes `{"reference", "text", "finish_reason", "prompt", "known"}` and gives `{"status", "reason", "evidence",
+    "open"}`.
 
     `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
     about such pairs: rows of two packed trees and True or False. `prompt` is the problem, which is only asked whether
@@ -65,7 +66,7 @@ def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
         except RecursionError:
             # A product of a thousand factors is a tree as deep: no evidence either way.
             result = _result(Status.UNDECIDED, "nesting too deep", {})
-    return {**result, "reason": thoughts.name_unknown(result["reason"], payload.get("finish_reason"))}
+    return {**result, "reason": finish_reasons.name_unknown(result["reason"], payload.get("finish_reason"))}
 
 
 def equivalent(
@@ -161,7 +162,8 @@ _BARE_FUNCTION = re.compile(r"\\(?:deg|det|dim|ker|log|ln|lg|exp|sin|cos|tan|cot
 
 
 def _refused_by_left_side(gold: Node, answer: Node, left: str) -> Comparison | None:
-    """`$2x = \\boxed{5}$` gives the value of 2x: undecided as `\\boxed{2x = 5}` is, where the reference is a value."""
+    """The verdict on `$2x = \\boxed{5}$`, which gives the value of 2x: it is undecided, as `\\boxed{2x = 5}` is, where
+    the reference is a value."""
     if not left or gold.op == "rel":
         return None
     if _BARE_FUNCTION.fullmatch(left):

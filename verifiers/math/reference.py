@@ -11,7 +11,7 @@ MATH_KEYS = frozenset({"answer", "type", "tolerance"})
 
 
 def check_math(reference: Mapping[str, Json]) -> None:
-    """Raises BadReferenceError."""
+    """Checks the reference of a math problem. Raises BadReferenceError."""
     only_keys(reference, MATH_KEYS, ("answer",))
     answer = reference["answer"]
     if isinstance(answer, int | float) and not isinstance(answer, bool):

@@ -62,6 +62,15 @@ def test_init_never_writes_over_a_file(tmp_path: Path, capsys: pytest.CaptureFix
     assert "is there already" in capsys.readouterr().err
 
 
+def test_a_fault_in_a_flag_is_told_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["solve", "--model", "m", "--problems", "p.jsonl", "--out", str(tmp_path), "--num-samples", "0"]
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("proofmill: --num-samples: ")
+    assert main([*words, "--set", "sampling.num_samples=-1"]) == 2
+    assert "sampling.num_samples: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_without_a_file_writes_the_one_it_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["solve", "--model", "m", "--problems", "p.jsonl", "--out", str(tmp_path), "--num-samples", "3"]
     assert main([*words, "--print-config"]) == 0

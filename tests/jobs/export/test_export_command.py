@@ -110,6 +110,26 @@ def test_settings_without_effect_are_refused(format: Any, overrides: list[str]) 
         load_settings(format, None, overrides)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nope"], "proofmill export: FORMAT: unknown export format 'nope'; known: sft,"),
+        (["sft", "--layout", "nope"], "proofmill export: --layout: 'nope' is no layout of sft; known: "),
+        (["sft", "--per-problem", "0"], "proofmill export: --per-problem: Input should be greater than"),
+        (
+            ["sft", "--layout", "nope", "--set", "output.layout=also"],
+            "proofmill export: --set: output.layout: 'also' is",
+        ),
+        (["sft", "--set", "selct.tiers=[]"], "proofmill export: --set: selct: unknown key"),
+    ],
+)
+def test_a_fault_is_told_in_the_words_of_the_command_line(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*words, "--run", str(tmp_path), "--out", str(tmp_path / "out")) == 2
+    assert capsys.readouterr().err.startswith(told)
+
+
 def test_unknown_scheme_and_missing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("sft", "--run", "gs://x/y", "--out", str(tmp_path / "o")) == 2
     assert "expected a local path or s3://" in capsys.readouterr().err

@@ -3,12 +3,14 @@
 Texts stand one per line in `texts_taken_back.txt` and `texts_that_explain_c.txt`; ⏎ is a line break.
 """
 
+import re
 from pathlib import Path
 
 import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
-from verifiers.choice import behind, chosen, context, places, reading, vocabulary
+from verifiers import enclosures
+from verifiers.choice import behind, chosen, context, objects, reading, subject, vocabulary
 from verifiers.choice.checker import ChoiceChecker
 from verifiers.types import Kind, Problem, Status
 
@@ -60,16 +62,31 @@ def test_an_explained_answer_is_verified():
         (reading, "_is_taken_further", lambda *_, **__: False, "Answer: C\n\nBetter: D"),
         (reading, "_is_taken_further", lambda *_, **__: False, r"\boxed{C} is ruled out."),
         (behind, "is_harmless_tail", lambda *_: True, "Answer: C (eliminated)"),
+        (subject, "_faults_the_work", lambda *_: False, "Answer: C\n\nThe second step for the gas does not hold up."),
+        (
+            behind,
+            "holds_on_to_the_subject",
+            lambda *_: True,
+            "Answer: C\n\nYet the facts point in the opposite direction.",
+        ),
+        (subject, "_is_led_to", lambda *_: False, "Answer: C\n\nIt turns out that oxygen is what the gas must be."),
+        (
+            subject,
+            "_answers_with",
+            lambda *_: False,
+            "Answer: C\n\nThen again, it is mostly nitrogen that plants need.",
+        ),
+        (context, "_WHICH", re.compile("(?!)"), "Which answer is wrong? The answer is C."),
         (behind, "is_harmless_sentence", lambda *_: True, "Answer: C\n\nTeacher: rejected."),
         (context, "is_badly_introduced", lambda *_: False, "Bob said:\n\nThe answer is C."),
         (reading, "is_of_another_author", lambda *_: False, "Alice's solution:\n\nWe add.\n\n\\boxed{C}"),
-        (places, "_is_outermost", lambda *_: True, '{"steps": [{"answer": "C"}]}'),
+        (objects, "_is_outermost", lambda *_: True, '{"steps": [{"answer": "C"}]}'),
         (context, "_gives_nothing", lambda *_: False, "I ran out of time.\n\nAnswer: C"),
         (context, "_is_a_bad_heading", lambda *_, **__: False, "**Bob**\n\nAnswer: C"),
-        (context, "has_unknown_mark", lambda *_: False, "❌ Answer: C"),
+        (context, "has_unknown_mark", lambda *_: False, ":( Answer: C"),
         (context, "is_quoted", lambda *_: False, 'So "the answer is C.'),
-        (places.Places, "holds", lambda *_: False, "% \\boxed{C}"),
-        (places, "is_plain_object", lambda *_: True, '{"answer": "C", "retracted": true}'),
+        (enclosures.Enclosures, "hides", lambda *_, **__: "", "% \\boxed{C}"),
+        (objects, "is_plain_object", lambda *_: True, '{"answer": "C", "retracted": true}'),
         (reading, "is_counted_lead", lambda *_, **__: True, r"Alice gets \boxed{C}."),
         (vocabulary, "TAIL", vocabulary.TAIL | {"tempting"}, r"\boxed{C} is tempting."),
     ],
@@ -115,6 +132,7 @@ FLOODS = [
         "“ ",
         "not A, ",
         "Explanation: ",
+        "Plants take up gas. ",
         "其中，",
         "\\footnote{",
     ),
@@ -136,7 +154,9 @@ def test_no_pattern_repeats_without_bound():
     for name, pattern in {
         **patterns_of(behind),
         **patterns_of(chosen),
-        **patterns_of(places),
+        **patterns_of(objects),
+        **patterns_of(subject),
+        **patterns_of(enclosures),
         **patterns_of(vocabulary),
     }.items():
         assert not repeats_without_bound(pattern), name

@@ -14,7 +14,7 @@ import verifiers
 from verifiers.math import judge
 
 FOLDER = str(Path(verifiers.__file__).parent)
-READERS = ("verifiers.math", "verifiers.thoughts", "verifiers.prose")
+READERS = ("verifiers.math", "verifiers.thoughts", "verifiers.prose", "verifiers.enclosures", "verifiers.fences")
 MEGABYTE = 2**20
 MAX_SCANS = 100
 """Times that a text may be handed to a pattern in whole; the text is read by some dozens of patterns."""
@@ -40,8 +40,15 @@ def read(text):
     judge.work({"reference": {"answer": "12345"}, "text": text})
 
 
-FORMS = ("{}", "So \\boxed{{5}} {}", "The answer is {}", "The answer is \\[ {}", "<think>{}</think>5")
-"""Where the repeated token stands: alone, behind a box, as the stated answer, in a display, in a thought."""
+FORMS = (
+    "{}",
+    "So \\boxed{{5}} {}",
+    "The answer is {}",
+    "The answer is 5{}cm.",
+    "The answer is \\[ {}",
+    "<think>{}</think>5",
+)
+"""Where the repeated token stands: alone, behind a box, as the stated answer or in it, in a display, in a thought."""
 
 
 def exists(name):

@@ -31,7 +31,7 @@ class UndefinedError(ArithmeticError):
 
 
 class UnsupportedError(Exception):
-    """Nothing is known about such an expression, or its cost has no acceptable bound."""
+    """An expression about which nothing is known, or whose cost has no acceptable bound."""
 
 
 @contextlib.contextmanager
@@ -271,7 +271,7 @@ class Evaluation:
 
 
 def check_size(value: acb) -> None:
-    """Raises UnsupportedError for an exponent or argument that is too large to work with."""
+    """Checks the size of an exponent or argument. Raises UnsupportedError where it is too large to work with."""
     if not abs(value.real) < arb(2) ** MAX_EXPONENT_BITS:
         raise UnsupportedError("an exponent or factorial beyond the size limit")
 

@@ -56,10 +56,10 @@ class Element:
 @dataclasses.dataclass(slots=True)
 class _Generator:
     kind: str
-    """sym | unity | root | abs | pi | e | log | exp | opaque"""
+    """One of sym, unity, root, abs, pi, e, log, exp and opaque."""
     key: Any
     order: int = 0
-    """root: index; unity: order N of exp(2 pi i / N)."""
+    """The index of a root, or the order N of a root of unity exp(2 pi i / N)."""
     argument: Element | None = None
     algebraic: bool = False
     """A constant algebraic integer: its conjugates are at most 2^size in absolute value."""
@@ -70,7 +70,8 @@ class _Generator:
 
 
 class FinerExponentError(Exception):
-    """exp(term) occurs with a fractional factor: start again with exp(term / denominator) as the generator."""
+    """Says that exp(term) occurs with a fractional factor, so that the work starts again with exp(term / denominator)
+    as the generator."""
 
     def __init__(self, key: str, denominator: int) -> None:
         super().__init__(key, denominator)
@@ -207,7 +208,7 @@ class Field:
         return self._gen(_Generator("pi", "pi", constant=True))
 
     def unity(self, turn: Fraction) -> Element:
-        """exp(2 pi i turn)."""
+        """The value exp(2 pi i turn)."""
         turn %= 1
         sign = 1
         if turn >= Fraction(1, 2):
@@ -500,8 +501,8 @@ class Field:
         )
 
     def exp(self, a: Element) -> Element:
-        """exp of a sum is the product over its terms: rational multiples of i pi become roots of unity, those of
-        logarithms powers."""
+        """The exponential of a sum, as the product over its terms: rational multiples of i pi become roots of unity,
+        those of logarithms powers."""
         if self.is_constant(a) and self.is_zero(a):
             return self.integer(1)
         if not a.bottom.is_constant():
@@ -537,7 +538,7 @@ class Field:
     def _exp_of_inverse(
         self, kinds: dict[int, _Generator], present: dict[int, int], factor: Fraction
     ) -> Element | None:
-        """exp(i k arcsin u) and exp(i k arctan u) are algebraic in u."""
+        """The values exp(i k arcsin u) and exp(i k arctan u), which are algebraic in u."""
         if len(present) != 2 or factor.denominator != 1 or abs(factor) > 50:
             return None
         u, name = None, ""
@@ -558,7 +559,7 @@ class Field:
         return self.power(value, int(factor))
 
     def _exp_generator(self, term: Element, factor: Fraction | int) -> Element:
-        """exp(factor * term) as a power of exp(term / q), with one q for all factors of a term."""
+        """The value exp(factor * term) as a power of exp(term / q), with one q for all factors of a term."""
         factor = Fraction(factor)
         if abs(factor.numerator) > 100_000:
             raise UnsupportedError("an exponential with a large exponent")
@@ -591,7 +592,7 @@ class Field:
         )
 
     def conjugate(self, a: Element) -> Element:
-        """Raises UnsupportedError unless every generator's conjugate is known."""
+        """The complex conjugate. Raises UnsupportedError unless every generator's conjugate is known."""
         return Element(self._conjugate_poly(a.top), self._conjugate_poly(a.bottom))
 
     def _conjugate_poly(self, poly: Poly) -> Poly:
@@ -658,7 +659,7 @@ class Field:
         return self.is_zero(self.add(product, self.integer(-1)))
 
     def _size(self, poly: Poly) -> float:
-        """log2 of a bound on every conjugate of an algebraic polynomial."""
+        """The logarithm to base 2 of a bound on every conjugate of an algebraic polynomial."""
         sizes = []
         for monomial, coefficient in _terms(poly):
             sizes.append(

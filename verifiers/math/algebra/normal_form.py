@@ -166,7 +166,8 @@ class _Builder:
         return field.opaque(name, x)
 
     def _circular(self, name: str, x: Element) -> Element:
-        """By Euler's formula, so that every identity between sines and cosines is one between polynomials."""
+        """Sines, cosines and kin by Euler's formula, so that every identity between sines and cosines is one between
+        polynomials."""
         field = self.field
         hyperbolic = name.endswith("h")
         short = name[:-1] if hyperbolic else name
@@ -288,7 +289,7 @@ class _Builder:
         return result
 
     def _factorial(self, n: Element) -> Element:
-        """(n+3)! = (n+3)(n+2)(n+1) n!, so that quotients of factorials cancel."""
+        """A factorial in terms of the smallest one: (n+3)! = (n+3)(n+2)(n+1) n!, so that quotients cancel."""
         field = self.field
         value = field.as_fraction(n)
         if value is not None:
@@ -320,4 +321,4 @@ _INVERSE = {
     "arcsec": ("sec", _NONE, _WHOLE),
     "arccsc": ("csc", -_HALF, _HALF),
 }
-"""Forward function, and the range of the inverse in units of pi."""
+"""For each inverse function: the function that it inverts, and its range in units of pi."""

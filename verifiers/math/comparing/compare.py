@@ -62,7 +62,7 @@ class ContradictionError(ValueError):
 
 
 def compare(gold: Node, answer: Node, tolerance: Tolerance | None = None) -> Comparison:
-    """Total: every failure to decide is an `undecided` with its reason.
+    """Compares two trees. It is total: every failure to decide is an `undecided` with its reason.
 
     A writing with two readings (`81,256`) verifies where the sides agree in one reading, and refutes where they differ
     in all of them.
@@ -138,7 +138,7 @@ class _Comparer(Measures):
         self.tolerance = tolerance
 
     def same(self, gold: Node, answer: Node) -> bool:
-        """By the first rule of `_RULES` that knows the two kinds of answer."""
+        """Whether two answers are the same, by the first rule of `_RULES` that knows their two kinds."""
         vectors = holds_vectors(gold) or holds_vectors(answer)
         if gold.op in SCALARS and answer.op in SCALARS and not vectors:
             return self.scalars(gold, answer)
@@ -160,7 +160,7 @@ class _Comparer(Measures):
         raise UndecidedError("parts that are left out")
 
     def conditions(self, gold: Node, answer: Node) -> bool:
-        """`x^2 where x > 0`: a condition on one side only leaves open whether it is meant."""
+        """Compares answers such as `x^2 where x > 0`. A condition on one side only is open."""
         main_gold, *under = gold.args if gold.op == "where" else (gold,)
         main_answer, *other = answer.args if answer.op == "where" else (answer,)
         if not self.same(main_gold, main_answer):
@@ -290,7 +290,7 @@ class _Comparer(Measures):
         return last
 
     def before_rounding(self, gold: Node, answer: Node) -> Node:
-        """x = sqrt 2 = 1.41 approximately: the exact side is the answer, or the rounded one where the reference is."""
+        """The exact side of x = sqrt 2 = 1.41 (approximately), or the rounded one where the reference is."""
         place = answer.value.index("~")
         exact: Node = answer.args[place]
         rounded: Node = answer.args[place + 1]
@@ -404,7 +404,7 @@ class _Comparer(Measures):
         raise UndecidedError("relations of different shape")
 
     def other_function(self, gold: tuple[str, Node], answer: tuple[str, Node]) -> bool:
-        """y = x^2 and f(x) = x^2 say the same; f and g may be different functions of the problem."""
+        """Whether two equations name different functions: y = x^2 is f(x) = x^2, but f may not be g."""
         if not self.same(gold[1], answer[1]):
             return False
         if "y" in (gold[0], answer[0]):
@@ -412,7 +412,7 @@ class _Comparer(Measures):
         raise UndecidedError("functions of different names")
 
     def list_against_group(self, gold: Node, answer: Node) -> bool:
-        """x=1, y=2 against (1,2): by the alphabetical order of the names."""
+        """Compares x=1, y=2 with (1,2), by the alphabetical order of the names."""
         listed, group = (gold, answer) if gold.op == "list" else (answer, gold)
         if group.value not in ("()", "<>", "[]"):
             return False  # a half-open interval
@@ -470,7 +470,7 @@ class _Comparer(Measures):
         return match(list(gold.args), list(answer.args), self.part)
 
     def by_name(self, gold: Node, answer: Node) -> bool:
-        """x = 1, y = 2: the same names with the same values, in any order."""
+        """Compares values by their names, in any order: x = 1, y = 2."""
         if len(gold.args) != len(answer.args):
             return False
         pairs = []

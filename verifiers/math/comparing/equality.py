@@ -34,7 +34,7 @@ class UndecidedError(Exception):
 
 
 def equal(a: Node, b: Node) -> bool:
-    """Raises UndecidedError, UndefinedError, UnsupportedError.
+    """Whether two expressions are equal. Raises UndecidedError, UndefinedError, UnsupportedError.
 
     What stays open here is noted as a question for the symbolic engine, or answered if that was asked before.
     """

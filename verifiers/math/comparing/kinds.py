@@ -26,7 +26,7 @@ def kind(node: Node) -> str:
 
 
 def names_values(node: Node) -> bool:
-    """x = 1, y = 2: values that only their names tell apart."""
+    """Whether only their names tell values apart: x = 1, y = 2."""
     if node.op != "list":
         return False
     named = [relations.assignment(arg) for arg in node.args]
@@ -34,7 +34,7 @@ def names_values(node: Node) -> bool:
 
 
 def are_numbered(node: Node) -> bool:
-    """x_1 = 2, x_2 = 3: values of one letter, told apart by a number only, as the roots of an equation are."""
+    """Whether only numbers behind one letter tell values apart, as those of an equation's roots: x_1 = 2, x_2 = 3."""
     names = [arg.args[0] for arg in node.args]
     letters = {name.value.partition("_")[0] for name in names if name.op == "sym" and "_" in name.value}
     return len(letters) == 1 and all(name.op == "sym" and "_" in name.value for name in names)
@@ -45,7 +45,7 @@ def values(node: Node) -> tuple[Node, ...]:
 
 
 def holds_vectors(node: Node) -> bool:
-    """(1,2) + t(3,4), A^T: arithmetic with tuples or matrices that is not worked out here."""
+    """Whether an expression calculates with tuples or matrices, which is not worked out here: (1,2) + t(3,4), A^T."""
     return node.op in SCALARS and any(inner.op in ("group", "matrix") for inner in node.walk())
 
 

@@ -87,13 +87,13 @@ def _is_operator(node: Node) -> bool:
 
 
 def _is_partial_derivative(name: str, value: Node) -> bool:
-    """f_x, where x is a variable of the function."""
+    """Whether a name is a partial derivative: f_x, where x is a variable of the function."""
     letter, _, index = name.partition("_")
     return len(letter) == 1 and len(index) == 1 and index in "xyzt" and index in value.symbols()
 
 
 def _names_another(name: str) -> bool:
-    """x_old and x_wrong, and a word on its own that names no quantity (`Bob = 5`, `guess = 5`)."""
+    """Whether a name is that of something else: x_old, x_wrong, or a word that names no quantity (`Bob`, `guess`)."""
     if name.startswith("text "):
         words = name.removeprefix("text ").lower().split()
         if not words or OTHER_VALUE_LABELS & set(words):

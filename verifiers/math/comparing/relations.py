@@ -20,7 +20,7 @@ FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 def tidy(node: Node) -> Node:
-    """One shape for what is written in several: signs expanded, (x,y)=(1,2) and x=1,2 taken apart, 5 = x turned."""
+    """Gives one shape to what is written in several: signs expanded, (x,y)=(1,2) taken apart, 5 = x turned."""
     if node.op == "where":
         return _without_condition(node)
     if node.op == "lettered":
@@ -85,7 +85,7 @@ def _named_tuples(node: Node) -> tuple[Node, ...]:
 
 
 def _without_condition(node: Node) -> Node:
-    """Without a condition that restricts nothing, and `k is an integer` as the condition of a family."""
+    """The answer without a condition that restricts nothing, and `k is an integer` as the condition of a family."""
     main, *conditions = node.args
     quantifier, words = node.value
     condition = conditions[0] if conditions else None
@@ -118,7 +118,7 @@ _WHOLE_SETS = tuple(Node("named", value=letter) for letter in "RZNQC")
 
 
 def _is_first_index(node: Node) -> bool:
-    """n >= 1: where a sequence begins."""
+    """Whether a condition only says where a sequence begins: n >= 1."""
     if node.op != "rel" or node.args[0].op != "sym" or node.args[0].value not in ("n", "k", "m", "j"):
         return False
     return (node.value, node.args[1].value) in (((">=",), 0), ((">=",), 1), ((">",), 0))
@@ -203,7 +203,8 @@ def refuse_unlike(gold: Node, answer: Node) -> None:
 
 
 def is_name(node: Node) -> bool:
-    """x, f(x), P(A), x_1, AB; also e and i, which an equation of their own makes names (an eccentricity, a rate)."""
+    """Whether a tree is a name: x, f(x), P(A), x_1, AB; also e and i, which an equation of their own makes names (an
+    eccentricity, a rate)."""
     if node.op in ("sym", "call") or node in _CONSTANT_NAMES:
         return True
     return node.op == "mul" and all(arg.op == "sym" for arg in node.args) and node.args[0].value[:1].isupper()
@@ -229,7 +230,7 @@ def names_a_value(node: Node) -> bool:
 
 
 def assignment(node: Node) -> tuple[str, Node] | None:
-    """`x = …`, `f(x) = …`, with a lone name on the left that the right side does not contain."""
+    """The parts of `x = …` or `f(x) = …`, with a lone name on the left that the right side does not contain."""
     if node.op != "rel" or node.value != ("=",):
         return None
     left, right = node.args
@@ -279,7 +280,7 @@ def without_fonts(gold: Node, answer: Node) -> tuple[Node, Node]:
 
 
 def without_accents(node: Node) -> Node:
-    """Without hats, tildes, fonts and raised labels, for the question whether two sides differ by them only."""
+    """The tree without hats, tildes, fonts and raised labels, to see whether two sides differ by them only."""
     if node.op != "sym":
         return Node(node.op, tuple(map(without_accents, node.args)), node.value) if node.args else node
     if (raised := node.value.partition(" ^("))[1]:
@@ -529,7 +530,7 @@ def _holds(node: Node, point: dict[str, Fraction]) -> bool | None:
 
 
 def same_congruence(gold: Node, answer: Node) -> bool:
-    """x = a mod m: the same name, modulus and residue."""
+    """Whether two congruences x = a mod m have the same name, modulus and residue."""
     values = []
     for node in (gold, answer):
         name, residue, modulus = node.args

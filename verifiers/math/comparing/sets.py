@@ -56,7 +56,7 @@ def same_set(a: RealSet, b: RealSet) -> bool:
 
 
 def real_set(node: Node) -> RealSet:
-    """Raises UnsupportedError, UndecidedError, UndefinedError."""
+    """The set of real numbers that a tree describes. Raises UnsupportedError, UndecidedError, UndefinedError."""
     op = node.op
     if op == "group" and len(node.args) == 2 and node.value in ("()", "[]", "(]", "[)", "]["):
         low, high = node.args
@@ -172,7 +172,7 @@ def _ray(operator: str, end: Node) -> RealSet:
 
 
 def _solve_zero(f: Node, operator: str, name: str) -> RealSet:
-    """f operator 0, by the zeros and poles of f and its sign between them; |u| is split at the sign of u."""
+    """Solves f operator 0, by the zeros and poles of f and its sign between them; |u| is split at the sign of u."""
     inner = next((n for n in f.walk() if n.op == "fn" and n.value == "abs" and name in n.symbols()), None)
     if inner is not None:
         (u,) = inner.args

@@ -83,7 +83,7 @@ _NUMBER_WORDS = frozenset({"dozen", "pair", "couple", "nil", "once", "twice", "t
 
 
 def _same_letters_listed(text: str, letters: list[str]) -> bool:
-    """`A, C` as words against the letters A and C. Raises UndecidedError for another order."""
+    """Compares `A, C` as words with the letters A and C. Raises UndecidedError for another order."""
     words = [word for word in text.replace(",", " ").split() if word.lower() not in ("and", "or")]
     if words == letters:
         return True

@@ -162,7 +162,7 @@ _REASON = compiled(
 _COMPARES = compiled(
     form(r"\b@\b", COMPARING, CHANGING, ABOUT, BOUNDING),
 )
-"""Directly behind a number or its noun: another number than that."""
+"""Words directly behind a number or its noun that compare it with another number."""
 _RESTRICTS = compiled(
     form(
         r"\b@\b",
@@ -177,7 +177,7 @@ _RESTRICTS = compiled(
         GROUPS,
     ),
 )
-"""In the sentence behind a box: it holds in some case only, or is said of others."""
+"""Words in the sentence behind a box by which it holds in some case only, or is said of others."""
 _VERB_BEHIND = re.compile(
     r"\b(?:is|are|was|were|be|has|have|had|can|could|that|who|which|whose|to|do|does|did|need|needs|of|for|in)\b",
     re.IGNORECASE,
@@ -290,7 +290,7 @@ def _sign_links(tokens: list[str], place: int) -> bool:
 
 _OPERATORS = frozenset(words_of("+ - * / × − ^ ·"))
 LAST_LETTER = "\u218f"
-"""Behind it come arrows, check marks and other signs that say nothing, and scripts without spaces between words."""
+"""The last letter of the scripts with spaces between words; arrows, check marks and other signs come behind it."""
 _CHINESE = frozenset("是为為于於得有即故共成值解案果が는은")
 """The last character of `the answer is`, `equals`, `we get`."""
 

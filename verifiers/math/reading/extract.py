@@ -15,7 +15,7 @@ import re
 from fractions import Fraction
 
 from verifiers import prose, thoughts
-from verifiers.math.reading import around, enclosure, json_texts, languages, passages, sentences, statements, subjects
+from verifiers.math.reading import around, json_texts, languages, passages, sentences, speakers, statements, subjects
 from verifiers.math.reading import standing as standing_in
 from verifiers.math.reading.expression import Node
 from verifiers.math.reading.nouns import change_nothing
@@ -75,7 +75,7 @@ class Candidate:
     start: int
     end: int
     how: str
-    """boxed | stated | whole"""
+    """How the text gives it: boxed, stated or whole."""
     joint: str = ""
     """What stands between the previous box and this one, if it only joins them: a comma, `and`, `or`."""
     name: str = ""
@@ -135,7 +135,7 @@ def _raise_if_not_stated(text: str, kept: list[Candidate], *, is_cut: bool) -> N
         raise NoAnswerError("the box stands under a key that names no final answer")
     if boxed and any(standing_in.is_part_of_formula(text, box.start, box.end) for box in group):
         raise NoAnswerError("a box that is a part of a formula")
-    if hidden := enclosure.hides(text, first.start, last.end):
+    if hidden := speakers.hides(text, first.start, last.end):
         raise NoAnswerError(hidden)
     if is_taken_back(text, last.start, last.end, boxed=marked) or (
         marked and standing_in.is_denied(text, first.start, last.end)
@@ -176,7 +176,7 @@ def _raise_if_of_another(text: str, first: Candidate, last: Candidate) -> None:
 
 
 def _still_standing(text: str, standing: list[Candidate]) -> list[Candidate]:
-    """Without what a correction between two answers withdraws."""
+    """The answers without those that a correction between two of them withdraws."""
     kept: list[Candidate] = []
     for index, candidate in enumerate(standing):
         if index + 1 < len(standing) and _RETRACTION.search(text, candidate.end, standing[index + 1].start):
@@ -317,7 +317,7 @@ def _statements(text: str) -> list[Candidate]:
         start = match.end()
         if statements.is_heading(text, match[0], start) or _is_supposed(text, match):
             continue
-        if enclosure.is_quoted(text, start) or enclosure.is_said_by_another(text, match.start()):
+        if speakers.is_quoted(text, start) or speakers.is_said_by_another(text, match.start()):
             continue
         # "**Answer:**\n\n42": the answer stands on the next line that has anything on it.
         start = statements.answer_start(text, start)
@@ -346,7 +346,7 @@ def _is_supposed(text: str, match: re.Match[str]) -> bool:
 
 
 def strip_markup(span: str) -> str:
-    """Without markdown emphasis, math delimiters around the whole, and trailing punctuation."""
+    """The text without markdown emphasis, math delimiters around the whole, and trailing punctuation."""
     span = span.strip()
     if len(span) > MAX_SPAN_CHARS:
         return span
@@ -382,14 +382,14 @@ def strip_markup(span: str) -> str:
 
 
 _REASON = re.compile(r"(?<!\s),?\s++(?:(?:because|since)\b|(?:so|hence|thus|therefore)\b(?!\s+far\b)(?=[^\d$\\]*\Z))")
-"""Behind an answer: why it is right, or that nothing more follows."""
+"""Words behind an answer that say why it is right, or that nothing more follows."""
 _PRAISE = re.compile(
     r"(?<!\s),?\s++(?:which\s++is|as)\s++(?:irreducible|prime|composite|even|odd|positive|an?\s+integer|desired|required|claimed|requested|"
     r"wanted|expected|needed|(?:the|our)\s+(?:final\s+|desired\s+|required\s+)?answer|what\s+we\s+(?:wanted|needed))[\s.]*\Z",
     re.IGNORECASE,
 )
 _CONTRAST = re.compile(r",\s+not\s+\$?-?\d[\d.,/]*\$?[\s.]*\Z")
-"""5, not 6"""
+"""A denied number behind the stated one: `5, not 6`."""
 _BOLD = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])([^*]+?)(?<=[^\s*])\*\*(?![\w(*])")
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 
@@ -412,7 +412,8 @@ def readings(span: str) -> list[str]:
 
 
 def _without_repetition(span: str) -> str:
-    """`eighteen (18)` is 18, and `5 (cm)` is 5 cm; anything else in brackets stays."""
+    """The answer without brackets that repeat it: `eighteen (18)` is 18, and `5 (cm)` is 5 cm. Anything else in
+    brackets stays."""
     if number := _SPELLED_AND_IN_DIGITS.fullmatch(span):
         spelled = spelled_number(number[1].lower().replace("-", " ").split())
         if spelled is not None and spelled == Node("num", value=Fraction(number[2].replace(",", ""))):
@@ -451,9 +452,9 @@ _NAMES_A_THING = re.compile(
     r"(?:\A|\b(?!(?:the|a|an|only|final|total|real|correct|desired|required|unique)\b)\w+\b|[.:]\s)\s*(?:number|solutions?|expression|function|angle)[\s*_]*\Z",
     re.IGNORECASE,
 )
-"""`line 5`, `equation 5`, `triple 5`: a number behind is the name of the thing, or a multiple."""
+"""A word behind which a number is the name of a thing, or a multiple: `line 5`, `equation 5`, `triple 5`."""
 _LABEL_OF_FORMULA = re.compile(r"\(\d{1,3}\)")
-"""`given by (5)`: the number of an equation."""
+"""Words behind which a number in brackets is that of an equation: `given by (5)`."""
 
 
 def _is_measure(words: list[str]) -> bool:

@@ -74,7 +74,7 @@ def _said(item: object) -> str | None:
 
 
 def _with_commands(text: str) -> str:
-    """`\\boxed` again where its backslash and letter were read as an escape of JSON."""
+    """The text with `\\boxed` again where its backslash and letter were read as an escape of JSON."""
     return _ESCAPED.sub(lambda match: _CONTROLS[match[0]], text)
 
 

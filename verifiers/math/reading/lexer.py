@@ -30,7 +30,7 @@ from verifiers.math.reading.vocabulary import (
 @dataclasses.dataclass(frozen=True, slots=True)
 class Token:
     kind: str
-    """num sym fn cmd word op open close end"""
+    """One of num, sym, fn, cmd, word, op, open, close and end."""
     text: str
     space: bool = False
     """White space stood before it."""
@@ -92,7 +92,7 @@ _ESCAPED_TWICE = re.compile(
 
 
 def tokenize(text: str) -> list[Token]:
-    """Raises UnreadableError."""
+    """The tokens of an answer. Raises UnreadableError."""
     if len(text) > MAX_CHARS:
         raise UnreadableError(f"an answer of more than {MAX_CHARS} characters")
     text = unify(text)
@@ -106,7 +106,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def _escaped_once(text: str) -> str:
-    """`\\\\frac` is `\\frac` that was escaped once more; a real line break stands before no command."""
+    """The text with `\\\\frac`, which was escaped twice, as `\\frac`. A real line break stands before no command."""
     if "\\\\begin" in text:
         return text.replace("\\\\", "\\")
     return _ESCAPED_TWICE.sub(r"\\", text) if _ESCAPED_TWICE.search(text) and "\\begin" not in text else text
@@ -125,7 +125,7 @@ class _Scanner:
         self.group_ends: dict[int, int] | None = None
         self.last_dollar = text.rfind("$")
         self.last_content = len(text.rstrip(" .$*\\)]}\n"))
-        """Behind it only closing marks follow, so that a full stop there ends the answer."""
+        """The place behind which only closing marks follow; a full stop there ends the answer."""
 
     def scan(self) -> list[Token]:
         text, size = self.text, len(self.text)
@@ -302,7 +302,7 @@ class _Scanner:
         self._add("cmd", "newline")
 
     def _bold_letters(self, name: str) -> None:
-        """`\\overrightarrow{AB}`, `\\dot{x}`: a symbol of its own, by its whole text."""
+        """A decorated letter as a symbol of its own, by its whole text: `\\overrightarrow{AB}`, `\\dot{x}`."""
         end = self._group_end()
         while end is None and self.text.startswith(" ", self.at):
             self.at += 1
@@ -415,7 +415,7 @@ class _Scanner:
         return ("sym", run) if run in GREEK else None
 
     def _is_unit_here(self) -> bool:
-        """`9 min` and `5 sec`, where `min(…)` and `sec x` are functions."""
+        """Whether `min` or `sec` is a unit here, as in `9 min`, and not a function, as in `min(…)` and `sec x`."""
         behind = self.text[self.at : self.at + 2].lstrip()
         return (
             self.space and self._follows_value() and (not behind or not (behind[0].isalnum() or behind[0] in "({\\^_"))
@@ -488,7 +488,7 @@ class _Scanner:
         return _glued_pieces(run) is not None
 
     def _split_run(self, run: str) -> bool:
-        """`sinx`, `xcosx`, `lnx`, `pir`, `sqrtx`: function names glued to single letters."""
+        """Splits function names from single letters that are glued to them: `sinx`, `xcosx`, `lnx`, `pir`, `sqrtx`."""
         pieces = _glued_pieces(run)
         for kind, text in pieces or ():
             self._add(kind, text)
@@ -517,7 +517,7 @@ def _symbol(letter: str) -> str:
 
 
 def _group_ends(text: str) -> dict[int, int]:
-    """For every opening brace the place behind the one that closes it; escaped braces are skipped."""
+    """The place behind the closing brace, for every opening brace. Escaped braces are skipped."""
     ends: dict[int, int] = {}
     opened: list[int] = []
     escaped = False

@@ -19,7 +19,7 @@ def read_words(words: list[str]) -> Node:
 
 
 def spelled_number(words: list[str]) -> Node | None:
-    """`twenty one`, `three hundred and five`, `two thirds`, `minus seven`, with what follows as a noun or unit."""
+    """The number that words spell (`twenty one`, `two thirds`, `minus seven`), with what follows as a noun or unit."""
     if not words:
         return None
     sign = 1

@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from fractions import Fraction
 
+from verifiers.enclosures import holds_hidden_color
 from verifiers.math.reading import commas
-from verifiers.math.reading.enclosure import holds_hidden_color
 from verifiers.math.reading.expression import MAX_DEPTH, Node, UnreadableError
 from verifiers.math.reading.lexer import Token, tokenize
 from verifiers.math.reading.notations import lettered_parts, read_notation
@@ -112,13 +112,13 @@ _NUMBERED = re.compile(
 
 
 def _numbered_name(text: str) -> Node | None:
-    """`Player 1`, `Door 3`: words with a number that is a part of the name."""
+    """Words with a number that is a part of the name: `Player 1`, `Door 3`."""
     match = _NUMBERED.fullmatch(text)
     return Node("text", value=match[1]) if match else None
 
 
 def _without_group(tokens: list[Token]) -> list[Token]:
-    """Without the braces around the whole, which TeX does not show."""
+    """The text without the braces around the whole, which TeX does not show."""
     depth = 0
     for place, token in enumerate(tokens[:-1]):
         depth += (token.text == "{") - (token.text == "}")
@@ -560,7 +560,7 @@ class _Reader:
         return token.kind == "cmd" and (token.text in _FACTORS or token.text.startswith(("begin:", "bb:")))
 
     def is_union_letter(self) -> bool:
-        """`(1,2) U (3,4)`"""
+        """Whether a letter U stands for a union: `(1,2) U (3,4)`."""
         return self.tokens[self.at - 1].kind == "close" and self.tokens[self.at + 1].kind == "open"
 
     def read_power(self) -> Node:
@@ -625,7 +625,7 @@ class _Reader:
         return texts[2]
 
     def read_late_subscript(self, power: Node) -> Node:
-        """v^2_0 is v_0^2, and C^3_10 the number of combinations."""
+        """Reads a subscript behind an exponent: v^2_0 is v_0^2, and C^3_10 the number of combinations."""
         base, exponent = power.args
         self.take()
         return self.combinations(Node("pow", (self.with_subscript(base), exponent)))
@@ -814,7 +814,7 @@ class _Reader:
         return self.read_call(Node("sym", value=name))
 
     def read_call(self, node: Node) -> Node:
-        """f(x), f'(x), f^{-1}(x); any letter in front of a bracketed symbol and an equals sign; C(8,3)."""
+        """Reads a call: f(x), f'(x), f^{-1}(x), C(8,3); any letter before a bracketed symbol and an equals sign."""
         name: str = node.value
         if name in ("f", "g", "h") and self.texts(6) == ["^", "{", "-", "1", "}", "("]:
             self.at += 5
@@ -862,7 +862,7 @@ class _Reader:
         return False
 
     def is_at_zero_or_one(self) -> bool:
-        """`y(0)`, `N(1)`: a function's value, since as a product it would be zero or the letter alone."""
+        """Whether `y(0)` or `N(1)` is a function's value, since as a product it would be zero or the letter alone."""
         opening, number, closing = self.tokens[self.at : self.at + 3]
         around = (opening.kind, opening.text, number.kind, closing.text) == ("open", "(", "num", ")")
         return around and not opening.space and number.text in ("0", "1")
@@ -1026,7 +1026,7 @@ class _Reader:
         return Node(name, (body, low) if high is None else (body, low, high))
 
     def read_target(self) -> Node:
-        """x \\to a, under a limit."""
+        """Reads x \\to a, under a limit."""
         variable = self.read_primary()
         self.expect("cmd", "to")
         target = self.read_sum_or_side()
@@ -1077,7 +1077,7 @@ class _Reader:
         return Node("int", (*_bound_by(body, variable), low, high))
 
     def read_derivative(self, top: Node, bottom: Node) -> Node:
-        """dy/dx is a name; d/dx before an expression is its derivative."""
+        """Reads a derivative: dy/dx is a name, and d/dx before an expression is its derivative."""
         upper = [n.value for n in letters_of(top)]
         if upper == ["d"] and self.starts_factor():
             return Node("derivative", (self.read_bare_argument(), letters_of(bottom)[1]))
@@ -1239,7 +1239,7 @@ class _Reader:
         return Node("pow", (node, exponent))
 
     def read_bare_argument(self) -> Node:
-        """sin 2x, ln 3, cos -x: the implied product up to the next function or operator."""
+        """Reads sin 2x, ln 3, cos -x: the argument is the implied product up to the next function or operator."""
         self.enter()
         if self.is_op("-"):
             self.take()
@@ -1290,7 +1290,7 @@ def _is_proper(node: Node) -> bool:
 
 
 def _determinant(cells: tuple[Node, ...], size: int) -> Node:
-    """By the first row; small matrices only."""
+    """The determinant, by the first row. Small matrices only."""
     if size == 1:
         return cells[0]
     if size > 4:

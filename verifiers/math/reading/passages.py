@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from verifiers.math.reading import languages
-from verifiers.math.reading.phrases import compiled, form
+from verifiers.math.reading.phrases import WRONG, compiled, form
 from verifiers.math.reading.phrases_before import (
     ATTEMPTS_AND_CASES,
     INABILITIES,
@@ -110,8 +110,8 @@ _FAR_ANNOUNCES = compiled(
     form(r"\bfind the (?:error|mistake|flaw) in\b"),
     form(r"\A\w+ student (?:wrote|solved)\b.*:\Z"),
 )
-_FAR_HINT = compiled(form(r"{wrong}|find the|student"))
-"""What no text lacks that `_FAR_ANNOUNCES` matches."""
+_FAR_HINTS = (*WRONG, "find", "student")
+"""What no text lacks in small letters that `_FAR_ANNOUNCES` matches."""
 _CORRECTS = re.compile(
     r"\b(?:correct|correctly|right|actual|fix|instead|however|but|now|properly|true)\b", re.IGNORECASE
 )
@@ -131,7 +131,8 @@ def is_announced_as_none(text: str, start: int) -> bool:
     if pieces and (_ANNOUNCES.search(pieces[-1]) or _HEADS_OTHER.match(pieces[-1])):
         return True
     above = text[max(0, start - FAR_ABOVE) : start]
-    if _FAR_HINT.search(_MARKS.sub("", above)) is None:
+    plain = _MARKS.sub("", above).lower()
+    if not any(hint in plain for hint in _FAR_HINTS):
         return False
     far = _pieces(above)
     for place in range(len(far) - 1, -1, -1):
@@ -157,6 +158,9 @@ def _pieces(text: str) -> list[str]:
 
 _CLOSERS_OF_ANSWER = re.compile(r"(?:[\s$*_`)\]}.,;:!]|\\[\])]|\\(?:quad|qquad|,|end\{\w+\*?\})|</\w+>)*")
 _ALONE = compiled(
+    form(
+        r"\A(?:(?:the|my|our) )?(?:final |correct )?(?:answers?|ans|result|solution)(?: is)?\s*[:=]?\s*(?:\?+|…|\.{2,}|none|n/a|unknown|unclear|undecided|tbd|todo|missing|-{1,3})\W*\Z"
+    ),
     form(r"\W*@\W*\Z", KIDDING, RETRACTING_ALONE, HEDGES, HEDGING_ALONE, CALLING_WRONG_ALONE),
 )
 _UNDOES = compiled(

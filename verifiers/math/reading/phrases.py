@@ -14,7 +14,7 @@ from verifiers.math.reading.vocabulary import words_of
 
 Table = tuple[str, ...]
 
-_WRONG = words_of(
+WRONG = words_of(
     "wrong incorrect erroneous flawed bad invalid false bogus fake mistaken faulty fallacious failed naive naïve "
     "unsuccessful"
 )
@@ -25,7 +25,7 @@ _WORK = words_of(
 _VARIABLE = r"(?:[a-zA-Z]|\\[a-z]{2,7}|[a-zA-Z]_?\w|\|[a-z]\||[a-zA-Z]\([a-z]\))"
 _RELATION = r"(?:=|<|>|≤|≥|≠|\\(?:le|ge|leq|geq|ne|neq|lt|gt|in|equiv|mid|nmid|to)\b|∈|≡)"
 _SHARED = {
-    "wrong": f"(?:{'|'.join(_WRONG)})",
+    "wrong": f"(?:{'|'.join(WRONG)})",
     "work": f"(?:{'|'.join(_WORK)})",
     "case": (
         rf"(?:{_VARIABLE}\s*{_RELATION}|{_VARIABLE}\s+(?:is|are|was)\b|"

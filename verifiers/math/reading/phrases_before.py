@@ -81,7 +81,7 @@ NOT_KNOWN = phrases(
     no answer / not sure / unsure / unclear / unknown / no idea / skip(?:ped|ping)? (?:this|it)
     """
 )
-"""Says that there is no answer or none is known."""
+"""Phrases that say that there is no answer or none is known."""
 
 SPECIMENS = phrases(
     r"""
@@ -163,7 +163,7 @@ INABILITIES = phrases(
     can't / cannot / can not / could not / couldn't / unable to / did not / didn't / failed to / do not / don't
     """
 )
-"""Says that the text cannot do what follows."""
+"""Phrases that say that the text cannot do what follows."""
 
 OPERATIONS = phrases(
     r"""
@@ -215,7 +215,7 @@ RELATING_TO_ANSWER = phrases(
     opposite / not
     """
 )
-"""In front of `the answer`: it is only a part of what is spoken of."""
+"""Phrases in front of `the answer` by which it is only a part of what is spoken of."""
 
 EARLIER = phrases(
     r"""
@@ -223,7 +223,7 @@ EARLIER = phrases(
     if (?:wrong|true|false|so|not|correct|allowed|possible)\b
     """
 )
-"""Says that the value is an earlier one, or that of somebody else."""
+"""Phrases that say that the value is an earlier one, or that of somebody else."""
 
 DOUBTFUL_ADVERBS = phrases(
     r"""
@@ -241,7 +241,7 @@ SIDE_OF_THINGS = phrases(
     in (?:base|thousands|millions|hundreds|tens|units|percent|hexadecimal|binary|octal|dozens|the limit|theory|practice|principle|(?:one|the \w+|this|that) case|radians mod)
     """
 )
-"""Restricts in which respect the value holds."""
+"""Phrases that restrict in which respect the value holds."""
 
 LEAVING_OUT = phrases(
     r"""
@@ -276,16 +276,17 @@ SAYING_LESS = phrases(
     (?:must|need to|want to|have to|cannot|to) (?:show|prove|check|verify) that
     """
 )
-"""Says less than that it is so."""
+"""Phrases that say less than that it is so."""
 
 NOT_REACHING = phrases(
     r"""
     never / nowhere / by no means / in no way
+    (?:this|that|which) (?:skips|omits|misses|leaves out|drops|forgets|overlooks|rules out|excludes|eliminates)
     (?:we|i|it|one) (?:fails?|skips?|misses|miss|lose|loses|tried|test|expected|never|initially \w+|first (?:got|found|obtained)|previously \w+|would (?:get|be|have|obtain|find)|could (?:get|be|have|obtain|find)|used to|start with|begin with|are given|had)
     fails? to / used to be
     """
 )
-"""Denies, tries or begins with what follows."""
+"""Phrases that deny, try or begin what follows."""
 
 DENYING_SUBJECTS = phrases(
     r"""
@@ -315,7 +316,8 @@ OTHER_SUBJECTS = phrases(
     guess / mistake / error / decoy / distractor / trap / hint / subtotal / carry / base case / partial sum
     unattainable \w+
     (?:starting|initial|previous|next|given|forbidden|excluded|rejected|wrong|discarded|placeholder) (?:value|number|term|answer|result)
-    (?:first|other|next|wrong) candidate / other root / number (?:to be excluded|of excluded values)
+    first (?:candidate|root|zero|solution|case|possibility|option|choice|guess)
+    (?:other|next|wrong) candidate / other (?:root|case|possibility) / number (?:to be excluded|of excluded values)
     (?:question|problem|step|line|equation|page|exercise) number / (?:difference|distance) from .*
     (?:supremum|infimum|bound) \W*not attained\W*
     """
@@ -336,7 +338,7 @@ GOALS = phrases(
     required? / seek / sought / try / tried / aim (?:at|for) / look for / hope for
     """
 )
-"""Says that the value is only needed or tried."""
+"""Phrases that say that the value is only needed or tried."""
 
 SPEAKING = phrases(
     r"""
@@ -354,7 +356,7 @@ QUALIFYING = phrases(
     sub-?problem / sub-?question / part \( / in the (?:\w+ )?case / for \$?[a-z]\$?\s*=
     """
 )
-"""Between `answer` and a box: it is only supposed, or is that of a part."""
+"""Phrases between `answer` and a box by which the answer is only supposed, or is that of a part."""
 
 GUESSING = phrases(
     r"""
@@ -363,7 +365,7 @@ GUESSING = phrases(
     students often / some would / i give up
     """
 )
-"""In front of a box: it is guessed, or an example."""
+"""Phrases in front of a box by which it is guessed, or an example."""
 
 EXCLUDING = phrases(
     r"""
@@ -371,7 +373,7 @@ EXCLUDING = phrases(
     excluding
     """
 )
-"""In front of a box: it is excluded."""
+"""Phrases in front of a box that exclude it."""
 
 CALLED_WRONG = phrases(
     r"""
@@ -394,4 +396,4 @@ MULTIPLES = phrases(
     opposite / power / logarithm / factorial
     """
 )
-"""In front of a number: another number is meant."""
+"""Phrases in front of a number by which another number is meant."""

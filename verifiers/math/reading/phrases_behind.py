@@ -22,7 +22,7 @@ COMPARING = phrases(
     than / less / ago / early / late / in \d+\s*\Z / fewer(?! [a-z]+) / lower / below / beyond / short of / plus / minus
     """
 )
-"""Compares the number with another."""
+"""Phrases that compare the number with another."""
 
 CHANGING = phrases(
     r"""
@@ -31,14 +31,14 @@ CHANGING = phrases(
     percent / percentage / percentile
     """
 )
-"""Makes it another number."""
+"""Phrases that make it another number."""
 
 ABOUT = phrases(
     r"""
     per cent / approx\w* / roughly / about / estimat\w* / rounded / rounding
     """
 )
-"""Says that it is rounded or estimated."""
+"""Phrases that say that it is rounded or estimated."""
 
 BOUNDING = phrases(
     r"""
@@ -46,7 +46,7 @@ BOUNDING = phrases(
     more\s*\Z
     """
 )
-"""Makes it a bound."""
+"""Phrases that make it a bound."""
 
 ROUNDING_PLACES = phrases(
     r"""
@@ -74,14 +74,14 @@ CONCESSIONS = phrases(
     not (?:the|our|my|an?) (?:\w+ )?answer / though / although / also works? / works? too
     """
 )
-"""Denies, doubts or restricts what stands in front."""
+"""Phrases that deny, doubt or restrict what stands in front."""
 
 ONE_OF_SEVERAL = phrases(
     r"""
     (?:is|are|was|were) (?:only |just |merely |but )?(?:one|another|an?|some) (?:of (?:the )?)?(?:\w+ )?(?:solution|answer|value|root|possib\w+|candidate|example|option|choice|case|guess)s?
     """
 )
-"""Calls the value one of several."""
+"""Phrases that call the value one of several."""
 
 OTHERS_SAY = phrases(
     r"""
@@ -89,7 +89,7 @@ OTHERS_SAY = phrases(
     answered / replied / teacher / student\'s / careless
     """
 )
-"""Says that somebody else gave the value."""
+"""Phrases that say that somebody else gave the value."""
 
 ONE_CASE = phrases(
     r"""
@@ -98,14 +98,14 @@ ONE_CASE = phrases(
     case (?:\d|[ivx]+\b|one|two) / in case / probability \d / on (?:earth|mars|the moon|average)
     """
 )
-"""Restricts the value to a part, a case or a place."""
+"""Phrases that restrict the value to a part, a case or a place."""
 
 GROUPS = phrases(
     r"""
     (?:pairs?|couples?|sets?|groups?|packs?) of (?:them|these|those|it)
     """
 )
-"""Counts groups and no members."""
+"""Phrases that count groups and no members."""
 
 GIVING_REASONS = phrases(
     r"""
@@ -114,7 +114,7 @@ GIVING_REASONS = phrases(
     (?:is|are|was|will be|must be) (?:the|our|my|indeed|a (?:prime|perfect|multiple)|an integer|correct|right|prime|even|odd|irreducible|positive|as desired|what we|already|achiev\w+|attain\w+|obtained|reached|between)
     """
 )
-"""Gives a reason or explains."""
+"""Phrases that give a reason or explain."""
 
 SUMMING_UP = phrases(
     r"""
@@ -123,7 +123,7 @@ SUMMING_UP = phrases(
     in (?:profit|change|tips|savings|sales)\b / apiece / respectively / combined / per\b
     """
 )
-"""Says of what the number is the sum or the share, and in which form."""
+"""Phrases that say of what the number is the sum or the share, and in which form."""
 
 DESCRIBING = phrases(
     r"""
@@ -135,7 +135,7 @@ DESCRIBING = phrases(
     (?:on|at|from|by|in|with) (?:the|his|her|their|its|each|this|that|average|a|an|\d+|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b
     """
 )
-"""Describes the noun that the number counts, or its place and purpose."""
+"""Phrases that describe the noun that the number counts, or its place and purpose."""
 
 CONFIRMING = phrases(
     r"""
@@ -148,7 +148,7 @@ CONFIRMING = phrases(
     checkmark / done / proved / confirmed / ✓ / ✔ / ✅ / □ / ■ / ∎ / 🎉 / rad / respectively
     """
 )
-"""Confirms the value, or ends the proof."""
+"""Phrases that confirm the value, or end the proof."""
 
 REMARKS = phrases(
     r"""
@@ -165,14 +165,14 @@ RETRACTING_ALONE = phrases(
     not(?: (?:quite|really|exactly|so fast))? / nah / nope / no / psych / lol / lmao / jk / /?s / sarcasm
     """
 )
-"""Takes an answer back where it is all that a sentence says."""
+"""Phrases that take an answer back where it is all that a sentence says."""
 
 HEDGING_ALONE = phrases(
     r"""
     maybe not / perhaps not / allegedly / or not / as if / yeah,? right / i (?:think|guess|hope|suppose) / gotcha
     """
 )
-"""Doubts an answer where it is all that a sentence says."""
+"""Phrases that doubt an answer where it is all that a sentence says."""
 
 CALLING_WRONG_ALONE = phrases(
     r"""
@@ -180,7 +180,7 @@ CALLING_WRONG_ALONE = phrases(
     todo
     """
 )
-"""Calls an answer wrong or unfinished where it is all that a sentence says."""
+"""Phrases that call an answer wrong or unfinished where it is all that a sentence says."""
 
 JOKING = phrases(
     r"""
@@ -188,7 +188,7 @@ JOKING = phrases(
     lied / lying / (?:made|making) (?:this|it|that) up / made-?up / quote ends / end (?:of )?(?:the )?quote
     """
 )
-"""Says that the answer was no answer in earnest."""
+"""Phrases that say that the answer was no answer in earnest."""
 
 NOT_FINISHED = phrases(
     r"""
@@ -198,7 +198,7 @@ NOT_FINISHED = phrases(
     (?:this|that|it|which|i|we) (?:omits?|omitted|ignores?|ignored|misses|missed|forgets?|forgot|leaves? out|left out|neglects?|neglected|overcounts?|overcounted|undercounts?|undercounted|double-?counts?|double-?counted)
     """
 )
-"""Says that the work has an error or is not finished."""
+"""Phrases that say that the work has an error or is not finished."""
 
 CALLED_OTHER = phrases(
     r"""
@@ -207,7 +207,7 @@ CALLED_OTHER = phrases(
     overestimat\w+ / underestimat\w+
     """
 )
-"""Calls what stands above wrong, a bound or a guess."""
+"""Phrases that call what stands above wrong, a bound or a guess."""
 
 NOT_PROVEN = phrases(
     r"""
@@ -215,7 +215,7 @@ NOT_PROVEN = phrases(
     (?:i|have|some) doubts? / doubt (?:it|this|that) / uncertain
     """
 )
-"""Says that the answer is guessed or doubted."""
+"""Phrases that say that the answer is guessed or doubted."""
 
 OTHERS_WORK = phrases(
     r"""
@@ -223,16 +223,17 @@ OTHERS_WORK = phrases(
     (?:could|might|may) (?:also )?be -?\d
     """
 )
-"""Says that another value is an answer as well."""
+"""Phrases that say that another value is an answer as well."""
 
 IMPOSSIBLE = phrases(
     r"""
     (?:this|that|it|which) violates / (?:this|that|it|which) is (?:extraneous|impossible|absurd|invalid)
     (?:we|i) (?:reject|discard|exclude) (?:it|this|that) / so this is impossible / there is no (?:answer|solution)
+    (?:no|none of (?:the|these|those|our)) (?:options?|choices?|answers?|candidates?|values?) (?:listed |given |above |here )?(?:fits?|works?|matches|match|applies|apply|holds?|satisf\w+|(?:is|are) (?:right|correct|possible|valid))
     (?:gives|yields|get|is|reach|obtain) (?:us )?a contradiction / would be the (?:answer|result)
     """
 )
-"""Says that the answer is impossible or leads to a contradiction."""
+"""Phrases that say that the answer is impossible or leads to a contradiction."""
 
 ABOVE_IS_WRONG = phrases(
     r"""
@@ -243,7 +244,7 @@ ABOVE_IS_WRONG = phrases(
     (?:that|this) is what \w+ (?:says?|thinks?|said|claims?|wrote|believes?)
     """
 )
-"""Says that what stands above is wrong or somebody else's."""
+"""Phrases that say that what stands above is wrong or somebody else's."""
 
 STEPS_LEFT = phrases(
     r"""
@@ -251,7 +252,7 @@ STEPS_LEFT = phrases(
     remains? to (?:add|subtract|be added|double|multiply|divide|prove|show|check) / lorem ipsum
     """
 )
-"""Says that steps remain."""
+"""Phrases that say that steps remain."""
 
 GRADING_LABELS = phrases(
     r"""
@@ -295,7 +296,7 @@ OTHER_VALUES_BEHIND = phrases(
     [,;]\s*(?:corrected|sorry|whereas|although)\b
     """
 )
-"""Directly behind a box: another value, a remainder, or that it is no answer."""
+"""Phrases directly behind a box that give another value or a remainder, or say that it is no answer."""
 
 WITHDRAWING = phrases(
     r"""
@@ -305,7 +306,7 @@ WITHDRAWING = phrases(
     verification failed / something is (?:off|wrong)
     """
 )
-"""Withdraws the answer or says that it fails."""
+"""Phrases that withdraw the answer or say that it fails."""
 
 DOUBTING = phrases(
     r"""
@@ -314,7 +315,7 @@ DOUBTING = phrases(
     i think so / just kidding
     """
 )
-"""Doubts the answer, or calls it a bound."""
+"""Phrases that doubt the answer, or call it a bound."""
 
 REDOING = phrases(
     r"""
@@ -325,14 +326,14 @@ REDOING = phrases(
     (?:looks|seems) (?:right|correct),? (?:but|it is not|it isn)
     """
 )
-"""Says that the work has a mistake or goes on."""
+"""Phrases that say that the work has a mistake or goes on."""
 
 WITHDRAWING_FIRST = phrases(
     r"""
     there (?:is|are) no solutions? / no solutions? / undo / retract(?:ed)? / error / redo / not(?=!)
     """
 )
-"""Begins a sentence that withdraws the answer."""
+"""Phrases that begin a sentence that withdraws the answer."""
 
 NEW_ATTEMPTS = phrases(
     r"""
@@ -347,7 +348,7 @@ FAILING = phrases(
     cannot / can't / violates / contradicts / must be (?:rejected|excluded|discarded)
     """
 )
-"""Behind a number: it is wrong."""
+"""Phrases behind a number that call it wrong."""
 
 CALLING_WRONG = phrases(
     r"""
@@ -357,7 +358,7 @@ CALLING_WRONG = phrases(
     too (?:small|large|big|low|high|much|many|few) / [✗❌✘]
     """
 )
-"""Directly behind an answer: it is called wrong."""
+"""Phrases directly behind an answer that call it wrong."""
 
 CONTRADICTIONS = phrases(
     r"""
@@ -365,14 +366,14 @@ CONTRADICTIONS = phrases(
     doesn\'t (?:work|hold|satisfy) / cannot be / can\'t be / fails
     """
 )
-"""Later in the sentence of an answer: it is impossible."""
+"""Phrases later in the sentence of an answer by which it is impossible."""
 
 VERDICTS_BEHIND_COMMA = phrases(
     r"""
     contradiction / impossible / incorrect / wrong / false / absurd / rejected
     """
 )
-"""Behind a comma: it is called wrong."""
+"""Phrases behind a comma that call the answer wrong."""
 
 TAKING_BACK = phrases(
     r"""
@@ -387,7 +388,7 @@ TAKING_BACK = phrases(
     (?:it|that|this|the (?:correct |right |final )?answer|which) should(?: actually)? (?:be(?! noted)|have been)
     """
 )
-"""Withdraws the answer or looks at it again."""
+"""Phrases that withdraw the answer or look at it again."""
 
 CORRECTION_LABELS = phrases(
     r"""
@@ -412,10 +413,11 @@ NEXT_PROBLEM_LABELS = phrases(
 
 DENYING_BEHIND = phrases(
     r"""
+    (?:is|was) (?:the|an?|just an?|only an?) (?:\w+ )?(?:distractor|decoy|trap|bait|red herring|placeholder|example|guess)
     not / never / no / cannot / wrong / incorrect / mistak\w* / false / impossible / absurd / invalid / extraneous
     spurious / inadmissible / reject\w* / discard\w* / exclud\w* / ruled out / contradict\w* / violat\w* / fail\w*
     off by / bound / too / would / were / if / unless / or / rather / instead / mean / meant / actually / maybe
     perhaps / but / however / except / error / typo
     """
 )
-"""Behind a box in its sentence: it is denied or restricted."""
+"""Phrases behind a box, in its sentence, that deny or restrict it."""

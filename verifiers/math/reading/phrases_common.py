@@ -11,7 +11,7 @@ HEDGES = phrases("maybe / perhaps / possibly / probably / hopefully / presumably
 """Adverbs that doubt."""
 
 UNSURE = phrases(r"unsure / not (?:\w+ )?(?:sure|certain|confident)")
-"""Says that the text is not sure."""
+"""Phrases that say that the text is not sure."""
 
 KIDDING = phrases("hang on / hold on / kidding / april fools?")
-"""Says that what was said is not meant, or not yet."""
+"""Phrases that say that what was said is not meant, or not yet."""

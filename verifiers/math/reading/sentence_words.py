@@ -23,7 +23,7 @@ LINKS = frozenset(
 PARTICLES = frozenset(
     words_of("to as at us in into out of up with down from for be on have them him her back me us you it")
 )
-"""Behind a verb: `simplifies to`, `gives us`, `comes out to`."""
+"""Words that may follow a verb: `simplifies to`, `gives us`, `comes out to`."""
 
 PARTICLE_VERBS = frozenset(
     words_of("""
@@ -42,7 +42,7 @@ HARMLESS = frozenset(
     polynomial angle vector matrix coordinates congruent and or coordinate nothing but numbers values solutions option choice unique quadratic cubic linear differential base function line curve plane circle integers
     """)
 )
-"""Between the verb and the box."""
+"""Words that may stand between the verb and the box."""
 
 VERBS = frozenset(
     words_of("""
@@ -75,7 +75,7 @@ IRREGULAR_VERBS = frozenset(
 )
 
 ABOUT_WORDS = frozenset(words_of("approximately about roughly around nearly approx"))
-"""Allowed only where the box holds a decimal fraction, which is itself a rounded value."""
+"""Words that are allowed only where the box holds a decimal fraction, which is itself a rounded value."""
 
 ANSWER_LABELS = frozenset(
     words_of("""

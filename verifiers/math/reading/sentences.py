@@ -53,7 +53,7 @@ _NOT_THE_ANSWER = compiled(
         r"(?:\b(?:approximate|approximated|rough|estimated|initial|preliminary|tentative|provisional|partial|possible|plausible|alternative|alternate|old|earlier|previous|intermediate|naive|naïve|tempting|wrong|incorrect|bad|false|failed|invalid|expected|likely|official|sample|example|fake|dummy)|\b(?:an?|one|another|some|any|each|no|not|non|his|her|their|your|whose|[a-z]+'s)(?: [a-z]+)?) \Z"
     ),
 )
-"""Directly before `answer is`: one of several answers, that of somebody else, or none that counts."""
+"""Words directly before `answer is` by which it is one of several answers, that of somebody else, or none that counts."""
 _UNREAL_CLAUSE = compiled(
     form(
         r"^[\s*_#>\-]*(?:(?:if(?! (?:we|you|he|she|they|each|i|there)\b)|had|were|unless|whenever|otherwise|suppose|supposing|assume|without|ignoring|neglecting|naively|intuitively|provided|imagine|pretend|according to|at first|before (?:rounding|simplif\w+|correct\w+)|in (?:that|this|which|the \w+) case|under (?:that|this|the|another) \w+|guess|claim|conjecture|hypothesis|prove|disprove|show|wrong|incorrect|bad|attempt|failed)\b|(?:when|given|assuming|for|with) (?:\$?[a-z]\$?\s*[=<>]|(?:[a-z] (?:is )?)?(?:odd|even|positive|negative)\b))"
@@ -71,7 +71,7 @@ _HEDGED = compiled(
     form(r"\b@\b(?:(?!\b(?:is|are|was|were|equals?|gives?)\b)[^,;:\d=]){0,60}\Z", EXCLUDING),
     form(r"\b(?:incorrectly|erroneously|mistakenly)\b[^;\d=]{0,60}\Z"),
 )
-"""Before a box in its clause: what is in it is guessed, excluded or an example."""
+"""Words before a box, in its clause, by which what is in it is guessed, excluded or an example."""
 _SUPPOSED_ALONE = re.compile(r"^[\s*_$]*(?:say|suppose|assume|if|without|let|is)[\s*_$]*\Z", re.IGNORECASE)
 _EXAMPLE = compiled(
     form(r"\b(?:e\.g\.|i\.e\. not|for example|such as),?[\s$*]*\Z"),
@@ -79,7 +79,7 @@ _EXAMPLE = compiled(
 _QUALIFIED_BEHIND = compiled(
     form(r"[\s$*`]*@", OTHER_VALUES_BEHIND),
 )
-"""Directly behind a box: another value, a remainder, or that it is no answer."""
+"""Words directly behind a box that give another value or a remainder, or say that it is no answer."""
 _WITHDRAWN = compiled(
     form(r"\b@", WITHDRAWING, DOUBTING, REDOING),
     form(r"(?:\A|[.!?\n:])[\s*_#>]{0,8}@\b[\s.!:]", WITHDRAWING_FIRST),
@@ -89,6 +89,14 @@ _WITHDRAWN = compiled(
 )
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _ENDS_WITH_NUMBER = re.compile(r"(?:\A|[\s$:=])(-?\d[\d,]*(?:\.\d+)?)[\s$*.!)]*\Z")
+_LETTER = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s*)?[\s({\[*$]*([A-Z])[\s)}\]*$.]*\Z")
+"""An answer that is one letter: that of an option, or of a point."""
+_ENDS_WITH_LETTER = re.compile(r"(?:\A|[\s$:=(|])([A-Z])[\s$*.!)]*\Z")
+_LETTER_BESIDE = re.compile(r"[\s$]*[|/]\s*\(?([A-Z])\b")
+_DENIES = re.compile(
+    r"\b(?:not|nor|neither|never|without|wrong|incorrect|eliminated?|exclude[ds]?|reject(?:ed|s)?|rul\w+)\b|n['’]t\b",
+    re.IGNORECASE,
+)
 _FAILS = compiled(
     form(r"(?<![\d.])(-?\d[\d,]*(?:\.\d+)?)\$? @\b", FAILING),
 )
@@ -140,6 +148,8 @@ def is_revised(answer: str, behind: str, *, ends_sentence: bool) -> bool:
     answer ends its sentence, so that what follows on its line is another one."""
     if _WITHDRAWN.search(behind):
         return True
+    if (letter := _LETTER.match(answer)) and _names_another_letter(letter[1], behind, ends_sentence=ends_sentence):
+        return True
     own = set(_NUMBER.findall(answer))
     if any(match[1] in own for match in _FAILS.finditer(behind[:MAX_TAIL_CHARS])):
         return True
@@ -151,5 +161,16 @@ def is_revised(answer: str, behind: str, *, ends_sentence: bool) -> bool:
             and not own & set(_NUMBER.findall(sentence))
             and not _CALCULATES.search(sentence)
         ):
+            return True
+    return False
+
+
+def _names_another_letter(own: str, behind: str, *, ends_sentence: bool) -> bool:
+    """Whether a sentence behind an answer that is one letter ends on another one, which it does not deny."""
+    if (beside := _LETTER_BESIDE.match(behind)) and beside[1] != own:
+        return True
+    for sentence in _SENTENCE_END.split(behind[:MAX_TAIL_CHARS])[0 if ends_sentence else 1 :]:
+        found = _ENDS_WITH_LETTER.search(sentence)
+        if found and found[1] != own and not re.search(rf"\b{own}\b", sentence) and not _DENIES.search(sentence):
             return True
     return False

@@ -31,7 +31,7 @@ NEAR = 160
 """Characters beside an answer in which the words that belong to it are looked for."""
 
 FIRST_WITHOUT_SPACES = "\u3040"
-"""From here on come the letters of Japanese, Chinese and Korean."""
+"""The first of the letters of Japanese, Chinese and Korean."""
 FORMULA_CHARS = 1000
 """Characters before and behind a box in which the marks of the formula around it are looked for."""
 
@@ -40,11 +40,11 @@ _UNSAID_BEFORE = compiled(
         r"(?:\b(?:if|whether|suppose|supposing|assume|assuming|unless|imagine|doubt|wrong|incorrect|false|naive|tempting|mistaken|erroneous|invalid|flawed|trap|had)\b|(?:\bnot|n\'t) (?:the case|true|think|believe|clear|mean|say))[^.?!,;:\n]*\Z"
     ),
 )
-"""Before `the answer is 5`: then the text does not say that it is."""
+"""Words before `the answer is 5` by which the text does not say that it is."""
 _WRONG_BEFORE = compiled(
     form(r"\b@\b[^.?!,;:\n]*\Z", CALLED_WRONG, RULING_OUT),
 )
-"""Before a box: what follows is named as something that is not the answer."""
+"""Words before a box that name what follows as something that is not the answer."""
 _SUPPOSED_BEFORE = compiled(
     form(
         r"\b(?:if|whether|suppose|supposing|assume|assuming|imagine)\b(?: that)?(?:[,\s]+(?:(?!\b(?:so|then|thus|therefore|hence)\b)[^.?!,;:\n]){0,40}?)?\b(?:answer|result|solution|value|number|it|this|that|[a-z])\s*(?:is|was|were|be|been|equals?|equal to|=|\$)[\s$:*=(]*\Z"
@@ -69,7 +69,7 @@ _SENTENCE_BEHIND = compiled(
     form(r"^[^.?!\n]*\b(?:then|so|but|which|that|this|it)\b[^.?!\n]*\b@\b", CONTRADICTIONS),
     form(r"^[^.?!\n]{0,40}[,;(]\s*(?:an? )?@\b", VERDICTS_BEHIND_COMMA),
 )
-"""Directly behind the answer, or in its sentence: it is called wrong."""
+"""Words directly behind the answer, or in its sentence, that call it wrong."""
 _TAKEN_BACK = compiled(
     form(r"\b@\b", TAKING_BACK),
     form(r"(?:\A|[.!?\n)}$])[\s*_#>$]{0,6}@\b[\w\ \t]{0,10}[:：(]", CORRECTION_LABELS),
@@ -79,14 +79,16 @@ _TAKEN_BACK = compiled(
     form(r"(?:\A|[.!?\n])[\s*_#>]{0,6}no[,.:;!—-]"),
     form(r"\n[\ \t*#_]*(?:(?:next|new|another|second)[\ \t]+)?@(?:[\ \t]+\d{1,3})?[\ \t*_]*[:：]", NEXT_PROBLEM_LABELS),
 )
-"""Behind the last answer: it is withdrawn, or the text goes on with another problem."""
+"""Words behind the last answer that withdraw it, or go on with another problem."""
 _STRUCK_OUT = re.compile(r"(?:~~|<s>|<del>|<strike>|\\(?:cancel|xcancel|sout|st)\{)\$?\Z")
 _REASONS = re.compile(r"\b(?:because|since|as|where|for)\b", re.IGNORECASE)
 
 
 def is_supposed(text: str, start: int) -> bool:
     """Whether the statement that begins at `start` is a supposition, or of a wrong answer."""
-    return _UNSAID_BEFORE.search(text[max(0, start - 80) : start]) is not None
+    before = text[max(0, start - 80) : start]
+    before = before[max(map(before.rfind, ".?!,;:")) + 1 :]  # the pattern does not reach across these
+    return _UNSAID_BEFORE.search(before) is not None
 
 
 def is_taken_back(text: str, start: int, end: int, *, boxed: bool) -> bool:
@@ -116,7 +118,7 @@ PLAIN_WORDS = compiled(
 """What may stand between `the answer is` and the formula that is the answer."""
 _COSMETIC = re.compile(r"\\(?:text|mbox|textbf|mathrm|quad|qquad|displaystyle|[,;:! ])|[{}$~*_`]")
 _CONTRAST = re.compile(r",?\s*(?:and\s+)?not\s+-?[\d\\][^,;]*\Z")
-"""5, not 6"""
+"""A denied number behind the stated one: `5, not 6`."""
 _OF_THE_NOUN = compiled(
     form(r"\b(?:that|who|whose|such|where|when|since|because|as|with|for|of|in|per|which (?:are|do|have|can))\b"),
 )
@@ -171,7 +173,7 @@ _BEFORE_IN_MATH = re.compile(
 """What may stand in a formula before a box that is the answer: a relation, a comma, words, nothing."""
 _BEFORE_IN_TEXT = re.compile(r"(?:\d[.,]|[\w)\]}^/+\-−–±×÷·√]|[\w)\]}][*_<>]|\A[<>])\Z")
 _SIGN_BEFORE = re.compile(r"(?:\A|[\s$])!\$?\Z|(?:\A|\n)\s{0,4}!\s{0,4}\$?\Z|(?:\A|\n)[ \t]*~\$?\Z")
-"""`!5` and `~5`."""
+"""A sign directly before a box that changes it: `!5` and `~5`."""
 _OPERATOR_ENDS_FORMULA = re.compile(r"(?:\\(?:cdot|times|div|pm|mp|sqrt|log|ln)|[-+*/^_])\s{0,4}\$(?=[ \t]{0,4}\$?\Z)")
 """A formula in front of the box that ends with an operator: `$2 \\cdot$ \\boxed{5}`."""
 _SIGN_BEHIND = re.compile(r"[ \t]{0,4}\$(?!\$)[ \t]{0,4}(?:\\(?:cdot|times|div|pm|mp)(?![A-Za-z])|[-+*/^_])")

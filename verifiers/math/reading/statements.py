@@ -17,22 +17,31 @@ MAX_CHARS = 4000
 MAX_ITEMS = 100
 """Items of a list that is an answer."""
 
-STATEMENT = re.compile(
-    r"####|"
-    r"\b(?=[fanwrc])(?:"
-    r"(?:final\s+)?\banswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|：|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*[:：])?|"
-    r"answer\s+(?:will|would|should|must)\s+be\b|"
-    r"(?:no|wait|actually|rather|correction)\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b"
-    r"(?!\s*(?:wrong|incorrect|not|a|an|the|right|correct|impossible|false|true)\b))|"
-    r"(?<![^\n])(?=[ \t#*_a])(?:"
-    r"[ \t*_]*ans(?:\.|\b)[ \t*_]*[:=：]|"
-    r"[ \t]*(?:\#{1,6}[ \t]+|\*\*|__)[ \t*_]*(?:final[ \t]+)?answer[ \t*_]*[:：]?[ \t*_]*(?=\n))|"
-    r"(?:最终)?答案\s*(?:是|为|：|:)+|(?<![^\n])[ \t]*答[ \t]*[：:]",
-    re.IGNORECASE,
+_NSWER_IS = r"nswers?\b(?:\s*\*\*)?\s*(?:is|are|=|:|：|to\s+(?:the|this)\s+(?:problem|question)\s+is)(?:\s*[:：])?"
+"""The rest of `answer is` behind its first letter."""
+_CORRECTS = (
+    r"\b[,.:;! -]*(?:it\s+is|it's|it\s+should\s+be|that\s+is|that's)\b"
+    r"(?!\s*(?:wrong|incorrect|not|a|an|the|right|correct|impossible|false|true)\b)"
 )
-"""Guards in front of the alternatives let a long text pass quickly."""
+STATEMENT = re.compile(
+    r"[#FfAaNnWwRrCc \t*_最答](?i:"
+    r"(?<=\#)\#{3}|"
+    # A word begins here.
+    r"(?<!\w\w)(?:"
+    rf"(?<=f)inal\s+a{_NSWER_IS}|(?<=a)(?:{_NSWER_IS}|nswer\s+(?:will|would|should|must)\s+be\b)|"
+    rf"(?:(?<=n)o|(?<=w)ait|(?<=a)ctually|(?<=r)ather|(?<=c)orrection){_CORRECTS})|"
+    # A line begins here.
+    r"(?<![^\n][\#a \t*_答])(?:"
+    r"(?:(?<=[ \t*_])[ \t*_]*ans|(?<=a)ns)(?:\.|\b)[ \t*_]*[:=：]|"
+    r"(?:(?<=[ \t])[ \t]*(?:\#{1,6}[ \t]+|\*\*|__)|(?<=\#)\#{0,5}[ \t]+|(?<=\*)\*|(?<=_)_)"
+    r"[ \t*_]*(?:final[ \t]+)?answer[ \t*_]*[:：]?[ \t*_]*(?=\n)|"
+    r"(?:(?<=[ \t])[ \t]*答|(?<=答))[ \t]*[：:])|"
+    r"(?:(?<=最)终答案|(?<=答)案)\s*(?:是|为|：|:)+)"
+)
+"""It begins with a set of characters, so that a long text is passed over quickly; what follows says which of them may
+begin what."""
 SHORT_LABEL = re.compile(r"(?:\A|(?<=\n))[ \t*_]*A[ \t*_]*[:：](?=[^\n]*\Z)(?![^\n]*\b[B-Z][ \t]*[:：])")
-"""`A: 18` as the last line of a text of questions and answers."""
+"""The last line of a text of questions and answers: `A: 18`."""
 OPTION_LINE = re.compile(r"(?:\A|(?<=\n))[ \t*_(]*[B-E][ \t*_]*[:：.)]")
 _HEADING = re.compile(r"[ \t]*\d+[.)][ \t]+\S")
 """What follows the #### of a numbered heading."""

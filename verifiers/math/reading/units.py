@@ -90,7 +90,7 @@ def could_agree(a: Dimensions, b: Dimensions) -> bool:
 
 
 def joined(node: Node) -> Node:
-    """5 feet and 3 inches as one quantity, if the units have one dimension and descend."""
+    """Joins 5 feet and 3 inches to one quantity, if the units have one dimension and descend."""
     if node.op != "list" or len(node.args) < 2 or node.value == "or" or not all(arg.op == "qty" for arg in node.args):
         return node
     if any(noun(arg) for arg in node.args):
@@ -109,7 +109,7 @@ def joined(node: Node) -> Node:
 
 
 def as_product(node: Node) -> Node | None:
-    """`5 m` or `3 m/s` read as a product of symbols, where the other side has a unit: the symbols are units."""
+    """Reads `5 m` or `3 m/s` as a product of symbols, where the other side has a unit: the symbols are units."""
     factors: list[tuple[str, int]] = []
     while node.op in ("mul", "div"):
         found = _unit_power(node.args[1])

@@ -38,7 +38,7 @@ _REACHES = (100, 1001, 3000)
 class Agreement(enum.StrEnum):
     AGREE = "agree"
     DIFFER = "differ"
-    """Proven: two disjoint balls at one point."""
+    """The verdict that two expressions differ, proven by two disjoint balls at one point."""
     UNKNOWN = "unknown"
 
 

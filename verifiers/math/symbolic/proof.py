@@ -18,7 +18,7 @@ from verifiers.math.symbolic.numeric import magnitude_below
 
 
 def proves_equal(a: Node, b: Node) -> bool:
-    """Raises UnsupportedError for trees that are not built."""
+    """Whether sympy proves that two trees are equal. Raises UnsupportedError for trees that are not built."""
     symbols: dict[str, Any] = {}
     left, right = build(a, symbols), build(b, symbols)
     difference = _worked_out(left) - _worked_out(right)
@@ -54,7 +54,7 @@ def _expanded(difference: Any) -> Any:
 
 
 def _is_small_multiple_of_pi(difference: Any, node: Node) -> bool:
-    """sin d = 0 or tan d = 0 makes d a multiple of pi; with |d| < 3 it is 0."""
+    """Whether sin d = 0 or tan d = 0 makes d a multiple of pi that is smaller than 3, and so 0."""
     if not difference.has(sympy.asin, sympy.acos, sympy.atan) or not magnitude_below(node, 3):
         return False
     return any(_is_zero(sympy.expand_trig(function(difference))) for function in (sympy.tan, sympy.sin))

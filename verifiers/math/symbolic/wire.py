@@ -10,7 +10,7 @@ from verifiers.types import Json
 
 
 def pack(node: Node) -> Json:
-    """`[op, arguments, value]`, with rationals and tuples marked."""
+    """The tree as `[op, arguments, value]`, with rationals and tuples marked."""
     return [node.op, [pack(arg) for arg in node.args], _pack_value(node.value)]
 
 

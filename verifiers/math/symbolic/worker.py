@@ -15,7 +15,7 @@ from verifiers.types import Json
 
 
 def judge_pair(payload: Json) -> Json:
-    """`{"pair": [a, b]}` to True (proven equal), False (proven different) or None."""
+    """Takes `{"pair": [a, b]}` and gives True (proven equal), False (proven different) or None."""
     a, b = (unpack(side) for side in payload["pair"])
     found = agreement(a, b)
     if found is Agreement.DIFFER:
