@@ -23,7 +23,10 @@ from workers.scheduling.shares import shares_of
 CHECK_AHEAD_S = 0.25
 """Seconds of work that each thread of a verifier may hold, so that fast checks do not wait for messages and slow ones
 stay with the coordinator, which can still give them to another verifier."""
-CHECK_AHEAD_ROWS = 512
+CHECK_AHEAD_ROWS = 2048
+CHECK_AHEAD_BYTES = 32 << 20
+"""The most rows that one verifier may hold, and the most bytes of them by the mean row. A message to a verifier and
+back takes a tenth of a second where processors are scarce; trivial checks are done with 512 rows long before that."""
 REPORTS_PER_S = 250
 """Approximate limit on messages per second to and from all generators together. One message costs the coordinator a
 millisecond or two."""
@@ -165,19 +168,22 @@ class Dispatcher:
     def hand_out_checks(self) -> None:
         """Fills verifiers up, the emptiest first."""
         ledger = self._state.ledger
-        ahead_s = CHECK_AHEAD_S * self._state.settings.verifier.num_threads
+        threads = self._state.settings.verifier.num_threads
+        ahead_s = CHECK_AHEAD_S * threads
+        fitting = int(CHECK_AHEAD_BYTES / max(1.0, ledger.checks.row_bytes))
+        ahead_rows = max(2 * threads, min(CHECK_AHEAD_ROWS, fitting))
         now = self._clock()
         waiting = True
         while waiting:
             waiting = False
             for slot in sorted(self._state.verifiers, key=lambda slot: slot.outstanding):
                 room_s = ahead_s - slot.outstanding_s
-                room = CHECK_AHEAD_ROWS - slot.outstanding
+                room = ahead_rows - slot.outstanding
                 least = slot.capacity - slot.outstanding
                 if not slot.ready or (least <= 0 and min(room, room_s) <= 0):
                     continue
                 # Only a verifier that would run dry gets a separate message.
-                if slot.polled and 2 * least < slot.capacity and (2 * room_s < ahead_s or 2 * room < CHECK_AHEAD_ROWS):
+                if slot.polled and 2 * least < slot.capacity and (2 * room_s < ahead_s or 2 * room < ahead_rows):
                     continue
                 if len(self._state.verifiers) > 1:
                     # Each pass hands out half of what fits, so that a few rows spread over all verifiers.
