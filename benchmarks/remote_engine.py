@@ -23,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.vllm_server import NAME, VllmServer
 from workers.engines.base import EngineSettings, GenerationRequest, SamplingParameters
@@ -151,19 +152,29 @@ class Bare:
         await self._client.close()
 
 
-async def measure(url: str, model: str, arguments: argparse.Namespace, stream: bool) -> tuple[list[float], list[float]]:
-    """Tokens per second of the engine and of the bare client, per round."""
+class Rates(NamedTuple):
+    """Figures of one client, per round."""
+
+    per_s: list[float]
+    """Tokens per second."""
+    cpu_ms: list[float]
+    """Processor time of this process per sample, in milliseconds. Other work on the machine does not add to it."""
+
+
+async def measure(url: str, model: str, arguments: argparse.Namespace, stream: bool) -> tuple[Rates, Rates]:
+    """The figures of the engine and of the bare client."""
     clients = [kind(url, model, arguments.concurrency, stream) for kind in (Ours, Bare)]
-    rates: tuple[list[float], list[float]] = ([], [])
+    rates = Rates([], []), Rates([], [])
     for client in clients:
         await client.start()
         await client.draw(prompts(4 * arguments.concurrency), seed=1)  # connections are open and the limit has grown
     for number in range(arguments.rounds):
         order = [0, 1] if number % 2 == 0 else [1, 0]
         for which in order:
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             tokens = await clients[which].draw(prompts(arguments.requests), seed=1000 * (number + 1))
-            rates[which].append(tokens / (time.perf_counter() - began))
+            rates[which].per_s.append(tokens / (time.perf_counter() - began))
+            rates[which].cpu_ms.append(1000 * (time.process_time() - worked) / arguments.requests)
     for client in clients:
         await client.stop()
     return rates
@@ -184,11 +195,13 @@ def main() -> None:
         )
         for stream in (False, True):
             ours, bare = asyncio.run(measure(url, model, arguments, stream))
-            ratio = statistics.median(mine / theirs for mine, theirs in zip(ours, bare, strict=True))
+            name = "streams" if stream else "whole answers"
+            ratios = [mine / theirs for mine, theirs in zip(ours.per_s, bare.per_s, strict=True)]
             print(
-                f"{'streams' if stream else 'whole answers':<14} engine {statistics.median(ours):>10,.0f} tokens per "
-                f"second, bare client {statistics.median(bare):>10,.0f}; ratio {ratio:.3f} (median of rounds; "
-                f"{', '.join(f'{a / b:.2f}' for a, b in zip(ours, bare, strict=True))})",
+                f"{name:<14} engine {statistics.median(ours.per_s):>10,.0f} tokens per second, bare client "
+                f"{statistics.median(bare.per_s):>10,.0f}; ratio {statistics.median(ratios):.3f}, the median of "
+                f"{', '.join(f'{ratio:.2f}' for ratio in ratios)}; processor time per sample "
+                f"{statistics.median(ours.cpu_ms):.2f} and {statistics.median(bare.cpu_ms):.2f} ms",
                 flush=True,
             )
 

@@ -258,9 +258,7 @@ class OpenAIEngine(Engine):
         used = 0
         try:
             ticket = await self._rates.take(self._most_tokens(running))
-            sampling = request.sampling.model_copy(update={"max_tokens": running.max_tokens})
-            asked = dataclasses.replace(request, sampling=sampling)
-            running.body = body_for(asked, self.settings, self._found.server, self._found.habits)
+            running.body = self._body(running)
             running.answer, running.began = Answer(), time.monotonic()
             used = ticket.tokens  # until it is known that it was less: what is cut may be drawn to its end
             await self._client.ask(running.body, request.confidential, running.answer, self._life.alive)
@@ -313,10 +311,14 @@ class OpenAIEngine(Engine):
         if learned := learned_from(fault.parameter, fault.reason, running.body, self._found.habits):
             self._found.habits = learned
             return True
-        # Another request has learned it meanwhile.
-        sampling = running.request.sampling.model_copy(update={"max_tokens": running.max_tokens})
-        asked = dataclasses.replace(running.request, sampling=sampling)
-        return body_for(asked, self.settings, self._found.server, self._found.habits) != running.body
+        return self._body(running) != running.body  # another request has learned it meanwhile
+
+    def _body(self, running: Running) -> dict[str, Json]:
+        asked = running.request
+        if running.max_tokens != asked.sampling.max_tokens:
+            sampling = asked.sampling.model_copy(update={"max_tokens": running.max_tokens})
+            asked = dataclasses.replace(asked, sampling=sampling)
+        return body_for(asked, self.settings, self._found.server, self._found.habits)
 
     def _ask_for_less(self, running: Running, fault: Fault) -> bool:
         """Whether the prompt fits and leaves room for a shorter answer, as a model in process would give it."""

@@ -8,6 +8,7 @@ Does not: try again, wait, or count (workers.engines.openai_compatible does).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -24,6 +25,8 @@ CONNECT_S = 10.0
 """Seconds that a connection may take."""
 LIST_S = 30.0
 """Seconds that a list of models may take."""
+END_S = 1.0
+"""Seconds that a server may take to end a stream after it has said that the answer is complete."""
 NO_END = frozenset({"", "null", "none", "error", "abort", "aborted", "cancelled", "canceled"})
 """Finish reasons of answers that the server itself broke off."""
 NO_KEY = "none"
@@ -118,15 +121,22 @@ class Client:
             raise cut(f"the answer ended without an end of its own (finish reason {answer.finish_reason!r})")
 
     async def _read_stream(self, http: Any, answer: Answer, alive: Callable[[], None]) -> None:
-        lines = EventLines()
-        async for chunk in http.aiter_bytes():
-            alive()
-            for data in lines.feed(chunk):
-                if take_data(answer, data):
-                    return
-        for data in lines.end():
-            if take_data(answer, data):
-                return
+        lines, is_over = EventLines(), False
+        try:
+            async with asyncio.timeout(None) as patience:
+                async for chunk in http.aiter_bytes():
+                    alive()
+                    if is_over:
+                        continue  # a connection whose answer was read to its end can be used again
+                    is_over = any(take_data(answer, data) for data in lines.feed(chunk))
+                    if is_over:
+                        patience.reschedule(asyncio.get_running_loop().time() + END_S)
+        except TimeoutError:
+            if not is_over:
+                raise
+        if not is_over:
+            for data in lines.end():
+                take_data(answer, data)
 
     @contextlib.asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
