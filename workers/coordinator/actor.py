@@ -276,7 +276,7 @@ class Coordinator(Present):
         figures: dict[str, Json] = {}
         for index, totals in sorted(state.ledger.queues.totals.items()):
             name = state.settings.pools[index].name
-            spent = state.spent_by_pool[name]
+            spent = state.budget.of_pool(name)
             tokens = prices[index].usd(totals.prompt_tokens, totals.completion_tokens) if index in prices else 0.0
             figures[name] = {
                 "samples": totals.samples,

@@ -156,10 +156,12 @@ class RunMonitor:
         usd = sum(map(hourly_usd, live)) * seconds / SECONDS_PER_HOUR if len(settings.pools) > 1 else 0.0
         self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=cpus * seconds, wall_s=seconds, usd=usd)
         for pool in live if len(settings.pools) > 1 else ():
-            spent = self._state.spent_by_pool[pool.name]
-            spent["gpu_s"] += pool.gpus_per_replica * seconds
-            spent["cpu_s"] += pool.cpus_per_replica * seconds
-            spent["usd"] += hourly_usd(pool) * seconds / SECONDS_PER_HOUR
+            self._state.budget.note_pool(
+                pool.name,
+                gpu_s=pool.gpus_per_replica * seconds,
+                cpu_s=pool.cpus_per_replica * seconds,
+                usd=hourly_usd(pool) * seconds / SECONDS_PER_HOUR,
+            )
 
     def _note_occupancy(self, now: float) -> None:
         running = sum(slot.running for slot in self._state.generators)

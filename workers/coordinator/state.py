@@ -43,9 +43,6 @@ four open problems has a sample to draw. An open problem costs the coordinator a
 CONTEXT_ASSUMED = 32_768
 """Tokens of a prompt and its answer together that a dollar budget sets aside for a sample of an endpoint where neither
 the longest prompt nor the context is known."""
-SPENT = ("gpu_s", "cpu_s", "usd")
-"""What a pool on our own machines is charged."""
-
 OPEN_APART = 65_536
 """The most open problems beyond that which may wait for a pool whose turn has not come. The more they are, the fewer
 times pools that do not fit side by side take turns."""
@@ -137,9 +134,6 @@ class RunState:
         self.opened_ledger: Ledger | None = None
         # One price holds for earlier starts too. Where pools have several, dollars are charged as they fall due.
         self.budget = Budget.of(settings.budget, settings.pools[0].cost if len(settings.pools) == 1 else {})
-        self.spent_by_pool: dict[str, dict[str, float]] = collections.defaultdict(lambda: dict.fromkeys(SPENT, 0.0))
-        """Seconds of GPUs and cores, and dollars for them, that each pool held, earlier starts included; empty for a
-        run with one pool, whose budget says the same."""
         self.starts = 1
         """Starts whose spending is in `budget`, this one included."""
         self.earlier_wall_s = 0.0
@@ -190,8 +184,6 @@ class RunState:
         tokens = durable.tokens_by_pool() if prices else {}
         usd = sum(prices[pool].usd(*both) for pool, both in tokens.items() if pool in prices)
         self.budget.restore(claim.earlier, durable.completion_tokens, usd)
-        for name, spent in (claim.earlier.get("pools") or {}).items():
-            self.spent_by_pool[name].update(spent)
         self.starts = int(claim.earlier.get("starts", 0)) + 1
         self.earlier_wall_s = self.budget.spent_wall_s
 
@@ -199,8 +191,7 @@ class RunState:
         """What all starts so far spent, for the next one."""
         if self.opened_ledger is None and self.claim is not None:
             return dict(self.claim.earlier)
-        pools = {name: dict(spent) for name, spent in self.spent_by_pool.items()}
-        return {**self.budget.to_json(), "starts": self.starts, **({"pools": pools} if pools else {})}
+        return {**self.budget.to_json(), "starts": self.starts}
 
     def room(self) -> int:
         """How many more problems are wanted now."""

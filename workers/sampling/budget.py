@@ -66,6 +66,9 @@ class Budget:
     """Dollars that were charged as such: of tokens, and of pools with prices of their own."""
     lost_usd: float = 0.0
     """The most that samples have cost that were in flight when their engine or their run ended."""
+    by_pool: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    """Pool → seconds of GPUs and CPUs that it held, and dollars for them. It is a part of what was spent, and empty for
+    a run with one pool."""
     reserved_tokens: int = 0
     reserved_usd: float = 0.0
 
@@ -84,6 +87,8 @@ class Budget:
         """Charges what earlier starts of the run spent: what `to_json` said, at least the tokens that are stored and
         what they cost by the token."""
         spent = {name: earlier.get(name, 0) for name in ("gpu_s", "cpu_s", "wall_s")}
+        for name, of_pool in (earlier.get("pools") or {}).items():
+            self.note_pool(name, **of_pool)
         spent["usd"] = max(earlier.get("charged_usd", 0.0), durable_usd)
         self.charge(tokens=max(earlier.get("tokens", 0), durable_tokens), **spent)
         self.lost_usd += earlier.get("usd_in_flight", 0.0)
@@ -97,6 +102,16 @@ class Budget:
         self.spent_gpu_s += gpu_s
         self.spent_cpu_s += cpu_s
         self.spent_wall_s += wall_s
+
+    def note_pool(self, name: str, *, gpu_s: float = 0.0, cpu_s: float = 0.0, usd: float = 0.0) -> None:
+        """Adds what one pool held since the last call. It says whose spending it was, and charges nothing."""
+        before = self.of_pool(name)
+        now = {"gpu_s": gpu_s, "cpu_s": cpu_s, "usd": usd}
+        self.by_pool[name] = {key: before[key] + value for key, value in now.items()}
+
+    def of_pool(self, name: str) -> dict[str, float]:
+        """What a pool held so far, earlier starts included."""
+        return self.by_pool.get(name, {"gpu_s": 0.0, "cpu_s": 0.0, "usd": 0.0})
 
     def room(self, most: Reserve, wanted: int) -> int:
         """How many samples that use at most `most` may be issued, at most `wanted`."""
@@ -166,6 +181,7 @@ class Budget:
             "usd": self.spent_usd,
             "charged_usd": self.charged_usd,
             "usd_in_flight": self.lost_usd + self.reserved_usd,
+            **({"pools": self.by_pool} if self.by_pool else {}),
         }
 
     def _spending(self) -> list[tuple[str, float, float]]:

@@ -304,3 +304,15 @@ def test_ceilings_on_time_and_money_and_their_eta() -> None:
     assert "budget.usd = 2" in (budget.exhausted() or "")
     assert budget.room(Reserve(10), 5) == 0
     assert budget.to_json()["usd"] == pytest.approx(2.0)
+
+
+def test_what_each_pool_held_is_kept_over_starts_and_charges_nothing() -> None:
+    budget = Budget(usd=2.0)
+    budget.note_pool("small", gpu_s=10.0, usd=0.5)
+    budget.note_pool("small", gpu_s=5.0, usd=0.25)
+    assert budget.of_pool("small") == {"gpu_s": 15.0, "cpu_s": 0.0, "usd": 0.75} and not budget.spent_usd
+    again = Budget(usd=2.0)
+    again.restore(budget.to_json())
+    again.note_pool("small", gpu_s=1.0)
+    assert again.of_pool("small")["gpu_s"] == 16.0 and again.of_pool("large")["usd"] == 0.0
+    assert "pools" not in Budget().to_json(), "a run with one pool says it once"
