@@ -286,7 +286,8 @@ def run_batch(
                 screen.close()
         code = finish(config, storage, record, outcome, command)
         if code != EXIT_INTERRUPTED:
-            notifier.ended(outcome.summary or {}, outcome.error)
+            summary = outcome.summary or {}
+            notifier.ended(summary, outcome.error or (str(summary["stopped"]) if is_lost(outcome) else ""))
     return code
 
 
@@ -327,6 +328,11 @@ def open_checkers(config: SolveConfig) -> Checkers:
     return Checkers(config.verify.workers_per_actor, settings)
 
 
+def is_lost(outcome: DriveResult) -> bool:
+    """Whether the loss of a remote model left problems unfinished."""
+    return outcome.summary is not None and str(outcome.summary.get("stopped") or "").startswith(LOST)
+
+
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: DriveResult, command: str) -> int:
     """Writes what follows from the rows, tells the user, and returns the exit code."""
     from jobs.solve.summary import close_run, print_summary
@@ -347,11 +353,10 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     record["complete"] = bool(outcome.summary["complete"])
     write_record(storage, record)
     print_summary(summary)
-    stopped = str(outcome.summary["stopped"] or "")
-    if stopped:
-        print(f"Stopped early: {stopped}")
-    if stopped.startswith(LOST):
-        print(f"Nothing durable is lost. To resume once the endpoint is back: {command}", file=sys.stderr)
+    if outcome.summary["stopped"]:
+        print(f"Stopped early: {outcome.summary['stopped']}")
+    if is_lost(outcome):
+        print(f"Nothing durable is lost. Once the endpoint is back: {command}", file=sys.stderr)
         return EXIT_ERRORS
     num_errors = outcome.summary["statuses"].get("error", 0)
     if num_errors:

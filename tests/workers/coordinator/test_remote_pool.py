@@ -94,7 +94,7 @@ def test_a_run_outlives_the_loss_of_its_endpoint(tmp_path: Path, endpoint: Stand
     said = first.communicate()[0]
     assert first.returncode == 3, said
     assert "Stopped early: endpoint lost" in said
-    assert "To resume" in said
+    assert "Once the endpoint is back" in said
     before = rows_of(tmp_path)
     assert 0 < len(before) < 160
     record = json.loads((tmp_path / "out/runs/r/run.json").read_text())
