@@ -28,6 +28,7 @@ import pydantic
 
 from runstore.schema import Messages
 from verifiers import thoughts
+from verifiers.finish_reasons import map_finish_reason
 from verifiers.types import Json
 from workers.engines.base import (
     EndpointLostError,
@@ -393,7 +394,7 @@ class OpenAIEngine(Engine):
 
     def _finish_reason(self, said: str) -> str:
         """An endpoint's finish reason in our words. Every end that is none of the model's own is a cut."""
-        mapped = thoughts.map_finish_reason(said)
+        mapped = map_finish_reason(said)
         if mapped.name in ("stop", "length", "repetition"):
             return mapped.name
         if mapped.name not in ("max_tokens", "max_output_tokens", "max_length", "limit"):
