@@ -453,8 +453,8 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
     if len(others) == 1 and said[others[0].end() :].lstrip()[:1] == ",":
         return False
     judged = words.NEGATING.union(words.DENYING, words.DISMISSING, words.DIFFERING, chosen.asked - words.FUNCTION)
-    is_listed = said[others[0].end() :].lstrip().startswith(":")
-    if len(found) <= MAX_SHORT_WORDS and judged.isdisjoint(found) and not is_listed:
+    is_set_aside = said[others[0].end() :].lstrip().startswith(":") or _WOULD_BE.search(said)
+    if len(found) <= MAX_SHORT_WORDS and judged.isdisjoint(found) and not is_set_aside:
         return False  # `B edges it.`
     claimed = rest[0] in words.CLAIMING or (rest[0] in ("is", "was") and len(rest) > 1 and rest[1] in words.CLAIMED)
     if claimed and not words.NEGATING.union(words.DENYING, words.DISMISSING, words.DIFFERING).intersection(rest):
