@@ -9,7 +9,7 @@ REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
 .PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants lean-stress chaos linear \
-	schema corpora preset-plans twins clean
+	schema corpora coverage preset-plans twins clean
 
 setup: $(STAMP)
 
@@ -96,6 +96,10 @@ corpora: setup
 CHAOS_SEED ?= 20261123
 chaos: setup
 	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
+
+# How often the intervals of a cascade's stages cover, over 20,000 simulated runs; `make test` simulates 1,000.
+coverage: setup
+	PROOFMILL_COVERAGE_RUNS=20000 $(BIN)/python -m pytest -q -s tests/workers/sampling/test_stage_curves.py -k cover
 
 # Thousands of candidates in one Lean process, with verdicts and memory as at the start; `make test` tries a third.
 lean-stress: lean

@@ -23,9 +23,10 @@ from verifiers.types import Limits, Status, Verdict
 from workers.coordinator.dispatcher import Dispatcher
 from workers.coordinator.slots import GeneratorSlot
 from workers.messages import Checked, Finished, SampleKey, SampleTask
-from workers.sampling.budget import Budget
+from workers.sampling.budget import Budget, Reserve
 from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
+from workers.scheduling.routes import Route, RouteStage
 from workers.scheduling.sample_state import LedgerSettings, ProblemEntry
 
 REPORT_S = 0.25
@@ -77,11 +78,12 @@ class Simulation:
         self.dice = random.Random(seed)
         self.now = self.next_round = 0.0
         settings = LedgerSettings(
-            run_seed=seed, num_samples=sampling["num_samples"], max_tokens=100_000, repair_rounds=repair_rounds,
+            run_seed=seed, max_tokens=100_000, repair_rounds=repair_rounds,
             repair_kinds=frozenset({"math"}), prompt_share=0.1 if prefer else math.inf,
         )  # fmt: skip
         self.rates = [0.0 if self.dice.random() < 0.2 else self.dice.betavariate(0.9, 1.1) for _ in range(problems)]
-        self.ledger = Ledger(settings, make_policy(sampling), Budget())
+        stage = RouteStage(make_policy(sampling), Reserve(settings.max_tokens), repair_rounds=repair_rounds)
+        self.ledger = Ledger(settings, [Route([stage])], Budget())
         self.ledger.feed(0, [ProblemEntry(f"p{number}", "math", "") for number in range(problems)])
         self.seats = [GeneratorSlot(index) for index in range(replicas)]
         self.engines = [Replica(slots) for _ in range(replicas)]
@@ -90,7 +92,7 @@ class Simulation:
             seat.worker, seat.capacity, seat.ready, seat.credit = next(self.workers), slots, True, slots
         state: Any = SimpleNamespace(
             ledger=self.ledger, generators=self.seats, stopping=False, fed_all=True,
-            settings=SimpleNamespace(gpus_per_replica=1),
+            settings=SimpleNamespace(pools=[SimpleNamespace(gpus_per_replica=1)]),
         )  # fmt: skip
         self.dispatcher = Dispatcher(state, None, lambda: self.now)  # type: ignore[arg-type]
         self.ends: list[tuple[float, int, int, SampleTask]] = []
@@ -134,7 +136,7 @@ class Simulation:
     def advance(self, seconds: float) -> None:
         running = sum(engine.running for engine in self.engines)
         self.busy_s += running * seconds
-        if self.ledger.wants_samples():
+        if self.ledger.queues.wants():
             self.full_s += running * seconds
             self.room_s += sum(engine.slots for engine in self.engines) * seconds
         self.now += seconds

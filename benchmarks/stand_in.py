@@ -32,6 +32,8 @@ from jobs.solve.driver import drive
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import run_uri
 from verifiers.types import Limits, Problem, Status, Verdict
+from workers.coordinator.pools import PoolSettings, RouteSettings, StageSettings
+from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import Ability, Engine, Generation, GenerationRequest
 
 SECONDS = 0.5
@@ -143,7 +145,7 @@ class Silent:
         self.coordinator_mb = 0.0
         self.most_open = 0
         self.memory_mb: dict[str, float] = {}
-        """Most resident memory of all processes of a kind together, memory that they share counted for each."""
+        """Most memory that all processes of a kind together have of their own: no libraries, no object store."""
         self._first: tuple[int, dict[str, float]] | None = None
         self._last: tuple[int, dict[str, float]] | None = None
         self._read_at = 0.0
@@ -180,7 +182,7 @@ class Silent:
 
 
 def usage() -> tuple[dict[str, float], dict[str, float]]:
-    """Processor seconds used so far and MiB of resident memory, by kind, of this process and all below it."""
+    """Processor seconds used so far and MiB of memory of their own, by kind, of this process and all below it."""
     spent: dict[str, float] = {}
     memory_mb: dict[str, float] = {}
     me = psutil.Process()
@@ -191,7 +193,8 @@ def usage() -> tuple[dict[str, float], dict[str, float]]:
             times = process.cpu_times()
             kind = "driver" if process == me else kind
             spent[kind] = spent.get(kind, 0.0) + times.user + times.system
-            memory_mb[kind] = memory_mb.get(kind, 0.0) + process.memory_info().rss / 2**20
+            memory = process.memory_info()
+            memory_mb[kind] = memory_mb.get(kind, 0.0) + (memory.rss - memory.shared) / 2**20
     return spent, memory_mb
 
 
@@ -214,8 +217,39 @@ def write_problems(path: Path, count: int) -> None:
             file.write(json.dumps({**row, "reference": {"answer": "1"}}) + "\n")
 
 
+def with_engine(pool: PoolSettings, engine_class: type[Engine]) -> PoolSettings:
+    """A pool whose replicas run another engine."""
+    return dataclasses.replace(pool, generator=dataclasses.replace(pool.generator, engine_class=engine_class))
+
+
+def in_pools(settings: CoordinatorSettings, count: int) -> CoordinatorSettings:
+    """Shares replicas and samples among so many pools. Every problem goes through a stage in each, as an audit has it.
+    The other routes are taken by no problem: they have all pools start with the run."""
+    if count == 1:
+        return settings
+    whole, sampling = settings.pools[0], settings.routes[0].stages[0].sampling
+    each = whole.replicas // count
+    pools = tuple(
+        dataclasses.replace(
+            whole, name=name, replicas=each, generator=dataclasses.replace(whole.generator, pool=name), min_replicas=1
+        )
+        for name in (f"pool{number}" for number in range(count))
+    )
+    stages = tuple(
+        StageSettings(pool.name, {**sampling, "num_samples": int(sampling["num_samples"]) // count}) for pool in pools
+    )
+    unused = tuple(RouteSettings(stage.pool, (stage,)) for stage in stages)
+    return dataclasses.replace(settings, pools=pools, routes=(RouteSettings("all", stages), *unused), audit=1.0)
+
+
 def run_stand_in(
-    num_problems: int, num_samples: int, replicas: int, verifiers: int = 1, text_chars: int = 0, **changes: Any
+    num_problems: int,
+    num_samples: int,
+    replicas: int,
+    verifiers: int = 1,
+    text_chars: int = 0,
+    pools: int = 1,
+    **changes: Any,
 ) -> dict[str, Any]:
     """One run of the real coordinator, verifiers and writers over the stand-in engine; Ray is connected. `text_chars`:
     the longest text, in characters; 0 = 200 each."""
@@ -245,10 +279,11 @@ def run_stand_in(
         settings = coordinator_settings(config, ("math",), run_uri(config.output.uri, config.run.id), use_gpu=False)
         settings = dataclasses.replace(
             settings,
-            generator=dataclasses.replace(settings.generator, engine_class=StandInEngine),
+            pools=tuple(with_engine(pool, StandInEngine) for pool in settings.pools),
             verifier=dataclasses.replace(settings.verifier, checkers_class=TrivialCheckers),
             **changes,
         )
+        settings = in_pools(settings, pools)
         screen = Silent()
         outcome = drive(config, settings, screen)
         if outcome.summary is None or not outcome.summary["complete"]:
@@ -259,6 +294,7 @@ def run_stand_in(
             "problems": num_problems,
             "samples": summary["samples"],
             "replicas": replicas,
+            "pools": pools,
             "seconds": round(seconds, 2),
             "samples_per_s": round(summary["samples"] / seconds),
             "text_mb_per_s": round(stored_text_bytes(Path(folder)) / 1e6 / seconds, 1),

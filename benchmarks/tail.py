@@ -4,7 +4,9 @@ priority queue, `workers.sampling.widening` and the nightly's `longest_first`; m
 sample solves, else a Beta pass rate), the lengths (log-normal; those of wrong answers are longer) and the engines (time
 of a step by batch and KV bytes, for a 3B model on an H200).
 
-The floor is what the samples up to each problem's settling index take in full batches: no waste, no drain.
+The floor is what the samples up to each problem's settling index take in full batches: no waste, no drain. What a plan
+can reach that does not know lengths beforehand is `foreknown`: the same fleet draws these samples and no others, in a
+random order. What lies between the two is the drain.
 
     python -m benchmarks.tail --problems 4000 20000
 """
@@ -17,6 +19,7 @@ import datetime as dt
 import json
 import math
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,7 @@ from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import ProblemState, SampleOutcome
 from workers.sampling.registry import make_policy
+from workers.sampling.until_verified import UntilVerified
 from workers.sampling.widening import widened
 
 UNSOLVABLE = 0.12
@@ -139,13 +143,33 @@ class Problems:
     def floor_hours(self, samples: int, slots: int) -> float:
         """GPU-hours of the samples that no plan can do without, in full batches."""
         seconds = 0.0
+        for _, _, tokens in self.needed(samples):
+            seconds += tokens * (12.5e-6 + 2e-6 + 1.5e-3 / slots) + tokens**2 / 2 * KV_BYTES / 3.8e12
+        return seconds / 3600
+
+    def needed(self, samples: int) -> Iterator[tuple[int, int, int]]:
+        """(place, index, tokens) of every sample up to its problem's settling index."""
         for place in range(len(self.order)):
             for index in range(samples):
                 outcome, tokens = self.sample(place, index)
-                seconds += tokens * (12.5e-6 + 2e-6 + 1.5e-3 / slots) + tokens**2 / 2 * KV_BYTES / 3.8e12
+                yield place, index, tokens
                 if outcome is SampleOutcome.VERIFIED:
                     break
-        return seconds / 3600
+
+
+def foreknown_hours(problems: Problems, samples: int, replicas: int, slots: int) -> float:
+    """GPU-hours of a fleet that is told which samples are needed, but not how long they are."""
+    fleet = Fleet(replicas, slots)
+    plan = UntilVerified(samples, wave=1)
+    states = [plan.open(number, "") for number in range(len(problems.order))]
+    waiting = [(states[place], index, tokens) for place, index, tokens in problems.needed(samples)]
+    random.Random(problems.seed).shuffle(waiting)
+    now = 0.0
+    while waiting or fleet.idle() < replicas * slots:
+        fleet.begin([waiting.pop() for _ in range(min(fleet.idle(), len(waiting)))])
+        fleet.advance(TICK_S)
+        now += TICK_S
+    return now / 3600 * replicas
 
 
 def simulate(policy: Policy, problems: Problems, replicas: int, slots: int, widen: bool) -> dict[str, Any]:
@@ -214,7 +238,11 @@ def main() -> None:
                 print(json.dumps({**figures, "longest_first": sort}), flush=True)
             shares = ", ".join(f"{hour / max(hours[0], 1e-9):.3f}" for hour in hours[1:])
             floor = problems.floor_hours(args.samples, args.slots) / max(hours[0], 1e-9)
-            print(f"{count} problems, {name}: {shares} of the GPU-hours; the floor is {floor:.3f}", flush=True)
+            known = foreknown_hours(problems, args.samples, args.replicas, args.slots) / max(hours[0], 1e-9)
+            print(
+                f"{count} problems, {name}: {shares} of the GPU-hours; foreknown {known:.3f}, the floor {floor:.3f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ LOGIT_BYTES = 16
 class PlanRequest:
     """What is wanted. Names and meanings are those of the config file."""
 
+    pool: str = ""
+    """The pool, where its keys stand in `[models.NAME]`; empty where one model stands alone."""
     replicas: int = 1
     tensor_parallel_size: int = 1
     data_parallel_size: int = 1
@@ -126,12 +128,6 @@ class Plan:
 
     def describe(self) -> str:
         """A few lines for a terminal."""
-        shape = f"TP {self.tensor_parallel_size}"
-        shape += f" × DP {self.data_parallel_size}" if self.data_parallel_size > 1 else ""
-        where = f"{self.num_gpus} × {self.gpu_kind}" if self.device == "gpu" else "CPUs"
-        each = "per GPU" if self.device == "gpu" else "per replica"
-        parameters = self.model.num_parameters
-        count = f"{parameters / 1e9:,.2f}B" if parameters >= 1e8 else f"{parameters / 1e6:,.2f}M"
         lean = f" with {counted(self.lean_workers, 'Lean worker')} each" if self.lean_workers else ""
         nodes = [
             f"  {place.node}: {counted(place.num_replicas, 'replica')}, {counted(place.num_verifiers, 'verifier')}"
@@ -139,20 +135,35 @@ class Plan:
         ]
         return "\n".join(
             [
-                f"model       {self.model.family}, {count} parameters, weights {gib(self.model.weight_bytes)} "
-                f"({self.model.dtype}{'' if self.model.exact else ', estimated: unknown architecture'})",
-                f"replicas    {self.replicas} × {shape} on {where}",
-                f"{each:<11} {self.memory.describe()}",
-                f"KV cache    {self.kv_bytes_per_token / 1024:,.1f} KiB per token, "
-                f"{self.kv_cache_tokens:,} tokens per replica: "
-                f"{self.full_length_sequences:,} samples of {self.tokens_per_sequence:,} tokens at once "
-                f"(up to {self.max_num_seqs:,} shorter ones), context {self.max_model_len:,}",
+                *self.model_lines(),
                 f"workers     {counted(self.num_verifiers, 'verifier')}{lean}, {counted(self.num_writers, 'writer')}",
                 *nodes,
-                *(f"note: {note}" for note in self.notes),
-                *(f"may give more: {offer}" for offer in self.offers),
+                *self.note_lines(),
             ]
         )
+
+    def note_lines(self) -> list[str]:
+        """What the plan does not promise, and what may give more."""
+        return [*(f"note: {note}" for note in self.notes), *(f"may give more: {offer}" for offer in self.offers)]
+
+    def model_lines(self) -> list[str]:
+        """The model, its replicas and what one of them holds."""
+        shape = f"TP {self.tensor_parallel_size}"
+        shape += f" × DP {self.data_parallel_size}" if self.data_parallel_size > 1 else ""
+        where = f"{self.num_gpus} × {self.gpu_kind}" if self.device == "gpu" else "CPUs"
+        each = "per GPU" if self.device == "gpu" else "per replica"
+        parameters = self.model.num_parameters
+        count = f"{parameters / 1e9:,.2f}B" if parameters >= 1e8 else f"{parameters / 1e6:,.2f}M"
+        return [
+            f"model       {self.model.family}, {count} parameters, weights {gib(self.model.weight_bytes)} "
+            f"({self.model.dtype}{'' if self.model.exact else ', estimated: unknown architecture'})",
+            f"replicas    {self.replicas} × {shape} on {where}",
+            f"{each:<11} {self.memory.describe()}",
+            f"KV cache    {self.kv_bytes_per_token / 1024:,.1f} KiB per token, "
+            f"{self.kv_cache_tokens:,} tokens per replica: "
+            f"{self.full_length_sequences:,} samples of {self.tokens_per_sequence:,} tokens at once "
+            f"(up to {self.max_num_seqs:,} shorter ones), context {self.max_model_len:,}",
+        ]
 
 
 def counted(count: int, noun: str) -> str:

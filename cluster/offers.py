@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from cluster.fit import Plan, PlanRequest, Refusal, fit
 from cluster.inventory import GIB, Inventory, gib
 from cluster.model_size import Config, ModelSizeError
-from cluster.remedies import flag
+from cluster.remedies import flag, key_of
 
 LARGE_GPU_BYTES = 140 * GIB
 """Memory from which on a twentieth of the GPU is more than any allowance that vLLM needs beside its own share."""
@@ -27,7 +27,7 @@ def offers(model_config: Config, request: PlanRequest, inventory: Inventory, pla
         return
     if request.kv_cache_dtype == "auto" and (more := gain(model_config, request, inventory, kv_cache_dtype="fp8")):
         yield (
-            f"{flag('kv_cache_dtype', 'fp8')}: {more.full_length_sequences:,} instead of "
+            f"{flag('kv_cache_dtype', 'fp8', request.pool)}: {more.full_length_sequences:,} instead of "
             f"{plan.full_length_sequences:,} full-length samples at once, and half the reads of long ones. It rounds "
             "what the model remembers: measure verified solutions, not tokens"
         )
@@ -35,14 +35,16 @@ def offers(model_config: Config, request: PlanRequest, inventory: Inventory, pla
     is_large = smallest >= LARGE_GPU_BYTES and request.gpu_memory_utilization < LARGE_SHARE
     if is_large and (more := gain(model_config, request, inventory, gpu_memory_utilization=LARGE_SHARE)):
         added = gib(more.memory.kv_cache - plan.memory.kv_cache)
+        key = key_of("model.gpu_memory_utilization", request.pool)
         yield (
-            f"--set model.gpu_memory_utilization={LARGE_SHARE}: {added} more KV cache a GPU, where nothing else uses "
+            f"--set {key}={LARGE_SHARE}: {added} more KV cache a GPU, where nothing else uses "
             "the GPU. An engine that does not start says that memory was short"
         )
     if plan.max_num_seqs > DRAIN_SEQUENCES:
         schedule = f"[[1, {DRAIN_SEQUENCES}, 4], [{DRAIN_SEQUENCES + 1}, {plan.max_num_seqs}, 0]]"
         yield (
-            '--set \'model.engine_args.speculative_config={method = "ngram", num_speculative_tokens = 4, '
+            f"--set '{key_of('model.engine_args.speculative_config', request.pool)}="
+            '{method = "ngram", num_speculative_tokens = 4, '
             f"prompt_lookup_max = 4, num_speculative_tokens_per_batch_size = {schedule}}}': drafts tokens while at "
             f"most {DRAIN_SEQUENCES} samples run, so at the end of a run. Samples keep their distribution; one seed "
             "draws another text than without"

@@ -40,6 +40,8 @@ KEYS = {
     "cpu_kv_cache_bytes": "model.cpu_kv_cache_gb",
 }
 """Field of PlanRequest → key of the config file. `concurrency` has none: only callers of the planner set it."""
+SHARED = frozenset({"resources.cpus_per_verifier", "verify.actors"})
+"""Keys that all pools of a run share."""
 
 
 def remedies(model_config: Config, request: PlanRequest, inventory: Inventory) -> Iterator[str]:
@@ -50,13 +52,13 @@ def remedies(model_config: Config, request: PlanRequest, inventory: Inventory) -
             continue
         if plan := fitting(model_config, request, change, inventory):
             found.add(tuple(change))
-            yield told(change, plan)
+            yield told(change, plan, request.pool)
         if len(found) == MAX_REMEDIES:
             return
     if not found:
         for change in joint_changes(model_config, request, inventory):
             if plan := fitting(model_config, request, change, inventory):
-                yield told(change, plan)
+                yield told(change, plan, request.pool)
                 return
 
 
@@ -67,22 +69,30 @@ def fitting(model_config: Config, request: PlanRequest, change: dict[str, Any], 
         return None
 
 
-def told(change: dict[str, Any], plan: Plan) -> str:
+def told(change: dict[str, Any], plan: Plan, pool: str = "") -> str:
     """One remedy with what it gives."""
     each = "per GPU" if plan.device == "gpu" else "per replica"
     count = plan.full_length_sequences
     samples = f"{count:,} sequence{'' if count == 1 else 's'} of {plan.tokens_per_sequence:,} tokens"
-    flags = " ".join(flag(name, value) for name, value in change.items())
+    flags = " ".join(flag(name, value, pool) for name, value in change.items())
     return f"{flags}: {gib(plan.memory.kv_cache)} of KV cache {each}, for {samples} at once"
 
 
-def flag(name: str, value: Any) -> str:
-    """A change as a flag of the command line."""
+def flag(name: str, value: Any, pool: str = "") -> str:
+    """A change as a flag of the command line; `pool` as in PlanRequest."""
     if name == "cpu_kv_cache_bytes":
         value = round(value / GIB)
     if name not in KEYS:
         return f"{name} = {value}"
-    return f"--set {KEYS[name]}={value:g}" if isinstance(value, float) else f"--set {KEYS[name]}={value}"
+    key = key_of(KEYS[name], pool)
+    return f"--set {key}={value:g}" if isinstance(value, float) else f"--set {key}={value}"
+
+
+def key_of(key: str, pool: str) -> str:
+    """A key of the config file, which a pool has in its own table unless all pools share it."""
+    if not pool or key in SHARED:
+        return key
+    return f"models.{pool}.{key.removeprefix('model.')}"
 
 
 def changes(model_config: Config, request: PlanRequest, inventory: Inventory) -> Iterator[dict[str, Any]]:
@@ -189,7 +199,7 @@ def sufficient_hardware(model_config: Config, request: PlanRequest) -> str:
                 one = {"replicas": 1, "tensor_parallel_size": ranks, "data_parallel_size": data_ranks, "device": "gpu"}
                 if not fitting(model_config, request, one, Inventory((Node("", 1e9, 0, gpus),))):
                     continue
-                flags = " ".join(flag(name, value) for name, value in changed(request, one).items())
+                flags = " ".join(flag(name, value, request.pool) for name, value in changed(request, one).items())
                 best = (
                     memory * len(gpus),
                     f"{len(gpus)} × {kind} ({memory:g} GiB each), {request.cpus_per_replica:g} CPUs"

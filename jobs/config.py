@@ -7,20 +7,30 @@ Does not: look at models, problem files or the cluster (cluster.plan and jobs.pr
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import pydantic
 
-from jobs.layers import COMMAND_LINE, FILE, Layer, merge_layers
-from jobs.presets import PresetError, check_remote_code, load_preset, preset_of
+from jobs.faults import told_faults
+from jobs.layers import COMMAND_LINE, Layer, merge_layers
+from jobs.pools import routing
+from jobs.pools.checks import pool_faults, table_faults
+from jobs.pools.expand import expand_pools, origins_of, over_presets
+from jobs.pools.routing import ONLY, RoutePlan
+from jobs.pools.tables import Cascade, PoolName, Route
+from jobs.sections import ConfigError as ConfigError
+from jobs.sections import KindName as KindName
+from jobs.sections import NotNegative as NotNegative
+from jobs.sections import Positive as Positive
+from jobs.sections import PositiveFloat as PositiveFloat
+from jobs.sections import Section as Section
+from jobs.toml_tables import merge_overrides as merge_overrides
+from jobs.toml_tables import read_toml as read_toml
 from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
-from verifiers.registry import UnknownNameError
 from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingOverrides, SamplingParameters
 from workers.engines.registry import ENGINES, engine_class
@@ -28,36 +38,7 @@ from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
 from workers.sampling.registry import POLICIES, policy_class
 
-Positive = Annotated[int, pydantic.Field(gt=0)]
-NotNegative = Annotated[int, pydantic.Field(ge=0)]
-PositiveFloat = Annotated[float, pydantic.Field(gt=0)]
-
-
-def _known_kind(name: str) -> str:
-    try:
-        KINDS.row(name)
-    except UnknownNameError as error:
-        raise ValueError(str(error)) from None
-    return name
-
-
-KindName = Annotated[
-    str,
-    pydantic.AfterValidator(_known_kind),
-    pydantic.Field(json_schema_extra=lambda schema: schema.update(enum=list(KINDS))),
-]
-"""A name in the table of kinds."""
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; the text is for the user. Exit code 2."""
-
-
 Checked = TypeVar("Checked", bound=pydantic.BaseModel)
-
-
-class Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ConfigFile(Section):
@@ -312,13 +293,24 @@ class Verify(Section):
         return {**built_in, **{kind: dict(table) for kind, table in self.of_plugins.items()}}
 
 
-class Resources(Section):
-    """What the run takes of the cluster."""
+class PoolResources(Section):
+    """What the replicas of one model take of the cluster."""
 
     replicas: Positive = 1
     """Engines; each takes `model.tensor_parallel_size` GPUs where the cluster has GPUs."""
     cpus_per_replica: Annotated[float, pydantic.Field(ge=0)] = 1.0
     """CPUs that Ray sets aside for each engine."""
+    accelerator_type: str = ""
+    """GPUs that the engines run on, by Ray's name of their type, such as H100 or L4; empty = any."""
+    min_replicas: NotNegative = 0
+    """The run ends when fewer replicas than this are left; 0 = half of `replicas`."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where the engines run; auto = on GPUs where the cluster has any."""
+
+
+class Resources(PoolResources):
+    """What the run takes of the cluster."""
+
     cpus_per_verifier: Annotated[float, pydantic.Field(ge=0)] = 0.5
     """CPUs that Ray sets aside for each verifier actor."""
     writers: Positive = 1
@@ -326,8 +318,6 @@ class Resources(Section):
     max_restarts: NotNegative = 5
     """Restarts of one worker in a row, with back-off between them. After that a replica is given up and the run goes on
     with the others; a verifier or a writer ends the run."""
-    min_replicas: NotNegative = 0
-    """The run ends when fewer replicas than this are left; 0 = half of `replicas`."""
     stall_s: PositiveFloat = 300.0
     """Seconds without a sign of life after which a worker is taken for hung and ended. For an engine it is a time
     without any step while samples run, and at least 20 times its longest step."""
@@ -335,8 +325,6 @@ class Resources(Section):
     """Seconds that an engine may take to start, once Ray has placed it."""
     gpu_gib: Annotated[float, pydantic.Field(ge=0)] = 0.0
     """Memory of one GPU in GiB, for planning; 0 = what the node says."""
-    device: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where the engines run; auto = on GPUs where the cluster has any."""
 
 
 SECRET_PARTS = frozenset({"SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASS", "KEY", "CREDENTIAL", "CREDENTIALS"})
@@ -379,6 +367,26 @@ class Cost(Section):
     """Price of one GPU for one hour; 0 = unknown, and no cost is shown."""
     usd_per_cpu_hour: Annotated[float, pydantic.Field(ge=0)] = 0.0
     """Price of one CPU for one hour, for runs without GPUs; 0 = unknown."""
+    usd_per_million_input_tokens: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Price of a million tokens of prompts at an endpoint; 0 = unknown."""
+    usd_per_million_output_tokens: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    """Price of a million generated tokens at an endpoint; 0 = unknown."""
+
+
+class PoolTable(Model):
+    """One model of several, and its own replicas, sampling, prompt and prices. Its tables override the shared ones key
+    by key: `[models.NAME.sampling]` lies over `[sampling]`, and `[sampling.by_kind.KIND]` over both."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_path_or_preset)
+
+    resources: PoolResources = PoolResources()
+    """Its replicas; over `[resources]`."""
+    sampling: Sampling = Sampling()
+    """How it draws; over `[sampling]`. `repair`, `distinct` and `estimates` are one for all pools."""
+    prompt: Prompt = Prompt()
+    """What is put around a problem's text; over `[prompt]`."""
+    cost: Cost = Cost()
+    """Its prices; over `[cost]`."""
 
 
 class Notify(Section):
@@ -403,12 +411,29 @@ class Notify(Section):
 class SolveConfig(ConfigFile):
     """A whole run. Unknown keys are refused."""
 
+    model_config = pydantic.ConfigDict(json_schema_extra={"anyOf": [{"required": ["model"]}, {"required": ["models"]}]})
+
     notify: list[Notify] = []
     """Receivers of what becomes of the run, one `[[notify]]` each."""
+    default_route: str = ""
+    """The model or cascade of the problems that no route fits. It is needed where several models stand without a
+    `[cascade]`."""
+    audit: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
+    """Share of the problems that go through every stage of their cascade whatever the earlier ones gave. Unbiased
+    figures for each model alone follow from them."""
+    routes: list[Route] = []
+    """Which problems go where, one `[[routes]]` each; the first that fits counts (docs/pools.md)."""
 
     run: Run
     problems: Problems
-    model: Model
+    model: Model = pydantic.Field(default=cast(Any, None))
+    """The one model of the run. None where there are `[models.NAME]`: ask `pools`, which knows both."""
+    models: dict[PoolName, PoolTable] = {}
+    """Several models, one `[models.NAME]` each, in place of `[model]`."""
+    cascade: Cascade | None = None
+    """The one cascade that all problems take."""
+    cascades: dict[PoolName, Cascade] = {}
+    """Cascades that routes name, one `[cascades.NAME]` each."""
     output: Output = Output()
     prompt: Prompt = Prompt()
     sampling: Sampling = Sampling()
@@ -418,10 +443,68 @@ class SolveConfig(ConfigFile):
     ray: Ray = Ray()
     cost: Cost = Cost()
     _origins: dict[str, str] = pydantic.PrivateAttr(default_factory=dict)
+    _pool: str = pydantic.PrivateAttr(default="")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _fill_pools(cls, table: Any) -> Any:
+        return expand_pools(table)[0] if isinstance(table, dict) else table
 
     def resolved(self) -> dict[str, Json]:
         """Every value in use, defaults included, as plain JSON."""
-        return self.model_dump(mode="json")
+        table = self.model_dump(mode="json")
+        if self.models:
+            del table["model"]
+        plain = {route.name for route in self.route_table() if not route.stages}
+        for name, pool in table["models"].items():
+            if name not in plain:
+                del pool["sampling"]["num_samples"]
+        if not plain:  # the stages of cascades say how many samples are drawn
+            del table["sampling"]["num_samples"]
+        return table
+
+    def pools(self) -> dict[str, SolveConfig]:
+        """The pools that routes lead to, each as the config of a run with its `[model]` alone. A config with `[model]`
+        has one pool, of that name."""
+        return {name: self._of_pool(name) for name in routing.used_pools(self)} if self.models else {ONLY: self}
+
+    def route_table(self) -> tuple[RoutePlan, ...]:
+        """The ways through the pools, that of most problems first."""
+        return routing.route_table(self)
+
+    def route_of(self, kind: str, domain: str, meta: Mapping[str, Json]) -> int:
+        """The number in `route_table` of the way that a problem with these fields takes."""
+        return routing.route_of(self, kind, domain, meta) if self.routes else 0
+
+    def key(self, path: str) -> str:
+        """The name in the file of the key that is `path` where one model stands alone: of `model.path` or
+        `resources.replicas`."""
+        if not self._pool:
+            return path
+        own = path.removeprefix("model.")
+        return f"models.{self._pool}.{own}"
+
+    def with_sampling(self, sampling: Mapping[str, Sampling]) -> SolveConfig:
+        """The same config with other sampling of its pools, by their names."""
+        if not self.models:
+            return self.model_copy(update={"sampling": sampling.get(ONLY, self.sampling)})
+        changed = {name: self.models[name].model_copy(update={"sampling": new}) for name, new in sampling.items()}
+        return self.model_copy(update={"models": {**self.models, **changed}})
+
+    def _of_pool(self, name: str) -> SolveConfig:
+        pool = self.models[name]
+        no_routes: dict[str, Any] = {"cascade": None, "cascades": {}, "routes": [], "default_route": "", "audit": 0.0}
+        own = {
+            "model": Model.model_construct(**{key: getattr(pool, key) for key in Model.model_fields}),
+            "sampling": pool.sampling,
+            "prompt": pool.prompt,
+            "cost": pool.cost,
+            "resources": self.resources.model_copy(update=dict(pool.resources)),
+        }
+        config = self.model_copy(update={"models": {}, **no_routes, **own})
+        config._origins = origins_of(name, self._origins)
+        config._pool = name
+        return config
 
     def __eq__(self, other: object) -> bool:
         """Configs are equal where their values are, wherever each value came from."""
@@ -456,54 +539,20 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     return check_config(table, str(path)).with_origins(given)
 
 
-def read_toml(path: Path) -> dict[str, Json]:
-    """Raises ConfigError naming the file, and the line where the TOML is broken."""
-    try:
-        return tomllib.loads(path.read_bytes().decode())
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give the path of a TOML config, for instance configs/solve/demo.toml")
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder; give the path of a TOML config")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; TOML files are UTF-8")
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}")
-
-
-def merge_overrides(table: dict[str, Json], overrides: Iterable[str]) -> dict[str, Json]:
-    """Applies `--set a.b=value` in order. Values are TOML (`3`, `0.5`, `true`, `["a"]`); anything else is a string."""
-    for override in overrides:
-        key, found, text = override.partition("=")
-        if not found or not key.strip():
-            raise ConfigError(f"--set {override}: expected key=value, for instance --set sampling.num_samples=16")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        node = table
-        *parents, leaf = key.strip().split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                # The value is not repeated: it may be a secret that was put in the wrong place.
-                raise ConfigError(f"--set {key.strip()}: {parent} is a value, not a section")
-        node[leaf] = value
-    return table
-
-
 def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
-    """The config that a table stands for, over the preset that it names. Raises ConfigError that lists every fault, one
-    per line: file, key, what was wrong, what would be right."""
+    """The config that a table stands for, over the presets that it names. Raises ConfigError that lists every fault,
+    one per line: file, key, what was wrong, what would be right."""
+    faults = list(table_faults(table))
+    merged, origins = over_presets(table, where)
+    config: SolveConfig | None = None
     try:
-        preset = preset_of(table)
-        below = [Layer(f"the preset {preset.name}", preset.values)] if preset else []
-        merged, origins = merge_layers([*below, Layer(FILE, table)])
         config = validate(SolveConfig, merged, where).with_origins(origins)
-        if config.model.preset:
-            model = config.model
-            check_remote_code(load_preset(model.preset), model.path, model.revision, model.trust_remote_code)
-    except PresetError as error:
-        raise ConfigError(f"{where}: model.preset: {error}") from None
+    except ConfigError as error:
+        faults = [*str(error).removeprefix(f"{where}: ").split(f"\n{where}: "), *faults]
+    if config is not None and not faults:
+        faults = list(pool_faults(config, table))
+    if config is None or faults:
+        raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return config
 
 
@@ -517,30 +566,7 @@ def validate(model: type[Checked], table: Mapping[str, Json], where: str) -> Che
     try:
         return model.model_validate(table)
     except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(f"{where}: {explain(fault, model)}" for fault in error.errors()))
-
-
-def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
-    """A pydantic fault as one line, in the terms of the config file."""
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        section: Any = model
-        for part in fault["loc"][:-1]:
-            field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
-            section = field.annotation if field else None
-        known = list(getattr(section, "model_fields", {}))
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
-        return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
-    if fault["type"] == "missing":
-        return f"{key}: missing"
-    if fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD:
-        return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
-
-
-WITHHELD = frozenset({"notify", ("ray", "runtime_env"), ("ray", "pass_env")})
-"""Keys whose values no error repeats: a URL or a key that was put there by mistake is a secret."""
+        raise ConfigError("\n".join(f"{where}: {fault}" for fault in told_faults(error, model)))
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Json]]:

@@ -377,8 +377,13 @@ def examine_output(config: SolveConfig) -> str:
 
 def examine_plan(config: SolveConfig) -> str:
     """The plan on this machine. A run that joins a cluster is planned on that cluster's nodes when it starts."""
-    from jobs.solve.plan import plan_run
+    from jobs.solve.plan import HERE, plan_run
+    from jobs.solve.run_plan import plan_whole_run
 
     if config.ray.address:
         return f"is made on the nodes of the cluster at {config.ray.address}, when the run starts"
-    return plan_run(config).describe()
+    if not config.models:
+        return plan_run(config).describe()
+    plan = plan_whole_run(config, HERE)
+    shared = plan.together.describe() if plan.together else []
+    return "\n".join([*(f"{name}: {own.describe()}" for name, own in plan.plans.items()), *shared])

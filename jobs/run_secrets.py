@@ -98,7 +98,8 @@ def run_secrets(config: SolveConfig, environ: Mapping[str, str]) -> RunSecrets:
     check_passed(config.ray.pass_env, environ, "ray.pass_env")
     storage = storage_variables(environ)
     everyone = {name: environ[name] for name in config.ray.pass_env}
-    model = (*HUB_VARIABLES, *named_variables([config.model.model_dump(), config.sampling.model_dump()]))
+    tables = [table.model_dump() for pool in config.pools().values() for table in (pool.model, pool.sampling)]
+    model = (*HUB_VARIABLES, *named_variables(tables))
     verify = tuple(named_variables(config.verify.tables()))
     try:
         return RunSecrets(

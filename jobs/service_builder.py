@@ -36,7 +36,7 @@ def build(args: dict[str, Any]) -> serve.Application:
     from jobs.config import ConfigError, load_config
     from jobs.service.deploy import application, load_known
     from jobs.service.settings import load_service_config
-    from jobs.solve.published import with_published
+    from jobs.solve.published import settle_pools
     from verifiers import plugins
     from verifiers.checker import check_settings
 
@@ -51,5 +51,5 @@ def build(args: dict[str, Any]) -> serve.Application:
     check_settings(config.verify.tables())
     load_known(config)
     solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
-    solve = with_published(solve)[0] if solve else None
+    solve = settle_pools(solve)[0] if solve else None
     return application(config, solve, use_gpu=solve is not None and solve.resources.device != "cpu")

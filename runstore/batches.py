@@ -39,7 +39,7 @@ VERDICT_COLUMNS = (
 SAMPLE_COLUMNS = (
     *("sample_index", "attempt", "round", "parent_sample_index", "text", "finish_reason", "prompt_tokens"),
     *("completion_tokens", "mean_logprob", "thought_tokens", "answer_tokens", "thought_opened_by_prompt"),
-    *("thought_closed_by", "seed", "queue_s", "generation_s"),
+    *("thought_closed_by", "stage", "audited", "seed", "queue_s", "generation_s"),
 )
 """Columns that are a `Sample`'s own fields."""
 _sample_values = operator.attrgetter(*SAMPLE_COLUMNS)
@@ -93,6 +93,7 @@ def pack_batch(
     model saw it, with its options in shuffled order if they were shuffled. `with_tokens`: the run stores tokens."""
     shared = {
         "run_id": origin.run_id,
+        "pool": origin.pool,
         "sampling": json.dumps(dict(origin.sampling), sort_keys=True),
         "model": origin.model,
         "model_revision": origin.model_revision,

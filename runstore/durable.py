@@ -15,6 +15,7 @@ from runstore.storage import Storage
 COLUMNS = [
     "problem_id",
     "sample_index",
+    "pool",
     "round",
     "status",
     "stopping_rule",
@@ -72,6 +73,16 @@ class DurableRows(Mapping[str, Sequence[DurableRow]]):
     @property
     def num_rows(self) -> int:
         return len(self._table)
+
+    def tokens_by_pool(self) -> dict[str, tuple[int, int]]:
+        """Pool → prompt tokens and generated tokens of its rows."""
+        if not self.num_rows:
+            return {}
+        names = self._table["pool"].cast(pa.string())
+        table = self._table.select(["prompt_tokens", "completion_tokens"]).append_column("pool", names)
+        sums = table.group_by("pool").aggregate([("prompt_tokens", "sum"), ("completion_tokens", "sum")])
+        rows = sums.to_pylist()
+        return {row["pool"]: (row["prompt_tokens_sum"], row["completion_tokens_sum"]) for row in rows}
 
     @property
     def completion_tokens(self) -> int:

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from verifiers.types import Problem
 
-SAMPLE_SCHEMA_VERSION = 2
-"""Version of SAMPLE_SCHEMA. Version 2 tells thought and answer apart: thought_tokens to extracted_answer."""
+SAMPLE_SCHEMA_VERSION = 3
+"""Version of SAMPLE_SCHEMA. Version 2 tells thought and answer apart: thought_tokens to extracted_answer. Version 3
+added pool, stage and audited."""
 PROBLEM_SCHEMA_VERSION = 2
 """Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try."""
 
@@ -37,6 +38,10 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("meta", pa.string(), nullable=False),  # JSON
         # Fixed before the problem's first sample; what an unbiased estimate and a resume need (workers.sampling.plan).
         pa.field("stopping_rule", pa.string(), nullable=False),  # JSON
+        # Which model drew the sample, and what for.
+        pa.field("pool", pa.string(), nullable=False),  # the name of the model in the config
+        pa.field("stage", pa.int16(), nullable=False),  # stage of the problem's cascade; 0 without one
+        pa.field("audited", pa.bool_(), nullable=False),  # drawn only because of the audit
         # The sample.
         pa.field("round", pa.int16(), nullable=False),  # 0 = first attempt, r = r-th repair round
         pa.field("parent_sample_index", pa.int32()),  # the attempt a repair round answers
@@ -174,6 +179,10 @@ class Sample:
     thought_opened_by_prompt: bool | None = None
     thought_closed_by: str | None = None
     """`model`, `budget` (sampling.thinking_tokens), or None: the text closes no thought."""
+    stage: int = 0
+    """The stage of the problem's cascade that it belongs to."""
+    audited: bool = False
+    """Whether only the audit asked for it."""
     tokens: SampleTokens | None = None
     """For tokens/, where the run stores them."""
 
@@ -193,6 +202,7 @@ class Provenance:
     sampling: Mapping[str, Any]
     sampling_by_kind: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """`sampling` of the kinds of problems that are drawn in another way."""
+    pool: str = "model"
 
 
 def sample_seed(run_seed: int, problem_id: str, sample_index: int) -> int:

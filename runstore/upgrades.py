@@ -22,7 +22,7 @@ class Added:
     """A column that files from before schema version `version` may lack, and the value that is then read for it."""
 
     version: int
-    value: str | int | None
+    value: str | int | bool | None
 
 
 UPGRADES = {
@@ -45,6 +45,9 @@ UPGRADES = {
     "thought_opened_by_prompt": Added(2, None),
     "thought_closed_by": Added(2, None),
     "extracted_answer": Added(2, None),
+    "pool": Added(3, "model"),
+    "stage": Added(3, 0),
+    "audited": Added(3, False),
 }
 
 
@@ -115,7 +118,7 @@ def _conform(rows: pa.RecordBatch | pa.Table, schema: pa.Schema, uri: str) -> li
     return columns
 
 
-def _constant(value: str | int | None, kind: pa.DataType, length: int) -> pa.Array:
+def _constant(value: str | int | bool | None, kind: pa.DataType, length: int) -> pa.Array:
     if not pa.types.is_dictionary(kind):
         return pa.repeat(pa.scalar(value, kind), length)
     return pa.repeat(pa.scalar(value, kind.value_type), length).dictionary_encode().cast(kind)

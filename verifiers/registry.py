@@ -13,7 +13,7 @@ Does not: import anything before a row is used, or know what the rows mean.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from verifiers.plugins import load_plugins
@@ -55,6 +55,14 @@ class Registry(Generic[Row]):
     def __len__(self) -> int:
         load_plugins()
         return len(self._rows)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """` (did you mean …?)` for a name that is nearly one of the known ones; empty for others."""
+    import difflib  # here, since cold interpreters read this module and only an error needs it
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def load(target: str) -> Any:

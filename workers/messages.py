@@ -56,6 +56,11 @@ class SampleTask(NamedTuple):
     suspect: bool = False
     """Whether it may be to blame for replicas that stood still. A replica draws one suspect at a time."""
 
+    stage: int = 0
+    """The stage of its problem's route."""
+    audited: bool = False
+    """Whether only the audit asks for it."""
+
 
 class Orders(NamedTuple):
     """What a generator is told in one message."""

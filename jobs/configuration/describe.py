@@ -17,9 +17,12 @@ import pydantic
 import tomli_w
 from pydantic.fields import FieldInfo
 
+from jobs.pools.tables import PoolName
 from verifiers.types import Json
 
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+NAME = "NAME"
+"""Stands for the name that the user gives, in the path of a section that has one."""
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
@@ -52,18 +55,40 @@ def sections(model: type[pydantic.BaseModel], path: str = "", repeated: bool = F
     """The section that `model` describes and those inside it, in the order of the file."""
     own: list[Key] = []
     inner: list[tuple[type[pydantic.BaseModel], str, bool]] = []
+    named = path.endswith(NAME)
     for name, field in model.model_fields.items():
+        if named and name in _told_elsewhere(model):
+            continue
         inner_path = f"{path}.{name}".lstrip(".")
-        if _is_section(field.annotation):
-            inner.append((typing.cast(Any, field.annotation), inner_path, False))
+        section = _section(field.annotation)
+        if named and section:  # it repeats a section that has a place of its own
+            own.append(Key(name, "table", False, {}, " ".join((field.description or "").split())))
+            continue
+        if section:
+            inner.append((section, inner_path, False))
             continue
         own.append(_key(name, field))
         entries = typing.get_args(field.annotation)
         if typing.get_origin(field.annotation) is list and _is_section(entries[0]):
             inner.append((entries[0], inner_path, True))
+        if typing.get_origin(field.annotation) is dict and entries[0] is PoolName:
+            inner.append((entries[1], f"{inner_path}.{NAME}", False))
     yield SectionText(path, " ".join((model.__doc__ or "").split()), tuple(own), repeated)
     for each in inner:
         yield from sections(*each)
+
+
+def _section(annotation: Any) -> type[pydantic.BaseModel] | None:
+    """The section that a key holds, also where it may be left out."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(annotation) if part is not type(None)]
+        annotation = parts[0] if len(parts) == 1 else None
+    return annotation if _is_section(annotation) else None
+
+
+def _told_elsewhere(model: type[pydantic.BaseModel]) -> set[str]:
+    """The keys of a named section that are those of the section it extends."""
+    return {name for base in model.__mro__[1:] for name in getattr(base, "model_fields", {})}
 
 
 def _is_section(annotation: Any) -> bool:
@@ -114,6 +139,8 @@ def type_text(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> st
         return f"list of {type_text(arguments[0])}"
     if origin is dict:
         return f"table of {type_text(arguments[1])}" if arguments[1] is not Any else "table"
+    if annotation is Any:
+        return "any value"
     words = _PLAIN.get(annotation, "table" if isinstance(annotation, type) else "any value")
     bounds = [
         f"{said} {getattr(constraint, name):g}"

@@ -18,6 +18,7 @@ from jobs.export.settings import ExportSettings
 from jobs.report.problems_table import read_rule
 from workers.sampling.estimates import Stopped
 from workers.sampling.pass_curve import PassCurve
+from workers.sampling.plan import Plan
 
 Json = Any
 
@@ -131,8 +132,18 @@ def where_stopped(row: Mapping[str, Json]) -> Stopped | None:
         if row["num_samples"] != total:
             return None
         verified = first_try = row["num_verified"]
-    _, plan = read_rule(row["stopping_rule"])
-    return Stopped(plan, verified, total - verified, first_try, row["settled"])
+    rule, plan = read_rule(row["stopping_rule"])
+    why = row["settled"] if "stages" not in rule else _why_of_first_stage(plan, verified, total)
+    return Stopped(plan, verified, total - verified, first_try, why) if why else None
+
+
+def _why_of_first_stage(plan: Plan, verified: int, total: int) -> str:
+    """Why the plan of a cascade's first stage stopped there; the row's `settled` is of the whole cascade. Empty where
+    the counts do not tell: the last sample may have had a new text or not."""
+    if plan.distinct and total == plan.num_samples and verified >= plan.num_verified:
+        return ""
+    useful = plan.num_verified if plan.distinct and total < plan.num_samples and verified else verified
+    return plan.stop(useful, total - verified, total)
 
 
 def add_figures(summary: Summary, table: pa.Table) -> None:

@@ -11,6 +11,7 @@ from jobs.nightly.comparison import Comparison, compare
 from jobs.nightly.history import History, Outcome, RunResult
 from jobs.nightly.selection import NEAR, pasts
 from jobs.nightly.settings import NightlyConfig
+from jobs.nightly.tracks import other_endpoints
 from verifiers.types import Json
 
 
@@ -24,6 +25,10 @@ class Finding:
     previous: list[RunResult]
     """Results of the last earlier night on which this leg ran."""
     comparison: Comparison
+    endpoints: list[str] = dataclasses.field(default_factory=list)
+    """Endpoints that are another model than on that night, a line each."""
+    excused: list[str] = dataclasses.field(default_factory=list)
+    """Changes beyond the bounds that are not held against the code, because an endpoint is another model."""
 
 
 def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: str, plan: dict[str, Any]) -> Finding:
@@ -54,7 +59,14 @@ def compare_leg(config: NightlyConfig, history: History, night: dt.date, leg: st
     newly = sorted(name for name, outcome in everything.items() if outcome.solved and name not in ever)
     comparison = dataclasses.replace(comparison, newly_solved=newly)
     latest = max((result.night for result in earlier), default=None)
-    return Finding(leg, plan, tonight, [result for result in earlier if result.night == latest], comparison)
+    previous = [result for result in earlier if result.night == latest]
+    endpoints = sorted(
+        {line for old in previous for new in tonight for line in other_endpoints(old.endpoints, new.endpoints)}
+    )
+    excused = list(comparison.regressions) if endpoints else []
+    if excused:
+        comparison = dataclasses.replace(comparison, regressions=[])
+    return Finding(leg, plan, tonight, previous, comparison, endpoints, excused)
 
 
 def is_solved(last: tuple[str, Outcome] | None) -> bool:

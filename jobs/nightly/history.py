@@ -76,6 +76,8 @@ class RunResult:
     usd: float
     wall_s: float
     outcomes: dict[str, Outcome]
+    endpoints: dict[str, str] = dataclasses.field(default_factory=dict)
+    """By pool whose engine is an endpoint: the model and the fingerprint that it said it is."""
 
     def encode(self) -> bytes:
         body = {**dataclasses.asdict(self), "night": self.night.isoformat(), "format": FORMAT}

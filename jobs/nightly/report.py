@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from jobs.config import Sampling
 from jobs.nightly.findings import Finding
+from jobs.nightly.tracks import leg_of
 from jobs.report.charts import Dot, Line, share_chart
 from jobs.report.rendering import environment
 from verifiers.types import Json
@@ -55,6 +56,7 @@ def leg_body(finding: Finding, trend: list[dict[str, Json]]) -> dict[str, Any]:
         "runs": [
             {
                 "run_id": result.run_id,
+                "of_run": leg_of(result.run_id),
                 "bucket": result.bucket,
                 "problems": len(result.outcomes),
                 "solved": sum(outcome.solved for outcome in result.outcomes.values()),
@@ -93,7 +95,8 @@ def changes(finding: Finding) -> list[str]:
                 for key in SAMPLING_SHOWN
             ]
         lines += [f"{what}: {was} → {now}" for what, was, now in pairs if was != now]
-    return sorted(set(lines))
+    excused = [f"not held against the code, since an endpoint is another model: {line}" for line in finding.excused]
+    return [*sorted({*lines, *finding.endpoints}), *excused]
 
 
 def render_text(body: dict[str, Any]) -> str:
@@ -130,8 +133,9 @@ def render_text(body: dict[str, Any]) -> str:
 def render_html(body: dict[str, Any]) -> str:
     """The page, in the design of a run's report. It links the reports of the night's runs, as seen from where it lies
     (`<output>/nightly/<name>/nights/<date>/`)."""
-    runs = [run for leg in body["legs"] for run in leg["runs"]]
-    found = [leg["comparison"] for leg in body["legs"]]
+    legs = [leg for leg in body["legs"] if leg_of(leg["leg"]) == leg["leg"]]  # a track is of the same runs
+    runs = [run for leg in legs for run in leg["runs"]]
+    found = [leg["comparison"] for leg in legs]
     return (
         environment(Path(__file__).parent)
         .get_template("night.html")

@@ -14,8 +14,8 @@ Fails: 0 all well, 3 a regression or a run with errors, 2 config, 130 interrupte
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
-import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -24,10 +24,13 @@ from typing import Any
 from jobs.config import ConfigError, Problems, SolveConfig
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.nightly import report
+from jobs.nightly.budgets import longer_sample as longer_sample
+from jobs.nightly.budgets import with_lengths, with_repairs, with_samples
 from jobs.nightly.findings import compare_leg, trend
 from jobs.nightly.history import History, RunResult, read_outcomes
 from jobs.nightly.selection import NEAR, NEW, OPEN, REGRESSION, Past, longest_first, pasts, select
 from jobs.nightly.settings import NightlyConfig, changed
+from jobs.nightly.tracks import STAGE0, first_pool, first_stage_outcomes, has_stages, model_names, reported, track_of
 from jobs.notify import Notifier
 from jobs.problems.load import stream_problems
 from runstore.errors import StoredRunError
@@ -129,14 +132,20 @@ def locked_night(
         if code == EXIT_INTERRUPTED:
             say(f"{run_id}: interrupted; the same command resumes")
             return EXIT_INTERRUPTED
-        result = read_result(run, night, entry, code)
-        if result is None:
+        results = read_results(run, night, entry, code)
+        if not results:
             errors.append(f"{run_id}: ended with exit code {code} and is not complete; the next start resumes it")
             continue
         if code:
             errors.append(f"{run_id}: exit code {code}")
-        history.add(result)
-    findings = [compare_leg(config, history, night, leg, entry) for leg, entry in plan["legs"].items() if leg in legs]
+        for result in results:
+            history.add(result)
+    findings = [
+        compare_leg(config, history, night, track, entry)
+        for leg, entry in plan["legs"].items()
+        if leg in legs
+        for track in ([leg, track_of(leg)] if has_stages(legs[leg]) else [leg])
+    ]
     incomplete = [entry for entry in plan["runs"] if history.result(night, entry["run_id"]) is None]
     regressions = [f"{finding.leg}: {line}" for finding in findings for line in finding.comparison.regressions]
     code = EXIT_ERRORS if errors or regressions else EXIT_DONE
@@ -217,55 +226,40 @@ def run_config(
     # Each night has another seed. Otherwise an unsolved problem would draw the very same samples again, and a
     # regression sample would show nothing new.
     about = {"id": entry["run_id"], "seed": (leg.run.seed << 24) + night.toordinal()}
-    changes: dict[str, dict[str, Json]] = {"run": about, "problems": problems}
+    table: dict[str, Any] = leg.resolved()
+    table["run"] |= about
+    table["problems"] |= problems
     overrides: list[str] = []
     if entry["bucket"] == REGRESSION and config.regression.num_samples:
-        changes["sampling"] = {"num_samples": config.regression.num_samples}
+        table = with_samples(leg, table, lambda own: config.regression.num_samples)
     if entry["bucket"] == NEAR:
         near = config.near_miss
-        longer = functools.partial(longer_sample, leg, near.tokens_factor)
-        by_kind = leg.sampling.model_dump(mode="json")["by_kind"]
-        changes["sampling"] = {
-            "num_samples": max(1, round(leg.sampling.num_samples * near.samples_factor)),
-            "max_tokens": longer(leg.sampling.max_tokens),
-            "by_kind": {
-                kind: {**keys, "max_tokens": longer(keys["max_tokens"])} if keys["max_tokens"] else keys
-                for kind, keys in by_kind.items()
-            },
-        }
+        table = with_samples(leg, table, lambda own: max(1, round(own * near.samples_factor)))
+        table = with_lengths(leg, table, near.tokens_factor)
         if near.repair_rounds:
-            overrides.append(f"sampling.repair.rounds={near.repair_rounds}")
+            table = with_repairs(leg, table, near.repair_rounds)
         overrides += near.overrides
-    run = changed(leg, changes, overrides)
+    run = changed(leg, table, overrides)
     # A night stalls when one of its runs does. How the runs end is posted once, for the whole night.
     stalls = [entry.model_copy(update={"on": ["stalled"]}) for entry in config.notify if "stalled" in entry.on]
     return run.model_copy(update={"notify": [*run.notify, *stalls]})
 
 
-def longer_sample(leg: SolveConfig, factor: float, max_tokens: int) -> int:
-    """`max_tokens` of a problem that was nearly solved; 0 stays what it is, as much as the context allows."""
-    longer = max(1, round(max_tokens * factor)) if max_tokens else 0
-    if longer and leg.model.max_model_len:
-        # The prompt must still fit beside the longer answer.
-        longer = max(max_tokens, min(longer, leg.model.max_model_len - leg.model.max_model_len // 4))
-    return longer
-
-
-def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> RunResult | None:
-    """What the run left, or None where it is not complete."""
+def read_results(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: int) -> list[RunResult]:
+    """What the run left, on the leg's track and on that of its first stage; empty where it is not complete."""
     storage = open_storage(run_uri(run.output.uri, run.run.id))
     record = read_run_json(storage) or {}
     table = read_problems_table(storage)
     if table is None or not record.get("complete"):
-        return None
+        return []
     summary = record.get("summary", {})
-    return RunResult(
+    whole = RunResult(
         night=night,
         leg=entry["leg"],
         bucket=entry["bucket"],
         run_id=run.run.id,
-        model=run.model.path + (f"@{run.model.revision}" if run.model.revision else ""),
-        sampling={key: run.sampling.model_dump(mode="json")[key] for key in report.SAMPLING_SHOWN},
+        model=model_names(run),
+        sampling=sampling_of(run, first_pool(run)),
         code_revision=str(record.get("code_revision", "")),
         exit_code=code,
         gpu_s=float(summary.get("gpu_s", 0)),
@@ -273,7 +267,31 @@ def read_result(run: SolveConfig, night: dt.date, entry: dict[str, Any], code: i
         usd=float(summary.get("usd", 0)),
         wall_s=float(summary.get("wall_s", 0)),
         outcomes=read_outcomes(table),
+        endpoints=reported(run, summary),
     )
+    if not has_stages(run):
+        return [whole]
+    first = first_pool(run)
+    # Time and money are the whole run's; what the first stage took of them is in the run's own report.
+    apart = dataclasses.replace(
+        whole,
+        leg=track_of(entry["leg"]),
+        run_id=f"{run.run.id}{STAGE0}",
+        model=model_names(run, first),
+        outcomes=first_stage_outcomes(storage),
+        endpoints={name: told for name, told in whole.endpoints.items() if name == first},
+        gpu_s=0.0,
+        cpu_s=0.0,
+        usd=0.0,
+        wall_s=0.0,
+    )
+    return [apart, whole]  # the whole last: the night takes it as the sign that the run is done
+
+
+def sampling_of(run: SolveConfig, pool: str) -> dict[str, Json]:
+    """The sampling of a pool as the history keeps it."""
+    sampling = run.pools()[pool].sampling.model_dump(mode="json")
+    return {key: sampling[key] for key in report.SAMPLING_SHOWN}
 
 
 def forget(config: NightlyConfig, history: History, night: dt.date, say: Callable[[str], object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +25,9 @@ from jobs.config import (
     read_toml,
     validate,
 )
-from jobs.solve.published import with_published
+from jobs.nightly.budgets import resolved_presets
+from jobs.pools.expand import SHARED
+from jobs.solve.published import settle_pools
 from verifiers.types import Json
 
 Name = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")]
@@ -140,7 +142,7 @@ def load_nightly_config(
 
 
 def is_solve_config(table: dict[str, Json]) -> bool:
-    return not {"nightly", "legs"} & set(table) and bool({"model", "sampling", "problems"} & set(table))
+    return not {"nightly", "legs"} & set(table) and bool({"model", "models", "sampling", "problems"} & set(table))
 
 
 def told_solve_config(path: Path) -> str:
@@ -161,22 +163,34 @@ def leg_config(file: Path, leg: Leg, output_uri: str) -> SolveConfig:
         if isinstance(part, dict):
             part[key] = value
     # Written out here, since the runs of a night scale what is the leg's own.
-    return with_published(check_config(table, str(file)))[0]
+    return settle_pools(check_config(table, str(file)))[0]
 
 
-def changed(config: SolveConfig, changes: dict[str, dict[str, Json]], overrides: Iterable[str] = ()) -> SolveConfig:
+def changed(config: SolveConfig, changes: Mapping[str, Any], overrides: Iterable[str] = ()) -> SolveConfig:
     """`config` with `changes` (section → key → value) and then `--set` style overrides. Raises ConfigError."""
     table: dict[str, Any] = config.resolved()
     for section, values in changes.items():
-        table[section].update(values)
-    table = merge_overrides(table, overrides)
-    model = table.get("model")
-    if isinstance(model, dict) and model.get("preset") != config.model.preset:
-        # Every value of the leg is in the table already, so the other preset would be a name without effect.
-        raise ConfigError(
-            "nightly: near_miss.overrides: model.preset cannot be changed here; set the keys that differ, or add a leg"
-        )
+        is_table = isinstance(values, dict) and isinstance(table.get(section), dict)
+        table[section] = {**table[section], **values} if is_table else values
+    table = merge_overrides(table, [each for override in overrides for each in for_every_pool(config, override)])
+    for place, preset in resolved_presets(config).items():
+        node: Any = table
+        for part in place.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if node != preset:
+            # Every value of the leg is in the table already, so the other preset would be a name without effect.
+            raise ConfigError(
+                f"nightly: near_miss.overrides: {place} cannot be changed here; set the keys that differ, or add a leg"
+            )
     return check_config(table, "nightly")
+
+
+def for_every_pool(config: SolveConfig, override: str) -> list[str]:
+    """A change as it is meant for a config whose pools have every value written out: what pools share, all get."""
+    section, _, key = override.partition("=")[0].strip().partition(".")
+    if section not in SHARED or (SHARED[section] is not None and key not in (SHARED[section] or ())):
+        return [override]
+    return [override, *(f"models.{name}.{override.strip()}" for name in config.models)]
 
 
 def night_of(now: dt.datetime, nightly: Nightly) -> dt.date:

@@ -73,6 +73,8 @@ class ProblemSetSummary:
     skipped: tuple[RowError, ...] = ()
     reasons: dict[str, int] = dataclasses.field(default_factory=dict)
     """How many references cannot be used, by reason."""
+    by_route: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many problems go to each pool or cascade; empty where all go the same way."""
 
     def to_json(self) -> dict[str, Json]:
         return dataclasses.asdict(self)
@@ -89,15 +91,19 @@ class ProblemSetSummary:
 
 
 def check_problems(
-    config: Problems, check_reference: CheckReference | None = None, side_by_side: int = 1
+    config: Problems,
+    check_reference: CheckReference | None = None,
+    side_by_side: int = 1,
+    route_of: Callable[[Problem], str] | None = None,
 ) -> ProblemSetSummary:
-    """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. Raises ProblemFileError,
-    or ConfigError for `layout` and `columns` themselves."""
+    """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. `route_of` names the
+    pool or cascade of a problem. Raises ProblemFileError, or ConfigError for `layout` and `columns` themselves."""
     faults: list[RowError] = []
     num_faults = num_problems = 0
     reasons: collections.Counter[str] = collections.Counter()
     kinds: collections.Counter[str] = collections.Counter()
     domains: collections.Counter[str] = collections.Counter()
+    routes: collections.Counter[str] = collections.Counter()
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
     for place, item, wrong in _checked(config, check_reference, side_by_side):
@@ -106,6 +112,8 @@ def check_problems(
                 num_problems += 1
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
+                if route_of is not None:
+                    routes[route_of(item)] += 1
                 by_source[place.source.uri, place.layout] += 1
                 content.update(encode_sorted(item.to_json()).encode() + b"\n")
                 if num_problems == config.limit:
@@ -126,6 +134,7 @@ def check_problems(
         sources=tuple(SourceSummary(uri, layout, count) for (uri, layout), count in by_source.items()),
         skipped=tuple(faults),
         reasons=dict(reasons),
+        by_route=dict(routes),
     )
 
 

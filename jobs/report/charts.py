@@ -84,6 +84,29 @@ def pass_curve(lines: Sequence[Line]) -> Markup:
     return _svg(parts, "pass@k by number of samples, with intervals")
 
 
+def dollars_chart(points: Sequence[tuple[float, float]]) -> Markup:
+    """The share of problems solved over the dollars spent, from nothing to the whole run."""
+    if len(points) < 2 or points[-1][0] <= 0:
+        return Markup("")
+    end = points[-1][0]
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        usd, share = point
+        return LEFT + (WIDTH - LEFT - RIGHT) * usd / end, TOP + (HEIGHT - TOP - BOTTOM) * (1 - share)
+
+    parts = [_grid_line(at((0, share))[1], f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 1)]
+    ticks = _ticks(end)
+    digits = max(0, 1 - math.floor(math.log10(ticks[1]))) if len(ticks) > 1 and ticks[1] < 1 else 0
+    parts += [_text(at((tick, 0))[0], HEIGHT - 25, f"{tick:,.{digits}f}", "tick", "middle") for tick in ticks]
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "dollars", "axis", "middle"))
+    parts.append(f'<polyline class="curve first" points="{_points([at(point) for point in points])}"/>')
+    for number, point in enumerate(points[1:], 1):
+        x, y = at(point)
+        title = html.escape(f"first {number} samples of every problem: ${point[0]:.4g}, {point[1]:.1%} solved")
+        parts.append(f'<circle class="dot first" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{title}</title></circle>')
+    return _svg(parts, "problems solved against dollars")
+
+
 def share_chart(lines: Sequence[Line], labels: Sequence[str], axis: str) -> Markup:
     """Shares at evenly spaced places, for instance nights; a dot's `x` is its place among the labels."""
     if not labels:

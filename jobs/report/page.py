@@ -18,7 +18,7 @@ import numpy as np
 from markupsafe import Markup
 
 from jobs.report import formats
-from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, occupancy_chart, pass_curve
+from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, dollars_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
 from jobs.report.rendering import environment
 from jobs.report.statistics import (
@@ -96,6 +96,10 @@ def render_report(s: RunStatistics) -> str:
             domains_by_cost=by_cost,
             worst_tokens=max((group.tokens_per_verified or 0 for _, group in drawn), default=0) or 1,
             difficulties=by_name(s.difficulties),
+            stages=s.stages.rows(),
+            accounts=s.accounts.rows() if s.accounts else [],
+            alone=s.accounts.alone(s.stages),
+            dollars_curve=dollars_chart(s.accounts.curve()),
             num_unlabelled=total.problems - sum(group.problems for group in s.difficulties.values()),
             common_k=common_k(total),
             shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],
@@ -144,7 +148,7 @@ def headline(s: RunStatistics) -> str:
     """One line with model, policy, time and what is missing."""
     config = s.run.get("config") if isinstance(s.run.get("config"), dict) else {}
     sampling = section(config, "sampling")
-    parts = [str(section(config, "model").get("path", "")), str(sampling.get("policy", "")).replace("_", " ")]
+    parts = [model_paths(config, "path"), str(sampling.get("policy", "")).replace("_", " ")]
     if isinstance(sampling.get("num_samples"), int):
         parts.append(f"up to {sampling['num_samples']} samples per problem")
     if isinstance(wall := s.summary.get("wall_s"), int | float):
@@ -320,7 +324,7 @@ def provenance(s: RunStatistics) -> list[tuple[str, str]]:
         rows.append(("never started", f"{s.num_unstarted:,} problems of the set; they are in no figure of this page"))
     config = s.run.get("config")
     if isinstance(config, dict):
-        rows.append(("model", " ".join(str(section(config, "model").get(key) or "") for key in ("path", "revision"))))
+        rows.append(("model", model_paths(config, "path", "revision")))
         files = section(config, "problems").get("files")
         if isinstance(files, list):
             rows.append(("problems", ", ".join(map(str, files))))
@@ -330,6 +334,15 @@ def provenance(s: RunStatistics) -> list[tuple[str, str]]:
     if isinstance(versions, dict):
         rows.append(("versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
     return rows
+
+
+def model_paths(config: Json, *keys: str) -> str:
+    """These keys of the run's model, or of each of its models behind its name."""
+    models = section(config, "models")
+    if not models:
+        return " ".join(str(section(config, "model").get(key) or "") for key in keys)
+    told = {name: " ".join(str(section(models, name).get(key) or "") for key in keys).strip() for name in models}
+    return ", ".join(f"{name} {text}" for name, text in told.items())
 
 
 def section(config: Json, name: str) -> Mapping[str, Json]:

@@ -9,12 +9,14 @@ Fails with StoredRunError or StorageError.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import io
 import json
+import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +48,16 @@ _COLUMNS = [
 _STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 
 
+class StageEnd(NamedTuple):
+    """What came of one stage of a problem's cascade."""
+
+    pool: str
+    stopped: Stopped | None
+    settled: str
+    """Empty: it was not sampled to its plan's end, or never opened."""
+    is_solved: bool
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProblemResult:
     """A row of PROBLEM_SCHEMA and the counts behind its estimates (None where there is no unbiased estimate)."""
@@ -54,6 +66,10 @@ class ProblemResult:
     stopped: Stopped | None
     difficulty: str = ""
     """`meta.difficulty` or `meta.level` of the problem, where its set has one."""
+    stages: tuple[StageEnd, ...] = ()
+    """What came of each stage of its cascade; `stopped` is that of the first one. Empty without a cascade."""
+    audited: bool = False
+    """Whether it went through every stage, whatever came out."""
 
 
 class ProblemsTable:
@@ -87,7 +103,8 @@ class ProblemsTable:
 def write_problems_table(run_uri: str, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> int:
     """Writes `problems.parquet` beside the samples and returns its number of rows.
 
-    `ended` is stored for problems that no plan settled: `budget` if a ceiling ended the run, else `open`.
+    `ended` is stored for problems that no plan settled: `budget` if a ceiling ended the run, `endpoint lost` if the
+    loss of a remote model did, else `open`.
     """
     storage = open_storage(run_uri)
     table = ProblemsTable(storage)
@@ -133,10 +150,11 @@ _ENCODED = pa.schema(
 
 def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
     """The columns needed for counting, with statuses as outcomes; texts as keys where a rule counts distinct ones."""
-    distinct = None
-    for _, first in read_batches(storage, ["stopping_rule"]):
-        distinct = bool(json.loads(first.column(0)[0].as_py()).get("distinct"))
-        break
+    distinct = any(
+        counts_distinct(json.loads(rule))
+        for _, batch in read_batches(storage, ["stopping_rule"])
+        for rule in batch.column(0).dictionary.to_pylist()
+    )
     for _, batch in read_batches(storage, [*_COLUMNS, "text"] if distinct else _COLUMNS):
         columns: dict[str, Any] = {name: batch.column(name) for name in _COLUMNS}
         columns["status"] = _outcomes(columns["status"])
@@ -221,6 +239,16 @@ class _Samples(NamedTuple):
     outcomes: list[int]
     keys: list[int]
 
+    def within(self, start: int, stop: int) -> _Samples:
+        """Those of one stage, numbered from 0."""
+        part = slice(bisect.bisect_left(self.indices, start), bisect.bisect_left(self.indices, stop))
+        return _Samples([index - start for index in self.indices[part]], *(values[part] for values in self[1:]))
+
+
+def counts_distinct(rule: dict[str, Any]) -> bool:
+    """Whether any stage of a stored rule counts solutions with different texts only."""
+    return any(plan.get("distinct") for plan in (rule, *rule.get("stages", ())))
+
 
 @lru_cache(maxsize=65536)
 def read_rule(rule: str) -> tuple[dict[str, Any], Plan]:
@@ -243,10 +271,10 @@ def _pass_rate(stopped: Stopped) -> estimates.Estimate:
 
 def _result(first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str) -> ProblemResult:
     rule, plan = read_rule(first["stopping_rule"])
-    outcomes, keys = _chains(plan, samples)
-    unbiased = rule.get("estimates") == "unbiased"
-    stopped = estimates.replay(plan, outcomes, keys) if unbiased else None
-    settled = stopped.why if stopped else _settled_anyhow(plan, outcomes, keys, unbiased)
+    if stages := _stage_ends(rule, samples):
+        stopped, settled = stages[0].stopped, settled_by(stages)
+    else:
+        stopped, settled, _ = _end_of(rule, plan, samples)
     estimate = _pass_rate(stopped) if stopped else None
     row = {
         **{name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")},
@@ -263,7 +291,38 @@ def _result(first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ende
         "pass_rate_high": estimate.high if estimate else None,
         "estimator": stopped.method if stopped else estimates.NONE,
     }
-    return ProblemResult(row, stopped, _difficulty(first["meta"]))
+    return ProblemResult(row, stopped, _difficulty(first["meta"]), stages, bool(rule.get("audit")))
+
+
+def _end_of(rule: dict[str, Any], plan: Plan, samples: _Samples) -> tuple[Stopped | None, str, bool]:
+    """Where a plan stopped, how it was settled, and whether with a solution."""
+    if not samples.indices:
+        return None, "", False
+    outcomes, keys = _chains(plan, samples)
+    unbiased = rule.get("estimates") == "unbiased"
+    stopped = estimates.replay(plan, outcomes, keys) if unbiased else None
+    if stopped:
+        return stopped, stopped.why, stopped.solutions > 0
+    settled = _settled_anyhow(plan, outcomes, keys, unbiased)
+    return None, settled, any(outcome in SOLUTIONS for outcome in outcomes)
+
+
+def _stage_ends(rule: dict[str, Any], samples: _Samples) -> tuple[StageEnd, ...]:
+    """What came of each stage of a cascade; nothing without one."""
+    stages = rule.get("stages", [])
+    starts = [*(stage["start"] for stage in stages), sys.maxsize]
+    return tuple(
+        StageEnd(stage["pool"], *_end_of(stage, Plan.from_json(stage), samples.within(start, stop)))
+        for stage, start, stop in zip(stages, starts, starts[1:], strict=False)
+    )
+
+
+def settled_by(stages: Sequence[StageEnd]) -> str:
+    """How a problem ended that went through these stages; what only the audit asked for has no part in it."""
+    for stage in stages:
+        if not stage.settled or stage.is_solved:
+            return stage.settled
+    return stages[-1].settled
 
 
 def _chains(plan: Plan, samples: _Samples) -> tuple[list[int], dict[int, int]]:

@@ -18,13 +18,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.report.accounts import COLUMNS as ACCOUNT_COLUMNS
+from jobs.report.accounts import Accounts
 from jobs.report.formats import clipped
 from jobs.report.problems_table import ProblemResult, iter_problems
+from jobs.report.stages import COLUMNS as STAGE_COLUMNS
+from jobs.report.stages import StageStatistics
 from runstore.errors import NoRunError
 from runstore.parts import list_parts
 from runstore.reader import read_batches, read_rows, read_run_json
 from runstore.storage import Storage, open_storage
 from workers.sampling.pass_curve import PassCurve
+from workers.sampling.plan import BUDGET, LOST
 
 STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 ABORTED = "aborted"
@@ -193,6 +198,8 @@ class RunStatistics:
     """Status → samples by number of completion tokens, in the bins of LENGTH_EDGES."""
     checkers: dict[tuple[str, str], CheckerStatistics] = dataclasses.field(default_factory=dict)
     positions: dict[str, Position] = dataclasses.field(default_factory=dict)
+    stages: StageStatistics = dataclasses.field(default_factory=StageStatistics)
+    accounts: Accounts = dataclasses.field(default_factory=lambda: Accounts({}))
     examples: list[Example] = dataclasses.field(default_factory=list)
 
     @property
@@ -263,6 +270,7 @@ def gather(
     for result in iter_problems(storage, ended):
         statistics.run_id = result.row["run_id"]
         statistics.total.add(result)
+        statistics.stages.add(result)
         on_problem(result)
         _group(statistics.domains, result.row["domain"] or "(no domain)").add(result)
         if result.difficulty:
@@ -272,8 +280,13 @@ def gather(
             f"{storage.uri}: no committed samples under samples/; give the URI of a run, <output>/runs/<id>"
         )
     chosen = _Chosen()
-    for part, batch in read_batches(storage, _COLUMNS):
+    accounts = statistics.accounts = Accounts(statistics.summary)
+    further = [*(STAGE_COLUMNS if statistics.stages else ()), *(ACCOUNT_COLUMNS if accounts else ())]
+    further = list(dict.fromkeys(name for name in further if name not in _COLUMNS))
+    for part, batch in read_batches(storage, [*_COLUMNS, *further]):
         _add_batch(statistics, batch)
+        statistics.stages.add_batch(batch)
+        accounts.add_batch(batch)
         if with_examples:
             chosen.add(part, batch)
     statistics.examples = chosen.read(storage)
@@ -281,10 +294,11 @@ def gather(
 
 
 def ended_by(run: dict[str, Any]) -> str:
-    """`budget` if a ceiling ended the run, else `open`, as for a run that was interrupted."""
+    """`budget` if a ceiling ended the run, `endpoint lost` if the loss of a remote model did; else `open`, as for a
+    run that was interrupted."""
     summary = run.get("summary")
-    stopped = summary.get("stopped") if isinstance(summary, dict) else ""
-    return "budget" if str(stopped or "").startswith("budget.") else "open"
+    stopped = str((summary.get("stopped") if isinstance(summary, dict) else "") or "")
+    return BUDGET if stopped.startswith("budget.") else LOST if stopped.startswith(LOST) else "open"
 
 
 _COLUMNS = [

@@ -137,7 +137,7 @@ def read_chosen(storage: Storage, chosen: Mapping[str, Iterable[int]]) -> dict[s
 def answer(request_id: str, given: list[dict[str, Any]], each: Tally, asked: Asked) -> dict[str, Any]:
     """The chat completion of one line."""
     head = {"id": f"chatcmpl-{request_id}", "created": asked.created_at, "model": asked.model}
-    cost = each.cost.to_json(each.cost.generation_s + each.cost.verify_s, 0.0)
+    cost = each.cost.to_json(each.cost.generation_s + each.cost.verify_s)
     if asked.is_checked:
         result = {
             "verified": bool(given),

@@ -188,7 +188,7 @@ class BatchKeeper(ResultKeeper):
             "sampling": plan.sampling,
             "budget": {"wall_s": window_s},
         }
-        if "path" not in self.settings.template.get("model", {}):
+        if not self.has_model():
             sections["model"] = {"path": plan.model}
         config = self.checked_config(owner, sections, len(plan.problems))
         if plan.is_checked:
@@ -326,7 +326,9 @@ class BatchKeeper(ResultKeeper):
 
     @staticmethod
     def model_of(storage: Storage) -> str:
-        return str(json.loads(storage.read(REQUEST) or b"{}")["config"]["model"]["path"])
+        """The model of a batch, or the way that most of its problems take through several."""
+        config = check_config(json.loads(storage.read(REQUEST) or b"{}")["config"], "config")
+        return config.route_table()[0].name if config.models else config.model.path
 
 
 def errors_of(run: RunBody, status: Status) -> BatchErrors | None:

@@ -108,12 +108,12 @@ async def unchecked(gateway: Gateway, body: ChatRequest, client: Token, answer: 
         steered = SteeredGenerators(generators, body.steering())
         samples = await draw_all(steered, requests, gateway.config.solve.timeout_s)
     cost = Cost()
-    for sample in samples:
-        cost.add_sample(sample)
+    for asked, sample in zip(requests, samples, strict=True):
+        cost.add_sample(sample, usd_of(generators, asked, sample))
         gateway.metrics.sample(sample.completion_tokens, sample.generation_s)
     # The prompt is the same for all choices, and OpenAI counts it once.
     tokens = {"prompt_tokens": samples[0].prompt_tokens, "completion_tokens": cost.completion_tokens}
-    extra = unchecked_extra(cost.to_json(time.perf_counter() - started, usd_of(cost, generators)), seed)
+    extra = unchecked_extra(cost.to_json(time.perf_counter() - started), seed)
     texts = [(sample.text or "", ENDS[sample.finish_reason]) for sample in samples]
     if body.stream:
         chunks = unchecked_chunks(texts, answer, extra, usage_of(tokens) if wants_usage(body) else None)

@@ -23,7 +23,7 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.service.port import Reservation
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
-from jobs.solve.published import with_published
+from jobs.solve.published import settle_pools
 from jobs.stop_signals import StopSignals, stop_signals
 from verifiers import plugins
 from verifiers.checker import check_settings
@@ -107,7 +107,7 @@ def run_hosted(config: ServiceConfig, signals: StopSignals) -> int:
         from jobs.service.hosting import Host
 
         solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
-        solve = with_published(solve)[0] if solve else None
+        solve = settle_pools(solve)[0] if solve else None
         hosts.append(Host(config, solve))
         hosts[0].start()
 

@@ -23,15 +23,17 @@ from ray import serve
 
 from cluster.addresses import replica_on_loopback
 from jobs.config import Problems, SolveConfig
+from jobs.pools.checks import is_remote
 from jobs.service.app import build_app
 from jobs.service.batches import BatchKeeper
 from jobs.service.control import follow
 from jobs.service.gateway import Gateway
 from jobs.service.http_errors import HttpProblem
 from jobs.service.metrics import RayMetrics
+from jobs.service.pools import PooledGenerators, Ways
 from jobs.service.run_routes import Ask
 from jobs.service.settings import ServiceConfig
-from jobs.service.solving import GeneratorLost
+from jobs.service.solving import GeneratorLost, Generators
 from jobs.service.steering import Steering, told_reason
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
 from jobs.solve.settings import generator_settings
@@ -45,6 +47,7 @@ from workers.prompting.messages import build_messages
 from workers.rollouts.base import RolloutRequest, make_sample
 from workers.rollouts.registry import rollout_class
 from workers.rollouts.single import Single
+from workers.sampling.budget import TokenPrices
 
 APP = "proofmill"
 VERIFIER = "verifier"
@@ -194,18 +197,28 @@ class GeneratorReplica:
 class ServeGenerators:
     """The generator replicas, through their Serve handle."""
 
-    def __init__(self, config: SolveConfig, use_gpu: bool) -> None:
+    def __init__(self, config: SolveConfig, use_gpu: bool, deployment: str = GENERATOR) -> None:
+        """`config` is that of one pool alone."""
         self.num_slots = config.model.sequences(use_gpu)
         price = config.cost.usd_per_gpu_hour * config.model.tensor_parallel_size if use_gpu else 0.0
         price = price or config.cost.usd_per_cpu_hour * config.resources.cpus_per_replica
-        self.usd_per_replica_s = price / 3600
-        self._replicas = config.resources.replicas
+        self._remote = is_remote(config.model)
+        self._prices = TokenPrices.of(config.cost.model_dump())
+        self.usd_per_replica_s = 0.0 if self._remote else price / 3600
+        self._replicas = 1 if self._remote else config.resources.replicas
+        self._deployment = deployment
         self._handle: Any = None
         self._ready = (-READY_CACHE_S, False)
 
+    def usd_of(self, request: SampleRequest, sample: Sample) -> float:
+        """What a sample cost: its tokens at an endpoint, else its share of a replica."""
+        if self._remote:
+            return self._prices.usd(sample.prompt_tokens, sample.completion_tokens)
+        return self.usd_per_replica_s * sample.generation_s / max(self.num_slots, 1)
+
     def handle(self) -> Any:
         if self._handle is None:
-            self._handle = serve.get_deployment_handle(GENERATOR, app_name=APP)
+            self._handle = serve.get_deployment_handle(self._deployment, app_name=APP)
         return self._handle
 
     async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
@@ -225,7 +238,7 @@ class ServeGenerators:
         if time.monotonic() > asked + READY_CACHE_S:
             try:
                 status = await asyncio.wait_for(asyncio.to_thread(serve.status), READY_TIMEOUT_S)
-                running = status.applications[APP].deployments[GENERATOR].replica_states.get("RUNNING", 0) > 0
+                running = status.applications[APP].deployments[self._deployment].replica_states.get("RUNNING", 0) > 0
             except Exception as error:
                 log.info("not ready: %s", type(error).__name__)
                 running = False
@@ -300,13 +313,70 @@ def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: b
         load_known(settings),
         RayMetrics(),
         share=1.0 / settings.server.gateways,
-        generators=ServeGenerators(model, use_gpu) if model else None,
-        model=model.model.path if model else "",
-        sampling=model.sampling.parameters() if model else SamplingParameters(),
+        generators=open_generators(model, use_gpu) if model else None,
+        ways=Ways(model) if model and has_ways(model) else None,
+        model=answering(model) if model else "",
+        sampling=first_pool(model).sampling.parameters() if model else SamplingParameters(),
         runs=ask_keeper(),
         follow=follow,
     )
     return build_app(gateway)
+
+
+def has_ways(config: SolveConfig) -> bool:
+    """Whether problems may take different ways, or several stages."""
+    return bool(config.models) or any(route.stages for route in config.route_table())
+
+
+def first_pool(config: SolveConfig) -> SolveConfig:
+    """The pool in which most problems begin, as a config of its own."""
+    return config.pools()[config.route_table()[0].pools[0]]
+
+
+def answering(config: SolveConfig) -> str:
+    """The name under which the service answers: its model's, or that of the way that most problems take."""
+    return config.route_table()[0].name if config.models else config.model.path
+
+
+def deployment_of(config: SolveConfig, pool: str) -> str:
+    """The name of a pool's deployment."""
+    return f"{GENERATOR}-{pool}" if config.models else GENERATOR
+
+
+def on_gpu(pool: SolveConfig, use_gpu: bool) -> bool:
+    """Whether the engines of a pool run on GPUs, where there are any."""
+    return use_gpu and pool.resources.device != "cpu" and not is_remote(pool.model)
+
+
+def open_generators(config: SolveConfig, use_gpu: bool) -> Generators:
+    """The generators of every pool."""
+    pools = {
+        name: ServeGenerators(pool, on_gpu(pool, use_gpu), deployment_of(config, name))
+        for name, pool in config.pools().items()
+    }
+    return PooledGenerators(Ways(config), pools) if has_ways(config) else next(iter(pools.values()))
+
+
+def generator_deployment(pool: SolveConfig, name: str, use_gpu: bool) -> serve.Application:
+    """The deployment of one pool."""
+    remote, gpu = is_remote(pool.model), on_gpu(pool, use_gpu)
+    options: dict[str, Any] = {
+        "num_cpus": 0.0 if remote else pool.resources.cpus_per_replica,
+        "num_gpus": pool.model.tensor_parallel_size if gpu else 0,
+    }
+    if gpu and pool.resources.accelerator_type:
+        options["accelerator_type"] = pool.resources.accelerator_type
+    deployment = serve.deployment(
+        GeneratorReplica,
+        name=name,
+        num_replicas=1 if remote else pool.resources.replicas,
+        ray_actor_options=options,
+        max_ongoing_requests=pool.model.sequences(gpu),
+        health_check_period_s=5.0,
+        health_check_timeout_s=60.0,
+        graceful_shutdown_timeout_s=10.0,
+    )
+    return deployment.bind(pool.resolved(), gpu)
 
 
 def load_known(config: ServiceConfig) -> dict[str, Problem]:
@@ -365,18 +435,6 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
     )
     parts = [verifier.bind(table), keeper.bind(table, config.ray.address)]
     if solve is not None:
-        generator = serve.deployment(
-            GeneratorReplica,
-            name=GENERATOR,
-            num_replicas=solve.resources.replicas,
-            ray_actor_options={
-                "num_cpus": solve.resources.cpus_per_replica,
-                "num_gpus": solve.model.tensor_parallel_size if use_gpu else 0,
-            },
-            max_ongoing_requests=solve.model.sequences(use_gpu),
-            health_check_period_s=5.0,
-            health_check_timeout_s=60.0,
-            graceful_shutdown_timeout_s=10.0,
-        )
-        parts.append(generator.bind(solve_table, use_gpu))
+        pools = solve.pools()
+        parts += [generator_deployment(pool, deployment_of(solve, name), use_gpu) for name, pool in pools.items()]
     return gateway.bind(*parts)

@@ -16,6 +16,7 @@ from jobs.service.access import Access, Admission, Tokens
 from jobs.service.batch_lines import NO_BOUND
 from jobs.service.draining import Draining
 from jobs.service.metrics import Metrics, NoMetrics
+from jobs.service.pools import Ways
 from jobs.service.redrawing import Redrawing
 from jobs.service.run_routes import Ask
 from jobs.service.settings import ServiceConfig, Token
@@ -40,8 +41,10 @@ class Gateway:
     """This gateway's part of the configured rates and of the pending work: one over the number of gateways."""
     generators: Generators | None = None
     """The generator replicas; None if the service only verifies."""
+    ways: Ways | None = None
+    """The ways of problems through several models; None where there is one."""
     model: str = ""
-    """Name of the model that answers."""
+    """Name of the model that answers, or of the cascade that does."""
     sampling: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
     """How the generators draw where a client sets nothing."""
     runs: Ask | None = None

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from jobs.service.solving import GeneratorLost, Generators
+from jobs.service.solving import GeneratorLost, Generators, usd_of
 from jobs.service.steering import Steering
 from runstore.schema import Sample, SampleRequest
 
@@ -42,6 +42,10 @@ class Redrawing:
                 self._on_lost()
             await asyncio.sleep(RETRY_DELAY_S * attempt)
         return await self._generators.generate(request, steering)
+
+    def usd_of(self, request: SampleRequest, sample: Sample) -> float:
+        """What a sample cost."""
+        return usd_of(self._generators, request, sample)
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         await self._generators.abort(request_ids)

@@ -179,14 +179,15 @@ class RunKeeper:
             raise http_errors.invalid(config_faults(str(error), sections)) from None
         roots = self.settings.roots
         files = config.problems.files if num_inline else [confined(name, roots) for name in config.problems.files]
-        fixed = "path" in self.settings.template.get("model", {})
-        model = config.model.path if fixed else confined(config.model.path, roots)
-        return config.model_copy(
-            update={
-                "problems": config.problems.model_copy(update={"files": files}),
-                "model": config.model.model_copy(update={"path": model}),
-            }
-        )
+        update: dict[str, Any] = {"problems": config.problems.model_copy(update={"files": files})}
+        if not self.has_model():
+            update["model"] = config.model.model_copy(update={"path": confined(config.model.path, roots)})
+        return config.model_copy(update=update)
+
+    def has_model(self) -> bool:
+        """Whether the operator's template says which model, or which models, a run has."""
+        template = self.settings.template
+        return "models" in template or "path" in template.get("model", {})
 
     def write(self, storage: Storage, owner: str, config: SolveConfig, lines: Sequence[str]) -> None:
         """Stores a request before its run starts. Raises HttpProblem 409 where the id belongs to another request."""

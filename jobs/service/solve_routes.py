@@ -64,17 +64,19 @@ BODIES: list[type[pydantic.BaseModel]] = [SolveRequest]
 
 
 @contextlib.asynccontextmanager
-async def admit_samples(gateway: Gateway, num_samples: int, client: Token, pointer: str) -> AsyncIterator[Generators]:
+async def admit_samples(
+    gateway: Gateway, num_samples: int, client: Token, pointer: str, drawn: int = 0
+) -> AsyncIterator[Generators]:
     """The generators, for as many samples. Raises HttpProblem 422, 429 and 501; `pointer` is where the client set the
-    number."""
+    number. `drawn` is how many may be drawn for it, stage by stage; 0 = as many."""
     if gateway.generators is None:
         raise http_errors.HttpProblem(501, "no-model", "this service only verifies: [solve] config is not set")
     most = gateway.config.solve.max_samples
     if num_samples > most:
         listed = [{"pointer": pointer, "detail": f"at most {most}"}]
         raise http_errors.HttpProblem(422, "invalid-request", "more than this service allows", errors=listed)
-    gateway.access.charge_items(client, num_samples)
-    async with gateway.samples.enter(num_samples):
+    gateway.access.charge_items(client, drawn or num_samples)
+    async with gateway.samples.enter(num_samples):  # stages are drawn one after the other
         gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
         yield gateway.generators
     gateway.metrics.sampling(gateway.samples.pending, gateway.samples.capacity)
@@ -92,16 +94,20 @@ async def begin_solving(
 ) -> AsyncIterator[Event]:
     """Admits the request and returns its events; what is refused is refused here, before an answer begins."""
     stack = contextlib.AsyncExitStack()
-    generators = await stack.enter_async_context(admit_samples(gateway, num_samples, client, pointer))
+    blocks = gateway.ways.blocks(problem, num_samples) if gateway.ways else (range(num_samples),)
+    generators = await stack.enter_async_context(
+        admit_samples(gateway, num_samples, client, pointer, sum(map(len, blocks)))
+    )
     settings = gateway.config.solve
     events = solve(
         problem,
-        num_samples,
+        sum(map(len, blocks)),
         SteeredGenerators(generators, steering) if steering else generators,
         gateway.verifiers,
         attempts=gateway.config.verify.attempts,
         timeout_s=settings.timeout_s,
         seed=seed,
+        blocks=blocks,
     )
 
     async def counted() -> AsyncIterator[Event]:

@@ -59,6 +59,11 @@ class Event:
         return f"event: {self.name}\ndata: {json.dumps(self.data)}\n\n"
 
 
+Blocks = Sequence[range]
+"""The sample indices of a request, stage by stage. The indices of a stage are drawn at once, and a further stage only
+where the ones before it gave nothing."""
+
+
 async def solve(
     problem: Problem,
     num_samples: int,
@@ -68,56 +73,99 @@ async def solve(
     attempts: int,
     timeout_s: float,
     seed: int = 0,
+    blocks: Blocks = (),
 ) -> AsyncGenerator[Event, None]:
-    """Draws `num_samples` at once and stops at the first verified one."""
+    """Draws until a sample is verified: `num_samples` at once, or what `blocks` says, which has as many indices."""
     started = time.perf_counter()
-    # Engine requests are named by problem id, so two requests for one problem must not share it.
-    own = dataclasses.replace(problem, id=f"solve-{secrets.token_hex(8)}")
-    requests = [SampleRequest(own, index, 1, sample_seed(seed, problem.id, index)) for index in range(num_samples)]
+    blocks = blocks or (range(num_samples),)
+    solving = Solving(problem, generators, verifiers, attempts, started + timeout_s)
     yield Event("started", {"problem_id": problem.id, "num_samples": num_samples, "seed": seed})
-
-    async def one(request: SampleRequest) -> tuple[Sample, Checked]:
-        sample = await generators.generate(request)
-        check = Check(problem, sample.text or "", finish_reason=sample.finish_reason)
-        return sample, (await check_chunk(verifiers, [check], attempts, lambda: None))[0]
-
-    tasks = {asyncio.create_task(one(request)): request for request in requests}
-    cost = Cost()
-    best: tuple[Sample, Checked] | None = None
-    counts = Counts(num_samples)
     try:
-        waiting = set(tasks)
-        deadline = started + timeout_s
-        while waiting and best is None and time.perf_counter() < deadline:
-            timeout = max(0.0, deadline - time.perf_counter())
-            done, waiting = await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                request = tasks[task]
-                try:
-                    sample, checked = task.result()
-                except GeneratorLost as error:
-                    counts.lost += 1
-                    yield Event(
-                        "sample", {"sample_index": request.sample_index, "status": "error", "reason": str(error)}
-                    )
-                    continue
-                cost.add(sample, checked)
-                counts.add(sample, checked)
-                if checked.status == "verified" and (best is None or sample.sample_index < best[0].sample_index):
-                    best = (sample, checked)
-                yield Event("sample", sample_event(sample, checked))
+        for block in blocks:
+            solving.begin([sample_seed(seed, problem.id, index) for index in block], block)
+            async for event in solving.wait():
+                yield event
+            if solving.is_over():
+                break
     finally:
-        running = [tasks[task] for task in tasks if not task.done()]
-        for task in tasks:
+        await solving.end()
+    best, counts = solving.best, solving.counts
+    if best is None and counts.checked == 0:
+        raise HttpProblem(503, "not-ready", f"no sample got a verdict: {counts.told()}", retry_after_s=5)
+    result = result_event(problem, best, solving.cost, counts.asked, time.perf_counter() - started)
+    yield Event("result", {**result, **counts.to_json()})
+
+
+class Solving:
+    """The samples of one request, from the first to the last."""
+
+    def __init__(
+        self, problem: Problem, generators: Generators, verifiers: Verifiers, attempts: int, deadline: float
+    ) -> None:
+        self.problem = problem
+        # Engine requests are named by problem id, so two requests for one problem must not share it.
+        self._own = dataclasses.replace(problem, id=f"solve-{secrets.token_hex(8)}")
+        self._generators = generators
+        self._verifiers = verifiers
+        self._attempts = attempts
+        self._deadline = deadline
+        self._tasks: dict[asyncio.Task[tuple[Sample, Checked]], SampleRequest] = {}
+        self._waiting: set[asyncio.Task[tuple[Sample, Checked]]] = set()
+        self.cost = Cost()
+        self.counts = Counts(0)
+        self.best: tuple[Sample, Checked] | None = None
+
+    def begin(self, seeds: Sequence[int], indices: range) -> None:
+        """Starts to draw one stage."""
+        for index, seed in zip(indices, seeds, strict=True):
+            request = SampleRequest(self._own, index, 1, seed)
+            task = asyncio.create_task(self._one(request))
+            self._tasks[task] = request
+            self._waiting.add(task)
+        self.counts.asked += len(indices)
+
+    async def _one(self, request: SampleRequest) -> tuple[Sample, Checked]:
+        sample = await self._generators.generate(request)
+        check = Check(self.problem, sample.text or "", finish_reason=sample.finish_reason)
+        return sample, (await check_chunk(self._verifiers, [check], self._attempts, lambda: None))[0]
+
+    def is_over(self) -> bool:
+        """Whether there is an answer, or no time for one."""
+        return self.best is not None or time.perf_counter() >= self._deadline
+
+    async def wait(self) -> AsyncGenerator[Event, None]:
+        """An event per sample, until one is verified, all have ended, or the time is over."""
+        while self._waiting and not self.is_over():
+            timeout = max(0.0, self._deadline - time.perf_counter())
+            done, self._waiting = await asyncio.wait(
+                self._waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                yield self._note(task)
+
+    def _note(self, task: asyncio.Task[tuple[Sample, Checked]]) -> Event:
+        request = self._tasks[task]
+        try:
+            sample, checked = task.result()
+        except GeneratorLost as error:
+            self.counts.lost += 1
+            about = {"sample_index": request.sample_index, "status": "error", "reason": str(error)}
+            return Event("sample", about)
+        self.cost.add(sample, checked, usd_of(self._generators, request, sample))
+        self.counts.add(sample, checked)
+        if checked.status == "verified" and (self.best is None or sample.sample_index < self.best[0].sample_index):
+            self.best = (sample, checked)
+        return Event("sample", sample_event(sample, checked))
+
+    async def end(self) -> None:
+        """Ends what is still drawn or checked."""
+        running = [request for task, request in self._tasks.items() if not task.done()]
+        for task in self._tasks:
             task.cancel()
         if running:
             with contextlib.suppress(GeneratorLost):
-                await generators.abort([f"{one.problem.id}/{one.sample_index}/{one.seed}" for one in running])
-        await asyncio.gather(*tasks, return_exceptions=True)
-    if best is None and counts.checked == 0:
-        raise HttpProblem(503, "not-ready", f"no sample got a verdict: {counts.told()}", retry_after_s=5)
-    result = result_event(problem, best, cost, generators, num_samples, time.perf_counter() - started)
-    yield Event("result", {**result, **counts.to_json()})
+                await self._generators.abort([f"{one.problem.id}/{one.sample_index}/{one.seed}" for one in running])
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @dataclasses.dataclass(slots=True)
@@ -165,19 +213,22 @@ class Cost:
     completion_tokens: int = 0
     generation_s: float = 0.0
     verify_s: float = 0.0
+    usd: float = 0.0
 
-    def add(self, sample: Sample, checked: Checked) -> None:
-        self.add_sample(sample)
+    def add(self, sample: Sample, checked: Checked, usd: float = 0.0) -> None:
+        """`usd` is what the sample cost."""
+        self.add_sample(sample, usd)
         self.verify_s += checked.seconds
 
-    def add_sample(self, sample: Sample) -> None:
+    def add_sample(self, sample: Sample, usd: float = 0.0) -> None:
         self.samples += 1
+        self.usd += usd
         self.prompt_tokens += sample.prompt_tokens
         self.completion_tokens += sample.completion_tokens
         self.generation_s += sample.generation_s
 
-    def to_json(self, wall_s: float, usd: float) -> dict[str, Json]:
-        return {**dataclasses.asdict(self), "wall_s": wall_s, "usd": usd}
+    def to_json(self, wall_s: float) -> dict[str, Json]:
+        return {**dataclasses.asdict(self), "wall_s": wall_s}
 
 
 def sample_event(sample: Sample, checked: Checked) -> dict[str, Json]:
@@ -196,7 +247,6 @@ def result_event(
     problem: Problem,
     best: tuple[Sample, Checked] | None,
     cost: Cost,
-    generators: Generators,
     num_samples: int,
     wall_s: float,
 ) -> dict[str, Any]:
@@ -207,10 +257,13 @@ def result_event(
         "sample_index": best[0].sample_index if best else None,
         "verdict": json.loads(best[1].body) if best else None,
         "num_samples": num_samples,
-        "cost": cost.to_json(wall_s, usd_of(cost, generators)),
+        "cost": cost.to_json(wall_s),
     }
 
 
-def usd_of(cost: Cost, generators: Generators) -> float:
-    """A sample occupies one of a replica's slots while it runs; the slots share the replica's price."""
-    return generators.usd_per_replica_s * cost.generation_s / max(generators.num_slots, 1)
+def usd_of(generators: Generators, request: SampleRequest, sample: Sample) -> float:
+    """What a sample cost. It occupies one of a replica's slots while it runs; the slots share the replica's price.
+    Generators of several models know which of them drew it."""
+    if (priced := getattr(generators, "usd_of", None)) is not None:
+        return float(priced(request, sample))
+    return generators.usd_per_replica_s * sample.generation_s / max(generators.num_slots, 1)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from jobs.service.http_errors import HttpProblem, shown
-from jobs.service.solving import Generators
+from jobs.service.solving import Generators, usd_of
 from jobs.service.steering import Steering
 from runstore.schema import Sample, SampleRequest, sample_seed
 from verifiers.types import Problem
@@ -25,6 +25,10 @@ class SteeredGenerators:
         if sample.finish_reason == "error":
             raise HttpProblem(422, "unusable-conversation", f"the model cannot be asked this: {shown(sample.error)}")
         return sample
+
+    def usd_of(self, request: SampleRequest, sample: Sample) -> float:
+        """What a sample cost."""
+        return usd_of(self.inner, request, sample)
 
     async def abort(self, request_ids: Sequence[str]) -> None:
         await self.inner.abort(request_ids)

@@ -17,7 +17,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ray
@@ -25,7 +25,6 @@ import ray.exceptions
 
 from cluster.connect import ClusterError, LocalRayError, connect
 from cluster.inventory import ask_node, scalable_nodes
-from cluster.plan import Plan
 from jobs.config import ConfigError, SolveConfig, check_config, load_config, merge_overrides, read_toml
 from jobs.configuration.command import write_new
 from jobs.configuration.starter import plain_toml, starter_table
@@ -37,18 +36,21 @@ from jobs.presets import PresetError, load_preset
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
-from jobs.solve.plan import Where, describe_plan, plan_run
+from jobs.solve.pilot import PILOT_PROBLEMS, Pilot, pilot_config, read_pilot
+from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
 from jobs.solve.prompts import describe_prompts
-from jobs.solve.published import with_published
+from jobs.solve.published import settle_pools
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
+from jobs.solve.run_plan import RunPlan, plan_whole_run
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import LOGS, run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.checker import Checkers, check_settings
-from verifiers.types import Json, SettingsError
+from verifiers.types import Json, Problem, SettingsError
 from workers.logs import LogSettings, RunLog
+from workers.sampling.plan import LOST
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on", metavar="HARDWARE", default="", help="with --dry-run: plan for 8xH100, 2x8:H200 or cpu:2 instead"
     )
+    parser.add_argument(
+        "--pilot",
+        action="store_true",
+        help=f"with --dry-run: solve {PILOT_PROBLEMS} of the problems, and say from them what the run will need",
+    )
     parser.add_argument("--print-config", action="store_true", help="print the resolved config as JSON and exit")
     parser.add_argument("--skip-bad", action="store_true", help="skip problems that cannot be read, and record them")
 
@@ -87,15 +94,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.on and not args.dry_run:
             raise ConfigError("--on plans for hardware that is not here: give --dry-run too")
+        if args.pilot and (not args.dry_run or args.on):
+            raise ConfigError("--pilot runs some of the problems here: give it with --dry-run, and without --on")
         if args.config is None or args.model or args.problems:
             args.config = config_from_flags(args)
         args.overrides = [*preset_overrides(args), *args.overrides]
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
         if args.print_config:
-            print(json.dumps(with_published(config)[0].resolved(), indent=2))
+            print(json.dumps(settle_pools(config)[0].resolved(), indent=2))
             return EXIT_DONE
-        return solve(config, dry_run=args.dry_run, command=resume_command(args), on=args.on)
+        return solve(config, dry_run=args.dry_run, command=resume_command(args), on=args.on, pilot=args.pilot)
     except KeyboardInterrupt:  # before the run began, or while its report was being written
         print(f"Stopped. To resume: {resume_command(args)}")
         return EXIT_INTERRUPTED
@@ -167,10 +176,15 @@ def resume_command(args: argparse.Namespace) -> str:
 
 
 def solve(
-    config: SolveConfig, dry_run: bool = False, command: str = "", display: Display | None = None, on: str = ""
+    config: SolveConfig,
+    dry_run: bool = False,
+    command: str = "",
+    display: Display | None = None,
+    on: str = "",
+    pilot: bool = False,
 ) -> int:
     """Runs or resumes the batch that `config` describes; returns an exit code. `on` names the hardware that a dry-run
-    plans for, where it is not this machine or the cluster.
+    plans for, where it is not this machine or the cluster. With `pilot` the dry-run solves some of the problems first.
 
     Raises ClusterError or one of jobs.errors.TOLD, with a text for the user.
     """
@@ -181,9 +195,12 @@ def solve(
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
         record = None if dry_run else read_run_json(open_storage(uri))
-        config, published = with_published(config, record)
+        config, published = settle_pools(config, record)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))
-        print(describe_plan(config, problems, plan, published), flush=True)
+        code, measured = solve_pilot(config, display) if pilot else (EXIT_DONE, None)
+        if code == EXIT_INTERRUPTED:
+            return code
+        print(plan.describe(config, problems, published, measured), flush=True)
         if dry_run:
             print(describe_prompts(config), flush=True)
             return EXIT_DONE
@@ -193,21 +210,34 @@ def solve(
         return run_batch(config, problems, plan, record, command, display, notifier)
 
 
-def plan_here(config: SolveConfig, where: Where) -> Plan:
+def solve_pilot(config: SolveConfig, display: Display | None) -> tuple[int, Pilot | None]:
+    """Solves the pilot's problems, or finds them solved; returns an exit code and what they needed."""
+    chosen = pilot_config(config)
+    uri = run_uri(chosen.output.uri, chosen.run.id)
+    problems = check_problem_set(chosen)
+    print(f"pilot: {problems.num_problems} of the problems, in {uri}", flush=True)
+    plan = plan_here(chosen, Where())
+    record = read_run_json(open_storage(uri)) or new_record(chosen, problems, plan.to_json())
+    with Notifier((), chosen.run.id, uri) as notifier:
+        code = run_batch(chosen, problems, plan, record, "the same command", display, notifier)
+    return code, None if code == EXIT_INTERRUPTED else read_pilot(config, chosen)
+
+
+def plan_here(config: SolveConfig, where: Where) -> RunPlan:
     """The plan on the hardware that `where` names, on the cluster that the config names, or on this machine. Raises
     ConfigError and ClusterError."""
     if config.ray.address and not where.named:
         with connect(config.ray.address, code_travels=False):
             nodes = ray.nodes()
             nodes += scalable_nodes(nodes)
-            return plan_run(config, where=dataclasses.replace(where, nodes=nodes, ask=ask_node))
-    return plan_run(config, where=where)
+            return plan_whole_run(config, dataclasses.replace(where, nodes=nodes, ask=ask_node))
+    return plan_whole_run(config, where)
 
 
 def run_batch(
     config: SolveConfig,
     problems: ProblemSetSummary,
-    plan: Plan,
+    plan: RunPlan,
     record: dict[str, Json],
     command: str,
     display: Display | None,
@@ -228,9 +258,9 @@ def run_batch(
         config,
         tuple(problems.by_kind),
         uri,
-        plan.device == "gpu",
+        plan.uses_gpu,
         lean_workers=plan.lean_workers,
-        context=plan.max_model_len,
+        context=plan.contexts,
     )
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):
@@ -244,7 +274,8 @@ def run_batch(
                 screen.close()
         code = finish(config, storage, record, outcome, command)
         if code != EXIT_INTERRUPTED:
-            notifier.ended(outcome.summary or {}, outcome.error)
+            summary = outcome.summary or {}
+            notifier.ended(summary, outcome.error or (str(summary["stopped"]) if is_lost(outcome) else ""))
     return code
 
 
@@ -263,9 +294,16 @@ def check_problem_set(config: SolveConfig) -> ProblemSetSummary:
     """The whole set, references included, before any GPU is touched. Raises ProblemFileError or ConfigError."""
     checkers = open_checkers(config)
     try:
-        return check_problems(config.problems, checkers.check_problem, config.verify.workers_per_actor)
+        routed = route_name(config) if len(config.route_table()) > 1 else None
+        return check_problems(config.problems, checkers.check_problem, config.verify.workers_per_actor, routed)
     finally:
         checkers.close()
+
+
+def route_name(config: SolveConfig) -> Callable[[Problem], str]:
+    """Names the pool or cascade that a problem goes to."""
+    names = [route.name for route in config.route_table()]
+    return lambda problem: names[config.route_of(str(problem.kind), problem.domain, problem.meta)]
 
 
 def open_checkers(config: SolveConfig) -> Checkers:
@@ -276,6 +314,11 @@ def open_checkers(config: SolveConfig) -> Checkers:
     except SettingsError as error:
         raise ConfigError(str(error)) from error
     return Checkers(config.verify.workers_per_actor, settings)
+
+
+def is_lost(outcome: DriveResult) -> bool:
+    """Whether the loss of a remote model left problems unfinished."""
+    return outcome.summary is not None and str(outcome.summary.get("stopped") or "").startswith(LOST)
 
 
 def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outcome: DriveResult, command: str) -> int:
@@ -300,6 +343,9 @@ def finish(config: SolveConfig, storage: Storage, record: dict[str, Json], outco
     print_summary(summary)
     if outcome.summary["stopped"]:
         print(f"Stopped early: {outcome.summary['stopped']}")
+    if is_lost(outcome):
+        print(f"Nothing durable is lost. Once the endpoint is back: {command}", file=sys.stderr)
+        return EXIT_ERRORS
     num_errors = outcome.summary["statuses"].get("error", 0)
     if num_errors:
         print(f"{num_errors:,} samples ended with status error; the report says why", file=sys.stderr)

@@ -25,7 +25,7 @@ from jobs.problems.load import stream_problems
 from jobs.solve.progress import Display
 from jobs.stop_signals import stop_signals
 from runstore.batches import pack
-from verifiers.types import Json
+from verifiers.types import Json, Problem
 from workers.actors.presence import KILL_S, end_on_its_node
 from workers.coordinator.actor import Coordinator
 from workers.coordinator.names import NAMESPACE, coordinator_name
@@ -138,7 +138,7 @@ def attend(
                     fed_all = True
                     ray.get(coordinator.end_of_problems.remote(), timeout=stall_s)
                 else:
-                    entries = [ProblemEntry(problem.id, str(problem.kind), problem.domain) for problem in chunk]
+                    entries = [entry_of(problem, config) for problem in chunk]
                     fed = coordinator.feed.remote([ray.put(pack(chunk))], pack(entries))
                     wanted = ray.get(fed, timeout=stall_s)
             else:
@@ -151,6 +151,14 @@ def attend(
         ready, _ = ray.wait([result], timeout=POLL_S if fed_all or stopping else 0)
         if ready:
             return DriveResult(ray.get(result), interrupted=signals[0] if signals else "")
+
+
+def entry_of(problem: Problem, config: SolveConfig) -> ProblemEntry:
+    """What the coordinator knows of a problem. Its route follows from the problem and the config alone, so a resume
+    finds the same one."""
+    kind = str(problem.kind)
+    entry = ProblemEntry(problem.id, kind, problem.domain)
+    return entry._replace(route=config.route_of(kind, problem.domain, problem.meta)) if config.routes else entry
 
 
 def chunks_of(problems: Iterator[Any]) -> Iterator[list[Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 from cluster.inventory import Ask, Inventory, InventoryError, local_inventory, ray_inventory
 from cluster.named_hardware import assumed, named_inventory
 from cluster.plan import Plan, PlanError, PlanRequest, make_plan
+from cluster.pools import PoolRequest, usable
 from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import read_model_config
 from jobs.presets import load_preset
@@ -62,15 +63,34 @@ HERE = Where()
 
 
 def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, where: Where = HERE) -> Plan:
-    """The plan on `nodes`, or on what `where` says. Raises ConfigError with what would fit."""
+    """The plan of a run with one model on `nodes`, or on what `where` says. Raises ConfigError with what would fit."""
     where = where if nodes is None else dataclasses.replace(where, nodes=nodes)
+    inventory = open_inventory(config, where)
+    require_abilities(config)
+    pool, notes = pool_to_plan(config, where, inventory)
     try:
-        inventory = where.inventory(config)
+        plan = make_plan(pool.model, pool.request, usable(inventory, pool))
+    except PlanError as error:
+        raise ConfigError("\n".join([str(error), *(f"note: {note}" for note in notes)]))
+    return dataclasses.replace(plan, notes=(*notes, *plan.notes))
+
+
+def open_inventory(config: SolveConfig, where: Where) -> Inventory:
+    """Raises ConfigError."""
+    try:
+        return where.inventory(config)
     except InventoryError as error:
         raise ConfigError(f"no plan can be made: {error}")
-    require_abilities(config)
+
+
+def pool_to_plan(
+    config: SolveConfig, where: Where, inventory: Inventory, name: str = ""
+) -> tuple[PoolRequest, list[str]]:
+    """What is planned for one model, and what the user should know of it. `name` is that of its `[models.NAME]`. Raises
+    ConfigError."""
     model = config.model
     request = PlanRequest(
+        pool=name,
         replicas=config.resources.replicas,
         tensor_parallel_size=model.tensor_parallel_size,
         data_parallel_size=int(model.engine_args.get("data_parallel_size", 1)),
@@ -96,11 +116,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
     if model.lora:
         check_adapter(model.lora, model.path, model_config)
     notes += [f"planned for {where.named} by its name; {assumed(inventory)}"] if where.named else []
-    try:
-        plan = make_plan(model_config, request, inventory)
-    except PlanError as error:
-        raise ConfigError("\n".join([str(error), *(f"note: {note}" for note in notes)]))
-    return dataclasses.replace(plan, notes=(*notes, *plan.notes))
+    return PoolRequest(name, model_config, request, config.resources.accelerator_type), notes
 
 
 def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any], list[str]]:
@@ -114,9 +130,9 @@ def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any]
         notes.append(f"code of {model.path}{version} runs in every engine: {preset.remote_code}")
     try:
         return read_model_config(model.path, model.revision), notes
-    except ConfigError:
+    except ConfigError as error:
         if not from_shape or not preset:
-            raise
+            raise ConfigError(str(error).replace("model.path", config.key("model.path"), 1)) from None
     notes.append(
         f"the config.json of {model.path} cannot be read here; planned from the [shape] of the preset {preset.name} "
         f"({preset.shape_source})"
@@ -139,8 +155,9 @@ def require_abilities(config: SolveConfig) -> None:
     """Raises ConfigError where the engine cannot do what the config asks for."""
     if bounds_thoughts(config) and not config.model.thinking:
         raise ConfigError(
-            "sampling.thinking_tokens: a thought can be bounded only where its marks are known: set model.thinking to "
-            "the model's style of thoughts (docs/thoughts.md), or leave thinking_tokens at 0"
+            "sampling.thinking_tokens: a thought can be bounded only where its marks are known: set "
+            f"{config.key('model.thinking')} to the model's style of thoughts (docs/thoughts.md), or leave "
+            "thinking_tokens at 0"
         )
     engine = open_engine(EngineSettings(**config.model.of_engine(), thinking_budget=bounds_thoughts(config)))
     rollouts = [config.sampling.rollout, *(["repair"] if config.sampling.repair.rounds else [])]
@@ -155,7 +172,8 @@ def require_abilities(config: SolveConfig) -> None:
     except EngineAbilityError as error:
         able = ", ".join(sorted(engine.abilities)) or "nothing"
         raise ConfigError(
-            f"model.engine = {config.model.engine!r}: {error}, which this config asks for; it can: {able}"
+            f"{config.key('model.engine')} = {config.model.engine!r}: {error}, which this config asks for; it can: "
+            f"{able}"
         )
 
 

@@ -14,13 +14,20 @@ TAIL_CHARS = 60
 
 
 def describe_prompts(config: SolveConfig) -> str:
-    """One line for the plan. Raises ConfigError where the model cannot be asked as the config wants, and
-    ProblemFileError for examples that cannot be read."""
+    """A line for the plan, one per pool where there are several. Raises ConfigError where a model cannot be asked as
+    the config wants, and ProblemFileError for examples that cannot be read."""
+    pools = config.pools()
+    head = {name: f"{name}: " if config.models else "" for name in pools}
+    return "\n".join(head[name] + describe_pool(pool) for name, pool in pools.items())
+
+
+def describe_pool(config: SolveConfig) -> str:
+    """How one model is asked."""
     # The engine's number of samples and its GPUs play no part in rendering.
     engine = open_engine(EngineSettings(**config.model.of_engine()))
     found = engine.preview(trial_messages(config))
     if found.error:
-        raise ConfigError(f"model.path = {config.model.path!r}: {found.error}")
+        raise ConfigError(f"{config.key('model.path')} = {config.model.path!r}: {found.error}")
     if found.unknown:
         return f"prompts     not tried: {found.unknown}"
     if not found.text:

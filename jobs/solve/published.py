@@ -16,8 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.config import ConfigError, SolveConfig, validate
+from jobs.config import ConfigError, Sampling, SolveConfig, validate
 from jobs.model_path import hub_file, is_hub_id
+from jobs.pools.checks import is_remote
+from jobs.pools.routing import ONLY
 from verifiers.types import Json
 from workers.engines.base import FURTHER, SamplingOverrides, SamplingParameters
 
@@ -58,6 +60,44 @@ def with_published(config: SolveConfig, record: Mapping[str, Json] | None = None
         return config, published
     changed = config.model_copy(update={"sampling": config.sampling.model_copy(update=taken)})
     return changed.with_origins({f"sampling.{name}": published.place for name in taken}), published
+
+
+def settle_pools(
+    config: SolveConfig, record: Mapping[str, Json] | None = None
+) -> tuple[SolveConfig, dict[str, Published]]:
+    """`with_published` for every pool: the config whose pools have the published values, and these values by pool.
+    Raises ConfigError."""
+    if not config.models:
+        if is_remote(config.model):
+            return config, {ONLY: NOTHING}
+        changed, published = with_published(config, record)
+        return changed, {ONLY: published}
+    stored = None if record is None else record.get("published_by_pool", {})
+    found: dict[str, Published] = {}
+    origins: dict[str, str] = {}
+    samplings: dict[str, Sampling] = {}
+    for name, pool in config.pools().items():
+        if is_remote(pool.model):
+            found[name] = NOTHING
+            continue
+        own = None if stored is None else {"published": stored.get(name)}
+        settled, found[name] = with_published(pool, own)
+        samplings[name] = settled.sampling
+        origins |= {
+            f"models.{name}.sampling.{key}": found[name].place
+            for key in found[name].values
+            if not pool.origin("sampling", key)
+        }
+    return config.with_sampling(samplings).with_origins(origins), found
+
+
+def to_record(published: Mapping[str, Published]) -> dict[str, Json]:
+    """The published values as `run.json` keeps them, for a resume."""
+    if set(published) == {ONLY}:
+        return {"published": {"values": published[ONLY].values, "place": published[ONLY].place}}
+    return {
+        "published_by_pool": {name: {"values": each.values, "place": each.place} for name, each in published.items()}
+    }
 
 
 def stored_published(record: Mapping[str, Json]) -> Published:
@@ -120,6 +160,14 @@ def describe_sampling(config: SolveConfig, published: Published = NOTHING) -> li
     if published.unknown:
         lines.append(f"{published.place} could not be read ({published.unknown}), so nothing of it is used")
     return lines
+
+
+def describe_model(config: SolveConfig) -> list[str]:
+    """The keys of the model that something sets, each with where its value came from: a line for the plan."""
+    names = [name for name in type(config.model).model_fields if name not in ("path", "preset")]
+    given = [(name, getattr(config.model, name), config.origin("model", name)) for name in names]
+    text = grouped([(name, value, origin) for name, value, origin in given if origin])
+    return [f"settings: {text}"] if text else []
 
 
 def origins_of(config: SolveConfig) -> Iterator[tuple[str, Json, str]]:

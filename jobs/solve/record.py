@@ -6,20 +6,23 @@ import datetime as dt
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import pydantic
 import pydantic_core
 
-from jobs.config import ConfigError, SolveConfig
+from jobs.config import ConfigError, PoolTable, SolveConfig
+from jobs.pools.routing import ONLY
 from jobs.problems.examples import examples_digest
 from jobs.problems.load import ProblemSetSummary
-from jobs.solve.published import NOTHING, Published
+from jobs.solve.published import NOTHING, Published, to_record
 from jobs.stored_plugins import plugin_records
 from runstore.code_revision import code_revision
 from runstore.layout import RUN
 from runstore.storage import Storage
 from verifiers.types import Json
+from workers.engines.base import ModelSettings
 
 CHANGEABLE: dict[str, frozenset[str] | None] = {
     "run": frozenset({"id"}),
@@ -49,20 +52,53 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
     old, new = record["config"], config.resolved()
     changes = []
     for section in [*new, *(section for section in old if section not in new)]:
+        if section == "models":
+            changes += changed_pools(old.get(section, {}), new.get(section, {}))
+            continue
         allowed = CHANGEABLE.get(section, frozenset())
         if allowed is not None:
             before = old[section] if section in old else default_of(SolveConfig, section)
             changes += differences(before, new.get(section), section_model(SolveConfig, section), section, allowed)
     if record["problems"]["sha256"] != problems.sha256:
         changes.append(f"the problem set was {record['problems']['sha256'][:12]} and is {problems.sha256[:12]} now")
-    examples = examples_digest(config.prompt.examples)
-    if record.get("examples_sha256", "") != examples:
-        changes.append("the examples of prompt.examples were others")
+    changes += changed_examples(config, record)
     if changes:
         raise ConfigError(
             f"{where}: this run was begun with other settings: {'; '.join(changes)}. "
             f"Choose another run.id, or change them back to resume."
         )
+
+
+def changed_pools(old: Json, new: Json) -> list[str]:
+    """What differs between the pools, a sentence each. A pool's keys may change as those of `[model]` may, and its
+    replicas and prices like those of the run."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return differences(old, new, None, "models")
+    allowed = frozenset({"resources", "cost"}) | (CHANGEABLE["model"] or frozenset())
+    found = []
+    for name in dict.fromkeys([*old, *new]):
+        if name in old and name in new:
+            found += differences(old[name], new[name], PoolTable, f"models.{name}", allowed)
+        else:
+            found.append(f"models.{name} {'is there no more' if name in old else 'was not there'}")
+    return found
+
+
+def stored_examples(config: SolveConfig) -> dict[str, Json]:
+    """The digests of the example files, which a resume must find unchanged."""
+    digests = {name: examples_digest(pool.prompt.examples) for name, pool in config.pools().items()}
+    return {"examples_by_pool": digests} if config.models else {"examples_sha256": digests[ONLY]}
+
+
+def changed_examples(config: SolveConfig, record: Mapping[str, Json]) -> list[str]:
+    """A sentence for every file of examples that is another one than when the run began."""
+    if not config.models:
+        same = record.get("examples_sha256", "") == examples_digest(config.prompt.examples)
+        return [] if same else ["the examples of prompt.examples were others"]
+    before, now = record.get("examples_by_pool", {}), stored_examples(config)["examples_by_pool"]
+    return [
+        f"the examples of models.{name}.prompt.examples were others" for name in now if before.get(name) != now[name]
+    ]
 
 
 def differences(
@@ -76,7 +112,7 @@ def differences(
         if key in allowed:
             continue
         before = old[key] if key in old else default_of(model, key)
-        if place == "model" and key == "engine_args":
+        if issubclass(model, ModelSettings) and key == "engine_args":
             before, now = sampling_arguments(before), sampling_arguments(new[key])
         else:
             now = new.get(key)
@@ -107,17 +143,21 @@ def section_model(model: type[pydantic.BaseModel], key: str) -> type[pydantic.Ba
 
 
 def new_record(
-    config: SolveConfig, problems: ProblemSetSummary, plan: Json, published: Published = NOTHING
+    config: SolveConfig,
+    problems: ProblemSetSummary,
+    plan: Json,
+    published: Published | Mapping[str, Published] = NOTHING,
 ) -> dict[str, Json]:
-    """What is known before the run starts."""
+    """What is known before the run starts. `published` is by pool where there are several."""
+    by_pool = {ONLY: published} if isinstance(published, Published) else published
     return {
         "run_id": config.run.id,
         "created_at": now(),
         "config": config.resolved(),
         "problems": problems.to_json(),
-        "examples_sha256": examples_digest(config.prompt.examples),
+        **stored_examples(config),
         "plan": plan,
-        "published": {"values": published.values, "place": published.place},
+        **to_record(by_pool),
         "code_revision": code_revision(),
         "plugins": plugin_records(),
         "versions": installed_versions(),

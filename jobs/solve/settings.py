@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.pools.checks import is_remote
+from jobs.pools.routing import ONLY
+from jobs.pools.tables import Stage
 from jobs.problems.examples import read_examples
 from jobs.run_secrets import run_secrets
 from runstore.code_revision import code_revision
+from verifiers.types import Json
 from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
+from workers.coordinator.pools import PoolSettings, RouteSettings, StageSettings, route_to_pool
 from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
@@ -96,49 +103,100 @@ def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES, lean_wor
     )
 
 
+def pool_settings(
+    config: SolveConfig, run_uri: str, use_gpu: bool, log: LogSettings = NO_FILES, name: str = ONLY
+) -> PoolSettings:
+    """One pool, from its config alone (SolveConfig.pools)."""
+    resources = config.resources
+    remote = is_remote(config.model)
+    ranks = config.model.tensor_parallel_size * int(config.model.engine_args.get("data_parallel_size", 1))
+    generator = dataclasses.replace(generator_settings(config, run_uri, use_gpu, log), pool=name)
+    # One process asks an endpoint for everything, so that its limits hold over all requests. It waits most of its time.
+    replicas = 1 if remote else resources.replicas
+    return PoolSettings(
+        name=name,
+        generator=generator,
+        replicas=replicas,
+        gpus_per_replica=ranks if use_gpu and not remote else 0,
+        cpus_per_replica=0.0 if remote else resources.cpus_per_replica,
+        accelerator_type=resources.accelerator_type if use_gpu and not remote else "",
+        min_replicas=min(replicas, resources.min_replicas) or (replicas + 1) // 2,
+        is_remote=remote,
+        # Of prices that pools share, each takes those of its own kind: an endpoint's tokens, or time on our machines.
+        cost={key: price for key, price in config.cost.model_dump().items() if ("million" in key) == remote},
+    )
+
+
+def stage_sampling(pool: SolveConfig, stage: Stage) -> dict[str, Json]:
+    """The sampling of one stage: that of its pool, with the stage's own policy and number of samples."""
+    sampling = pool.sampling.model_dump()
+    if stage.policy and stage.policy != sampling["policy"]:
+        sampling |= {"policy": stage.policy, "policy_args": {}}  # those of another policy
+    return {**sampling, "num_samples": stage.samples}
+
+
+def route_settings(config: SolveConfig) -> tuple[RouteSettings, ...]:
+    """The routes in the order of SolveConfig.route_table, which the driver counts by."""
+    pools = config.pools()
+    return tuple(
+        RouteSettings(
+            route.name,
+            tuple(StageSettings(stage.model, stage_sampling(pools[stage.model], stage)) for stage in route.stages),
+        )
+        if route.stages
+        else route_to_pool(route.name, pools[route.name].sampling.model_dump())
+        for route in config.route_table()
+    )
+
+
 def coordinator_settings(
     config: SolveConfig,
     kinds: tuple[str, ...],
     run_uri: str,
-    use_gpu: bool,
+    use_gpu: bool | Mapping[str, bool],
     lean_workers: int = 0,
-    context: int = 0,
+    context: int | Mapping[str, int] = 0,
 ) -> CoordinatorSettings:
-    """`context` is the plan's: the model's context in tokens; 0: not known."""
+    """`use_gpu` and `context` are the plan's, for all pools or by pool: whether the engines run on GPUs, and the
+    model's context in tokens; 0: not known."""
     try:
         log = log_settings(run_uri, config.run.id)
     except ValueError as error:
         raise ConfigError(str(error))
-    sampling, resources = config.sampling, config.resources
-    ranks = config.model.tensor_parallel_size * int(config.model.engine_args.get("data_parallel_size", 1))
+    sampling, resources, views = config.sampling, config.resources, config.pools()
+    on_gpu = {name: use_gpu if isinstance(use_gpu, bool) else use_gpu[name] for name in views}
+    contexts = {name: context if isinstance(context, int) else context.get(name, 0) for name in views}
+    lengths = {
+        name: longest_sample(pool, contexts[name] or pool.model.max_model_len or UNKNOWN_CONTEXT)
+        for name, pool in views.items()
+    }
+    pools = [
+        dataclasses.replace(pool_settings(pool, run_uri, on_gpu[name], log, name), max_tokens=lengths[name])
+        for name, pool in views.items()
+    ]
     return CoordinatorSettings(
         run_uri=run_uri,
         kinds=kinds,
         ledger=LedgerSettings(
             run_seed=config.run.seed,
-            num_samples=sampling.num_samples,
-            max_tokens=longest_sample(config, context or config.model.max_model_len or UNKNOWN_CONTEXT),
+            max_tokens=max(lengths.values()),
             repair_rounds=sampling.repair.rounds,
             repair_kinds=frozenset(sampling.repair.kinds),
             evidence_chars=sampling.repair.evidence_chars,
             check_attempts=config.verify.attempts,
         ),
-        sampling=sampling.model_dump(),
+        pools=tuple(pools),
+        routes=route_settings(config),
+        audit=config.audit,
         budget=config.budget.model_dump(),
-        cost=config.cost.model_dump(),
-        generator=generator_settings(config, run_uri, use_gpu, log),
         verifier=verifier_settings(config, log, lean_workers),
         log=log,
         secrets=run_secrets(config, os.environ),
-        replicas=resources.replicas,
-        gpus_per_replica=ranks if use_gpu else 0,
-        cpus_per_replica=resources.cpus_per_replica,
-        cores=0 if use_gpu or config.ray.address else os.cpu_count() or 1,
+        cores=0 if any(on_gpu.values()) or config.ray.address else os.cpu_count() or 1,
         verifiers=config.verify.actors,
         cpus_per_verifier=resources.cpus_per_verifier,
         writers=resources.writers,
         max_restarts=resources.max_restarts,
-        min_replicas=resources.min_replicas or (resources.replicas + 1) // 2,
         stall_s=resources.stall_s,
         start_s=resources.start_s,
         part_rows=config.output.part_rows,

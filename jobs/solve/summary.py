@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from jobs.config import SolveConfig
-from jobs.report.formats import price_unit, priced
+from jobs.report.accounts import AccountRow
+from jobs.report.formats import dollars, price_unit, priced
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
-from jobs.report.statistics import Group
+from jobs.report.statistics import Group, ended_by
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
 from runstore.layout import LOGS, run_uri
@@ -46,15 +47,19 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
-    ended = "budget" if summary["stopped"] else "open"
+    ended = ended_by(record)
     report, total, repairs = "", Group(), Counter[str]()
+    accounts: list[AccountRow] = []
     if num_rows(storage):
         report, statistics = write_report(uri, ended)
         total, repairs = statistics.total, statistics.repairs
+        accounts = statistics.accounts.rows() if statistics.accounts else []
     else:
         write_problems_table(uri, ended)
     rates = pass_rates(total)
     record["summary"]["pass_at_k"] = rates.to_json()
+    if accounts:
+        record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
     return {**shown, **summary}
@@ -112,6 +117,17 @@ def time_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     price = summary["usd"] / verified
     size = price_unit([price])
     yield f"cost per {size.of('verified solution', 'verified solutions')}", priced(price, size)
+    yield from account_rows(summary.get("accounts", ()))
+
+
+def account_rows(accounts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What each model cost in each stage, and what for."""
+    for row in accounts:
+        text = f"{row['solved']:,} of {row['reached']:,} problems, {row['tokens']:,} tokens, {dollars(row['usd'])}"
+        if each := row["usd_per_verified"]:
+            size = price_unit([each])
+            text += f", {priced(each, size)} per {size.of('verified solution', 'verified solutions')}"
+        yield f"{row['pool']}, stage {row['stage']}", text
 
 
 def places(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import is_hub_id
+from jobs.pools.checks import is_remote
 from runstore.code_revision import PACKAGES
 from verifiers import plugins
 from verifiers.plugins import Plugin
@@ -102,9 +103,7 @@ def plan_package(
     add(config_file, config_path)
 
     wanted = [(f"problems.files: {name}", name, True) for name in config.problems.files]
-    if config.prompt.examples:
-        wanted.append(("prompt.examples", config.prompt.examples, True))
-    wanted.append(("model.path", config.model.path, False))
+    wanted += named_by_pools(config)
     wanted += [(f"--include {name}", name, True) for name in include]
     for where, name, required in wanted:
         for file in _named_files(where, name, required, folder, excludes, notes):
@@ -118,6 +117,19 @@ def plan_package(
                 f"{entry.path} looks like a secret ({secret}) and will not be packaged; pass secrets with --env NAME"
             )
     return _within(Package(entries, config_path, tuple(notes)), max_mb)
+
+
+def named_by_pools(config: SolveConfig) -> Iterator[tuple[str, str, bool]]:
+    """What the models of a run need beside the problems: key, path, and whether it must be a file or folder here. A
+    model's path may be a hub id, and the model of an endpoint is not here."""
+    for pool in config.pools().values():
+        if pool.prompt.examples:
+            yield pool.key("prompt.examples"), pool.prompt.examples, True
+        if is_remote(pool.model):
+            continue
+        yield pool.key("model.path"), pool.model.path, False
+        if pool.model.lora:
+            yield pool.key("model.lora"), pool.model.lora, True
 
 
 def _add_code(add: Callable[[Path, str], None], notes: list[str], excludes: Sequence[str]) -> None:

@@ -27,9 +27,10 @@ from kuberay_schema import SCHEMAS
 
 from cluster.inventory import GIB, GPU_GIB
 from jobs.cli import COMMANDS
-from jobs.config import ConfigError, load_config
+from jobs.config import ConfigError, check_config, load_config
 from jobs.service.settings import load_service_config
-from jobs.solve.plan import plan_run
+from jobs.solve.plan import Where, plan_run
+from jobs.solve.run_plan import plan_whole_run
 
 MANIFESTS = Path("cluster/manifests")
 KUBERNETES = sorted((MANIFESTS / "kubernetes").glob("*.yaml"))
@@ -180,6 +181,32 @@ def test_the_vibethinker_plan_fits_with_no_verifier_on_a_gpu_node(monkeypatch):
     resources = nodes[0]["Resources"]
     left = resources["CPU"] - resources["GPU"] * config.resources.cpus_per_replica
     assert left < config.resources.cpus_per_verifier, "a verifier would fit beside the replicas of a spot GPU node"
+
+
+def test_a_cluster_for_pools_has_a_group_for_each_type_of_gpu(monkeypatch):
+    monkeypatch.setattr("jobs.solve.plan.read_model_config", lambda path, revision: QWEN)
+    (document,) = documents(MANIFESTS / "kubernetes" / "pools" / "raycluster.yaml")
+    assert faults(document) == []
+    one_model = find("RayCluster")["spec"]
+    groups = document["spec"]["workerGroupSpecs"]
+    assert groups[1]["template"] == one_model["workerGroupSpecs"][0]["template"] and groups[2:] == [
+        one_model["workerGroupSpecs"][1]
+    ]
+    resources = {"cpus_per_replica": 2.0}
+    models = {
+        "small": {"path": "a/b", "resources": {"replicas": 12, "accelerator_type": "L4"}},
+        "large": {"path": "c/d", "max_model_len": 4096, "resources": {"replicas": 8, "accelerator_type": "H100"}},
+    }
+    models["small"]["max_model_len"] = 4096
+    stages = [{"model": "small", "samples": 4}, {"model": "large", "samples": 2}]
+    table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "resources": resources, "cascade": {"stages": stages}}
+    nodes = [node for group in groups for node in started_nodes(group)]
+    plan = plan_whole_run(check_config({**table, "models": models}, "t"), Where(nodes=nodes))
+    assert plan.together is not None and not plan.together.takes_turns
+    for name, own in plan.plans.items():
+        assert own.gpu_kind == models[name]["resources"]["accelerator_type"]
+        assert {place.node.rstrip("0123456789") for place in own.placements} == {name}
+    assert {place.node.rstrip("0123456789") for place in plan.together.verifiers} == {"verifiers"}
 
 
 def test_ray_resources_of_the_gpu_group_are_readable_json():

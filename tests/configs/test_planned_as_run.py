@@ -29,7 +29,7 @@ def test_a_local_ray_has_the_cpus_it_is_told() -> None:
 
 def test_data_parallel_ranks_get_their_gpus() -> None:
     ranks = config(model={"tensor_parallel_size": 2, "engine_args": {"data_parallel_size": 4}})
-    assert coordinator_settings(ranks, ("math",), "out", use_gpu=True).gpus_per_replica == 8
+    assert coordinator_settings(ranks, ("math",), "out", use_gpu=True).pools[0].gpus_per_replica == 8
 
 
 GPU_NODE = {

@@ -11,6 +11,27 @@ RESTART_S = 0.05
 """Back-off in the place of a second: workers of these tests die often, and nothing that is tested waits for it."""
 
 
+def with_engine(pool: Any, engine_class: Any, **changes: Any) -> Any:
+    """A pool whose replicas run another engine."""
+    generator = dataclasses.replace(pool.generator, engine_class=engine_class)
+    return dataclasses.replace(pool, generator=generator, **changes)
+
+
+def cascade(settings: Any, *stages: tuple[str, dict[str, Any], dict[str, Any]], **changes: Any) -> Any:
+    """Settings with a pool per (name, changes of the pool, changes of the sampling), through which every problem goes
+    in this order. An engine knows its pool by its path."""
+    from workers.coordinator.pools import RouteSettings, StageSettings
+
+    base, sampling = settings.pools[0], settings.routes[0].stages[0].sampling
+    pools = []
+    for name, of_pool, _ in stages:
+        engine = base.generator.engine.model_copy(update={"path": name})
+        generator = dataclasses.replace(base.generator, engine=engine, pool=name)
+        pools.append(dataclasses.replace(base, name=name, generator=generator, **of_pool))
+    of_stages = tuple(StageSettings(name, {**sampling, **own}) for name, _, own in stages)
+    return dataclasses.replace(settings, pools=tuple(pools), routes=(RouteSettings("ladder", of_stages),), **changes)
+
+
 class QuietDisplay:
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -68,7 +89,8 @@ class Batch:
         self.num_problems = len(tasks)
         self.display = QuietDisplay()
 
-    def settings(self, **changes: Any) -> Any:
+    def settings(self, of_pool: dict[str, Any] | None = None, **changes: Any) -> Any:
+        """`of_pool` changes every pool, `changes` the whole."""
         import stand_ins
 
         from jobs.solve.settings import coordinator_settings
@@ -76,15 +98,18 @@ class Batch:
         settings = coordinator_settings(self.config, ("math",), self.uri, use_gpu=False)
         return dataclasses.replace(
             settings,
-            generator=dataclasses.replace(settings.generator, engine_class=stand_ins.StandInEngine),
+            pools=tuple(with_engine(pool, stand_ins.StandInEngine, **of_pool or {}) for pool in settings.pools),
             verifier=dataclasses.replace(settings.verifier, checkers_class=stand_ins.StandInCheckers),
             **{"restart_s": RESTART_S, **changes},
         )
 
     def run(self, **changes: Any) -> Any:
+        return self.drive(self.settings(**changes))
+
+    def drive(self, settings: Any) -> Any:
         from jobs.solve.driver import drive
 
-        return drive(self.config, self.settings(**changes), self.display)
+        return drive(self.config, settings, self.display)
 
     def rows(self) -> list[dict[str, Any]]:
         from runstore.parts import read_parts

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runstore.batches import pack_verdicts, unpack_verdicts
 from verifiers.types import Limits, Status, Verdict
 from workers.messages import Checked, Finished, SampleTask
-from workers.sampling.budget import Budget
+from workers.sampling.budget import Budget, Reserve
+from workers.sampling.policy import Policy
 from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
+from workers.scheduling.routes import Route, RouteStage
 from workers.scheduling.sample_state import LedgerSettings, ProblemEntry
 
 
@@ -18,7 +21,7 @@ def verdict(status: str) -> Verdict:
 
 
 STEPS = (
-    *("feed", "spend_out", "next_tasks", "assign", "finished", "next_checks", "checked", "cut", "durable"),
+    *("feed", "spend_out", "lose_pool", "next_tasks", "assign", "finished", "next_checks", "checked", "cut", "durable"),
     *("not_written", "batch_gone", "lost_generator", "lost_verifier"),
 )
 
@@ -39,28 +42,48 @@ class ValidatedLedger(Ledger):
         return step
 
 
+def route_of(policies: Sequence[Policy], repair_rounds: int = 0) -> Route:
+    """A route through one stage per policy, each with a pool of its own."""
+    stages: list[RouteStage] = []
+    for index, policy in enumerate(policies):
+        start = stages[-1].stop if stages else 0
+        stages.append(RouteStage(policy, Reserve(10), index, f"pool{index}", index, start, repair_rounds))
+    return Route(stages)
+
+
 class Bench:
     """A ledger and shorthand for what its workers would answer."""
 
-    def __init__(self, num_problems: int = 3, durable: Any = None, budget: Any = None, **sampling: Any) -> None:
+    def __init__(
+        self,
+        num_problems: int = 3,
+        durable: Any = None,
+        budget: Any = None,
+        stages: Sequence[dict[str, Any]] = (),
+        audit: float = 0.0,
+        **sampling: Any,
+    ) -> None:
+        """`stages`: those of the cascade that every problem takes, each with a pool of its own; none: one stage."""
         repair = sampling.pop("repair_rounds", 0)
-        table = {"policy": "fixed", "num_samples": 4, **sampling}
+        tables = [{"policy": "fixed", "num_samples": 4, **sampling, **stage} for stage in stages or ({},)]
         settings = LedgerSettings(
             run_seed=0,
-            num_samples=table["num_samples"],
             max_tokens=10,
+            audit=audit,
             repair_rounds=repair,
             repair_kinds=frozenset({"math"}),
             check_attempts=2,
             max_unchecked=sampling.pop("max_unchecked", 1000),
             short_prompt=sampling.pop("short_prompt", 0),
         )
-        self.ledger: Ledger = ValidatedLedger(settings, make_policy(table), budget or Budget(), durable)
+        self.policies = [make_policy(table) for table in tables]
+        self.route = route_of(self.policies, repair_rounds=repair)
+        self.ledger: Ledger = ValidatedLedger(settings, [self.route], budget or Budget(), durable)
         self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])
         self.written: list[tuple[str, int, str | None]] = []
 
-    def draw(self, room: int = 100, worker: int = 1) -> list[SampleTask]:
-        return self.ledger.next_tasks(room, worker)
+    def draw(self, room: int = 100, worker: int = 1, pool: int = 0) -> list[SampleTask]:
+        return self.ledger.next_tasks(room, worker, pool=pool)
 
     def finish(self, tasks: list[SampleTask], worker: int = 1, aborted: bool = False, batch: str = "b") -> None:
         rows = [Finished(task.key, task.attempt, aborted, "", 5, 7, 0.1, 100, 0) for task in tasks]
@@ -79,6 +102,6 @@ class Bench:
         for sample in samples:
             status = unpack_verdicts(sample.verdict[0])[sample.verdict[1]][0] if sample.verdict else None
             assert status == (str(sample.status) if sample.status else None)
-            self.written.append((sample.problem.entry.id, sample.key[1], status))
+            self.written.append((sample.problem.id, sample.key[1], status))
         self.ledger.durable(samples, "part")
         return len(samples)

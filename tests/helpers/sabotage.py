@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -26,6 +27,26 @@ def check_exactly_once(batch: Any, num_samples: int = 8) -> list[dict[str, Any]]
         problem: Problem = problem_of(row)
         if "fault" not in row["prompt"]:
             assert row["status"] == checkers.verify(problem, row["text"]).status
+    return rows
+
+
+def check_cascade(batch: Any, blocks: Sequence[int]) -> list[dict[str, Any]]:
+    """For stages of the policy `fixed`, with so many samples each: every problem has every sample of the stages up to
+    its first verified one, once, and no other."""
+    rows = batch.rows()
+    found = collections.Counter((row["problem_id"], row["sample_index"]) for row in rows)
+    solved = {(row["problem_id"], row["stage"]) for row in rows if row["status"] == "verified"}
+    expected = set()
+    for problem in (f"p{i:04d}" for i in range(batch.num_problems)):
+        start = 0
+        for stage, block in enumerate(blocks):
+            expected |= {(problem, index) for index in range(start, start + block)}
+            start += block
+            if (problem, stage) in solved:
+                break
+    assert set(found) == expected and max(found.values()) == 1
+    for row in rows:
+        assert row["stage"] == sum(row["sample_index"] >= sum(blocks[: s + 1]) for s in range(len(blocks)))
     return rows
 
 

@@ -1,7 +1,8 @@
 """Stand-ins for the engine and the checkers, so that a test of the pipeline takes seconds and its faults can be chosen.
 
 A prompt is JSON: {"answer": "7", "p": 0.5, "tokens": 20, "token_s": 0.001, "fault": "..."}. A sample is right with
-probability p by its own seed, so that a rerun of a sample gives the same text, as with the real engine.
+probability p by its own seed, so that a rerun of a sample gives the same text, as with the real engine. `p_of` has the
+probabilities of single models by their paths, and `lost` the path of an endpoint that is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ import time
 from typing import Any
 
 from verifiers.types import Limits, Problem, Status, Verdict
-from workers.engines.base import Ability, Engine, EngineGoneError, Generation, GenerationRequest, StepClock
+from workers.engines.base import (
+    Ability,
+    EndpointLostError,
+    Engine,
+    EngineGoneError,
+    Generation,
+    GenerationRequest,
+    StepClock,
+)
 
 
 class StandInEngine(Engine):
@@ -47,12 +56,15 @@ class StandInEngine(Engine):
         task = json.loads(messages[-1][1]) if len(messages) == 1 else json.loads(messages[0][1])
         if task.get("fault") == "engine dies":
             raise EngineGoneError("the stand-in engine was told to die")
+        if task.get("lost") == self.settings.path:
+            raise EndpointLostError("the stand-in endpoint was told to be gone")
         if task.get("fault") == "engine refuses":
             raise ValueError("this prompt cannot be drawn")
         if task.get("fault") == "engine hangs":
             self._hangs.set()
         dice = random.Random(seed)
-        right = dice.random() < (task["p"] if len(messages) == 1 else task.get("p_repair", 0.0))
+        p = task.get("p_of", {}).get(self.settings.path, task["p"])
+        right = dice.random() < (p if len(messages) == 1 else task.get("p_repair", 0.0))
         tokens = int(task.get("tokens", 10) * dice.uniform(0.5, 1.5))
         seconds = tokens * task.get("token_s", 0.001)
         began = time.monotonic()

@@ -97,6 +97,8 @@ class GeneratorSettings:
     """Each replica's engine writes a log of its own beside this process's; without a folder, to its output."""
     stall_s: float = 300.0
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
+    pool: str = "model"
+    """The pool that the replica belongs to; the rows name it."""
     with_solution_keys: bool = False
     """Whether every text is hashed, which `distinct` needs."""
     engine_class: type[Engine] | None = None
@@ -192,6 +194,7 @@ class Generator(Present):
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
             sampling=self.settings.sampling.to_json(),
             sampling_by_kind={kind: each.to_json() for kind, each in self.settings.sampling_by_kind.items()},
+            pool=self.settings.pool,
         )
         return {
             "engine": self.engine.name,

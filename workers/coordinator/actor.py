@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime as dt
 import logging
 import time
@@ -42,13 +43,12 @@ from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
 from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.revisions import other_code
-from workers.coordinator.state import CoordinatorSettings, RunState
+from workers.coordinator.state import CoordinatorSettings, RunState, open_routes, prices_of
 from workers.coordinator.supervisor import dismiss, supervise
 from workers.coordinator.verifiers import VerifierPool
 from workers.coordinator.writers import WriterPool
 from workers.logs import NO_FILES, RunLog
 from workers.messages import Reference
-from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import Stage
 
@@ -81,16 +81,17 @@ class Coordinator(Present):
         await asyncio.to_thread(state.storage.check_conditional_writes)
         state.claim = await asyncio.to_thread(claim_run, state.storage, settings.writers, settings.lease_s)
         self._log = self._monitor.log = RunLog(settings.log, f"coordinator-{state.claim.epoch}")
-        self._monitor.metrics = RunMetrics(settings.generator.run_id)
+        self._monitor.metrics = RunMetrics(settings.run_id)
         log.info("%s is owned, epoch %d", state.storage.uri, state.claim.epoch)
         # Started here, because reading millions of rows takes longer than a lease.
         state.spawn(self._monitor.heartbeat())
-        distinct = bool(settings.sampling.get("distinct"))
+        stages = [stage for route in settings.routes for stage in route.stages]
+        distinct = any(stage.sampling.get("distinct") for stage in stages)
         durable = await asyncio.to_thread(read_durable, state.storage, distinct)
-        state.take_over(state.claim, durable.completion_tokens)
-        policy = make_policy(settings.sampling)
+        state.take_over(state.claim, durable)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
-        state.opened_ledger = Ledger(settings.ledger, policy, state.budget, durable)
+        of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit, prices=prices_of(settings))
+        state.opened_ledger = Ledger(of_ledger, open_routes(settings), state.budget, durable)
         calm_collector()
         return {"epoch": state.claim.epoch, "durable_rows": durable.num_rows, "durable_problems": len(durable)}
 
@@ -223,9 +224,12 @@ class Coordinator(Present):
         """What `run.json` keeps of the run."""
         totals = self._state.ledger.totals
         latencies = sorted(self._generators.abort_latency)
+        stopped = self._state.stop_reason
+        if not stopped and totals.problems_lost:
+            stopped = "; ".join(self._state.ledger.queues.lost.values())
         return {
-            "complete": self._state.fed_all and self._state.ledger.is_done() and not self._state.stop_reason,
-            "stopped": self._state.stop_reason,
+            "complete": self._state.fed_all and self._state.ledger.is_done() and not stopped,
+            "stopped": stopped,
             "problems": totals.problems_opened,
             "problems_settled": totals.problems_settled,
             "problems_solved": totals.problems_solved,
@@ -260,9 +264,34 @@ class Coordinator(Present):
                 "p99": latencies[int(0.99 * len(latencies))] if latencies else None,
                 "max": latencies[-1] if latencies else None,
             },
-            "engine": self._state.engine,
+            "engine": self._state.engines.get(0, {}),
+            **({"pools": self._pools()} if len(self._state.settings.pools) > 1 else {}),
             "epoch": self._state.claim.epoch if self._state.claim else 0,
         }
+
+    def _pools(self) -> dict[str, Json]:
+        """What each pool drew, and what its engines said of themselves."""
+        state = self._state
+        prices = prices_of(state.settings)
+        figures: dict[str, Json] = {}
+        for index, totals in sorted(state.ledger.queues.totals.items()):
+            name = state.settings.pools[index].name
+            spent = state.budget.of_pool(name)
+            tokens = prices[index].usd(totals.prompt_tokens, totals.completion_tokens) if index in prices else 0.0
+            figures[name] = {
+                "samples": totals.samples,
+                "verified": totals.statuses.get("verified", 0),
+                "aborted_samples": totals.aborted,
+                "prompt_tokens": totals.prompt_tokens,
+                "completion_tokens": totals.completion_tokens,
+                "generation_s": totals.generation_s,
+                "gpu_s": spent["gpu_s"],
+                "cpu_s": spent["cpu_s"],
+                "usd": spent["usd"] + tokens,
+                "lost": state.ledger.queues.lost.get(index, ""),
+                "engine": state.engines.get(index, {}),
+            }
+        return figures
 
     def memory_mb(self) -> float:
         """Resident memory of this process, for benchmarks."""

@@ -23,7 +23,10 @@ from workers.scheduling.shares import shares_of
 CHECK_AHEAD_S = 0.25
 """Seconds of work that each thread of a verifier may hold, so that fast checks do not wait for messages and slow ones
 stay with the coordinator, which can still give them to another verifier."""
-CHECK_AHEAD_ROWS = 512
+CHECK_AHEAD_ROWS = 2048
+CHECK_AHEAD_BYTES = 32 << 20
+"""The most rows that one verifier may hold, and the most bytes of them by the mean row. A message to a verifier and
+back takes a tenth of a second where processors are scarce; trivial checks are done with 512 rows long before that."""
 REPORTS_PER_S = 250
 """Approximate limit on messages per second to and from all generators together. One message costs the coordinator a
 millisecond or two."""
@@ -45,7 +48,8 @@ class Dispatcher:
         self._clock = clock
         self._next_round = 0.0
         self._round_planned = False
-        self._next_widening = 0.0
+        self._next_widening: dict[int, float] = {}
+        """Pool → when its problems may get more samples than their policy wants."""
 
     def pace_s(self) -> float:
         """Seconds between two messages to or from one generator, for all of them to stay below REPORTS_PER_S."""
@@ -74,22 +78,27 @@ class Dispatcher:
         now = self._clock()
         if now >= self._next_round:
             self._next_round = now + self.pace_s()
-            slots = [slot for slot in self._state.generators if slot.ready and slot.credit > 0]
-            self._assign(slots, self._may_widen(now))
+            for pool in self._state.ledger.queues:
+                slots = [slot for slot in self._ready(pool) if slot.credit > 0]
+                self._assign(slots, self._may_widen(now, pool))
         elif not self._round_planned:
             self._round_planned = True
             asyncio.get_running_loop().call_later(self._next_round - now, self._begin_round)
 
-    def _may_widen(self, now: float) -> bool:
+    def _ready(self, pool: int) -> list[GeneratorSlot]:
+        return [slot for slot in self._state.generators if slot.ready and slot.pool == pool]
+
+    def _may_widen(self, now: float, pool: int = 0) -> bool:
         """Whether engines stand idle at the end of the run, so that samples which may never be needed cost nothing. On
         CPUs such samples would slow the others down."""
         state = self._state
-        if not state.fed_all or not state.settings.gpus_per_replica or now < self._next_widening:
+        gpus = state.settings.pools[pool].gpus_per_replica
+        if not state.fed_all or not gpus or now < self._next_widening.get(pool, 0.0):
             return False
-        ready = [slot for slot in state.generators if slot.ready]
+        ready = self._ready(pool)
         if sum(slot.credit for slot in ready) <= IDLE_SHARE * sum(slot.capacity for slot in ready):
             return False
-        self._next_widening = now + WIDEN_S
+        self._next_widening[pool] = now + WIDEN_S
         return True
 
     def _begin_round(self) -> None:
@@ -99,16 +108,20 @@ class Dispatcher:
     def assign_to(self, slot: GeneratorSlot) -> None:
         """Fills one generator's room if there is enough work for the others too. Otherwise it waits for the next round,
         which spreads scarce work over all generators."""
-        room = sum(slot.credit for slot in self._state.generators if slot.ready)
-        if slot.credit > 0 and self._state.ledger.num_wanting() >= room:
+        if slot.credit > 0 and len(self._state.ledger.queues[slot.pool]) >= sum(
+            beside.credit for beside in self._ready(slot.pool)
+        ):
             self._assign([slot])
 
     def _assign(self, slots: list[GeneratorSlot], widen: bool = False) -> None:
+        """Fills the room of some replicas of one pool."""
         ledger = self._state.ledger
         room = sum(slot.credit for slot in slots)
         if not room or self._state.stopping:
             return
-        if len(slots) > 1 and not widen and ledger.prefers_replicas() and ledger.num_wanting() >= room:
+        pool = slots[0].pool
+        queue = ledger.queues[pool]
+        if len(slots) > 1 and not widen and queue.prefers() and len(queue) >= room:
             # Where there is enough for all, each asks for itself, and gets what its cache has the prompts of.
             for slot in slots:
                 self._assign([slot])
@@ -116,13 +129,13 @@ class Dispatcher:
         worker = slots[0].worker if len(slots) == 1 else -1
         unburdened = sum(slot.suspect is None for slot in slots)
         now, at_once = self._clock(), slots[0].capacity
-        tasks = ledger.next_tasks(room, worker, now, max_suspects=unburdened, widen=widen, slots=at_once)
+        tasks = ledger.next_tasks(room, worker, now, max_suspects=unburdened, widen=widen, slots=at_once, pool=pool)
         num_suspects = sum(task.suspect for task in tasks)
         for task, slot in zip(tasks[:num_suspects], [slot for slot in slots if slot.suspect is None], strict=False):
             slot.suspect = task.key
             self._hand(slot, [task])
         tasks = tasks[num_suspects:]
-        homes = ledger.homes(tasks) if worker < 0 and ledger.prefers_replicas() else []
+        homes = ledger.homes(tasks) if worker < 0 and queue.prefers() else []
         for slot, share in zip(slots, shares_of(tasks, slots, homes), strict=True):
             if share:
                 self._hand(slot, share)
@@ -155,19 +168,22 @@ class Dispatcher:
     def hand_out_checks(self) -> None:
         """Fills verifiers up, the emptiest first."""
         ledger = self._state.ledger
-        ahead_s = CHECK_AHEAD_S * self._state.settings.verifier.num_threads
+        threads = self._state.settings.verifier.num_threads
+        ahead_s = CHECK_AHEAD_S * threads
+        fitting = int(CHECK_AHEAD_BYTES / max(1.0, ledger.checks.row_bytes))
+        ahead_rows = max(2 * threads, min(CHECK_AHEAD_ROWS, fitting))
         now = self._clock()
         waiting = True
         while waiting:
             waiting = False
             for slot in sorted(self._state.verifiers, key=lambda slot: slot.outstanding):
                 room_s = ahead_s - slot.outstanding_s
-                room = CHECK_AHEAD_ROWS - slot.outstanding
+                room = ahead_rows - slot.outstanding
                 least = slot.capacity - slot.outstanding
                 if not slot.ready or (least <= 0 and min(room, room_s) <= 0):
                     continue
                 # Only a verifier that would run dry gets a separate message.
-                if slot.polled and 2 * least < slot.capacity and (2 * room_s < ahead_s or 2 * room < CHECK_AHEAD_ROWS):
+                if slot.polled and 2 * least < slot.capacity and (2 * room_s < ahead_s or 2 * room < ahead_rows):
                     continue
                 if len(self._state.verifiers) > 1:
                     # Each pass hands out half of what fits, so that a few rows spread over all verifiers.
@@ -202,4 +218,4 @@ class Dispatcher:
         upstream = (Stage.DRAWING, Stage.QUEUED, Stage.FINISHED, Stage.CHECKING)
         drained = state.fed_all and not any(ledger.num(stage) for stage in upstream)
         full = rows >= settings.part_rows or size >= settings.part_mb << 20
-        return full or drained or state.stopping or self._clock() - ledger.oldest_ready() >= settings.flush_s
+        return full or drained or state.stopping or self._clock() - ledger.writes.oldest() >= settings.flush_s

@@ -46,33 +46,41 @@ class GeneratorPool:
 
     async def serve(self, slot: GeneratorSlot) -> None:
         state, settings = self._state, self._state.settings
+        while not self.is_needed(slot):
+            await asyncio.sleep(POLL_S)
         began = time.monotonic()
         generator = self._settings_of(slot)
         arguments = generator, slot.index, slot.worker, settings.secrets.generator
-        slot.actor = ray.remote(Generator).options(**self._options()).remote(*arguments)
+        slot.actor = ray.remote(Generator).options(**self._options(slot)).remote(*arguments)
         # Placing may wait for a node to be started, so the engine's deadline begins only when the process is there.
+        slot.waits_since = began
         slot.presence = await slot.actor.presence.remote()
+        slot.waits_since = None
         try:
-            state.engine = await asyncio.wait_for(slot.actor.start.remote(), settings.start_s + START_GRACE_S)
+            state.engines[slot.pool] = await asyncio.wait_for(
+                slot.actor.start.remote(), settings.start_s + START_GRACE_S
+            )
         except TimeoutError:
             raise EngineStartError(
                 f"the engine on {slot.presence.node} did not start within resources.start_s = {settings.start_s:g} s"
             ) from None
         log.info("generator %d: worker %d is ready after %.1f s", slot.index, slot.worker, time.monotonic() - began)
-        slot.capacity = generator.engine.max_num_seqs * generator.engine.num_ranks()
+        slot.capacity = settings.pools[slot.pool].room
         state.generating_since = state.generating_since or time.monotonic()
         slot.ready = True
         slot.credit = slot.capacity
         await self._collect(slot)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, slot: GeneratorSlot) -> dict[str, Any]:
         """How Ray places a generator. All GPUs of one actor are on one node anyway, and vLLM starts its processes there
         itself. Inside a placement group it would ask Ray for them instead, which cannot give the GPUs that the actor
         holds already."""
-        settings = self._state.settings
-        options: dict[str, Any] = {"num_cpus": settings.cpus_per_replica, "max_concurrency": 10_000}
-        if settings.gpus_per_replica:
-            options["num_gpus"] = settings.gpus_per_replica
+        pool = self._state.settings.pools[slot.pool]
+        options: dict[str, Any] = {"num_cpus": pool.cpus_per_replica, "max_concurrency": 10_000}
+        if pool.gpus_per_replica:
+            options["num_gpus"] = pool.gpus_per_replica
+        if pool.accelerator_type:
+            options["accelerator_type"] = pool.accelerator_type
         failures = self._state.failures_by_node
         if avoided := [node for node, count in failures.items() if count >= FAILURES_OF_A_NODE]:
             options["scheduling_strategy"] = NodeLabelSchedulingStrategy(hard={}, soft={NODE_LABEL: NotIn(*avoided)})
@@ -83,12 +91,21 @@ class GeneratorPool:
 
     def _settings_of(self, slot: GeneratorSlot) -> GeneratorSettings:
         state, settings = self._state, self._state.settings
-        generator = settings.generator
-        if settings.cores and settings.replicas > 1:
-            cores = tuple(range(settings.cores))[slot.index % settings.cores :: settings.replicas]
+        generator = settings.pools[slot.pool].generator
+        beside = [other.index for other in state.generators if self._works_beside(slot, other)]
+        if settings.cores and len(beside) > 1:
+            place = beside.index(slot.index)
+            cores = tuple(range(settings.cores))[place % settings.cores :: len(beside)]
             engine = generator.engine.model_copy(update={"cpu_cores": cores})
             generator = dataclasses.replace(generator, engine=engine)
         return dataclasses.replace(generator, epoch=state.claim.epoch if state.claim else 0)
+
+    def _works_beside(self, slot: GeneratorSlot, other: GeneratorSlot) -> bool:
+        """Whether two replicas share the cores of a machine. Pools that do not fit side by side take turns."""
+        settings = self._state.settings
+        local = [pool for pool in settings.pools if not pool.is_remote]
+        fit = sum(pool.replicas * pool.cpus_per_replica for pool in local) <= settings.cores
+        return other.pool == slot.pool or (fit and not settings.pools[other.pool].is_remote)
 
     async def _collect(self, slot: GeneratorSlot) -> None:
         """Takes in what the generator finishes until it dies; returns when its GPUs were given back and are needed
@@ -126,21 +143,53 @@ class GeneratorPool:
             if row.aborted and row.abort_s >= 0:
                 self.abort_latency.append(row.abort_s)
 
+    def is_needed(self, slot: GeneratorSlot) -> bool:
+        """Whether an empty slot should be filled. The pools that problems begin in are there from the start; every
+        other replica starts once its pool has more to draw than those at work and those under way have room for."""
+        state, index = self._state, slot.pool
+        if index in state.first_pools and not slot.rested:
+            return True
+        queues = state.ledger.queues
+        room = sum(
+            other.credit if other.ready else state.settings.pools[index].room
+            for other in state.generators
+            if other.pool == index and other.actor is not None
+        )
+        return index in queues and queues.wants(index) and len(queues[index]) > room
+
     def _may_release(self, slot: GeneratorSlot) -> bool:
-        """Whether this replica may give its GPUs back: it is idle and only checks are left for a while."""
+        """Whether this replica may give its GPUs or cores back: it is idle, and another pool waits for them, or only
+        checks are left for a while."""
         state, settings = self._state, self._state.settings
-        if not settings.gpus_per_replica or slot.running or not state.fed_all or state.ledger.wants_samples():
+        pool = settings.pools[slot.pool]
+        if slot.running or pool.is_remote or state.ledger.queues.wants(slot.pool):
+            return False
+        if self._makes_room(slot):
+            return True
+        if not pool.gpus_per_replica or not state.fed_all or state.ledger.queues.wants():
             return False
         threads = settings.verifiers * settings.verifier.num_threads
-        return state.ledger.backlog_s() / threads > settings.release_backlog_s
+        return state.ledger.checks.backlog_s() / threads > settings.release_backlog_s
+
+    def _makes_room(self, slot: GeneratorSlot) -> bool:
+        """Whether an idle replica makes room for another pool. It stays where new problems or verdicts are about to
+        bring it work that no other replica of its pool is there for."""
+        state = self._state
+        others = (pool for pool in range(len(state.settings.pools)) if pool != slot.pool)
+        if not any(state.waits_for_room(pool) for pool in others) or (state.room() and not state.fed_all):
+            return False
+        beside = (other for other in state.generators if other.pool == slot.pool and other is not slot)
+        return any(other.running for other in beside) or not state.ledger.is_at_work(slot.pool)
 
     async def _rest(self, slot: GeneratorSlot) -> None:
         """Gives the replica's GPUs back; returns when samples are wanted again."""
         slot.ready = False
-        self._state.note(f"generator {slot.index}", "idle: GPUs given back")
+        slot.rested = True
+        what = "GPUs" if self._state.settings.pools[slot.pool].gpus_per_replica else "cores"
+        self._state.note(f"generator {slot.index}", f"idle: {what} given back")
         ray.kill(slot.actor)
-        slot.actor = None
-        while not self._state.ledger.wants_samples():
+        slot.actor = slot.presence = None
+        while not self.is_needed(slot):
             await asyncio.sleep(POLL_S)
         self._state.note(f"generator {slot.index}", "samples are wanted again")
 
@@ -148,6 +197,7 @@ class GeneratorPool:
         lost = self._state.ledger.lost_generator(slot.worker, slot.stalled)
         log.info("generator %d: worker %d gave %d samples back", slot.index, slot.worker, lost)
         self._aborting = {(worker, key) for worker, key in self._aborting if worker != slot.worker}
+        slot.waits_since = None
         slot.vacate()
 
     def abort(self, aborts: Iterable[tuple[int, SampleKey]], since: float = 0.0) -> None:

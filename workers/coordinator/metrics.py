@@ -58,7 +58,7 @@ class RunMetrics:
             self._verdicts.set(count, {"kind": kind, "status": status})
         for stage in Stage:
             self._queue.set(ledger.num(stage), {"stage": stage.name.lower()})
-        self._backlog.set(ledger.backlog_s())
+        self._backlog.set(ledger.checks.backlog_s())
         if self._last is not None and now > self._last[0]:
             self._tokens.set((budget.spent_tokens - self._last[1]) / (now - self._last[0]))
         self._last = now, budget.spent_tokens

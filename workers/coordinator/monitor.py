@@ -12,10 +12,12 @@ from runstore.storage import StorageError
 from verifiers.types import Json
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.metrics import RunMetrics
+from workers.coordinator.pools import PoolSettings
 from workers.coordinator.silence import SilenceWatch
 from workers.coordinator.state import RunState
 from workers.coordinator.verifiers import VerifierPool
 from workers.logs import NO_FILES, RunLog
+from workers.sampling.budget import SECONDS_PER_HOUR
 from workers.scheduling.sample_state import RATED, Stage, own_work
 
 TICK_S = 0.25
@@ -37,6 +39,13 @@ def rates(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, f
     seconds = max(later["elapsed_s"] - earlier["elapsed_s"], 1e-3)
     grown = {name: own_work(later, name) - own_work(earlier, name) for name in RATED}
     return {f"{name}_per_s": round(count / seconds, 3) for name, count in grown.items()}
+
+
+def hourly_usd(pool: PoolSettings) -> float:
+    """What one replica of a pool on our own machines costs per hour."""
+    if pool.gpus_per_replica:
+        return pool.gpus_per_replica * float(pool.cost.get("usd_per_gpu_hour") or 0.0)
+    return pool.cpus_per_replica * float(pool.cost.get("usd_per_cpu_hour") or 0.0)
 
 
 class RunMonitor:
@@ -85,9 +94,8 @@ class RunMonitor:
             self._charge(now - last)
             last = now
             reason = state.budget.exhausted()
-            stranded = state.budget.stranded(state.settings.ledger.max_tokens)
-            if not reason and stranded and state.ledger.wants_samples():
-                reason = f"budget.tokens = {state.budget.tokens} leaves no room for one more sample"
+            if not reason and (ceiling := state.ledger.queues.stranded(state.budget)):
+                reason = f"{ceiling} leaves no room for one more sample"
             if reason and not state.stop_reason:
                 log.info("the budget ends the run: %s", reason)
                 state.stop_reason = reason
@@ -116,7 +124,7 @@ class RunMonitor:
             "problems_solved": totals.problems_solved,
             **{stage.name.lower(): ledger.num(stage) for stage in Stage},
             "ready": ledger.num_ready()[0],
-            "backlog_s": round(ledger.backlog_s(), 3),
+            "backlog_s": round(ledger.checks.backlog_s(), 3),
             "workers": {slot.name: sum(s.ready for s in state.slots if s.name == slot.name) for slot in state.slots},
             "samples": totals.samples,
             "aborted": totals.aborted,
@@ -138,10 +146,22 @@ class RunMonitor:
 
     def _charge(self, seconds: float) -> None:
         settings = self._state.settings
-        gpus = settings.gpus_per_replica
-        live = sum(1 for slot in self._state.generators if slot.actor is not None)
-        cpus = settings.cores or live * settings.cpus_per_replica
-        self._state.budget.charge(gpu_s=live * gpus * seconds, cpu_s=0.0 if gpus else cpus * seconds, wall_s=seconds)
+        local = [pool for pool in settings.pools if not pool.is_remote]
+        live = [settings.pools[slot.pool] for slot in self._state.generators if slot.is_placed]
+        live = [pool for pool in live if not pool.is_remote]
+        gpus = sum(pool.gpus_per_replica for pool in live)
+        cpus = 0.0
+        if local and not any(pool.gpus_per_replica for pool in local):
+            cpus = settings.cores or sum(pool.cpus_per_replica for pool in live)
+        usd = sum(map(hourly_usd, live)) * seconds / SECONDS_PER_HOUR if len(settings.pools) > 1 else 0.0
+        self._state.budget.charge(gpu_s=gpus * seconds, cpu_s=cpus * seconds, wall_s=seconds, usd=usd)
+        for pool in live if len(settings.pools) > 1 else ():
+            self._state.budget.note_pool(
+                pool.name,
+                gpu_s=pool.gpus_per_replica * seconds,
+                cpu_s=pool.cpus_per_replica * seconds,
+                usd=hourly_usd(pool) * seconds / SECONDS_PER_HOUR,
+            )
 
     def _note_occupancy(self, now: float) -> None:
         running = sum(slot.running for slot in self._state.generators)

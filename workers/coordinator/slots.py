@@ -34,12 +34,23 @@ class WorkerSlot:
 
 
 class GeneratorSlot(WorkerSlot):
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, pool: int = 0) -> None:
         super().__init__("generator", index)
+        self.pool = pool
+        """Index of CoordinatorSettings.pools."""
+        self.waits_since: float | None = None
+        """Since when the occupant has waited to be placed (monotonic seconds)."""
+        self.rested = False
+        """Whether an occupant has given its GPUs or cores back, so that the next one starts only when it is needed."""
         self.capacity = 0
         self.failed_starts = 0
         """Number of engines that did not start here."""
         self.vacate()
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether there is a process that holds GPUs or cores."""
+        return self.actor is not None and self.presence is not None
 
     def vacate(self) -> None:
         """Forgets the worker that was here."""

@@ -9,22 +9,26 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import itertools
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
+from runstore.durable import DurableRows
 from runstore.lease import RunLease
 from runstore.storage import open_storage
 from verifiers.types import Json
-from workers.actors.generator import GeneratorSettings
 from workers.actors.verifier import VerifierSettings
+from workers.coordinator.pools import PoolSettings, RouteSettings
 from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot
 from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
 from workers.run_secrets import NO_SECRETS, RunSecrets
-from workers.sampling.budget import Budget
+from workers.sampling.budget import Budget, Reserve, TokenPrices
+from workers.sampling.registry import make_policy
 from workers.scheduling.ledger import Ledger
+from workers.scheduling.routes import Route, RouteStage
 from workers.scheduling.sample_state import LedgerSettings
 
 log = logging.getLogger("proofmill.coordinator")
@@ -36,6 +40,13 @@ WINDOW_FACTOR = 4
 """Open problems per sample that the engines have room for. With this factor every engine stays full even if only one in
 four open problems has a sample to draw. An open problem costs the coordinator about a kilobyte."""
 
+CONTEXT_ASSUMED = 32_768
+"""Tokens of a prompt and its answer together that a dollar budget sets aside for a sample of an endpoint whose context
+is not known."""
+OPEN_APART = 65_536
+"""The most open problems beyond that which may wait for a pool whose turn has not come. The more they are, the fewer
+times pools that do not fit side by side take turns."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CoordinatorSettings:
@@ -44,25 +55,22 @@ class CoordinatorSettings:
     run_uri: str
     kinds: tuple[str, ...]
     ledger: LedgerSettings
-    sampling: Mapping[str, Json]
+    pools: tuple[PoolSettings, ...]
+    routes: tuple[RouteSettings, ...]
+    """`ProblemEntry.route` is an index of it."""
     budget: Mapping[str, Json]
-    cost: Mapping[str, Json]
-    generator: GeneratorSettings
     verifier: VerifierSettings
+    audit: float = 0.0
+    """Share of the problems that pass through every stage of their route, whatever comes out."""
     log: LogSettings = NO_FILES
     secrets: RunSecrets = NO_SECRETS
     """What the workers of a cluster that was joined are handed; a local Ray's workers inherit it."""
-    replicas: int = 1
-    gpus_per_replica: int = 0
-    cpus_per_replica: float = 1.0
     cores: int = 0
     """Cores to share among replicas on a machine without GPUs; 0 = leave them to vLLM."""
     verifiers: int = 1
     cpus_per_verifier: float = 0.5
     writers: int = 1
     max_restarts: int = 5
-    min_replicas: int = 1
-    """The run ends when fewer generator slots than this are left that have not been given up."""
     stall_s: float = 300.0
     """Seconds without a sign of life after which a worker counts as hung."""
     start_s: float = 1800.0
@@ -73,10 +81,46 @@ class CoordinatorSettings:
     part_mb: int = 64
     flush_s: float = 20.0
     lease_s: float = 30.0
+    room_wait_s: float = 10.0
+    """Seconds that a replica waits for GPUs or cores after which idle replicas of other pools give it theirs."""
     release_backlog_s: float = 60.0
     """Seconds of waiting checks above which idle replicas give their GPUs back. A restart must cost less than that."""
     window: int = 0
     """Problems open at once; 0 = WINDOW_FACTOR times the engines' room."""
+
+    @property
+    def run_id(self) -> str:
+        return self.pools[0].generator.run_id
+
+
+def places_of(pools: Sequence[PoolSettings]) -> Iterator[int]:
+    """The pool of every generator slot, as an index."""
+    for index, pool in enumerate(pools):
+        yield from itertools.repeat(index, pool.replicas)
+
+
+def prices_of(settings: CoordinatorSettings) -> dict[int, TokenPrices]:
+    """Pool → what its tokens cost, where they are paid for."""
+    prices = {index: TokenPrices.of(pool.cost) for index, pool in enumerate(settings.pools)}
+    return {index: price for index, price in prices.items() if price != TokenPrices()}
+
+
+def open_routes(settings: CoordinatorSettings) -> list[Route]:
+    """The routes as the ledger works with them, each stage with a policy of its own."""
+    names = [pool.name for pool in settings.pools]
+    prices = prices_of(settings)
+    routes = []
+    for route in settings.routes:
+        stages: list[RouteStage] = []
+        for index, stage in enumerate(route.stages):
+            pool = names.index(stage.pool)
+            longest = settings.pools[pool].max_tokens or settings.ledger.max_tokens
+            context = settings.pools[pool].generator.engine.max_model_len or CONTEXT_ASSUMED
+            usd = prices[pool].usd(max(0, context - longest), longest) if pool in prices else 0.0
+            place = index, stages[-1].stop if stages else 0, settings.ledger.repair_rounds
+            stages.append(RouteStage(make_policy(stage.sampling), Reserve(longest, usd), pool, stage.pool, *place))
+        routes.append(Route(stages, route.name))
+    return routes
 
 
 class RunState:
@@ -87,14 +131,18 @@ class RunState:
         self.storage = open_storage(settings.run_uri)
         self.claim: RunLease | None = None
         self.opened_ledger: Ledger | None = None
-        self.budget = Budget.of(settings.budget, settings.cost)
+        # One price holds for earlier starts too. Where pools have several, dollars are charged as they fall due.
+        self.budget = Budget.of(settings.budget, settings.pools[0].cost if len(settings.pools) == 1 else {})
         self.starts = 1
         """Starts whose spending is in `budget`, this one included."""
         self.earlier_wall_s = 0.0
         self.chunks: dict[int, list[Reference]] = {}
         """Chunk number → [reference to a packed list of Problem], kept while a problem of the chunk is open."""
         self.fed_all = False
-        self.generators = [GeneratorSlot(i) for i in range(settings.replicas)]
+        self.generators = [GeneratorSlot(i, pool) for i, pool in enumerate(places_of(settings.pools))]
+        names = [pool.name for pool in settings.pools]
+        self.first_pools = {names.index(route.stages[0].pool) for route in settings.routes}
+        """The pools in which problems begin."""
         self.verifiers = [VerifierSlot(i) for i in range(settings.verifiers)]
         self.writers = [WriterSlot(i) for i in range(settings.writers)]
         self.num_workers = 0
@@ -105,8 +153,8 @@ class RunState:
         """Why the run cannot go on, for the user."""
         self.stop_reason = ""
         self.stopping = False
-        self.engine: dict[str, Json] = {}
-        """What the engines said of themselves; empty until one is ready."""
+        self.engines: dict[int, dict[str, Json]] = {}
+        """Pool → what its engines said of themselves, once one was ready."""
         self.events: collections.deque[dict[str, Json]] = collections.deque(maxlen=EVENTS_KEPT)
         self.failures_by_node: collections.Counter[str] = collections.Counter()
         """Ray's id of a node → number of generators that died there."""
@@ -129,9 +177,12 @@ class RunState:
     def slots(self) -> list[WorkerSlot]:
         return [*self.generators, *self.verifiers, *self.writers]
 
-    def take_over(self, claim: RunLease, durable_tokens: int) -> None:
+    def take_over(self, claim: RunLease, durable: DurableRows) -> None:
         """Goes on from what earlier starts of the run spent."""
-        self.budget.restore(claim.earlier, durable_tokens)
+        prices = {self.settings.pools[index].name: price for index, price in prices_of(self.settings).items()}
+        tokens = durable.tokens_by_pool() if prices else {}
+        usd = sum(prices[pool].usd(*both) for pool, both in tokens.items() if pool in prices)
+        self.budget.restore(claim.earlier, durable.completion_tokens, usd)
         self.starts = int(claim.earlier.get("starts", 0)) + 1
         self.earlier_wall_s = self.budget.spent_wall_s
 
@@ -146,8 +197,15 @@ class RunState:
         settings = self.settings
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
-        window = settings.window or WINDOW_FACTOR * settings.replicas * settings.generator.engine.max_num_seqs
-        return max(0, window - self.ledger.num_open())
+        window = settings.window or WINDOW_FACTOR * sum(pool.replicas * pool.room for pool in settings.pools)
+        apart = sum(count for pool, count in self.ledger.queues.open.items() if self.waits_for_room(pool))
+        return max(0, window + min(apart, OPEN_APART) - self.ledger.num_open())
+
+    def waits_for_room(self, pool: int) -> bool:
+        """Whether a pool is needed, and waits for GPUs or cores that others hold."""
+        before = time.monotonic() - self.settings.room_wait_s
+        waiting = (slot for slot in self.generators if slot.pool == pool and slot.waits_since is not None)
+        return any((slot.waits_since or 0.0) < before for slot in waiting) and self.ledger.queues.wants(pool)
 
     def forget_chunks(self) -> None:
         """Drops chunks without open problems, here and in the generators."""

@@ -17,7 +17,8 @@ from runstore.storage import StorageError
 from workers.coordinator.silence import end_worker
 from workers.coordinator.slots import GeneratorSlot, WorkerSlot
 from workers.coordinator.state import RunState
-from workers.engines.base import EngineStalledError, EngineStartError, ModelLoadError
+from workers.engines.base import EndpointLostError, EngineStalledError, EngineStartError, ModelLoadError
+from workers.sampling.plan import LOST
 
 log = logging.getLogger("proofmill.coordinator.supervisor")
 
@@ -62,8 +63,14 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
         reason = describe(error)
         if isinstance(slot, GeneratorSlot):
             note_failure(state, slot, error)
-        if hopeless := await why_hopeless(state, error):
-            state.fail(hopeless)
+        if isinstance(slot, GeneratorSlot) and (slot.retired or isinstance(cause_of(error), EndpointLostError)):
+            lose_pool(state, slot, reason)
+            return
+        if hopeless := await why_hopeless(state, slot, error):
+            if isinstance(slot, GeneratorSlot) and can_do_without(state, slot):
+                lose_pool(state, slot, hopeless)
+            else:
+                state.fail(hopeless)
             return
         slot.restarts = slot.restarts + 1 if time.monotonic() - began < STEADY_S else 1
         state.deaths[slot.name] += 1
@@ -116,20 +123,47 @@ def give_up(state: RunState, slot: WorkerSlot, reason: str) -> None:
         state.fail(failed)
         return
     slot.retired = True
-    left, planned = sum(not other.retired for other in state.generators), len(state.generators)
-    if left < max(1, state.settings.min_replicas):
-        state.fail(
-            f"{failed}; {left} of {planned} replicas are left, fewer than resources.min_replicas = "
-            f"{state.settings.min_replicas}"
-            if planned > 1
-            else failed
-        )
+    pool = state.settings.pools[slot.pool]
+    beside = [other for other in state.generators if other.pool == slot.pool]
+    left, planned = sum(not other.retired for other in beside), len(beside)
+    if left < max(1, pool.min_replicas):
+        of_pool = f" of the pool {pool.name}" if len(state.settings.pools) > 1 else ""
+        if planned > 1:
+            failed += f"; {left} of {planned} replicas{of_pool} are left, fewer than resources.min_replicas = "
+            failed += str(pool.min_replicas)
+        if can_do_without(state, slot):
+            lose_pool(state, slot, failed)
+        else:
+            state.fail(failed)
         return
     place = f"generator {slot.index}" + (f" on {slot.presence.node}" if slot.presence else "")
     state.note(place, f"retired: {reason}; {left} of {planned} replicas are left")
 
 
-async def why_hopeless(state: RunState, error: BaseException) -> str:
+def can_do_without(state: RunState, slot: GeneratorSlot) -> bool:
+    """Whether the run goes on without the slot's pool: an endpoint elsewhere, beside other pools."""
+    pools = state.settings.pools
+    return pools[slot.pool].is_remote and len(pools) > 1
+
+
+def lose_pool(state: RunState, slot: GeneratorSlot, reason: str) -> None:
+    """Gives up every replica of the slot's pool. Its problems end unfinished, and a resume goes on with them."""
+    if slot.pool in state.ledger.queues.lost:
+        return
+    name = state.settings.pools[slot.pool].name
+    state.note(f"pool {name}", f"{LOST}: {reason}")
+    state.ledger.lose_pool(slot.pool, f"{LOST}: {name}: {reason}")
+    for beside in state.generators:
+        if beside.pool == slot.pool:
+            beside.retired = True
+            if beside.actor is not None:
+                with contextlib.suppress(Exception):
+                    ray.kill(beside.actor)  # its loop gives back what it draws
+    state.forget_chunks()
+    state.dispatch_needed.set()
+
+
+async def why_hopeless(state: RunState, slot: WorkerSlot, error: BaseException) -> str:
     """Why the run cannot go on after this, for the user; empty where another worker may do better."""
     cause = cause_of(error)
     if isinstance(cause, FencedError) and state.claim is not None:
@@ -139,18 +173,21 @@ async def why_hopeless(state: RunState, error: BaseException) -> str:
                 return "this run has been taken over by another job; nothing was lost, and this job stops here"
         except StorageError as fault:
             return str(fault)
-    if isinstance(cause, StorageError) or (isinstance(cause, EngineStartError) and no_engine_will_start(state, cause)):
-        # Trying again would only repeat the user's wait: the disk is full, or the model does not load.
+    # Trying again would only repeat the user's wait where the disk is full, or the model does not load.
+    if isinstance(cause, StorageError):
         return describe(error)
+    if isinstance(cause, EngineStartError) and isinstance(slot, GeneratorSlot):
+        return describe(error) if no_engine_will_start(state, slot, cause) else ""
     return ""
 
 
-def no_engine_will_start(state: RunState, cause: EngineStartError) -> bool:
-    """Whether a failed start says something about all replicas. One bad GPU says nothing about the others, so every
-    slot must have failed, or the model itself must be at fault."""
-    if state.engine:
+def no_engine_will_start(state: RunState, slot: GeneratorSlot, cause: EngineStartError) -> bool:
+    """Whether a failed start says something about all replicas of the pool. One bad GPU says nothing about the others,
+    so every slot must have failed, or the model itself must be at fault."""
+    if slot.pool in state.engines:
         return False
-    return isinstance(cause, ModelLoadError) or all(slot.failed_starts for slot in state.generators)
+    beside = [other for other in state.generators if other.pool == slot.pool]
+    return isinstance(cause, ModelLoadError) or all(other.failed_starts for other in beside)
 
 
 async def dismiss(state: RunState, stop_s: float) -> None:

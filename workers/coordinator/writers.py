@@ -75,7 +75,7 @@ class WriterPool:
         """After a writer's death: acknowledges the rows that it made durable. The rest wait for the next part."""
         samples, slot.writing = slot.writing, []
         for sample in samples:
-            part = seen.get((sample.problem.entry.id, sample.key[1]))
+            part = seen.get((sample.problem.id, sample.key[1]))
             if part:
                 self._state.ledger.durable([sample], part)
             else:

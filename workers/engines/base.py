@@ -47,6 +47,10 @@ class EngineStalledError(EngineGoneError):
     """The engine has samples to draw, makes no step and answers no call."""
 
 
+class EndpointLostError(EngineGoneError):
+    """The endpoint of a remote engine is gone for good: another replica would not reach it either."""
+
+
 class EngineAbilityError(ValueError):
     """A request needs what the engine cannot do; the text says what."""
 

@@ -101,4 +101,6 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         # An engine that tells no thought from an answer does not know who opened it either.
         None if generation.thought_tokens is None else generation.opened_thought,
         generation.thought_closed_by,
+        task.stage,
+        task.audited,
     )

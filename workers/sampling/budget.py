@@ -1,8 +1,9 @@
 """Hard ceilings of a whole run in tokens, GPU-seconds, dollars and wall-clock, and when the first will be reached.
 
 Promises: with `room` asked before every issue, the token ceiling is never passed (each sample in flight counts with its
-`max_tokens` until it is charged); the ceilings on time and money are noticed at the next `exhausted`, so they are
-passed by no more than the caller's interval between two calls. Zero means no ceiling.
+`max_tokens` until it is charged), and neither are the dollars by samples that are paid by the token (each in flight
+counts with the most that it may cost); the ceilings on time and on money for time are noticed at the next `exhausted`,
+so they are passed by no more than the caller's interval between two calls. Zero means no ceiling.
 Does not: read clocks (the caller says what time it is) or stop anything.
 """
 
@@ -14,6 +15,32 @@ from typing import Any
 
 SECONDS_PER_HOUR = 3600.0
 _FIELDS = ("tokens", "gpu_s", "usd", "wall_s")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reserve:
+    """The most that one sample may use."""
+
+    tokens: int
+    usd: float = 0.0
+    """What it costs at most where it is paid by the token."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """What an endpoint takes, in dollars per million tokens."""
+
+    usd_per_million_input_tokens: float = 0.0
+    usd_per_million_output_tokens: float = 0.0
+
+    @classmethod
+    def of(cls, cost: Mapping[str, Any]) -> TokenPrices:
+        """From a pool's prices."""
+        return cls(**{field.name: cost.get(field.name) or 0.0 for field in dataclasses.fields(cls)})
+
+    def usd(self, prompt_tokens: int, completion_tokens: int) -> float:
+        prompt = prompt_tokens * self.usd_per_million_input_tokens
+        return (prompt + completion_tokens * self.usd_per_million_output_tokens) / 1e6
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,7 +59,13 @@ class Budget:
     spent_gpu_s: float = 0.0
     spent_cpu_s: float = 0.0
     spent_wall_s: float = 0.0
+    charged_usd: float = 0.0
+    """Dollars that were charged as such: of tokens, and of pools with prices of their own."""
+    by_pool: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    """Pool → seconds of GPUs and CPUs that it held, and dollars for them. It is a part of what was spent, and empty for
+    a run with one pool."""
     reserved_tokens: int = 0
+    reserved_usd: float = 0.0
 
     @classmethod
     def of(cls, budget: Mapping[str, Any], cost: Mapping[str, Any] | None = None) -> Budget:
@@ -43,38 +76,66 @@ class Budget:
     @property
     def spent_usd(self) -> float:
         gpu = self.spent_gpu_s * self.usd_per_gpu_hour
-        return (gpu + self.spent_cpu_s * self.usd_per_cpu_hour) / SECONDS_PER_HOUR
+        return self.charged_usd + (gpu + self.spent_cpu_s * self.usd_per_cpu_hour) / SECONDS_PER_HOUR
 
-    def restore(self, earlier: Mapping[str, Any], durable_tokens: int = 0) -> None:
-        """Charges what earlier starts of the run spent: what `to_json` said, at least the tokens that are stored."""
+    def restore(self, earlier: Mapping[str, Any], durable_tokens: int = 0, durable_usd: float = 0.0) -> None:
+        """Charges what earlier starts of the run spent: what `to_json` said, at least the tokens that are stored and
+        what they cost by the token."""
         spent = {name: earlier.get(name, 0) for name in ("gpu_s", "cpu_s", "wall_s")}
+        for name, of_pool in (earlier.get("pools") or {}).items():
+            self.note_pool(name, **of_pool)
+        spent["usd"] = max(earlier.get("charged_usd", 0.0), durable_usd)
         self.charge(tokens=max(earlier.get("tokens", 0), durable_tokens), **spent)
 
-    def charge(self, *, tokens: int = 0, gpu_s: float = 0.0, cpu_s: float = 0.0, wall_s: float = 0.0) -> None:
-        """Adds what was used since the last call."""
+    def charge(
+        self, *, tokens: int = 0, gpu_s: float = 0.0, cpu_s: float = 0.0, wall_s: float = 0.0, usd: float = 0.0
+    ) -> None:
+        """Adds what was used since the last call. `usd` comes on top of what the times cost at the budget's prices."""
+        self.charged_usd += usd
         self.spent_tokens += tokens
         self.spent_gpu_s += gpu_s
         self.spent_cpu_s += cpu_s
         self.spent_wall_s += wall_s
 
-    def room(self, max_tokens: int, wanted: int) -> int:
-        """How many samples of at most `max_tokens` may be issued, at most `wanted`."""
+    def note_pool(self, name: str, *, gpu_s: float = 0.0, cpu_s: float = 0.0, usd: float = 0.0) -> None:
+        """Adds what one pool held since the last call. It says whose spending it was, and charges nothing."""
+        before = self.of_pool(name)
+        now = {"gpu_s": gpu_s, "cpu_s": cpu_s, "usd": usd}
+        self.by_pool[name] = {key: before[key] + value for key, value in now.items()}
+
+    def of_pool(self, name: str) -> dict[str, float]:
+        """What a pool held so far, earlier starts included."""
+        return self.by_pool.get(name, {"gpu_s": 0.0, "cpu_s": 0.0, "usd": 0.0})
+
+    def room(self, most: Reserve, wanted: int) -> int:
+        """How many samples that use at most `most` may be issued, at most `wanted`."""
         if self.exhausted():
             return 0
-        if not self.tokens:
-            return wanted
-        return max(0, min(wanted, (self.tokens - self.spent_tokens - self.reserved_tokens) // max_tokens))
+        if self.tokens:
+            wanted = min(wanted, (self.tokens - self.spent_tokens - self.reserved_tokens) // most.tokens)
+        if self.usd and most.usd:
+            wanted = min(wanted, int((self.usd - self.spent_usd - self.reserved_usd) / most.usd))
+        return max(0, wanted)
 
-    def reserve(self, max_tokens: int, count: int = 1) -> None:
+    def reserve(self, most: Reserve, count: int = 1) -> None:
         """To be called when samples are issued. When one ends, `release` the same and `charge` what it used."""
-        self.reserved_tokens += max_tokens * count
+        self.reserved_tokens += most.tokens * count
+        self.reserved_usd += most.usd * count
 
-    def release(self, max_tokens: int, count: int = 1) -> None:
-        self.reserved_tokens = max(0, self.reserved_tokens - max_tokens * count)
+    def release(self, most: Reserve, count: int = 1) -> None:
+        """To be called when samples have ended."""
+        self.reserved_tokens = max(0, self.reserved_tokens - most.tokens * count)
+        # A sum of fractions: with nothing in flight, what rounding left must not count.
+        self.reserved_usd = max(0.0, self.reserved_usd - most.usd * count) if self.reserved_tokens else 0.0
 
-    def stranded(self, max_tokens: int) -> bool:
-        """True when nothing is in flight and too few tokens are left for one more sample: the run is over."""
-        return bool(self.tokens) and not self.reserved_tokens and self.room(max_tokens, 1) == 0
+    def stranded(self, most: Reserve) -> str:
+        """The ceiling that leaves no room for one more sample, with nothing in flight, so that the run is over; empty
+        while there is none."""
+        if self.reserved_tokens or self.room(most, 1):
+            return ""
+        if self.tokens and self.tokens - self.spent_tokens < most.tokens:
+            return f"budget.tokens = {self.tokens}"
+        return f"budget.usd = {self.usd:g}" if self.usd and self.usd - self.spent_usd < most.usd else ""
 
     def exhausted(self) -> str | None:
         """The ceiling that is reached, for the user, or None."""
@@ -101,6 +162,8 @@ class Budget:
             "cpu_s": self.spent_cpu_s,
             "wall_s": self.spent_wall_s,
             "usd": self.spent_usd,
+            "charged_usd": self.charged_usd,
+            **({"pools": self.by_pool} if self.by_pool else {}),
         }
 
     def _spending(self) -> list[tuple[str, float, float]]:

@@ -16,6 +16,10 @@ EXHAUSTED = "exhausted"
 HOPELESS = "hopeless"
 BUDGET = "budget"
 """A global ceiling ended the run first. Not a stop of the plan: no unbiased estimate follows from it."""
+LOST = "endpoint lost"
+"""The pool that draws the problem's samples was lost for good. No stop of the plan either."""
+UNFINISHED = frozenset({BUDGET, LOST})
+"""What ends a problem without a stop of its plan; a resume goes on with it."""
 OPEN = ""
 
 

@@ -189,10 +189,10 @@ class Policy(ABC):
             state.settled = EXHAUSTED
         return bool(state.settled)
 
-    def end(self, state: ProblemState) -> None:
-        """Closes a problem that a budget left open."""
+    def end(self, state: ProblemState, why: str = BUDGET) -> None:
+        """Closes a problem that a budget, or the loss of its pool, left open; `why` is one of plan.UNFINISHED."""
         if not state.settled:
-            state.settled = BUDGET
+            state.settled = why
 
     def abortable(self, state: ProblemState) -> list[int]:
         """Indices in flight whose outcome no longer matters to the plan. Cheap; to be called after a solution or a

@@ -18,7 +18,7 @@ CHECK_SECONDS_FIRST = 0.05
 
 NEWEST_WEIGHT = 0.1
 """Weight of the newest check in the running mean of its kind: the mean follows a change within some ten checks, and a
-single check that runs into its time limit does not make its kind look slow."""
+single check that runs into its time limit does not make its kind look slow. The mean size of a row has the same."""
 
 
 class CheckQueue:
@@ -32,13 +32,16 @@ class CheckQueue:
         self._served: dict[str, float] = {}
         """Kind → seconds of work handed out. A kind that begins to wait again starts level with the others."""
         self._level = 0.0
+        self.row_bytes = 0.0
+        """Running mean of the size of the rows that came."""
 
     def add(self, sample: SampleState) -> None:
         """`sample` has to be in stage FINISHED."""
+        self.row_bytes += NEWEST_WEIGHT * (sample.num_bytes - self.row_bytes)
         if sample.suspect:
             self._suspects.append(sample)
         else:
-            kind = sample.problem.entry.kind
+            kind = sample.problem.kind
             if kind not in self._waiting:
                 self._waiting[kind] = collections.deque()
                 self._served[kind] = max(self._served.get(kind, 0.0), self._level)

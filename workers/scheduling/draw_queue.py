@@ -15,12 +15,12 @@ Does not: change which samples of a problem are drawn, their seeds, or how often
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from workers.sampling.policy import Policy
 from workers.sampling.priority_queue import PriorityQueue
 from workers.sampling.problem_state import ProblemState
 from workers.sampling.widening import widened
+from workers.scheduling.routes import RouteStage
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, SampleState, Totals
 from workers.scheduling.task_queue import TaskQueue
 
@@ -37,27 +37,28 @@ class DrawQueue:
 
     def __init__(
         self,
-        policy: Policy,
+        stages: Sequence[RouteStage],
         totals: Totals,
         settings: LedgerSettings,
         problems: Mapping[int, OpenProblem],
         waits: Callable[[SampleState], bool],
         open_sample: Callable[[ProblemState, int], SampleState],
     ) -> None:
-        self._policy = policy
+        # What was begun goes on before something new is begun: later stages come first.
+        ordered = sorted(stages, key=lambda stage: -stage.index)
+        self._priorities = {stage: PriorityQueue(stage.policy) for stage in ordered}
         self._totals = totals
         self._settings = settings
         self._problems = problems
         self._waits = waits
         self._open = open_sample
-        self._priorities = PriorityQueue(policy)
         self._tasks = TaskQueue()
         self._now = 0.0
         """The latest time that a caller of `take` has passed in."""
 
     def __len__(self) -> int:
         """Number of problems and samples that may want to be drawn now, dead entries included."""
-        return len(self._priorities) + len(self._tasks)
+        return sum(map(len, self._priorities.values())) + len(self._tasks)
 
     def __iter__(self) -> Iterator[SampleState]:
         """The samples that wait."""
@@ -67,7 +68,7 @@ class DrawQueue:
         return sample in self._tasks
 
     def wants(self) -> bool:
-        return self._priorities.wants() or any(map(self._waits, self._tasks))
+        return any(queue.wants() for queue in self._priorities.values()) or any(map(self._waits, self._tasks))
 
     def prefers(self) -> bool:
         """Whether prompts are long enough against outputs for samples to prefer a replica."""
@@ -75,9 +76,9 @@ class DrawQueue:
         is_short = totals.prompt_tokens <= settings.short_prompt * (totals.samples + totals.aborted)
         return not is_short and totals.prompt_tokens > settings.prompt_share * totals.completion_tokens
 
-    def push(self, state: ProblemState) -> None:
-        """Queues a problem that may want samples."""
-        self._priorities.push(state)
+    def push(self, problem: OpenProblem) -> None:
+        """Queues a problem that may want samples of its stage."""
+        self._priorities[problem.at].push(problem.state)
 
     def append(self, sample: SampleState) -> None:
         """Queues a sample that is open already."""
@@ -107,11 +108,23 @@ class DrawQueue:
         while len(found) < room and (sample := self._tasks.take_kept()) is not None:
             if self._waits(sample):
                 found.append(sample)
-        return found + [self._open(*issued) for issued in self._priorities.take(room - len(found))]
+        return found + [self._open(*issued) for issued in self._issue(room - len(found))]
 
-    def take_spare(self, states: Iterable[ProblemState], room: int) -> list[SampleState]:
-        """Up to `room` samples beyond what the policy wants now (see workers.sampling.widening)."""
-        return [self._open(*issued) for issued in widened(self._policy, states, room)]
+    def take_spare(self, problems: Collection[OpenProblem], room: int) -> list[SampleState]:
+        """Up to `room` samples beyond what the policies want now (see workers.sampling.widening)."""
+        spare: list[SampleState] = []
+        for stage in self._priorities:
+            states = (problem.state for problem in problems if problem.at is stage)
+            spare += [self._open(*issued) for issued in widened(stage.policy, states, room - len(spare))]
+        return spare
+
+    def _issue(
+        self, room: int, limit: Callable[[ProblemState, int], int] | None = None
+    ) -> list[tuple[ProblemState, int]]:
+        issued: list[tuple[ProblemState, int]] = []
+        for queue in self._priorities.values():
+            issued += queue.take(room - len(issued), limit)
+        return issued
 
     def _begin_at(self, replica: int, room: int) -> list[SampleState]:
         """Up to `room` new samples that may be drawn by this replica, in order of priority. Those that prefer another
@@ -131,7 +144,7 @@ class DrawQueue:
             passes += not granted
             return granted
 
-        while len(begun) < room and (issued := self._priorities.take(room - len(begun), limit)):
+        while len(begun) < room and (issued := self._issue(room - len(begun), limit)):
             promised.clear()
             for state, index in issued:
                 sample = self._open(state, index)

@@ -6,10 +6,11 @@ The check takes time linear in everything that is open, so a run makes it only a
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from workers.messages import SampleKey
+from workers.sampling.budget import Reserve
 from workers.scheduling.sample_state import STORY_MOVES, OpenProblem, SampleState, Stage
 from workers.scheduling.write_queue import WriteQueue
 
@@ -23,13 +24,17 @@ class Parts(NamedTuple):
 
     samples: Mapping[SampleKey, SampleState]
     problems: Mapping[int, OpenProblem]
-    queued: Collection[SampleState]
+    queues: Mapping[int, Container[SampleState]]
+    """Pool → the samples that wait for it."""
     writes: WriteQueue
     num_stage: Sequence[int]
     chunk_uses: Mapping[int, int]
     pending_bytes: int
     reserved_tokens: int
-    max_tokens: int
+    most: Mapping[int, Reserve]
+    """Pool → what is set aside for one sample."""
+    open_problems: Mapping[int, int]
+    """Pool → number of open problems whose stage it draws."""
 
 
 def faults(parts: Parts) -> Iterator[str]:
@@ -41,7 +46,7 @@ def faults(parts: Parts) -> Iterator[str]:
             yield f"{parts.num_stage[stage]} samples are counted as {stage.name}, and {by_stage[stage]} are"
     for number, problem in parts.problems.items():
         if problem.num_rows != by_problem[number]:
-            yield f"problem {problem.entry.id} counts {problem.num_rows} samples and has {by_problem[number]}"
+            yield f"problem {problem.id} counts {problem.num_rows} samples and has {by_problem[number]}"
     for key, sample in parts.samples.items():
         if fault := _fault_of(parts, sample):
             yield f"{fault}\n{story_of(sample)}"
@@ -50,9 +55,13 @@ def faults(parts: Parts) -> Iterator[str]:
     pending = sum(sample.num_bytes for sample in parts.samples.values() if sample.stage in WITH_BATCH)
     if parts.pending_bytes != pending:
         yield f"{parts.pending_bytes} bytes are counted as pending, and {pending} are"
-    reserved = by_stage[Stage.DRAWING] * parts.max_tokens
+    drawing = [sample for sample in parts.samples.values() if sample.stage is Stage.DRAWING]
+    reserved = sum(parts.most[sample.at.pool].tokens for sample in drawing)
     if parts.reserved_tokens != reserved:
         yield f"{parts.reserved_tokens} tokens are reserved, and the samples being drawn need {reserved}"
+    by_pool = collections.Counter(problem.at.pool for problem in parts.problems.values())
+    if by_pool != collections.Counter(parts.open_problems):
+        yield f"{dict(parts.open_problems)} problems are counted as open by pool, and {dict(by_pool)} are"
     chunks = collections.Counter(problem.chunk for problem in parts.problems.values())
     if chunks != collections.Counter(parts.chunk_uses):
         yield f"chunks are counted as {dict(parts.chunk_uses)}, and the open problems need {dict(chunks)}"
@@ -65,7 +74,7 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
         return "a checked sample has to be either held back or ready for a part, and not both"
     if sample.stage is not Stage.CHECKED and (held or ready):
         return f"a sample is held back or ready for a part while it is {sample.stage.name}"
-    if sample.stage is Stage.QUEUED and sample not in parts.queued:
+    if sample.stage is Stage.QUEUED and sample not in parts.queues[sample.at.pool]:
         return "a sample is QUEUED and not in the queue"
     if sample.stage in WITH_BATCH and sample.finished is None:
         return f"a sample is {sample.stage.name} without a row of a batch"
@@ -76,7 +85,7 @@ def _fault_of(parts: Parts, sample: SampleState) -> str:
 
 def story_of(sample: SampleState) -> str:
     """The last changes of state of a sample, one per line: when, which stage, and which worker had it."""
-    head = f"sample {sample.problem.entry.id}:{sample.key[1]}, attempt {sample.attempt}"
+    head = f"sample {sample.problem.id}:{sample.key[1]}, attempt {sample.attempt}"
     moves = zip(*(iter(sample.story[-STORY_SIZE:]),) * 3, strict=True)
     lines = (f"  {at:.3f} {stage.name}" + (f" worker {who}" if who >= 0 else "") for at, stage, who in moves)
     return "\n".join([head, *lines])

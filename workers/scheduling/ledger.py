@@ -12,7 +12,6 @@ Does not: see texts, choose priorities (workers.sampling does) or touch storage.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,13 +22,13 @@ from verifiers.types import Status
 from workers.messages import Checked, CheckItem, Finished, Parent, SampleBatch, SampleKey, SampleTask
 from workers.prompting.messages import finding_for_model
 from workers.sampling.budget import Budget
-from workers.sampling.plan import BUDGET, Plan
-from workers.sampling.policy import Policy
+from workers.sampling.plan import BUDGET, LOST, UNFINISHED
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
 from workers.scheduling import invariants
 from workers.scheduling.check_queue import CheckQueue
-from workers.scheduling.draw_queue import DrawQueue
-from workers.scheduling.rule_texts import RuleTexts
+from workers.scheduling.opening import Opener
+from workers.scheduling.pool_queues import PoolQueues
+from workers.scheduling.routes import Route
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, SampleState, Stage, Totals
 from workers.scheduling.write_queue import UNWRITTEN_PER_UNCHECKED, WriteQueue
 
@@ -42,27 +41,22 @@ class Ledger:
     def __init__(
         self,
         settings: LedgerSettings,
-        policy: Policy,
+        routes: Sequence[Route],
         budget: Budget,
         durable: Mapping[str, Sequence[DurableRow]] | None = None,
     ) -> None:
         self.settings = settings
-        self.policy = policy
         self.budget = budget
         self.totals = Totals()
-        self._durable = durable or {}
+        self._opener = Opener(routes, settings, durable)
         self._problems: dict[int, OpenProblem] = {}
         self._samples: dict[SampleKey, SampleState] = {}
-        self._queue = DrawQueue(
-            *(policy, self.totals, settings, self._problems, self._waits),
-            lambda state, index: self._open_sample(self._problems[state.number], index, index),
-        )
+        self.queues = PoolQueues(routes, self.totals, settings, self._problems, self._waits, self._open_sample)
         self.checks = CheckQueue()
         self.writes = WriteQueue()
         self._with_suspect: set[int] = set()
         """Verifiers that are checking a suspect; they get no other row meanwhile."""
         self._chunk_uses: dict[int, int] = {}
-        self._rules = RuleTexts()
         self._num_stage = [0] * len(Stage)
         self._pending_bytes = 0
         self._next_number = 0
@@ -77,58 +71,48 @@ class Ledger:
         for row, entry in enumerate(entries):
             number = self._next_number
             self._next_number += 1
-            state = self.policy.open(number, entry.domain)
-            rows = self._durable.get(entry.id, ())
-            if rows:
-                state.plan = Plan.from_json(json.loads(rows[0].stopping_rule))
-            rules = self._rules
-            rule = rules.shared(rows[0].stopping_rule) if rows else rules.of(self.policy.stopping_rule(state))
-            problem = OpenProblem(entry, chunk, row, state, rule)
+            rows = self._opener.rows(entry.id)
+            problem = self._problems[number] = self._opener.open(number, chunk, row, entry, rows)
             self.totals.problems_opened += 1
-            self._problems[number] = problem
+            self.queues.open[problem.at.pool] += 1
             self._chunk_uses[chunk] = self._chunk_uses.get(chunk, 0) + 1
-            if rows:
-                self._restore(problem, rows)
-            if self._budget_reason:
-                self._end(problem)
-            if not self._close_if_done(problem):
-                self._queue.push(state)
+            for stored in rows:
+                self.queues.restore(entry.kind, self._opener.stage_of(entry, stored).pool, stored)
+            self._begin_stage(problem, rows)
+            if rows and problem.state.settled and problem.state.settled not in UNFINISHED:
+                self.totals.problems_resumed += 1
+            self._close_if_done(problem)
 
-    def _restore(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
-        chains: dict[int, list[DurableRow]] = {}
-        for row in rows:
-            self.totals.restore(problem.entry.kind, row)
-            chains.setdefault(row.sample_index % self.settings.num_samples, []).append(row)
-        outcomes: dict[int, SampleOutcome] = {}
-        tokens: dict[int, int] = {}
-        keys: dict[int, int] = {}
-        state = problem.state
-        for base, chain in chains.items():
-            last = max(chain, key=lambda row: row.round)
-            outcome = OUTCOME_OF_STATUS[last.status]
-            if last.round and outcome is SampleOutcome.VERIFIED:
-                outcome = SampleOutcome.REPAIRED
-            keys[base] = last.solution_key
-            tokens[base] = sum(row.completion_tokens for row in chain)
-            if self._wants_repair(problem, last.round, outcome):
-                continue
-            outcomes[base] = outcome
-        state.next_index = max(chains) + 1
-        self.policy.restore(state, outcomes, tokens, keys)
-        if state.settled:
+    def _begin_stage(self, problem: OpenProblem, rows: Sequence[DurableRow]) -> None:
+        """Restores what is durable of the stage that was just opened, and queues what it wants."""
+        at = problem.at
+        if rows:
+            missing = self._opener.restore(problem, rows, lambda *last: self._wants_repair(problem, *last))
+            if problem.state.settled:
+                self._end_stage(problem)
+                return
+            for base, parent, round_ in missing:
+                sample = self._open_sample(problem, at.sample_index(base, round_), base)
+                if parent:
+                    sample.round, sample.parent_index = round_, parent.sample_index
+                    sample.parent = Parent(None, 0, parent.part, "")
+                self.queues.append(sample)
+        if self._budget_reason:
+            self._end(problem)
+        elif at.pool in self.queues.lost:
+            self._end(problem, LOST)
+        else:
+            self.queues.push(problem)
+
+    def _end_stage(self, problem: OpenProblem) -> None:
+        """The open stage has settled: the next one opens where it is needed, or the problem is settled."""
+        before = problem.at.pool
+        if not self._opener.move_on(problem):
             self._count_settled(problem)
-            self.totals.problems_resumed += 1
             return
-        for base in self.policy.missing(state):
-            chain = chains.get(base, [])
-            # A chain may lack earlier rounds, since a process can die between the parts of two writers.
-            parent = max(chain, key=lambda row: row.round, default=None)
-            round_ = parent.round + 1 if parent else 0
-            sample = self._open_sample(problem, base + self.settings.num_samples * round_, base)
-            if parent:
-                sample.round, sample.parent_index = round_, parent.sample_index
-                sample.parent = Parent(None, 0, parent.part, "")
-            self._queue.append(sample)
+        self.queues.open[before] -= 1
+        self.queues.open[problem.at.pool] += 1
+        self._begin_stage(problem, self._opener.rows(problem.id))
 
     def _close_if_done(self, problem: OpenProblem) -> bool:
         """Forgets a settled problem once nothing of it is in flight; releases its held rows first."""
@@ -143,6 +127,7 @@ class Ledger:
                 self._make_ready(sample, sample.since)
             return False
         del self._problems[problem.state.number]
+        self.queues.open[problem.at.pool] -= 1
         self.totals.problems_closed += 1
         self._chunk_uses[problem.chunk] -= 1
         if not self._chunk_uses[problem.chunk]:
@@ -160,44 +145,66 @@ class Ledger:
         for problem in list(self._problems.values()):
             aborts += self._end(problem)
             self._close_if_done(problem)
-        for sample in list(self._queue):
+        for sample in self.queues.waiting():
             self._give_up(sample)  # of problems that were settled before
         return aborts
 
-    def _end(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
+    def lose_pool(self, pool: int, reason: str) -> list[tuple[int, SampleKey]]:
+        """The pool is lost for good: its problems end unfinished, now and whenever one reaches it, and a resume goes on
+        with them. Returns (replica, key) of what to abort."""
+        self.queues.lost[pool] = reason
+        aborts: list[tuple[int, SampleKey]] = []
+        for problem in [problem for problem in self._problems.values() if problem.at.pool == pool]:
+            aborts += self._end(problem, LOST)
+            self._close_if_done(problem)
+        for sample in list(self.queues[pool]):
+            self._give_up(sample)
+        return aborts
+
+    def _end(self, problem: OpenProblem, why: str = BUDGET) -> list[tuple[int, SampleKey]]:
         if problem.state.settled:
             return []
-        self.policy.end(problem.state)
+        problem.at.policy.end(problem.state, why)
+        self.totals.problems_lost += why == LOST
         self._count_settled(problem)
         return self._withdraw(problem)
 
     # Leases.
 
     def next_tasks(
-        self, room: int, worker: int = -1, now: float = 0.0, max_suspects: int = 1, widen: bool = False, slots: int = 64
+        self,
+        room: int,
+        worker: int = -1,
+        now: float = 0.0,
+        max_suspects: int = 1,
+        widen: bool = False,
+        slots: int = 64,
+        pool: int = 0,
     ) -> list[SampleTask]:
-        """Up to `room` samples to draw: suspects, then the most useful ones. Fewer under back-pressure or near the
-        budget's end. `worker` is the replica that they are for, which runs `slots` at once; -1: for several.
+        """Up to `room` samples for a pool to draw: suspects, then the most useful ones. Fewer under back-pressure or
+        near the budget's end. `worker` is the replica that they are for, which runs `slots` at once; -1: for several.
         `max_suspects` is the number of replicas that draw no suspect yet. With `widen` open problems get samples that
         they may never need; not under a ceiling on tokens, which those samples would use up."""
         if self.is_backed_up():
             return []
-        room = self.budget.room(self.settings.max_tokens, room)
-        samples = self._queue.take(room, worker, slots, now, max_suspects)
+        queue, most = self.queues[pool], self.queues.most[pool]
+        room = self.budget.room(most, room)
+        samples = queue.take(room, worker, slots, now, max_suspects)
         if widen and not self.budget.tokens:
-            samples += self._queue.take_spare((p.state for p in self._problems.values()), room - len(samples))
-        self.budget.reserve(self.settings.max_tokens, len(samples))
+            samples += queue.take_spare(self._problems.values(), room - len(samples))
+        self.budget.reserve(most, len(samples))
         return [self._make_task(sample, worker, now) for sample in samples]
 
     def _make_task(self, sample: SampleState, worker: int, now: float) -> SampleTask:
         """The caller reserves the budget."""
         self._move(sample, Stage.DRAWING, now, worker)
         problem, key = sample.problem, sample.key
-        what = key, problem.entry.id, problem.chunk, problem.row, sample.attempt
-        seed = sample_seed(self.settings.run_seed, problem.entry.id, key[1])
+        what = key, problem.id, problem.chunk, problem.row, sample.attempt
+        seed = sample_seed(self.settings.run_seed, problem.id, key[1])
         stalls = sample.refusal(), sample.is_last_chance()
         # By position, as in the other messages of a sample: by name, making one takes twice as long.
-        return SampleTask(*what, seed, problem.rule, sample.round, sample.parent_index, *stalls)
+        drawn_for = sample.at.index, sample.at.index >= problem.first_extra
+        return SampleTask(*what, seed, problem.rule, sample.round, sample.parent_index, *stalls, *drawn_for)
 
     def parents(self, tasks: Iterable[SampleTask]) -> dict[SampleKey, Parent]:
         """For the repair rounds among `tasks`: where the attempts lie that they answer."""
@@ -209,10 +216,6 @@ class Ledger:
         sample = self._samples[key]
         sample.worker = sample.story[-1] = worker
         sample.drawn_by(worker)
-
-    def prefers_replicas(self) -> bool:
-        """Whether samples prefer the replica that has their prompt in its cache."""
-        return self._queue.prefers()
 
     def homes(self, tasks: Iterable[SampleTask]) -> list[int]:
         """The replica that each task prefers; -1 for none."""
@@ -226,13 +229,12 @@ class Ledger:
         too_many = unchecked >= limit or unwritten >= UNWRITTEN_PER_UNCHECKED * limit
         return too_many or self._pending_bytes >= self.settings.max_pending_bytes
 
-    def wants_samples(self) -> bool:
-        """True if `next_tasks` would hand out something, back-pressure aside."""
-        return self._queue.wants()
-
-    def num_wanting(self) -> int:
-        """Number of problems and repairs that may want samples now. Each has at least one task, dead entries aside."""
-        return len(self._queue)
+    def is_at_work(self, pool: int) -> bool:
+        """Whether a sample of this pool is drawn, or its verdict is still to come and may ask for further ones."""
+        return any(
+            sample.at.pool == pool and Stage.QUEUED < sample.stage <= Stage.CHECKING
+            for sample in self._samples.values()
+        )
 
     def num(self, stage: Stage) -> int:
         return self._num_stage[stage]
@@ -248,14 +250,16 @@ class Ledger:
 
     def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
         """Takes in the rows of a batch. Drops a row whose task has gone to another replica meanwhile."""
-        count = tokens = 0
+        pool = count = prompt_tokens = tokens = 0
         for index, row in enumerate(rows):
             sample = self._samples.get(row.key)
             if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
                 continue
             if sample.worker != worker:
                 continue
+            pool = sample.at.pool  # the same for all, since a replica belongs to one pool
             count += 1
+            prompt_tokens += row.prompt_tokens
             tokens += row.completion_tokens
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
@@ -274,19 +278,19 @@ class Ledger:
             else:
                 self._move(sample, Stage.FINISHED, now)
                 self.checks.add(sample)
-        self.budget.release(self.settings.max_tokens, count)
-        self.budget.charge(tokens=tokens)
+        if count:
+            self.queues.charge(self.budget, pool, count, prompt_tokens, tokens)
 
     def _end_aborted(self, sample: SampleState, now: float) -> None:
         self._move(sample, Stage.CHECKED, now)
-        self.policy.observe(sample.problem.state, sample.base, SampleOutcome.ABORTED)
+        sample.at.policy.observe(sample.state, sample.base, SampleOutcome.ABORTED)
         row = sample.finished
         if row is not None:
             mean = self.totals.completion_tokens / max(1, self.totals.samples)
             self.totals.saved_tokens += max(0, int(mean) - row.completion_tokens)
-            self.totals.count("", None, row.prompt_tokens, row.completion_tokens, row.generation_s, 0.0)
+            self.queues.count(sample, None, 0.0)
         problem = sample.problem
-        if problem.state.settled == BUDGET:
+        if sample.state.settled in UNFINISHED:
             # A row would use up the index. Without a row, a resume with a larger budget draws the sample again.
             self._forget_batch(sample)
             self._drop(sample)
@@ -309,16 +313,12 @@ class Ledger:
             if sample.suspect:
                 self._with_suspect.add(worker)
             self._move(sample, Stage.CHECKING, now, worker)
-            work_s += self.checks.seconds(sample.problem.entry.kind)
+            work_s += self.checks.seconds(sample.problem.kind)
             item = by_batch.get(sample.batch)
             if item is None:
                 item = by_batch[sample.batch] = CheckItem(sample.batch, [])
             item.rows.append((sample.key, sample.batch_row))
         return list(by_batch.values()), work_s
-
-    def backlog_s(self) -> float:
-        """Seconds of checking that wait, for one checker working alone."""
-        return self.checks.backlog_s()
 
     def checked(
         self, worker: int, rows: Sequence[Checked], verdicts: bytes, now: float = 0.0
@@ -340,7 +340,7 @@ class Ledger:
                 self.totals.count_retry(f"check failed: {reason_and_evidence(verdict)[0]}")
                 self._requeue_check(sample, now)
                 continue
-            self.checks.note_seconds(sample.problem.entry.kind, seconds)
+            self.checks.note_seconds(sample.problem.kind, seconds)
             aborts += self._settle_verdict(sample, status, seconds, verdict, now)
         return aborts
 
@@ -353,9 +353,8 @@ class Ledger:
             log.warning("given up: %s\n%s", reason_and_evidence(verdict)[0], invariants.story_of(sample))
         row = sample.finished
         assert row is not None
-        problem, state = sample.problem, sample.problem.state
-        kind = problem.entry.kind
-        self.totals.count(kind, str(status), row.prompt_tokens, row.completion_tokens, row.generation_s, seconds)
+        problem, state, at = sample.problem, sample.state, sample.at
+        self.queues.count(sample, status, seconds)
         self._make_ready(sample, now)
         outcome = OUTCOME_OF_STATUS[status]
         if sample.round and outcome is SampleOutcome.VERIFIED:
@@ -363,28 +362,29 @@ class Ledger:
         if not state.settled and self._wants_repair(problem, sample.round, outcome):
             self._repair(sample, verdict)
             return []
-        settled, solved = state.settled, state.solved
-        self.policy.observe(state, sample.base, outcome, row.completion_tokens, row.generation_s, key=row.solution_key)
+        settled, solved, counted = state.settled, state.solved, problem.state.settled and problem.is_solved
+        at.policy.observe(state, sample.base, outcome, row.completion_tokens, row.generation_s, key=row.solution_key)
         aborts: list[tuple[int, SampleKey]] = []
         if settled:
-            self.totals.problems_solved += state.solved - solved
-        elif self.policy.settle(state):
-            self._count_settled(problem)
+            # It came too late for its stage, whose plan has decided already, and opens or ends nothing.
+            self.totals.problems_solved += bool(problem.state.settled) and problem.is_solved and not counted
+        elif at.policy.settle(state):
             aborts = self._withdraw(problem)
+            self._end_stage(problem)
         else:
             if state.solved and not solved:
                 aborts = self._withdraw(problem)
-            self._queue.push(state)
+            self.queues.push(problem)
         self._close_if_done(problem)
         return aborts
 
     def _wants_repair(self, problem: OpenProblem, round_: int, outcome: SampleOutcome) -> bool:
-        allowed = round_ < self.settings.repair_rounds and problem.entry.kind in self.settings.repair_kinds
+        allowed = round_ < self.settings.repair_rounds and problem.kind in self.settings.repair_kinds
         return allowed and outcome in (SampleOutcome.REFUTED, SampleOutcome.MALFORMED, SampleOutcome.UNDECIDED)
 
     def _repair(self, parent: SampleState, verdict: VerdictRow) -> None:
         """Queues the follow-up of an unverified attempt. One that exists already gets its parent's new place."""
-        index = parent.key[1] + self.settings.num_samples
+        index = parent.key[1] + parent.at.num_samples
         sample = self._samples.get((parent.key[0], index))
         if sample is None:
             if parent.repaired:
@@ -394,7 +394,7 @@ class Ledger:
             sample.parent_index = parent.key[1]
             sample.replica = parent.replica
             parent.repaired = True
-            self._queue.append(sample)
+            self.queues.append(sample)
         reason, found = reason_and_evidence(verdict)
         finding = finding_for_model(reason, found, self.settings.evidence_chars)
         sample.parent = Parent(parent.batch, parent.batch_row, "", finding)
@@ -402,9 +402,9 @@ class Ledger:
     def _withdraw(self, problem: OpenProblem) -> list[tuple[int, SampleKey]]:
         """Takes back what the policy no longer needs: queued samples at once, running ones by an abort."""
         aborts = []
-        step = self.settings.num_samples
-        for base in self.policy.abortable(problem.state):
-            for index in range(base, base + step * (self.settings.repair_rounds + 1), step):
+        at = problem.at
+        for base in at.policy.abortable(problem.state):
+            for index in range(at.sample_index(base), at.stop, at.num_samples):
                 sample = self._samples.get((problem.state.number, index))
                 if sample is None:
                     continue
@@ -412,7 +412,7 @@ class Ledger:
                     aborts.append((sample.worker, sample.key))
                 elif sample.stage is Stage.QUEUED:
                     self.totals.withdrawn += 1
-                    self.policy.observe(problem.state, base, SampleOutcome.ABORTED)
+                    at.policy.observe(problem.state, base, SampleOutcome.ABORTED)
                     self._drop(sample)
         return aborts
 
@@ -421,10 +421,6 @@ class Ledger:
     def num_ready(self) -> tuple[int, int]:
         """Rows and bytes that wait for a part."""
         return len(self.writes), self.writes.num_bytes
-
-    def oldest_ready(self) -> float:
-        """When the longest-waiting row became ready; 0 where none waits."""
-        return self.writes.oldest()
 
     def cut(self, max_rows: int, max_bytes: int, now: float = 0.0) -> list[SampleState]:
         """Rows for one part, oldest first."""
@@ -441,7 +437,8 @@ class Ledger:
             self.totals.durable += 1
             self._pending_bytes -= sample.num_bytes
             problem = sample.problem
-            child = self._samples.get((sample.key[0], sample.key[1] + self.settings.num_samples))
+            follow_up = sample.key[1] + sample.at.num_samples  # behind the last round lies the next stage
+            child = self._samples.get((sample.key[0], follow_up)) if sample.at.holds(follow_up) else None
             if child is not None and child.parent is not None:
                 child.parent = child.parent._replace(part=part)
             self._drop(sample)
@@ -465,7 +462,7 @@ class Ledger:
                 self._drop(sample)
                 self._close_if_done(sample.problem)
             else:
-                self.totals.uncount(sample.problem.entry.kind, sample.status)
+                self.queues.uncount(sample)
                 self._retry(sample, "batch lost with its node")
 
     # Faults.
@@ -473,10 +470,10 @@ class Ledger:
     def lost_generator(self, worker: int, stalled: bool = False) -> int:
         """Requeues the tasks of a dead replica and returns their number. Batches that it finished stay. `stalled`: it
         stood still, and one of its prompts may be to blame."""
-        self._queue.forget(worker)
+        self.queues.forget(worker)
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
-            self.budget.release(self.settings.max_tokens)
+            self.budget.release(self.queues.most[sample.at.pool])
             sample.stalls += stalled
             self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)
@@ -530,8 +527,8 @@ class Ledger:
         """Every rule that this ledger breaks, with the stories of the samples; none while all is well. Linear in all
         that is open."""
         parts = invariants.Parts(
-            *(self._samples, self._problems, self._queue, self.writes, self._num_stage, self._chunk_uses),
-            *(self._pending_bytes, self.budget.reserved_tokens, self.settings.max_tokens),
+            *(self._samples, self._problems, self.queues, self.writes, self._num_stage, self._chunk_uses),
+            *(self._pending_bytes, self.budget.reserved_tokens, self.queues.most, self.queues.open),
         )
         return list(invariants.faults(parts))
 
@@ -543,7 +540,7 @@ class Ledger:
     def story(self, problem_id: str, index: int) -> str:
         """The last changes of state of a sample in flight, as text for people; empty where it is not in flight."""
         for sample in self._samples.values():
-            if sample.key[1] == index and sample.problem.entry.id == problem_id:
+            if sample.key[1] == index and sample.problem.id == problem_id:
                 return invariants.story_of(sample)
         return ""
 
@@ -563,26 +560,27 @@ class Ledger:
 
     def _retry(self, sample: SampleState, why: str) -> None:
         """Requeues a sample to be drawn again with the same seed, if it is still needed and drawing has not ended."""
-        if self._budget_reason or sample.base in self.policy.abortable(sample.problem.state):
+        is_over = self._budget_reason or sample.at.pool in self.queues.lost
+        if is_over or sample.base in sample.at.policy.abortable(sample.state):
             self._give_up(sample)
             return
         self.totals.count_retry(why)
-        log.debug("sample %s:%d is drawn again: %s", sample.problem.entry.id, sample.key[1], why)
+        log.debug("sample %s:%d is drawn again: %s", sample.problem.id, sample.key[1], why)
         self._move(sample, Stage.QUEUED, 0.0, -1)
         sample.attempt += 1
         sample.status = sample.verdict = sample.finished = sample.batch = None
-        self._queue.append(sample)
+        self.queues.append(sample)
 
     def _give_up(self, sample: SampleState) -> None:
         """Forgets a sample that has no batch and will not be drawn again in this start."""
         problem = sample.problem
-        if problem.state.outcome(sample.base):
+        if sample.state.outcome(sample.base):
             # Its row would have been the evidence for the held rows. A resume must not find those without it.
             for held in problem.held or []:
                 self._forget_batch(held)
                 self._drop(held)
             problem.held = None
-        self.policy.observe(problem.state, sample.base, SampleOutcome.ABORTED)
+        sample.at.policy.observe(sample.state, sample.base, SampleOutcome.ABORTED)
         self._drop(sample)
         self._close_if_done(problem)
 
@@ -597,4 +595,4 @@ class Ledger:
 
     def _count_settled(self, problem: OpenProblem) -> None:
         self.totals.problems_settled += 1
-        self.totals.problems_solved += problem.state.solved
+        self.totals.problems_solved += problem.is_solved

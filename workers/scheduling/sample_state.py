@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from runstore.durable import DurableRow
 from runstore.sizes import PENDING_BYTES
 from verifiers.types import Status
 from workers.messages import Finished, Parent, SampleBatch, SampleKey
+from workers.sampling.budget import TokenPrices
 from workers.sampling.problem_state import ProblemState
+from workers.scheduling.routes import RouteStage
 
 
 class Stage(IntEnum):
@@ -30,13 +33,19 @@ class ProblemEntry(NamedTuple):
     id: str
     kind: str
     domain: str
+    route: int = 0
+    """Index of CoordinatorSettings.routes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LedgerSettings:
     run_seed: int
-    num_samples: int
     max_tokens: int
+    """Most tokens that a sample may have, in pools that do not say it for themselves."""
+    prices: Mapping[int, TokenPrices] = dataclasses.field(default_factory=dict)
+    """Pool → what its tokens cost, where they are paid for."""
+    audit: float = 0.0
+    """See CoordinatorSettings.audit."""
     repair_rounds: int = 0
     repair_kinds: frozenset[str] = frozenset()
     evidence_chars: int = 2000
@@ -55,13 +64,23 @@ class LedgerSettings:
 class OpenProblem:
     """A problem with samples still to draw, check or write."""
 
-    __slots__ = ("chunk", "entry", "held", "num_rows", "replica", "row", "rule", "state")
+    __slots__ = ("at", "chunk", "held", "id", "kind", "num_rows", "replica", "row", "rule", "state")
 
-    def __init__(self, entry: ProblemEntry, chunk: int, row: int, state: ProblemState, rule: str) -> None:
-        self.entry = entry
+    audited = False
+    first_extra = sys.maxsize
+    """The first stage that is drawn only because of the audit."""
+
+    def __init__(
+        self, entry: ProblemEntry, chunk: int, row: int, at: RouteStage, state: ProblemState, rule: str
+    ) -> None:
+        self.id = entry.id
+        self.kind = sys.intern(entry.kind)
         self.chunk = chunk
         self.row = row
+        self.at = at
+        """The stage of its route that is open."""
         self.state = state
+        """How that stage stands. It is settled only when the whole problem is, since the next one is opened at once."""
         self.rule = rule
         self.num_rows = 0
         """Samples in flight or held."""
@@ -69,6 +88,35 @@ class OpenProblem:
         """Aborted samples that are held back until the other rows of the problem are durable."""
         self.replica = -1
         """The replica that drew a first attempt last, and so has the prompt in its cache; -1 for none."""
+
+    @property
+    def is_solved(self) -> bool:
+        return self.state.solved
+
+
+class StagedProblem(OpenProblem):
+    """A problem whose route has several stages. Most runs have no such problem and millions of the other kind."""
+
+    __slots__ = ("audited", "first_extra", "former")
+
+    def __init__(self, *args: Any, audited: bool = False) -> None:
+        super().__init__(*args)
+        self.audited = audited
+        self.first_extra = sys.maxsize
+        self.former: list[ProblemState] = []
+        """The stages that are settled, in order."""
+
+    @property
+    def is_solved(self) -> bool:
+        return self.state.solved or any(state.solved for state in self.former)
+
+    def move_on(self, at: RouteStage, state: ProblemState, is_extra: bool) -> None:
+        """Opens the next stage. `is_extra`: only the audit asks for it."""
+        if is_extra:
+            self.first_extra = min(self.first_extra, at.index)
+        self.former.append(self.state)
+        self.at, self.state = at, state
+        self.replica = -1
 
 
 MAX_STALLS = 3
@@ -83,6 +131,7 @@ class SampleState:
 
     __slots__ = (
         "aborted",
+        "at",
         "attempt",
         "base",
         "batch",
@@ -100,6 +149,7 @@ class SampleState:
         "since",
         "stage",
         "stalls",
+        "state",
         "status",
         "story",
         "suspect",
@@ -110,8 +160,11 @@ class SampleState:
     def __init__(self, problem: OpenProblem, key: SampleKey, base: int) -> None:
         self.problem = problem
         self.key = key
+        self.at = problem.at
+        """The stage of its problem's route that it belongs to, and how the problem stands there."""
+        self.state = problem.state
         self.base = base
-        """Index of the first attempt whose repair this is; the sample's own index for a first attempt."""
+        """Number of its first attempt within its stage, as the policy knows it; a repair has that of its chain."""
         self.round = 0
         self.parent_index: int | None = None
         self.parent: Parent | None = None
@@ -185,6 +238,8 @@ class Totals:
     problems_closed: int = 0
     problems_solved: int = 0
     problems_settled: int = 0
+    problems_lost: int = 0
+    """Problems that ended because their pool was lost."""
     problems_resumed: int = 0
     """Problems settled by what earlier starts made durable."""
     samples: int = 0

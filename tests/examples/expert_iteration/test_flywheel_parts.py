@@ -140,7 +140,7 @@ def sample_row(problem_id: str, index: int, status: str | None) -> dict[str, Any
     row: dict[str, Any] = {field.name: None for field in SAMPLE_SCHEMA}
     for field in SAMPLE_SCHEMA:
         if not field.nullable:
-            row[field.name] = "" if pa.types.is_string(field.type) else 0
+            row[field.name] = "" if pa.types.is_string(field.type) else False if pa.types.is_boolean(field.type) else 0
     text = None if status is None else f"{problem_id} {index} {status}"
     messages = json.dumps([{"role": "user", "content": problem_id}])
     return row | {

@@ -174,7 +174,8 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
     }
     sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
     assert set(sections) - set(runs.CLIENT_KEYS) == {
-        *("plugins", "notify", "output", "verify", "resources", "ray", "cost")
+        *("plugins", "notify", "output", "verify", "resources", "ray", "cost"),
+        *("models", "default_route", "routes", "cascade", "cascades", "audit"),
     }
     for name, allowed in runs.CLIENT_KEYS.items():
         keys = set(every_key(sections[name]))

@@ -133,7 +133,7 @@ def test_the_longest_kind_is_planned_for() -> None:
     assert "samples of as many tokens as the context allows" in describe_plan(whole, PROBLEMS, plan)
     settings = coordinator_settings(whole, ("math",), "out", False, context=4096)
     assert settings.ledger.max_tokens == 4096
-    assert settings.generator.longest_sample(700) == 700
+    assert settings.pools[0].generator.longest_sample(700) == 700
 
 
 def test_a_night_scales_every_length_but_that_of_the_context() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from made_up_run import sample_row, write_run
 from rich.console import Console
 
+from jobs.config import SolveConfig
 from jobs.report.statistics import gather
+from jobs.solve.command import finish
+from jobs.solve.driver import DriveResult
 from jobs.solve.progress import last_log_line, one_line
 from jobs.solve.summary import PassRates, print_summary, summary_rows
+from runstore.storage import open_storage
 
 LONG = "out/a_long_folder/another_long_folder/runs/small-tiny-main-20261129"
 
@@ -100,3 +104,22 @@ def test_the_wait_for_engines_says_where_to_look(tmp_path: Path) -> None:
 def test_a_run_without_a_price_is_not_said_to_cost_nothing() -> None:
     assert "$" not in one_line(status("running"), (0.0, 0.0), 9)
     assert "$0.2500" in one_line(status("running", usd=0.25), (0.0, 0.0), 9)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "code"),
+    [("endpoint lost: large: no sign of life", 3), ("budget.tokens = 9 is used up (9 spent)", 0), ("", 0)],
+)
+def test_a_run_that_lost_an_endpoint_ends_with_an_error_and_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stopped: str, code: int
+) -> None:
+    """A script must not take it for done: a part of the problems was never asked of the model that was lost."""
+    monkeypatch.setattr("jobs.solve.summary.close_run", lambda *_: {})
+    monkeypatch.setattr("jobs.solve.summary.print_summary", lambda _: None)
+    summary = {"complete": not stopped, "stopped": stopped, "statuses": {}}
+    config = cast(SolveConfig, None)
+    record: dict[str, Any] = {"starts": [{}]}
+    assert finish(config, open_storage(str(tmp_path)), record, DriveResult(summary), "proofmill solve x.toml") == code
+    said = capsys.readouterr()
+    assert (stopped in said.out) and ("Once the endpoint is back: proofmill solve x.toml" in said.err) is bool(code)
+    assert record["complete"] is not bool(stopped)

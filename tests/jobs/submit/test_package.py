@@ -50,6 +50,40 @@ def test_only_code_config_and_named_files_go(folder: Path) -> None:
     assert any("/shared/set.jsonl is absolute" in note for note in package.notes)
 
 
+def test_every_pool_takes_its_folder_its_adapter_and_its_examples_along(folder: Path) -> None:
+    for name in (
+        "models/large/config.json",
+        "adapters/sums/adapter_config.json",
+        "shots/small.jsonl",
+        "shots/all.jsonl",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}\n")
+    head = {"run": {"id": "r1"}, "problems": {"files": ["data/a.jsonl"]}, "prompt": {"examples": "shots/all.jsonl"}}
+    pools = {
+        "small": {"path": "models/tiny", "prompt": {"examples": "shots/small.jsonl"}},
+        "large": {"path": "models/large", "lora": "adapters/sums"},
+        "idle": {"path": "models/never"},
+    }
+    stages = [{"model": "small", "samples": 2}, {"model": "large", "samples": 1}]
+    table = {**head, "models": pools, "cascade": {"stages": stages}}
+    paths = [entry.path for entry in plan(folder, table=table).entries]
+    assert [path for path in paths if path.split("/")[0] not in PACKAGES] == [
+        *("adapters/sums/adapter_config.json", "data/a.jsonl", "models/large/config.json", "models/tiny/config.json"),
+        *("run.toml", "shots/all.jsonl", "shots/small.jsonl"),
+    ]
+    pools["large"]["lora"] = "adapters/none"
+    with pytest.raises(ConfigError, match=r"models\.large\.lora: nothing matches adapters/none"):
+        plan(folder, table=table)
+
+
+def test_the_adapter_of_the_one_model_goes_too(folder: Path) -> None:
+    (folder / "adapter").mkdir()
+    (folder / "adapter/adapter_config.json").write_text("{}")
+    table = {**TABLE, "model": {"path": "models/tiny", "lora": "adapter"}}
+    assert "adapter/adapter_config.json" in [entry.path for entry in plan(folder, table=table).entries]
+
+
 def test_the_zip_holds_the_listed_files_and_depends_on_content_only(folder: Path) -> None:
     package = plan(folder)
     first = zip_package(package)

@@ -114,7 +114,7 @@ def test_a_run_on_gpus_exports_verified_per_gpu_hour(make_batch: Any) -> None:
         tasks, run={"id": "on-gpus"}, sampling={"num_samples": 4, "max_tokens": 2000}, resources={"replicas": 2}
     )
     results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(batch.run(gpus_per_replica=1)))
+    thread = threading.Thread(target=lambda: results.append(batch.run(of_pool={"gpus_per_replica": 1})))
     thread.start()
     deadline = time.monotonic() + 150
     shown = durable = None

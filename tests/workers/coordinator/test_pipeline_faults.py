@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from sabotage import Saboteur, check_exactly_once, coordinator_handle, easy
+from batches import cascade
+from sabotage import Saboteur, check_cascade, check_exactly_once, coordinator_handle, easy
 
 pytestmark = pytest.mark.ray
 
@@ -116,7 +117,7 @@ def test_idle_replicas_give_their_gpus_back_while_checks_go_on(make_batch: Any) 
     batch = make_batch(easy(6, check_s=0.4), sampling={"num_samples": 4})
     free: list[float] = []
     batch.display.on_update = lambda status: free.append(ray.available_resources().get("GPU", 0.0))
-    outcome = batch.run(gpus_per_replica=1, release_backlog_s=1.0)
+    outcome = batch.run(of_pool={"gpus_per_replica": 1}, release_backlog_s=1.0)
     assert outcome.summary["complete"], outcome.error
     check_exactly_once(batch, num_samples=4)
     assert any("given back" in event["why"] for event in outcome.summary["restarts"])
@@ -130,7 +131,8 @@ FREEZES = 0.25
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_chaos(make_batch: Any) -> None:
-    """Kills or freezes random components at random moments, the coordinator among them, many times over one run."""
+    """Kills or freezes random components at random moments, the coordinator among them, many times over one run with
+    two pools, the second of which counts as an endpoint."""
     import ray
 
     import jobs.solve.driver
@@ -170,13 +172,16 @@ def test_chaos(make_batch: Any) -> None:
     jobs.solve.driver.COORDINATOR_STARTS, before = 1000, jobs.solve.driver.COORDINATOR_STARTS
     killer = threading.Thread(target=havoc)
     killer.start()
+    second = "large", {"replicas": 1, "is_remote": True}, {"num_samples": 3}
+    settings = cascade(batch.settings(), ("small", {"replicas": 2}, {"num_samples": 5}), second)
     try:
-        outcome = batch.run()
+        outcome = batch.drive(settings)
     finally:
         over.set()
         killer.join()
         jobs.solve.driver.COORDINATOR_STARTS = before
     assert outcome.summary and outcome.summary["complete"], outcome.error
-    check_exactly_once(batch)
+    rows = check_cascade(batch, [5, 3])
+    assert {row["pool"] for row in rows} == {"small", "large"}
     print(f"kills: {dict(kills)}")
     assert sum(kills.values()) >= rounds

@@ -49,9 +49,12 @@ class Scripted:
 def state(**changes: Any) -> Any:
     made = SimpleNamespace(
         num_workers=0, stopping=False, fatal="", events=[], deaths=collections.Counter(), claim=object(),
-        storage=object(), engine={"engine": "e"},
+        storage=object(), engines={0: {"engine": "e"}},
         generators=[], failures_by_node=collections.Counter(), dispatch_needed=asyncio.Event(), done=asyncio.Event(),
-        settings=SimpleNamespace(max_restarts=2, min_replicas=1, restart_s=0.0),
+        settings=SimpleNamespace(
+            max_restarts=2, restart_s=0.0,
+            pools=[SimpleNamespace(name="model", min_replicas=1, gpus_per_replica=1, is_remote=False)],
+        ),
     )  # fmt: skip
     made.note = lambda what, why: made.events.append((what, why))
     made.fail = lambda text: RunState.fail(made, text)
@@ -111,21 +114,21 @@ def test_too_many_deaths_end_the_run_and_the_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "engine", "fatal"),
+    ("error", "engines", "fatal"),
     [
-        (StorageError("the disk is full"), {"engine": "e"}, "the disk is full"),
+        (StorageError("the disk is full"), {0: {"engine": "e"}}, "the disk is full"),
         (ModelLoadError("no such model"), {}, "no such model"),
-        (ModelLoadError("no such model"), {"engine": "e"}, ""),
+        (ModelLoadError("no such model"), {0: {"engine": "e"}}, ""),
     ],
 )
-def test_what_trying_again_cannot_mend_ends_the_run(error: Exception, engine: Any, fatal: str) -> None:
-    pool, run_state = Scripted(error), state(engine=engine)
-    run(pool, run_state)
+def test_what_trying_again_cannot_mend_ends_the_run(error: Exception, engines: Any, fatal: str) -> None:
+    pool, run_state = Scripted(error), state(engines=engines)
+    run(pool, run_state, GeneratorSlot(0))
     assert run_state.fatal == fatal and len(pool.served) == (1 if fatal else 2)
 
 
 def seats(count: int, **changes: Any) -> Any:
-    made = state(engine={}, **changes)
+    made = state(engines={}, **changes)
     made.generators = [GeneratorSlot(i) for i in range(count)]
     return made
 
@@ -166,8 +169,8 @@ def test_the_run_ends_when_no_seat_could_start_an_engine() -> None:
 
 def test_the_run_ends_below_the_least_number_of_replicas() -> None:
     run_state = seats(4)
-    run_state.settings.min_replicas = 3
-    run_state.engine = {"engine": "e"}
+    run_state.settings.pools[0].min_replicas = 3
+    run_state.engines = {0: {"engine": "e"}}
     pools = [*(Scripted(died(), died(), died()) for _ in range(2)), Scripted(), Scripted()]
     run_all(run_state, *pools)
     assert "2 of 4 replicas are left, fewer than resources.min_replicas = 3" in run_state.fatal
@@ -183,8 +186,10 @@ def test_a_node_where_two_generators_died_is_avoided() -> None:
 
     run_state = seats(2)
     run_all(run_state, Placed(bad_gpu(), bad_gpu()), Scripted())
-    run_state.settings = SimpleNamespace(cpus_per_replica=1.0, gpus_per_replica=8)
-    options = GeneratorPool(run_state, None)._options()  # type: ignore[arg-type]
+    placed = SimpleNamespace(cpus_per_replica=1.0, gpus_per_replica=8, accelerator_type="H100")
+    run_state.settings = SimpleNamespace(pools=[placed])
+    options = GeneratorPool(run_state, None)._options(GeneratorSlot(0))  # type: ignore[arg-type]
+    assert options["accelerator_type"] == "H100"
     assert run_state.failures_by_node == {"node-7": 2} and options["num_gpus"] == 8
     assert options["scheduling_strategy"].soft and "node-7" in str(
         vars(options["scheduling_strategy"].soft[0].operator)
@@ -230,11 +235,13 @@ def test_a_replica_that_rests_is_let_go_and_wanted_again(monkeypatch: pytest.Mon
     killed: list[Any] = []
     monkeypatch.setattr("workers.coordinator.generators.ray.kill", killed.append)
     wanted = iter([False, False, True])
-    run_state = state(ledger=SimpleNamespace(wants_samples=lambda: next(wanted)))
+    run_state = state()
     monkeypatch.setattr("workers.coordinator.generators.POLL_S", 0.001)
     slot = GeneratorSlot(0)
     slot.actor, slot.ready = "actor", True
-    asyncio.run(GeneratorPool(run_state, None)._rest(slot))  # type: ignore[arg-type]
+    pool = GeneratorPool(run_state, None)  # type: ignore[arg-type]
+    monkeypatch.setattr(pool, "is_needed", lambda _: next(wanted))
+    asyncio.run(pool._rest(slot))
     assert killed == ["actor"] and slot.actor is None and not slot.ready
     assert run_state.events == [
         ("generator 0", "idle: GPUs given back"), ("generator 0", "samples are wanted again")

@@ -11,8 +11,8 @@ from workers.coordinator.dispatcher import WIDEN_S, Dispatcher
 
 
 def dispatcher(credits: list[int], **changes: Any) -> Dispatcher:
-    slots = [SimpleNamespace(ready=True, credit=credit, capacity=100) for credit in credits]
-    settings = SimpleNamespace(gpus_per_replica=changes.pop("gpus", 1))
+    slots = [SimpleNamespace(ready=True, credit=credit, capacity=100, pool=0) for credit in credits]
+    settings = SimpleNamespace(pools=[SimpleNamespace(gpus_per_replica=changes.pop("gpus", 1))])
     state: Any = SimpleNamespace(**{"fed_all": True, "settings": settings, "generators": slots, **changes})
     return Dispatcher(state, None)  # type: ignore[arg-type]
 

@@ -24,7 +24,7 @@ from workers.actors.generator import ROW_BYTES, Generator, GeneratorSettings
 from workers.actors.verifier import Verifier, VerifierSettings
 from workers.actors.writer import Writer
 from workers.coordinator.actor import Coordinator
-from workers.coordinator.dispatcher import Dispatcher
+from workers.coordinator.dispatcher import CHECK_AHEAD_BYTES, CHECK_AHEAD_ROWS, Dispatcher
 from workers.coordinator.generators import GeneratorPool
 from workers.coordinator.monitor import RunMonitor
 from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WriterSlot
@@ -36,6 +36,7 @@ from workers.messages import INLINE_BYTES, CheckItem, GeneratorReport, Orders, P
 from workers.prompting.messages import PromptStyle
 from workers.run_secrets import NO_SECRETS
 from workers.sampling.budget import Budget
+from workers.scheduling.check_queue import CheckQueue
 from workers.scheduling.sample_state import Stage
 
 
@@ -244,6 +245,26 @@ def test_an_abort_does_not_overtake_its_lease_and_holds_for_one_replica() -> Non
     assert slot.actor.told == ["add", f"abort {[key]}", f"abort {[key]}"]
 
 
+@pytest.mark.parametrize(
+    ("row_bytes", "rows"), [(700.0, CHECK_AHEAD_ROWS), (160e3, int(CHECK_AHEAD_BYTES / 160e3)), (1e9, 4)]
+)
+def test_a_verifier_holds_many_short_rows_or_few_long_ones(row_bytes: float, rows: int) -> None:
+    asked: list[int] = []
+
+    def next_checks(_: int, at_least: int, at_most: int, *__: Any, **___: Any) -> tuple[list[CheckItem], float]:
+        asked.append(at_most)
+        return [], 0.0
+
+    slot = VerifierSlot(0)
+    slot.ready, slot.capacity = True, 4
+    ledger = SimpleNamespace(checks=CheckQueue(), next_checks=next_checks)
+    ledger.checks.row_bytes = row_bytes
+    settings = SimpleNamespace(verifier=VerifierSettings(num_threads=2))
+    state: Any = SimpleNamespace(ledger=ledger, verifiers=[slot], settings=settings)
+    Dispatcher(state, WriterPool(state)).hand_out_checks()
+    assert asked == [rows]
+
+
 def item(*indices: int) -> CheckItem:
     return CheckItem(b"", [((0, index), index) for index in indices])
 
@@ -314,9 +335,7 @@ def test_a_budget_that_is_just_enough_ends_no_run() -> None:
         bench.finish(bench.draw(num_tasks))  # 7 of at most 10 tokens each
         state: Any = SimpleNamespace(
             **{"ledger": bench.ledger, "budget": bench.ledger.budget, "generators": [], "verifiers": [], "slots": []},
-            settings=SimpleNamespace(
-                gpus_per_replica=0, cores=0, cpus_per_replica=1, stall_s=300.0, ledger=bench.ledger.settings
-            ),
+            settings=SimpleNamespace(pools=[], cores=0, stall_s=300.0, ledger=bench.ledger.settings),
             **{"stop_reason": "", "started": 0.0, "dispatch_needed": asyncio.Event()},
         )
         state.budget.charge(tokens=spent)

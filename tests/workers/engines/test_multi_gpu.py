@@ -71,11 +71,13 @@ def test_a_replica_with_several_gpus_starts(
     tasks = [{"answer": str(i), "p": 0.5, "tokens": 3} for i in range(6)]
     batch = Batch(tmp_path, tasks, resources={"replicas": replicas}, sampling={"num_samples": 2})
     settings = batch.settings()
-    engine = settings.generator.engine.model_copy(
+    pool = settings.pools[0]
+    engine = pool.generator.engine.model_copy(
         update={"use_gpu": True, "tensor_parallel_size": tensor, "engine_args": {"data_parallel_size": data}}
     )
-    generator = dataclasses.replace(settings.generator, engine=engine, engine_class=ParallelProbe)
-    batch.settings = lambda: dataclasses.replace(settings, generator=generator, gpus_per_replica=tensor * data)  # type: ignore[method-assign]
+    generator = dataclasses.replace(pool.generator, engine=engine, engine_class=ParallelProbe)
+    pool = dataclasses.replace(pool, generator=generator, gpus_per_replica=tensor * data)
+    batch.settings = lambda: dataclasses.replace(settings, pools=(pool,))  # type: ignore[method-assign]
     outcome = batch.run()
     assert outcome.summary and outcome.summary["complete"], outcome.error
     assert not outcome.summary["restarts"] and len(batch.rows()) == 12

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runstore.schema import solution_key
-from workers.sampling.budget import Budget
+from workers.sampling.budget import Budget, Reserve, TokenPrices
 from workers.sampling.fixed import Fixed
 from workers.sampling.plan import Plan
 from workers.sampling.policy import Policy
@@ -253,18 +253,45 @@ def test_a_token_ceiling_is_never_passed() -> None:
     rng = random.Random(5)
     flying = 0
     while True:
-        count = budget.room(64, 10)
-        budget.reserve(64, count)
+        count = budget.room(Reserve(64), 10)
+        budget.reserve(Reserve(64), count)
         flying += count
         if not flying:
             break
         used = rng.randint(1, 64)
-        budget.release(64)
+        budget.release(Reserve(64))
         budget.charge(tokens=used)
         flying -= 1
         assert budget.spent_tokens <= 1000
-    assert budget.stranded(64)
+    assert budget.stranded(Reserve(64)) == "budget.tokens = 1000"
     assert budget.spent_tokens > 1000 - 64
+
+
+def test_dollars_for_tokens_are_never_passed() -> None:
+    """Each sample in flight counts with its longest prompt and answer."""
+    prices = TokenPrices.of({"usd_per_million_input_tokens": 2.0, "usd_per_million_output_tokens": 8.0})
+    most = Reserve(1000, prices.usd(500, 1000))
+    budget = Budget.of({"usd": 1.0})
+    rng = random.Random(6)
+    flying = 0
+    while True:
+        count = budget.room(most, 10)
+        budget.reserve(most, count)
+        flying += count
+        if not flying:
+            break
+        budget.release(most)
+        tokens = rng.randint(1, 1000)
+        budget.charge(tokens=tokens, usd=prices.usd(rng.randint(1, 500), tokens))
+        flying -= 1
+        assert budget.spent_usd <= 1.0
+    assert budget.stranded(most) == "budget.usd = 1" and budget.spent_usd > 1.0 - most.usd
+    resumed = Budget.of({"usd": 1.0})
+    resumed.restore(budget.to_json(), durable_usd=0.5)
+    assert resumed.spent_usd == pytest.approx(budget.spent_usd), "a resume has no new dollars"
+    resumed = Budget.of({"usd": 1.0})
+    resumed.restore({}, durable_usd=0.5)
+    assert resumed.spent_usd == 0.5, "at least what the stored rows cost"
 
 
 def test_ceilings_on_time_and_money_and_their_eta() -> None:
@@ -275,5 +302,17 @@ def test_ceilings_on_time_and_money_and_their_eta() -> None:
     assert budget.eta_s() == pytest.approx(1200), "the dollars end before the clock does"
     budget.charge(gpu_s=1200, wall_s=1200)
     assert "budget.usd = 2" in (budget.exhausted() or "")
-    assert budget.room(10, 5) == 0
+    assert budget.room(Reserve(10), 5) == 0
     assert budget.to_json()["usd"] == pytest.approx(2.0)
+
+
+def test_what_each_pool_held_is_kept_over_starts_and_charges_nothing() -> None:
+    budget = Budget(usd=2.0)
+    budget.note_pool("small", gpu_s=10.0, usd=0.5)
+    budget.note_pool("small", gpu_s=5.0, usd=0.25)
+    assert budget.of_pool("small") == {"gpu_s": 15.0, "cpu_s": 0.0, "usd": 0.75} and not budget.spent_usd
+    again = Budget(usd=2.0)
+    again.restore(budget.to_json())
+    again.note_pool("small", gpu_s=1.0)
+    assert again.of_pool("small")["gpu_s"] == 16.0 and again.of_pool("large")["usd"] == 0.0
+    assert "pools" not in Budget().to_json(), "a run with one pool says it once"

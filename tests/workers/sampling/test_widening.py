@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from ledger_bench import route_of
 
 from workers.sampling.budget import Budget
 from workers.sampling.policy import Policy
@@ -92,8 +93,8 @@ def test_every_problem_settles_at_the_same_index(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("tokens", "wanted"), [(0, NUM_SAMPLES), (1_000_000, WAVE)])
 def test_the_ledger_widens_only_where_it_is_told_and_tokens_are_free(tokens: int, wanted: int) -> None:
-    settings = LedgerSettings(run_seed=0, num_samples=NUM_SAMPLES, max_tokens=10)
-    ledger = Ledger(settings, policy_of("until_verified"), Budget(tokens=tokens))
+    settings = LedgerSettings(run_seed=0, max_tokens=10)
+    ledger = Ledger(settings, [route_of([policy_of("until_verified")])], Budget(tokens=tokens))
     ledger.feed(0, [ProblemEntry("p", "math", "d")])
     tasks = ledger.next_tasks(100)
     assert len(tasks) == WAVE and ledger.next_tasks(100) == []

@@ -14,9 +14,7 @@ ALL = 10**6
 
 def row(kind: str) -> Any:
     """As much of a SampleState as the queue looks at."""
-    return SimpleNamespace(
-        problem=SimpleNamespace(entry=SimpleNamespace(kind=kind)), stage=Stage.FINISHED, suspect=False
-    )
+    return SimpleNamespace(problem=SimpleNamespace(kind=kind), stage=Stage.FINISHED, suspect=False, num_bytes=100)
 
 
 def queue_of(seconds: dict[str, float]) -> CheckQueue:
@@ -34,7 +32,7 @@ def add(queue: CheckQueue, kind: str, number: int) -> None:
 
 
 def take(queue: CheckQueue, seconds: float) -> Counter[str]:
-    return Counter(sample.problem.entry.kind for sample in queue.take(1, ALL, seconds, idle=False))
+    return Counter(sample.problem.kind for sample in queue.take(1, ALL, seconds, idle=False))
 
 
 def test_a_long_row_of_slow_checks_does_not_hold_up_fast_ones() -> None:
@@ -76,3 +74,9 @@ def test_rows_that_are_no_longer_wanted_cost_nothing() -> None:
     queue.add(gone)
     gone.stage = Stage.CHECKED
     assert take(queue, 1.0) == {"lean": 3} and not queue.num_waiting()
+
+
+def test_the_size_of_rows_follows_what_comes() -> None:
+    queue = CheckQueue()
+    add(queue, "math", 100)
+    assert abs(queue.row_bytes - 100) < 1

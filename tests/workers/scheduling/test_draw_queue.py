@@ -83,20 +83,20 @@ def test_another_replica_begins_another_problem_and_the_first_one_finds_its_own(
     made = bench()
     assert problems(took(made, 2, 3)) == [1, 1, 1]
     assert problems(took(made, 1, 3)) == [0, 0, 0]
-    assert len(made.ledger.homes([])) == 0 and made.ledger.wants_samples()
+    assert len(made.ledger.homes([])) == 0 and made.ledger.queues.wants()
 
 
 def test_a_replica_that_asks_is_never_left_idle_for_the_sake_of_another() -> None:
     made = bench(num_problems=1)
     assert len(took(made, 2, 40)) == 40
     assert len(took(made, 3, 40)) == 64 - 43
-    assert not made.ledger.wants_samples()
+    assert not made.ledger.queues.wants()
 
 
 def test_few_samples_are_kept_and_none_for_long() -> None:
     made = bench()
     assert problems(took(made, 2, 1, now=0.0)) == [1]
-    kept = [sample.key[1] for sample in made.ledger._queue]
+    kept = [sample.key[1] for sample in made.ledger.queues[0]]
     assert 0 < len(kept) <= KEPT_SHARE * 64
     # A sample takes 0.1 s here, so half a second later replica 1 has let its samples wait for too long.
     first = took(made, 3, 2, now=0.5)
@@ -107,7 +107,7 @@ def test_few_samples_are_kept_and_none_for_long() -> None:
 def test_what_was_kept_for_a_lost_replica_comes_first() -> None:
     made = bench()
     took(made, 2, 1)
-    kept = [sample.key for sample in made.ledger._queue]
+    kept = [sample.key for sample in made.ledger.queues[0]]
     made.ledger.lost_generator(1)
     assert [task.key for task in took(made, 3, len(kept))] == kept
     assert problems(took(made, 3, 3)) == [0, 0, 0]  # replica 3 has the prompt now
@@ -131,14 +131,14 @@ def test_short_prompts_are_not_worth_a_preference(short_prompt: int) -> None:
     made = Bench(num_problems=2, num_samples=64, short_prompt=short_prompt)
     made.finish(took(made, 1, 3), worker=1)
     made.check(made.take_checks())
-    assert made.ledger.prefers_replicas() == (short_prompt < 5)
+    assert made.ledger.queues[0].prefers() == (short_prompt < 5)
     assert problems(took(made, 2, 3)) == [1 if short_prompt < 5 else 0] * 3
 
 
 def test_prompts_that_are_short_beside_their_outputs_are_not_worth_a_preference() -> None:
     made = Bench(num_problems=2, num_samples=64)
     tasks = took(made, 1, 3)
-    assert not made.ledger.prefers_replicas()
+    assert not made.ledger.queues[0].prefers()
     assert problems(tasks + took(made, 2, 3)) == [0] * 6
 
 

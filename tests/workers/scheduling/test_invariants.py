@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from ledger_bench import Bench
 
+from workers.sampling.budget import Reserve
 from workers.scheduling.ledger import Ledger
 from workers.scheduling.sample_state import STORY_MOVES, Stage
 
@@ -42,7 +43,7 @@ def forget_bytes(ledger: Ledger) -> None:
 
 
 def reserve_too_much(ledger: Ledger) -> None:
-    ledger.budget.reserve(10)
+    ledger.budget.reserve(Reserve(10))
 
 
 def keep_a_chunk(ledger: Ledger) -> None:

@@ -15,6 +15,7 @@ from runstore.batches import pack, pack_verdicts, unpack
 from runstore.durable import DurableRow
 from verifiers.types import Status
 from workers.messages import Checked, Finished
+from workers.sampling.adaptive import Adaptive
 from workers.sampling.budget import Budget
 from workers.scheduling.sample_state import ProblemEntry, Stage
 
@@ -257,7 +258,7 @@ def test_a_parts_age_counts_from_its_verdicts() -> None:
     bench.ledger.finished(1, [Finished(task[0].key, 1, False, "", 5, 7, 0.1, 100, 0)], "b", 10.0)
     bench.ledger.next_checks(50, 1, 1, 1.0, True, 10.0)
     bench.ledger.checked(50, [Checked(task[0].key, Status.REFUTED, 60.0, 0)], pack_verdicts([verdict("refuted")]), 70.0)
-    assert bench.ledger.oldest_ready() == 70.0
+    assert bench.ledger.writes.oldest() == 70.0
 
 
 def test_repair_rounds_extend_a_trial() -> None:
@@ -315,7 +316,8 @@ def test_a_resumed_adaptive_run_learns_from_what_is_durable_as_it_did_before() -
     statuses = [(i, "verified" if i == 5 else "refuted") for i in range(6)]
     chain = [DurableRow(i, 0, status, rule, 5, 7, 0.1, 0.01, "part", 0) for i, status in statuses]
     bench = Bench(60, durable={f"p{n}": chain for n in range(50)}, policy="adaptive", num_samples=8, wave=4)
-    policy = bench.ledger.policy
+    policy = bench.policies[0]
+    assert isinstance(policy, Adaptive)
     assert policy.refits == 1 and policy.seen.tokens_per_sample("d") == 7.0
     assert len(bench.draw()) == 40
 
@@ -375,7 +377,7 @@ def test_samples_that_stood_beside_a_poison_prompt_are_drawn_apart() -> None:
     first = bench.ledger.next_tasks(9, 3)
     assert len(first) == 1 and first[0].suspect and not first[0].refusal
     others = bench.ledger.next_tasks(9, 4, max_suspects=2)
-    assert len(others) == 2 and bench.ledger.wants_samples()
+    assert len(others) == 2 and bench.ledger.queues.wants()
     bench.ledger.lost_generator(3, stalled=True)
     again = bench.ledger.next_tasks(9, 5, max_suspects=0)
     assert [task.key for task in again] == [first[0].key], "what is to blame ends, wherever it goes"

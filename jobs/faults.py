@@ -1,0 +1,57 @@
+"""Pydantic's faults as lines that people read: file, key, what was wrong, what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pydantic
+
+from verifiers.types import Json
+
+
+def told_faults(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> list[str]:
+    """A line per fault. A pool takes over what a shared table says, faults included, and these are told once."""
+    faults = error.errors()
+    shared = [(fault["loc"], fault.get("input")) for fault in faults]
+    return [
+        explain(fault, model)
+        for fault in faults
+        if not (fault["loc"][:1] == ("models",) and (fault["loc"][2:], fault.get("input")) in shared)
+    ]
+
+
+def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
+    """A pydantic fault as one line, in the terms of the config file."""
+    key = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+    if fault["type"] == "extra_forbidden":
+        known = list(getattr(settings_at(model, fault["loc"][:-1]), "model_fields", {}))
+        near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    if fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD:
+        return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
+
+
+def settings_at(model: type[pydantic.BaseModel], place: Iterable[str | int]) -> Any:
+    """The settings model at a place of a config. Keys of a table and places in a list lead to their entries' model."""
+    found: Any = model
+    for part in place:
+        if hasattr(found, "model_fields"):
+            field = found.model_fields.get(part)
+            found = field.annotation if field else None
+        else:
+            found = (typing.get_args(found) or (None,))[-1]
+        if typing.get_origin(found) in (typing.Union, types.UnionType):  # a section that may be left out
+            found = next(iter(typing.get_args(found)), None)
+    return found
+
+
+WITHHELD = frozenset({"notify", ("ray", "runtime_env"), ("ray", "pass_env")})
+"""Keys whose values no error repeats: a URL or a key that was put there by mistake is a secret."""
