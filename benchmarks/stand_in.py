@@ -145,7 +145,7 @@ class Silent:
         self.coordinator_mb = 0.0
         self.most_open = 0
         self.memory_mb: dict[str, float] = {}
-        """Most resident memory of all processes of a kind together, memory that they share counted for each."""
+        """Most memory that all processes of a kind together have of their own: no libraries, no object store."""
         self._first: tuple[int, dict[str, float]] | None = None
         self._last: tuple[int, dict[str, float]] | None = None
         self._read_at = 0.0
@@ -182,7 +182,7 @@ class Silent:
 
 
 def usage() -> tuple[dict[str, float], dict[str, float]]:
-    """Processor seconds used so far and MiB of resident memory, by kind, of this process and all below it."""
+    """Processor seconds used so far and MiB of memory of their own, by kind, of this process and all below it."""
     spent: dict[str, float] = {}
     memory_mb: dict[str, float] = {}
     me = psutil.Process()
@@ -193,7 +193,8 @@ def usage() -> tuple[dict[str, float], dict[str, float]]:
             times = process.cpu_times()
             kind = "driver" if process == me else kind
             spent[kind] = spent.get(kind, 0.0) + times.user + times.system
-            memory_mb[kind] = memory_mb.get(kind, 0.0) + process.memory_info().rss / 2**20
+            memory = process.memory_info()
+            memory_mb[kind] = memory_mb.get(kind, 0.0) + (memory.rss - memory.shared) / 2**20
     return spent, memory_mb
 
 

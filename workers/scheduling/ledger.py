@@ -437,7 +437,8 @@ class Ledger:
             self.totals.durable += 1
             self._pending_bytes -= sample.num_bytes
             problem = sample.problem
-            child = self._samples.get((sample.key[0], sample.key[1] + sample.at.num_samples))
+            follow_up = sample.key[1] + sample.at.num_samples  # behind the last round lies the next stage
+            child = self._samples.get((sample.key[0], follow_up)) if sample.at.holds(follow_up) else None
             if child is not None and child.parent is not None:
                 child.parent = child.parent._replace(part=part)
             self._drop(sample)
