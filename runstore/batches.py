@@ -106,6 +106,9 @@ def pack_batch(
     columns: dict[str, list[Any]] = {"stopping_rule": [rule for rule, _, _ in samples]}
     problems = zip(*(prompt.problem for _, prompt, _ in samples), strict=True)
     columns |= zip(PROBLEM_COLUMNS, map(list, problems), strict=True)
+    if any(sample.model_revision for _, _, sample in samples):
+        common = shared.pop("model_revision")
+        columns["model_revision"] = [sample.model_revision or common for _, _, sample in samples]
     columns["messages"] = [prompt.messages for _, prompt, _ in samples]
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)

@@ -24,10 +24,11 @@ from typing import Any
 
 from runstore.batches import PromptColumns, messages_column, pack, pack_batch, problem_columns, unpack
 from runstore.schema import Provenance, Sample, SampleTokens, solution_key
-from verifiers.types import Json, Problem
+from verifiers.types import Problem
 from workers.actors.presence import Present
 from workers.collector import calm_collector
 from workers.engines.base import (
+    Ability,
     Engine,
     EngineGoneError,
     EngineSettings,
@@ -37,6 +38,7 @@ from workers.engines.base import (
     StepClock,
 )
 from workers.engines.registry import engine_class
+from workers.engines.remote.confidential import SOURCES, is_confidential
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
 from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
@@ -120,6 +122,8 @@ class GeneratorSettings:
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
     pool: str = "model"
     """The pool that the replica belongs to; the rows name it."""
+    confidential: tuple[str, ...] = SOURCES
+    """Sources whose problems an endpoint on another machine gets only with leave."""
     with_solution_keys: bool = False
     """Whether every text is hashed, which `distinct` needs."""
     engine_class: type[Engine] | None = None
@@ -137,14 +141,14 @@ class GeneratorSettings:
         """How the samples of a kind of problems are drawn in a run without variants."""
         return self.plain().parameters_of(kind)
 
-    def sampling_of(self) -> dict[tuple[str, str], dict[str, Json]]:
-        """What the rows say of their sampling, by variant and kind, where that is not `sampling`."""
+    def sampling_of(self) -> dict[tuple[str, str], SamplingParameters]:
+        """How rows are drawn by variant and kind, where that is not by `sampling`."""
         found = {
-            (variant.name, kind): parameters.to_json()
+            (variant.name, kind): parameters
             for variant in self.every_variant()
             for kind, parameters in variant.sampling_by_kind.items()
         }
-        return found | {(variant.name, ""): variant.sampling.to_json() for variant in self.variants}
+        return found | {(variant.name, ""): variant.sampling for variant in self.variants}
 
     def longest_sample(self, context: int) -> int:
         """Most tokens that a sample may have in a model with this context."""
@@ -155,10 +159,11 @@ class GeneratorSettings:
 class Prompted:
     """A problem as the model sees it. All samples of a problem share one instance, so its texts are made once."""
 
-    __slots__ = ("columns", "messages", "problem")
+    __slots__ = ("columns", "confidential", "messages", "problem")
 
-    def __init__(self, problem: Problem, style: PromptStyle) -> None:
+    def __init__(self, problem: Problem, settings: GeneratorSettings, style: PromptStyle) -> None:
         self.problem = problem
+        self.confidential = is_confidential(problem, settings.confidential)
         self.messages = build_messages(problem, style)
         self.columns = PromptColumns(problem_columns(problem), messages_column(self.messages))
 
@@ -197,6 +202,8 @@ class Generator(Present):
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
+        self._facts: dict[str, Any] = {}
+        """What was last told of the engine."""
         self._kv_room = KvRoom(0, 1)  # known once the engine has started
         self._mean_s = 0.0
         self._received = 0
@@ -231,11 +238,13 @@ class Generator(Present):
             engine=self.engine.name,
             engine_version=self.engine.version,
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
-            sampling=self.settings.sampling.to_json(),
-            sampling_of=self.settings.sampling_of(),
             pool=self.settings.pool,
+            sampling=self._stored(self.settings.sampling),
+            sampling_of={key: self._stored(each) for key, each in self.settings.sampling_of().items()},
         )
+        self._facts = self.engine.facts()
         return {
+            **self._facts,
             "engine": self.engine.name,
             "engine_version": self.engine.version,
             "model_revision": self.engine.revision,
@@ -295,12 +304,28 @@ class Generator(Present):
                 utf8_bytes(sample.text or "") + utf8_bytes(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
                 solution_key(sample.text or "") if with_keys else 0,
                 abort_s,
+                sample.wasted_prompt_tokens,
+                sample.wasted_completion_tokens,
             )
             for task, prompt, sample, abort_s in done
         ]
         inline = len(batch) <= INLINE_BYTES
-        report = GeneratorReport(finished, len(self._drawing), self._free(), self._received, batch if inline else b"")
+        report = GeneratorReport(
+            finished, len(self._drawing), self._free(), self._received, batch if inline else b"", self._new_facts()
+        )
         return pack(report), None if inline else batch
+
+    def _stored(self, sampling: SamplingParameters) -> dict[str, Any]:
+        """What a row says of its sampling: also that it cannot be drawn again, where the engine promises nothing."""
+        untold = {} if Ability.SEED in self.engine.abilities else {"reproducible": False}
+        return {**sampling.to_json(), **untold}
+
+    def _new_facts(self) -> dict[str, Any]:
+        facts = self.engine.facts()
+        if facts == self._facts:
+            return {}
+        self._facts = facts
+        return facts
 
     def _log_path(self) -> str:
         """The log file of this engine. Engines do not share a file, so an error always quotes the right engine's last
@@ -329,7 +354,7 @@ class Generator(Present):
 
     def _free(self) -> int:
         running = len(self._drawing)
-        limit = self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
+        limit = self.engine.most_at_once() or self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
         room = limit + max(1, int(limit * LOOKAHEAD)) - running
         if (most := self._kv_room.limit()) is not None:
             room = min(room, most - running)
@@ -359,10 +384,10 @@ class Generator(Present):
         problem = chunk.problems[task.row]
         style = self._variants[place].style
         if is_shuffled(problem, style):
-            return Prompted(shuffle_options(problem, task.seed), style)
+            return Prompted(shuffle_options(problem, task.seed), self.settings, style)
         key = task.row, place
         if key not in chunk.prompted:
-            chunk.prompted[key] = Prompted(problem, style)
+            chunk.prompted[key] = Prompted(problem, self.settings, style)
         return chunk.prompted[key]
 
     async def _run(self, task: SampleTask, chunk: Chunk, parent: Parent | None) -> None:
@@ -436,6 +461,7 @@ class Generator(Present):
             settings.evidence_chars,
             settings.engine.keep_thought,
             settings.tokens,
+            prompted.confidential,
         )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         name = variant.name or None

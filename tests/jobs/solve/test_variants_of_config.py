@@ -59,8 +59,8 @@ def test_what_a_variant_leaves_out_is_the_runs_own(tmp_path: Path) -> None:
     assert [each.parameters_of("code").temperature for each in settings.variants] == [0.2, 0.6, 0.2]
     assert {each.parameters_of("code").max_tokens for each in settings.variants} == {9}
     said = settings.sampling_of()
-    assert said["brief", "code"]["temperature"] == said["brief", ""]["temperature"] == 0.6
-    assert said["plain", "code"]["temperature"] == 0.2 and said["plain", ""]["temperature"] == 1.0
+    assert said["brief", "code"].temperature == said["brief", ""].temperature == 0.6
+    assert said["plain", "code"].temperature == 0.2 and said["plain", ""].temperature == 1.0
 
 
 def test_rows_keep_the_log_probabilities_that_stored_tokens_imply() -> None:
