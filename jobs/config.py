@@ -20,6 +20,7 @@ from jobs.pools.checks import pool_faults, table_faults
 from jobs.pools.expand import expand_pools, origins_of, over_presets
 from jobs.pools.routing import ONLY, RoutePlan
 from jobs.pools.tables import Cascade, PoolName, Route
+from jobs.sampling_tables import Repair, Variant, variant_faults
 from jobs.sections import ConfigError as ConfigError
 from jobs.sections import KindName as KindName
 from jobs.sections import NotNegative as NotNegative
@@ -28,7 +29,6 @@ from jobs.sections import PositiveFloat as PositiveFloat
 from jobs.sections import Section as Section
 from jobs.toml_tables import merge_overrides as merge_overrides
 from jobs.toml_tables import read_toml as read_toml
-from jobs.variants import Variant, variant_faults
 from verifiers import plugins as plugin_modules
 from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
@@ -188,17 +188,6 @@ class Prompt(Section):
     examples: str = ""
     """A JSONL, CSV or Parquet file of solved problems, shown as turns before each problem. A line is
     {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
-
-
-class Repair(Section):
-    """Follow-up turns after an attempt that was not verified."""
-
-    rounds: NotNegative = 0
-    """Follow-up turns with the checker's evidence for an unverified attempt."""
-    kinds: list[KindName] = ["code", "lean"]
-    """Kinds of problems whose unverified attempts get follow-up turns."""
-    evidence_chars: Positive = 2000
-    """Longest piece of the checker's evidence that is shown to the model, in characters."""
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobs.config import ConfigError, SolveConfig
+from jobs.sampling_tables import Variant
 from jobs.solve.variants import prompt_style
-from jobs.variants import Variant
 from runstore.schema import Messages
 from workers.engines.base import EngineSettings, PromptPreview
 from workers.engines.registry import open_engine

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.examples import read_examples, variant_key
-from jobs.variants import Variant as VariantKeys
+from jobs.sampling_tables import Variant as VariantKeys
 from workers.actors.generator import Variant
 from workers.engines.base import SamplingParameters
 from workers.prompting.messages import PromptStyle

@@ -1,4 +1,4 @@
-"""The keys of `[[sampling.variants]]`: several prompts and temperatures per problem in one run.
+"""The tables inside `[sampling]`: follow-up turns, and several prompts and temperatures per problem.
 
 Promises: what cannot be dealt is refused with one line that names the variant and what would be right.
 Does not: read few-shot files, or compare variants by what they send (jobs.solve.variants does, with the whole config).
@@ -12,17 +12,27 @@ from typing import Annotated
 
 import pydantic
 
+from jobs.sections import KindName, NotNegative, Positive, Section
 from workers.engines.base import Temperature
 from workers.sampling.variants import deal
 
 Share = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
 
 
-class Variant(pydantic.BaseModel):
+class Repair(Section):
+    """Follow-up turns after an attempt that was not verified."""
+
+    rounds: NotNegative = 0
+    """Follow-up turns with the checker's evidence for an unverified attempt."""
+    kinds: list[KindName] = pydantic.Field(default_factory=lambda: ["code", "lean"])
+    """Kinds of problems whose unverified attempts get follow-up turns."""
+    evidence_chars: Positive = 2000
+    """Longest piece of the checker's evidence that is shown to the model, in characters."""
+
+
+class Variant(Section):
     """One way to ask for a sample. Samples are dealt to the variants by their index, in the order of the file. A key
     that is left out is the one of `[prompt]` or `[sampling]`."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
     """Name of the variant: the column `variant` of its rows, and its line in the report."""
