@@ -226,3 +226,15 @@ def test_a_submitted_job_takes_few_shot_files_along(tmp_path: Path) -> None:
 def test_a_file_that_is_missing_is_named() -> None:
     with pytest.raises(ProblemFileError, match=r"none\.jsonl"):
         require_different(config(A, {"name": "b", "examples": "none.jsonl"}))
+
+
+def test_a_table_in_the_place_of_a_list_is_told_how_to_begin() -> None:
+    table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m"}}
+    with pytest.raises(ConfigError, match=r"an entry of a list begins with \[\[sampling\.variants\]\]$"):
+        check_config({**table, "sampling": {"variants": {"name": "a"}}}, "test")
+
+
+def test_a_run_of_several_models_has_no_variants() -> None:
+    table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "models": {"small": {"path": "m"}}}
+    with pytest.raises(ConfigError, match=r"sampling\.variants: a run of several models deals samples by its routes"):
+        check_config({**table, "sampling": {"variants": [A, B]}}, "test")
