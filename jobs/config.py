@@ -33,7 +33,9 @@ from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
 from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingOverrides, SamplingParameters
+from workers.engines.endpoint import OF_THE_SERVER, REMOTE, EndpointKeys
 from workers.engines.registry import ENGINES, engine_class
+from workers.engines.remote.confidential import SOURCES
 from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
 from workers.sampling.registry import POLICIES, policy_class
@@ -103,6 +105,9 @@ class Problems(Section):
     """Kind of the problems where the layout does not say."""
     limit: NotNegative = 0
     """Use only this many problems, from the first on; 0 = all."""
+    confidential: list[str] = list(SOURCES)
+    """Sources whose problems go to a remote engine only with `model.allow_confidential`, by a part of their name. A
+    problem with `confidential` in its `meta` is confidential too."""
     skip_bad: bool = False
     """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
@@ -110,7 +115,7 @@ class Problems(Section):
 def _path_or_preset(schema: dict[str, Json]) -> None:
     """In the JSON schema: a preset gives a path."""
     schema["required"] = [key for key in schema.get("required", []) if key != "path"]
-    schema["anyOf"] = [{"required": ["path"]}, {"required": ["preset"]}]
+    schema["anyOf"] = [{"required": ["path"]}, {"required": ["preset"]}, {"required": ["base_url", "model"]}]
 
 
 LORA_ARGUMENTS = frozenset({"enable_lora", "max_loras", "max_lora_rank", "max_cpu_loras", "lora_dtype"})
@@ -137,6 +142,23 @@ class Model(ModelSettings, Section):
         if "engine" in info.data:  # else a fault of `engine` is reported already
             engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
+
+    @pydantic.field_validator(*EndpointKeys.model_fields)
+    @classmethod
+    def _only_for_an_endpoint(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        engine, name = info.data.get("engine", REMOTE), str(info.field_name)
+        if engine != REMOTE and value != EndpointKeys.model_fields[name].default:
+            raise ValueError(f'has an effect only with engine = "{REMOTE}"')
+        if engine == REMOTE and name in ("base_url", "model") and not value:
+            raise ValueError(f'missing: engine = "{REMOTE}" asks the endpoint at base_url for its model `model`')
+        return value
+
+    @pydantic.field_validator(*OF_THE_SERVER)
+    @classmethod
+    def _not_for_an_endpoint(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        if info.data.get("engine") == REMOTE and value != ModelSettings.model_fields[str(info.field_name)].default:
+            raise ValueError(f'has no effect with engine = "{REMOTE}": the endpoint\'s server decides it')
+        return value
 
     @pydantic.model_validator(mode="after")
     def _room_for_an_adapter(self) -> Model:

@@ -34,7 +34,8 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
-    if fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD:
+    withheld = fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD or fault["loc"][-1] in SECRET_KEYS
+    if withheld:
         return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
 
@@ -55,3 +56,5 @@ def settings_at(model: type[pydantic.BaseModel], place: Iterable[str | int]) -> 
 
 WITHHELD = frozenset({"notify", ("ray", "runtime_env"), ("ray", "pass_env")})
 """Keys whose values no error repeats: a URL or a key that was put there by mistake is a secret."""
+SECRET_KEYS = frozenset({"base_url", "api_key_env"})
+"""The same, wherever the key stands."""

@@ -110,6 +110,9 @@ def pack_batch(
         texts = {kind: json.dumps(dict(each), sort_keys=True) for kind, each in origin.sampling_by_kind.items()}
         common = shared.pop("sampling")
         columns["sampling"] = [texts.get(kind, common) for kind in columns["kind"]]
+    if any(sample.model_revision for _, _, sample in samples):
+        common = shared.pop("model_revision")
+        columns["model_revision"] = [sample.model_revision or common for _, _, sample in samples]
     columns["messages"] = [prompt.messages for _, prompt, _ in samples]
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)

@@ -24,6 +24,7 @@ from workers.logs import NO_FILES, LogSettings, log_settings
 from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
 
+NO_PROMPTS: Mapping[str, int] = {}
 UNKNOWN_CONTEXT = 131_072
 """Tokens that a ceiling on tokens sets aside for a sample that may be as long as a context that is not known."""
 
@@ -32,7 +33,8 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     model = config.model
     path = Path(model.path)
     # A worker's working folder is not the driver's.
-    resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
+    is_folder = not model.is_remote and path.is_dir() and not config.ray.address
+    resolved = str(path.resolve()) if is_folder else model.path
     lora = str(Path(model.lora).resolve()) if model.lora and not config.ray.address else model.lora
     return EngineSettings(
         **{**model.of_engine(), "path": resolved, "lora": lora},
@@ -83,6 +85,7 @@ def generator_settings(
         log=log,
         stall_s=config.resources.stall_s,
         with_solution_keys=config.sampling.distinct,
+        confidential=tuple(config.problems.confidential),
     )
 
 
@@ -156,9 +159,10 @@ def coordinator_settings(
     use_gpu: bool | Mapping[str, bool],
     lean_workers: int = 0,
     context: int | Mapping[str, int] = 0,
+    longest_prompts: Mapping[str, int] = NO_PROMPTS,
 ) -> CoordinatorSettings:
     """`use_gpu` and `context` are the plan's, for all pools or by pool: whether the engines run on GPUs, and the
-    model's context in tokens; 0: not known."""
+    model's context in tokens; 0: not known. `longest_prompts` has the most tokens of a prompt of each remote pool."""
     try:
         log = log_settings(run_uri, config.run.id)
     except ValueError as error:
@@ -171,7 +175,11 @@ def coordinator_settings(
         for name, pool in views.items()
     }
     pools = [
-        dataclasses.replace(pool_settings(pool, run_uri, on_gpu[name], log, name), max_tokens=lengths[name])
+        dataclasses.replace(
+            pool_settings(pool, run_uri, on_gpu[name], log, name),
+            max_tokens=lengths[name],
+            longest_prompt=longest_prompts.get(name, 0),
+        )
         for name, pool in views.items()
     ]
     return CoordinatorSettings(

@@ -107,12 +107,15 @@ def time_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     unit = "GPU" if summary["gpu_s"] else "CPU"
     seconds = summary["gpu_s"] or summary["cpu_s"]
     verified = summary["statuses"].get("verified", 0)
-    yield "time", f"{clock(summary['wall_s'])} wall clock, {seconds / 3600:.3f} {unit}-hours"
-    if not seconds or not verified:
+    hours = f", {seconds / 3600:.3f} {unit}-hours" if seconds else ""
+    yield "time", f"{clock(summary['wall_s'])} wall clock{hours}"
+    if not verified:
         return
-    yield f"verified per {unit}-hour", f"{verified / (seconds / 3600):,.0f}"
+    if seconds:
+        yield f"verified per {unit}-hour", f"{verified / (seconds / 3600):,.0f}"
     if not summary["usd"]:
-        yield "cost per verified solution", f"set cost.usd_per_{unit.lower()}_hour to see it"
+        if seconds:
+            yield "cost per verified solution", f"set cost.usd_per_{unit.lower()}_hour to see it"
         return
     price = summary["usd"] / verified
     size = price_unit([price])

@@ -77,8 +77,8 @@ class Bench:
             short_prompt=sampling.pop("short_prompt", 0),
         )
         self.policies = [make_policy(table) for table in tables]
-        routes = [route_of(self.policies, repair_rounds=repair)]
-        self.ledger: Ledger = ValidatedLedger(settings, routes, budget or Budget(), durable)
+        self.route = route_of(self.policies, repair_rounds=repair)
+        self.ledger: Ledger = ValidatedLedger(settings, [self.route], budget or Budget(), durable)
         self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])
         self.written: list[tuple[str, int, str | None]] = []
 

@@ -56,7 +56,7 @@ _OTHERS = re.compile(
     r"\W{0,8}(?:(?:all|none|each|both|neither|any|some|while|as\s{1,4}for|in\s{1,4}contrast,?|conversely,?|whereas|and|meanwhile,?|also,?|"
     r"on\s{1,4}the\s{1,4}other\s{1,4}hand,?|note\s{1,4}that|however,?)\s{1,4}){0,2}"
     r"(?:of\s{1,4})?(?:the\s{1,4}|all\s{1,4})?(?:(?:other|remaining|rest\s{1,4}of\s{1,4}the)\s{1,4}(?:\w{1,12}\s{1,4}){0,2}?(?:options?|choices?|answers?|alternatives|ones)|"
-    r"others|rest|alternatives)\b",
+    r"others|rest|alternatives)\b|\W{0,8}(?:everything|all)\s{1,4}else\b",
     re.IGNORECASE,
 )
 """The beginning of a sentence about the options that were not chosen: `The other options …`."""
@@ -109,6 +109,10 @@ _CLEAR = re.compile(
             r"the\s{1,4}(?:option|choice|answer|one)\s{1,4}that\s{1,4}(?:best\s{1,4})?(?:matches|fits|agrees)(?:\s{1,4}best)?\s{1,4}is\s{1,4}"
             r"(?:(?:therefore|thus|indeed)\s{1,4})?(?:option\s{1,4})?[(\[]?(?P<fitting>[A-Z])[)\]]?",
             r"(?:to\s{1,4}summari[sz]e|in\s{1,4}summary|in\s{1,4}short|to\s{1,4}conclude)\s{0,4}[:,]\s{0,4}(?:option\s{1,4})?[(\[]?(?P<summed>[A-Z])[)\]]?",
+            r"(?:this|it|that)\s{1,4}is\s{1,4}(?:a|the)\s{1,4}(?:(?:direct|immediate)\s{1,4})?consequence\s{1,4}of\s{1,4}"
+            r"(?:the\s{1,4})?[\w' -]{1,40}",
+            r"(?:this|that)\s{1,4}is\s{1,4}why\s{1,4}(?:option\s{1,4})?[(\[]?(?P<why>[A-Z])[)\]]?\s{1,4}is\s{1,4}(?:the\s{1,4})?(?:right|correct|best)(?:\s{1,4}(?:option|choice|answer))?",
+            r"(?:option\s{1,4})?[(\[]?(?P<states>[A-Z])[)\]]?\s{1,4}(?:states|says|describes|gives)\s{1,4}(?:exactly|precisely|just)\s{1,4}(?:this|that)",
             r"(?:this|it|that)\s{1,4}follows\s{1,4}(?:\w{1,12}ly\s{1,4})?from\s{1,4}(?:the\s{1,4})?[\w' -]{1,40}",
             r"(?:this|that)\s{1,4}(?:answers|completes|solves|settles|concludes|finishes)\s{1,4}(?:the|this|our)\s{1,4}"
             r"(?:question|solution|problem|exercise|task|proof|argument)",
@@ -123,6 +127,12 @@ _CLEAR = re.compile(
 )
 """A sentence that says of an answer that it is clear, follows or was what was asked for; if it names a letter, it is
 that of the answer."""
+_ELIMINATES = re.compile(
+    r"\W{0,8}(?:so\s{1,4}|thus,?\s{1,4})?(?:this|that|which)\s{1,4}(?:eliminates|excludes|rules\s{1,4}out)\s{1,4}(?:options?\s{1,4}|choices?\s{1,4})?"
+    r"(?P<letters>[(\[]?[A-Z][)\]]?(?:(?:,\s{0,4}|\s{1,4})(?:(?:and|or)\s{1,4})?[(\[]?[A-Z][)\]]?){0,8})\s{0,4}[.!]?",
+    re.IGNORECASE,
+)
+"""A sentence that excludes options by their letters: `This eliminates A and B.`"""
 _THIS_IS = re.compile(
     r"\W{0,8}(?:this|it|that)\s{1,4}is\s{1,4}(?:because|since|the|due|supported|consistent|based|also\s{1,4}consistent)\b",
     re.IGNORECASE,
@@ -371,6 +381,8 @@ def is_harmless_sentence(sentence: str, chosen: Chosen) -> bool:
         return True
     if is_of_the_answer(said, chosen):
         return True
+    if (gone := _ELIMINATES.fullmatch(said)) and chosen.letter not in re.findall(r"\b[A-Z]\b", gone["letters"]):
+        return True
     if (clear := _CLEAR.match(said)) and {*clear.groups()} <= {None, chosen.letter}:
         doubting = words.DENYING.union(words.DISMISSING, words.UNSETTLING, words.NEGATING, words.FAULTING)
         return not doubting.difference(("question",)).intersection(found)
@@ -440,6 +452,10 @@ def _is_of_others(said: str, chosen: Chosen) -> bool:
         return False
     if len(others) == 1 and said[others[0].end() :].lstrip()[:1] == ",":
         return False
+    judged = words.NEGATING.union(words.DENYING, words.DISMISSING, words.DIFFERING, chosen.asked - words.FUNCTION)
+    is_set_aside = said[others[0].end() :].lstrip().startswith(":") or _WOULD_BE.search(said)
+    if len(found) <= MAX_SHORT_WORDS and judged.isdisjoint(found) and not is_set_aside:
+        return False  # `B edges it.`
     claimed = rest[0] in words.CLAIMING or (rest[0] in ("is", "was") and len(rest) > 1 and rest[1] in words.CLAIMED)
     if claimed and not words.NEGATING.union(words.DENYING, words.DISMISSING, words.DIFFERING).intersection(rest):
         return False  # `D satisfies all conditions`

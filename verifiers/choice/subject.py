@@ -124,6 +124,8 @@ def _is_led_to(lead: list[str], rest: str) -> bool:
     if {"turns", "appears", "seems"}.intersection(lead) and _IS_WHAT.match(rest):
         return True
     before = lead[-3:]
+    if before[-1:] in (["towards"], ["toward"]):
+        return True
     if before[-1:] == ["for"] and _PLEAS.intersection(lead):
         return True  # `a good case can be made for helium`
     return bool(words.FITTING.intersection(before)) and not words.WORK.union(_FACTS).isdisjoint(lead)

@@ -28,6 +28,7 @@ from verifiers.types import Problem
 from workers.actors.presence import Present
 from workers.collector import calm_collector
 from workers.engines.base import (
+    Ability,
     Engine,
     EngineGoneError,
     EngineSettings,
@@ -37,6 +38,7 @@ from workers.engines.base import (
     StepClock,
 )
 from workers.engines.registry import engine_class
+from workers.engines.remote.confidential import SOURCES, is_confidential
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
 from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
@@ -99,6 +101,8 @@ class GeneratorSettings:
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
     pool: str = "model"
     """The pool that the replica belongs to; the rows name it."""
+    confidential: tuple[str, ...] = SOURCES
+    """Sources whose problems an endpoint on another machine gets only with leave."""
     with_solution_keys: bool = False
     """Whether every text is hashed, which `distinct` needs."""
     engine_class: type[Engine] | None = None
@@ -117,10 +121,12 @@ class GeneratorSettings:
 class Prompted:
     """A problem as the model sees it. All samples of a problem share one instance, so its texts are made once."""
 
-    __slots__ = ("columns", "messages", "problem")
+    __slots__ = ("columns", "confidential", "messages", "problem")
 
-    def __init__(self, problem: Problem, style: PromptStyle) -> None:
+    def __init__(self, problem: Problem, settings: GeneratorSettings) -> None:
+        style = settings.style
         self.problem = problem
+        self.confidential = is_confidential(problem, settings.confidential)
         self.messages = build_messages(problem, style)
         self.columns = PromptColumns(problem_columns(problem), messages_column(self.messages))
 
@@ -158,6 +164,8 @@ class Generator(Present):
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
+        self._facts: dict[str, Any] = {}
+        """What was last told of the engine."""
         self._kv_room = KvRoom(0, 1)  # known once the engine has started
         self._mean_s = 0.0
         self._received = 0
@@ -192,11 +200,13 @@ class Generator(Present):
             engine=self.engine.name,
             engine_version=self.engine.version,
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
-            sampling=self.settings.sampling.to_json(),
-            sampling_by_kind={kind: each.to_json() for kind, each in self.settings.sampling_by_kind.items()},
             pool=self.settings.pool,
+            sampling=self._stored(self.settings.sampling),
+            sampling_by_kind={kind: self._stored(each) for kind, each in self.settings.sampling_by_kind.items()},
         )
+        self._facts = self.engine.facts()
         return {
+            **self._facts,
             "engine": self.engine.name,
             "engine_version": self.engine.version,
             "model_revision": self.engine.revision,
@@ -256,12 +266,28 @@ class Generator(Present):
                 utf8_bytes(sample.text or "") + utf8_bytes(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
                 solution_key(sample.text or "") if with_keys else 0,
                 abort_s,
+                sample.wasted_prompt_tokens,
+                sample.wasted_completion_tokens,
             )
             for task, prompt, sample, abort_s in done
         ]
         inline = len(batch) <= INLINE_BYTES
-        report = GeneratorReport(finished, len(self._drawing), self._free(), self._received, batch if inline else b"")
+        report = GeneratorReport(
+            finished, len(self._drawing), self._free(), self._received, batch if inline else b"", self._new_facts()
+        )
         return pack(report), None if inline else batch
+
+    def _stored(self, sampling: SamplingParameters) -> dict[str, Any]:
+        """What a row says of its sampling: also that it cannot be drawn again, where the engine promises nothing."""
+        untold = {} if Ability.SEED in self.engine.abilities else {"reproducible": False}
+        return {**sampling.to_json(), **untold}
+
+    def _new_facts(self) -> dict[str, Any]:
+        facts = self.engine.facts()
+        if facts == self._facts:
+            return {}
+        self._facts = facts
+        return facts
 
     def _log_path(self) -> str:
         """The log file of this engine. Engines do not share a file, so an error always quotes the right engine's last
@@ -290,7 +316,7 @@ class Generator(Present):
 
     def _free(self) -> int:
         running = len(self._drawing)
-        limit = self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
+        limit = self.engine.most_at_once() or self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
         room = limit + max(1, int(limit * LOOKAHEAD)) - running
         if (most := self._kv_room.limit()) is not None:
             room = min(room, most - running)
@@ -320,9 +346,9 @@ class Generator(Present):
         problem = chunk.problems[task.row]
         style = self.settings.style
         if is_shuffled(problem, style):
-            return Prompted(shuffle_options(problem, task.seed), style)
+            return Prompted(shuffle_options(problem, task.seed), self.settings)
         if task.row not in chunk.prompted:
-            chunk.prompted[task.row] = Prompted(problem, style)
+            chunk.prompted[task.row] = Prompted(problem, self.settings)
         return chunk.prompted[task.row]
 
     async def _run(self, task: SampleTask, chunk: Chunk, parent: Parent | None) -> None:
@@ -394,6 +420,7 @@ class Generator(Present):
             settings.evidence_chars,
             settings.engine.keep_thought,
             settings.tokens,
+            prompted.confidential,
         )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
         try:

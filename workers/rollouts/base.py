@@ -44,6 +44,9 @@ class RolloutRequest:
     """Whether a repair round shows the model the thought of its earlier attempt too."""
     tokens: TokenRows = "none"
     """Which tokens the sample keeps for tokens/."""
+    confidential: bool | None = None
+    """Whether the problem is of a confidential source, which a rollout hands on in every GenerationRequest. None: not
+    known; an endpoint on another machine is not asked then."""
 
 
 TokenRows = Literal["none", "ids", "ids+logprobs"]
@@ -103,4 +106,7 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         generation.thought_closed_by,
         task.stage,
         task.audited,
+        wasted_prompt_tokens=generation.wasted_prompt_tokens,
+        wasted_completion_tokens=generation.wasted_completion_tokens,
+        model_revision=generation.revision,
     )

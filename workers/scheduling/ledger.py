@@ -259,8 +259,8 @@ class Ledger:
                 continue
             pool = sample.at.pool  # the same for all, since a replica belongs to one pool
             count += 1
-            prompt_tokens += row.prompt_tokens
-            tokens += row.completion_tokens
+            prompt_tokens += row.prompt_tokens + row.wasted_prompt_tokens
+            tokens += row.completion_tokens + row.wasted_completion_tokens
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
                 continue
@@ -437,7 +437,8 @@ class Ledger:
             self.totals.durable += 1
             self._pending_bytes -= sample.num_bytes
             problem = sample.problem
-            child = self._samples.get((sample.key[0], sample.key[1] + sample.at.num_samples))
+            follow_up = sample.key[1] + sample.at.num_samples  # behind the last round lies the next stage
+            child = self._samples.get((sample.key[0], follow_up)) if sample.at.holds(follow_up) else None
             if child is not None and child.parent is not None:
                 child.parent = child.parent._replace(part=part)
             self._drop(sample)
@@ -472,7 +473,7 @@ class Ledger:
         self.queues.forget(worker)
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
-            self.budget.release(self.queues.most[sample.at.pool])
+            self.budget.lose(self.queues.most[sample.at.pool])
             sample.stalls += stalled
             self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)

@@ -89,6 +89,23 @@ def test_repair_rounds_stay_within_the_block_of_their_stage() -> None:
     assert bench.ledger.is_done() and len({index for _, index, _ in bench.written}) == 8
 
 
+def test_a_last_round_that_becomes_durable_is_no_parent_of_the_next_stages_rounds() -> None:
+    """Index 6 is the last round of sample 2, and 6 + 4 is the second round of sample 0 of the next stage."""
+    bench = cascade(stages=[{"num_samples": 4}, {"num_samples": 2}], repair_rounds=1)
+    for _ in range(2):
+        bench.finish(bench.draw())
+        bench.check(bench.take_checks(), "refuted")
+    bench.finish(bench.draw(pool=1), batch="b1")
+    bench.check(bench.take_checks(), "refuted")
+    repairs = bench.draw(pool=1)
+    assert [(task.key[1], task.parent_index) for task in repairs] == [(10, 8), (11, 9)]
+    rows = bench.ledger.cut(1000, 1 << 30)
+    bench.ledger.durable([row for row in rows if row.key[1] < 8], "part of the first stage")
+    assert {parent.part for parent in bench.ledger.parents(repairs).values()} == {""}
+    bench.ledger.durable([row for row in rows if row.key[1] >= 8], "part of the second")
+    assert {parent.part for parent in bench.ledger.parents(repairs).values()} == {"part of the second"}
+
+
 def test_one_stage_has_the_rule_and_the_indices_of_a_run_without_cascades() -> None:
     bench = Bench(1)
     tasks = bench.draw()
@@ -317,7 +334,8 @@ def outcome_of_run(seed: int, faults: bool, **more: Any) -> dict[tuple[str, int]
             elif event == 4:
                 bench.write()
         for problem, index, status in bench.written:
-            round_ = 0
+            stage = next(stage for stage in bench.route.stages if stage.holds(index))
+            round_ = (index - stage.start) // stage.num_samples
             row = DurableRow(index, round_, status, rules[problem], 5, 7, 0.1, 0.01, "part", 0)
             durable.setdefault(problem, []).append(row)
         if bench.ledger.is_done():
@@ -332,8 +350,10 @@ def outcome_of_run(seed: int, faults: bool, **more: Any) -> dict[tuple[str, int]
 def test_kills_and_resumes_change_nothing_that_counts(seed: int) -> None:
     """What every stage used of each problem is the same with restarts and without them. Only samples above a settling
     index may differ, which were in flight when it was settled."""
-    whole, broken = outcome_of_run(seed, faults=False), outcome_of_run(seed, faults=True)
+    rounds = seed % 3
+    whole, broken = (outcome_of_run(seed, faults, repair_rounds=rounds) for faults in (False, True))
     for key in whole.keys() & broken.keys():
         assert whole[key] == broken[key] or None in (whole[key], broken[key])
-    reached = [{(problem, index >= 2, index >= 26) for problem, index in run} for run in (whole, broken)]
+    starts = 2 * (1 + rounds), 26 * (1 + rounds)
+    reached = [{(problem, *(index >= start for start in starts)) for problem, index in run} for run in (whole, broken)]
     assert reached[0] == reached[1], "the same stages were opened"

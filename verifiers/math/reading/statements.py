@@ -27,16 +27,16 @@ STATEMENT = re.compile(
     r"[#FfAaNnWwRrCc \t*_最答](?i:"
     r"(?<=\#)\#{3}|"
     # A word begins here.
-    r"(?<!\w\w)(?:"
-    rf"(?<=f)inal\s+a{_NSWER_IS}|(?<=a)(?:{_NSWER_IS}|nswer\s+(?:will|would|should|must)\s+be\b)|"
+    r"(?<=[fanwrc])(?<!\w\w)(?:"
+    rf"(?<=a)(?:{_NSWER_IS}|nswer\s+(?:will|would|should|must)\s+be\b)|(?<=f)inal\s+a{_NSWER_IS}|"
     rf"(?:(?<=n)o|(?<=w)ait|(?<=a)ctually|(?<=r)ather|(?<=c)orrection){_CORRECTS})|"
     # A line begins here.
-    r"(?<![^\n][\#a \t*_答])(?:"
+    r"(?<=[\#a \t*_答])(?<![^\n][^\n])(?:"
     r"(?:(?<=[ \t*_])[ \t*_]*ans|(?<=a)ns)(?:\.|\b)[ \t*_]*[:=：]|"
     r"(?:(?<=[ \t])[ \t]*(?:\#{1,6}[ \t]+|\*\*|__)|(?<=\#)\#{0,5}[ \t]+|(?<=\*)\*|(?<=_)_)"
     r"[ \t*_]*(?:final[ \t]+)?answer[ \t*_]*[:：]?[ \t*_]*(?=\n)|"
     r"(?:(?<=[ \t])[ \t]*答|(?<=答))[ \t]*[：:])|"
-    r"(?:(?<=最)终答案|(?<=答)案)\s*(?:是|为|：|:)+)"
+    r"(?<=[最答])(?:(?<=最)终答案|(?<=答)案)\s*(?:是|为|：|:)+)"
 )
 """It begins with a set of characters, so that a long text is passed over quickly; what follows says which of them may
 begin what."""
