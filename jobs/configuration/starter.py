@@ -61,6 +61,7 @@ def commented_toml(table: dict[str, Json]) -> str:
         "#:schema ./proofmill.schema.json",
         "# `proofmill config schema > proofmill.schema.json` lets an editor complete and check the keys below.",
         "# Lines that begin with `# key =` are defaults; take the mark away to change one.",
+        "# Several models in one run stand as [models.NAME] in the place of [model]: docs/pools.md.",
     ]
     for section in sections(SolveConfig):
         top = section.path.partition(".")[0]
