@@ -30,6 +30,8 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
     if fault["type"] == "extra_forbidden":
         known = list(getattr(settings_at(model, fault["loc"][:-1]), "model_fields", {}))
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
+        if fault["loc"][:-1] in (("model",), ("cascade",)) and isinstance(fault.get("input"), dict):
+            near = [f"[{fault['loc'][0]}s.{fault['loc'][-1]}]"]  # one of several, which stand under the plural
         meant = f" (did you mean {near[0]}?)" if near else ""
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from endpoints import StandInEndpoint, stand_in_endpoint
 
 from jobs.config import ConfigError, SolveConfig, check_config
+from jobs.doctor import examine_config
 from jobs.run_secrets import run_secrets
+from jobs.service.runs import RunKeeper
+from jobs.service.settings import Runs
 from jobs.solve.command import solve
 from jobs.solve.endpoints import longest_prompt
 from jobs.solve.record import check_resume, new_record
@@ -172,6 +176,28 @@ def test_an_endpoint_that_cannot_serve_is_one_error_before_anything_starts(
     several |= {"models": {"large": model, "small": {**model, "model": "stand-in"}}, "default_route": "large"}
     with pytest.raises(ConfigError, match=r"models\.large\.model = 'other'"):
         solve(check_config(several, "run.toml"), dry_run=True)
+
+
+def test_doctor_asks_the_endpoint_too(
+    problems: Path, endpoint: StandInEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoint.behave()
+    path = problems.parent / "run.toml"
+    path.write_text(tomli_w.dumps(table(endpoint, problems)))
+    assert examine_config(str(path), []) == 0
+    said = capsys.readouterr().out
+    assert f"{endpoint.url} (api): stand-in" in said
+    assert "no GPU here is used" in said
+    assert examine_config(str(path), ["model.model=other"]) != 0
+    assert "model.model = 'other'" in capsys.readouterr().out
+
+
+def test_a_template_of_the_service_with_an_endpoint_has_a_model() -> None:
+    keeper = RunKeeper.__new__(RunKeeper)
+    keeper.settings = Runs(template={"model": {"engine": "openai", "base_url": "http://h/v1", "model": "m"}})
+    assert keeper.has_model()
+    keeper.settings = Runs(template={"model": {"dtype": "float32"}})
+    assert not keeper.has_model()
 
 
 def test_caps_that_let_no_sample_through_are_refused(problems: Path, endpoint: StandInEndpoint) -> None:
