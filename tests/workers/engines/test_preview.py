@@ -63,6 +63,11 @@ WRONG: dict[str, tuple[str | None, dict[str, Any], str]] = {
         {"chat_template_kwargs": {"thinking": True}, "completion": True},
         "no chat format is used that could read them",
     ),
+    "no argument": (
+        THINKING,
+        {"engine_args": {"kv_cache_dtyp": "fp8"}},
+        r"^model.engine_args.kv_cache_dtyp: vLLM's engine has no such argument .did you mean kv_cache_dtype",
+    ),
     "style": (
         THINKING,
         {"chat_template_kwargs": {"thinking": True}, "thinking": "openai_gptoss"},
