@@ -110,6 +110,7 @@ def render_report(s: RunStatistics) -> str:
             hidden_reasons=max(0, len(reasons) - MAX_REASONS),
             checkers=sorted(s.checkers.items()),
             positions=shares_by_position(s),
+            variants=s.variants,
             occupancy=occupancy_chart(occupancy) if len(occupancy) > 1 else Markup(""),
             mean_occupancy=mean_occupancy(occupancy),
             costs=costs(s, unit),
@@ -172,6 +173,11 @@ def estimate_note(s: RunStatistics) -> str:
 
 
 def _estimate_note(total: Group) -> str:
+    if total.mixed:
+        return (
+            "No pass@k: samples were dealt to several variants (sampling.variants), and pass@k of their mixture is "
+            "that of none of them. They stand side by side below."
+        )
     if not total.estimated:
         return (
             "No unbiased estimate: samples were aborted whatever their index (estimates = fast), "
@@ -192,6 +198,8 @@ def counted(problems: int) -> str:
 
 
 def interval_note(total: Group) -> str:
+    if total.mixed:
+        return "Counts over all variants; no pass@k, which would be that of none of them."
     if not total.estimated:
         return "No problem has an unbiased estimate of pass@k."
     if total.estimated < total.problems:
