@@ -117,4 +117,7 @@ def test_the_dry_run_refuses_a_template_that_does_not_render(
     assert f"model.path = '{folder}': the model's chat format does not render: " in said.err
     assert "No system role here" in said.err and len(said.err.strip().splitlines()) == 1
     assert main(["solve", str(config), "--dry-run", "--set", "model.thinking=thinkk"]) == 2
-    assert "model.thinking: no style of thoughts is called 'thinkk'. Styles: think, " in capsys.readouterr().err
+    assert (
+        "model.thinking: no style of thoughts is called 'thinkk' (did you mean think?). Styles: think, "
+        in capsys.readouterr().err
+    )
