@@ -24,6 +24,7 @@ from jobs.service.http_errors import HttpProblem
 from jobs.service.settings import Runs, check_service_config, token_digest
 from runstore import layout
 from runstore.storage import open_storage
+from workers.engines.endpoint import EndpointKeys
 
 pytestmark = pytest.mark.anyio
 
@@ -160,11 +161,12 @@ async def test_clients_choose_no_address_output_code_or_limits(root: Path, start
 def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
     """A key that a later version adds is closed until it is named in CLIENT_KEYS, and this list is read again then."""
     refused = {
-        "problems": set(),
+        "problems": {"confidential"},
         "model": {
             *("engine", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
             *("quantization", "trust_remote_code", "engine_args"),
             *("preset", "lora", "chat_template_kwargs", "thinking", "keep_thought", "completion"),
+            *EndpointKeys.model_fields,
         },
         "prompt": {"examples"},
         "sampling": {
