@@ -259,7 +259,7 @@ def is_loose(sentence: str, before: AbstractSet[str]) -> bool:
     """Whether a sentence tells nothing of the subject, whose stems are `before`: it may go back on the answer in words
     that no table holds, as `The jury is still out.`"""
     words = answer_words.words_in(sentence)
-    if not words or all(word in _PLAIN_WORDS for word in words):
+    if not words or words[0] == "they" or all(word in _PLAIN_WORDS for word in words):
         return False
     if len(words) <= _UNIT_WORDS and all(unit_name(word) or is_noun(word) or len(word) == 1 for word in words):
         return False
@@ -279,7 +279,8 @@ def is_left_alone(above: str, behind: str, *, is_cut: bool) -> bool:
     rest = _DRAWING.sub("", behind[at : at + MAX_BELOW])
     if not rest.strip():
         return False
-    own_sentence = rest[:1].islower() and _ALONE.match(rest) is None
+    is_new = rest[:1].isupper() and re.search(r"[.!?:]\W*\Z|\n", behind[:at]) is not None
+    own_sentence = not is_new and rest[:1].isalpha() and _ALONE.match(rest) is None  # `\\boxed{10} Gyr`
     parts = [part for part in _SENTENCES.split(rest) if part.strip()][own_sentence:]
     subject = answer_words.stems_in(above[-MAX_ABOVE_CHARS:]) if parts else set()
     for place, part in enumerate(parts[:-1] if is_cut else parts):
