@@ -45,7 +45,7 @@ from verifiers.math.reading.phrases_behind import (
     STEPS_LEFT,
 )
 from verifiers.math.reading.phrases_common import HEDGES, KIDDING, UNSURE
-from verifiers.math.reading.vocabulary import NUMBER_WORDS, unit_name, words_of
+from verifiers.math.reading.vocabulary import NUMBER_WORDS, QUANTITIES, unit_name, words_of
 
 NEAR_ABOVE = 400
 """Characters in front of an answer in which the sentence above it is looked for."""
@@ -244,11 +244,28 @@ _PLAIN_WORDS = (
     | frozenset(
         words_of("""
         thus therefore hence so we have found verified check checked correct boxed completes complete proof solution value values conclude required desired solved conclusion
-        simplified form expression expressions equation equations result satisfies satisfied conditions condition holds given original problem exactly note verification matches this means
+        simplified form expression expressions equation equations result satisfies satisfied conditions condition holds given original problem exactly note verification matches this means no other solutions work works there
         """)
     )
 )
 """Words of a sentence behind an answer that only closes, heads or confirms."""
+_OF_MATHEMATICS = (
+    frozenset(
+        words_of("""
+        polynomial polynomials factor factors factoring formula formulas sum sums product products inequality count counts counted counting pair pairs unit units integer integers
+        divisor divisors multiple multiples even odd prime primes square squares root roots angle angles triangle triangles circle circles sides area volume symmetric symmetry substitution
+        substituting identity theorem lemma induction function functions derivative integral series sequence matrix vector determinant probability permutation permutations combination
+        combinations modulo remainder proved proven add adding added subtract subtracting multiply multiplying divide dividing curve parabola hyperbola ellipse
+        graph geometric algebraic algebra arithmetic geometry table order
+        """)
+    )
+    | QUANTITIES
+) - frozenset(words_of("set time times force percent chance"))
+"""Words of mathematics: a sentence with one explains, whatever the problem speaks of."""
+_DOUBTING = (answer_words.UNSETTLING | answer_words.DENYING) - frozenset(
+    words_of("question questions asked whether object objection")
+)
+"""Words with which a sentence goes back on an answer, whatever else it speaks of."""
 _IN_MATH = re.compile(r"[=\\$^+<>≤≥√π]")
 """A sign of a formula. A sentence with one is judged by what it calculates."""
 _UNIT_WORDS = 2
@@ -263,9 +280,11 @@ def is_loose(sentence: str, before: AbstractSet[str]) -> bool:
         return False
     if len(words) <= _UNIT_WORDS and all(unit_name(word) or is_noun(word) or len(word) == 1 for word in words):
         return False
-    if not (answer_words.UNSETTLING | answer_words.DENYING).isdisjoint(words):
+    if not _DOUBTING.isdisjoint(words):
         return True
-    return bool(before) and before.isdisjoint(answer_words.stems_in(sentence))
+    if not any(stem.isalpha() for stem in before) or not _OF_MATHEMATICS.isdisjoint(words):
+        return False
+    return before.isdisjoint(answer_words.stems_in(sentence))
 
 
 _DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|\Z)", re.DOTALL)
@@ -279,8 +298,8 @@ def is_left_alone(above: str, behind: str, *, is_cut: bool) -> bool:
     rest = _DRAWING.sub("", behind[at : at + MAX_BELOW])
     if not rest.strip():
         return False
-    is_new = rest[:1].isupper() and re.search(r"[.!?:]\W*\Z|\n", behind[:at]) is not None
-    own_sentence = not is_new and rest[:1].isalpha() and _ALONE.match(rest) is None  # `\\boxed{10} Gyr`
+    is_new = re.search(r"[.!?:]\W*\Z|\n", behind[:at]) is not None and not rest[:1].islower()
+    own_sentence = not is_new and _ALONE.match(rest) is None  # `\\boxed{10} Gyr`, `\\boxed{5} (mod 7)`
     parts = [part for part in _SENTENCES.split(rest) if part.strip()][own_sentence:]
     subject = answer_words.stems_in(above[-MAX_ABOVE_CHARS:]) if parts else set()
     for place, part in enumerate(parts[:-1] if is_cut else parts):
