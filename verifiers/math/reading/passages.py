@@ -280,13 +280,16 @@ def is_loose(sentence: str, before: AbstractSet[str]) -> bool:
         return False
     if len(words) <= _UNIT_WORDS and all(unit_name(word) or is_noun(word) or len(word) == 1 for word in words):
         return False
-    if not _DOUBTING.isdisjoint(words):
+    if not _DOUBTING.isdisjoint(words) and _OPTIONS.isdisjoint(words):
         return True
     if not any(stem.isalpha() for stem in before) or not _OF_MATHEMATICS.isdisjoint(words):
         return False
     return before.isdisjoint(answer_words.stems_in(sentence))
 
 
+_OPTIONS = frozenset(words_of("option options choice choices others"))
+"""Words of a sentence that may reject what was not chosen: `Option A is wrong.`"""
+_COMMAND = re.compile(r"\\[A-Za-z]+")
 _DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|\Z)", re.DOTALL)
 
 
@@ -301,7 +304,7 @@ def is_left_alone(above: str, behind: str, *, is_cut: bool) -> bool:
     is_new = re.search(r"[.!?:]\W*\Z|\n", behind[:at]) is not None and not rest[:1].islower()
     own_sentence = not is_new and _ALONE.match(rest) is None  # `\\boxed{10} Gyr`, `\\boxed{5} (mod 7)`
     parts = [part for part in _SENTENCES.split(rest) if part.strip()][own_sentence:]
-    subject = answer_words.stems_in(above[-MAX_ABOVE_CHARS:]) if parts else set()
+    subject = answer_words.stems_in(_COMMAND.sub(" ", above[-MAX_ABOVE_CHARS:])) if parts else set()
     for place, part in enumerate(parts[:-1] if is_cut else parts):
         sentence = _MARKS.sub("", part[:MAX_SENTENCE]).strip(" \t-–—•")
         goes_on = sentence[-1:] not in ".!?" and place + 1 < len(parts) and _IN_MATH.search(parts[place + 1])
