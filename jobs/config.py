@@ -20,6 +20,7 @@ from jobs.pools.checks import pool_faults, table_faults
 from jobs.pools.expand import expand_pools, origins_of, over_presets
 from jobs.pools.routing import ONLY, RoutePlan
 from jobs.pools.tables import Cascade, PoolName, Route
+from jobs.sampling_tables import Repair, Variant, variant_faults
 from jobs.sections import ConfigError as ConfigError
 from jobs.sections import KindName as KindName
 from jobs.sections import NotNegative as NotNegative
@@ -33,7 +34,9 @@ from verifiers.kinds import KINDS
 from verifiers.plugins import PluginError
 from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingOverrides, SamplingParameters
+from workers.engines.endpoint import OF_THE_SERVER, REMOTE, EndpointKeys
 from workers.engines.registry import ENGINES, engine_class
+from workers.engines.remote.confidential import SOURCES
 from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
 from workers.sampling.registry import POLICIES, policy_class
@@ -103,6 +106,9 @@ class Problems(Section):
     """Kind of the problems where the layout does not say."""
     limit: NotNegative = 0
     """Use only this many problems, from the first on; 0 = all."""
+    confidential: list[str] = list(SOURCES)
+    """Sources whose problems go to a remote engine only with `model.allow_confidential`, by a part of their name. A
+    problem with `confidential` in its `meta` is confidential too."""
     skip_bad: bool = False
     """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
@@ -110,7 +116,7 @@ class Problems(Section):
 def _path_or_preset(schema: dict[str, Json]) -> None:
     """In the JSON schema: a preset gives a path."""
     schema["required"] = [key for key in schema.get("required", []) if key != "path"]
-    schema["anyOf"] = [{"required": ["path"]}, {"required": ["preset"]}]
+    schema["anyOf"] = [{"required": ["path"]}, {"required": ["preset"]}, {"required": ["base_url", "model"]}]
 
 
 LORA_ARGUMENTS = frozenset({"enable_lora", "max_loras", "max_lora_rank", "max_cpu_loras", "lora_dtype"})
@@ -137,6 +143,23 @@ class Model(ModelSettings, Section):
         if "engine" in info.data:  # else a fault of `engine` is reported already
             engine_class(info.data["engine"]).Arguments.model_validate(arguments)
         return arguments
+
+    @pydantic.field_validator(*EndpointKeys.model_fields)
+    @classmethod
+    def _only_for_an_endpoint(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        engine, name = info.data.get("engine", REMOTE), str(info.field_name)
+        if engine != REMOTE and value != EndpointKeys.model_fields[name].default:
+            raise ValueError(f'has an effect only with engine = "{REMOTE}"')
+        if engine == REMOTE and name in ("base_url", "model") and not value:
+            raise ValueError(f'missing: engine = "{REMOTE}" asks the endpoint at base_url for its model `model`')
+        return value
+
+    @pydantic.field_validator(*OF_THE_SERVER)
+    @classmethod
+    def _not_for_an_endpoint(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        if info.data.get("engine") == REMOTE and value != ModelSettings.model_fields[str(info.field_name)].default:
+            raise ValueError(f'has no effect with engine = "{REMOTE}": the endpoint\'s server decides it')
+        return value
 
     @pydantic.model_validator(mode="after")
     def _room_for_an_adapter(self) -> Model:
@@ -167,17 +190,6 @@ class Prompt(Section):
     {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
 
 
-class Repair(Section):
-    """Follow-up turns after an attempt that was not verified."""
-
-    rounds: NotNegative = 0
-    """Follow-up turns with the checker's evidence for an unverified attempt."""
-    kinds: list[KindName] = ["code", "lean"]
-    """Kinds of problems whose unverified attempts get follow-up turns."""
-    evidence_chars: Positive = 2000
-    """Longest piece of the checker's evidence that is shown to the model, in characters."""
-
-
 class Sampling(SamplingParameters, WaveSettings, Section):
     """How many samples, and how they are drawn. Keys that the policy does not use are allowed and not read, so that
     `--set sampling.policy=fixed` is enough to compare two policies."""
@@ -193,6 +205,9 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     """Other values for one kind of problems, as `[sampling.by_kind.math]`: temperature, top_p, top_k, min_p,
     presence_penalty, frequency_penalty, repetition_penalty, max_tokens, stop, stop_token_ids, thinking_tokens, loop."""
     repair: Repair = Repair()
+    variants: list[Variant] = []
+    """Several prompts and temperatures per problem, one `[[sampling.variants]]` each (docs/models.md). Empty: every
+    sample is asked for in the same way."""
 
     @pydantic.field_validator("policy")
     @classmethod
@@ -550,7 +565,8 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
     except ConfigError as error:
         faults = [*str(error).removeprefix(f"{where}: ").split(f"\n{where}: "), *faults]
     if config is not None and not faults:
-        faults = list(pool_faults(config, table))
+        given = [pool.sampling.variants for pool in config.pools().values()]
+        faults = [*pool_faults(config, table), *variant_faults(given, config.sampling.num_samples, bool(config.models))]
     if config is None or faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return config

@@ -272,6 +272,7 @@ def examine_config(path: str, overrides: list[str]) -> int:
         "notify": examine_notify,
         "problems": examine_problems,
         "output": examine_output,
+        **({"endpoints": examine_endpoints} if any(pool.model.is_remote for pool in config.pools().values()) else {}),
         "plan": examine_plan,
     }
     code = EXIT_DONE
@@ -375,15 +376,26 @@ def examine_output(config: SolveConfig) -> str:
     return f"{place}, {gib(shutil.disk_usage(existing).free)} free"
 
 
+def examine_endpoints(config: SolveConfig) -> str:
+    """Asks the endpoints of remote models, as a run does before it starts."""
+    from jobs.solve.endpoints import describe_endpoints, try_endpoint
+
+    found = {name: try_endpoint(pool) for name, pool in config.pools().items() if pool.model.is_remote}
+    return "\n".join(describe_endpoints(config, found))
+
+
 def examine_plan(config: SolveConfig) -> str:
     """The plan on this machine. A run that joins a cluster is planned on that cluster's nodes when it starts."""
-    from jobs.solve.plan import HERE, plan_run
+    from jobs.pools.routing import ONLY
+    from jobs.solve.plan import HERE
     from jobs.solve.run_plan import plan_whole_run
 
     if config.ray.address:
         return f"is made on the nodes of the cluster at {config.ray.address}, when the run starts"
-    if not config.models:
-        return plan_run(config).describe()
     plan = plan_whole_run(config, HERE)
+    if not config.models and plan.plans:
+        return plan.plans[ONLY].describe()
+    if not plan.plans:
+        return "no GPU here is used: every model is at an endpoint"
     shared = plan.together.describe() if plan.together else []
     return "\n".join([*(f"{name}: {own.describe()}" for name, own in plan.plans.items()), *shared])

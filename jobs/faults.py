@@ -30,11 +30,16 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
     if fault["type"] == "extra_forbidden":
         known = list(getattr(settings_at(model, fault["loc"][:-1]), "model_fields", {}))
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
+        if fault["loc"][:-1] in (("model",), ("cascade",)) and isinstance(fault.get("input"), dict):
+            near = [f"[{fault['loc'][0]}s.{fault['loc'][-1]}]"]  # one of several, which stand under the plural
         meant = f" (did you mean {near[0]}?)" if near else ""
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
-    if fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD:
+    if fault["type"] == "list_type" and isinstance(fault["input"], dict):
+        return f"{key}: is a table, expected a list; an entry of a list begins with [[{key}]]"
+    withheld = fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD or fault["loc"][-1] in SECRET_KEYS
+    if withheld:
         return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
 
@@ -55,3 +60,5 @@ def settings_at(model: type[pydantic.BaseModel], place: Iterable[str | int]) -> 
 
 WITHHELD = frozenset({"notify", ("ray", "runtime_env"), ("ray", "pass_env")})
 """Keys whose values no error repeats: a URL or a key that was put there by mistake is a secret."""
+SECRET_KEYS = frozenset({"base_url", "api_key_env"})
+"""The same, wherever the key stands."""

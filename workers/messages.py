@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
-from verifiers.types import Status
+from verifiers.types import Json, Status
 
 SampleKey = tuple[int, int]
 """(number of the problem in this run, sample index)."""
@@ -91,6 +91,9 @@ class Finished(NamedTuple):
     abort_s: float = -1.0
     """Seconds from the verdict that made the sample superfluous to its last output from the engine; -1 if it was not
     aborted. It is exact on one machine; between machines the difference of their clocks adds to it."""
+    wasted_prompt_tokens: int = 0
+    wasted_completion_tokens: int = 0
+    """Tokens of answers that were cut off and asked for again, which an endpoint charges for too."""
 
 
 class GeneratorReport(NamedTuple):
@@ -103,6 +106,8 @@ class GeneratorReport(NamedTuple):
     received: int
     batch: bytes
     """The rows of `finished`, in their order. Empty if the batch comes by reference or there is none."""
+    facts: dict[str, Json] = {}  # noqa: RUF012 - never changed
+    """What the engine says of itself, where that has changed since the last report."""
 
 
 class CheckItem(NamedTuple):

@@ -61,12 +61,17 @@ def commented_toml(table: dict[str, Json]) -> str:
         "#:schema ./proofmill.schema.json",
         "# `proofmill config schema > proofmill.schema.json` lets an editor complete and check the keys below.",
         "# Lines that begin with `# key =` are defaults; take the mark away to change one.",
+        "# Several models in one run stand as [models.NAME] in the place of [model]: docs/pools.md.",
     ]
     for section in sections(SolveConfig):
         top = section.path.partition(".")[0]
         if top not in _SHOWN or not section.keys:
             continue
         given = table.get(section.path, {})
+        if section.repeated:  # an entry of the list would be there with its header alone
+            lines += ["", f"# [[{section.path}]]", *([f"# {section.text}"] if section.text else [])]
+            lines += [f"#   {key.name}: {key.text}" for key in section.keys]
+            continue
         lines += ["", f"[{section.path}]", *([f"# {section.text}"] if section.text else [])]
         for key in section.keys:
             if key.text:

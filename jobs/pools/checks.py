@@ -210,7 +210,7 @@ def remote_code_faults(config: Checkable) -> Iterator[str]:
     for pool in config.pools().values():
         model = pool.model
         try:
-            if model.preset:
+            if model.preset and not is_remote(model):
                 check_remote_code(load_preset(model.preset), model.path, model.revision, model.trust_remote_code)
         except PresetError as error:
             yield f"{pool.key('model.preset')}: {error}"

@@ -17,6 +17,7 @@ from jobs.layers import FILE, Layer, merge_layers
 from jobs.presets import Preset, PresetError, preset_of
 from jobs.sections import ConfigError
 from verifiers.types import Json
+from workers.engines.endpoint import REMOTE
 
 POOL_RESOURCES = ("replicas", "cpus_per_replica", "accelerator_type", "min_replicas", "device")
 """Keys of `[resources]` that each pool has for itself."""
@@ -50,7 +51,8 @@ def over_presets(table: Mapping[str, Json], where: str) -> tuple[dict[str, Json]
                 presets[name] = found
     except PresetError as error:
         raise ConfigError(f"{where}: {key}: {error}") from None
-    below = [Layer(f"the preset {alone.name}", alone.values)] if alone else []
+    model = table.get("model")
+    below = [Layer(f"the preset {alone.name}", _values(alone, model))] if alone else []
     merged, origins = merge_layers([*below, Layer(FILE, table)])
     expanded, of_pools = expand_pools(merged, presets)
     return expanded, {**origins, **of_pools}
@@ -68,16 +70,31 @@ def expand_pools(
     expanded: dict[str, Any] = {}
     for name, own in pools.items():
         preset = (presets or {}).get(name)
-        layers = [Layer(f"the preset {preset.name}", _of_preset(preset))] if preset else []
+        layers = [Layer(f"the preset {preset.name}", _of_preset(preset, own))] if preset else []
         layers += [Layer("", _shared(table, own)), Layer(FILE, own)]
         expanded[name], places = merge_layers(layers)
         origins |= {f"models.{name}.{place}": layer for place, layer in places.items() if layer}
     return {**table, "models": {**table["models"], **expanded}}, origins
 
 
-def _of_preset(preset: Preset) -> dict[str, Any]:
+def _values(preset: Preset, model: Json) -> dict[str, Mapping[str, Any]]:
+    """What a preset sets for a model. Of a model at an endpoint it says how it samples and how it marks its thoughts;
+    how it is loaded is the matter of the endpoint's server, and so are arguments of its chat format where the config
+    does not say that the server takes them."""
+    if not isinstance(model, Mapping) or model.get("engine") != REMOTE:
+        return dict(preset.values)
+    kept = {"thinking", "keep_thought", "max_model_len"} | ({"chat_template_kwargs"} if "server" in model else set())
+    keys = {key: value for key, value in preset.values.get("model", {}).items() if key in kept}
+    return {
+        section: keys if section == "model" else preset.values[section]
+        for section in preset.values
+        if section != "resources"
+    }
+
+
+def _of_preset(preset: Preset, model: Mapping[str, Json]) -> dict[str, Any]:
     """A preset as the table of a pool has it: its `[model]` keys stand at the top."""
-    values = {section: dict(keys) for section, keys in preset.values.items()}
+    values = {section: dict(keys) for section, keys in _values(preset, model).items()}
     return {**values.pop("model", {}), **values}
 
 

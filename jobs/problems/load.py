@@ -37,6 +37,8 @@ from jobs.problems.training_layouts import mapping_fault
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Problem
+from workers.engines.remote.confidential import is_confidential
+from workers.prompting.messages import conversation
 
 MAX_SKIPPED = 10_000
 """Number of bad rows that `skip_bad` allows. More of them mean a wrong file or layout, which is an error."""
@@ -75,6 +77,10 @@ class ProblemSetSummary:
     """How many references cannot be used, by reason."""
     by_route: dict[str, int] = dataclasses.field(default_factory=dict)
     """How many problems go to each pool or cascade; empty where all go the same way."""
+    confidential: dict[str, int] = dataclasses.field(default_factory=dict)
+    """The same of the problems of confidential sources; under an empty name where all go the same way."""
+    longest_prompt: int = 0
+    """Bytes of the longest problem as a model is shown it, which are at least as many as its tokens."""
 
     def to_json(self) -> dict[str, Json]:
         return dataclasses.asdict(self)
@@ -104,6 +110,8 @@ def check_problems(
     kinds: collections.Counter[str] = collections.Counter()
     domains: collections.Counter[str] = collections.Counter()
     routes: collections.Counter[str] = collections.Counter()
+    confidential: collections.Counter[str] = collections.Counter()
+    longest = 0
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
     for place, item, wrong in _checked(config, check_reference, side_by_side):
@@ -112,8 +120,12 @@ def check_problems(
                 num_problems += 1
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
+                route = "" if route_of is None else route_of(item)
                 if route_of is not None:
-                    routes[route_of(item)] += 1
+                    routes[route] += 1
+                if is_confidential(item, config.confidential):
+                    confidential[route] += 1
+                longest = max(longest, shown_bytes(item))
                 by_source[place.source.uri, place.layout] += 1
                 content.update(encode_sorted(item.to_json()).encode() + b"\n")
                 if num_problems == config.limit:
@@ -135,7 +147,15 @@ def check_problems(
         skipped=tuple(faults),
         reasons=dict(reasons),
         by_route=dict(routes),
+        confidential=dict(confidential),
+        longest_prompt=longest,
     )
+
+
+def shown_bytes(problem: Problem) -> int:
+    """Bytes of the problem's own messages."""
+    shown = [KINDS.row(problem.kind).show(problem), *(content for _, content in conversation(problem))]
+    return sum(len(text.encode(errors="replace")) for text in shown)
 
 
 def _checked(

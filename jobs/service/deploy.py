@@ -42,6 +42,7 @@ from verifiers.checker import Checkers
 from verifiers.types import Kind, Problem
 from workers.engines.base import EngineGoneError, Generation, SamplingParameters
 from workers.engines.registry import open_engine
+from workers.engines.remote.confidential import is_confidential
 from workers.messages import SampleTask
 from workers.prompting.messages import build_messages
 from workers.rollouts.base import RolloutRequest, make_sample
@@ -144,6 +145,7 @@ class GeneratorReplica:
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
         self._parameters_of = settings.parameters_of
+        self._confidential = settings.confidential
         self._rollout = rollout_class(settings.rollout)
         log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"
         self._engine = open_engine(settings.engine.model_copy(update={"log_path": str(log_path)}))
@@ -157,12 +159,17 @@ class GeneratorReplica:
         if steering is None:
             messages = (*build_messages(request.problem, self._style), *request.turns)
             sampling = self._parameters_of(str(request.problem.kind))
-            return await self._draw(request, task, messages, sampling, needs_rollout=not request.turns)
+            return await self._draw(
+                request, task, messages, sampling, needs_rollout=not request.turns, has_problem=True
+            )
         try:
             messages = steering.messages(request.problem, self._style)
             operators = self._parameters_of(str(request.problem.kind)) if steering.has_problem else self._sampling
             sampling = steering.parameters(operators)
-            return await self._draw(request, task, messages, sampling, needs_rollout=steering.has_problem)
+            has_problem = steering.has_problem
+            return await self._draw(
+                request, task, messages, sampling, needs_rollout=has_problem, has_problem=has_problem
+            )
         except EngineGoneError:
             raise
         except Exception as error:
@@ -176,12 +183,16 @@ class GeneratorReplica:
         messages: Messages,
         sampling: SamplingParameters,
         needs_rollout: bool,
+        has_problem: bool,
     ) -> Sample:
         """One sample. A follow-up turn and a plain chat have all their messages already, so they need one answer and
         not the configured rollout."""
         engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
         drawn_by = self._rollout if needs_rollout else Single
-        rollout = drawn_by(self._engine, RolloutRequest(engine_id, task, messages, sampling))
+        # A chat without a problem is its client's own text.
+        confidential = has_problem and is_confidential(request.problem, self._confidential)
+        what = RolloutRequest(engine_id, task, messages, sampling, confidential=confidential)
+        rollout = drawn_by(self._engine, what)
         generation = await rollout.draw()
         return make_sample(task, rollout.messages, generation)
 

@@ -187,7 +187,8 @@ class RunKeeper:
     def has_model(self) -> bool:
         """Whether the operator's template says which model, or which models, a run has."""
         template = self.settings.template
-        return "models" in template or "path" in template.get("model", {})
+        model = template.get("model", {})
+        return "models" in template or "path" in model or "base_url" in model
 
     def write(self, storage: Storage, owner: str, config: SolveConfig, lines: Sequence[str]) -> None:
         """Stores a request before its run starts. Raises HttpProblem 409 where the id belongs to another request."""

@@ -17,7 +17,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import ray
@@ -36,6 +36,7 @@ from jobs.presets import PresetError, load_preset
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
+from jobs.solve.endpoints import check_endpoints, describe_endpoints, longest_prompt
 from jobs.solve.pilot import PILOT_PROBLEMS, Pilot, pilot_config, read_pilot
 from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
@@ -51,6 +52,8 @@ from verifiers.checker import Checkers, check_settings
 from verifiers.types import Json, Problem, SettingsError
 from workers.logs import LogSettings, RunLog
 from workers.sampling.plan import LOST
+
+NO_ENDPOINTS: Mapping[str, Mapping[str, Json]] = {}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -196,21 +199,26 @@ def solve(
         print(problems.describe(), flush=True)
         record = None if dry_run else read_run_json(open_storage(uri))
         config, published = settle_pools(config, record)
+        is_complete = record is not None and record.get("complete")
+        endpoints = {} if is_complete else check_endpoints(config, problems)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))
-        code, measured = solve_pilot(config, display) if pilot else (EXIT_DONE, None)
+        code, measured = solve_pilot(config, display, endpoints) if pilot else (EXIT_DONE, None)
         if code == EXIT_INTERRUPTED:
             return code
         print(plan.describe(config, problems, published, measured), flush=True)
+        print("".join(line + "\n" for line in describe_endpoints(config, endpoints)), end="", flush=True)
         if dry_run:
             print(describe_prompts(config), flush=True)
             return EXIT_DONE
         if config.ray.address:
             print("".join(line + "\n" for line in temporary_keys(storage_variables(os.environ))), end="", flush=True)
         record = record or new_record(config, problems, plan.to_json(), published)
-        return run_batch(config, problems, plan, record, command, display, notifier)
+        return run_batch(config, problems, plan, record, command, display, notifier, endpoints)
 
 
-def solve_pilot(config: SolveConfig, display: Display | None) -> tuple[int, Pilot | None]:
+def solve_pilot(
+    config: SolveConfig, display: Display | None, endpoints: Mapping[str, Mapping[str, Json]] = NO_ENDPOINTS
+) -> tuple[int, Pilot | None]:
     """Solves the pilot's problems, or finds them solved; returns an exit code and what they needed."""
     chosen = pilot_config(config)
     uri = run_uri(chosen.output.uri, chosen.run.id)
@@ -219,7 +227,7 @@ def solve_pilot(config: SolveConfig, display: Display | None) -> tuple[int, Pilo
     plan = plan_here(chosen, Where())
     record = read_run_json(open_storage(uri)) or new_record(chosen, problems, plan.to_json())
     with Notifier((), chosen.run.id, uri) as notifier:
-        code = run_batch(chosen, problems, plan, record, "the same command", display, notifier)
+        code = run_batch(chosen, problems, plan, record, "the same command", display, notifier, endpoints)
     return code, None if code == EXIT_INTERRUPTED else read_pilot(config, chosen)
 
 
@@ -242,9 +250,10 @@ def run_batch(
     command: str,
     display: Display | None,
     notifier: Notifier,
+    endpoints: Mapping[str, Mapping[str, Json]] = NO_ENDPOINTS,
 ) -> int:
     """Runs or resumes what was checked and planned; returns an exit code. `record` is that of the run so far; a new
-    one has no starts."""
+    one has no starts. `endpoints` is what those of the remote pools said of themselves."""
     uri = run_uri(config.output.uri, config.run.id)
     storage = open_storage(uri)
     if record["starts"]:
@@ -253,6 +262,8 @@ def run_batch(
             print(f"{uri} is complete; nothing to do. Its report: {uri}/report.html")
             return EXIT_DONE
     record["starts"].append({"at": now(), "host": os.uname().nodename})
+    if endpoints:
+        record["starts"][-1]["endpoints"] = dict(endpoints)
     write_record(storage, record)
     settings = coordinator_settings(
         config,
@@ -260,7 +271,8 @@ def run_batch(
         uri,
         plan.uses_gpu,
         lean_workers=plan.lean_workers,
-        context=plan.contexts,
+        context={**plan.contexts, **{name: facts["context"] for name, facts in endpoints.items()}},
+        longest_prompts={name: longest_prompt(config.pools()[name], problems) for name in endpoints},
     )
     with open_log(settings.log, f"driver-{len(record['starts'])}"), notifier:
         with connect(config.ray.address, config.ray.num_cpus, config.ray.runtime_env):

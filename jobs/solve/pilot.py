@@ -159,7 +159,7 @@ class Pilot:
         yield hours.told("GPU-hours" if on_gpu else "CPU-hours", 4)
         price = cost.usd_per_gpu_hour if on_gpu else cost.usd_per_cpu_hour
         if price:
-            yield (hours * price).told("dollars", 4)
+            yield hours.times(price).told("dollars", 4)
 
 
 def needed(problems: Range, per_problem: Sequence[float], most: float) -> Range:

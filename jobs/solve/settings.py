@@ -11,19 +11,19 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.pools.checks import is_remote
 from jobs.pools.routing import ONLY
 from jobs.pools.tables import Stage
-from jobs.problems.examples import read_examples
 from jobs.run_secrets import run_secrets
+from jobs.solve.variants import deal_of, prompt_style, variants_of
 from runstore.code_revision import code_revision
 from verifiers.types import Json
-from workers.actors.generator import GeneratorSettings
+from workers.actors.generator import GeneratorSettings, Variant
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.pools import PoolSettings, RouteSettings, StageSettings, route_to_pool
 from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
-from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
 
+NO_PROMPTS: Mapping[str, int] = {}
 UNKNOWN_CONTEXT = 131_072
 """Tokens that a ceiling on tokens sets aside for a sample that may be as long as a context that is not known."""
 
@@ -32,7 +32,8 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
     model = config.model
     path = Path(model.path)
     # A worker's working folder is not the driver's.
-    resolved = str(path.resolve()) if path.is_dir() and not config.ray.address else model.path
+    is_folder = not model.is_remote and path.is_dir() and not config.ray.address
+    resolved = str(path.resolve()) if is_folder else model.path
     lora = str(Path(model.lora).resolve()) if model.lora and not config.ray.address else model.lora
     return EngineSettings(
         **{**model.of_engine(), "path": resolved, "lora": lora},
@@ -58,10 +59,15 @@ def as_stored(config: SolveConfig, parameters: SamplingParameters) -> SamplingPa
     return parameters.model_copy(update={"logprobs": True}) if config.output.tokens == "ids+logprobs" else parameters
 
 
+def variant_as_stored(config: SolveConfig, variant: Variant) -> Variant:
+    """`variant` with what the rows ask of the engine."""
+    by_kind = {kind: as_stored(config, each) for kind, each in variant.sampling_by_kind.items()}
+    return dataclasses.replace(variant, sampling=as_stored(config, variant.sampling), sampling_by_kind=by_kind)
+
+
 def generator_settings(
     config: SolveConfig, run_uri: str, use_gpu: bool, log: LogSettings = NO_FILES
 ) -> GeneratorSettings:
-    prompt = config.prompt
     return GeneratorSettings(
         run_id=config.run.id,
         epoch=0,
@@ -70,19 +76,16 @@ def generator_settings(
         sampling=as_stored(config, config.sampling.parameters()),
         sampling_by_kind={kind: as_stored(config, each) for kind, each in config.sampling.parameters_by_kind().items()},
         tokens=config.output.tokens,
-        style=PromptStyle(
-            prompt.system,
-            prompt.suffix,
-            {str(kind): suffix for kind, suffix in prompt.suffix_by_kind.items()},
-            config.sampling.shuffle_choices,
-            read_examples(prompt.examples),
-        ),
+        style=prompt_style(config),
+        variants=tuple(variant_as_stored(config, variant) for variant in variants_of(config)),
+        deal=deal_of(config),
         rollout=config.sampling.rollout,
         storage_uri=run_uri,
         evidence_chars=config.sampling.repair.evidence_chars,
         log=log,
         stall_s=config.resources.stall_s,
         with_solution_keys=config.sampling.distinct,
+        confidential=tuple(config.problems.confidential),
     )
 
 
@@ -156,9 +159,10 @@ def coordinator_settings(
     use_gpu: bool | Mapping[str, bool],
     lean_workers: int = 0,
     context: int | Mapping[str, int] = 0,
+    longest_prompts: Mapping[str, int] = NO_PROMPTS,
 ) -> CoordinatorSettings:
     """`use_gpu` and `context` are the plan's, for all pools or by pool: whether the engines run on GPUs, and the
-    model's context in tokens; 0: not known."""
+    model's context in tokens; 0: not known. `longest_prompts` has the most tokens of a prompt of each remote pool."""
     try:
         log = log_settings(run_uri, config.run.id)
     except ValueError as error:
@@ -171,7 +175,11 @@ def coordinator_settings(
         for name, pool in views.items()
     }
     pools = [
-        dataclasses.replace(pool_settings(pool, run_uri, on_gpu[name], log, name), max_tokens=lengths[name])
+        dataclasses.replace(
+            pool_settings(pool, run_uri, on_gpu[name], log, name),
+            max_tokens=lengths[name],
+            longest_prompt=longest_prompts.get(name, 0),
+        )
         for name, pool in views.items()
     ]
     return CoordinatorSettings(

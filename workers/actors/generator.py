@@ -28,6 +28,7 @@ from verifiers.types import Problem
 from workers.actors.presence import Present
 from workers.collector import calm_collector
 from workers.engines.base import (
+    Ability,
     Engine,
     EngineGoneError,
     EngineSettings,
@@ -37,6 +38,7 @@ from workers.engines.base import (
     StepClock,
 )
 from workers.engines.registry import engine_class
+from workers.engines.remote.confidential import SOURCES, is_confidential
 from workers.logs import NO_FILES, LogSettings, RunLog
 from workers.messages import INLINE_BYTES, Finished, GeneratorReport, Orders, Parent, Reference, SampleKey, SampleTask
 from workers.prompting.messages import PromptStyle, build_messages, is_shuffled, shuffle_options
@@ -74,6 +76,22 @@ ROW_BYTES = 500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to ask for a sample."""
+
+    name: str
+    """Empty in a run without `sampling.variants`."""
+    style: PromptStyle
+    sampling: SamplingParameters
+    sampling_by_kind: Mapping[str, SamplingParameters] = dataclasses.field(default_factory=dict)
+    """Parameters for the problems of a kind, where they are not `sampling`."""
+
+    def parameters_of(self, kind: str) -> SamplingParameters:
+        """How the samples of a kind of problems are drawn."""
+        return self.sampling_by_kind.get(kind, self.sampling)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class GeneratorSettings:
     """What every generator of a run shares."""
 
@@ -85,6 +103,11 @@ class GeneratorSettings:
     style: PromptStyle
     sampling_by_kind: Mapping[str, SamplingParameters] = dataclasses.field(default_factory=dict)
     """Parameters for the problems of a kind, where they are not `sampling`."""
+    variants: tuple[Variant, ...] = ()
+    """What `sampling.variants` asks for in place of `sampling` and `style`; empty: one way for all samples."""
+    deal: tuple[int, ...] = (0,)
+    """Index of a first attempt → place of its variant. Repair rounds of an attempt have its index plus multiples of
+    this length, and so the same variant."""
     rollout: str = "single"
     """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
     tokens: TokenRows = "none"
@@ -99,14 +122,33 @@ class GeneratorSettings:
     """Seconds without a step, with samples running, after which the engine is asked whether it still answers."""
     pool: str = "model"
     """The pool that the replica belongs to; the rows name it."""
+    confidential: tuple[str, ...] = SOURCES
+    """Sources whose problems an endpoint on another machine gets only with leave."""
     with_solution_keys: bool = False
     """Whether every text is hashed, which `distinct` needs."""
     engine_class: type[Engine] | None = None
     """Engine class for tests and benchmarks, used in place of the one that `engine.engine` names."""
 
+    def every_variant(self) -> tuple[Variant, ...]:
+        """The variants by place; of a run without any, the one way in which it asks."""
+        return self.variants or (self.plain(),)
+
+    def plain(self) -> Variant:
+        """The way to ask of a run without variants."""
+        return Variant("", self.style, self.sampling, self.sampling_by_kind)
+
     def parameters_of(self, kind: str) -> SamplingParameters:
-        """How the samples of a kind of problems are drawn."""
-        return self.sampling_by_kind.get(kind, self.sampling)
+        """How the samples of a kind of problems are drawn in a run without variants."""
+        return self.plain().parameters_of(kind)
+
+    def sampling_of(self) -> dict[tuple[str, str], SamplingParameters]:
+        """How rows are drawn by variant and kind, where that is not by `sampling`."""
+        found = {
+            (variant.name, kind): parameters
+            for variant in self.every_variant()
+            for kind, parameters in variant.sampling_by_kind.items()
+        }
+        return found | {(variant.name, ""): variant.sampling for variant in self.variants}
 
     def longest_sample(self, context: int) -> int:
         """Most tokens that a sample may have in a model with this context."""
@@ -117,10 +159,11 @@ class GeneratorSettings:
 class Prompted:
     """A problem as the model sees it. All samples of a problem share one instance, so its texts are made once."""
 
-    __slots__ = ("columns", "messages", "problem")
+    __slots__ = ("columns", "confidential", "messages", "problem")
 
-    def __init__(self, problem: Problem, style: PromptStyle) -> None:
+    def __init__(self, problem: Problem, settings: GeneratorSettings, style: PromptStyle) -> None:
         self.problem = problem
+        self.confidential = is_confidential(problem, settings.confidential)
         self.messages = build_messages(problem, style)
         self.columns = PromptColumns(problem_columns(problem), messages_column(self.messages))
 
@@ -133,8 +176,8 @@ class Chunk:
         self.arrived = asyncio.Event()
         """Messages may overtake each other: a task may be here before its chunk's reference."""
         self.problems: list[Problem] = []
-        self.prompted: dict[int, Prompted] = {}
-        """Place of a problem in `problems` → the problem as all its samples see it."""
+        self.prompted: dict[tuple[int, int], Prompted] = {}
+        """Place of a problem in `problems` and of a variant → the problem as these samples see it."""
         self.lock = asyncio.Lock()
 
 
@@ -150,6 +193,7 @@ class Generator(Present):
         make_engine = settings.engine_class or engine_class(settings.engine.engine)
         self.engine = make_engine(settings.engine.model_copy(update={"log_path": self._log_path()}))
         self.origin: Provenance | None = None
+        self._variants = settings.every_variant()
         self._drawing: dict[SampleKey, asyncio.Task[None]] = {}
         self._done: list[tuple[SampleTask, PromptColumns, Sample, float]] = []
         """Samples not yet reported; the last value of each is its Finished.abort_s."""
@@ -158,6 +202,8 @@ class Generator(Present):
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
+        self._facts: dict[str, Any] = {}
+        """What was last told of the engine."""
         self._kv_room = KvRoom(0, 1)  # known once the engine has started
         self._mean_s = 0.0
         self._received = 0
@@ -192,11 +238,13 @@ class Generator(Present):
             engine=self.engine.name,
             engine_version=self.engine.version,
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
-            sampling=self.settings.sampling.to_json(),
-            sampling_by_kind={kind: each.to_json() for kind, each in self.settings.sampling_by_kind.items()},
             pool=self.settings.pool,
+            sampling=self._stored(self.settings.sampling),
+            sampling_of={key: self._stored(each) for key, each in self.settings.sampling_of().items()},
         )
+        self._facts = self.engine.facts()
         return {
+            **self._facts,
             "engine": self.engine.name,
             "engine_version": self.engine.version,
             "model_revision": self.engine.revision,
@@ -256,12 +304,28 @@ class Generator(Present):
                 utf8_bytes(sample.text or "") + utf8_bytes(prompt.messages) + num_bytes(sample.tokens) + ROW_BYTES,
                 solution_key(sample.text or "") if with_keys else 0,
                 abort_s,
+                sample.wasted_prompt_tokens,
+                sample.wasted_completion_tokens,
             )
             for task, prompt, sample, abort_s in done
         ]
         inline = len(batch) <= INLINE_BYTES
-        report = GeneratorReport(finished, len(self._drawing), self._free(), self._received, batch if inline else b"")
+        report = GeneratorReport(
+            finished, len(self._drawing), self._free(), self._received, batch if inline else b"", self._new_facts()
+        )
         return pack(report), None if inline else batch
+
+    def _stored(self, sampling: SamplingParameters) -> dict[str, Any]:
+        """What a row says of its sampling: also that it cannot be drawn again, where the engine promises nothing."""
+        untold = {} if Ability.SEED in self.engine.abilities else {"reproducible": False}
+        return {**sampling.to_json(), **untold}
+
+    def _new_facts(self) -> dict[str, Any]:
+        facts = self.engine.facts()
+        if facts == self._facts:
+            return {}
+        self._facts = facts
+        return facts
 
     def _log_path(self) -> str:
         """The log file of this engine. Engines do not share a file, so an error always quotes the right engine's last
@@ -290,7 +354,7 @@ class Generator(Present):
 
     def _free(self) -> int:
         running = len(self._drawing)
-        limit = self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
+        limit = self.engine.most_at_once() or self.settings.engine.max_num_seqs * self.settings.engine.num_ranks()
         room = limit + max(1, int(limit * LOOKAHEAD)) - running
         if (most := self._kv_room.limit()) is not None:
             room = min(room, most - running)
@@ -307,7 +371,7 @@ class Generator(Present):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), wait_s)
 
-    async def _prompted(self, task: SampleTask, chunk: Chunk) -> Prompted:
+    async def _prompted(self, task: SampleTask, chunk: Chunk, place: int) -> Prompted:
         if not chunk.problems:
             await chunk.arrived.wait()
             async with chunk.lock:
@@ -318,17 +382,20 @@ class Generator(Present):
                         _, oldest = self._fetched.popitem(last=False)
                         oldest.problems, oldest.prompted = [], {}
         problem = chunk.problems[task.row]
-        style = self.settings.style
+        style = self._variants[place].style
         if is_shuffled(problem, style):
-            return Prompted(shuffle_options(problem, task.seed), style)
-        if task.row not in chunk.prompted:
-            chunk.prompted[task.row] = Prompted(problem, style)
-        return chunk.prompted[task.row]
+            return Prompted(shuffle_options(problem, task.seed), self.settings, style)
+        key = task.row, place
+        if key not in chunk.prompted:
+            chunk.prompted[key] = Prompted(problem, self.settings, style)
+        return chunk.prompted[key]
 
     async def _run(self, task: SampleTask, chunk: Chunk, parent: Parent | None) -> None:
+        deal = self.settings.deal
+        place = deal[task.key[1] % len(deal)]
         try:
-            prompted = chunk.prompted.get(task.row) or await self._prompted(task, chunk)
-            sample = await self._sample(task, prompted, parent)
+            prompted = chunk.prompted.get((task.row, place)) or await self._prompted(task, chunk, place)
+            sample = await self._sample(task, prompted, parent, self._variants[place])
             if sample.completion_tokens:
                 if sample.text is not None:
                     self._kv_room.add(sample.prompt_tokens + sample.completion_tokens)
@@ -380,27 +447,29 @@ class Generator(Present):
             self._wake.set()
             self._drained.set()
 
-    async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
+    async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None, variant: Variant) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
         request = RolloutRequest(
             request_id(key),
             task,
             prompted.messages,
-            settings.parameters_of(str(prompted.problem.kind)),
+            variant.parameters_of(str(prompted.problem.kind)),
             parent,
             settings.storage_uri,
             lambda: key in unwanted,
             settings.evidence_chars,
             settings.engine.keep_thought,
             settings.tokens,
+            prompted.confidential,
         )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
+        name = variant.name or None
         try:
             if task.refusal:
-                return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
+                return make_sample(task, rollout.messages, Generation("", "error"), task.refusal, name)
             generation = await rollout.draw()  # a rollout knows only then what it showed the model
-            sample = make_sample(task, rollout.messages, generation)
+            sample = make_sample(task, rollout.messages, generation, "", name)
             if settings.tokens != "none":
                 sample.tokens = sample_tokens(generation)
             return sample
@@ -409,7 +478,7 @@ class Generator(Present):
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
             log.warning("sample %s:%d was not drawn: %s", task.problem_id, task.key[1], reason)
-            return make_sample(task, rollout.messages, Generation("", "error"), reason)
+            return make_sample(task, rollout.messages, Generation("", "error"), reason, name)
 
 
 def standing_s(clocks: Sequence[StepClock], now: float, busy_since: float) -> float:

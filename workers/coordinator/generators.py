@@ -119,6 +119,8 @@ class GeneratorPool:
             report: GeneratorReport = unpack(await report_ref)
             slot.polled = False
             now = time.monotonic()
+            if report.facts:
+                state.engines[slot.pool] = {**state.engines.get(slot.pool, {}), **report.facts}
             if report.finished:
                 self._note_aborts(slot, report)
                 if slot.suspect is not None and any(row.key == slot.suspect for row in report.finished):

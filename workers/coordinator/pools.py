@@ -35,6 +35,9 @@ class PoolSettings:
     """Prices: usd_per_gpu_hour and usd_per_cpu_hour, or usd_per_million_input_tokens and
     usd_per_million_output_tokens."""
 
+    longest_prompt: int = 0
+    """The most tokens that a prompt of this pool has, where it is paid by the token."""
+
     @property
     def room(self) -> int:
         """Samples that one replica runs at once, in all its data-parallel ranks."""

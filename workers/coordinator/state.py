@@ -41,8 +41,8 @@ WINDOW_FACTOR = 4
 four open problems has a sample to draw. An open problem costs the coordinator about a kilobyte."""
 
 CONTEXT_ASSUMED = 32_768
-"""Tokens of a prompt and its answer together that a dollar budget sets aside for a sample of an endpoint whose context
-is not known."""
+"""Tokens of a prompt and its answer together that a dollar budget sets aside for a sample of an endpoint where neither
+the longest prompt nor the context is known."""
 OPEN_APART = 65_536
 """The most open problems beyond that which may wait for a pool whose turn has not come. The more they are, the fewer
 times pools that do not fit side by side take turns."""
@@ -116,7 +116,8 @@ def open_routes(settings: CoordinatorSettings) -> list[Route]:
             pool = names.index(stage.pool)
             longest = settings.pools[pool].max_tokens or settings.ledger.max_tokens
             context = settings.pools[pool].generator.engine.max_model_len or CONTEXT_ASSUMED
-            usd = prices[pool].usd(max(0, context - longest), longest) if pool in prices else 0.0
+            prompt = settings.pools[pool].longest_prompt or max(0, context - longest)
+            usd = prices[pool].usd(prompt, longest) if pool in prices else 0.0
             place = index, stages[-1].stop if stages else 0, settings.ledger.repair_rounds
             stages.append(RouteStage(make_policy(stage.sampling), Reserve(longest, usd), pool, stage.pool, *place))
         routes.append(Route(stages, route.name))

@@ -18,13 +18,14 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pydantic
 
 from runstore.schema import Messages
 from runstore.sizes import CPU_SEQUENCES, GPU_SEQUENCES
 from verifiers.types import Json
+from workers.engines.endpoint import REMOTE, EndpointKeys
 from workers.engines.thinking import known_style
 
 Positive = Annotated[int, pydantic.Field(gt=0)]
@@ -187,15 +188,15 @@ class SamplingOverrides(pydantic.BaseModel):
     loop: Loop | None = None
 
 
-class ModelSettings(pydantic.BaseModel):
-    """The keys of the config's `[model]`: which model, in which engine, and what the engine is told."""
+class ModelKeys(pydantic.BaseModel):
+    """Which model, in which engine, and what the engine is told."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     path: str
-    """A local Hugging Face directory or a hub id."""
+    """A local Hugging Face directory or a hub id. For `engine = "openai"` it is `model`, the name at the endpoint."""
     engine: str = "vllm"
-    """The engine that draws the samples: vllm, or the engine of a plugin."""
+    """The engine that draws the samples: vllm in this process, openai for an endpoint, or the engine of a plugin."""
     revision: str = ""
     """Branch, tag or commit of a hub id; empty = its main branch."""
     dtype: str = "auto"
@@ -237,8 +238,26 @@ class ModelSettings(pydantic.BaseModel):
     def _a_known_style(cls, name: str) -> str:
         return known_style(name)
 
+
+class ModelSettings(EndpointKeys, ModelKeys):
+    """The keys of the config's `[model]`."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _called_as_the_endpoint_calls_it(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("engine") == REMOTE:
+            return {**values, "path": values.get("model") or ""}
+        return values
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the samples are drawn by an endpoint, which needs neither a GPU here nor the model's folder."""
+        return self.engine == REMOTE
+
     def sequences(self, use_gpu: bool) -> int:
         """Samples that one replica runs at once, and each of its data-parallel ranks."""
+        if self.is_remote:
+            return self.max_concurrency
         return self.max_num_seqs or (GPU_SEQUENCES if use_gpu else CPU_SEQUENCES)
 
 
@@ -258,13 +277,16 @@ class EngineSettings(ModelSettings):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _choose_sequences(cls, values: dict[str, Json]) -> dict[str, Json]:
+        if values.get("engine") == REMOTE:
+            default = cls.model_fields["max_concurrency"].default
+            return {**values, "max_num_seqs": values.get("max_concurrency", default)}
         if values.get("max_num_seqs"):
             return values
         return {**values, "max_num_seqs": GPU_SEQUENCES if values.get("use_gpu") else CPU_SEQUENCES}
 
     def num_ranks(self) -> int:
         """Number of data-parallel engines in one replica. Each of them runs `max_num_seqs` samples at once."""
-        return int(self.engine_args.get("data_parallel_size", 1))
+        return 1 if self.is_remote else int(self.engine_args.get("data_parallel_size", 1))
 
 
 class NoArguments(pydantic.BaseModel):
@@ -317,6 +339,9 @@ class GenerationRequest:
     """Whether the result has the log-probability of every token."""
     tokens: bool = False
     """Whether the result has the ids of the prompt too."""
+    confidential: bool | None = None
+    """Whether the text is of a confidential source (workers.engines.remote.confidential). None: the sender does not
+    say, and an endpoint on another machine is not asked."""
 
     def needs(self) -> frozenset[Ability]:
         """What an engine must be able to do to serve this request."""
@@ -361,7 +386,14 @@ class Generation:
     answer_tokens: int | None = None
     """The other tokens of the completion."""
     thought_closed_by: str | None = None
-    """`model`, `budget` (sampling.thinking_tokens), or None where the text closes no thought."""
+    """`model`, `budget` (sampling.thinking_tokens), `hidden` (an endpoint that does not show it), or None where the
+    text closes no thought."""
+    wasted_prompt_tokens: int = 0
+    wasted_completion_tokens: int = 0
+    """Tokens of answers that were cut off and asked for again. An endpoint charges for them too."""
+    revision: str = ""
+    """The revision of the model that drew this sample, where it may be another one than for the sample before; empty:
+    the engine's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -380,6 +412,9 @@ class Engine(ABC):
     """All methods belong to the event loop that awaited `start`; the constructor loads nothing."""
 
     name: ClassVar[str]
+    is_remote: ClassVar[bool] = False
+    """Whether the samples are drawn by an endpoint somewhere else, which needs neither a GPU here nor the model's
+    folder."""
     Arguments: ClassVar[type[pydantic.BaseModel]] = NoArguments
     """What `model.engine_args` may hold."""
     abilities: frozenset[Ability]
@@ -404,6 +439,19 @@ class Engine(ABC):
     def preview(self, messages: Messages) -> PromptPreview:
         """How `messages` would be rendered. Takes seconds, loads no weights and needs no GPU."""
         return PromptPreview(unknown=f"the engine {self.name} does not tell")
+
+    def try_out(self, samplings: Iterable[SamplingParameters]) -> dict[str, Json]:
+        """Whether the engine could start and draw with `samplings`, as far as that can be found out before anything is
+        loaded. Returns what the run's record says of it. Raises EngineStartError, whose text is for the user."""
+        return {}
+
+    def facts(self) -> dict[str, Json]:
+        """What the run's record says of the engine beside its version and revision. May change while it runs."""
+        return {}
+
+    def most_at_once(self) -> int | None:
+        """The most samples that it takes at once now; None: as many as its settings say."""
+        return None
 
     @abstractmethod
     async def generate(self, request: GenerationRequest) -> Generation:

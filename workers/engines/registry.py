@@ -15,7 +15,13 @@ class EngineRow(NamedTuple):
     target: str
 
 
-ENGINES: Registry[EngineRow] = Registry("engine", {"vllm": EngineRow("workers.engines.vllm:VllmEngine")})
+ENGINES: Registry[EngineRow] = Registry(
+    "engine",
+    {
+        "vllm": EngineRow("workers.engines.vllm:VllmEngine"),
+        "openai": EngineRow("workers.engines.openai_compatible:OpenAIEngine"),
+    },
+)
 
 
 def engine_class(name: str) -> type[Engine]:

@@ -44,6 +44,9 @@ class RolloutRequest:
     """Whether a repair round shows the model the thought of its earlier attempt too."""
     tokens: TokenRows = "none"
     """Which tokens the sample keeps for tokens/."""
+    confidential: bool | None = None
+    """Whether the problem is of a confidential source, which a rollout hands on in every GenerationRequest. None: not
+    known; an endpoint on another machine is not asked then."""
 
 
 TokenRows = Literal["none", "ids", "ids+logprobs"]
@@ -76,8 +79,10 @@ def sample_tokens(generation: Generation) -> SampleTokens | None:
     )
 
 
-def make_sample(task: SampleTask, messages: Messages, generation: Generation, error: str = "") -> Sample:
-    """The sample as it is stored."""
+def make_sample(
+    task: SampleTask, messages: Messages, generation: Generation, error: str = "", variant: str | None = None
+) -> Sample:
+    """The sample as it is stored. `variant` is the one of `sampling.variants` that its index was dealt to."""
     return Sample(
         task.problem_id,
         task.key[1],
@@ -101,6 +106,10 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         # An engine that tells no thought from an answer does not know who opened it either.
         None if generation.thought_tokens is None else generation.opened_thought,
         generation.thought_closed_by,
+        variant,
         task.stage,
         task.audited,
+        wasted_prompt_tokens=generation.wasted_prompt_tokens,
+        wasted_completion_tokens=generation.wasted_completion_tokens,
+        model_revision=generation.revision,
     )

@@ -21,5 +21,6 @@ class Single(Rollout):
                 seed=request.task.seed,
                 logprobs=request.tokens == "ids+logprobs",
                 tokens=request.tokens != "none",
+                confidential=request.confidential,
             )
         )

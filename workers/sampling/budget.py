@@ -1,9 +1,10 @@
 """Hard ceilings of a whole run in tokens, GPU-seconds, dollars and wall-clock, and when the first will be reached.
 
 Promises: with `room` asked before every issue, the token ceiling is never passed (each sample in flight counts with its
-`max_tokens` until it is charged), and neither are the dollars by samples that are paid by the token (each in flight
-counts with the most that it may cost); the ceilings on time and on money for time are noticed at the next `exhausted`,
-so they are passed by no more than the caller's interval between two calls. Zero means no ceiling.
+`max_tokens` until it is charged), and neither are the dollars by samples that are paid by the token. Each of them in
+flight counts with the most that it may cost, and one that was lost in flight counts like that for ever. The ceilings on
+time and on money for time are noticed at the next `exhausted`, so they are passed by no more than the caller's interval
+between two calls. Zero means no ceiling.
 Does not: read clocks (the caller says what time it is) or stop anything.
 """
 
@@ -14,6 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 SECONDS_PER_HOUR = 3600.0
+ROUNDING = 1e-9
+"""Share of a sample's price that rounding may hide."""
 _FIELDS = ("tokens", "gpu_s", "usd", "wall_s")
 
 
@@ -61,6 +64,8 @@ class Budget:
     spent_wall_s: float = 0.0
     charged_usd: float = 0.0
     """Dollars that were charged as such: of tokens, and of pools with prices of their own."""
+    lost_usd: float = 0.0
+    """The most that samples have cost that were in flight when their engine or their run ended."""
     by_pool: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     """Pool → seconds of GPUs and CPUs that it held, and dollars for them. It is a part of what was spent, and empty for
     a run with one pool."""
@@ -86,6 +91,7 @@ class Budget:
             self.note_pool(name, **of_pool)
         spent["usd"] = max(earlier.get("charged_usd", 0.0), durable_usd)
         self.charge(tokens=max(earlier.get("tokens", 0), durable_tokens), **spent)
+        self.lost_usd += earlier.get("usd_in_flight", 0.0)
 
     def charge(
         self, *, tokens: int = 0, gpu_s: float = 0.0, cpu_s: float = 0.0, wall_s: float = 0.0, usd: float = 0.0
@@ -114,7 +120,7 @@ class Budget:
         if self.tokens:
             wanted = min(wanted, (self.tokens - self.spent_tokens - self.reserved_tokens) // most.tokens)
         if self.usd and most.usd:
-            wanted = min(wanted, int((self.usd - self.spent_usd - self.reserved_usd) / most.usd))
+            wanted = min(wanted, int(self._left_usd() / most.usd + ROUNDING))
         return max(0, wanted)
 
     def reserve(self, most: Reserve, count: int = 1) -> None:
@@ -128,6 +134,14 @@ class Budget:
         # A sum of fractions: with nothing in flight, what rounding left must not count.
         self.reserved_usd = max(0.0, self.reserved_usd - most.usd * count) if self.reserved_tokens else 0.0
 
+    def lose(self, most: Reserve) -> None:
+        """To be called for a sample in flight whose engine is gone. What it has cost is not known."""
+        self.release(most)
+        self.lost_usd += most.usd
+
+    def _left_usd(self) -> float:
+        return self.usd - self.spent_usd - self.lost_usd - self.reserved_usd
+
     def stranded(self, most: Reserve) -> str:
         """The ceiling that leaves no room for one more sample, with nothing in flight, so that the run is over; empty
         while there is none."""
@@ -135,7 +149,10 @@ class Budget:
             return ""
         if self.tokens and self.tokens - self.spent_tokens < most.tokens:
             return f"budget.tokens = {self.tokens}"
-        return f"budget.usd = {self.usd:g}" if self.usd and self.usd - self.spent_usd < most.usd else ""
+        lost = (
+            f", of which up to {self.lost_usd:.4g} went to samples that were lost in flight," if self.lost_usd else ""
+        )
+        return f"budget.usd = {self.usd:g}{lost}" if self.usd and self._left_usd() < most.usd else ""
 
     def exhausted(self) -> str | None:
         """The ceiling that is reached, for the user, or None."""
@@ -163,6 +180,7 @@ class Budget:
             "wall_s": self.spent_wall_s,
             "usd": self.spent_usd,
             "charged_usd": self.charged_usd,
+            "usd_in_flight": self.lost_usd + self.reserved_usd,
             **({"pools": self.by_pool} if self.by_pool else {}),
         }
 
@@ -170,7 +188,7 @@ class Budget:
         rows = [
             ("tokens", self.tokens, self.spent_tokens),
             ("gpu_s", self.gpu_s, self.spent_gpu_s),
-            ("usd", self.usd, self.spent_usd),
+            ("usd", self.usd, self.spent_usd + self.lost_usd),
             ("wall_s", self.wall_s, self.spent_wall_s),
         ]
         return [row for row in rows if row[1] > 0]

@@ -259,8 +259,8 @@ class Ledger:
                 continue
             pool = sample.at.pool  # the same for all, since a replica belongs to one pool
             count += 1
-            prompt_tokens += row.prompt_tokens
-            tokens += row.completion_tokens
+            prompt_tokens += row.prompt_tokens + row.wasted_prompt_tokens
+            tokens += row.completion_tokens + row.wasted_completion_tokens
             if row.error and sample.attempt < self.settings.sample_attempts:
                 self._retry(sample, "sample not drawn")
                 continue
@@ -473,7 +473,7 @@ class Ledger:
         self.queues.forget(worker)
         lost = [f for f in self._samples.values() if f.stage is Stage.DRAWING and f.worker == worker]
         for sample in lost:
-            self.budget.release(self.queues.most[sample.at.pool])
+            self.budget.lose(self.queues.most[sample.at.pool])
             sample.stalls += stalled
             self._retry(sample, "replica stood still" if stalled else "replica died")
         return len(lost)

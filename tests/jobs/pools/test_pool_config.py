@@ -229,6 +229,16 @@ def test_each_fault_is_one_line_with_its_key(old: str, new: str, said: str) -> N
     assert any(line.startswith("run.toml: ") and said in line for line in text.splitlines()), text
 
 
+def test_a_name_below_the_singular_is_meant_for_the_plural() -> None:
+    head = "[run]\nid = 'r'\n[problems]\nfiles = ['p']\n"
+    with pytest.raises(ConfigError, match=r"model\.small: unknown key \(did you mean \[models\.small\]\?\)"):
+        config(f"{head}[model.small]\npath = 'm'\n")
+    with pytest.raises(ConfigError, match=r"cascade\.up: unknown key \(did you mean \[cascades\.up\]\?\)"):
+        config(f"{head}[model]\npath = 'm'\n[cascade.up]\nstages = []\n")
+    with pytest.raises(ConfigError, match=r"route: unknown key \(did you mean routes\?\)"):
+        config(f"{head}[model]\npath = 'm'\n[[route]]\nuse = 'model'\n")
+
+
 def test_a_fault_of_a_shared_table_is_told_once() -> None:
     assert told("max_tokens = 77", "max_tokens = -7").count("\n") == 0
     both = told("max_tokens = 77", "max_tokens = -7\n[models.small.prompt]\nsufix = 'x'")

@@ -90,6 +90,14 @@ def test_problems_go_where_the_config_says_and_a_pilot_tells_what_they_need(
     record: Any = read_run_json(open_storage(uri))
     assert record["complete"] and set(record["plan"]["pools"]) == {"small", "large"}
     assert record["problems"]["by_route"] == {"ladder": 20, "large": 10}
+    accounts = {(row["pool"], row["stage"]): row for row in record["summary"]["accounts"]}
+    assert accounts["large", 1]["reached"] == accounts["large", 1]["solved"] == 10
+    assert (accounts["small", 1]["reached"], accounts["small", 1]["solved"]) == (20, 10)
+    assert accounts["large", 2]["solved"] == 10
+    spent = record["summary"]["pools"]
+    assert spent["small"]["usd"] == 0 < spent["large"]["usd"] and spent["small"]["cpu_s"] > 0
+    assert accounts["large", 1]["usd"] + accounts["large", 2]["usd"] == pytest.approx(spent["large"]["usd"])
+    assert "Solved against dollars" in (open_storage(uri).read("report.html") or b"").decode()
     assert all(json.loads(row["sampling"])["max_tokens"] == (50 if row["pool"] == "small" else 100) for row in rows)
 
     capsys.readouterr()

@@ -1,0 +1,68 @@
+"""Keeps problems of confidential sources away from endpoints on other machines.
+
+A benchmark whose problems must not become training data (GPQA, PutnamBench) is worth nothing once it has been sent to a
+service that may learn from what it is sent. Such a problem goes to a remote engine only where the config allows it for
+this endpoint. A loopback address needs no leave.
+
+Promises: `check_leave` is the one place that decides, and every request to an endpoint passes through it. A request
+whose sender does not say whether its text is confidential is refused like a confidential one.
+Does not: look into texts. A source is known by its name, by `meta.confidential` of the problem, or by the name of its
+theorem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from verifiers.types import Problem
+from workers.engines.endpoint import EndpointKeys
+
+SOURCES = ("gpqa", "putnambench")
+"""Sources that are confidential unless the config says otherwise."""
+_PUTNAM = re.compile(r"putnam_\d{4}_[ab]\d")
+"""How PutnamBench names its theorems, whatever file they were copied to."""
+
+
+class ConfidentialError(ValueError):
+    """A problem of a confidential source was about to leave for an endpoint on another machine."""
+
+
+def is_confidential(problem: Problem, sources: Iterable[str]) -> bool:
+    """Whether a problem is of one of the confidential `sources`, or says itself that it is confidential.
+
+    A source counts where its letters and digits hold the name, so that `Idavidrein/gpqa_diamond` is `gpqa`.
+    """
+    if problem.meta.get("confidential"):
+        return True
+    names = [letters(name) for name in sources]
+    source = letters(problem.source)
+    if any(name and name in source for name in names):
+        return True
+    return "putnambench" in names and _PUTNAM.fullmatch(str(problem.reference.get("name", ""))) is not None
+
+
+def letters(name: str) -> str:
+    """The letters and digits of a name, in lower case."""
+    return "".join(char for char in name.lower() if char.isalnum())
+
+
+def needs_leave(endpoint: EndpointKeys) -> bool:
+    """Whether confidential text may not be sent to an endpoint as its keys stand."""
+    return not endpoint.allow_confidential and not endpoint.is_loopback
+
+
+def check_leave(endpoint: EndpointKeys, confidential: bool | None) -> None:
+    """Raises ConfidentialError where a request may not be sent to the endpoint. `confidential`: whether its text is of
+    a confidential source; None: its sender does not say."""
+    if confidential is False or not needs_leave(endpoint):
+        return
+    what = (
+        "the problem is of a confidential source"
+        if confidential
+        else "it is not known whether the text is confidential"
+    )
+    raise ConfidentialError(
+        f"{what}, and {endpoint.base_url} is another machine: nothing was sent. model.allow_confidential = true sends "
+        "it all the same"
+    )
