@@ -1,7 +1,7 @@
 """Random twins of the presets' architectures on the real engine, where vLLM runs them on CPUs.
 
-An engine takes a quarter of a minute to start, so the suite starts that of one twin and `make twins` all of them. Of an architecture that
-cannot run here the parameters are counted, and the table says why it cannot.
+An engine takes a quarter of a minute to start, so the suite starts that of one twin, and `make twins` all of them.
+Of an architecture that cannot run here the parameters are counted, and the table says why it cannot.
 """
 
 from __future__ import annotations
