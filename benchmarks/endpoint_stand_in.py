@@ -121,7 +121,7 @@ class Endpoint:
         gone = asyncio.ensure_future(left(reader))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            if not work.done() or isinstance(work.exception(), ConnectionError):
                 self.num_closed += 1
                 return False
             return await work

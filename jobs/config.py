@@ -20,6 +20,7 @@ from jobs.pools.checks import pool_faults, table_faults
 from jobs.pools.expand import expand_pools, origins_of, over_presets
 from jobs.pools.routing import ONLY, RoutePlan
 from jobs.pools.tables import Cascade, PoolName, Route
+from jobs.sampling_tables import Repair, Variant, variant_faults
 from jobs.sections import ConfigError as ConfigError
 from jobs.sections import KindName as KindName
 from jobs.sections import NotNegative as NotNegative
@@ -189,17 +190,6 @@ class Prompt(Section):
     {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
 
 
-class Repair(Section):
-    """Follow-up turns after an attempt that was not verified."""
-
-    rounds: NotNegative = 0
-    """Follow-up turns with the checker's evidence for an unverified attempt."""
-    kinds: list[KindName] = ["code", "lean"]
-    """Kinds of problems whose unverified attempts get follow-up turns."""
-    evidence_chars: Positive = 2000
-    """Longest piece of the checker's evidence that is shown to the model, in characters."""
-
-
 class Sampling(SamplingParameters, WaveSettings, Section):
     """How many samples, and how they are drawn. Keys that the policy does not use are allowed and not read, so that
     `--set sampling.policy=fixed` is enough to compare two policies."""
@@ -215,6 +205,9 @@ class Sampling(SamplingParameters, WaveSettings, Section):
     """Other values for one kind of problems, as `[sampling.by_kind.math]`: temperature, top_p, top_k, min_p,
     presence_penalty, frequency_penalty, repetition_penalty, max_tokens, stop, stop_token_ids, thinking_tokens, loop."""
     repair: Repair = Repair()
+    variants: list[Variant] = []
+    """Several prompts and temperatures per problem, one `[[sampling.variants]]` each (docs/models.md). Empty: every
+    sample is asked for in the same way."""
 
     @pydantic.field_validator("policy")
     @classmethod
@@ -572,7 +565,8 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
     except ConfigError as error:
         faults = [*str(error).removeprefix(f"{where}: ").split(f"\n{where}: "), *faults]
     if config is not None and not faults:
-        faults = list(pool_faults(config, table))
+        given = [pool.sampling.variants for pool in config.pools().values()]
+        faults = [*pool_faults(config, table), *variant_faults(given, config.sampling.num_samples, bool(config.models))]
     if config is None or faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return config

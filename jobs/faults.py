@@ -36,6 +36,8 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
         return f"{key}: unknown key{meant}" + (f"; known here: {', '.join(known)}" if known else "")
     if fault["type"] == "missing":
         return f"{key}: missing"
+    if fault["type"] == "list_type" and isinstance(fault["input"], dict):
+        return f"{key}: is a table, expected a list; an entry of a list begins with [[{key}]]"
     withheld = fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD or fault["loc"][-1] in SECRET_KEYS
     if withheld:
         return f"{key}: {fault['msg'].removeprefix('Value error, ')}"

@@ -39,7 +39,7 @@ VERDICT_COLUMNS = (
 SAMPLE_COLUMNS = (
     *("sample_index", "attempt", "round", "parent_sample_index", "text", "finish_reason", "prompt_tokens"),
     *("completion_tokens", "mean_logprob", "thought_tokens", "answer_tokens", "thought_opened_by_prompt"),
-    *("thought_closed_by", "stage", "audited", "seed", "queue_s", "generation_s"),
+    *("thought_closed_by", "variant", "stage", "audited", "seed", "queue_s", "generation_s"),
 )
 """Columns that are a `Sample`'s own fields."""
 _sample_values = operator.attrgetter(*SAMPLE_COLUMNS)
@@ -106,16 +106,17 @@ def pack_batch(
     columns: dict[str, list[Any]] = {"stopping_rule": [rule for rule, _, _ in samples]}
     problems = zip(*(prompt.problem for _, prompt, _ in samples), strict=True)
     columns |= zip(PROBLEM_COLUMNS, map(list, problems), strict=True)
-    if origin.sampling_by_kind:
-        texts = {kind: json.dumps(dict(each), sort_keys=True) for kind, each in origin.sampling_by_kind.items()}
-        common = shared.pop("sampling")
-        columns["sampling"] = [texts.get(kind, common) for kind in columns["kind"]]
     if any(sample.model_revision for _, _, sample in samples):
         common = shared.pop("model_revision")
         columns["model_revision"] = [sample.model_revision or common for _, _, sample in samples]
     columns["messages"] = [prompt.messages for _, prompt, _ in samples]
     values = zip(*(_sample_values(sample) for _, _, sample in samples), strict=True)
     columns |= zip(SAMPLE_COLUMNS, map(list, values), strict=True)
+    if origin.sampling_of:
+        texts = {key: json.dumps(dict(each), sort_keys=True) for key, each in origin.sampling_of.items()}
+        common = shared.pop("sampling")
+        drawn = [(variant or "", kind) for variant, kind in zip(columns["variant"], columns["kind"], strict=True)]
+        columns["sampling"] = [texts.get(key) or texts.get((key[0], ""), common) for key in drawn]
     columns["finished_at"] = [int(sample.finished_at * 1e6) for _, _, sample in samples]
     return pack((shared, columns, [sample.tokens for _, _, sample in samples] if with_tokens else None))
 

@@ -35,7 +35,7 @@ NARROW_BATCH_ROWS = 65_536
 FOOTERS_AT_ONCE = 16
 REPEATING = frozenset(
     {"problem_id", "kind", "domain", "source", "split", "stopping_rule", "status", "reason", "checker"}
-    | {"checker_version", "tier", "finish_reason", "reference", "meta", "model", "run_id", "pool"}
+    | {"checker_version", "tier", "finish_reason", "reference", "meta", "model", "run_id", "pool", "variant"}
 )
 """Columns with few different values, which `read_batches` gives dictionary-encoded."""
 NONE: frozenset[str] = frozenset()

@@ -18,7 +18,7 @@ from verifiers.types import Problem
 
 SAMPLE_SCHEMA_VERSION = 3
 """Version of SAMPLE_SCHEMA. Version 2 tells thought and answer apart: thought_tokens to extracted_answer. Version 3
-added pool, stage and audited."""
+added pool, stage, audited and variant."""
 PROBLEM_SCHEMA_VERSION = 2
 """Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try."""
 
@@ -45,6 +45,7 @@ SAMPLE_SCHEMA = pa.schema(
         # The sample.
         pa.field("round", pa.int16(), nullable=False),  # 0 = first attempt, r = r-th repair round
         pa.field("parent_sample_index", pa.int32()),  # the attempt a repair round answers
+        pa.field("variant", pa.string()),  # the one of sampling.variants that drew it; null: the run has none
         pa.field("messages", pa.string(), nullable=False),  # JSON [{role, content}]: what the model was given
         pa.field("text", pa.string()),  # null when aborted
         pa.field("finish_reason", pa.string(), nullable=False),  # stop | length | repetition | abort | error
@@ -179,6 +180,8 @@ class Sample:
     thought_opened_by_prompt: bool | None = None
     thought_closed_by: str | None = None
     """`model`, `budget` (sampling.thinking_tokens), or None: the text closes no thought."""
+    variant: str | None = None
+    """The one of `sampling.variants` that its index was dealt to; None: the run has none."""
     stage: int = 0
     """The stage of the problem's cascade that it belongs to."""
     audited: bool = False
@@ -205,8 +208,9 @@ class Provenance:
     engine_version: str
     replica: str
     sampling: Mapping[str, Any]
-    sampling_by_kind: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    """`sampling` of the kinds of problems that are drawn in another way."""
+    sampling_of: Mapping[tuple[str, str], Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """`sampling` of the rows that were drawn in another way, by variant and kind of problem: the variant is empty in a
+    run without variants, and the kind is empty for all kinds that are not named."""
     pool: str = "model"
 
 

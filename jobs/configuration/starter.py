@@ -68,6 +68,10 @@ def commented_toml(table: dict[str, Json]) -> str:
         if top not in _SHOWN or not section.keys:
             continue
         given = table.get(section.path, {})
+        if section.repeated:  # an entry of the list would be there with its header alone
+            lines += ["", f"# [[{section.path}]]", *([f"# {section.text}"] if section.text else [])]
+            lines += [f"#   {key.name}: {key.text}" for key in section.keys]
+            continue
         lines += ["", f"[{section.path}]", *([f"# {section.text}"] if section.text else [])]
         for key in section.keys:
             if key.text:

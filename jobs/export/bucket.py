@@ -139,6 +139,9 @@ class Bucket:
         if select.audits:
             inside = pc.is_in(self.table["audit"], value_set=pa.array(select.audits, pa.string())).to_numpy()
             self.drop((self.status == "verified") & ~inside, "audit_not_selected")
+        if select.variants:
+            inside = pc.is_in(self.table["variant"], value_set=pa.array(select.variants, pa.string())).to_numpy()
+            self.drop(~inside, "variant_not_selected")
         if self.settings.gates.vacuous:
             self.drop(self.table["vacuous"].to_numpy(), "vacuous")
         if not select.repairs:

@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--audit", action="append", metavar="NAME", help="only verified so, e.g. 'kernel replay' (Lean)"
     )
+    parser.add_argument("--variant", action="append", metavar="NAME", help="only samples of this variant of the run")
     parser.add_argument("--student", metavar="MODEL", help="model whose surprise --select learning_potential measures")
     parser.add_argument("--decontaminate", action="append", metavar="FILE", help="an evaluation set; may be repeated")
     parser.add_argument("--against", action="append", metavar="URI", help="an earlier export; may be repeated")
@@ -57,6 +58,7 @@ FLAGS = {
     "per_problem": "select.per_problem",
     "tier": "select.tiers",
     "audit": "select.audits",
+    "variant": "select.variants",
     "student": "select.student",
     "decontaminate": "decontaminate.files",
     "against": "dedup.against",

@@ -34,6 +34,7 @@ OUTCOMES = {
     "not_selected": Outcome("left out by `select`", ("select.kinds", "select.domains", "select.splits")),
     "tier_not_selected": Outcome("verified, but not by one of the tiers asked for", ("select.tiers",)),
     "audit_not_selected": Outcome("verified, but not by one of the audits asked for", ("select.audits",)),
+    "variant_not_selected": Outcome("of a variant that was not asked for", ("select.variants",)),
     "vacuous": Outcome("proves a statement that holds vacuously", ("gates.vacuous",)),
     "repair_round": Outcome("answers to a checker's evidence", ("select.repairs",)),
     "too_short": Outcome("fewer tokens than asked for", ("select.min_tokens",)),

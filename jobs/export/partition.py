@@ -42,6 +42,7 @@ SPILLED = [
     "prompt",
     "reference",
     "round",
+    "variant",
     "messages",
     "text",
     "finish_reason",

@@ -43,6 +43,8 @@ class Select(Section):
     audits: tuple[str, ...] = ()
     """Only samples whose checker ran one of these audits (`audit` of the evidence); empty = any. Lean's strict one is
     `kernel replay`."""
+    variants: tuple[str, ...] = ()
+    """Only samples of these variants (column `variant`, sampling.variants of the run); empty = any."""
     repairs: bool = False
     """Also samples of repair rounds: their prompt holds the failed attempt and the checker's evidence."""
     domains: tuple[str, ...] = ()
@@ -211,9 +213,9 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
         faults.append(
             f"select.strategy: learning_potential ranks verified samples only, {settings.format} takes refuted ones too"
         )
-    if row.rows_of == "problems" and (settings.select.tiers or settings.select.audits):
+    if row.rows_of == "problems" and (settings.select.tiers or settings.select.audits or settings.select.variants):
         faults.append(
-            "select.tiers, select.audits: a pass rate counts every verified sample; "
+            "select.tiers, select.audits, select.variants: a pass rate counts every verified sample; "
             f"{settings.format} cannot restrict them"
         )
     if faults:

@@ -164,6 +164,7 @@ def read_outcomes(table: pa.Table) -> dict[str, Outcome]:
             num_error=row["num_error"],
             tokens=row["completion_tokens"],
             generation_s=row["generation_s"],
-            fixed=policy.get("policy") == "fixed" and row["num_aborted"] == 0,
+            # With variants, another number of samples is another mixture, so rates of two nights may not compare.
+            fixed=policy.get("policy") == "fixed" and row["num_aborted"] == 0 and policy.get("variants", 1) == 1,
         )
     return outcomes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from jobs.config import ConfigError
+from jobs.config import ConfigError, SolveConfig
 from jobs.problems import sources
 from jobs.problems.errors import BadRow, ProblemFileError, RowError
 from verifiers.kinds import KINDS
@@ -22,8 +22,9 @@ MAX_EXAMPLES = 100
 RIGHT = '{"prompt": "…", "answer": "…"}'
 
 
-def read_examples(path: str) -> tuple[Example, ...]:
-    """The examples of `prompt.examples`; none for an empty path. Raises ConfigError and ProblemFileError."""
+def read_examples(path: str, key: str = "prompt.examples") -> tuple[Example, ...]:
+    """The examples of the file that `key` of the config names; none for an empty path. Raises ConfigError and
+    ProblemFileError."""
     if not path:
         return ()
     found: list[Example] = []
@@ -40,7 +41,7 @@ def read_examples(path: str) -> tuple[Example, ...]:
     if faults:
         raise ProblemFileError(faults)
     if not found or len(found) > MAX_EXAMPLES:
-        raise ConfigError(f"prompt.examples = {path!r}: {len(found)} examples; give 1 to {MAX_EXAMPLES}")
+        raise ConfigError(f"{key} = {path!r}: {len(found)} examples; give 1 to {MAX_EXAMPLES}")
     return tuple(found)
 
 
@@ -58,7 +59,26 @@ def read_example(row: dict[str, Json]) -> Example:
     return Example(texts[0], texts[1], kind)
 
 
+def variant_key(name: str) -> str:
+    """How the examples of a variant are named in a config."""
+    return f"sampling.variants.{name}.examples"
+
+
 def examples_digest(path: str) -> str:
     """Equal for equal examples; empty where there are none."""
-    examples = read_examples(path)
+    return _digest(read_examples(path))
+
+
+def digest_with_variants(config: SolveConfig) -> str:
+    """Equal for equal examples of the prompt and of all variants; empty where there are none."""
+    found: Json = read_examples(config.prompt.examples)
+    own = [
+        (variant.name, read_examples(variant.examples, variant_key(variant.name)))
+        for variant in config.sampling.variants
+        if variant.examples is not None
+    ]
+    return _digest([found, own] if own else found)
+
+
+def _digest(examples: Json) -> str:
     return hashlib.sha256(json.dumps(examples).encode()).hexdigest() if examples else ""

@@ -10,14 +10,12 @@ Fails with StoredRunError or StorageError.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
 from markupsafe import Markup
-from scipy.stats import t
 
 from jobs.report import formats
 from jobs.report.charts import pass_curve
@@ -31,6 +29,7 @@ from jobs.report.compared_figures import (
     exact_share,
     figures,
 )
+from jobs.report.intervals import paired_difference
 from jobs.report.page import estimate_note, headline, length_chart, line
 from jobs.report.problems_table import iter_problems
 from jobs.report.rendering import environment
@@ -121,7 +120,7 @@ def compare(first_uri: str, second_uri: str) -> Comparison:
     for theirs in kept.values():
         differences.add(theirs.influence, None)
     comparison.num_paired = int(moments[0])
-    comparison.difference = _paired(*moments)
+    comparison.difference = paired_difference(*moments)
     comparison.common_k = shared_k(left, right)
     inputs = FigureInputs(differences, comparison.significant, comparison.same_problems, comparison.common_k)
     comparison.figures = figures(left, right, inputs)
@@ -167,20 +166,6 @@ def _list(listed: list[OneSided], problem: OneSided) -> None:
     listed.append(problem)
     listed.sort(key=lambda each: (1.0 if each.other.high is None else each.other.high, each.problem_id))
     del listed[MAX_LISTED:]
-
-
-def _paired(number: float, total: float, squares: float) -> Estimate | None:
-    """Student's interval of a mean of differences. If all differences are equal it would have no width. It then allows
-    for the share of different problems that this number of equal ones cannot exclude."""
-    if number < 2:
-        return None
-    mean = total / number
-    variance = max(0.0, (squares - number * mean * mean) / (number - 1))
-    if variance < 1e-12:
-        alike, _ = estimates.clopper_pearson(number, number)
-        return Estimate(mean, alike * mean - (1 - alike), alike * mean + (1 - alike))
-    half = float(t.isf((1 - estimates.CONFIDENCE) / 2, number - 1)) * math.sqrt(variance / number)
-    return Estimate(mean, max(-1.0, mean - half), min(1.0, mean + half))
 
 
 def _read_prompts(storage: Storage, listed: Sequence[OneSided]) -> None:

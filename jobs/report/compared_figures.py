@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 from scipy.stats import t
 
 from jobs.report import formats
+from jobs.report.intervals import MIN_PROBLEMS
 from jobs.report.statistics import RunStatistics
 from workers.sampling import estimates
 from workers.sampling.estimates import Estimate
 
-MIN_PROBLEMS = 5
-"""Smallest number of problems whose spread says enough."""
 WITHIN_CHANCE = "within chance"
 RUN_NAMES = frozenset({"run.id", "output.uri"})
 """Keys that differ between any two runs and have no effect."""

@@ -96,10 +96,7 @@ def render_report(s: RunStatistics) -> str:
             domains_by_cost=by_cost,
             worst_tokens=max((group.tokens_per_verified or 0 for _, group in drawn), default=0) or 1,
             difficulties=by_name(s.difficulties),
-            stages=s.stages.rows(),
-            accounts=s.accounts.rows() if s.accounts else [],
-            alone=s.accounts.alone(s.stages),
-            dollars_curve=dollars_chart(s.accounts.curve()),
+            **of_models(s),
             num_unlabelled=total.problems - sum(group.problems for group in s.difficulties.values()),
             common_k=common_k(total),
             shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],
@@ -113,16 +110,26 @@ def render_report(s: RunStatistics) -> str:
             hidden_reasons=max(0, len(reasons) - MAX_REASONS),
             checkers=sorted(s.checkers.items()),
             positions=shares_by_position(s),
+            variants=s.variants,
             occupancy=occupancy_chart(occupancy) if len(occupancy) > 1 else Markup(""),
             mean_occupancy=mean_occupancy(occupancy),
             costs=costs(s, unit),
-            retries=read_retries(s.summary.get("retries")),
-            restarts=read_restarts(s.summary.get("restarts")),
+            **{"retries": read_retries(s.summary.get("retries")), "restarts": read_restarts(s.summary.get("restarts"))},
             price_per_token=price_per_token,
             provenance=provenance(s),
             config=json.dumps(config, indent=2, sort_keys=True) if config else "",
         )
     )
+
+
+def of_models(s: RunStatistics) -> dict[str, Any]:
+    """The parts of the page about stages and about what each model cost."""
+    return {
+        "stages": s.stages.rows(),
+        "accounts": s.accounts.rows() if s.accounts else [],
+        "alone": s.accounts.alone(s.stages),
+        "dollars_curve": dollars_chart(s.accounts.curve()),
+    }
 
 
 def by_name(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
@@ -166,6 +173,11 @@ def estimate_note(s: RunStatistics) -> str:
 
 
 def _estimate_note(total: Group) -> str:
+    if total.mixed:
+        return (
+            "No pass@k: samples were dealt to several variants (sampling.variants), and pass@k of their mixture is "
+            "that of none of them. They stand side by side below."
+        )
     if not total.estimated:
         return (
             "No unbiased estimate: samples were aborted whatever their index (estimates = fast), "
@@ -186,6 +198,8 @@ def counted(problems: int) -> str:
 
 
 def interval_note(total: Group) -> str:
+    if total.mixed:
+        return "Counts over all variants; no pass@k, which would be that of none of them."
     if not total.estimated:
         return "No problem has an unbiased estimate of pass@k."
     if total.estimated < total.problems:

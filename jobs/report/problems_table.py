@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.report.variants import VariantCounts, stopped_of
 from runstore.errors import StoredRunError
 from runstore.layout import PROBLEMS
 from runstore.reader import num_rows, read_batches
@@ -43,7 +44,7 @@ DIFFICULTY_CHARS = 40
 
 _COLUMNS = [
     *("run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "sample_index", "round", "status"),
-    *("prompt_tokens", "completion_tokens", "generation_s", "verify_s", "meta"),
+    *("prompt_tokens", "completion_tokens", "generation_s", "verify_s", "meta", "variant"),
 ]
 _STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
 
@@ -66,6 +67,9 @@ class ProblemResult:
     stopped: Stopped | None
     difficulty: str = ""
     """`meta.difficulty` or `meta.level` of the problem, where its set has one."""
+    variants: tuple[VariantCounts, ...] = ()
+    """What each variant drew, in the order of first indices, where its samples were dealt to several. `stopped` is None
+    then: pass@k of a mixture would be none of any of them."""
     stages: tuple[StageEnd, ...] = ()
     """What came of each stage of its cascade; `stopped` is that of the first one. Empty without a cascade."""
     audited: bool = False
@@ -140,7 +144,7 @@ _NARROW = pa.schema(
         *(("stopping_rule", pa.string()), ("sample_index", pa.int32()), ("round", pa.int16())),
         *(("status", pa.int8()), ("prompt_tokens", pa.int32()), ("completion_tokens", pa.int32())),
         *(("generation_s", pa.float64()), ("verify_s", pa.float64()), ("key", pa.uint64())),
-        ("meta", pa.string()),
+        *(("meta", pa.string()), ("variant", pa.string())),
     ]
 )
 _ENCODED = pa.schema(
@@ -220,12 +224,15 @@ def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[Prob
     counted["generation_s"] = totals(column("generation_s"))
     counted["verify_s"] = totals(np.nan_to_num(column("verify_s")))
     firsts = encoded.select(_OF_PROBLEM).take(pa.array(order[starts])).to_pylist()
-    samples = [values.tolist() for values in (index, column("round"), status, column("key"))]
+    samples = [values.tolist() for values in (index, column("round"), status, column("key"), tokens)]
+    variant = encoded["variant"].chunk(0)
+    names = [*variant.dictionary.to_pylist(), ""]
+    samples.append(variant.indices.fill_null(len(names) - 1).to_numpy()[order].tolist())
     ends = [*starts[1:].tolist(), len(codes)]
     for number, (start, end) in enumerate(zip(starts.tolist(), ends, strict=True)):
         sums = {name: values[number] for name, values in counted.items()}
-        indices, rounds, statuses, keys = (values[start:end] for values in samples)
-        yield _result(firsts[number], sums, _Samples(indices, rounds, statuses, keys), ended)
+        of_problem = _Samples(*(values[start:end] for values in samples))
+        yield _result(firsts[number], sums, of_problem, ended, names)
 
 
 _OF_PROBLEM = ["run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "meta"]
@@ -238,6 +245,9 @@ class _Samples(NamedTuple):
     rounds: list[int]
     outcomes: list[int]
     keys: list[int]
+    tokens: list[int]
+    variants: list[int]
+    """Places of their names."""
 
     def within(self, start: int, stop: int) -> _Samples:
         """Those of one stage, numbered from 0."""
@@ -269,12 +279,17 @@ def _pass_rate(stopped: Stopped) -> estimates.Estimate:
     return estimates.pass_rate(stopped)
 
 
-def _result(first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str) -> ProblemResult:
+def _result(
+    first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str, names: Sequence[str]
+) -> ProblemResult:
     rule, plan = read_rule(first["stopping_rule"])
+    is_mixed = rule.get("variants", 1) > 1
+    replayed: Stopped | None = None
     if stages := _stage_ends(rule, samples):
         stopped, settled = stages[0].stopped, settled_by(stages)
     else:
-        stopped, settled, _ = _end_of(rule, plan, samples)
+        replayed, settled, _ = _end_of(rule, plan, samples)
+        stopped = None if is_mixed else replayed
     estimate = _pass_rate(stopped) if stopped else None
     row = {
         **{name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")},
@@ -291,7 +306,34 @@ def _result(first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ende
         "pass_rate_high": estimate.high if estimate else None,
         "estimator": stopped.method if stopped else estimates.NONE,
     }
-    return ProblemResult(row, stopped, _difficulty(first["meta"]), stages, bool(rule.get("audit")))
+    looks = bool(plan.num_verified or plan.give_up)
+    known = _chains(plan, samples)[0] if is_mixed and replayed and not looks else None
+    variants = _variant_counts(plan, samples, names, known) if is_mixed else ()
+    return ProblemResult(row, stopped, _difficulty(first["meta"]), variants, stages, bool(rule.get("audit")))
+
+
+def _variant_counts(
+    plan: Plan, samples: _Samples, names: Sequence[str], outcomes: list[int] | None
+) -> tuple[VariantCounts, ...]:
+    """What each variant drew, in the order of first indices. `outcomes` by index where all of them are known and their
+    number was fixed before the first: only then does anything follow from them for one variant alone."""
+    rows: dict[int, list[int]] = {}
+    for at, variant in enumerate(samples.variants):
+        rows.setdefault(variant, []).append(at)
+    found = []
+    for variant, places in rows.items():
+        statuses = [samples.outcomes[at] for at in places]
+        bases = sorted({samples.indices[at] % plan.num_samples for at in places})
+        found.append(
+            VariantCounts(
+                names[variant],
+                sum(status != SampleOutcome.ABORTED for status in statuses),
+                statuses.count(SampleOutcome.VERIFIED),
+                sum(samples.tokens[at] for at in places),
+                stopped_of([outcomes[base] for base in bases]) if outcomes else None,
+            )
+        )
+    return tuple(found)
 
 
 def _end_of(rule: dict[str, Any], plan: Plan, samples: _Samples) -> tuple[Stopped | None, str, bool]:
@@ -332,7 +374,7 @@ def _chains(plan: Plan, samples: _Samples) -> tuple[list[int], dict[int, int]]:
     outcomes = [int(SampleOutcome.UNKNOWN)] * (min(samples.indices[-1] + 1, plan.num_samples))
     keys: dict[int, int] = {}
     # Ascending sample index: a chain's rounds come in order.
-    for index, round_, outcome, key in zip(*samples, strict=True):
+    for index, round_, outcome, key in zip(*samples[:4], strict=True):
         base = index % plan.num_samples
         if outcomes[base] in SOLUTIONS:
             continue

@@ -24,6 +24,7 @@ from jobs.report.formats import clipped
 from jobs.report.problems_table import ProblemResult, iter_problems
 from jobs.report.stages import COLUMNS as STAGE_COLUMNS
 from jobs.report.stages import StageStatistics
+from jobs.report.variants import VariantTable
 from runstore.errors import NoRunError
 from runstore.parts import list_parts
 from runstore.reader import read_batches, read_rows, read_run_json
@@ -62,10 +63,13 @@ class Group:
     generation_s: float = 0.0
     verify_s: float = 0.0
     passes: PassCurve = dataclasses.field(default_factory=PassCurve)
+    mixed: int = 0
+    """Number of problems whose samples were dealt to several variants."""
 
     def add(self, result: ProblemResult) -> None:
         row = result.row
         self.problems += 1
+        self.mixed += bool(result.variants)
         self.solved += row["solved"]
         for status in (*STATUSES, ABORTED):
             if count := row[f"num_{status}"]:
@@ -198,6 +202,7 @@ class RunStatistics:
     """Status → samples by number of completion tokens, in the bins of LENGTH_EDGES."""
     checkers: dict[tuple[str, str], CheckerStatistics] = dataclasses.field(default_factory=dict)
     positions: dict[str, Position] = dataclasses.field(default_factory=dict)
+    variants: VariantTable = dataclasses.field(default_factory=VariantTable)
     stages: StageStatistics = dataclasses.field(default_factory=StageStatistics)
     accounts: Accounts = dataclasses.field(default_factory=lambda: Accounts({}))
     examples: list[Example] = dataclasses.field(default_factory=list)
@@ -270,6 +275,8 @@ def gather(
     for result in iter_problems(storage, ended):
         statistics.run_id = result.row["run_id"]
         statistics.total.add(result)
+        if result.variants:
+            statistics.variants.add(result.variants)
         statistics.stages.add(result)
         on_problem(result)
         _group(statistics.domains, result.row["domain"] or "(no domain)").add(result)

@@ -108,6 +108,11 @@ def run_hosted(config: ServiceConfig, signals: StopSignals) -> int:
 
         solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
         solve = settle_pools(solve)[0] if solve else None
+        if solve and solve.sampling.variants:
+            raise ConfigError(
+                f"{config.solve.config}: sampling.variants: the service asks for all samples of a request in the same "
+                "way; leave it out, or put what you want of it into [prompt] and [sampling]"
+            )
         hosts.append(Host(config, solve))
         hosts[0].start()
 

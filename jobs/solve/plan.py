@@ -17,6 +17,7 @@ from jobs.problems.load import ProblemSetSummary
 from jobs.solve.adapter import check_adapter
 from jobs.solve.published import NOTHING, Published, describe_sampling
 from jobs.solve.settings import bounds_thoughts, longest_sample
+from jobs.solve.variants import describe_variants, require_different
 from runstore.sizes import BATCHED_TOKENS
 from verifiers.lean.native.settings import NativeSettings
 from verifiers.types import SettingsError
@@ -67,6 +68,7 @@ def plan_run(config: SolveConfig, nodes: list[dict[str, Any]] | None = None, whe
     where = where if nodes is None else dataclasses.replace(where, nodes=nodes)
     inventory = open_inventory(config, where)
     require_abilities(config)
+    require_different(config)
     pool, notes = pool_to_plan(config, where, inventory)
     try:
         plan = make_plan(pool.model, pool.request, usable(inventory, pool))
@@ -203,7 +205,7 @@ def describe_plan(config: SolveConfig, problems: ProblemSetSummary, plan: Plan, 
     policy = f"policy {sampling.policy}, {expected} of {length}"
     if bound.stops:
         policy += f"; a problem stops at {bound.stops}, at the latest after {bound.most:,} samples"
-    lines = [plan.describe(), policy, *describe_sampling(config, published)]
+    lines = [plan.describe(), policy, *describe_sampling(config, published), *describe_variants(config)]
     repair, needed = sampling.repair.rounds, tokens_per_sequence(config)
     if repair and needed > plan.max_model_len:
         lines.append(

@@ -14,7 +14,7 @@ import pydantic_core
 
 from jobs.config import ConfigError, PoolTable, SolveConfig
 from jobs.pools.routing import ONLY
-from jobs.problems.examples import examples_digest
+from jobs.problems.examples import digest_with_variants, examples_digest
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.published import NOTHING, Published, to_record
 from jobs.stored_plugins import plugin_records
@@ -89,14 +89,16 @@ def changed_pools(old: Json, new: Json) -> list[str]:
 def stored_examples(config: SolveConfig) -> dict[str, Json]:
     """The digests of the example files, which a resume must find unchanged."""
     digests = {name: examples_digest(pool.prompt.examples) for name, pool in config.pools().items()}
-    return {"examples_by_pool": digests} if config.models else {"examples_sha256": digests[ONLY]}
+    return {"examples_by_pool": digests} if config.models else {"examples_sha256": digest_with_variants(config)}
 
 
 def changed_examples(config: SolveConfig, record: Mapping[str, Json]) -> list[str]:
     """A sentence for every file of examples that is another one than when the run began."""
     if not config.models:
-        same = record.get("examples_sha256", "") == examples_digest(config.prompt.examples)
-        return [] if same else ["the examples of prompt.examples were others"]
+        if record.get("examples_sha256", "") == digest_with_variants(config):
+            return []
+        of_variants = any(variant.examples is not None for variant in config.sampling.variants)
+        return [f"the examples of prompt.examples{' and of sampling.variants' if of_variants else ''} were others"]
     before, now = record.get("examples_by_pool", {}), stored_examples(config)["examples_by_pool"]
     return [
         f"the examples of models.{name}.prompt.examples were others" for name in now if before.get(name) != now[name]

@@ -11,17 +11,16 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.pools.checks import is_remote
 from jobs.pools.routing import ONLY
 from jobs.pools.tables import Stage
-from jobs.problems.examples import read_examples
 from jobs.run_secrets import run_secrets
+from jobs.solve.variants import deal_of, prompt_style, variants_of
 from runstore.code_revision import code_revision
 from verifiers.types import Json
-from workers.actors.generator import GeneratorSettings
+from workers.actors.generator import GeneratorSettings, Variant
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.pools import PoolSettings, RouteSettings, StageSettings, route_to_pool
 from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
-from workers.prompting.messages import PromptStyle
 from workers.scheduling.sample_state import LedgerSettings
 
 NO_PROMPTS: Mapping[str, int] = {}
@@ -60,10 +59,15 @@ def as_stored(config: SolveConfig, parameters: SamplingParameters) -> SamplingPa
     return parameters.model_copy(update={"logprobs": True}) if config.output.tokens == "ids+logprobs" else parameters
 
 
+def variant_as_stored(config: SolveConfig, variant: Variant) -> Variant:
+    """`variant` with what the rows ask of the engine."""
+    by_kind = {kind: as_stored(config, each) for kind, each in variant.sampling_by_kind.items()}
+    return dataclasses.replace(variant, sampling=as_stored(config, variant.sampling), sampling_by_kind=by_kind)
+
+
 def generator_settings(
     config: SolveConfig, run_uri: str, use_gpu: bool, log: LogSettings = NO_FILES
 ) -> GeneratorSettings:
-    prompt = config.prompt
     return GeneratorSettings(
         run_id=config.run.id,
         epoch=0,
@@ -72,13 +76,9 @@ def generator_settings(
         sampling=as_stored(config, config.sampling.parameters()),
         sampling_by_kind={kind: as_stored(config, each) for kind, each in config.sampling.parameters_by_kind().items()},
         tokens=config.output.tokens,
-        style=PromptStyle(
-            prompt.system,
-            prompt.suffix,
-            {str(kind): suffix for kind, suffix in prompt.suffix_by_kind.items()},
-            config.sampling.shuffle_choices,
-            read_examples(prompt.examples),
-        ),
+        style=prompt_style(config),
+        variants=tuple(variant_as_stored(config, variant) for variant in variants_of(config)),
+        deal=deal_of(config),
         rollout=config.sampling.rollout,
         storage_uri=run_uri,
         evidence_chars=config.sampling.repair.evidence_chars,

@@ -16,6 +16,7 @@ from jobs.report.formats import dollars, price_unit, priced
 from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group, ended_by
+from jobs.report.variants import VariantTable
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
 from runstore.layout import LOGS, run_uri
@@ -38,6 +39,8 @@ class PassRates:
 
 def pass_rates(total: Group) -> PassRates:
     """What may be claimed of the whole set: the exact points of its curve, if every problem has an estimate."""
+    if total.mixed:
+        return PassRates({}, "none of a mixture of variants; the report has each of them")
     if total.missing or not total.problems:
         return PassRates({}, f"no unbiased estimate: {total.missing:,} problems were not sampled to their plan's end")
     return PassRates({point.k: point.estimate for point in total.passes.points() if point.exact})
@@ -48,11 +51,11 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
     ended = ended_by(record)
-    report, total, repairs = "", Group(), Counter[str]()
+    report, total, repairs, variants = "", Group(), Counter[str](), VariantTable()
     accounts: list[AccountRow] = []
     if num_rows(storage):
         report, statistics = write_report(uri, ended)
-        total, repairs = statistics.total, statistics.repairs
+        total, repairs, variants = statistics.total, statistics.repairs, statistics.variants
         accounts = statistics.accounts.rows() if statistics.accounts else []
     else:
         write_problems_table(uri, ended)
@@ -62,7 +65,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
         record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
-    return {**shown, **summary}
+    return {**shown, "variants": variants, **summary}
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
@@ -89,6 +92,10 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     statuses = summary["statuses"]
     yield "samples", f"{summary['samples']:,} checked, {summary['aborted_samples']:,} aborted"
     yield "verdicts", ", ".join(f"{statuses[name]:,} {name}" for name in STATUS_ORDER if statuses.get(name))
+    variants: VariantTable = summary["variants"]
+    for name in variants.names:
+        counts = variants.all[name]
+        yield f"variant {name}", f"{counts.verified:,} of {counts.samples:,} samples verified"
     repairs: Counter[str] = summary["repairs"]
     if repairs:
         yield "repair rounds", f"{repairs.total():,} of these samples, {repairs['verified']:,} of them verified"

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import is_hub_id
 from jobs.pools.checks import is_remote
+from jobs.problems.examples import variant_key
 from runstore.code_revision import PACKAGES
 from verifiers import plugins
 from verifiers.plugins import Plugin
@@ -125,6 +126,9 @@ def named_by_pools(config: SolveConfig) -> Iterator[tuple[str, str, bool]]:
     for pool in config.pools().values():
         if pool.prompt.examples:
             yield pool.key("prompt.examples"), pool.prompt.examples, True
+        for variant in pool.sampling.variants:
+            if variant.examples:
+                yield variant_key(variant.name), variant.examples, True
         if is_remote(pool.model):
             continue
         yield pool.key("model.path"), pool.model.path, False

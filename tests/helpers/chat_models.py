@@ -6,6 +6,7 @@ The tokenizer has one token per byte, and one per mark that is given as `special
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,4 +57,35 @@ def write_chat_model(
     if template is not None:
         fast.chat_template = template
     fast.save_pretrained(folder)
+    return folder
+
+
+MISTRAL_MARKS = (
+    *("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]"),
+    *("[/TOOL_RESULTS]", "[TOOL_CALLS]", "[IMG]", "<pad>", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]"),
+    *("[SUFFIX]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]", "[ARGS]", "[CALL_ID]", "[AUDIO]"),
+    *("[BEGIN_AUDIO]", "[TRANSCRIBE]", "[THINK]", "[/THINK]"),
+)
+"""Special tokens in the order of Mistral's tokenizer files."""
+
+
+def write_mistral_model(folder: Path, version: str = "v13", **config: Any) -> Path:
+    """Writes config.json and a tekken.json, the tokenizer file of Mistral's own library: a token per byte."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = [
+        {"rank": byte, "token_bytes": base64.b64encode(bytes([byte])).decode(), "token_str": chr(byte)}
+        for byte in range(256)
+    ]
+    special = [{"rank": rank, "token_str": mark, "is_control": True} for rank, mark in enumerate(MISTRAL_MARKS)]
+    size = len(vocab) + len(special)
+    about = {
+        "pattern": r"[^\s]+|\s+",
+        "num_vocab_tokens": len(vocab),
+        "default_vocab_size": size,
+        "default_num_special_tokens": len(special),
+        "version": version,
+    }
+    table = {"config": about, "vocab": vocab, "special_tokens": special, "version": 1, "type": "Tekken"}
+    (folder / "tekken.json").write_text(json.dumps(table))
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "vocab_size": size, **config}))
     return folder

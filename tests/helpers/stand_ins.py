@@ -53,7 +53,8 @@ class StandInEngine(Engine):
 
     async def generate(self, request: GenerationRequest) -> Generation:
         messages, seed, request_id = request.messages, request.seed, request.id
-        task = json.loads(messages[-1][1]) if len(messages) == 1 else json.loads(messages[0][1])
+        asked = [content for role, content in messages if role == "user"]
+        task, _ = json.JSONDecoder().raw_decode(asked[0])  # a suffix may follow
         if task.get("fault") == "engine dies":
             raise EngineGoneError("the stand-in engine was told to die")
         if task.get("lost") == self.settings.path:
@@ -64,7 +65,7 @@ class StandInEngine(Engine):
             self._hangs.set()
         dice = random.Random(seed)
         p = task.get("p_of", {}).get(self.settings.path, task["p"])
-        right = dice.random() < (p if len(messages) == 1 else task.get("p_repair", 0.0))
+        right = dice.random() < (p if len(asked) == 1 else task.get("p_repair", 0.0))
         tokens = int(task.get("tokens", 10) * dice.uniform(0.5, 1.5))
         seconds = tokens * task.get("token_s", 0.001)
         began = time.monotonic()

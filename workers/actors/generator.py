@@ -76,6 +76,22 @@ ROW_BYTES = 500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to ask for a sample."""
+
+    name: str
+    """Empty in a run without `sampling.variants`."""
+    style: PromptStyle
+    sampling: SamplingParameters
+    sampling_by_kind: Mapping[str, SamplingParameters] = dataclasses.field(default_factory=dict)
+    """Parameters for the problems of a kind, where they are not `sampling`."""
+
+    def parameters_of(self, kind: str) -> SamplingParameters:
+        """How the samples of a kind of problems are drawn."""
+        return self.sampling_by_kind.get(kind, self.sampling)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class GeneratorSettings:
     """What every generator of a run shares."""
 
@@ -87,6 +103,11 @@ class GeneratorSettings:
     style: PromptStyle
     sampling_by_kind: Mapping[str, SamplingParameters] = dataclasses.field(default_factory=dict)
     """Parameters for the problems of a kind, where they are not `sampling`."""
+    variants: tuple[Variant, ...] = ()
+    """What `sampling.variants` asks for in place of `sampling` and `style`; empty: one way for all samples."""
+    deal: tuple[int, ...] = (0,)
+    """Index of a first attempt → place of its variant. Repair rounds of an attempt have its index plus multiples of
+    this length, and so the same variant."""
     rollout: str = "single"
     """How the first attempt at a problem is drawn; repair rounds have a rollout of their own."""
     tokens: TokenRows = "none"
@@ -108,9 +129,26 @@ class GeneratorSettings:
     engine_class: type[Engine] | None = None
     """Engine class for tests and benchmarks, used in place of the one that `engine.engine` names."""
 
+    def every_variant(self) -> tuple[Variant, ...]:
+        """The variants by place; of a run without any, the one way in which it asks."""
+        return self.variants or (self.plain(),)
+
+    def plain(self) -> Variant:
+        """The way to ask of a run without variants."""
+        return Variant("", self.style, self.sampling, self.sampling_by_kind)
+
     def parameters_of(self, kind: str) -> SamplingParameters:
-        """How the samples of a kind of problems are drawn."""
-        return self.sampling_by_kind.get(kind, self.sampling)
+        """How the samples of a kind of problems are drawn in a run without variants."""
+        return self.plain().parameters_of(kind)
+
+    def sampling_of(self) -> dict[tuple[str, str], SamplingParameters]:
+        """How rows are drawn by variant and kind, where that is not by `sampling`."""
+        found = {
+            (variant.name, kind): parameters
+            for variant in self.every_variant()
+            for kind, parameters in variant.sampling_by_kind.items()
+        }
+        return found | {(variant.name, ""): variant.sampling for variant in self.variants}
 
     def longest_sample(self, context: int) -> int:
         """Most tokens that a sample may have in a model with this context."""
@@ -123,8 +161,7 @@ class Prompted:
 
     __slots__ = ("columns", "confidential", "messages", "problem")
 
-    def __init__(self, problem: Problem, settings: GeneratorSettings) -> None:
-        style = settings.style
+    def __init__(self, problem: Problem, settings: GeneratorSettings, style: PromptStyle) -> None:
         self.problem = problem
         self.confidential = is_confidential(problem, settings.confidential)
         self.messages = build_messages(problem, style)
@@ -139,8 +176,8 @@ class Chunk:
         self.arrived = asyncio.Event()
         """Messages may overtake each other: a task may be here before its chunk's reference."""
         self.problems: list[Problem] = []
-        self.prompted: dict[int, Prompted] = {}
-        """Place of a problem in `problems` → the problem as all its samples see it."""
+        self.prompted: dict[tuple[int, int], Prompted] = {}
+        """Place of a problem in `problems` and of a variant → the problem as these samples see it."""
         self.lock = asyncio.Lock()
 
 
@@ -156,6 +193,7 @@ class Generator(Present):
         make_engine = settings.engine_class or engine_class(settings.engine.engine)
         self.engine = make_engine(settings.engine.model_copy(update={"log_path": self._log_path()}))
         self.origin: Provenance | None = None
+        self._variants = settings.every_variant()
         self._drawing: dict[SampleKey, asyncio.Task[None]] = {}
         self._done: list[tuple[SampleTask, PromptColumns, Sample, float]] = []
         """Samples not yet reported; the last value of each is its Finished.abort_s."""
@@ -202,7 +240,7 @@ class Generator(Present):
             replica=f"{self.replica}.{self.incarnation}@{os.uname().nodename}",
             pool=self.settings.pool,
             sampling=self._stored(self.settings.sampling),
-            sampling_by_kind={kind: self._stored(each) for kind, each in self.settings.sampling_by_kind.items()},
+            sampling_of={key: self._stored(each) for key, each in self.settings.sampling_of().items()},
         )
         self._facts = self.engine.facts()
         return {
@@ -333,7 +371,7 @@ class Generator(Present):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), wait_s)
 
-    async def _prompted(self, task: SampleTask, chunk: Chunk) -> Prompted:
+    async def _prompted(self, task: SampleTask, chunk: Chunk, place: int) -> Prompted:
         if not chunk.problems:
             await chunk.arrived.wait()
             async with chunk.lock:
@@ -344,17 +382,20 @@ class Generator(Present):
                         _, oldest = self._fetched.popitem(last=False)
                         oldest.problems, oldest.prompted = [], {}
         problem = chunk.problems[task.row]
-        style = self.settings.style
+        style = self._variants[place].style
         if is_shuffled(problem, style):
-            return Prompted(shuffle_options(problem, task.seed), self.settings)
-        if task.row not in chunk.prompted:
-            chunk.prompted[task.row] = Prompted(problem, self.settings)
-        return chunk.prompted[task.row]
+            return Prompted(shuffle_options(problem, task.seed), self.settings, style)
+        key = task.row, place
+        if key not in chunk.prompted:
+            chunk.prompted[key] = Prompted(problem, self.settings, style)
+        return chunk.prompted[key]
 
     async def _run(self, task: SampleTask, chunk: Chunk, parent: Parent | None) -> None:
+        deal = self.settings.deal
+        place = deal[task.key[1] % len(deal)]
         try:
-            prompted = chunk.prompted.get(task.row) or await self._prompted(task, chunk)
-            sample = await self._sample(task, prompted, parent)
+            prompted = chunk.prompted.get((task.row, place)) or await self._prompted(task, chunk, place)
+            sample = await self._sample(task, prompted, parent, self._variants[place])
             if sample.completion_tokens:
                 if sample.text is not None:
                     self._kv_room.add(sample.prompt_tokens + sample.completion_tokens)
@@ -406,14 +447,14 @@ class Generator(Present):
             self._wake.set()
             self._drained.set()
 
-    async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None) -> Sample:
+    async def _sample(self, task: SampleTask, prompted: Prompted, parent: Parent | None, variant: Variant) -> Sample:
         """Draws one sample. Any fault of this one sample becomes data in its row; only a dead engine raises."""
         settings, key, unwanted = self.settings, task.key, self._unwanted
         request = RolloutRequest(
             request_id(key),
             task,
             prompted.messages,
-            settings.parameters_of(str(prompted.problem.kind)),
+            variant.parameters_of(str(prompted.problem.kind)),
             parent,
             settings.storage_uri,
             lambda: key in unwanted,
@@ -423,11 +464,12 @@ class Generator(Present):
             prompted.confidential,
         )
         rollout = rollout_class(rollout_name(settings.rollout, parent))(self.engine, request)
+        name = variant.name or None
         try:
             if task.refusal:
-                return make_sample(task, rollout.messages, Generation("", "error"), task.refusal)
+                return make_sample(task, rollout.messages, Generation("", "error"), task.refusal, name)
             generation = await rollout.draw()  # a rollout knows only then what it showed the model
-            sample = make_sample(task, rollout.messages, generation)
+            sample = make_sample(task, rollout.messages, generation, "", name)
             if settings.tokens != "none":
                 sample.tokens = sample_tokens(generation)
             return sample
@@ -436,7 +478,7 @@ class Generator(Present):
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
             log.warning("sample %s:%d was not drawn: %s", task.problem_id, task.key[1], reason)
-            return make_sample(task, rollout.messages, Generation("", "error"), reason)
+            return make_sample(task, rollout.messages, Generation("", "error"), reason, name)
 
 
 def standing_s(clocks: Sequence[StepClock], now: float, busy_since: float) -> float:

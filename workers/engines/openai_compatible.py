@@ -271,7 +271,7 @@ class OpenAIEngine(Engine):
             fault = error.fault
             used = 0 if fault.status else used
             self._count_waste(running)
-            if fault.follows is Follows.OVERLOAD or (not fault.status and not running.answer.num_bytes):
+            if fault.follows is Follows.OVERLOAD or fault.no_connection:
                 self._limit.refused(number)
             return fault
         finally:

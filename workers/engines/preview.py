@@ -21,6 +21,7 @@ from typing import Any
 
 from runstore.schema import Messages
 from verifiers import thoughts
+from verifiers.registry import meant
 from verifiers.types import Json
 from workers.engines.base import EngineSettings, PromptPreview
 from workers.engines.thinking import marks_of
@@ -87,6 +88,8 @@ def answer(question: Mapping[str, Any]) -> PromptPreview:
 
     messages = tuple((role, content) for role, content in question["messages"])
     kwargs: dict[str, Json] = question["template_kwargs"]
+    if wrong := unknown_argument(question["arguments"]):
+        return PromptPreview(error=wrong)
     try:
         vllm_renderer = open_renderer(question["arguments"])
     except Exception as error:  # vLLM, transformers and the hub raise anything here
@@ -109,6 +112,15 @@ def answer(question: Mapping[str, Any]) -> PromptPreview:
             f"{prompt.opening.strip()!r}, which is the style {opened!r}"
         )
     return PromptPreview(text=text or "")
+
+
+def unknown_argument(arguments: Mapping[str, Any]) -> str:
+    """What is wrong with arguments that vLLM's engine does not have; empty where it has them all."""
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    known = [field.name for field in dataclasses.fields(AsyncEngineArgs)]
+    name = next((name for name in arguments if name not in known), "")
+    return f"model.engine_args.{name}: vLLM's engine has no such argument{meant(name, known)}" if name else ""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from verifiers import thoughts
+from verifiers.registry import meant
 
 PARSERS: dict[str, str] = {
     **dict.fromkeys(("deepseek_r1", "deepseek_v3", "deepseek_v4", "deepseek_v41", "ernie45", "glm45"), "think"),
@@ -52,9 +53,14 @@ class UnknownStyleError(ValueError):
 def marks_of(name: str) -> Marks:
     """The marks of a style, by its own name or by that of a parser of vLLM. Raises UnknownStyleError."""
     style = thoughts.BY_NAME.get(PARSERS.get(name, name))
-    if style is None:
+    if name in UNNAMED:
         raise UnknownStyleError(
-            f"no style of thoughts is called {name!r}. Styles: {', '.join(thoughts.BY_NAME)}. "
+            f"vLLM's parser {name!r} reads its marks from the model's own folder; name the style itself, such as think"
+        )
+    if style is None:
+        near = meant(name, [*thoughts.BY_NAME, *PARSERS])
+        raise UnknownStyleError(
+            f"no style of thoughts is called {name!r}{near}. Styles: {', '.join(thoughts.BY_NAME)}. "
             f"vLLM's reasoning parsers: {', '.join(sorted(PARSERS))}"
         )
     return Marks(style.name, *style.example)

@@ -30,6 +30,7 @@ WITHOUT_EFFECT = {
     **dict.fromkeys(("tool_call_parser", "tool_parser_plugin", "enable_auto_tool_choice", "tool_server"), _TOOLS),
     **dict.fromkeys(("default_chat_template_kwargs", "chat_template_kwargs", "chat_template"), _TEMPLATE),
     **dict.fromkeys(("chat_template_content_format", "response_role"), _TEMPLATE),
+    **dict.fromkeys(("temperature", "top_p", "top_k", "min_p", "max_tokens"), _SAMPLING),
     "override_generation_config": _SAMPLING,
     "lora_modules": _LORA,
 }

@@ -79,8 +79,10 @@ def sample_tokens(generation: Generation) -> SampleTokens | None:
     )
 
 
-def make_sample(task: SampleTask, messages: Messages, generation: Generation, error: str = "") -> Sample:
-    """The sample as it is stored."""
+def make_sample(
+    task: SampleTask, messages: Messages, generation: Generation, error: str = "", variant: str | None = None
+) -> Sample:
+    """The sample as it is stored. `variant` is the one of `sampling.variants` that its index was dealt to."""
     return Sample(
         task.problem_id,
         task.key[1],
@@ -104,6 +106,7 @@ def make_sample(task: SampleTask, messages: Messages, generation: Generation, er
         # An engine that tells no thought from an answer does not know who opened it either.
         None if generation.thought_tokens is None else generation.opened_thought,
         generation.thought_closed_by,
+        variant,
         task.stage,
         task.audited,
         wasted_prompt_tokens=generation.wasted_prompt_tokens,

@@ -68,7 +68,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Plan:
-        """Other keys of a stored rule (`policy`, `estimates`) are ignored."""
+        """Other keys of a stored rule (`policy`, `estimates`, `variants`) are ignored."""
         return cls(
             num_samples=row["num_samples"],
             num_verified=row.get("num_verified", 0),

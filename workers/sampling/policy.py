@@ -89,6 +89,8 @@ class Policy(ABC):
     """Samples of one problem that the priority queue hands out before it looks at the next problem."""
     widens = False
     """Whether a problem may get samples beyond `num_wanted` while engines stand idle (workers.sampling.widening)."""
+    num_variants = 1
+    """Number of variants (`sampling.variants`) that a problem's samples are dealt to."""
     refits = 0
     """Counter that grows whenever all priorities may have changed; the priority queue then orders itself anew."""
 
@@ -204,7 +206,8 @@ class Policy(ABC):
 
     def stopping_rule(self, state: ProblemState) -> dict[str, Any]:
         """Stored with the problem as JSON; all that workers.sampling.estimates needs beside the outcomes."""
-        return {"policy": self.name, "estimates": self.estimates, **state.plan.to_json()}
+        variants = {"variants": self.num_variants} if self.num_variants > 1 else {}
+        return {"policy": self.name, "estimates": self.estimates, **variants, **state.plan.to_json()}
 
     @property
     def estimates(self) -> str:

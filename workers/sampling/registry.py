@@ -47,7 +47,9 @@ def policy_settings(sampling: Mapping[str, Any]) -> tuple[type[Policy], PolicySe
 def make_policy(sampling: Mapping[str, Any]) -> Policy:
     """The policy that the fields of `[sampling]` describe; raises what `policy_settings` raises."""
     chosen, settings = policy_settings(sampling)
-    return chosen.from_settings(settings)
+    policy = chosen.from_settings(settings)
+    policy.num_variants = max(1, len(sampling.get("variants", ())))
+    return policy
 
 
 def sample_bound(sampling: Mapping[str, Any]) -> SampleBound:

@@ -99,6 +99,7 @@ def test_settings_that_contradict_each_other(override: str, expected: str) -> No
     ("format", "overrides"),
     [
         ("rl", ["select.tiers=['strict']"]),
+        ("rl", ["select.variants=['plain']"]),
         ("rl", ["select.audits=['kernel replay']"]),
         ("rl", ["select.strategy=shortest"]),
         ("preference", ["select.strategy=shortest"]),

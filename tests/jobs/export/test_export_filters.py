@@ -134,6 +134,8 @@ LEAN: dict[str, Any] = {
     ("strict", "lax", "flag"),
     [
         ({"tier": "sandbox"}, {"tier": "none"}, "select.tiers=['sandbox']"),
+        ({"variant": "plain"}, {"variant": "brief"}, "select.variants=['plain']"),
+        ({"variant": "plain"}, {"variant": None}, "select.variants=['plain']"),
         (
             {"evidence": json.dumps({"audit": "kernel replay"})},
             {"evidence": json.dumps({"audit": "compiled", "detail": "kernel replay"})},

@@ -169,7 +169,7 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
         "prompt": {"examples"},
         "sampling": {
             *("policy_args", "rollout", "by_kind", "thinking_tokens", "loop.size", "loop.count", "stop_token_ids"),
-            *("presence_penalty", "frequency_penalty", "repetition_penalty"),
+            *("presence_penalty", "frequency_penalty", "repetition_penalty", "variants"),
         },
     }
     sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}

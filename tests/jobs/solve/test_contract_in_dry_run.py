@@ -38,6 +38,7 @@ def config(sampling: dict[str, Any] | None = None, output: dict[str, Any] | None
         ("enable_auto_tool_choice", True, "sampling.rollout"),
         ("chat_template", "x.jinja", "model.chat_template_kwargs"),
         ("override_generation_config", {"temperature": 0.5}, "[sampling]"),
+        ("temperature", 0.5, "[sampling]"),
         ("lora_modules", ["a=b"], "model.lora"),
     ],
 )

@@ -144,7 +144,7 @@ def test_a_night_scales_every_length_but_that_of_the_context() -> None:
 
 
 def test_a_row_says_how_its_own_kind_was_drawn() -> None:
-    origin = Provenance("r", 1, "c", "m", "", "e", "", "0", {"temperature": 1.0}, {"math": {"temperature": 0.5}})
+    origin = Provenance("r", 1, "c", "m", "", "e", "", "0", {"temperature": 1.0}, {("", "math"): {"temperature": 0.5}})
 
     def row(kind: str) -> tuple[str, PromptColumns, Sample]:
         problem = Problem(id=kind, kind=kind, prompt="?", reference={})

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from jobs.config import SolveConfig
 from jobs.report.statistics import gather
+from jobs.report.variants import VariantTable
 from jobs.solve.command import finish
 from jobs.solve.driver import DriveResult
 from jobs.solve.progress import last_log_line, one_line
@@ -28,6 +29,7 @@ def summary(**over: Any) -> dict[str, Any]:
         "report": f"{LONG}/report.html",
         "rates": PassRates({}, "no unbiased estimate"),
         "repairs": Counter(),
+        "variants": VariantTable(),
         "problems": 4,
         "problems_solved": 2,
         "samples": 16,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import json
 from typing import Any
 
 import pytest
@@ -128,6 +129,38 @@ def test_repair_rounds_answer_their_parent(make_batch: Any) -> None:
         assert parent["status"] == "refuted" and parent["round"] == row["round"] - 1
         assert parent["text"] in row["messages"]
     assert outcome.summary["problems_solved"] >= 8
+
+
+def test_variants_are_dealt_by_index_and_stay_with_their_attempts(make_batch: Any) -> None:
+    """Two prompts in one run, stopped in the middle by its budget and resumed: each row says which prompt drew it."""
+    tasks = [{"answer": str(i), "p": 0.3, "p_repair": 0.5} for i in range(12)]
+    variants = [
+        {"name": "plain", "share": 2.0},
+        {"name": "brief", "suffix": "Be brief.", "system": "You are a judge.", "temperature": 0.5},
+    ]
+    sampling = {"num_samples": 5, "repair": {"rounds": 1, "kinds": ["math"]}, "variants": variants}
+    batch = make_batch(tasks, sampling=sampling, budget={"tokens": 700})
+    outcome = batch.run()
+    assert outcome.summary["stopped"], "the first start ends in the middle"
+    before = {(row["problem_id"], row["sample_index"]): row["text"] for row in batch.rows()}
+    batch.config = batch.config.model_copy(update={"budget": type(batch.config.budget)()})
+    outcome = batch.run()
+    assert outcome.summary["complete"], outcome.error
+    rows = {(row["problem_id"], row["sample_index"]): row for row in batch.rows()}
+    assert len(rows) == len(batch.rows()) and before.items() <= {key: row["text"] for key, row in rows.items()}.items()
+    assert {key[1] for key in rows if not rows[key]["round"]} == set(range(5)) and any(
+        r["round"] for r in rows.values()
+    )
+    for (_, index), row in rows.items():
+        expected = ("plain", "brief", "plain", "plain", "brief")[index % 5]
+        turns, drawn = json.loads(row["messages"]), json.loads(row["sampling"])
+        assert row["variant"] == expected and json.loads(row["stopping_rule"])["variants"] == 2
+        assert drawn["temperature"] == (1.0 if expected == "plain" else 0.5)
+        assert (turns[0]["role"] == "system") is (expected == "brief")
+        assert turns[-1 - 2 * row["round"]]["content"].endswith("Be brief.") is (expected == "brief")
+    for row in rows.values():
+        if row["round"]:
+            assert row["variant"] == rows[row["problem_id"], row["parent_sample_index"]]["variant"]
 
 
 def test_a_token_budget_is_a_hard_ceiling_and_can_be_raised(make_batch: Any) -> None:

@@ -84,7 +84,8 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_run_outlives_the_loss_of_its_endpoint(tmp_path: Path, endpoint: StandInEndpoint) -> None:
     manners = {"owned_by": "vllm", "key": "sk-secret-value", "thought": "so it is", "fingerprint": "fp_9"}
-    endpoint.behave(**manners, token_s=0.01, faults=["", "", "429 after 1", "500", "cut", "error inside"])
+    faults = ["", "", "429 after 1", "500", "cut", "error inside", *([""] * 70)]
+    endpoint.behave(**manners, faults=faults, always="hang")  # so that the run cannot be over before the endpoint dies
     path = config(tmp_path, endpoint, 40)
     first = solve(path)
     while endpoint.seen()["answered"] < 60:

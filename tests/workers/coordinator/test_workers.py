@@ -20,7 +20,7 @@ from runstore.lease import claim_run
 from runstore.parts import FencedError, read_part
 from runstore.storage import open_storage
 from verifiers.types import Kind, Limits, Problem, Status, Verdict
-from workers.actors.generator import ROW_BYTES, Generator, GeneratorSettings
+from workers.actors.generator import ROW_BYTES, Generator, GeneratorSettings, Variant
 from workers.actors.verifier import Verifier, VerifierSettings
 from workers.actors.writer import Writer
 from workers.coordinator.actor import Coordinator
@@ -62,10 +62,10 @@ def tasks(count: int) -> list[SampleTask]:
     return [SampleTask((i, 0), f"p{i}", 0, i, 1, i, "{}") for i in range(count)]
 
 
-async def generator(engine_class: type[Engine] = StandInEngine) -> Generator:
+async def generator(engine_class: type[Engine] = StandInEngine, **more: Any) -> Generator:
     engine = EngineSettings(path="stand-in", max_num_seqs=32)
     settings = GeneratorSettings(
-        "run", 1, "code", engine, SamplingParameters(), PromptStyle(), engine_class=engine_class
+        "run", 1, "code", engine, SamplingParameters(), PromptStyle(), engine_class=engine_class, **more
     )
     made = Generator(settings, 0, 0)
     await made.start()
@@ -103,6 +103,30 @@ def test_tasks_that_overtake_their_problems_wait_for_them() -> None:
 
     report, _ = asyncio.run(drawn())
     assert sorted(row.key for row in report.finished) == [(0, 0), (1, 0)]
+
+
+def test_each_variant_of_a_problem_is_asked_in_its_own_words() -> None:
+    """The prompts of one problem are made once per variant, and a sample of a later round keeps its variant."""
+    made_of = {"a": PromptStyle(), "b": PromptStyle(suffix="Be brief.")}
+    variants = tuple(
+        Variant(name, style, SamplingParameters(temperature=place), {"code": SamplingParameters(temperature=2.0)})
+        for place, (name, style) in enumerate(made_of.items())
+    )
+
+    async def drawn() -> Any:
+        made = await generator(variants=variants, deal=(0, 1, 1))
+        asked = [SampleTask((0, index), "p0", 0, 0, 1, index, "{}", round=index // 3) for index in range(6)]
+        report, _ = await draw(made, Orders(pack(asked), {0: [Stored(pack(problems(1)))]}, [], {}))
+        return unpack_batch(report.batch)
+
+    rows = asyncio.run(drawn())
+    columns = rows.columns
+    names = dict(zip(columns["sample_index"], columns["variant"], strict=True))
+    assert names == {0: "a", 1: "b", 2: "b", 3: "a", 4: "b", 5: "b"}
+    for name, messages, sampling in zip(columns["variant"], columns["messages"], columns["sampling"], strict=True):
+        assert ("Be brief." in messages) is (name == "b")
+        assert json.loads(sampling)["temperature"] == (1.0 if name == "b" else 0.0)
+    assert "sampling" not in rows.shared and len({id(text) for text in columns["messages"]}) == 2
 
 
 def test_the_size_of_a_row_is_that_of_its_bytes() -> None:

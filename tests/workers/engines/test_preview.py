@@ -63,6 +63,11 @@ WRONG: dict[str, tuple[str | None, dict[str, Any], str]] = {
         {"chat_template_kwargs": {"thinking": True}, "completion": True},
         "no chat format is used that could read them",
     ),
+    "no argument": (
+        THINKING,
+        {"engine_args": {"kv_cache_dtyp": "fp8"}},
+        r"^model.engine_args.kv_cache_dtyp: vLLM's engine has no such argument .did you mean kv_cache_dtype",
+    ),
     "style": (
         THINKING,
         {"chat_template_kwargs": {"thinking": True}, "thinking": "openai_gptoss"},
@@ -117,4 +122,7 @@ def test_the_dry_run_refuses_a_template_that_does_not_render(
     assert f"model.path = '{folder}': the model's chat format does not render: " in said.err
     assert "No system role here" in said.err and len(said.err.strip().splitlines()) == 1
     assert main(["solve", str(config), "--dry-run", "--set", "model.thinking=thinkk"]) == 2
-    assert "model.thinking: no style of thoughts is called 'thinkk'. Styles: think, " in capsys.readouterr().err
+    assert (
+        "model.thinking: no style of thoughts is called 'thinkk' (did you mean think?). Styles: think, "
+        in capsys.readouterr().err
+    )

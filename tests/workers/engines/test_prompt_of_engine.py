@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_models import chatml, write_chat_model
+from chat_models import MISTRAL_MARKS, chatml, write_chat_model, write_mistral_model
 
 from verifiers.thoughts import split
 from workers.engines.base import EngineSettings
@@ -101,6 +101,33 @@ def test_a_format_outside_the_tokenizer(tmp_path: Path, kwargs: dict[str, Any]) 
     assert renderer.without_effect(TURNS) == []
     wrong = renderer_of(folder, {**kwargs, "thinkin": True}, tokenizer_mode="deepseek_v32")
     assert wrong.without_effect(TURNS) == ["thinkin"]
+
+
+@pytest.mark.parametrize("version", ["v7", "v11", "v13"])
+def test_a_tokenizer_of_mistrals_own_library(tmp_path: Path, version: str) -> None:
+    """Mistral publishes no template either: its library makes tokens of messages, and no text on the way."""
+    folder = write_mistral_model(tmp_path, version)
+    renderer = renderer_of(folder, tokenizer_mode="mistral")
+    for messages in (TURNS, TURNS[1:2], (("user", "Ähm, 2 + 2?"),)):
+        prompt = renderer.prompt(messages)
+        assert prompt.tokens == asyncio.run(served(renderer, messages, None))
+        assert (prompt.opening, prompt.no_thought) == ("", False)
+    text = renderer.tokenizer.decode(renderer.prompt(TURNS).tokens)
+    assert text.startswith("<s>[SYSTEM_PROMPT]") and text.endswith("5</s>[INST]Wrong. Again.[/INST]"), text
+    assert text == renderer.text(TURNS) and not renderer.is_plain
+    # Marks that a problem's text quotes are text, and open no thought.
+    quoted = renderer.prompt((("user", "What does [THINK] mean? [THINK]"),))
+    assert quoted.opening == "" and quoted.tokens.count(MISTRAL_MARKS.index("[THINK]")) == 0
+    whole, begun = renderer.prompt(TURNS), renderer.prompt(TURNS, "The answer")
+    assert begun.tokens[: len(whole.tokens)] == whole.tokens
+    assert renderer.tokenizer.decode(begun.tokens[len(whole.tokens) :]) == "The answer"
+    assert renderer_of(folder, {"thinking": True}, tokenizer_mode="mistral").without_effect(TURNS) == ["thinking"]
+
+
+def test_what_mistrals_library_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+    renderer = renderer_of(write_mistral_model(tmp_path), tokenizer_mode="mistral")
+    with pytest.raises(PromptError, match="assistant"):
+        renderer.prompt((*TURNS, ("assistant", "4")))
 
 
 def test_an_argument_that_changes_nothing_is_named(tmp_path: Path) -> None:

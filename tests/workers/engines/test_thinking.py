@@ -119,3 +119,8 @@ def test_a_bad_first_guess_is_corrected() -> None:
     for guess in (["12 34"], list("1 2 - 3 4 -")):
         found = part_tokens(text, "length", token_ids, lambda _, guess=guess: guess, "".join)  # type: ignore[misc]
         assert found == (17, 5, True)
+
+
+def test_a_parser_without_marks_of_its_own_is_told_apart() -> None:
+    with pytest.raises(UnknownStyleError, match="reads its marks from the model's own folder; name the style itself"):
+        marks_of("hf")

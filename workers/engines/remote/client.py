@@ -25,6 +25,8 @@ CONNECT_S = 10.0
 """Seconds that a connection may take."""
 LIST_S = 30.0
 """Seconds that a list of models may take."""
+IDLE_S = 2.0
+"""Seconds for which an idle connection is kept. Many servers close one after five, which a request must not meet."""
 END_S = 1.0
 """Seconds that a server may take to end a stream after it has said that the answer is complete."""
 NO_END = frozenset({"", "null", "none", "error", "abort", "aborted", "cancelled", "canceled"})
@@ -62,7 +64,7 @@ class Client:
         self._http = openai.DefaultAsyncHttpxClient(
             base_url=endpoint.base_url,
             timeout=httpx2.Timeout(endpoint.timeout_s, connect=CONNECT_S, pool=None),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=IDLE_S),
             follow_redirects=False,
             trust_env=not endpoint.is_loopback,
         )
@@ -151,7 +153,8 @@ class Client:
         except (openai.APIConnectionError, httpx2.TransportError, httpx2.DecodingError, OSError) as error:
             cause = error.__cause__ if isinstance(error, openai.APIConnectionError) and error.__cause__ else error
             reason = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
-            raise AttemptError(Fault(Follows.RETRY, redacted(reason, self._key))) from None
+            unmade = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout)
+            raise AttemptError(Fault(Follows.RETRY, redacted(reason, self._key), no_connection=unmade)) from None
         except openai.OpenAIError as error:
             reason = f"{type(error).__name__}: {error}"
             raise AttemptError(Fault(Follows.SAMPLE, redacted(reason, self._key))) from None

@@ -69,6 +69,9 @@ class Fault:
     """The HTTP status; 0: there was none."""
     parameter: str = ""
     """The parameter that the endpoint objects to, where it names one."""
+    no_connection: bool = False
+    """Whether no connection was made. One that breaks later says nothing about how busy the endpoint is: servers close
+    connections that stand idle."""
 
 
 class AttemptError(Exception):
