@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from verifiers.choice import vocabulary as words
+from verifiers import answer_words as words
 from verifiers.choice.chosen import Chosen
 from verifiers.choice.spans import NEGATED_LETTERS
 from verifiers.choice.subject import (

@@ -11,9 +11,7 @@ from __future__ import annotations
 import re
 
 from verifiers import prose
-from verifiers.choice.behind import has_unknown_mark
-from verifiers.choice.objects import is_key
-from verifiers.choice.vocabulary import (
+from verifiers.answer_words import (
     CHECKING,
     CJK_LEADING,
     DENYING,
@@ -30,6 +28,8 @@ from verifiers.choice.vocabulary import (
     WORKING,
     words_in,
 )
+from verifiers.choice.behind import has_unknown_mark
+from verifiers.choice.objects import is_key
 
 MAX_LEAD_CHARS = 240
 """Characters in front of a statement that are read as its sentence. A longer lead is not known to be harmless."""

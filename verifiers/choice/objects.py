@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from verifiers.answer_words import ANSWER_KEYS, CONFIDENCE_KEYS, PROSE_KEYS, TRUE_KEYS, WRAPPING_KEYS
 from verifiers.choice.behind import is_confident
-from verifiers.choice.vocabulary import ANSWER_KEYS, CONFIDENCE_KEYS, PROSE_KEYS, TRUE_KEYS, WRAPPING_KEYS
 
 MAX_OBJECT_CHARS = 4_000
 """Characters of the longest JSON object in which an answer is read."""

@@ -21,6 +21,7 @@ import re
 import unicodedata
 
 from verifiers import prose
+from verifiers.answer_words import stems_in, words_in
 from verifiers.choice.behind import is_harmless_tail, is_of_the_answer, is_taken_further, sentences
 from verifiers.choice.chosen import Chosen
 from verifiers.choice.context import (
@@ -47,7 +48,6 @@ from verifiers.choice.spans import (
     is_explained,
     plain,
 )
-from verifiers.choice.vocabulary import stems_in, words_in
 from verifiers.enclosures import Enclosures
 
 MAX_FINAL_CHARS = 20_000

@@ -11,7 +11,7 @@ import re
 import string
 import unicodedata
 
-from verifiers.choice.vocabulary import MARKS_FOR
+from verifiers.answer_words import MARKS_FOR
 
 MAX_SPAN_CHARS = 2_000
 """Longest statement read, in characters."""

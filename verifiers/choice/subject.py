@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.choice import vocabulary as words
+from verifiers import answer_words as words
 from verifiers.choice.chosen import Chosen
 
 MAX_SHORT_WORDS = 6

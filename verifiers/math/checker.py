@@ -32,7 +32,7 @@ class MathChecker:
     """Checks texts against `reference` `{"answer", "type"?, "tolerance"?}`."""
 
     name = "math"
-    version = "16"
+    version = "17"
     default_limits = Limits(wall_s=5.0, cpu_s=5.0, memory_mb=512, processes=1)
 
     def __init__(self, num_workers: int = 1) -> None:

@@ -57,7 +57,8 @@ def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     try:
         if unreadable := parts.unreadable():
             raise NoAnswerError(unreadable)
-        texts = extract.candidates(parts.answer, parts.cut_off("before a final answer") if parts.cut else "")
+        cut_off = parts.cut_off("before a final answer") if parts.cut else ""
+        texts = extract.candidates(parts.answer, cut_off, str(payload.get("prompt") or ""))
     except NoAnswerError as error:
         result = _result(Status.MALFORMED, str(error), {})
     else:

@@ -90,10 +90,15 @@ def back_off_s(restart_s: float, deaths: int) -> float:
 
 
 async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:
-    """One worker's life in the slot: returns what it died of, or None if it was let go and another one is wanted."""
+    """One worker's life in the slot: returns what it died of, or None if it was let go and another one is wanted. A
+    worker that lives when the run ends stays in the slot, since `dismiss` asks it to stop."""
+    is_over = True
     try:
         await pool.serve(slot)
         return None
+    except asyncio.CancelledError:
+        is_over = False
+        raise
     except (FencedError, StorageError, EngineStartError, ray.exceptions.RayError) as error:
         # Its engine's processes may not notice that their actor is gone, and would hold the GPU.
         slot.stalled = slot.stalled or isinstance(cause_of(error), EngineStalledError)
@@ -102,10 +107,11 @@ async def occupy(slot: S, pool: WorkerPool[S]) -> Exception | None:
         return error
     finally:
         slot.ready = False
-        slot.actor, actor = None, slot.actor
-        if actor is not None:
-            with contextlib.suppress(Exception):
-                ray.kill(actor)
+        if is_over:
+            slot.actor, actor = None, slot.actor
+            if actor is not None:
+                with contextlib.suppress(Exception):
+                    ray.kill(actor)
 
 
 def note_failure(state: RunState, slot: GeneratorSlot, error: BaseException) -> None:

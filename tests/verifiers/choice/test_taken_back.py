@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from steps import patterns_of, python_steps, repeats_without_bound
 
-from verifiers import enclosures
-from verifiers.choice import behind, chosen, context, objects, reading, subject, vocabulary
+from verifiers import answer_words, enclosures
+from verifiers.choice import behind, chosen, context, objects, reading, subject
 from verifiers.choice.checker import ChoiceChecker
 from verifiers.types import Kind, Problem, Status
 
@@ -88,7 +88,7 @@ def test_an_explained_answer_is_verified():
         (enclosures.Enclosures, "hides", lambda *_, **__: "", "% \\boxed{C}"),
         (objects, "is_plain_object", lambda *_: True, '{"answer": "C", "retracted": true}'),
         (reading, "is_counted_lead", lambda *_, **__: True, r"Alice gets \boxed{C}."),
-        (vocabulary, "TAIL", vocabulary.TAIL | {"tempting"}, r"\boxed{C} is tempting."),
+        (answer_words, "TAIL", answer_words.TAIL | {"tempting"}, r"\boxed{C} is tempting."),
     ],
 )
 def test_each_guard_is_what_refuses_its_text(monkeypatch, module, guard, off, text):
@@ -157,6 +157,6 @@ def test_no_pattern_repeats_without_bound():
         **patterns_of(objects),
         **patterns_of(subject),
         **patterns_of(enclosures),
-        **patterns_of(vocabulary),
+        **patterns_of(answer_words),
     }.items():
         assert not repeats_without_bound(pattern), name

@@ -85,6 +85,35 @@ def test_a_worker_that_dies_is_replaced_under_a_new_number_and_gives_back() -> N
     assert run_state.deaths == {"verifier": 1}
 
 
+class Remote:
+    """Stands in for an actor: counts how often it is asked to stop."""
+
+    def __init__(self) -> None:
+        self.stopped = 0
+        self.stop = SimpleNamespace(remote=self._stop)
+
+    def _stop(self) -> asyncio.Future[None]:
+        self.stopped += 1
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ended.set_result(None)
+        return ended
+
+
+def test_a_worker_that_lives_at_the_end_of_the_run_is_asked_to_stop_and_then_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its engine ends in order, and its log is uploaded; killed at once, it could do neither."""
+    killed: list[Remote] = []
+    monkeypatch.setattr(supervisor.ray, "kill", killed.append)
+    slot, actor, pool = WorkerSlot("verifier", 0), Remote(), Scripted()
+    slot.actor = actor
+    run_state = state(slots=[slot])
+    run(pool, run_state, slot)
+    assert pool.served and slot.actor is actor and not killed and not slot.ready
+    asyncio.run(supervisor.dismiss(run_state, 5.0))
+    assert actor.stopped == 1 and killed == [actor]
+
+
 def test_a_worker_that_was_let_go_is_replaced_without_a_fault() -> None:
     pool, run_state, slot = Scripted(died(), None, died(), died()), state(), WorkerSlot("verifier", 0)
     run(pool, run_state, slot)

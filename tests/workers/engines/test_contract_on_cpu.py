@@ -1,4 +1,5 @@
-"""The real engine on CPUs: stored tokens are those that vLLM drew, and an adapter is applied where it is asked for."""
+"""The real engine on CPUs: stored tokens are those that vLLM drew, an adapter is applied where it is asked for, a
+thought is closed at its budget, and a loop is ended."""
 
 from __future__ import annotations
 
@@ -20,15 +21,16 @@ MODEL = ROOT / "models" / "tiny_reasoner"
 pytestmark = [pytest.mark.timeout(600)]
 
 SCRIPT = """
-import asyncio, json, sys
+import asyncio, dataclasses, json, sys
 from pathlib import Path
 from runstore.batches import PromptColumns, pack_batch, problem_columns
+from runstore.parts import read_part
 from runstore.schema import Provenance
 from runstore.storage import open_storage
 from runstore.tokens import read_tokens
 from verifiers.types import Problem
 from workers.actors.writer import Writer
-from workers.engines.base import EngineSettings, GenerationRequest, SamplingParameters
+from workers.engines.base import EngineSettings, GenerationRequest, Loop, SamplingParameters
 from workers.engines.registry import open_engine
 from workers.messages import PartRows, SampleTask
 from workers.rollouts.base import RolloutRequest, make_sample, sample_tokens
@@ -70,6 +72,27 @@ async def main():
     result["stored"] = read_tokens(open_storage(folder), reply.key).to_pylist()
     result["told"] = told
 
+    # Thoughts that a budget closes, and loops. So negative a penalty makes a model say again what it said.
+    fond = dict(frequency_penalty=-2.0, presence_penalty=-2.0, max_tokens=0)
+    asked = {"bounded": SamplingParameters(max_tokens=40, thinking_tokens=3),
+             "unbounded": SamplingParameters(max_tokens=40),
+             "loop": SamplingParameters(**fond, loop=Loop(size=64)), "whole": SamplingParameters(**fond)}
+    asks = [(name, seed) for name in asked for seed in range(12)]
+    work = (("user", "Compute 417 * 38."),)
+
+    async def stored(index, name, seed):
+        task = SampleTask((1, index), "q", 0, 0, 1, seed)
+        rollout = Single(engine, RolloutRequest(f"{name}-{seed}", task, work, asked[name]))
+        prompt = PromptColumns(problem_columns(dataclasses.replace(problem, id="q")), "[]")
+        return "{}", prompt, make_sample(task, rollout.messages, await rollout.draw())
+    drawn = await asyncio.gather(*(stored(index, *each) for index, each in enumerate(asks)))
+    packed = pack_batch(drawn, Provenance("r", 1, "c", "m", "", "e", "", "0", {}))
+    reply = await writer.write([PartRows(packed, list(range(len(drawn))), [None] * len(drawn))])
+    rows = {row["sample_index"]: row for row in read_part(open_storage(folder), reply.key).to_pylist()}
+    shown = ("text", "finish_reason", "completion_tokens", "thought_tokens", "answer_tokens", "thought_closed_by")
+    result["rows"] = {name: [{key: rows[i][key] for key in shown} for i, each in enumerate(asks) if each[0] == name]
+                      for name in asked}
+
     # An adapter.
     async def adapted(name, folder):
         generation = await engine.generate(GenerationRequest(
@@ -108,6 +131,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     log = folder / "log"
     assert lines, done.stdout + done.stderr + (log.read_text()[-3000:] if log.exists() else "")
     found: dict[str, Any] = json.loads(lines[0].removeprefix("RESULT "))
+    Path("/tmp/bad/rows.json").write_text(json.dumps(found["rows"], indent=1))
     return found
 
 
@@ -121,3 +145,21 @@ def test_stored_tokens_are_those_that_vllm_drew(result: dict[str, Any]) -> None:
 def test_an_adapter_is_applied_to_the_sample_that_asks_for_it(result: dict[str, Any]) -> None:
     plain, nothing, much = result["adapted"]
     assert plain == nothing != much
+
+
+def test_a_thought_is_closed_at_its_budget_and_the_model_answers(result: dict[str, Any]) -> None:
+    closed = [row for row in result["rows"]["bounded"] if row["thought_closed_by"] == "budget"]
+    assert closed and not any(row["thought_closed_by"] == "budget" for row in result["rows"]["unbounded"])
+    for row in closed:
+        thought, mark, answer = row["text"].partition("</think>")
+        assert thought.startswith("<think>\n") and mark and answer
+        assert row["thought_tokens"] < 20 and row["answer_tokens"] > 0
+        assert row["thought_tokens"] + row["answer_tokens"] == row["completion_tokens"]
+
+
+def test_a_looping_sample_is_ended_within_a_tenth_of_its_length(result: dict[str, Any]) -> None:
+    pairs = zip(result["rows"]["loop"], result["rows"]["whole"], strict=True)
+    ended = [(loop, whole) for loop, whole in pairs if loop["finish_reason"] == "repetition"]
+    assert any(whole["text"].startswith(loop["text"]) for loop, whole in ended), "the same sample, but for its end"
+    for loop, whole in ended:
+        assert whole["finish_reason"] == "length" and 0 < loop["completion_tokens"] <= whole["completion_tokens"] / 10

@@ -84,20 +84,21 @@ class Candidate:
     """The left side of an equation that is the whole sentence, and whose right side is the box."""
 
 
-def candidates(text: str, cut_off: str = "") -> list[Candidate]:
+def candidates(text: str, cut_off: str = "", prompt: str = "") -> list[Candidate]:
     """Every candidate for the final answer that is still standing, in order; the last is the answer if the rest agree
     with it. Raises NoAnswerError.
 
     `cut_off` is the reason of a text that was cut off before its answer was complete; empty: it was not cut off. What
-    follows the last complete answer is then judged as in any text.
+    follows the last complete answer is then judged as in any text. `prompt` is the problem, which says what a text may
+    speak of.
     """
-    return _candidates(thoughts.without_end_tokens(text), cut_off)
+    return _candidates(thoughts.without_end_tokens(text), cut_off, prompt)
 
 
-def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candidate]:
+def _candidates(text: str, cut_off: str, prompt: str, *, in_json: bool = False) -> list[Candidate]:
     found = None if in_json else json_texts.read(text)
     if found is not None:
-        return _in_json(found, cut_off)
+        return _in_json(found, cut_off, prompt)
     boxes = _boxes(text)
     tags = [tag for tag in _tags(text) if not any(tag.start < box.start < tag.end for box in boxes)]
     marked = sorted([*boxes, *tags], key=lambda candidate: candidate.start)
@@ -120,11 +121,11 @@ def _candidates(text: str, cut_off: str, *, in_json: bool = False) -> list[Candi
     if cut_off and standing[-1].how == "stated" and _reaches_the_end(text, standing[-1].end):
         raise NoAnswerError(cut_off)
     kept = _still_standing(text, standing)
-    _raise_if_not_stated(text, kept, is_cut=bool(cut_off))
+    _raise_if_not_stated(text, kept, prompt, is_cut=bool(cut_off))
     return kept
 
 
-def _raise_if_not_stated(text: str, kept: list[Candidate], *, is_cut: bool) -> None:
+def _raise_if_not_stated(text: str, kept: list[Candidate], prompt: str, *, is_cut: bool) -> None:
     """Raises where the text does not state its last answer, or takes it back, changes it or goes on behind it."""
     last, group = kept[-1], _last_group(kept)
     first, behind = group[-1], text[last.end :]
@@ -152,6 +153,8 @@ def _raise_if_not_stated(text: str, kept: list[Candidate], *, is_cut: bool) -> N
         raise NoAnswerError("words in another language behind the answer that do not belong to stating it")
     if passages.is_undone(own, behind):
         raise NoAnswerError("what stands behind the answer undoes it")
+    if passages.is_left_alone(f"{prompt}\n{text[: last.end]}", behind, is_cut=is_cut):
+        raise NoAnswerError("what stands behind the answer speaks of nothing that the text speaks of")
     if passages.is_announced_as_none(text, first.start):
         raise NoAnswerError("what stands above the answer announces that it is none")
     # A text that is known to be cut breaks off anyway: what was complete before the cut stands.
@@ -196,18 +199,18 @@ def _last_group(candidates: list[Candidate]) -> list[Candidate]:
     return group
 
 
-def _in_json(found: json_texts.JsonText, cut_off: str) -> list[Candidate]:
+def _in_json(found: json_texts.JsonText, cut_off: str, prompt: str) -> list[Candidate]:
     """The answer of a JSON object, if what its other keys say does not take it back."""
     if found.problem:
         raise NoAnswerError(found.problem)
-    inner = _candidates(found.answer, cut_off, in_json=True)
+    inner = _candidates(found.answer, cut_off, prompt, in_json=True)
     stated = [dataclasses.replace(c, how="stated") if c.how == "whole" else c for c in inner]
     said: list[Candidate] = []
     for remark in found.remarks:
         # Its last sentences are read as if they stood behind the answer, and its whole as if it stood before it.
         last = "\n".join(part for part in _SENTENCES.split(remark[-MAX_REMARK_CHARS:])[-3:])
-        said += _candidates(f"{remark}\n\n#### {stated[-1].text}", "", in_json=True)
-        said += _candidates(f"#### {stated[-1].text}\n\n{last}", "", in_json=True)
+        said += _candidates(f"{remark}\n\n#### {stated[-1].text}", "", prompt, in_json=True)
+        said += _candidates(f"#### {stated[-1].text}\n\n{last}", "", prompt, in_json=True)
     return [*said, *stated]
 
 

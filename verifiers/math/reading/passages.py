@@ -11,8 +11,11 @@ Promises: only a bounded stretch beside the answer is read, sentence by sentence
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 
+from verifiers import answer_words
 from verifiers.math.reading import languages
+from verifiers.math.reading.nouns import is_noun
 from verifiers.math.reading.phrases import WRONG, compiled, form
 from verifiers.math.reading.phrases_before import (
     ATTEMPTS_AND_CASES,
@@ -42,7 +45,7 @@ from verifiers.math.reading.phrases_behind import (
     STEPS_LEFT,
 )
 from verifiers.math.reading.phrases_common import HEDGES, KIDDING, UNSURE
-from verifiers.math.reading.vocabulary import NUMBER_WORDS
+from verifiers.math.reading.vocabulary import NUMBER_WORDS, QUANTITIES, unit_name, words_of
 
 NEAR_ABOVE = 400
 """Characters in front of an answer in which the sentence above it is looked for."""
@@ -233,6 +236,88 @@ _FEW_WORDS = 6
 _SHORT_WORDS = 9
 
 
+_PLAIN_WORDS = (
+    answer_words.CLOSING
+    | answer_words.HEADINGS
+    | answer_words.TAIL
+    | answer_words.FUNCTION
+    | frozenset(
+        words_of("""
+        thus therefore hence so we have found verified check checked correct boxed completes complete proof solution value values conclude required desired solved conclusion
+        simplified form expression expressions equation equations result satisfies satisfied conditions condition holds given original problem exactly note verification matches this means no other solutions work works there
+        """)
+    )
+)
+"""Words of a sentence behind an answer that only closes, heads or confirms."""
+_OF_MATHEMATICS = (
+    frozenset(
+        words_of("""
+        polynomial polynomials factor factors factoring formula formulas sum sums product products inequality count counts counted counting pair pairs unit units integer integers
+        divisor divisors multiple multiples even odd prime primes square squares root roots angle angles triangle triangles circle circles sides area volume symmetric symmetry substitution
+        substituting identity theorem lemma induction function functions derivative integral series sequence matrix vector determinant probability permutation permutations combination
+        combinations modulo remainder proved proven add adding added subtract subtracting multiply multiplying divide dividing curve parabola hyperbola ellipse
+        graph geometric algebraic algebra arithmetic geometry table order
+        """)
+    )
+    | QUANTITIES
+) - frozenset(words_of("set time times force percent chance"))
+"""Words of mathematics: a sentence with one explains, whatever the problem speaks of."""
+_DOUBTING = (answer_words.UNSETTLING | answer_words.DENYING) - frozenset(
+    words_of("question questions asked whether object objection")
+)
+"""Words with which a sentence goes back on an answer, whatever else it speaks of."""
+_IN_MATH = re.compile(r"[=\\$^+<>≤≥√π]")
+"""A sign of a formula. A sentence with one is judged by what it calculates."""
+_UNIT_WORDS = 2
+"""Words of a unit or noun that stands behind its number on a line of its own."""
+
+
+def is_loose(sentence: str, before: AbstractSet[str]) -> bool:
+    """Whether a sentence tells nothing of the subject, whose stems are `before`: it may go back on the answer in words
+    that no table holds, as `The jury is still out.`"""
+    words = answer_words.words_in(sentence)
+    if not words or words[0] == "they" or all(word in _PLAIN_WORDS for word in words):
+        return False
+    if len(words) <= _UNIT_WORDS and all(unit_name(word) or is_noun(word) or len(word) == 1 for word in words):
+        return False
+    if not _DOUBTING.isdisjoint(words) and _OPTIONS.isdisjoint(words):
+        return True
+    if not any(stem.isalpha() for stem in before) or not _OF_MATHEMATICS.isdisjoint(words):
+        return False
+    return before.isdisjoint(answer_words.stems_in(sentence))
+
+
+_OPTIONS = frozenset(words_of("option options choice choices others"))
+"""Words of a sentence that may reject what was not chosen: `Option A is wrong.`"""
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|\Z)", re.DOTALL)
+
+
+def is_left_alone(above: str, behind: str, *, is_cut: bool) -> bool:
+    """Whether a sentence behind the answer speaks of nothing that the text speaks of. `above` is the problem, and
+    the text up to the end of the answer."""
+    closing = _CLOSERS_OF_ANSWER.match(behind)
+    at = closing.end() if closing else 0
+    rest = _DRAWING.sub("", behind[at : at + MAX_BELOW])
+    if not rest.strip():
+        return False
+    is_new = re.search(r"[.!?:]\W*\Z|\n", behind[:at]) is not None and not rest[:1].islower()
+    own_sentence = not is_new and _ALONE.match(rest) is None  # `\\boxed{10} Gyr`, `\\boxed{5} (mod 7)`
+    parts = [part for part in _SENTENCES.split(rest) if part.strip()][own_sentence:]
+    subject = answer_words.stems_in(_COMMAND.sub(" ", above[-MAX_ABOVE_CHARS:])) if parts else set()
+    for place, part in enumerate(parts[:-1] if is_cut else parts):
+        sentence = _MARKS.sub("", part[:MAX_SENTENCE]).strip(" \t-–—•")
+        goes_on = sentence[-1:] not in ".!?" and place + 1 < len(parts) and _IN_MATH.search(parts[place + 1])
+        if not goes_on and not _IN_MATH.search(part) and is_loose(sentence, subject):
+            return True
+        subject |= answer_words.stems_in(sentence)
+    return False
+
+
+MAX_ABOVE_CHARS = 20_000
+"""Characters of the problem and in front of an answer that tell what the text speaks of."""
+
+
 def is_undone(answer: str, behind: str) -> bool:
     """Whether a sentence behind the answer takes it back, doubts it, goes on calculating or states another value."""
     own = set(_NUMBER.findall(_in_digits(answer)))
@@ -245,8 +330,11 @@ def is_undone(answer: str, behind: str) -> bool:
     return any(_undoes(piece, own) for piece in pieces[own_sentence:])
 
 
+_SENTENCES = re.compile(r"(?<=[.!?])[\s*_$]+|\n+")
+
+
 def _sentences(text: str) -> list[str]:
-    parts = re.split(r"(?<=[.!?])[\s*_$]+|\n+", text)
+    parts = _SENTENCES.split(text)
     return [piece for part in parts if (piece := _MARKS.sub("", part[:MAX_SENTENCE]).strip(" \t-–—•"))]
 
 

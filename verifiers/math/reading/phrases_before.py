@@ -278,6 +278,16 @@ SAYING_LESS = phrases(
 )
 """Phrases that say less than that it is so."""
 
+ATTRIBUTING = phrases(
+    r"""
+    told / wrote / reads / states? / holds / has it / suggested / assumed / supposed / rumou?red / scribbled / submitted / printed / ended with
+    insists? / swears? / marked .{0,20} / in the margin / (?:misconception|belief|myth|assumption|opinion|intuition|rumou?r) is
+    exclude / rule out / deny / doubt / fail to see (?:how|why) / wrong / incorrect / false
+    (?:older|earlier|previous|some) (?:editions?|versions?)(?: \w+){0,3}
+    """
+)
+"""Phrases in front of `the answer` by which somebody or something else gives it, or by which it is denied."""
+
 NOT_REACHING = phrases(
     r"""
     never / nowhere / by no means / in no way

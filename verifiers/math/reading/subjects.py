@@ -12,6 +12,7 @@ import re
 from verifiers.math.reading import languages
 from verifiers.math.reading.phrases import compiled, form
 from verifiers.math.reading.phrases_before import (
+    ATTRIBUTING,
     BARE_LABELS,
     DENYING_SUBJECTS,
     DOUBTFUL_ADVERBS,
@@ -41,6 +42,9 @@ _DESCRIBED = compiled(
 _BEFORE_ANSWER = compiled(
     form(r"\b@ (?:the|our|my|this) (?:\w+ )?\Z", RELATING_TO_ANSWER),
     form(r"\b(?:twice|half|triple|double|non|no|un|anti|sample|example)[\s-]+\Z"),
+)
+_ATTRIBUTED = compiled(
+    form(r"\b@(?: (?:me|us))?\W{0,3}(?:that )?(?:(?:the|my|our|an?) )?(?:\w+ )?\Z", ATTRIBUTING),
 )
 _LINK = re.compile(
     r"\b(?:is|are|equals?|becomes|will|must|should|be|comes|simplifies|reduces|evaluates|would|could|was|turns|works)\b|[=:：]",
@@ -92,7 +96,7 @@ def is_of_another(sentence: str) -> bool:
             len(clauses) > 1 and _BARE.match(clauses[-1]) is not None and _NO_INTRODUCTION.match(clauses[0]) is not None
         )
     head, tail = sentence[: found[-1].start()], sentence[found[-1].end() :]
-    if _BEFORE_ANSWER.search(head):
+    if _BEFORE_ANSWER.search(head) or _ATTRIBUTED.search(head):
         return True
     described = _DESCRIBED.search(head)
     if described and not all(word.lower() in ADJECTIVES_OF_ANSWER for word in described[1].split()):

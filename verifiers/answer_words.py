@@ -1,6 +1,7 @@
 # ruff: noqa: E501  (tables)
-"""The words that a choice answer's surroundings are judged by, as tables: a reader splits a text into words and looks
-each one up, so that a longer list costs nothing.
+"""The words that an answer's surroundings are judged by, as tables: a reader splits a text into words and looks each one
+up, so that a longer list costs nothing. The readers of multiple choice use them all, that of math those for sentences
+behind an answer.
 
 Words are in lower case. A list of allowed words is complete by intent: what it does not hold is not known to be
 harmless.
