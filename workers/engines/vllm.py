@@ -130,7 +130,8 @@ class VllmEngine(Engine):
         stop = [*request.sampling.stop, *request.stop, *(COMPLETION_STOP if self.settings.completion else ())]
         is_decoded_here = self._decoder is not None and not stop
         handling = {"detokenize": not is_decoded_here, "skip_special_tokens": self._skip_special_tokens}
-        parameters = parameters_for(request, room, stop, **handling)
+        budgets = Ability.THINKING_BUDGET in self.abilities
+        parameters = parameters_for(request, room, stop, beside_budgets=budgets, **handling)
         final = await self._final_output(prompt.tokens, parameters, request.id, self._adapter(request.adapter))
         completion = final.outputs[0]
         num_tokens = len(completion.token_ids)

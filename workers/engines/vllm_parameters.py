@@ -16,16 +16,27 @@ MIN_PATTERN = 1
 """Shortest pattern of a loop, in tokens."""
 
 
-def parameters_for(request: GenerationRequest, room: int, stop: list[str], **text_handling: bool) -> Any:
-    """The parameters of a request whose prompt leaves `room` tokens of the context; `stop` are all its stop strings."""
+def parameters_for(
+    request: GenerationRequest, room: int, stop: list[str], *, beside_budgets: bool = False, **text_handling: bool
+) -> Any:
+    """The parameters of a request whose prompt leaves `room` tokens of the context; `stop` are all its stop strings.
+
+    `beside_budgets` says that other requests of the engine have a thinking budget. vLLM 0.32 forgets to clear a row of
+    its batch that had one when a request without one moves there, and would close that request's thought (its class
+    ThinkingBudgetStateHolder). So such a request has a budget too, of as many tokens as it may have at all.
+    """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     sampling, schema = request.sampling, request.json_schema
+    longest = min(sampling.max_tokens or room, room)
+    further = further_parameters(sampling)
+    if beside_budgets:
+        further.setdefault("thinking_token_budget", longest)
     return SamplingParams(
         **{name: getattr(sampling, name) for name in DRAWING},
-        **further_parameters(sampling),
-        max_tokens=min(sampling.max_tokens or room, room),
+        **further,
+        max_tokens=longest,
         stop=stop,
         seed=request.seed if sampling.seeded else None,
         logprobs=0 if sampling.logprobs or request.logprobs else None,

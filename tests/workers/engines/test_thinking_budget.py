@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from vllm import SamplingParams
-from vllm.v1.sample.logits_processor.interface import BatchUpdate
+from vllm.v1.sample.logits_processor.interface import BatchUpdate, MoveDirectionality
 from vllm.v1.sample.thinking_budget_state import ThinkingBudgetStateHolder
 
 from workers.engines.thinking import marks_of
@@ -74,3 +74,27 @@ def test_vllm_gets_the_bare_marks_of_the_style() -> None:
     )
     config._reasoning_start_token_ids, config._reasoning_end_token_ids = [5, 6], [7]
     assert mark_ids(config) == MarkIds((5, 6), (7,))
+
+
+@pytest.mark.parametrize(("budget", "forces"), [(None, True), (1000, False)])
+def test_a_sample_takes_over_the_budget_of_a_row_that_it_moves_to_unless_it_has_one(
+    budget: int | None, forces: bool
+) -> None:
+    """A fault of vLLM 0.32 and our way around it. A sample with a budget of 3 ends, and the other sample moves to its
+    row, which vLLM then does not count as removed. When vLLM clears the row, the first case fails and
+    `beside_budgets` of workers.engines.vllm_parameters can go."""
+    config: Any = SimpleNamespace(reasoning_start_token_ids=[1], reasoning_end_token_ids=[2])
+    holder = ThinkingBudgetStateHolder(config, 2, 0, torch.device("cpu"), False)
+    ended, other = [40, 41], [50, 51]
+    asked = [SamplingParams(thinking_token_budget=3), SamplingParams(thinking_token_budget=budget)]
+    added = [(0, asked[0], [30, 1], ended), (1, asked[1], [30, 1], other)]
+    holder.sync_batch(BatchUpdate(batch_size=2, removed=[], added=added, moved=[]))
+    holder.update_state([ended, other], None)
+    moved = [(1, 0, MoveDirectionality.UNIDIRECTIONAL)]
+    holder.sync_batch(BatchUpdate(batch_size=1, removed=[], added=[], moved=moved))
+    forced = False
+    for token in range(52, 60):
+        holder.update_state([other], None)
+        forced |= bool((holder.apply_to_logits(torch.zeros(1, 64), False, None) > 1e8).any())
+        other.append(token)
+    assert forced is forces

@@ -57,6 +57,13 @@ def test_each_key_reaches_vllm() -> None:
     assert loop is not None and (loop.max_pattern_size, loop.min_pattern_size, loop.min_count) == (32, 1, 4)
 
 
+@pytest.mark.parametrize(("thinking_tokens", "budget"), [(0, 50), (8, 8)])
+def test_beside_samples_with_a_thinking_budget_every_sample_has_one(thinking_tokens: int, budget: int) -> None:
+    """One that never ends a thought where none is asked for, see the test on rows of vLLM's batch."""
+    request = GenerationRequest("a", SamplingParameters(max_tokens=50, thinking_tokens=thinking_tokens), messages=())
+    assert parameters_for(request, 900, [], beside_budgets=True).thinking_token_budget == budget
+
+
 def test_what_a_kind_does_not_override_stays() -> None:
     common = SamplingParameters(temperature=0.7, stop=("END",), loop=Loop(size=8))
     changed = common.changed(SamplingOverrides(temperature=0.0, stop=(), loop=Loop()))
