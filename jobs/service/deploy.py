@@ -153,16 +153,17 @@ class GeneratorReplica:
 
     @ends_with_its_engine
     async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
-        """Raises EngineGoneError. What a chat cannot ask the model comes back as a sample that ended in an error."""
+        """Raises EngineGoneError. What a model cannot be asked, or may not, comes back as a sample that ended in an
+        error: another replica would do no better."""
         key = (0, request.sample_index)
         task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
-        if steering is None:
-            messages = (*build_messages(request.problem, self._style), *request.turns)
-            sampling = self._parameters_of(str(request.problem.kind))
-            return await self._draw(
-                request, task, messages, sampling, needs_rollout=not request.turns, has_problem=True
-            )
         try:
+            if steering is None:
+                messages = (*build_messages(request.problem, self._style), *request.turns)
+                sampling = self._parameters_of(str(request.problem.kind))
+                return await self._draw(
+                    request, task, messages, sampling, needs_rollout=not request.turns, has_problem=True
+                )
             messages = steering.messages(request.problem, self._style)
             operators = self._parameters_of(str(request.problem.kind)) if steering.has_problem else self._sampling
             sampling = steering.parameters(operators)
@@ -173,7 +174,7 @@ class GeneratorReplica:
         except EngineGoneError:
             raise
         except Exception as error:
-            log.warning("a chat could not be asked", exc_info=error)
+            log.warning("a sample could not be drawn", exc_info=error)
             return make_sample(task, (), Generation("", "error"), told_reason(error))
 
     async def _draw(
