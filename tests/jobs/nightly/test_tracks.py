@@ -18,7 +18,7 @@ from jobs.config import SolveConfig
 from jobs.nightly import tracks
 from jobs.nightly.budgets import with_lengths, with_samples
 from jobs.nightly.history import History, RunResult, read_outcomes
-from jobs.nightly.run import nightly_uri, run_night
+from jobs.nightly.run import BUCKETS, nightly_uri, run_config, run_night
 from jobs.nightly.settings import changed, load_nightly_config
 from jobs.nightly.tracks import first_stage_outcomes, other_endpoints, outcomes
 from jobs.problems.load import stream_problems
@@ -158,6 +158,18 @@ def test_another_remote_model_is_shown_and_not_held_against_the_code(
 def test_an_endpoint_that_says_nothing_is_not_known_to_be_another_model() -> None:
     assert other_endpoints({"a": "x"}, {"a": "y", "b": "z"}) == ["endpoint a: x → y"]
     assert other_endpoints({"a": ""}, {"a": "y"}) == other_endpoints({"a": "x"}, {"a": ""}) == []
+
+
+def test_a_night_keeps_its_list_of_confidential_sources(folder: Path) -> None:
+    """Else problems that may not leave the machine would go to an endpoint every night."""
+    config, legs = load_nightly_config(folder / "night.toml")
+    history = History(open_storage(nightly_uri(config)))
+    for sources in (["mine"], []):
+        problems = legs["leg"].problems.model_copy(update={"confidential": sources})
+        leg = legs["leg"].model_copy(update={"problems": problems})
+        for bucket in BUCKETS:
+            run = run_config(config, leg, {"run_id": f"t-{bucket}", "bucket": bucket}, history, DAY)
+            assert run.problems.confidential == sources
 
 
 def test_near_misses_reach_every_stage_and_every_pool(folder: Path) -> None:
