@@ -24,6 +24,7 @@ from ray import serve
 from cluster.addresses import replica_on_loopback
 from jobs.config import Problems, SolveConfig
 from jobs.pools.checks import is_remote
+from jobs.run_secrets import variables_of_models
 from jobs.service.app import build_app
 from jobs.service.batches import BatchKeeper
 from jobs.service.control import follow
@@ -39,6 +40,7 @@ from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, Verif
 from jobs.solve.settings import generator_settings
 from runstore.schema import Messages, Sample, SampleRequest
 from verifiers.checker import Checkers
+from verifiers.processes.environment import withhold
 from verifiers.types import Kind, Problem
 from workers.engines.base import EngineGoneError, Generation, SamplingParameters
 from workers.engines.registry import open_engine
@@ -69,8 +71,10 @@ log = logging.getLogger("proofmill.service")
 class VerifierReplica:
     """One process with warm checkers. Runs as a Serve deployment."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], withheld: Sequence[str] = ()) -> None:
+        """`withheld` names the variables that the checkers' child processes must not have."""
         replica_on_loopback()
+        withhold(withheld)
         verify = ServiceConfig.model_validate(config).verify
         checkers = Checkers(verify.workers_per_actor, verify.tables())
         self._local = LocalVerifiers(checkers, verify.workers_per_actor)
@@ -445,7 +449,8 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=RUNS_GRACE_S + 5.0,
     )
-    parts = [verifier.bind(table), keeper.bind(table, config.ray.address)]
+    withheld = variables_of_models(solve) if solve else []
+    parts = [verifier.bind(table, withheld), keeper.bind(table, config.ray.address)]
     if solve is not None:
         pools = solve.pools()
         parts += [generator_deployment(pool, deployment_of(solve, name), use_gpu) for name, pool in pools.items()]

@@ -7,11 +7,14 @@ import dataclasses
 import os
 import pickle
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from jobs.config import ConfigError, SolveConfig, check_config
 from jobs.run_secrets import named_variables, run_secrets, storage_variables, temporary_keys
+from jobs.service import deploy
+from jobs.service.settings import check_service_config
 from jobs.solve.settings import verifier_settings
 from verifiers.processes import environment
 from workers.actors.verifier import Verifier
@@ -126,6 +129,22 @@ def test_the_checkers_children_have_no_key_of_a_model_on_a_local_ray(monkeypatch
     settings = verifier_settings(config_of())
     assert settings.withheld == ("ENGINE_KEY",)
     Verifier(dataclasses.replace(settings, checkers_class=lambda *_: None))  # type: ignore[arg-type,return-value]
+    assert "ENGINE_KEY" not in environment.child_environment()
+
+
+def test_nor_have_the_children_of_a_services_checkers(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = deploy.application(check_service_config({}, "t"), config_of())
+    verifier = next(
+        bound
+        for each in application._bound_deployment.init_args
+        if (bound := each._bound_deployment).name == deploy.VERIFIER
+    )
+    assert verifier.init_args[1] == ["ENGINE_KEY"]
+    monkeypatch.setattr(environment, "_withheld", set())
+    monkeypatch.setattr(deploy, "replica_on_loopback", lambda: None)
+    monkeypatch.setattr(deploy, "Checkers", mock.Mock())
+    monkeypatch.setenv("ENGINE_KEY", "hunter2")
+    deploy.VerifierReplica(*verifier.init_args)
     assert "ENGINE_KEY" not in environment.child_environment()
 
 
