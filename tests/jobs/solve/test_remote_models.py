@@ -16,8 +16,9 @@ from endpoints import StandInEndpoint, stand_in_endpoint
 from jobs.config import ConfigError, SolveConfig, check_config
 from jobs.doctor import examine_config
 from jobs.run_secrets import run_secrets
+from jobs.service.command import solve_config
 from jobs.service.runs import RunKeeper
-from jobs.service.settings import Runs
+from jobs.service.settings import Runs, check_service_config
 from jobs.solve.command import solve
 from jobs.solve.endpoints import longest_prompt
 from jobs.solve.pilot import pilot_config
@@ -194,6 +195,19 @@ def test_doctor_asks_the_endpoint_too(
     assert "no GPU here is used" in said
     assert examine_config(str(path), ["model.model=other"]) != 0
     assert "model.model = 'other'" in capsys.readouterr().out
+
+
+def test_the_service_asks_its_endpoints_before_it_starts(problems: Path, endpoint: StandInEndpoint) -> None:
+    """Else it would start replicas that wait for an endpoint which is not there."""
+    file = problems.parent / "solve.toml"
+    endpoint.behave()
+    file.write_text(tomli_w.dumps(table(endpoint, problems)))
+    service = check_service_config({"solve": {"config": str(file)}}, "t")
+    found = solve_config(service)
+    assert found is not None and found.model.base_url == endpoint.url
+    file.write_text(tomli_w.dumps(table("http://127.0.0.1:1/v1", problems)))
+    with pytest.raises(ConfigError, match=r"model\.base_url = .*: the endpoint does not answer"):
+        solve_config(service)
 
 
 def test_a_template_of_the_service_with_an_endpoint_has_a_model() -> None:
