@@ -566,7 +566,8 @@ def check_config(table: Mapping[str, Json], where: str) -> SolveConfig:
         faults = [*str(error).removeprefix(f"{where}: ").split(f"\n{where}: "), *faults]
     if config is not None and not faults:
         given = [pool.sampling.variants for pool in config.pools().values()]
-        faults = [*pool_faults(config, table), *variant_faults(given, config.sampling.num_samples, bool(config.models))]
+        are_pools = bool(config.models or config.cascade or config.cascades)
+        faults = [*pool_faults(config, table), *variant_faults(given, config.sampling.num_samples, are_pools)]
     if config is None or faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return config

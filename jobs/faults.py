@@ -60,5 +60,5 @@ def settings_at(model: type[pydantic.BaseModel], place: Iterable[str | int]) -> 
 
 WITHHELD = frozenset({"notify", ("ray", "runtime_env"), ("ray", "pass_env")})
 """Keys whose values no error repeats: a URL or a key that was put there by mistake is a secret."""
-SECRET_KEYS = frozenset({"base_url", "api_key_env"})
+SECRET_KEYS = frozenset({"base_url", "api_key_env", "engine_args"})
 """The same, wherever the key stands."""

@@ -6,7 +6,8 @@ candidates run, get the storage keys for their logs and what the `[verify]` tabl
 that ends in `_env` (`url_env`, `api_key_env`), or by `ray.pass_env`, which all workers get. Only names stand in
 configs, records and messages.
 Does not: hand over what belongs to one machine (profiles, files, roles and the addresses that renew a role's keys).
-Workers on a local Ray inherit the environment, and nothing is handed over.
+Workers on a local Ray inherit the environment, and nothing is handed over; the verifiers there keep what the tables of
+the models name from the checkers' child processes (VerifierSettings.withheld).
 Fails: with ConfigError naming the key and the variable.
 """
 
@@ -91,6 +92,12 @@ def check_passed(names: Iterable[str], environ: Mapping[str, str], where: str) -
             )
 
 
+def variables_of_models(config: SolveConfig) -> list[str]:
+    """Names of the variables that the tables of the models name."""
+    tables = [table.model_dump() for pool in config.pools().values() for table in (pool.model, pool.sampling)]
+    return list(named_variables(tables))
+
+
 def run_secrets(config: SolveConfig, environ: Mapping[str, str]) -> RunSecrets:
     """What the workers of a run are handed. Raises ConfigError."""
     if not config.ray.address:
@@ -98,8 +105,7 @@ def run_secrets(config: SolveConfig, environ: Mapping[str, str]) -> RunSecrets:
     check_passed(config.ray.pass_env, environ, "ray.pass_env")
     storage = storage_variables(environ)
     everyone = {name: environ[name] for name in config.ray.pass_env}
-    tables = [table.model_dump() for pool in config.pools().values() for table in (pool.model, pool.sampling)]
-    model = (*HUB_VARIABLES, *named_variables(tables))
+    model = (*HUB_VARIABLES, *variables_of_models(config))
     verify = tuple(named_variables(config.verify.tables()))
     try:
         return RunSecrets(

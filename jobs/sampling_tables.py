@@ -49,12 +49,13 @@ class Variant(Section):
 
 
 def variant_faults(by_pool: Iterable[Sequence[Variant]], num_samples: int, are_pools: bool) -> list[str]:
-    """What is wrong with the variants of a config's models, a line each. `are_pools`: it names several models."""
+    """What is wrong with the variants of a config's models, a line each. `are_pools`: it names several models or a
+    cascade."""
     given = next((variants for variants in by_pool if variants), [])
     if given and are_pools:
         return [
-            "sampling.variants: a run of several models deals samples by its routes and stages; variants are for a run "
-            "of one [model]"
+            "sampling.variants: a run of several models deals samples by its routes and stages, and so does one with a "
+            "cascade; variants are for a run of one [model] without a cascade"
         ]
     wrong = wrong_with(given, num_samples)
     return [f"sampling.variants: {wrong}"] if wrong else []

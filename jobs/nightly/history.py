@@ -156,6 +156,9 @@ def read_outcomes(table: pa.Table) -> dict[str, Outcome]:
     outcomes = {}
     for row in table.to_pylist():
         policy = json.loads(row["stopping_rule"] or "{}")
+        # With variants, another number of samples is another mixture, and how many samples the later stages of a
+        # cascade add depends on what came out. So the rates of two nights may not compare.
+        is_one_mixture = policy.get("variants", 1) == 1 and len(policy.get("stages", ())) < 2
         outcomes[row["problem_id"]] = Outcome(
             num_samples=row["num_samples"],
             num_verified=row["num_verified"],
@@ -164,7 +167,6 @@ def read_outcomes(table: pa.Table) -> dict[str, Outcome]:
             num_error=row["num_error"],
             tokens=row["completion_tokens"],
             generation_s=row["generation_s"],
-            # With variants, another number of samples is another mixture, so rates of two nights may not compare.
-            fixed=policy.get("policy") == "fixed" and row["num_aborted"] == 0 and policy.get("variants", 1) == 1,
+            fixed=policy.get("policy") == "fixed" and row["num_aborted"] == 0 and is_one_mixture,
         )
     return outcomes

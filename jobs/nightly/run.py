@@ -222,7 +222,8 @@ def run_config(
 ) -> SolveConfig:
     """The leg's config for one bucket of the night. Raises ConfigError."""
     file = f"{history.storage.uri}/{history.problems_key(night, entry['run_id'])}"
-    problems = Problems(files=[file], layout="canonical").model_dump()
+    confidential = leg.problems.confidential  # the one key that is about the problems and not about their file
+    problems = Problems(files=[file], layout="canonical", confidential=confidential).model_dump()
     # Each night has another seed. Otherwise an unsolved problem would draw the very same samples again, and a
     # regression sample would show nothing new.
     about = {"id": entry["run_id"], "seed": (leg.run.seed << 24) + night.toordinal()}

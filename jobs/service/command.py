@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pydantic
 
-from jobs.config import ConfigError, load_config
+from jobs.config import ConfigError, SolveConfig, load_config
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
+from jobs.pools.checks import is_remote
 from jobs.service.port import Reservation
 from jobs.service.settings import ServiceConfig, check_service_config, load_service_config, new_token
 from jobs.solve.published import settle_pools
@@ -99,6 +100,26 @@ def serve_until_stopped(config: ServiceConfig) -> int:
             reserved.close()
 
 
+def solve_config(config: ServiceConfig) -> SolveConfig | None:
+    """The models of the service, its endpoints asked; None without any. Raises ConfigError, whose text is for the
+    user."""
+    from jobs.solve.endpoints import try_endpoint  # imports Ray
+
+    if not config.solve.config:
+        return None
+    solve = settle_pools(load_config(config.solve.config, config.solve.overrides))[0]
+    if solve.sampling.variants:
+        raise ConfigError(
+            f"{config.solve.config}: sampling.variants: the service asks for all samples of a request in the same "
+            "way; leave it out, or put what you want of it into [prompt] and [sampling]"
+        )
+    # On a cluster it is the nodes that reach an endpoint and may have its key.
+    for pool in solve.pools().values() if not config.ray.address else ():
+        if is_remote(pool.model):
+            try_endpoint(pool)
+    return solve
+
+
 def run_hosted(config: ServiceConfig, signals: StopSignals) -> int:
     """Starts the service, waits for a signal in `signals` and stops it. Returns the exit code."""
     hosts: list[Host] = []
@@ -106,14 +127,7 @@ def run_hosted(config: ServiceConfig, signals: StopSignals) -> int:
     def start() -> None:
         from jobs.service.hosting import Host
 
-        solve = load_config(config.solve.config, config.solve.overrides) if config.solve.config else None
-        solve = settle_pools(solve)[0] if solve else None
-        if solve and solve.sampling.variants:
-            raise ConfigError(
-                f"{config.solve.config}: sampling.variants: the service asks for all samples of a request in the same "
-                "way; leave it out, or put what you want of it into [prompt] and [sampling]"
-            )
-        hosts.append(Host(config, solve))
+        hosts.append(Host(config, solve_config(config)))
         hosts[0].start()
 
     # One thread starts Ray and lives on: the kernel ends Ray's processes with the thread that started them.

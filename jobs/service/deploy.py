@@ -24,6 +24,7 @@ from ray import serve
 from cluster.addresses import replica_on_loopback
 from jobs.config import Problems, SolveConfig
 from jobs.pools.checks import is_remote
+from jobs.run_secrets import variables_of_models
 from jobs.service.app import build_app
 from jobs.service.batches import BatchKeeper
 from jobs.service.control import follow
@@ -39,6 +40,7 @@ from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, Verif
 from jobs.solve.settings import generator_settings
 from runstore.schema import Messages, Sample, SampleRequest
 from verifiers.checker import Checkers
+from verifiers.processes.environment import withhold
 from verifiers.types import Kind, Problem
 from workers.engines.base import EngineGoneError, Generation, SamplingParameters
 from workers.engines.registry import open_engine
@@ -69,8 +71,10 @@ log = logging.getLogger("proofmill.service")
 class VerifierReplica:
     """One process with warm checkers. Runs as a Serve deployment."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], withheld: Sequence[str] = ()) -> None:
+        """`withheld` names the variables that the checkers' child processes must not have."""
         replica_on_loopback()
+        withhold(withheld)
         verify = ServiceConfig.model_validate(config).verify
         checkers = Checkers(verify.workers_per_actor, verify.tables())
         self._local = LocalVerifiers(checkers, verify.workers_per_actor)
@@ -153,16 +157,17 @@ class GeneratorReplica:
 
     @ends_with_its_engine
     async def generate(self, request: SampleRequest, steering: Steering | None = None) -> Sample:
-        """Raises EngineGoneError. What a chat cannot ask the model comes back as a sample that ended in an error."""
+        """Raises EngineGoneError. What a model cannot be asked, or may not, comes back as a sample that ended in an
+        error: another replica would do no better."""
         key = (0, request.sample_index)
         task = SampleTask(key, request.problem.id, 0, 0, request.attempt, request.seed, round=request.round)
-        if steering is None:
-            messages = (*build_messages(request.problem, self._style), *request.turns)
-            sampling = self._parameters_of(str(request.problem.kind))
-            return await self._draw(
-                request, task, messages, sampling, needs_rollout=not request.turns, has_problem=True
-            )
         try:
+            if steering is None:
+                messages = (*build_messages(request.problem, self._style), *request.turns)
+                sampling = self._parameters_of(str(request.problem.kind))
+                return await self._draw(
+                    request, task, messages, sampling, needs_rollout=not request.turns, has_problem=True
+                )
             messages = steering.messages(request.problem, self._style)
             operators = self._parameters_of(str(request.problem.kind)) if steering.has_problem else self._sampling
             sampling = steering.parameters(operators)
@@ -173,7 +178,7 @@ class GeneratorReplica:
         except EngineGoneError:
             raise
         except Exception as error:
-            log.warning("a chat could not be asked", exc_info=error)
+            log.warning("a sample could not be drawn", exc_info=error)
             return make_sample(task, (), Generation("", "error"), told_reason(error))
 
     async def _draw(
@@ -444,7 +449,8 @@ def application(config: ServiceConfig, solve: SolveConfig | None = None, use_gpu
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=RUNS_GRACE_S + 5.0,
     )
-    parts = [verifier.bind(table), keeper.bind(table, config.ray.address)]
+    withheld = variables_of_models(solve) if solve else []
+    parts = [verifier.bind(table, withheld), keeper.bind(table, config.ray.address)]
     if solve is not None:
         pools = solve.pools()
         parts += [generator_deployment(pool, deployment_of(solve, name), use_gpu) for name, pool in pools.items()]

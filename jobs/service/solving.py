@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from jobs.service.http_errors import HttpProblem
 from jobs.service.steering import Steering
-from jobs.service.verifying import Check, Checked, Verifiers, check_chunk
+from jobs.service.verifying import Check, Checked, Verifiers, check_chunk, encode, failure
 from runstore.schema import Sample, SampleRequest, sample_seed
 from verifiers.types import Json, Problem, Status
 
@@ -127,6 +127,8 @@ class Solving:
     async def _one(self, request: SampleRequest) -> tuple[Sample, Checked]:
         sample = await self._generators.generate(request)
         check = Check(self.problem, sample.text or "", finish_reason=sample.finish_reason)
+        if sample.finish_reason == "error":
+            return sample, encode(failure(check, sample.error or "the sample could not be drawn", 0.0))
         return sample, (await check_chunk(self._verifiers, [check], self._attempts, lambda: None))[0]
 
     def is_over(self) -> bool:

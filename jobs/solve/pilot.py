@@ -47,7 +47,8 @@ def pilot_config(config: SolveConfig) -> SolveConfig:
     run_id = f"{config.run.id[:80]}-pilot-{digest}"
     storage = open_storage(f"{config.output.uri.rstrip('/')}/pilots")
     storage.replace(f"{run_id}.jsonl", lines.encode())
-    problems = Problems(files=[f"{storage.uri}/{run_id}.jsonl"], layout="canonical")
+    confidential = config.problems.confidential
+    problems = Problems(files=[f"{storage.uri}/{run_id}.jsonl"], layout="canonical", confidential=confidential)
     run = config.run.model_copy(update={"id": run_id})
     return config.model_copy(update={"run": run, "problems": problems, "notify": [], "audit": 0.0})
 

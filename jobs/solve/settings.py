@@ -11,7 +11,7 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.pools.checks import is_remote
 from jobs.pools.routing import ONLY
 from jobs.pools.tables import Stage
-from jobs.run_secrets import run_secrets
+from jobs.run_secrets import run_secrets, variables_of_models
 from jobs.solve.variants import deal_of, prompt_style, variants_of
 from runstore.code_revision import code_revision
 from verifiers.types import Json
@@ -103,6 +103,7 @@ def verifier_settings(config: SolveConfig, log: LogSettings = NO_FILES, lean_wor
         log=log,
         limits={kind: limit for kind, limit in limits.items() if limit},
         checkers=tables,
+        withheld=tuple(variables_of_models(config)),
     )
 
 

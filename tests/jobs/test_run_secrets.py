@@ -7,12 +7,17 @@ import dataclasses
 import os
 import pickle
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from jobs.config import ConfigError, SolveConfig, check_config
 from jobs.run_secrets import named_variables, run_secrets, storage_variables, temporary_keys
+from jobs.service import deploy
+from jobs.service.settings import check_service_config
+from jobs.solve.settings import verifier_settings
 from verifiers.processes import environment
+from workers.actors.verifier import Verifier
 from workers.run_secrets import MAX_BYTES, NO_SECRETS, RunSecrets, Secrets
 
 SHELL = {
@@ -27,7 +32,7 @@ def config_of(**tables: Any) -> SolveConfig:
     table = {
         "run": {"id": "r"},
         "problems": {"files": ["p"]},
-        "model": {"path": "m", "engine_args": {"api_key_env": "ENGINE_KEY"}},
+        "model": {"engine": "openai", "base_url": "http://localhost/v1", "model": "m", "api_key_env": "ENGINE_KEY"},
         "verify": {"math": {"api_key_env": "JUDGE_KEY"}},
         "notify": [{"url_env": "HOOK"}],
         **tables,
@@ -115,6 +120,32 @@ def test_handed_keys_do_not_mix_with_the_nodes_own(monkeypatch: pytest.MonkeyPat
     assert children["PATH"] == os.environ["PATH"]
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "A_KEY"):
         del os.environ[name]
+
+
+def test_the_checkers_children_have_no_key_of_a_model_on_a_local_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a verifier inherits the variables of the shell, those of endpoints included."""
+    monkeypatch.setattr(environment, "_withheld", set())
+    monkeypatch.setenv("ENGINE_KEY", "hunter2")
+    settings = verifier_settings(config_of())
+    assert settings.withheld == ("ENGINE_KEY",)
+    Verifier(dataclasses.replace(settings, checkers_class=lambda *_: None))  # type: ignore[arg-type,return-value]
+    assert "ENGINE_KEY" not in environment.child_environment()
+
+
+def test_nor_have_the_children_of_a_services_checkers(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = deploy.application(check_service_config({}, "t"), config_of())
+    verifier = next(
+        bound
+        for each in application._bound_deployment.init_args
+        if (bound := each._bound_deployment).name == deploy.VERIFIER
+    )
+    assert verifier.init_args[1] == ["ENGINE_KEY"]
+    monkeypatch.setattr(environment, "_withheld", set())
+    monkeypatch.setattr(deploy, "replica_on_loopback", lambda: None)
+    monkeypatch.setattr(deploy, "Checkers", mock.Mock())
+    monkeypatch.setenv("ENGINE_KEY", "hunter2")
+    deploy.VerifierReplica(*verifier.init_args)
+    assert "ENGINE_KEY" not in environment.child_environment()
 
 
 def test_temporary_keys_are_pointed_out() -> None:

@@ -34,6 +34,7 @@ from workers.engines.base import (
     EngineSettings,
     EngineStalledError,
     Generation,
+    NotDrawnError,
     SamplingParameters,
     StepClock,
 )
@@ -478,7 +479,18 @@ class Generator(Present):
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
             log.warning("sample %s:%d was not drawn: %s", task.problem_id, task.key[1], reason)
-            return make_sample(task, rollout.messages, Generation("", "error"), reason, name)
+            return make_sample(task, rollout.messages, failed(error), reason, name)
+
+
+def failed(error: Exception) -> Generation:
+    """What is left of a sample that could not be drawn. What was paid for it counts in the budget."""
+    if not isinstance(error, NotDrawnError):
+        return Generation("", "error")
+    return Generation(
+        *("", "error"),
+        wasted_prompt_tokens=error.wasted_prompt_tokens,
+        wasted_completion_tokens=error.wasted_completion_tokens,
+    )
 
 
 def standing_s(clocks: Sequence[StepClock], now: float, busy_since: float) -> float:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from runstore.batches import error_verdict, pack, rows_to_check, unpack_batch, verdict_columns
 from verifiers.checker import Checkers
+from verifiers.processes.environment import withhold
 from verifiers.types import Json, Limits, Problem, Verdict
 from workers.actors.check_threads import CheckThreads
 from workers.actors.presence import Present
@@ -57,6 +58,9 @@ class VerifierSettings:
     checkers: Mapping[str, Mapping[str, Json]] = dataclasses.field(default_factory=dict)
     checkers_class: Callable[..., CheckersLike] = Checkers
     log: LogSettings = NO_FILES
+    withheld: tuple[str, ...] = ()
+    """Variables that the checkers' child processes must not have, such as the keys of endpoints: on a local Ray this
+    process inherits them."""
 
 
 class Verifier(Present):
@@ -64,6 +68,7 @@ class Verifier(Present):
 
     def __init__(self, settings: VerifierSettings, worker: int = 0, secrets: Secrets = NONE) -> None:
         secrets.adopt()
+        withhold(settings.withheld)
         self.settings = settings
         self._log = RunLog(settings.log, f"verifier-{worker}")
         self._checkers = settings.checkers_class(settings.num_threads, settings.checkers)

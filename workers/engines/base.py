@@ -52,6 +52,14 @@ class EndpointLostError(EngineGoneError):
     """The endpoint of a remote engine is gone for good: another replica would not reach it either."""
 
 
+class NotDrawnError(Exception):
+    """This one sample could not be drawn; the text says why."""
+
+    wasted_prompt_tokens = 0
+    wasted_completion_tokens = 0
+    """Tokens of attempts at it, which are paid for though no text came of them."""
+
+
 class EngineAbilityError(ValueError):
     """A request needs what the engine cannot do; the text says what."""
 

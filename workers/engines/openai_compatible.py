@@ -38,6 +38,7 @@ from workers.engines.base import (
     EngineStartError,
     Generation,
     GenerationRequest,
+    NotDrawnError,
     PromptPreview,
     SamplingParameters,
 )
@@ -68,11 +69,13 @@ PROMPTS_KNOWN = 4096
 """Prompts whose number of tokens is remembered."""
 BYTES_GUESSED = 3
 """Bytes of text per token, where a guess is all there is."""
+KEY_FIELDS = frozenset({"api_key", "apikey", "authorization", "access_token", "token", "secret", "password"})
+"""Names of further fields that would hold a key."""
 FIRST_CHARS = 300
 REVISIONS_KEPT = 50
 
 
-class SampleRefusedError(Exception):
+class SampleRefusedError(NotDrawnError):
     """The endpoint did not draw this one sample; the text says why."""
 
 
@@ -88,6 +91,11 @@ class FurtherFields(pydantic.BaseModel):
         for name in arguments:
             if name in OWN_KEYS:
                 raise ValueError(f"{name} is set by other keys of the config, those of [sampling] and [model]")
+            if name.lower().replace("-", "_") in KEY_FIELDS:
+                raise ValueError(
+                    f"{name} would be stored with the config; put the key into an environment variable and name that "
+                    "in model.api_key_env"
+                )
         return arguments
 
 
@@ -224,6 +232,10 @@ class OpenAIEngine(Engine):
                 return self._aborted(running)
             running.task.cancel()
             raise
+        except SampleRefusedError as error:
+            error.wasted_prompt_tokens = running.wasted_prompt_tokens
+            error.wasted_completion_tokens = running.wasted_completion_tokens
+            raise
         finally:
             if self._running.get(request.id) is running:
                 del self._running[request.id]
@@ -269,7 +281,7 @@ class OpenAIEngine(Engine):
             return None
         except AttemptError as error:
             fault = error.fault
-            used = 0 if fault.status else used
+            used = 0 if fault.status and not running.answer.num_bytes else used  # a refusal draws nothing
             self._count_waste(running)
             if fault.follows is Follows.OVERLOAD or fault.no_connection:
                 self._limit.refused(number)
@@ -335,7 +347,13 @@ class OpenAIEngine(Engine):
         """Data, not a fault: the problem does not fit this model's context."""
         prompt, _ = numbers_in(fault.reason)
         tokens = prompt or most_prompt_tokens(running.request.messages)
-        return Generation("", "length", tokens, thought_tokens=0, answer_tokens=0)
+        return Generation(
+            *("", "length", tokens),
+            thought_tokens=0,
+            answer_tokens=0,
+            wasted_prompt_tokens=running.wasted_prompt_tokens,
+            wasted_completion_tokens=running.wasted_completion_tokens,
+        )
 
     def _usage(self, running: Running) -> Usage:
         answer, messages = running.answer, running.request.messages

@@ -27,7 +27,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 
 from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
-from workers.sampling.problem_state import BYTE_OF_OUTCOME, SOLUTIONS, ProblemState, SampleOutcome
+from workers.sampling.problem_state import BYTE_OF_OUTCOME, SOLUTIONS, ExtraState, ProblemState, SampleOutcome
 
 _STARTED = 1e15
 """Priority offset of a started problem, above any problem number. A started problem goes on before a new one is begun,
@@ -124,8 +124,10 @@ class Policy(ABC):
 
     # What the coordinator calls.
 
-    def open(self, number: int, domain: str) -> ProblemState:
-        return ProblemState(number, sys.intern(domain), self.plan_for(domain))
+    def open(self, number: int, domain: str, is_extra: bool = False) -> ProblemState:
+        """A problem at its beginning. `is_extra`: its samples are drawn only because of the audit."""
+        kind = ExtraState if is_extra else ProblemState
+        return kind(number, sys.intern(domain), self.plan_for(domain))
 
     def next_samples(self, state: ProblemState, room: int) -> int:
         """How many further samples may be issued now, at most `room`."""

@@ -71,6 +71,9 @@ class ProblemState:
         "tokens",
     )
 
+    is_extra = False
+    """Whether only the audit asks for these samples. A policy learns nothing from them."""
+
     def __init__(self, number: int, domain: str, plan: Plan) -> None:
         self.number = number
         """Position in the problem set."""
@@ -116,3 +119,11 @@ class ProblemState:
     @property
     def solved(self) -> bool:
         return self.num_useful > 0
+
+
+class ExtraState(ProblemState):
+    """A stage that a problem goes through only because of the audit."""
+
+    __slots__ = ()
+
+    is_extra = True

@@ -64,7 +64,8 @@ class Opener:
         if following is None or (is_solved and not problem.audited):
             return False
         assert isinstance(problem, StagedProblem)
-        state = following.policy.open(problem.state.number, problem.state.domain)
+        is_extra = is_solved or following.index > problem.first_extra
+        state = following.policy.open(problem.state.number, problem.state.domain, is_extra)
         state.plan = self._rules.read(problem.rule).plans[following.index]
         problem.move_on(following, state, is_extra=is_solved)
         return True

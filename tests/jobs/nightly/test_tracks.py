@@ -17,11 +17,12 @@ from made_up_run import sample_row, write_run
 from jobs.config import SolveConfig
 from jobs.nightly import tracks
 from jobs.nightly.budgets import with_lengths, with_samples
-from jobs.nightly.history import History, RunResult
-from jobs.nightly.run import nightly_uri, run_night
+from jobs.nightly.history import History, RunResult, read_outcomes
+from jobs.nightly.run import BUCKETS, nightly_uri, run_config, run_night
 from jobs.nightly.settings import changed, load_nightly_config
 from jobs.nightly.tracks import first_stage_outcomes, other_endpoints, outcomes
 from jobs.problems.load import stream_problems
+from jobs.report.problems_table import write_problems_table
 from runstore.schema import PROBLEM_SCHEMA
 from runstore.storage import open_storage
 
@@ -159,6 +160,18 @@ def test_an_endpoint_that_says_nothing_is_not_known_to_be_another_model() -> Non
     assert other_endpoints({"a": ""}, {"a": "y"}) == other_endpoints({"a": "x"}, {"a": ""}) == []
 
 
+def test_a_night_keeps_its_list_of_confidential_sources(folder: Path) -> None:
+    """Else problems that may not leave the machine would go to an endpoint every night."""
+    config, legs = load_nightly_config(folder / "night.toml")
+    history = History(open_storage(nightly_uri(config)))
+    for sources in (["mine"], []):
+        problems = legs["leg"].problems.model_copy(update={"confidential": sources})
+        leg = legs["leg"].model_copy(update={"problems": problems})
+        for bucket in BUCKETS:
+            run = run_config(config, leg, {"run_id": f"t-{bucket}", "bucket": bucket}, history, DAY)
+            assert run.problems.confidential == sources
+
+
 def test_near_misses_reach_every_stage_and_every_pool(folder: Path) -> None:
     _, legs = load_nightly_config(folder / "night.toml")
     leg = legs["leg"]
@@ -182,6 +195,18 @@ def test_the_first_stage_is_read_from_the_rows(tmp_path: Path) -> None:
         "a": (3, 0, True),
         "b": (3, 3, True),
     }
+
+
+def test_rates_of_a_whole_cascade_are_not_compared(tmp_path: Path) -> None:
+    """How many samples the later stages add depends on what came out of the first."""
+    first = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
+    stages = [{"pool": pool, "samples": 2, "start": start, **first} for pool, start in (("small", 0), ("large", 2))]
+    fixed = {}
+    for name, rule in (("cascade", {**first, "stages": stages}), ("plain", first)):
+        uri = write_run(str(tmp_path / name), [sample_row("a", index, "verified", rule) for index in range(2)])
+        write_problems_table(uri)
+        fixed[name] = read_outcomes(pq.read_table(f"{uri}/problems.parquet"))["a"].fixed
+    assert fixed == {"cascade": False, "plain": True}
 
 
 def test_a_track_counts_what_has_a_verdict() -> None:

@@ -12,12 +12,18 @@ from made_up_generators import FakeGenerators
 
 from jobs.service import redrawing, verifying
 from jobs.service.app import build_app
+from jobs.service.deploy import GeneratorReplica
 from jobs.service.gateway import Gateway
 from jobs.service.settings import check_service_config
 from jobs.service.solving import GeneratorLost
 from jobs.service.verifying import LocalVerifiers, VerifierLost
 from runstore.schema import Sample, SampleRequest
 from verifiers.checker import Checkers
+from verifiers.types import Kind, Problem
+from workers.engines.base import SamplingParameters
+from workers.engines.remote.confidential import SOURCES, ConfidentialError
+from workers.prompting.messages import PromptStyle
+from workers.rollouts.single import Single
 
 pytestmark = pytest.mark.anyio
 WRONG, RIGHT = "\\boxed{4}", "\\boxed{5}"
@@ -108,6 +114,30 @@ async def test_samples_lost_for_good_are_counted_apart(verifiers) -> None:
     refusal = told.json()["choices"][0]["message"]["refusal"]
     assert refusal == "none of 2 samples could be verified; 1 of 3 lost"
     assert counts(told.json()["proofmill"]) == (3, 2, 1, 0)
+
+
+class Refusing:
+    async def generate(self, request: Any) -> Any:
+        raise ConfidentialError("nothing was sent")
+
+
+async def test_what_a_model_may_not_be_asked_is_no_loss_of_its_replica() -> None:
+    """As such it would be asked again, of every other replica too."""
+    replica = object.__new__(GeneratorReplica)
+    replica._style, replica._rollout, replica._engine = PromptStyle(), Single, Refusing()  # type: ignore[assignment]
+    replica._sampling, replica._parameters_of = SamplingParameters(), lambda kind: SamplingParameters()
+    replica._confidential = SOURCES
+    problem = Problem("p", Kind.MATH, "2+3?", {"answer": "5"}, source="gpqa")
+    sample = await replica.generate(SampleRequest(problem, 0, 1, 7))
+    assert (sample.finish_reason, sample.text) == ("error", "") and "ConfidentialError" in sample.error
+
+
+async def test_a_sample_that_could_not_be_drawn_is_drawn_once_and_its_text_is_never_an_answer(verifiers) -> None:
+    generators = FakeGenerators([RIGHT, RIGHT])
+    generators.refuses = "the engine answered with ConfidentialError"
+    answer = await ask(verifiers, generators, 2)
+    assert answer.status_code == 503 and "2 of 2 lost" in answer.json()["detail"]
+    assert len(generators.asked) == 2
 
 
 async def test_where_no_sample_got_a_verdict_the_answer_is_no_negative(verifiers) -> None:

@@ -16,10 +16,12 @@ from endpoints import StandInEndpoint, stand_in_endpoint
 from jobs.config import ConfigError, SolveConfig, check_config
 from jobs.doctor import examine_config
 from jobs.run_secrets import run_secrets
+from jobs.service.command import solve_config
 from jobs.service.runs import RunKeeper
-from jobs.service.settings import Runs
+from jobs.service.settings import Runs, check_service_config
 from jobs.solve.command import solve
 from jobs.solve.endpoints import longest_prompt
+from jobs.solve.pilot import pilot_config
 from jobs.solve.record import check_resume, new_record
 from jobs.solve.settings import coordinator_settings
 from workers.coordinator.state import open_routes
@@ -98,11 +100,14 @@ def test_keys_of_an_endpoint_and_keys_of_a_model_in_process_do_not_mix(problems:
         ("base_url", "https://api.example.com/v1?api-key=sk-secret"),
         ("base_url", "sk-secret"),
         ("api_key_env", "sk-secret"),
+        ("engine_args", {"api_key": "sk-secret"}),
+        ("engine_args", {"Access-Token": "sk-secret"}),
+        ("engine_args", {"extra_headers": {"Authorization": "Bearer sk-secret"}}),
     ],
 )
-def test_a_secret_in_the_wrong_place_is_refused_and_not_repeated(problems: Path, key: str, value: str) -> None:
+def test_a_secret_in_the_wrong_place_is_refused_and_not_repeated(problems: Path, key: str, value: Any) -> None:
     said = fault("https://api.example.com/v1", problems, model={key: value})
-    assert f"model.{key}: " in said
+    assert f"model.{key}" in said
     assert "sk-secret" not in said
 
 
@@ -192,6 +197,19 @@ def test_doctor_asks_the_endpoint_too(
     assert "model.model = 'other'" in capsys.readouterr().out
 
 
+def test_the_service_asks_its_endpoints_before_it_starts(problems: Path, endpoint: StandInEndpoint) -> None:
+    """Else it would start replicas that wait for an endpoint which is not there."""
+    file = problems.parent / "solve.toml"
+    endpoint.behave()
+    file.write_text(tomli_w.dumps(table(endpoint, problems)))
+    service = check_service_config({"solve": {"config": str(file)}}, "t")
+    found = solve_config(service)
+    assert found is not None and found.model.base_url == endpoint.url
+    file.write_text(tomli_w.dumps(table("http://127.0.0.1:1/v1", problems)))
+    with pytest.raises(ConfigError, match=r"model\.base_url = .*: the endpoint does not answer"):
+        solve_config(service)
+
+
 def test_a_template_of_the_service_with_an_endpoint_has_a_model() -> None:
     keeper = RunKeeper.__new__(RunKeeper)
     keeper.settings = Runs(template={"model": {"engine": "openai", "base_url": "http://h/v1", "model": "m"}})
@@ -230,6 +248,13 @@ def test_confidential_problems_are_refused_before_anything_is_sent(
 
 
 # Money.
+
+
+def test_a_pilot_keeps_the_list_of_confidential_sources(problems: Path) -> None:
+    """Its problems are asked of the same endpoints, and its workers know the list from its own config."""
+    for sources in ([], ["mine"]):
+        whole = config("https://api.example.com/v1", problems, problems={"confidential": sources})
+        assert pilot_config(whole).problems.confidential == sources
 
 
 def test_a_ceiling_in_dollars_needs_both_prices(problems: Path) -> None:

@@ -238,3 +238,12 @@ def test_a_run_of_several_models_has_no_variants() -> None:
     table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "models": {"small": {"path": "m"}}}
     with pytest.raises(ConfigError, match=r"sampling\.variants: a run of several models deals samples by its routes"):
         check_config({**table, "sampling": {"variants": [A, B]}}, "test")
+
+
+def test_a_run_with_a_cascade_has_no_variants() -> None:
+    """Variants are dealt by the index, and the rounds of a stage lie as far apart as the stage has samples."""
+    table = {"run": {"id": "r"}, "problems": {"files": ["p"]}, "model": {"path": "m"}}
+    cascade = {"stages": [{"model": "model", "samples": 5}]}
+    assert check_config({**table, "cascade": cascade}, "test")
+    with pytest.raises(ConfigError, match=r"sampling\.variants: .* so does one with a cascade"):
+        check_config({**table, "cascade": cascade, "sampling": {"variants": [A, B]}}, "test")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from endpoints import StandInEndpoint, request, settings, stand_in_endpoint
 
+from workers.actors.generator import failed
 from workers.engines.base import (
     Ability,
     EndpointLostError,
@@ -24,6 +25,7 @@ from workers.engines.openai_compatible import OpenAIEngine, SampleRefusedError, 
 from workers.engines.registry import engine_class
 from workers.engines.remote import faults
 from workers.engines.remote.confidential import ConfidentialError
+from workers.engines.remote.rate_limits import RateLimits
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +133,25 @@ def test_what_may_not_pass_ends_this_one_sample_at_once(endpoint: StandInEndpoin
 
 def test_a_sample_that_always_fails_at_a_living_endpoint_ends_as_an_error(endpoint: StandInEndpoint) -> None:
     endpoint.behave(faults=[""], always="cut")
-    with pytest.raises(SampleRefusedError, match="8 attempts"):
+    with pytest.raises(SampleRefusedError, match="8 attempts") as caught:
         drawn(endpoint)
+    left = failed(caught.value)
+    assert left.wasted_prompt_tokens > 0, "what was cut off is paid for"
+    assert left.wasted_completion_tokens > 0
+    assert (left.text, left.completion_tokens, failed(ValueError("ours")).wasted_prompt_tokens) == ("", 0, 0)
+
+
+def test_an_answer_that_broke_off_uses_up_the_cap_and_a_refusal_does_not(
+    endpoint: StandInEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(RateLimits, "settle", lambda limits, ticket, count: used.append(count))
+    endpoint.behave(faults=["", "500", "error inside"])
+    drawn(endpoint)
+    refused, broken, answered = used
+    assert refused == 0
+    assert broken >= 64, "the endpoint may have drawn all of it"
+    assert 0 < answered < broken
 
 
 def test_retry_after_is_waited_for_by_every_request(endpoint: StandInEndpoint) -> None:

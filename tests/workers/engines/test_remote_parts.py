@@ -16,6 +16,7 @@ from verifiers.types import Problem
 from workers.engines.base import EngineSettings, GenerationRequest, SamplingParameters
 from workers.engines.endpoint import EndpointKeys, is_loopback
 from workers.engines.remote.answer import Answer, EventLines, take_data
+from workers.engines.remote.client import Client, KeyMissingError, key_of
 from workers.engines.remote.concurrency import AdaptiveLimit
 from workers.engines.remote.confidential import SOURCES, ConfidentialError, check_leave, is_confidential
 from workers.engines.remote.faults import AttemptError, Follows, back_off_s, fault_of_status, redacted
@@ -188,6 +189,40 @@ def test_waits_grow_and_never_coincide() -> None:
 def test_a_key_is_taken_out_of_what_the_endpoint_says() -> None:
     assert redacted("Incorrect API key: sk-secret", "sk-secret") == "Incorrect API key: …"
     assert redacted("nothing", "") == "nothing"
+    assert redacted("it ended in 'a key sk-sec'", "sk-secret") == "it ended in 'a key …'", "the text was shortened"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"error": {"message": "wrong key sk-secret-value", "code": 500, "param": "sk-secret-value"}}',
+        b'["sk-secret-value"]',
+        b"no JSON: " + b"." * 60 + b" sk-secret-value",
+    ],
+)
+def test_a_key_is_taken_out_of_an_answer_that_is_refused_while_it_is_read(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some gateways send their errors as the body of an answer, under the status 200."""
+    monkeypatch.setenv("STAND_IN_KEY", "sk-secret-value")
+
+    async def read() -> None:
+        client = Client(EndpointKeys(base_url="http://127.0.0.1:1/v1", model="m", api_key_env="STAND_IN_KEY"))
+        async with client._told():
+            take_data(Answer(), data)
+
+    with pytest.raises(AttemptError) as caught:
+        asyncio.run(read())
+    assert "sk-s" not in f"{caught.value}{caught.value.fault}"
+
+
+@pytest.mark.parametrize("value", ["sk-secret\nsecond line", "sk-secret sk-other", "sk-secret\u00fc"])
+def test_a_variable_that_holds_more_than_a_key_is_refused_and_not_shown(value: str) -> None:
+    endpoint = EndpointKeys(base_url="https://api.example.com/v1", api_key_env="STAND_IN_KEY")
+    with pytest.raises(KeyMissingError, match="STAND_IN_KEY holds more than a key") as caught:
+        key_of(endpoint, {"STAND_IN_KEY": value})
+    assert "secret" not in str(caught.value)
+    assert key_of(endpoint, {"STAND_IN_KEY": " sk-secret\n"}) == "sk-secret"
 
 
 def test_an_endpoint_is_lost_after_time_and_failures_without_a_sign_of_life() -> None:

@@ -293,6 +293,26 @@ def test_an_audited_problem_is_audited_after_a_resume_whatever_the_share_is_then
     assert [(task.key[1], task.audited) for task in again.draw(pool=1)] == [(2, True), (3, True), (4, True)]
 
 
+def test_an_adaptive_policy_learns_nothing_from_what_only_the_audit_asks_for() -> None:
+    """The boundaries of the other problems would become those of easier ones, and would depend on the audit."""
+    adaptive = {"policy": "adaptive", "num_samples": 64, "wave": 4}
+    bench = cascade(2, [SMALL, adaptive], audit=1.0)
+    rule = bench.draw()[0].stopping_rule
+    bench = cascade(2, [SMALL, adaptive], audit=1.0)
+    tasks = bench.draw()
+    play(bench, [task for task in tasks if task.key[0] == 0], "verified")
+    play(bench, [task for task in tasks if task.key[0] == 1], "refuted")
+    later = bench.draw(pool=1)
+    assert {(task.key[0], task.audited) for task in later} == {(0, True), (1, False)}
+    learned = bench.policies[1].seen  # type: ignore[attr-defined]
+    play(bench, [task for task in later if task.audited], "refuted")
+    assert learned.num_samples == 0
+    play(bench, [task for task in later if not task.audited], "refuted")
+    assert learned.num_samples == 4
+    again = cascade(2, [SMALL, adaptive], durable=restored(bench, rule))
+    assert again.policies[1].seen.num_samples == 4, "nor after a resume"  # type: ignore[attr-defined]
+
+
 def test_a_plain_pool_has_nothing_to_audit() -> None:
     bench = Bench(1, audit=1.0)
     assert "audit" not in bench.draw()[0].stopping_rule

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -36,7 +37,7 @@ NO_KEY = "none"
 
 
 class KeyMissingError(ValueError):
-    """The environment variable that should hold the key is not set."""
+    """The environment variable that should hold the key is not set, or holds something else."""
 
 
 def key_of(endpoint: EndpointKeys, environ: Mapping[str, str]) -> str:
@@ -48,7 +49,14 @@ def key_of(endpoint: EndpointKeys, environ: Mapping[str, str]) -> str:
         # A key that was pasted into the config would be shown by its name.
         shown = name if name == name.upper() else "the variable that it names"
         raise KeyMissingError(f"model.api_key_env: {shown} is not set in this environment; export the endpoint's key")
-    return environ[name].strip()
+    key = environ[name].strip()
+    if not all("!" <= char <= "~" for char in key):
+        # It cannot stand in a header, and the packages would quote it where they say so.
+        raise KeyMissingError(
+            f"model.api_key_env: {name} holds more than a key: a line break, a blank or a letter that no key has; "
+            "export the endpoint's key alone"
+        )
+    return key
 
 
 class Client:
@@ -148,6 +156,8 @@ class Client:
 
         try:
             yield
+        except AttemptError as error:  # of an answer that was refused or broken while it was read
+            raise AttemptError(self._without_key(error.fault)) from None
         except openai.APIStatusError as error:
             raise AttemptError(self._fault(error.status_code, error.response.headers, error.response.text)) from None
         except (openai.APIConnectionError, httpx2.TransportError, httpx2.DecodingError, OSError) as error:
@@ -165,7 +175,12 @@ class Client:
             body = json.loads(text)
         except ValueError:
             body = text
-        return fault_of_status(status, headers, body)
+        return self._without_key(fault_of_status(status, headers, body))
+
+    def _without_key(self, fault: Fault) -> Fault:
+        """The fault in a text that may be shown. An endpoint may repeat the key wherever it says what is wrong."""
+        reason, parameter = redacted(fault.reason, self._key), redacted(fault.parameter, self._key)
+        return dataclasses.replace(fault, reason=reason, parameter=parameter)
 
     async def close(self) -> None:
         await self._openai.close()

@@ -31,6 +31,8 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 """Longest wait between two attempts where the server names none."""
 MAX_REASON_CHARS = 500
+LEAST_SHOWN = 4
+"""Characters of a key's beginning that are taken for it. Fewer say nothing of the key."""
 OVERLOADED = frozenset({429, 503, 529})
 PASSING = frozenset({408, 409, 425})
 """Refusals that a later attempt may not meet."""
@@ -171,5 +173,17 @@ def back_off_s(attempt: int, dice: random.Random) -> float:
 
 
 def redacted(text: str, key: str) -> str:
-    """`text` without the endpoint's key."""
-    return text.replace(key, "…") if key else text
+    """`text` without the endpoint's key, nor the beginning of it where the text was shortened.
+
+    >>> redacted("no key sk-secret here", "sk-secret"), redacted("bad: 'no key sk-sec'", "sk-secret")
+    ('no key … here', "bad: 'no key …'")
+    """
+    if not key:
+        return text
+    text = text.replace(key, "…")
+    quotes = len(text) - len(text.rstrip("'\""))
+    body, end = text[: len(text) - quotes], text[len(text) - quotes :]
+    for length in range(len(key) - 1, LEAST_SHOWN - 1, -1):
+        if body.endswith(key[:length]):
+            return f"{body[:-length]}…{end}"
+    return text
