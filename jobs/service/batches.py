@@ -14,6 +14,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -39,6 +40,7 @@ from runstore.layout import (
 )
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
+from verifiers.types import Json
 
 BATCH_ID = re.compile(r"batch_([0-9a-f]{24})")
 RESULT_ID = re.compile(r"file-([0-9a-f]{24})-(output|errors)")
@@ -233,11 +235,8 @@ class BatchKeeper(ResultKeeper):
         """Starts the stored request again; None where it has to wait for another run."""
         storage = run_storage(self.settings.output_uri, full)
         stored = json.loads(storage.read(REQUEST) or b"{}")
-        names = stored["config"].get("plugins", [])
-        table = {**stored["config"], "plugins": [name for name in names if name != PLUGIN]}
-        config = check_config(table, "config").model_copy(update={"plugins": names})
         try:
-            return self.begin(stored["owner"], config, ())
+            return self.begin(stored["owner"], stored_config(stored), ())
         except HttpProblem as busy:
             if busy.kind not in ("busy", "already-running"):
                 raise
@@ -327,8 +326,16 @@ class BatchKeeper(ResultKeeper):
     @staticmethod
     def model_of(storage: Storage) -> str:
         """The model of a batch, or the way that most of its problems take through several."""
-        config = check_config(json.loads(storage.read(REQUEST) or b"{}")["config"], "config")
+        config = stored_config(json.loads(storage.read(REQUEST) or b"{}"))
         return config.route_table()[0].name if config.models else config.model.path
+
+
+def stored_config(request: Mapping[str, Json]) -> SolveConfig:
+    """The config of a stored request. The plugin of chats without a problem is not loaded here, since a client could
+    then name its kind in any request."""
+    names = request["config"].get("plugins", [])
+    table = {**request["config"], "plugins": [name for name in names if name != PLUGIN]}
+    return check_config(table, "config").model_copy(update={"plugins": names})
 
 
 def errors_of(run: RunBody, status: Status) -> BatchErrors | None:

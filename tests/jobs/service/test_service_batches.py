@@ -28,6 +28,7 @@ from runstore import layout
 from runstore.parts import append_part, encode_part
 from runstore.schema import SAMPLE_SCHEMA
 from runstore.storage import open_storage
+from verifiers.kinds import KINDS
 
 pytestmark = pytest.mark.anyio
 MODEL = Path(__file__).parents[3] / "models/tiny_reasoner"
@@ -197,6 +198,7 @@ async def test_chats_are_answered_and_not_checked(tmp_path: Path, solver: Solver
     assert [choice["message"]["content"] for choice in lines[0]["response"]["body"]["choices"]] == ["one", "two"]
     assert lines[0]["response"]["body"]["proofmill"]["checked"] is False
     assert done.error_file_id is None
+    assert "unchecked" not in KINDS, "a client of the service could name the kind in any request"
 
 
 async def test_a_killed_batch_goes_on_and_a_cancelled_one_does_not(tmp_path: Path, solver: Solver) -> None:

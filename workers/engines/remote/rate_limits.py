@@ -15,6 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 MINUTE_S = 60.0
+KEPT_S = MINUTE_S + 0.001
+"""How long what was sent counts, in seconds. The part above a minute is for the rounding of sums of times."""
 
 
 class Use:
@@ -48,7 +50,7 @@ class Window:
             if free >= amount:
                 break
             free += use.amount
-            wait_s = use.at + MINUTE_S - now
+            wait_s = use.at + KEPT_S - now
         opens_s = self._began + (self._used + amount) / self.cap * MINUTE_S - now if self._is_opening(now) else 0.0
         return max(wait_s, min(opens_s, self._began + MINUTE_S - now), 0.0)
 
@@ -69,7 +71,7 @@ class Window:
         return now < self._began + MINUTE_S
 
     def _forget(self, now: float) -> None:
-        while self._uses and self._uses[0].at <= now - MINUTE_S:
+        while self._uses and self._uses[0].at <= now - KEPT_S:
             self._used -= self._uses.popleft().amount
 
 
