@@ -23,7 +23,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.vllm_server import NAME, VllmServer
 from workers.engines.base import EngineSettings, GenerationRequest, SamplingParameters
@@ -115,15 +115,18 @@ class Bare:
         one = self._streamed if self._stream else self._whole
         return sum(await asyncio.gather(*(one(text, seed + i) for i, text in enumerate(asked))))
 
+    def _request(self, text: str, seed: int) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "messages": [{"role": "user", "content": text}],
+            "temperature": SAMPLING.temperature,
+            "max_tokens": SAMPLING.max_tokens,
+            "seed": seed,
+        }
+
     async def _whole(self, text: str, seed: int) -> int:
         async with self._places:
-            answer = await self._client.chat.completions.create(
-                model=self._model,
-                messages=[{"role": "user", "content": text}],
-                temperature=SAMPLING.temperature,
-                max_tokens=SAMPLING.max_tokens,
-                seed=seed,
-            )
+            answer = await self._client.chat.completions.create(**self._request(text, seed))
         assert answer.usage is not None
         assert answer.choices[0].message.content is not None
         return answer.usage.completion_tokens
@@ -132,13 +135,7 @@ class Bare:
         pieces, tokens = [], 0
         async with self._places:
             stream = await self._client.chat.completions.create(
-                model=self._model,
-                messages=[{"role": "user", "content": text}],
-                temperature=SAMPLING.temperature,
-                max_tokens=SAMPLING.max_tokens,
-                seed=seed,
-                stream=True,
-                stream_options={"include_usage": True},
+                **self._request(text, seed), stream=True, stream_options={"include_usage": True}
             )
             async for event in stream:
                 if event.choices and event.choices[0].delta.content:

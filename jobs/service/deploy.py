@@ -148,7 +148,7 @@ class GeneratorReplica:
         replica_on_loopback()
         settings = generator_settings(SolveConfig.model_validate(config), "", use_gpu)
         self._style, self._sampling = settings.style, settings.sampling
-        self._parameters_of = settings.parameters_of
+        self._parameters_of = settings.plain().parameters_of
         self._confidential = settings.confidential
         self._rollout = rollout_class(settings.rollout)
         log_path = Path(tempfile.gettempdir()) / "proofmill-service" / f"engine-{os.getpid()}.log"

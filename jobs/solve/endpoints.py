@@ -30,7 +30,7 @@ def check_endpoints(config: SolveConfig, problems: ProblemSetSummary) -> dict[st
     for name, pool in config.pools().items():
         if is_remote(pool.model):
             check_limits(pool, problems)
-            check_confidential(config, name, problems)
+            check_confidential(config, name, pool, problems)
             found[name] = try_endpoint(pool)
     return found
 
@@ -73,9 +73,8 @@ def check_limits(pool: SolveConfig, problems: ProblemSetSummary) -> None:
         )
 
 
-def check_confidential(config: SolveConfig, name: str, problems: ProblemSetSummary) -> None:
+def check_confidential(config: SolveConfig, name: str, pool: SolveConfig, problems: ProblemSetSummary) -> None:
     """Raises ConfigError where problems of confidential sources would go to a pool that may not have them."""
-    pool = config.pools()[name]
     if not needs_leave(pool.model):
         return
     count = sum(problems.confidential.get(route, 0) for route in routes_through(config, name))

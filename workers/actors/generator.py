@@ -138,10 +138,6 @@ class GeneratorSettings:
         """The way to ask of a run without variants."""
         return Variant("", self.style, self.sampling, self.sampling_by_kind)
 
-    def parameters_of(self, kind: str) -> SamplingParameters:
-        """How the samples of a kind of problems are drawn in a run without variants."""
-        return self.plain().parameters_of(kind)
-
     def sampling_of(self) -> dict[tuple[str, str], SamplingParameters]:
         """How rows are drawn by variant and kind, where that is not by `sampling`."""
         found = {

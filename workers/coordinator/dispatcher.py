@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from runstore.batches import pack
-from workers.coordinator.slots import GeneratorSlot
+from workers.coordinator.slots import GeneratorSlot, replicas_of
 from workers.coordinator.state import RunState
 from workers.coordinator.writers import WriterPool
 from workers.messages import Orders, SampleTask
@@ -86,7 +86,7 @@ class Dispatcher:
             asyncio.get_running_loop().call_later(self._next_round - now, self._begin_round)
 
     def _ready(self, pool: int) -> list[GeneratorSlot]:
-        return [slot for slot in self._state.generators if slot.ready and slot.pool == pool]
+        return [slot for slot in replicas_of(pool, self._state.generators) if slot.ready]
 
     def _may_widen(self, now: float, pool: int = 0) -> bool:
         """Whether engines stand idle at the end of the run, so that samples which may never be needed cost nothing. On

@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 from runstore.batches import unpack
 from workers.actors.generator import Generator, GeneratorSettings
 from workers.coordinator.dispatcher import Dispatcher
-from workers.coordinator.slots import GeneratorSlot
+from workers.coordinator.slots import GeneratorSlot, replicas_of
 from workers.coordinator.state import RunState
 from workers.engines.base import EngineStartError
 from workers.messages import GeneratorReport, SampleKey
@@ -154,8 +154,8 @@ class GeneratorPool:
         queues = state.ledger.queues
         room = sum(
             other.credit if other.ready else state.settings.pools[index].room
-            for other in state.generators
-            if other.pool == index and other.actor is not None
+            for other in replicas_of(index, state.generators)
+            if other.actor is not None
         )
         return index in queues and queues.wants(index) and len(queues[index]) > room
 
@@ -180,7 +180,7 @@ class GeneratorPool:
         others = (pool for pool in range(len(state.settings.pools)) if pool != slot.pool)
         if not any(state.waits_for_room(pool) for pool in others) or (state.room() and not state.fed_all):
             return False
-        beside = (other for other in state.generators if other.pool == slot.pool and other is not slot)
+        beside = (other for other in replicas_of(slot.pool, state.generators) if other is not slot)
         return any(other.running for other in beside) or not state.ledger.is_at_work(slot.pool)
 
     async def _rest(self, slot: GeneratorSlot) -> None:

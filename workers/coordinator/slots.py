@@ -128,3 +128,8 @@ class WriterSlot(WorkerSlot):
         """Rows of the part that is being written."""
         self.failure: asyncio.Future[None] | None = None
         """Set with an exception to end the slot's worker."""
+
+
+def replicas_of(pool: int, generators: Iterable[GeneratorSlot]) -> list[GeneratorSlot]:
+    """The slots of one pool, which is an index of CoordinatorSettings.pools."""
+    return [slot for slot in generators if slot.pool == pool]

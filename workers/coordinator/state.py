@@ -21,7 +21,7 @@ from runstore.storage import open_storage
 from verifiers.types import Json
 from workers.actors.verifier import VerifierSettings
 from workers.coordinator.pools import PoolSettings, RouteSettings
-from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot
+from workers.coordinator.slots import GeneratorSlot, VerifierSlot, WorkerSlot, WriterSlot, replicas_of
 from workers.logs import NO_FILES, LogSettings
 from workers.messages import Reference
 from workers.run_secrets import NO_SECRETS, RunSecrets
@@ -114,9 +114,10 @@ def open_routes(settings: CoordinatorSettings) -> list[Route]:
         stages: list[RouteStage] = []
         for index, stage in enumerate(route.stages):
             pool = names.index(stage.pool)
-            longest = settings.pools[pool].max_tokens or settings.ledger.max_tokens
-            context = settings.pools[pool].generator.engine.max_model_len or CONTEXT_ASSUMED
-            prompt = settings.pools[pool].longest_prompt or max(0, context - longest)
+            drawing = settings.pools[pool]
+            longest = drawing.max_tokens or settings.ledger.max_tokens
+            context = drawing.generator.engine.max_model_len or CONTEXT_ASSUMED
+            prompt = drawing.longest_prompt or max(0, context - longest)
             usd = prices[pool].usd(prompt, longest) if pool in prices else 0.0
             place = index, stages[-1].stop if stages else 0, settings.ledger.repair_rounds
             stages.append(RouteStage(make_policy(stage.sampling), Reserve(longest, usd), pool, stage.pool, *place))
@@ -205,7 +206,7 @@ class RunState:
     def waits_for_room(self, pool: int) -> bool:
         """Whether a pool is needed, and waits for GPUs or cores that others hold."""
         before = time.monotonic() - self.settings.room_wait_s
-        waiting = (slot for slot in self.generators if slot.pool == pool and slot.waits_since is not None)
+        waiting = (slot for slot in replicas_of(pool, self.generators) if slot.waits_since is not None)
         return any((slot.waits_since or 0.0) < before for slot in waiting) and self.ledger.queues.wants(pool)
 
     def forget_chunks(self) -> None:

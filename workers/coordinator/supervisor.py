@@ -15,7 +15,7 @@ from runstore.lease import is_superseded
 from runstore.parts import FencedError
 from runstore.storage import StorageError
 from workers.coordinator.silence import end_worker
-from workers.coordinator.slots import GeneratorSlot, WorkerSlot
+from workers.coordinator.slots import GeneratorSlot, WorkerSlot, replicas_of
 from workers.coordinator.state import RunState
 from workers.engines.base import EndpointLostError, EngineStalledError, EngineStartError, ModelLoadError
 from workers.sampling.plan import LOST
@@ -67,10 +67,7 @@ async def supervise(state: RunState, slot: S, pool: WorkerPool[S]) -> None:
             lose_pool(state, slot, reason)
             return
         if hopeless := await why_hopeless(state, slot, error):
-            if isinstance(slot, GeneratorSlot) and can_do_without(state, slot):
-                lose_pool(state, slot, hopeless)
-            else:
-                state.fail(hopeless)
+            end_pool_or_run(state, slot, hopeless)
             return
         slot.restarts = slot.restarts + 1 if time.monotonic() - began < STEADY_S else 1
         state.deaths[slot.name] += 1
@@ -130,26 +127,27 @@ def give_up(state: RunState, slot: WorkerSlot, reason: str) -> None:
         return
     slot.retired = True
     pool = state.settings.pools[slot.pool]
-    beside = [other for other in state.generators if other.pool == slot.pool]
+    beside = replicas_of(slot.pool, state.generators)
     left, planned = sum(not other.retired for other in beside), len(beside)
     if left < max(1, pool.min_replicas):
         of_pool = f" of the pool {pool.name}" if len(state.settings.pools) > 1 else ""
         if planned > 1:
             failed += f"; {left} of {planned} replicas{of_pool} are left, fewer than resources.min_replicas = "
             failed += str(pool.min_replicas)
-        if can_do_without(state, slot):
-            lose_pool(state, slot, failed)
-        else:
-            state.fail(failed)
+        end_pool_or_run(state, slot, failed)
         return
     place = f"generator {slot.index}" + (f" on {slot.presence.node}" if slot.presence else "")
     state.note(place, f"retired: {reason}; {left} of {planned} replicas are left")
 
 
-def can_do_without(state: RunState, slot: GeneratorSlot) -> bool:
-    """Whether the run goes on without the slot's pool: an endpoint elsewhere, beside other pools."""
+def end_pool_or_run(state: RunState, slot: WorkerSlot, reason: str) -> None:
+    """Gives up the slot's pool where the run can do without it: an endpoint elsewhere, beside other pools. Ends the run
+    otherwise."""
     pools = state.settings.pools
-    return pools[slot.pool].is_remote and len(pools) > 1
+    if isinstance(slot, GeneratorSlot) and pools[slot.pool].is_remote and len(pools) > 1:
+        lose_pool(state, slot, reason)
+    else:
+        state.fail(reason)
 
 
 def lose_pool(state: RunState, slot: GeneratorSlot, reason: str) -> None:
@@ -159,12 +157,11 @@ def lose_pool(state: RunState, slot: GeneratorSlot, reason: str) -> None:
     name = state.settings.pools[slot.pool].name
     state.note(f"pool {name}", f"{LOST}: {reason}")
     state.ledger.lose_pool(slot.pool, f"{LOST}: {name}: {reason}")
-    for beside in state.generators:
-        if beside.pool == slot.pool:
-            beside.retired = True
-            if beside.actor is not None:
-                with contextlib.suppress(Exception):
-                    ray.kill(beside.actor)  # its loop gives back what it draws
+    for beside in replicas_of(slot.pool, state.generators):
+        beside.retired = True
+        if beside.actor is not None:
+            with contextlib.suppress(Exception):
+                ray.kill(beside.actor)  # its loop gives back what it draws
     state.forget_chunks()
     state.dispatch_needed.set()
 
@@ -192,7 +189,7 @@ def no_engine_will_start(state: RunState, slot: GeneratorSlot, cause: EngineStar
     so every slot must have failed, or the model itself must be at fault."""
     if slot.pool in state.engines:
         return False
-    beside = [other for other in state.generators if other.pool == slot.pool]
+    beside = replicas_of(slot.pool, state.generators)
     return isinstance(cause, ModelLoadError) or all(other.failed_starts for other in beside)
 
 

@@ -16,8 +16,6 @@ import pydantic
 
 REMOTE = "openai"
 """The engine that asks an endpoint."""
-SERVERS = ("vllm", "sglang", "api")
-"""What an endpoint may be; each takes other sampling keys (workers.engines.remote.request_body)."""
 OF_THE_SERVER = (
     *("revision", "dtype", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
     *("quantization", "trust_remote_code", "completion", "lora"),

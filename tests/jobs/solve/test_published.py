@@ -107,7 +107,7 @@ def test_a_kind_has_values_of_its_own(tmp_path: Path) -> None:
     )
     loaded = load_config(path, ["sampling.by_kind.code.temperature=0.2", "sampling.stop=['END']"])
     settings = generator_settings(loaded, "", False)
-    math, code, lean = (settings.parameters_of(kind) for kind in ("math", "code", "lean"))
+    math, code, lean = (settings.plain().parameters_of(kind) for kind in ("math", "code", "lean"))
     assert (math.temperature, math.max_tokens, math.top_p, math.stop) == (0.6, 0, 0.9, ())
     assert (code.temperature, code.max_tokens, code.top_p, code.stop) == (0.2, 1024, 0.9, ("END",))
     assert lean == settings.sampling == loaded.sampling.parameters()
