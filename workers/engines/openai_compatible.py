@@ -75,7 +75,7 @@ MOST_FAILURES = 8
 """Failures of one request at an endpoint that answers others, after which the sample ends as an error."""
 MOST_REFUSALS = {Follows.SAMPLE: 1, Follows.LOST: 6}
 """Refusals of one request at an endpoint that answers others, after which the sample ends as an error. A single refusal
-of the kind that usually concerns every request may be of a machine behind the endpoint that does not know the key yet."""
+of the kind that usually concerns every request may be of a machine behind the endpoint that knows no key yet."""
 PROMPTS_KNOWN = 4096
 """Prompts whose number of tokens is remembered."""
 BYTES_GUESSED = 3
