@@ -1,8 +1,8 @@
 """What each trainer's own reward code takes as ground truth, or that it cannot score a reference at all.
 
 Promises: a reference is converted only where the trainer's code means what ours means by it: for a right answer, in
-the form that the trainer reads, it gives its full reward, and for a wrong one it does not. All else has no scorer and is
-counted: a pool in which right programs score 0 teaches to write wrong ones.
+the form that the trainer reads, it gives its full reward, and for a wrong one it does not. All else has no scorer, and
+is counted: a pool in which right programs score 0 teaches to write wrong ones.
 Does not: judge how a trainer reads an answer out of a text (docs/export.md says what each reads).
 
 The readings are those of verl 0.9.1 (`reward_score/prime_code`), open-instruct of 2026-08 (`ground_truth_utils`,
