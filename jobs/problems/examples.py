@@ -12,6 +12,7 @@ import json
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems import sources
 from jobs.problems.errors import BadRow, ProblemFileError, RowError
+from jobs.problems.places import find_sources
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json
@@ -29,7 +30,7 @@ def read_examples(path: str, key: str = "prompt.examples") -> tuple[Example, ...
         return ()
     found: list[Example] = []
     faults: list[RowError] = []
-    for source in sources.find_sources([path]):
+    for source in find_sources([path]):
         for line, row in sources.read_rows(source):
             if isinstance(row, RowError):
                 faults.append(row)

@@ -21,11 +21,16 @@ from jobs.problems import (
     training_layouts,
 )
 from jobs.problems.errors import BadRow
+from jobs.problems.hub import URI as HUB_URI
 from jobs.problems.rows import RowContext
+from jobs.problems.sources import COMPRESSIONS
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
+
+SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+"""End of the name of a file that is one of several parts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,9 +188,26 @@ def unknown_layout(row: Row) -> BadRow:
 
 
 def with_source(problem: Problem, uri: str) -> Problem:
-    """The problem with the file as its source, where the publisher's data names none."""
-    return (
-        problem
-        if problem.source
-        else dataclasses.replace(problem, source=PurePosixPath(re.sub(r"\.gz$", "", uri)).stem)
-    )
+    """The problem with its data set or file as its source, where the publisher's data names none."""
+    return problem if problem.source else dataclasses.replace(problem, source=source_name(uri))
+
+
+def source_name(uri: str) -> str:
+    """The id of a data set of the hub; else the file's name without suffixes, and with its folder in front where the
+    file is one of several parts.
+
+    >>> source_name("hf://datasets/openai/gsm8k@0123abc/main/test-00000-of-00001.parquet")
+    'openai/gsm8k'
+    >>> source_name("sets/a.jsonl.gz"), source_name("gpqa/data/train-00000-of-00001.parquet")
+    ('a', 'gpqa/train')
+    """
+    if found := HUB_URI.fullmatch(uri):
+        return found["id"]
+    path = PurePosixPath(uri)
+    name = path.with_suffix("").name if path.suffix in COMPRESSIONS else path.name
+    stem = PurePosixPath(name).stem
+    if not SHARD.search(stem):
+        return stem
+    # A clone of a data set: its parts all have names like those of any other set.
+    folders = [part for part in path.parts[:-1] if part != "data"]
+    return f"{folders[-1]}/{SHARD.sub('', stem)}" if folders else stem
