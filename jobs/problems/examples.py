@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems import sources
 from jobs.problems.errors import BadRow, ProblemFileError, RowError
+from jobs.problems.places import find_sources
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json
@@ -34,7 +35,7 @@ def read_examples(
         return ()
     found: list[Example] = []
     faults: list[RowError] = []
-    for source in sources.find_sources([path]):
+    for source in find_sources([path]):
         for line, row in sources.read_rows(source):
             if isinstance(row, RowError):
                 faults.append(row)
