@@ -1,0 +1,86 @@
+"""Pass rates of problems, as runs estimated them: those of the exported runs, or of another model's (`rates_from`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from jobs.export.partition import bucket_of
+
+Json = Any
+Floats = npt.NDArray[np.float64]
+
+FIGURES = ("pass_rate", "pass_rate_low", "pass_rate_high")
+"""An unbiased estimate and its interval."""
+RATE_COLUMNS = ["run_id", "problem_id", "kind", "num_samples", "num_verified", *FIGURES]
+"""Columns of problems.parquet that a bucket needs."""
+
+
+class Rates:
+    """Rows of problems.parquet by problem."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Json]] = (), of_others: bool = False) -> None:
+        self._rows: dict[tuple[str, str], list[Mapping[str, Json]]] = {}
+        self._of_others = of_others
+        """Whether they are of other runs than the exported ones, so that a problem is known by its id and kind only."""
+        for row in rows:
+            self._rows.setdefault((row["problem_id"], row["kind"]), []).append(row)
+
+    def of(self, problem_id: str, kind: str, runs: Sequence[str]) -> dict[str, Json] | None:
+        """The problem's estimate and counts, pooled over its `runs`; None where no run has an unbiased estimate."""
+        rows = self._rows.get((problem_id, kind), [])
+        return pooled_rate(rows if self._of_others else [row for row in rows if row["run_id"] in runs])
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+
+def pooled_rate(estimates: Sequence[Mapping[str, Json]]) -> dict[str, Json] | None:
+    """The mean of the runs' unbiased estimates, unbiased itself; its interval is the mean of theirs, which covers at
+    least as often. Runs without an unbiased estimate are left out; None when no run has one."""
+    known = [estimate for estimate in estimates if estimate["pass_rate"] is not None]
+    if not known:
+        return None
+    pooled: dict[str, Json] = {
+        name: sum(estimate[name] for estimate in known) / len(known)
+        for name in FIGURES
+        if all(estimate[name] is not None for estimate in known)
+    }
+    counts = {name: sum(estimate[name] for estimate in known) for name in ("num_samples", "num_verified")}
+    return {"pass_rate_low": None, "pass_rate_high": None, **pooled, **counts}
+
+
+class RateFiles:
+    """Rows of problems.parquet by bucket, so that a bucket can read its own rows only."""
+
+    def __init__(self, folder: Path, num_buckets: int) -> None:
+        self._folder = folder
+        self._num_buckets = num_buckets
+        self._streams: dict[int, BinaryIO] = {}
+
+    def __enter__(self) -> RateFiles:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        for stream in self._streams.values():
+            stream.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        buckets = bucket_of(batch.column("problem_id"), self._num_buckets)
+        for bucket, row in zip(buckets.tolist(), batch.select(RATE_COLUMNS).to_pylist(), strict=True):
+            if bucket not in self._streams:
+                self._streams[bucket] = (self._folder / f"{bucket}.jsonl").open("wb")
+            self._streams[bucket].write(json.dumps(row).encode() + b"\n")
+
+    @staticmethod
+    def read(folder: Path, bucket: int) -> Iterator[dict[str, Json]]:
+        path = folder / f"{bucket}.jsonl"
+        if path.exists():
+            with path.open("rb") as stream:
+                yield from map(json.loads, stream)
