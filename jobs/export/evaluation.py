@@ -9,7 +9,7 @@ from jobs.export.contamination import EvaluationItem
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.layouts import TASKS
 from jobs.problems.load import stream_problems
-from jobs.problems.sources import find_sources
+from jobs.problems.places import find_sources
 from verifiers.types import Kind, Problem
 
 OTHER_LAYOUTS = ". An export takes no columns mapping: write such a set as canonical JSONL (docs/problem_files.md)"

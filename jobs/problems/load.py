@@ -30,7 +30,9 @@ from jobs.problems.errors import (
     identity_of,
     reason_of,
 )
+from jobs.problems.hub import Wanted
 from jobs.problems.layouts import Layout
+from jobs.problems.places import find_sources
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from jobs.problems.training_layouts import mapping_fault
@@ -82,6 +84,8 @@ class ProblemSetSummary:
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
     num_keyless: int = 0
     """How many of the problems have no answer key."""
+    strays: tuple[str, ...] = ()
+    """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
     longest_prompt: int = 0
     """Bytes of the longest problem as a model is shown it, which are at least as many as its tokens."""
 
@@ -94,6 +98,7 @@ class ProblemSetSummary:
         keyless = f", {self.num_keyless:,} without an answer key" if self.num_keyless else ""
         lines = [f"{self.num_problems:,} problems ({kinds}){keyless}, sha256 {self.sha256[:12]}"]
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
+        lines += [f"  {uri}: no problem file, left out" for uri in self.strays]
         if self.skipped:
             lines.append(f"  skipped {len(self.skipped):,} bad rows, the first: {self.skipped[0]}")
             lines += [f"  {line}" for line in describe_reasons(self.reasons)]
@@ -118,7 +123,8 @@ def check_problems(
     longest = 0
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
-    for place, item, wrong in _checked(config, check_reference, side_by_side):
+    strays: list[str] = []
+    for place, item, wrong in _checked(config, check_reference, side_by_side, strays):
         if isinstance(item, Problem):
             if wrong is None:
                 num_problems += 1
@@ -156,6 +162,7 @@ def check_problems(
         by_route=dict(routes),
         confidential=dict(confidential),
         num_keyless=num_keyless,
+        strays=tuple(strays),
         longest_prompt=longest,
     )
 
@@ -167,11 +174,11 @@ def shown_bytes(problem: Problem) -> int:
 
 
 def _checked(
-    config: Problems, check_reference: CheckReference | None, side_by_side: int
+    config: Problems, check_reference: CheckReference | None, side_by_side: int, strays: list[str]
 ) -> Iterator[tuple[Place, Problem | RowError, str | None]]:
     """Every row in order, with what is wrong with its reference. No row is read that the limit might leave out."""
     check = check_reference or (lambda problem: None)
-    rows = scan(config)
+    rows = scan(config, strays)
     pending: collections.deque[tuple[Place, Problem | RowError, Callable[[], str | None]]] = collections.deque()
     num_problems = 0
     with concurrent.futures.ThreadPoolExecutor(max(1, side_by_side)) as pool:
@@ -216,15 +223,28 @@ class Place:
     layout: str
 
 
-def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
-    """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. Raises
-    ProblemFileError for files that are not there and for unknown layouts, which `skip_bad` cannot help."""
+def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Place, Problem | RowError]]:
+    """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. A file
+    without rows is a fault only where all are. JSON files of a folder that hold no problems are left out, and their
+    names are added to `strays`. Raises ProblemFileError for files that are not there and for unknown layouts, which
+    `skip_bad` cannot help."""
     wanted = wanted_layout(config)
-    found = sources.find_sources(config.files)
+    found = find_sources(config.files, Wanted(config.config, config.split, config.revision))
     seen = IdTable()
+    empty: list[tuple[Place, RowError]] = []
+    unknown: list[ProblemFileError] = []
+    has_rows = False
     for number, source in enumerate(found):
         rows = sources.read_rows(source)
-        layout, rows = settle_layout(source, rows, wanted)
+        try:
+            layout, rows = settle_layout(source, rows, wanted)
+        except ProblemFileError as error:
+            if not (source.is_found and source.format == "json"):
+                raise
+            unknown.append(error)
+            if strays is not None:
+                strays.append(source.uri)
+            continue
         kind = config.kind
         if kind and layout is not None and layout.kinds and kind not in layout.kinds:
             gives = " and ".join(layout.kinds)
@@ -234,6 +254,10 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
             )
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
+            if line == 0 and isinstance(row, RowError):
+                empty.append((place, row))
+                continue
+            has_rows = True
             if isinstance(row, RowError) or layout is None:
                 if isinstance(row, RowError):
                     yield place, row
@@ -251,6 +275,10 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
                 yield place, fault.at(source.uri, line)
             else:
                 yield place, problem
+    if not has_rows:
+        yield from empty
+        if unknown:
+            raise unknown[0]
 
 
 def wanted_layout(config: Problems) -> Layout | None:

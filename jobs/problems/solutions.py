@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from jobs.problems import sources
 from jobs.problems.errors import BadRow, RowError, identity_of
+from jobs.problems.places import find_sources
 from jobs.problems.training_layouts import column_value
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json
@@ -34,7 +35,7 @@ def read_solutions(path: str, columns: Mapping[str, str] | None = None) -> Itera
     """JSONL, CSV or Parquet, local or s3://, lazily. `columns` says which column of the file holds which of FIELDS;
     other columns are ignored. Raises ProblemFileError for files that are not there."""
     columns = columns or {}
-    for source in sources.find_sources([path]):
+    for source in find_sources([path]):
         for line, row in sources.read_rows(source):
             if isinstance(row, RowError):
                 yield row
