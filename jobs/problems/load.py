@@ -20,9 +20,11 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
+from jobs.problem_settings import ProblemFiles
 from jobs.problems import canonical, layouts, sources
 from jobs.problems.errors import (
     MAX_SHOWN,
+    BadFile,
     BadRow,
     ProblemFileError,
     RowError,
@@ -31,9 +33,9 @@ from jobs.problems.errors import (
     reason_of,
 )
 from jobs.problems.layouts import Layout
+from jobs.problems.mapping import MappingError, compile_problem_mapping
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
-from jobs.problems.training_layouts import mapping_fault
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Problem
@@ -211,19 +213,13 @@ class Place:
 def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
     """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. Raises
     ProblemFileError for files that are not there and for unknown layouts, which `skip_bad` cannot help."""
-    wanted = wanted_layout(config)
-    found = sources.find_sources(config.files)
+    parts = [(part, wanted_layout(part, key)) for key, part in config.parts()]
+    found = find_parts(config)
     seen = IdTable()
-    for number, source in enumerate(found):
-        rows = sources.read_rows(source)
-        layout, rows = settle_layout(source, rows, wanted)
-        kind = config.kind
-        if kind and layout is not None and layout.kinds and kind not in layout.kinds:
-            gives = " and ".join(layout.kinds)
-            raise ConfigError(
-                f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
-                f"{kind}; leave problems.kind out, or set problems.layout"
-            )
+    for number, (source, place_of_part) in enumerate(found):
+        part, wanted = parts[place_of_part]
+        layout, rows = settle_layout(source, sources.read_rows(source), wanted)
+        refuse_kind(source, layout, part.kind)
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
             if isinstance(row, RowError) or layout is None:
@@ -231,38 +227,74 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
                     yield place, row
                 continue
             try:
-                problem = layout.read(row, RowContext(source.label, line, config.kind, config.columns))
+                problem = layout.read(row, RowContext(source.label, line, part.kind))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
                 if first := seen.add(problem.id, number, line):
-                    where = f"{found[first[0]].uri}:{first[1]}"
+                    where = f"{found[first[0]][0].uri}:{first[1]}"
                     raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
+            except BadFile as fault:
+                raise ProblemFileError([fault.at(source.uri, line)]) from None
             except BadRow as fault:
-                fault.identity = identity_of(row, *ID_FIELDS, config.columns.get("id", ""))
+                fault.identity = identity_of(row, *ID_FIELDS, layout.id_column)
                 yield place, fault.at(source.uri, line)
             else:
                 yield place, problem
 
 
-def wanted_layout(config: Problems) -> Layout | None:
-    """The configured layout, None for `auto`. Raises ConfigError."""
-    if config.layout == "auto":
-        if config.columns:
-            raise ConfigError('problems.columns: only used by layout "columns"; set problems.layout = "columns"')
+def find_parts(config: Problems) -> list[tuple[Source, int]]:
+    """Every file of the set, with the number of the part of the config that names it. Raises ProblemFileError for
+    files that are not there and for one that two parts name."""
+    parts = config.parts()
+    found = sources.find_sources([name for _, part in parts for name in part.files])
+    if len(parts) == 1:
+        return [(source, 0) for source in found]
+    owner: dict[str, int] = {}
+    for number, (key, part) in enumerate(parts):
+        for source in sources.find_sources(part.files):
+            if owner.setdefault(source.uri, number) != number:
+                also = parts[owner[source.uri]][0]
+                raise ProblemFileError([RowError(source.uri, 0, "", f"named by {also} and by {key}", "name it once")])
+    return [(source, owner[source.uri]) for source in found]
+
+
+def refuse_kind(source: Source, layout: Layout | None, kind: str) -> None:
+    """Raises ConfigError for a `problems.kind` that the file's layout cannot give."""
+    if kind and layout is not None and layout.kinds and kind not in layout.kinds:
+        gives = " and ".join(layout.kinds)
+        raise ConfigError(
+            f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
+            f"{kind}; leave problems.kind out, or set problems.layout"
+        )
+
+
+def wanted_layout(part: ProblemFiles, key: str) -> Layout | None:
+    """The configured layout, None for `auto`. `key` is the part's place in the config. Raises ConfigError."""
+    if part.columns and part.layout != layouts.COLUMNS:
+        raise ConfigError(f'{key}.columns: only used by layout "columns"; set {key}.layout = "columns"')
+    if part.layout == "auto":
         return None
-    if config.layout not in layouts.LAYOUTS:
-        raise ConfigError(f"problems.layout: unknown {config.layout!r}; known are auto, {', '.join(layouts.LAYOUTS)}")
-    if config.layout == "columns" and (wrong := mapping_fault(config.columns)):
-        raise ConfigError(f"problems.columns: {wrong}")
-    return layouts.LAYOUTS[config.layout]
+    if part.layout not in layouts.LAYOUTS:
+        raise ConfigError(f"{key}.layout: unknown {part.layout!r}; known are auto, {', '.join(layouts.LAYOUTS)}")
+    if part.layout != layouts.COLUMNS:
+        return layouts.LAYOUTS[part.layout]
+    try:
+        return layouts.by_mapping(compile_problem_mapping(part.columns, f"{key}.columns"))
+    except MappingError as error:
+        raise ConfigError(f"{key}.columns: {error}") from None
 
 
 def settle_layout(
     source: Source, rows: Iterator[tuple[int, Row | RowError]], wanted: Layout | None
 ) -> tuple[Layout | None, Iterator[tuple[int, Row | RowError]]]:
-    """The file's layout and all its rows; None where no row could be read at all. Raises ProblemFileError if
-    unknown."""
+    """The file's layout and all its rows; None where no row could be read at all. Raises ProblemFileError if unknown,
+    and for a mapping that names a column that the file does not have."""
     if wanted is not None:
-        return wanted, rows
+        if wanted.fault is None:
+            return wanted, rows
+        first = list(itertools.islice(rows, MAX_ROWS_TO_RECOGNISE))
+        if fault := wanted.fault([row for _, row in first if isinstance(row, dict)]):
+            raise ProblemFileError([fault.at(source.uri, 0)])
+        return wanted, itertools.chain(first, rows)
     head: list[tuple[int, Row | RowError]] = []
     unknown: RowError | None = None
     for line, row in itertools.islice(rows, MAX_ROWS_TO_RECOGNISE):
