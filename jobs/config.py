@@ -166,7 +166,11 @@ class Prompt(Section):
     """Overrides `suffix` for a kind."""
     examples: str = ""
     """A JSONL, CSV or Parquet file of solved problems, shown as turns before each problem. A line is
-    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
+    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none. A line of a
+    confidential source (`problems.confidential`), by its `source`, its file's name or `confidential`, goes to a remote
+    engine only with `model.allow_confidential`."""
+    confidential: bool = False
+    """These texts are confidential, the examples too: a remote engine needs `model.allow_confidential` for them."""
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):

@@ -15,7 +15,14 @@ class ProblemFiles(Section):
     """Files that are read alike."""
 
     files: list[str]
-    """Paths, globs or s3:// URIs of JSONL(.gz), CSV or Parquet files."""
+    """Paths, globs, folders, s3:// URIs and ids of data sets of the hub (docs/problem_files.md)."""
+    config: str = ""
+    """Configuration of a data set of the hub, such as `main`; needed where it has several."""
+    split: str = ""
+    """Split of a data set of the hub or of a folder of `save_to_disk`, such as `test`; needed where it has several."""
+    revision: str = ""
+    """Branch, tag or commit of a data set of the hub; empty: its main branch. The run keeps to the commit it began
+    with."""
     layout: str = "auto"
     """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, lean_file, verl, openai,
     columns."""

@@ -45,6 +45,9 @@ class KindRow:
     returns the problem, raises ValueError for one that cannot be reordered. Empty: there is nothing to reorder."""
     without_order: Callable[[str, Reference], tuple[str, Reference]] | None = None
     """Prompt and reference in a form that is the same for every order that `shuffle` makes."""
+    agreement: str = ""
+    """`module:class` of the verifiers.agreement.Engine that compares answers to problems without an answer key. Empty:
+    all answers are undecided against each other, so that none of them can agree."""
     is_reference_slow: bool = False
     """Whether to check a reference takes seconds, so that several are checked side by side."""
     is_own_work: bool = False
@@ -67,6 +70,7 @@ KINDS: Registry[KindRow] = Registry(
         Kind.MATH.value: KindRow(
             "verifiers.math.checker:MathChecker",
             check_math,
+            agreement="verifiers.math.agreement_engine:MathAgreement",
             guesses="small integers",
             answer_is_text=True,
             verl_source="math_dapo",
@@ -90,6 +94,7 @@ KINDS: Registry[KindRow] = Registry(
             "verifiers.choice.checker:ChoiceChecker",
             check_choice,
             show=show_options,
+            agreement="verifiers.choice.agreement:ChoiceAgreement",
             shuffle="verifiers.choice.checker:shuffle",
             without_order=without_order,
             guesses="always",

@@ -8,9 +8,10 @@ from jobs.config import ConfigError, Problems
 from jobs.export.contamination import EvaluationItem
 from jobs.export.settings import Decontaminate
 from jobs.problems.errors import ProblemFileError
+from jobs.problems.hub import Wanted
 from jobs.problems.layouts import TASKS
 from jobs.problems.load import stream_problems
-from jobs.problems.sources import find_sources
+from jobs.problems.places import find_sources
 from verifiers.types import Kind, Problem
 
 OTHER_LAYOUTS = (
@@ -25,8 +26,8 @@ def read_items(settings: Decontaminate) -> Iterator[EvaluationItem]:
     for key, part in settings.parts():
         try:
             # Files are read one by one, because two sets may use the same ids and a hit names its file.
-            for source in find_sources(part.files):
-                alone = part.model_copy(update={"files": [source.uri]})
+            for source in find_sources(part.files, Wanted(part.config, part.split, part.revision)):
+                alone = part.model_copy(update={"files": [source.uri], "config": "", "split": "", "revision": ""})
                 for problem in stream_problems(Problems.model_validate(alone.model_dump())):
                     yield item_of(problem, source.uri)
         except ProblemFileError as error:

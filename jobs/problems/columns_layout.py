@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 
 from jobs.problems import canonical, choices
+from jobs.problems.code_tests import reference_of_truth
 from jobs.problems.errors import BadRow
 from jobs.problems.lean_texts import lean_reference, lean_task
 from jobs.problems.mapping import ColumnMapping, Rule
 from jobs.problems.rows import RowContext, answer_list, answer_text, identity, parsed, some
-from jobs.problems.training_layouts import known_kind, one_user_message, reference_of_inputs_outputs
+from jobs.problems.training_layouts import known_kind, one_user_message
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
 
@@ -25,7 +26,7 @@ def read_columns(mapping: ColumnMapping, row: Row, context: RowContext) -> Probl
     """A problem by a mapping: canonical field (`prompt`, `reference.answer`, `meta.level`) → where it stands."""
     fields: dict[str, Json] = {}
     for target, rule in mapping.rules.items():
-        value = reference_of(rule, row) if target == "reference" else rule.value(row)
+        value = reference_of(rule, row, mapping) if target == "reference" else rule.value(row)
         if target == "meta" and value is not None:
             value = canonical.object_field(value, mapping.column_of("meta"))
         head, _, key = target.partition(".")
@@ -49,11 +50,12 @@ def read_columns(mapping: ColumnMapping, row: Row, context: RowContext) -> Probl
     )
 
 
-def reference_of(rule: Rule, row: Row) -> Json:
+def reference_of(rule: Rule, row: Row, mapping: ColumnMapping) -> Json:
     """A whole reference from one column. Raises BadRow."""
     value, column = rule.value(row), rule.paths[0].text if rule.paths else "reference"
     if rule.form == "tests":
-        return reference_of_inputs_outputs(value, column)
+        statement = mapping.rules["prompt"].value(row)
+        return reference_of_truth(value, column, statement if isinstance(statement, str) else "")
     if rule.form == "lean":
         if not isinstance(value, str) or not value.strip():
             raise BadRow(column, "missing" if value is None else f"is {excerpt(value)}", "a Lean text")

@@ -13,14 +13,28 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from jobs.problems import canonical, code_layouts, columns_layout, exam_layouts, lean_texts, training_layouts
+from jobs.problems import (
+    canonical,
+    code_layouts,
+    columns_layout,
+    contest_layouts,
+    exam_layouts,
+    function_layouts,
+    lean_texts,
+    training_layouts,
+)
 from jobs.problems.errors import BadRow
+from jobs.problems.hub import URI as HUB_URI
 from jobs.problems.mapping import ColumnMapping
 from jobs.problems.rows import RowContext
+from jobs.problems.sources import COMPRESSIONS
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
+
+SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+"""End of the name of a file that is one of several parts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,6 +72,18 @@ LAYOUTS = {
     for layout in (
         Layout("canonical", ("id", "kind", "prompt", "reference"), read_canonical),
         Layout(
+            "bigcodebench",
+            ("task_id", "code_prompt", "test", "entry_point"),
+            function_layouts.read_bigcodebench,
+            kinds=(Kind.CODE,),
+        ),
+        Layout(
+            "leetcode_dataset",
+            ("problem_description", "entry_point", "test"),
+            function_layouts.read_leetcode_dataset,
+            kinds=(Kind.CODE,),
+        ),
+        Layout(
             "humaneval", ("task_id", "prompt", "entry_point", "test"), code_layouts.read_humaneval, kinds=(Kind.CODE,)
         ),
         Layout("mbpp", ("task_id", "test_list"), code_layouts.read_mbpp, kinds=(Kind.CODE,)),
@@ -65,6 +91,62 @@ LAYOUTS = {
             "livecodebench",
             ("question_content", "public_test_cases", "private_test_cases"),
             code_layouts.read_livecodebench,
+            kinds=(Kind.CODE,),
+        ),
+        Layout("apps", ("question", "input_output"), contest_layouts.read_apps, kinds=(Kind.CODE,)),
+        Layout(
+            "code_contests",
+            ("description", "public_tests", "private_tests"),
+            contest_layouts.read_code_contests,
+            kinds=(Kind.CODE,),
+        ),
+        Layout(
+            "code_contests_plus",
+            ("description", "checker", "validator", "generator"),
+            contest_layouts.read_code_contests_plus,
+            kinds=(Kind.CODE,),
+        ),
+        Layout("codeforces", ("description", "official_tests"), contest_layouts.read_codeforces, kinds=(Kind.CODE,)),
+        Layout(
+            "deepcoder",
+            ("problem", "tests"),
+            contest_layouts.read_deepcoder,
+            contest_layouts.is_deepcoder,
+            kinds=(Kind.CODE,),
+        ),
+        Layout(
+            "verification_info",
+            ("prompt", "verification_info"),
+            contest_layouts.read_verification_info,
+            kinds=(Kind.MATH, Kind.CODE),
+        ),
+        Layout(
+            "intellect_code",
+            ("question", "info"),
+            contest_layouts.read_intellect_code,
+            contest_layouts.is_intellect_code,
+            kinds=(Kind.CODE,),
+        ),
+        Layout("rstar_coder", ("question", "inputs", "outputs"), contest_layouts.read_rstar, kinds=(Kind.CODE,)),
+        Layout(
+            "kodcode",
+            ("question", "test", "solution"),
+            function_layouts.read_kodcode,
+            function_layouts.is_kodcode,
+            kinds=(Kind.CODE,),
+        ),
+        Layout(
+            "acecode",
+            ("question", "id"),
+            function_layouts.read_acecode,
+            function_layouts.is_acecode,
+            kinds=(Kind.CODE,),
+        ),
+        Layout(
+            "opencodereasoning",
+            ("solution", "license", "dataset", "split", "difficulty"),
+            contest_layouts.read_open_code_reasoning,
+            contest_layouts.is_open_code_reasoning,
             kinds=(Kind.CODE,),
         ),
         Layout(
@@ -94,6 +176,8 @@ TASKS = (
     code_layouts.MBPP_TASK,
     code_layouts.STDIN_TASK,
     code_layouts.STARTER_TASK,
+    contest_layouts.NAMED_TASK,
+    function_layouts.DECLARATION_TASK,
     lean_texts.LEAN_TASK,
 )
 """Words that layouts put around each of their problems. They are the same in all problems and part of none."""
@@ -127,9 +211,26 @@ def unknown_layout(row: Row) -> BadRow:
 
 
 def with_source(problem: Problem, uri: str) -> Problem:
-    """The problem with the file as its source, where the publisher's data names none."""
-    return (
-        problem
-        if problem.source
-        else dataclasses.replace(problem, source=PurePosixPath(re.sub(r"\.gz$", "", uri)).stem)
-    )
+    """The problem with its data set or file as its source, where the publisher's data names none."""
+    return problem if problem.source else dataclasses.replace(problem, source=source_name(uri))
+
+
+def source_name(uri: str) -> str:
+    """The id of a data set of the hub; else the file's name without suffixes, and with its folder in front where the
+    file is one of several parts.
+
+    >>> source_name("hf://datasets/openai/gsm8k@0123abc/main/test-00000-of-00001.parquet")
+    'openai/gsm8k'
+    >>> source_name("sets/a.jsonl.gz"), source_name("gpqa/data/train-00000-of-00001.parquet")
+    ('a', 'gpqa/train')
+    """
+    if found := HUB_URI.fullmatch(uri):
+        return found["id"]
+    path = PurePosixPath(uri)
+    name = path.with_suffix("").name if path.suffix in COMPRESSIONS else path.name
+    stem = PurePosixPath(name).stem
+    if not SHARD.search(stem):
+        return stem
+    # A clone of a data set: its parts all have names like those of any other set.
+    folders = [part for part in path.parts[:-1] if part != "data"]
+    return f"{folders[-1]}/{SHARD.sub('', stem)}" if folders else stem

@@ -32,8 +32,10 @@ from jobs.problems.errors import (
     identity_of,
     reason_of,
 )
+from jobs.problems.hub import Wanted
 from jobs.problems.layouts import Layout
 from jobs.problems.mapping import MappingError, compile_problem_mapping
+from jobs.problems.places import find_sources, short_labels
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from verifiers.kinds import KINDS
@@ -81,6 +83,8 @@ class ProblemSetSummary:
     """How many problems go to each pool or cascade; empty where all go the same way."""
     confidential: dict[str, int] = dataclasses.field(default_factory=dict)
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
+    strays: tuple[str, ...] = ()
+    """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
     longest_prompt: int = 0
     """Bytes of the longest problem as a model is shown it, which are at least as many as its tokens."""
 
@@ -92,6 +96,7 @@ class ProblemSetSummary:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
         lines = [f"{self.num_problems:,} problems ({kinds}), sha256 {self.sha256[:12]}"]
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
+        lines += [f"  {uri}: no problem file, left out" for uri in self.strays]
         if self.skipped:
             lines.append(f"  skipped {len(self.skipped):,} bad rows, the first: {self.skipped[0]}")
             lines += [f"  {line}" for line in describe_reasons(self.reasons)]
@@ -116,7 +121,8 @@ def check_problems(
     longest = 0
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
-    for place, item, wrong in _checked(config, check_reference, side_by_side):
+    strays: list[str] = []
+    for place, item, wrong in _checked(config, check_reference, side_by_side, strays):
         if isinstance(item, Problem):
             if wrong is None:
                 num_problems += 1
@@ -150,6 +156,7 @@ def check_problems(
         reasons=dict(reasons),
         by_route=dict(routes),
         confidential=dict(confidential),
+        strays=tuple(strays),
         longest_prompt=longest,
     )
 
@@ -161,11 +168,11 @@ def shown_bytes(problem: Problem) -> int:
 
 
 def _checked(
-    config: Problems, check_reference: CheckReference | None, side_by_side: int
+    config: Problems, check_reference: CheckReference | None, side_by_side: int, strays: list[str]
 ) -> Iterator[tuple[Place, Problem | RowError, str | None]]:
     """Every row in order, with what is wrong with its reference. No row is read that the limit might leave out."""
     check = check_reference or (lambda problem: None)
-    rows = scan(config)
+    rows = scan(config, strays)
     pending: collections.deque[tuple[Place, Problem | RowError, Callable[[], str | None]]] = collections.deque()
     num_problems = 0
     with concurrent.futures.ThreadPoolExecutor(max(1, side_by_side)) as pool:
@@ -210,18 +217,35 @@ class Place:
     layout: str
 
 
-def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
-    """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. Raises
-    ProblemFileError for files that are not there and for unknown layouts, which `skip_bad` cannot help."""
+def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Place, Problem | RowError]]:
+    """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. A file
+    without rows is a fault only where all are. JSON files of a folder that hold no problems are left out, and their
+    names are added to `strays`. Raises ProblemFileError for files that are not there and for unknown layouts, which
+    `skip_bad` cannot help."""
     parts = [(part, wanted_layout(part, key)) for key, part in config.parts()]
     found = find_parts(config)
     seen = IdTable()
+    empty: list[tuple[Place, RowError]] = []
+    unknown: list[ProblemFileError] = []
+    has_rows = False
     for number, (source, place_of_part) in enumerate(found):
         part, wanted = parts[place_of_part]
-        layout, rows = settle_layout(source, sources.read_rows(source), wanted)
+        try:
+            layout, rows = settle_layout(source, sources.read_rows(source), wanted)
+        except ProblemFileError as error:
+            if not (source.is_found and source.format == "json"):
+                raise
+            unknown.append(error)
+            if strays is not None:
+                strays.append(source.uri)
+            continue
         refuse_kind(source, layout, part.kind)
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
+            if line == 0 and isinstance(row, RowError):
+                empty.append((place, row))
+                continue
+            has_rows = True
             if isinstance(row, RowError) or layout is None:
                 if isinstance(row, RowError):
                     yield place, row
@@ -239,22 +263,33 @@ def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
                 yield place, fault.at(source.uri, line)
             else:
                 yield place, problem
+    if not has_rows:
+        yield from empty
+        if unknown:
+            raise unknown[0]
 
 
 def find_parts(config: Problems) -> list[tuple[Source, int]]:
     """Every file of the set, with the number of the part of the config that names it. Raises ProblemFileError for
     files that are not there and for one that two parts name."""
     parts = config.parts()
-    found = sources.find_sources([name for _, part in parts for name in part.files])
+    found = [
+        (source, number)
+        for number, (_, part) in enumerate(parts)
+        for source in find_sources(part.files, Wanted(part.config, part.split, part.revision))
+    ]
     if len(parts) == 1:
-        return [(source, 0) for source in found]
+        return found
     owner: dict[str, int] = {}
-    for number, (key, part) in enumerate(parts):
-        for source in sources.find_sources(part.files):
-            if owner.setdefault(source.uri, number) != number:
-                also = parts[owner[source.uri]][0]
-                raise ProblemFileError([RowError(source.uri, 0, "", f"named by {also} and by {key}", "name it once")])
-    return [(source, owner[source.uri]) for source in found]
+    for source, number in found:
+        if owner.setdefault(source.uri, number) != number:
+            places = f"named by {parts[owner[source.uri]][0]} and by {parts[number][0]}"
+            raise ProblemFileError([RowError(source.uri, 0, "", places, "name it once")])
+    labels = short_labels(list(owner))
+    return [
+        (dataclasses.replace(source, label=label), number)
+        for (source, number), label in zip(found, labels, strict=True)
+    ]
 
 
 def refuse_kind(source: Source, layout: Layout | None, kind: str) -> None:

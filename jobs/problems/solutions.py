@@ -14,6 +14,7 @@ from jobs.problems import sources
 from jobs.problems.errors import BadRow, RowError, identity_of
 from jobs.problems.mapping import ColumnMapping, compile_mapping
 from jobs.problems.paths import MAX_NAMES
+from jobs.problems.places import find_sources
 from jobs.problems.rows import is_nothing
 from jobs.problems.sources import Row, Source
 from verifiers.reference_fields import excerpt
@@ -50,7 +51,7 @@ def read_solutions(
     columns are ignored. A column that a file does not have is one fault, without a line. Raises ProblemFileError for
     files that are not there, and MappingError."""
     mapping = compile_mapping(columns or {}, "--columns")
-    for source in sources.find_sources([path]):
+    for source in find_sources([path]):
         rows = sources.read_rows(source)
         first = list(itertools.islice(rows, ROWS_TO_LOOK_AT))
         readable = [row for _, row in first if isinstance(row, dict)]

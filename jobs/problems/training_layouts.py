@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from jobs.problems import canonical
+from jobs.problems import canonical, code_tests
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, optional_string, parsed, some, string
+from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
@@ -29,7 +29,7 @@ def read_verl(row: Row, context: RowContext) -> Problem:
     ability = optional_string(row, "ability")
     kind = context.kind or kind_of_ability(ability, truth)
     if kind == Kind.CODE:
-        reference = reference_of_inputs_outputs(truth, "reward_model.ground_truth")
+        reference = code_tests.reference_of_truth(truth, "reward_model.ground_truth", prompt, extra.get("prefix"))
     elif kind == Kind.MATH:
         reference = {"answer": answer_text(truth, "reward_model.ground_truth")}
     else:
@@ -104,40 +104,6 @@ def message_text(message: Row, field: str) -> str:
             raise BadRow(f"{field}.content", excerpt(content), "text parts only")
         content = "".join(part for part in parts if part)
     return string({"content": content}, "content").strip()
-
-
-def reference_of_inputs_outputs(truth: Json, field: str) -> dict[str, Json]:
-    """PRIME-style tests: parallel lists of inputs and outputs; with `fn_name` each input is a list of arguments."""
-    tests = parsed(truth, field)
-    if (
-        not isinstance(tests, dict)
-        or not isinstance(tests.get("inputs"), list)
-        or not isinstance(tests.get("outputs"), list)
-    ):
-        raise BadRow(field, excerpt(truth), 'a JSON object {"inputs": […], "outputs": […]}')
-    inputs, outputs = tests["inputs"], tests["outputs"]
-    if len(inputs) != len(outputs):
-        raise BadRow(field, f"{len(inputs)} inputs, {len(outputs)} outputs", "as many outputs as inputs")
-    name = tests.get("fn_name")
-    if name is None:
-        pairs = [{"input": text_of(i), "output": text_of(o)} for i, o in zip(inputs, outputs, strict=True)]
-        return {"mode": "stdin", "tests": pairs}
-    if not all(isinstance(given, list) for given in inputs):
-        raise BadRow(field, "an input of a function is not a list", "each input the list of arguments")
-    pairs = [{"input": given, "output": wanted} for given, wanted in zip(inputs, outputs, strict=True)]
-    # Tests of this origin are JSON on both sides, where a tuple is a list. APPS, like TACO and PRIME which follow it,
-    # puts each expected value into a list of its own, and compares with the list or with what is in it.
-    reference: dict[str, Json] = {"mode": "function", "entry_point": name, "compare": "json", "tests": pairs}
-    if outputs and all(isinstance(wanted, list) and len(wanted) == 1 for wanted in outputs):
-        reference["wrapped_outputs"] = True
-    return reference
-
-
-def text_of(value: Json) -> Json:
-    """The text of a test; APPS writes some as the list of its lines."""
-    if isinstance(value, list) and all(isinstance(line, str) for line in value):
-        return "\n".join(value)
-    return value
 
 
 def read_openai_batch(row: Row, context: RowContext) -> Problem:

@@ -14,11 +14,8 @@ import dataclasses
 import io
 import json
 import sys
-import tempfile
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.report.variants import VariantCounts, stopped_of
+from runstore.buckets import encoded_schema, whole_problems
 from runstore.errors import StoredRunError
 from runstore.layout import PROBLEMS
 from runstore.reader import num_rows, read_batches
@@ -119,23 +117,8 @@ def write_problems_table(run_uri: str, ended: str = "open", bucket_rows: int = B
 
 def iter_problems(storage: Storage, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> Iterator[ProblemResult]:
     """Every problem that has a committed sample."""
-    total = num_rows(storage)
-    batches = _narrow_batches(storage)
-    if total <= bucket_rows:
-        held = list(batches)
-        if held:
-            yield from _problems_of(pa.Table.from_batches(held), storage, ended)
-        return
-    num_buckets = -(-total // bucket_rows)
-    with tempfile.TemporaryDirectory(prefix="proofmill-report-") as folder:
-        paths = [Path(folder) / f"{number}.arrow" for number in range(num_buckets)]
-        _spill(batches, paths)
-        for path in paths:
-            if path.exists():
-                with pa.memory_map(str(path)) as source:
-                    table = pa.ipc.open_stream(source).read_all()
-                yield from _problems_of(table, storage, ended)
-                path.unlink()
+    for table in whole_problems(_narrow_batches(storage), _NARROW, num_rows(storage), bucket_rows):
+        yield from _problems_of(table, storage, ended)
 
 
 _NARROW = pa.schema(
@@ -147,9 +130,7 @@ _NARROW = pa.schema(
         *(("meta", pa.string()), ("variant", pa.string())),
     ]
 )
-_ENCODED = pa.schema(
-    [(f.name, pa.dictionary(pa.int32(), pa.string()) if f.type == pa.string() else f.type) for f in _NARROW]
-)
+_ENCODED = encoded_schema(_NARROW)
 
 
 def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
@@ -173,24 +154,6 @@ def _outcomes(statuses: pa.DictionaryArray) -> pa.Array:
     known = [OUTCOME_OF_STATUS[name] for name in statuses.dictionary.to_pylist()] + [SampleOutcome.ABORTED]
     codes = statuses.indices.fill_null(len(known) - 1).to_numpy()
     return pa.array(np.array(known, np.int8)[codes])
-
-
-def _spill(batches: Iterator[pa.RecordBatch], paths: list[Path]) -> None:
-    """Writes rows to files so that all rows of a problem are in the file that its id selects."""
-    writers: dict[int, Any] = {}
-    try:
-        for batch in batches:
-            ids = batch.column("problem_id")
-            chosen = np.array([zlib.crc32(text.encode()) % len(paths) for text in ids.dictionary.to_pylist()])
-            bucket = chosen[ids.indices.to_numpy()]
-            plain = batch.cast(_NARROW)
-            for number in np.unique(bucket):
-                if number not in writers:
-                    writers[number] = pa.ipc.new_stream(str(paths[number]), _NARROW)
-                writers[number].write_batch(plain.take(pa.array(np.flatnonzero(bucket == number))))
-    finally:
-        for writer in writers.values():
-            writer.close()
 
 
 def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[ProblemResult]:

@@ -33,6 +33,7 @@ from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTE
 from jobs.layers import in_terms_of_arguments, keys_of
 from jobs.notify import Notifier, check_urls
 from jobs.presets import PresetError, load_preset
+from jobs.problems.hub import pin
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
@@ -195,9 +196,13 @@ def solve(
     check_urls(config.notify)
     run_secrets(config, os.environ)  # a variable that is missing is reported before anything starts
     with Notifier(() if dry_run else config.notify, config.run.id, uri) as notifier:
+        record = None if dry_run else read_run_json(open_storage(uri))
+        if record is not None:
+            # A branch of a data set may have moved since the run began.
+            for revision in {part.revision for _, part in config.problems.parts()}:
+                pin((source["uri"] for source in record["problems"]["sources"]), revision)
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
-        record = None if dry_run else read_run_json(open_storage(uri))
         config, published = settle_pools(config, record)
         is_complete = record is not None and record.get("complete")
         endpoints = {} if is_complete else check_endpoints(config, problems)

@@ -1,7 +1,7 @@
 """Reads an export by a trainer's own loader and prints what the trainer sees as JSON.
 
-    python foreign_loaders.py verl data/train.parquet MODEL SCRATCH
-    python foreign_loaders.py llamafactory EXPORT_FOLDER MODEL SCRATCH      expects dataset_info.json with a set `ours`
+    python foreign_loaders.py verl data/train.parquet TEXTS_BY_PROBLEM
+    python foreign_loaders.py llamafactory EXPORT_FOLDER SCRATCH      expects dataset_info.json with a set `ours`
 
 A process of its own: the packages of locks/trainers.txt look for others at import, and would leave their traces in the
 tests of the trainers that are our own dependencies.
@@ -19,28 +19,32 @@ from typing import Any
 
 from transformers import AutoTokenizer, Seq2SeqTrainingArguments
 
+MODEL = str(Path(__file__).parents[2] / "models" / "tiny_reasoner")
 
-def verl(path: str, model: str, scratch: str) -> list[dict[str, Any]]:
-    """Rows with the score of the reference answer and that of a wrong one, where the answer is a text."""
+
+def verl(path: str, texts: str) -> list[dict[str, Any]]:
+    """Rows with the scores of the texts that the JSON file `texts` has for the problem: {id: [text, …]}."""
     from omegaconf import OmegaConf
     from verl.utils.dataset.rl_dataset import RLHFDataset
     from verl.utils.reward_score import default_compute_score
 
-    options = OmegaConf.create({"cache_dir": scratch, "filter_overlong_prompts": True})
+    samples = json.loads(Path(texts).read_text())
+    options = OmegaConf.create({"cache_dir": str(Path(texts).parent), "filter_overlong_prompts": True})
     rows = []
-    for row in RLHFDataset(path, AutoTokenizer.from_pretrained(model), options):
-        seen = {"ability": row["ability"], "id": row["extra_info"]["id"]}
-        if row["ability"] in ("math", "choice"):
-            truth = row["reward_model"]["ground_truth"]
-            for name, answer in (("right", truth), ("wrong", truth + "0")):
-                text = f"So \\boxed{{{answer}}}."
-                score = default_compute_score(row["data_source"], text, truth, row["extra_info"])
-                seen[name] = score["score"] if isinstance(score, dict) else score
-        rows.append(seen)
+    for row in RLHFDataset(path, AutoTokenizer.from_pretrained(MODEL), options):
+        facts, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        scores = [default_compute_score(row["data_source"], text, truth, facts) for text in samples[facts["id"]]]
+        rows.append(
+            {
+                "ability": row["ability"],
+                "id": facts["id"],
+                "scores": [score["score"] if isinstance(score, dict) else score for score in scores],
+            }
+        )
     return rows
 
 
-def llamafactory(folder: str, model: str, scratch: str) -> list[dict[str, str]]:
+def llamafactory(folder: str, scratch: str) -> list[dict[str, str]]:
     """Rows as text: all that is fed in, and the part that the loss is taken on."""
     # Imported by the loader for sound files; its wheel is a CUDA build.
     sys.modules["torchaudio"] = types.ModuleType("torchaudio")
@@ -49,11 +53,11 @@ def llamafactory(folder: str, model: str, scratch: str) -> list[dict[str, str]]:
     from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
     from llamafactory.hparams import DataArguments, ModelArguments
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
     data = DataArguments(dataset="ours", dataset_dir=folder, template="default", cutoff_len=512)
     training = Seq2SeqTrainingArguments(output_dir=scratch, use_cpu=True)
     template = get_template_and_fix_tokenizer(tokenizer, data)
-    loaded = get_dataset(template, ModelArguments(model), data, training, stage="sft", tokenizer=tokenizer)
+    loaded = get_dataset(template, ModelArguments(MODEL), data, training, stage="sft", tokenizer=tokenizer)
     return [
         {
             "input": tokenizer.decode(row["input_ids"]),

@@ -18,7 +18,7 @@ from verifiers.reference_fields import MAX_LABEL_CHARS, BadReferenceError, check
 from verifiers.types import Json
 
 _KEYS = {
-    "stdin": {"language", "tests", "tolerance", "compare", "checker", "prelude"},
+    "stdin": {"language", "tests", "tolerance", "compare", "checker", "prelude", "several_answers"},
     "function": {
         "language",
         "tests",
@@ -29,6 +29,7 @@ _KEYS = {
         "prompt",
         "prelude",
         "wrapped_outputs",
+        "several_answers",
     },
     "assert": {"language", "entry_point", "prompt", "test", "test_list", "test_setup"},
 }
@@ -94,6 +95,8 @@ class Reference:
     """One of COMPARE[mode]."""
     wrapped_outputs: bool
     """Each expected value may stand alone in a list: `[true]` for `true`."""
+    several_answers: bool
+    """The expected outputs are some of several right ones: another output is neither right nor wrong."""
     checker: CheckerProgram | None
     prelude: str
     """The imports and limits that the program gets without asking: `livecodebench` or none."""
@@ -284,6 +287,15 @@ def _wrapped(row: Mapping[str, Json], tests: tuple[Test, ...], entry_point: str,
     return declared
 
 
+def _several(row: Mapping[str, Json]) -> bool:
+    declared = row.get("several_answers", False)
+    if not isinstance(declared, bool):
+        raise ValueError(f"several_answers: expected true or false, got {declared!r}")
+    if declared and row.get("checker") is not None:
+        raise ValueError("several_answers: the checker decides about every output; leave one of them out")
+    return declared
+
+
 def names_in(task: str) -> frozenset[str]:
     """Names that a task gives to functions and classes: in code of its own, between backticks, or behind such a word.
 
@@ -332,6 +344,7 @@ def parse(row: Mapping[str, Json], task: str = "") -> Reference:
         entry_point=entry_point,
         compare=compare,
         wrapped_outputs=_wrapped(row, tests, entry_point, compare),
+        several_answers=_several(row),
         checker=_checker(row),
         prelude=prelude,
         output_argument=output_argument,

@@ -13,6 +13,7 @@ from jobs.export import selection
 from jobs.export.bucket import Bucket
 from jobs.export.choosing import BucketResult, BuilderInputs, Json, prompt_features, result
 from jobs.export.duplicates import fingerprints
+from jobs.export.formats import scorers
 from jobs.export.formats.chats import CHAT, parse_chat
 from verifiers.kinds import KINDS
 
@@ -89,7 +90,6 @@ def pooled_rate(estimates: list[Mapping[str, Json]]) -> dict[str, Json] | None:
 
 VERL_SOURCES = frozenset(
     [
-        "openai/gsm8k",
         "lighteval/MATH",
         "DigitalLearningGmbH/MATH-lighteval",
         "HuggingFaceH4/MATH-500",
@@ -108,7 +108,8 @@ VERL_SOURCES = frozenset(
         "taco",
     ]
 )
-"""What verl 0.9's default_compute_score scores (besides its image and search sets); it raises for any other name."""
+"""What verl 0.9's default_compute_score scores (besides its image and search sets); it raises for any other name. Not
+`openai/gsm8k`: that scorer reads `#### x` only, and gives 0 for an answer in a box."""
 
 
 RL_FACTS = pa.schema(
@@ -194,79 +195,45 @@ def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[s
     reference = json.loads(problem["reference"])
     chat = parse_chat(problem["messages"])
     facts = {name: problem.get(name) for name in (*RL_FACTS.names, *ROLLOUTS.names)}
-    truth: str | None
     if layout == "trl":
         answer = reference.get("answer")
         truth = answer if isinstance(answer, str) else json.dumps(answer if answer is not None else reference)
         return {"prompt": chat, "ground_truth": truth, "reference": problem["reference"], **facts}
-    kind = problem["kind"]
-    if kind not in KINDS:
+    scorer = scorer_for(layout, problem, reference, data_source)
+    if scorer is None:
         return None
-    row = KINDS.row(kind)
     if layout == "open_instruct":
-        name = data_source or row.open_instruct_verifier
-        truth = ground_truth(kind, reference, "" if data_source else row.open_instruct_verifier)
-        if not name or truth is None:
-            return None
-        return {"messages": chat, "ground_truth": truth, "dataset": name, **facts}
-    # A scorer of a known set compares answers. Programs are scored by the tests that they bring along.
-    known = problem["source"] if problem["source"] in VERL_SOURCES and row.answer_is_text else ""
-    name = data_source or known or row.verl_source
-    truth = ground_truth(kind, reference, "" if data_source else row.verl_source)
-    if not name or truth is None:
-        return None
+        return {"messages": chat, "ground_truth": scorer.truth, "dataset": scorer.name, **facts}
     extra = {
         "split": problem["split"] or "train",
         "index": 0,
         "id": problem["problem_id"],
-        "kind": kind,
+        "kind": problem["kind"],
     }
-    style = {"style": "rule", "ground_truth": truth}
     return {
-        "data_source": name,
+        "data_source": scorer.name,
         "prompt": chat,
-        "ability": kind,
-        "reward_model": style,
+        "ability": problem["kind"],
+        "reward_model": {"style": "rule", "ground_truth": scorer.truth},
         "extra_info": extra,
         **facts,
     }
 
 
-def ground_truth(kind: str, reference: Mapping[str, Json], scorer: str) -> str | None:
-    """The reference as the trainer's `scorer` takes it, None where it cannot express it. An empty scorer is one of the
-    user's own, which takes whatever is not a final answer as it is."""
-    if KINDS.row(kind).answer_is_text:
-        answer = reference.get("answer")
-        return str(answer) if isinstance(answer, (str, int, float)) and not isinstance(answer, bool) else None
-    if not scorer:
-        return json.dumps(reference)
-    convert = TEST_TABLES.get(scorer)
-    return convert(reference) if convert else None
-
-
-def assert_list(reference: Mapping[str, Json]) -> str | None:
-    """open-instruct's `code`: a list of assert statements."""
-    if reference.get("mode") != "assert":
+def scorer_for(
+    layout: str, problem: Mapping[str, Json], reference: Mapping[str, Json], data_source: str
+) -> scorers.Scorer | None:
+    """The trainer's scorer of a problem; None where it cannot express the reference."""
+    if problem["kind"] not in KINDS:
         return None
-    tests = reference.get("tests")
-    return json.dumps(tests if isinstance(tests, list) else [tests])
-
-
-def inputs_and_outputs(reference: Mapping[str, Json]) -> str | None:
-    """verl's `apps`: the inputs and outputs of a program or a function."""
-    if reference.get("mode") not in ("stdin", "function"):
-        return None
-    tests = [test for test in reference.get("tests", []) if isinstance(test, dict)]
-    if not tests or len(tests) != len(reference["tests"]):
-        return None
-    table = {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
-    if reference["mode"] == "function":
-        table["fn_name"] = reference["entry_point"]
-    return json.dumps(table)
-
-
-TEST_TABLES = {"code": assert_list, "apps": inputs_and_outputs}
-"""What the trainers' scorers of programs take as ground truth, by the scorer's name."""
+    row = KINDS.row(problem["kind"])
+    if data_source:
+        return scorers.for_own(data_source, reference)
+    if layout == "open_instruct":
+        return scorers.for_open_instruct(row.open_instruct_verifier, reference)
+    # A scorer of a known set compares answers. Programs are scored by the tests that they bring along.
+    known = problem["source"] if problem["source"] in VERL_SOURCES and row.answer_is_text else ""
+    return scorers.for_verl(known or row.verl_source, reference)
 
 
 def rl_table(layout: str, rows: Sequence[Mapping[str, Json]], with_tokens: bool = False) -> pa.Table:

@@ -234,7 +234,7 @@ def test_a_file_given_twice_is_read_once(tmp_path):
 
 def test_missing_file_and_unknown_format(tmp_path):
     (tmp_path / "set.xlsx").write_text("x")
-    text = refused(tmp_path / "none.jsonl", tmp_path / "*.gone", tmp_path / "set.xlsx", "gs://bucket/x.jsonl")
+    text = refused(tmp_path / "none.jsonl", tmp_path / "*.gone", tmp_path / "set.xlsx", "ftb://bucket/x.jsonl")
     for expected in ("no such file", "no file matches", "unknown file format '.xlsx'", "unknown scheme"):
         assert expected in text
 
