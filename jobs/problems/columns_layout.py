@@ -10,7 +10,7 @@ from jobs.problems.code_tests import reference_of_truth
 from jobs.problems.errors import BadRow
 from jobs.problems.lean_texts import lean_reference, lean_task
 from jobs.problems.mapping import ColumnMapping, Rule
-from jobs.problems.rows import RowContext, answer_list, answer_text, identity, parsed, some
+from jobs.problems.rows import RowContext, answer_list, answer_text, identity, is_nothing, parsed, some
 from jobs.problems.training_layouts import known_kind, one_user_message
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
@@ -19,6 +19,8 @@ Row = Mapping[str, Json]
 
 AS_JSON = ("tests", "test_list", "options", "tolerance")
 """Keys of a reference that a file may hold as JSON text."""
+KEYS = ("reference.answer", "reference.answers", "reference.all")
+"""Fields of which an empty cell of a CSV file says that there is no answer key."""
 NO_MAPPING = ColumnMapping({})
 
 
@@ -32,7 +34,7 @@ def read_columns(mapping: ColumnMapping, row: Row, context: RowContext) -> Probl
         head, _, key = target.partition(".")
         if not key:
             fields[head] = {**(value or {}), **fields.get(head, {})} if isinstance(value, dict) else value
-        elif value is not None:
+        elif value is not None and not (target in KEYS and (value == "" or is_nothing(value))):
             put(fields.setdefault(head, {}), key.split("."), value, target)
     kind = context.kind or known_kind(fields.get("kind"), "kind")
     given = reference_of_kind(kind, fields.get("reference") or {}, mapping)

@@ -38,9 +38,10 @@ from jobs.problems.mapping import MappingError, compile_problem_mapping
 from jobs.problems.places import find_sources, short_labels
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
+from verifiers.answer_keys import has_answer_key
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
-from verifiers.types import Json, Problem
+from verifiers.types import NO_ANSWER_KEY, Json, Problem
 from workers.engines.remote.confidential import is_confidential
 from workers.prompting.messages import conversation
 
@@ -83,6 +84,8 @@ class ProblemSetSummary:
     """How many problems go to each pool or cascade; empty where all go the same way."""
     confidential: dict[str, int] = dataclasses.field(default_factory=dict)
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
+    num_keyless: int = 0
+    """How many of the problems have no answer key."""
     strays: tuple[str, ...] = ()
     """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
     longest_prompt: int = 0
@@ -94,7 +97,8 @@ class ProblemSetSummary:
     def describe(self) -> str:
         """A few lines for a terminal."""
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
-        lines = [f"{self.num_problems:,} problems ({kinds}), sha256 {self.sha256[:12]}"]
+        keyless = f", {self.num_keyless:,} without an answer key" if self.num_keyless else ""
+        lines = [f"{self.num_problems:,} problems ({kinds}){keyless}, sha256 {self.sha256[:12]}"]
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
         lines += [f"  {uri}: no problem file, left out" for uri in self.strays]
         if self.skipped:
@@ -112,7 +116,7 @@ def check_problems(
     """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. `route_of` names the
     pool or cascade of a problem. Raises ProblemFileError, or ConfigError for `layout` and `columns` themselves."""
     faults: list[RowError] = []
-    num_faults = num_problems = 0
+    num_faults = num_problems = num_keyless = 0
     reasons: collections.Counter[str] = collections.Counter()
     kinds: collections.Counter[str] = collections.Counter()
     domains: collections.Counter[str] = collections.Counter()
@@ -128,6 +132,7 @@ def check_problems(
                 num_problems += 1
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
+                num_keyless += not has_answer_key(item.kind, item.reference)
                 route = "" if route_of is None else route_of(item)
                 if route_of is not None:
                     routes[route] += 1
@@ -141,6 +146,8 @@ def check_problems(
                 continue
             item = RowError(place.source.uri, place.line, "reference", wrong, f"problem {item.id}", item.id)
             reasons[reason_of(item)] += 1
+        elif item.wrong == NO_ANSWER_KEY:
+            reasons[NO_ANSWER_KEY] += 1
         num_faults += 1
         if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
             faults.append(item)
@@ -156,6 +163,7 @@ def check_problems(
         reasons=dict(reasons),
         by_route=dict(routes),
         confidential=dict(confidential),
+        num_keyless=num_keyless,
         strays=tuple(strays),
         longest_prompt=longest,
     )
@@ -222,7 +230,8 @@ def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Pl
     without rows is a fault only where all are. JSON files of a folder that hold no problems are left out, and their
     names are added to `strays`. Raises ProblemFileError for files that are not there and for unknown layouts, which
     `skip_bad` cannot help."""
-    parts = [(part, wanted_layout(part, key)) for key, part in config.parts()]
+    needs_reference = config.unchecked == "refuse"
+    parts = [(part, wanted_layout(part, key, needs_reference)) for key, part in config.parts()]
     found = find_parts(config)
     seen = IdTable()
     empty: list[tuple[Place, RowError]] = []
@@ -253,6 +262,8 @@ def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Pl
             try:
                 problem = layout.read(row, RowContext(source.label, line, part.kind))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
+                if config.unchecked == "refuse":
+                    canonical.require_answer_key(problem)
                 if first := seen.add(problem.id, number, line):
                     where = f"{found[first[0]][0].uri}:{first[1]}"
                     raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
@@ -302,7 +313,7 @@ def refuse_kind(source: Source, layout: Layout | None, kind: str) -> None:
         )
 
 
-def wanted_layout(part: ProblemFiles, key: str) -> Layout | None:
+def wanted_layout(part: ProblemFiles, key: str, needs_reference: bool = True) -> Layout | None:
     """The configured layout, None for `auto`. `key` is the part's place in the config. Raises ConfigError."""
     if part.columns and part.layout != layouts.COLUMNS:
         raise ConfigError(f'{key}.columns: only used by layout "columns"; set {key}.layout = "columns"')
@@ -313,7 +324,7 @@ def wanted_layout(part: ProblemFiles, key: str) -> Layout | None:
     if part.layout != layouts.COLUMNS:
         return layouts.LAYOUTS[part.layout]
     try:
-        return layouts.by_mapping(compile_problem_mapping(part.columns, f"{key}.columns"))
+        return layouts.by_mapping(compile_problem_mapping(part.columns, f"{key}.columns", needs_reference))
     except MappingError as error:
         raise ConfigError(f"{key}.columns: {error}") from None
 

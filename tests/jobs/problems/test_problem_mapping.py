@@ -182,7 +182,7 @@ def test_the_right_option_becomes_a_letter(tmp_path, options, answer, choice, le
         (["2", "4", "6", "8"], "4", "", "may be an option's text or its number"),
         (["w", "x"], "C", "", "one of A, B"),
         (["w", "w"], "w", "text", "names several options"),
-        (["w", "x"], "", "", "missing"),
+        (["w", "x"], "", "", "reference.answer: the problem has no answer key"),
         (["w", "x"], -1, "from 0", "a number from 0 on"),
         (["w", "x"], True, "from 0", "a number from 0"),
         ("w or x", "A", "", "a list of 2 to 26 options"),
