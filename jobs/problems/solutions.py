@@ -52,7 +52,7 @@ def read_solutions(
     files that are not there, and MappingError."""
     mapping = compile_mapping(columns or {}, "--columns")
     for source in find_sources([path]):
-        rows = sources.read_rows(source)
+        rows = sources.read_rows(source, "solution")
         first = list(itertools.islice(rows, ROWS_TO_LOOK_AT))
         readable = [row for _, row in first if isinstance(row, dict)]
         if fault := mapping.fault(readable):
