@@ -34,5 +34,8 @@ class Problems(Section):
     confidential: list[str] = list(SOURCES)
     """Sources whose problems go to a remote engine only with `model.allow_confidential`, by a part of their name. A
     problem with `confidential` in its `meta` is confidential too."""
+    unchecked: Literal["refuse", "accept"] = "refuse"
+    """What becomes of problems without an answer key, such as a math problem whose reference has no answer. refuse:
+    they are bad rows, so that a lost column of answers is noticed. accept: their samples get the status `unchecked`."""
     skip_bad: bool = False
     """Leave out problems that cannot be read, and record them, instead of stopping at the first."""

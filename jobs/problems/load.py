@@ -36,9 +36,10 @@ from jobs.problems.places import find_sources
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from jobs.problems.training_layouts import mapping_fault
+from verifiers.answer_keys import has_answer_key
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
-from verifiers.types import Json, Problem
+from verifiers.types import NO_ANSWER_KEY, Json, Problem
 from workers.engines.remote.confidential import is_confidential
 from workers.prompting.messages import conversation
 
@@ -81,6 +82,8 @@ class ProblemSetSummary:
     """How many problems go to each pool or cascade; empty where all go the same way."""
     confidential: dict[str, int] = dataclasses.field(default_factory=dict)
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
+    num_keyless: int = 0
+    """How many of the problems have no answer key."""
     strays: tuple[str, ...] = ()
     """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
     longest_prompt: int = 0
@@ -92,7 +95,8 @@ class ProblemSetSummary:
     def describe(self) -> str:
         """A few lines for a terminal."""
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
-        lines = [f"{self.num_problems:,} problems ({kinds}), sha256 {self.sha256[:12]}"]
+        keyless = f", {self.num_keyless:,} without an answer key" if self.num_keyless else ""
+        lines = [f"{self.num_problems:,} problems ({kinds}){keyless}, sha256 {self.sha256[:12]}"]
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
         lines += [f"  {uri}: no problem file, left out" for uri in self.strays]
         if self.skipped:
@@ -110,7 +114,7 @@ def check_problems(
     """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. `route_of` names the
     pool or cascade of a problem. Raises ProblemFileError, or ConfigError for `layout` and `columns` themselves."""
     faults: list[RowError] = []
-    num_faults = num_problems = 0
+    num_faults = num_problems = num_keyless = 0
     reasons: collections.Counter[str] = collections.Counter()
     kinds: collections.Counter[str] = collections.Counter()
     domains: collections.Counter[str] = collections.Counter()
@@ -126,6 +130,7 @@ def check_problems(
                 num_problems += 1
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
+                num_keyless += not has_answer_key(item.kind, item.reference)
                 route = "" if route_of is None else route_of(item)
                 if route_of is not None:
                     routes[route] += 1
@@ -139,6 +144,8 @@ def check_problems(
                 continue
             item = RowError(place.source.uri, place.line, "reference", wrong, f"problem {item.id}", item.id)
             reasons[reason_of(item)] += 1
+        elif item.wrong == NO_ANSWER_KEY:
+            reasons[NO_ANSWER_KEY] += 1
         num_faults += 1
         if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
             faults.append(item)
@@ -154,6 +161,7 @@ def check_problems(
         reasons=dict(reasons),
         by_route=dict(routes),
         confidential=dict(confidential),
+        num_keyless=num_keyless,
         strays=tuple(strays),
         longest_prompt=longest,
     )
@@ -257,6 +265,8 @@ def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Pl
             try:
                 problem = layout.read(row, RowContext(source.label, line, config.kind, config.columns))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
+                if config.unchecked == "refuse":
+                    canonical.require_answer_key(problem)
                 if first := seen.add(problem.id, number, line):
                     where = f"{found[first[0]].uri}:{first[1]}"
                     raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
@@ -279,7 +289,9 @@ def wanted_layout(config: Problems) -> Layout | None:
         return None
     if config.layout not in layouts.LAYOUTS:
         raise ConfigError(f"problems.layout: unknown {config.layout!r}; known are auto, {', '.join(layouts.LAYOUTS)}")
-    if config.layout == "columns" and (wrong := mapping_fault(config.columns)):
+    if config.layout == "columns" and (
+        wrong := mapping_fault(config.columns, needs_reference=config.unchecked == "refuse")
+    ):
         raise ConfigError(f"problems.columns: {wrong}")
     return layouts.LAYOUTS[config.layout]
 

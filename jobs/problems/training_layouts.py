@@ -33,7 +33,7 @@ def read_verl(row: Row, context: RowContext) -> Problem:
     if kind == Kind.CODE:
         reference = code_tests.reference_of_truth(truth, "reward_model.ground_truth", prompt, extra.get("prefix"))
     elif kind == Kind.MATH:
-        reference = {"answer": answer_text(truth, "reward_model.ground_truth")}
+        reference = {} if truth in (None, "") else {"answer": answer_text(truth, "reward_model.ground_truth")}
     else:
         raise BadRow("ability", f"verl rows of kind {kind} carry no reference to check against", "kind math or code")
     return Problem(
@@ -103,14 +103,17 @@ def read_openai_batch(row: Row, context: RowContext) -> Problem:
     prompt, system = one_user_message(body.get("messages", body.get("prompt")), "body.messages")
     field = "body.proofmill" if body.get("proofmill") is not None else "body.metadata"
     checks = body.get("proofmill", body.get("metadata"))
-    if not isinstance(checks, dict) or not ({"reference", "answer"} & set(checks)):
+    if checks is None and context.kind:
+        checks = {}
+    if not isinstance(checks, dict):
         raise BadRow(
             field, "says nothing to check the answer against", '{"kind": "math", "reference": {"answer": "5"}}'
         )
     kind = context.kind or known_kind(checks.get("kind"), f"{field}.kind")
-    if "reference" in checks:
+    reference: dict[str, Json] = {}
+    if checks.get("reference") is not None:
         reference = canonical.object_field(checks["reference"], f"{field}.reference")
-    else:
+    elif checks.get("answer") is not None:
         reference = {"answer": answer_text(checks["answer"], f"{field}.answer")}
     return Problem(
         id=identity(row, "custom_id", context),
@@ -139,7 +142,7 @@ def read_columns(row: Row, context: RowContext) -> Problem:
         value = column_value(row, column)
         head, _, key = target.partition(".")
         if key:
-            if value is not None:
+            if value is not None and not (target == "reference.answer" and value == ""):  # an empty cell of a CSV file
                 fields.setdefault(head, {})[key] = value
         else:
             fields[head] = value
@@ -177,7 +180,7 @@ def column_value(row: Row, column: str) -> Json:
     return value
 
 
-def mapping_fault(columns: Mapping[str, str]) -> str | None:
+def mapping_fault(columns: Mapping[str, str], needs_reference: bool = True) -> str | None:
     """What is wrong with `problems.columns` itself; None if nothing."""
     for target in columns:
         head, _, key = target.partition(".")
@@ -185,6 +188,10 @@ def mapping_fault(columns: Mapping[str, str]) -> str | None:
             return f"{target}: unknown field; known are {', '.join(MAPPED)}, reference.… and meta.…"
     if "prompt" not in columns:
         return "no column for prompt"
-    if "reference" not in columns and not any(target.startswith("reference.") for target in columns):
+    if (
+        needs_reference
+        and "reference" not in columns
+        and not any(target.startswith("reference.") for target in columns)
+    ):
         return 'no column for the reference, for instance "reference.answer"'
     return None
