@@ -8,8 +8,8 @@ STAMP := $(VENV)/.installed-$(ENGINE)
 REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel real gpu-bench metamorphic mutants lean-mutants lean-stress chaos linear \
-	schema corpora coverage preset-plans twins clean
+.PHONY: demo test check lint setup lean flywheel real real-cascade gpu-bench metamorphic mutants lean-mutants lean-stress \
+	chaos linear schema corpora coverage preset-plans twins clean
 
 setup: $(STAMP)
 
@@ -64,6 +64,10 @@ $(REAL_MODEL)/config.json: locks/real_model.txt | setup
 real: lean $(REAL_MODEL)/config.json
 	$(BIN)/proofmill solve examples/real_model/solve.toml
 	$(BIN)/python -m examples.real_model.verdicts out/runs/real_model
+
+# The bundled model first, and the real one behind a vLLM server on loopback for what it leaves unsolved.
+real-cascade: lean $(REAL_MODEL)/config.json
+	$(BIN)/python -m examples.real_model.cascade $(REAL_MODEL) examples/real_model/cascade.toml
 
 # The math checker against rewrites and mutations of reference answers: a file of lines with `answer` and `set`, or made-up ones.
 REFERENCES ?=

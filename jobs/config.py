@@ -16,7 +16,7 @@ import pydantic
 from jobs.faults import told_faults
 from jobs.layers import COMMAND_LINE, Layer, merge_layers
 from jobs.pools import routing
-from jobs.pools.checks import pool_faults, table_faults
+from jobs.pools.checks import misplaced_override, pool_faults, table_faults
 from jobs.pools.expand import expand_pools, origins_of, over_presets
 from jobs.pools.routing import ONLY, RoutePlan
 from jobs.pools.tables import Cascade, PoolName, Route
@@ -166,7 +166,11 @@ class Prompt(Section):
     """Overrides `suffix` for a kind."""
     examples: str = ""
     """A JSONL, CSV or Parquet file of solved problems, shown as turns before each problem. A line is
-    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
+    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none. A line of a
+    confidential source (`problems.confidential`), by its `source`, its file's name or `confidential`, goes to a remote
+    engine only with `model.allow_confidential`."""
+    confidential: bool = False
+    """These texts are confidential, the examples too: a remote engine needs `model.allow_confidential` for them."""
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):
@@ -524,7 +528,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     """Reads a TOML config and applies `key.path=value` overrides. Raises ConfigError with a text for the user."""
     path = Path(path)
     overrides = list(overrides)
-    table = merge_overrides(read_toml(path), overrides)
+    table = read_toml(path)
+    if fault := misplaced_override(table, overrides):
+        raise ConfigError(f"{path}: {fault}")
+    table = merge_overrides(table, overrides)
     _, given = merge_layers([Layer(COMMAND_LINE, merge_overrides({}, overrides))])
     if "legs" in table and "model" not in table:
         raise ConfigError(

@@ -58,16 +58,17 @@ def read_math(row: Row, context: RowContext) -> Problem:
             raise BadRow(flag, f"{excerpt(row[flag])}: the publisher says that the row cannot be used", "Yes")
     prompt = next((name for name in MATH_PROMPTS if name in row), "problem")
     field = next((name for name in MATH_ANSWERS if row.get(name) not in (None, "")), None)
+    reference: dict[str, Json] = {}
     if field:
-        answer = answer_text(row[field], field)
-    else:
+        reference["answer"] = answer_text(row[field], field)
+    elif row.get("solution") not in (None, ""):
         solution = string(row, "solution")
         boxed = last_boxed(solution)
         if boxed is None:
             raise BadRow(
                 "solution", f"no \\boxed{{…}}: {excerpt(solution[-60:])}", "an answer field, or a boxed answer in it"
             )
-        answer = boxed
+        reference["answer"] = boxed
     id_field = next((name for name in MATH_IDS if row.get(name) not in (None, "")), "")
     given = identity(row, id_field, context) if id_field else context.made_id
     return Problem(
@@ -75,7 +76,7 @@ def read_math(row: Row, context: RowContext) -> Problem:
         id=f"{context.label}-{given}" if given.isdecimal() else given,
         kind=Kind.MATH,
         prompt=string(row, prompt).strip(),
-        reference={"answer": answer},
+        reference=reference,
         domain=next((str(row[name]) for name in MATH_DOMAINS if row.get(name)), ""),
         source=optional_string(row, "source"),
         meta=some(level=row.get("level")),

@@ -194,8 +194,9 @@ class GeneratorReplica:
         not the configured rollout."""
         engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
         drawn_by = self._rollout if needs_rollout else Single
-        # A chat without a problem is its client's own text.
+        # A chat without a problem is its client's own text, with the operator's around it.
         confidential = has_problem and is_confidential(request.problem, self._confidential)
+        confidential = confidential or self._style.is_confidential_for(request.problem.kind)
         what = RolloutRequest(engine_id, task, messages, sampling, confidential=confidential)
         rollout = drawn_by(self._engine, what)
         generation = await rollout.draw()

@@ -111,9 +111,11 @@ class LocalVerifiers:
 
     def _check(self, numbered: Numbered) -> Checked:
         _, check = numbered
-        checker = self._checkers.of(check.problem.kind)
-        limits = dataclasses.replace(checker.default_limits, **dict(check.limits)) if check.limits else None
-        return encode(checker.verify(check.problem, check.text, limits, check.finish_reason))
+        limits = None
+        if check.limits:
+            defaults = self._checkers.of(check.problem.kind).default_limits
+            limits = dataclasses.replace(defaults, **dict(check.limits))
+        return encode(self._checkers.verify(check.problem, check.text, limits, check.finish_reason))
 
     def _failed(self, numbered: Numbered, error: Exception, seconds: float) -> Checked:
         _, check = numbered

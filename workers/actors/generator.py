@@ -160,7 +160,7 @@ class Prompted:
 
     def __init__(self, problem: Problem, settings: GeneratorSettings, style: PromptStyle) -> None:
         self.problem = problem
-        self.confidential = is_confidential(problem, settings.confidential)
+        self.confidential = is_confidential(problem, settings.confidential) or style.is_confidential_for(problem.kind)
         self.messages = build_messages(problem, style)
         self.columns = PromptColumns(problem_columns(problem), messages_column(self.messages))
 
