@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 
 from jobs.problems.errors import BadRow
+from jobs.problems.lean_texts import LEAN_TAIL, LEAN_TARGET, LEAN_TASK, lean_reference
 from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
-from verifiers.lean.assembly import mask
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
@@ -19,9 +19,6 @@ MATH_PROMPTS = ("problem", "Problem")
 MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer")
 MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id")
 MATH_DOMAINS = ("subject", "problem_type", "question_type", "type", "Category")
-LEAN_TASK = "Complete this Lean 4 theorem: replace `sorry` by a proof and give the whole file in one ```lean4 block."
-LEAN_TAIL = re.compile(r":=\s*(by\b\s*)?(sorry\s*)?$")
-LEAN_TARGET = re.compile(r"^[ \t]*((?:theorem|lemma)[ \t]+([^\s:({\[]+))", re.MULTILINE)
 LEAN_DECLARATION = re.compile(r"(?:^|\s)(?:theorem|lemma|example|def|abbrev)\s+(\S+)")
 
 
@@ -141,17 +138,7 @@ def read_lean_file(row: Row, context: RowContext) -> Problem:
     """`formal_statement` is a whole Lean file that ends in `sorry`: what stands before its last theorem is the header.
     The words, and an answer where the set has one, are shown and not checked: the proof is what is judged."""
     text = string(row, "formal_statement").replace("\r\n", "\n").strip()
-    masked = mask(text)
-    targets = list(LEAN_TARGET.finditer(masked))
-    if not targets:
-        raise BadRow("formal_statement", f"no theorem: {excerpt(text[-60:])}", "a file with one theorem to prove")
-    start = targets[-1].start(1)
-    tail = LEAN_TAIL.search(masked)
-    if tail is None:
-        raise BadRow("formal_statement", f"does not end in sorry: {excerpt(text[-60:])}", "`… := by sorry`")
-    header, statement = text[:start].strip(), text[start : tail.start()].strip()
-    if re.search(r"(?<![\w.'])(?:sorry|admit)(?![\w'])", masked[: tail.start()]):
-        raise BadRow("formal_statement", "has a second sorry, which the proof would rest on", "one sorry, at its end")
+    reference = lean_reference(text, "formal_statement")
     words = next(
         (str(row[name]).strip() for name in ("problem", "informal_prefix", "informal_statement") if row.get(name)), ""
     )
@@ -160,7 +147,7 @@ def read_lean_file(row: Row, context: RowContext) -> Problem:
         id=identity(row, field, context),
         kind=Kind.LEAN,
         prompt=f"{LEAN_TASK}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{text}\n```",
-        reference={"header": header, "name": targets[-1][2], "statement": statement},
+        reference=reference,
         domain="lean",
         source=optional_string(row, "source"),
         split=optional_string(row, "split"),
