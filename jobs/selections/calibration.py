@@ -10,8 +10,8 @@ Promises:
   smallest of windows that begin there. Windows double in size, and share the error among them (Bonferroni);
 - a problem's own outcome enters no probability of its own: its curve is fitted without its tenth of the problems;
 - a domain with MIN_REFERENCES problems or more has its own curve, in which all other problems of its kind together
-  weigh as much as BORROWED of its own, so that scores with few problems are not left to chance; its interval is from its
-  own problems alone, and the curve stays within it. Another domain has the curve of its kind, with the lowest and
+  weigh as much as BORROWED of its own, so that scores with few problems are not left to chance; its interval is from
+  its own problems alone, and the curve stays within it. Another domain has the curve of its kind, with the lowest and
   highest end that this curve and the kind's domains have at the score. It has none where its own few references
   contradict that curve: models that agree on what is wrong there must not be read by how they do elsewhere;
 - no references, no probability.
