@@ -19,8 +19,8 @@ from verifiers.types import Problem
 SAMPLE_SCHEMA_VERSION = 3
 """Version of SAMPLE_SCHEMA. Version 2 tells thought and answer apart: thought_tokens to extracted_answer. Version 3
 added pool, stage, audited and variant."""
-PROBLEM_SCHEMA_VERSION = 2
-"""Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try."""
+PROBLEM_SCHEMA_VERSION = 3
+"""Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try. Version 3 added num_unchecked."""
 SELECTION_SCHEMA_VERSION = 1
 """Version of SELECTION_SCHEMA."""
 
@@ -102,9 +102,10 @@ PROBLEM_SCHEMA = pa.schema(
         pa.field("num_malformed", pa.int32(), nullable=False),
         pa.field("num_undecided", pa.int32(), nullable=False),
         pa.field("num_error", pa.int32(), nullable=False),
+        pa.field("num_unchecked", pa.int32(), nullable=False),  # the problem has no answer key
         pa.field("num_aborted", pa.int32(), nullable=False),
         pa.field("stopping_rule", pa.string(), nullable=False),  # JSON: policy and its parameters for this problem
-        pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | budget | open
+        pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | agreed | budget | …
         pa.field("settled_at_index", pa.int32()),  # samples above it may have been aborted
         # What pass@k is computed from (workers.sampling.estimates.Stopped): how many attempts up to settled_at_index
         # were verified, and how many of those needed no repair round. Null where no unbiased estimate exists.

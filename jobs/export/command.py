@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--student", metavar="MODEL", help="model whose surprise --select learning_potential measures")
     parser.add_argument("--decontaminate", action="append", metavar="FILE", help="an evaluation set; may be repeated")
+    parser.add_argument(
+        "--mapping", metavar="TOML", help="how --decontaminate reads its files: layout, kind, [columns]"
+    )
     parser.add_argument("--against", action="append", metavar="URI", help="an earlier export; may be repeated")
     parser.add_argument("--data-source", metavar="NAME", help="rl: name of your own reward function")
     parser.add_argument("--work-dir", metavar="PATH", help="scratch space, about as large as the run")
@@ -95,15 +98,30 @@ def _given(args: argparse.Namespace) -> dict[str, Json]:
 
 def overrides(args: argparse.Namespace) -> list[str]:
     """The flags as `key=value` settings; JSON is valid TOML for these types. --set comes last and wins."""
-    given = [f"{key_of(flag, args)}={json.dumps(value)}" for flag, value in _given(args).items()]
+    given = _given(args)
+    if args.mapping:
+        given.pop("decontaminate", None)
     # The whole open band, where the command does not give an end of it.
     ends = [f"{key}={end}" for key, end in (("rl.low", 0.0), ("rl.high", 1.0))] if args.mixed else []
-    return [*ends, *given, *args.set]
+    return [*ends, *(f"{key_of(flag, args)}={json.dumps(value)}" for flag, value in given.items()), *args.set]
 
 
 def key_of(flag: str, args: argparse.Namespace) -> str:
     """The setting of a flag. A pool of problems has a band of pass rates of its own."""
     return BAND.get(flag, FLAGS[flag]) if args.format == "rl" else FLAGS[flag]
+
+
+def mapped_sources(args: argparse.Namespace) -> list[Json]:
+    """The files of --decontaminate that are read by --mapping, as `decontaminate.sources`. Raises ConfigError."""
+    if not args.mapping:
+        return []
+    if not args.decontaminate:
+        raise ConfigError("--mapping says how files of --decontaminate are read: give both")
+    from jobs.problems.mapping_files import read_mapping_file
+
+    found = read_mapping_file(args.mapping)
+    layout = "columns" if found.columns else found.layout
+    return [{"files": args.decontaminate, "layout": layout, "kind": found.kind, "columns": found.columns}]
 
 
 def arguments(args: argparse.Namespace) -> dict[str, str]:
@@ -115,7 +133,7 @@ def arguments(args: argparse.Namespace) -> dict[str, str]:
 def settings_of(args: argparse.Namespace) -> ExportSettings:
     """Raises ConfigError in the terms of the command line."""
     try:
-        return load_settings(args.format, args.config, overrides(args))
+        return load_settings(args.format, args.config, overrides(args), mapped_sources(args))
     except ConfigError as error:
         raise ConfigError(in_terms_of_arguments(str(error), args.config or COMMAND_LINE, arguments(args))) from None
 

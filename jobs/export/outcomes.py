@@ -82,7 +82,7 @@ OUTCOMES = {
         "no unbiased estimate of the pass rate",
         advice='a run with sampling.estimates = "unbiased" that ends has one for every problem',
     ),
-    "pass_rate_outside": Outcome("pass rate outside the band", ("rl.low", "rl.high", "rl.mixed")),
+    "pass_rate_outside": Outcome("pass rate outside the band", ("rl.low", "rl.high")),
     "no_scorer": Outcome("the trainer has no scorer for this kind of reference", ("rl.data_source",)),
     "no_step_evidence": Outcome("the checker said nothing of the steps"),
 }

@@ -126,7 +126,7 @@ class Exporter:
                 from jobs.export.learning_potential import score_buckets
 
                 self._scores = self._folder / "scores"
-                index = self._index if self._settings.decontaminate.files else None
+                index = self._index if self._settings.decontaminate.all_files() else None
                 score_buckets(
                     self._settings, self._spills, self._num_buckets, self._scores, self._progress, index, self._rates
                 )
@@ -143,8 +143,8 @@ class Exporter:
     def _prepare(self, summary: Summary) -> None:
         """Writes the evaluation index and the pass rates to the scratch disk."""
         decontaminate = self._settings.decontaminate
-        if decontaminate.files:
-            items = evaluation.read_items(decontaminate.files)
+        if decontaminate.all_files():
+            items = evaluation.read_items(decontaminate)
             number = build_index(items, self._index, decontaminate.ngram, decontaminate.answer_chars)
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
         self._rates.mkdir()
@@ -163,12 +163,11 @@ class Exporter:
                         here.append(keys[new])
                         batch = batch.filter(pa.array(new))
                     summary.passes.add(batch)
-                    if not self._others:
-                        rates.add(batch)
+                    rates.add(batch)
                 known = np.concatenate(here)
             for source in self._others:
                 for batch in read_problems(str(source.problems_uri), RATE_COLUMNS):
-                    rates.add(batch)
+                    rates.add(batch, of_others=True)
 
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)
@@ -181,7 +180,7 @@ class Exporter:
         yield from in_order(pool, scan, tasks, self._processes)
 
     def _buckets(self, pool: Executor | None) -> Iterator[BucketResult]:
-        index = self._index if self._settings.decontaminate.files else None
+        index = self._index if self._settings.decontaminate.all_files() else None
         tasks = [
             (self._spills, bucket, self._settings, index, self._rates, self._scores)
             for bucket in range(self._num_buckets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,33 +13,61 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from jobs.export.partition import bucket_of
+from jobs.report.problems_table import read_rule
 
 Json = Any
 Floats = npt.NDArray[np.float64]
 
 FIGURES = ("pass_rate", "pass_rate_low", "pass_rate_high")
 """An unbiased estimate and its interval."""
-RATE_COLUMNS = ["run_id", "problem_id", "kind", "num_samples", "num_verified", *FIGURES]
+RATE_COLUMNS = [
+    *("run_id", "problem_id", "kind", "num_samples", "num_verified", *FIGURES),
+    *("stopping_rule", "settled_at_index", "settled_verified"),
+]
 """Columns of problems.parquet that a bucket needs."""
 
 
 class Rates:
-    """Rows of problems.parquet by problem."""
+    """Rows of problems.parquet by problem: those of the exported runs, and of others whose estimates count instead."""
 
     def __init__(self, rows: Iterable[Mapping[str, Json]] = (), of_others: bool = False) -> None:
-        self._rows: dict[tuple[str, str], list[Mapping[str, Json]]] = {}
+        self._own: dict[tuple[str, str], list[Mapping[str, Json]]] = {}
+        self._others: dict[tuple[str, str], list[Mapping[str, Json]]] = {}
         self._of_others = of_others
-        """Whether they are of other runs than the exported ones, so that a problem is known by its id and kind only."""
+        """Whether the estimates are those of other runs, be there one in this bucket or none."""
         for row in rows:
-            self._rows.setdefault((row["problem_id"], row["kind"]), []).append(row)
+            known = self._others if row["of_others"] else self._own
+            known.setdefault((row["problem_id"], row["kind"]), []).append(row)
 
     def of(self, problem_id: str, kind: str, runs: Sequence[str]) -> dict[str, Json] | None:
-        """The problem's estimate and counts, pooled over its `runs`; None where no run has an unbiased estimate."""
-        rows = self._rows.get((problem_id, kind), [])
-        return pooled_rate(rows if self._of_others else [row for row in rows if row["run_id"] in runs])
+        """The problem's estimate and counts, pooled over its `runs`; None where no run has an unbiased estimate. Other
+        runs know a problem by its id and kind only."""
+        if self._of_others:
+            rows = self._others.get((problem_id, kind), [])
+        else:
+            rows = [row for row in self._own.get((problem_id, kind), []) if row["run_id"] in runs]
+        return pooled_rate([of_first_stage(row) for row in rows])
+
+    def first_stage_end(self, problem_id: str, kind: str, run: str) -> int:
+        """The index of the first of the run's samples that is none of a cascade's first stage."""
+        rows = [row for row in self._own.get((problem_id, kind), []) if row["run_id"] == run]
+        return first_stage_end(rows[0]) if rows else sys.maxsize
 
     def __bool__(self) -> bool:
-        return bool(self._rows)
+        return bool(self._own or self._others)
+
+
+def of_first_stage(row: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A problem's row of problems.parquet, with the counts behind its pass rate where it went through a cascade."""
+    if first_stage_end(row) == sys.maxsize or row["settled_at_index"] is None:
+        return row
+    return {**row, "num_samples": row["settled_at_index"] + 1, "num_verified": row["settled_verified"]}
+
+
+def first_stage_end(row: Mapping[str, Json]) -> int:
+    """The index of the first sample that is none of the first stage; without a cascade no sample has it."""
+    stages = read_rule(row["stopping_rule"])[0].get("stages", ())
+    return int(stages[1]["start"]) if len(stages) > 1 else sys.maxsize
 
 
 def pooled_rate(estimates: Sequence[Mapping[str, Json]]) -> dict[str, Json] | None:
@@ -71,12 +100,12 @@ class RateFiles:
         for stream in self._streams.values():
             stream.close()
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, batch: pa.RecordBatch, of_others: bool = False) -> None:
         buckets = bucket_of(batch.column("problem_id"), self._num_buckets)
         for bucket, row in zip(buckets.tolist(), batch.select(RATE_COLUMNS).to_pylist(), strict=True):
             if bucket not in self._streams:
                 self._streams[bucket] = (self._folder / f"{bucket}.jsonl").open("wb")
-            self._streams[bucket].write(json.dumps(row).encode() + b"\n")
+            self._streams[bucket].write(json.dumps({**row, "of_others": of_others}).encode() + b"\n")
 
     @staticmethod
     def read(folder: Path, bucket: int) -> Iterator[dict[str, Json]]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from jobs.problems.errors import BadRow
+from verifiers.answer_keys import has_answer_key
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import (
     MAX_ID_CHARS,
@@ -22,10 +23,12 @@ from verifiers.reference_fields import (
     plain,
     text,
 )
-from verifiers.types import Json, Problem
+from verifiers.types import NO_ANSWER_KEY, Json, Kind, Problem
 from workers.prompting.messages import MESSAGES_BEFORE, conversation
 
 MAX_KIND_CHARS = 100
+KEYS = {str(Kind.MATH): ".answer", str(Kind.CHOICE): ".answer", str(Kind.CODE): ".tests"}
+"""The place in a reference at which a missing answer key is told, by kind."""
 FIELDS = ("id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
 
 
@@ -83,6 +86,15 @@ def check(problem: Problem) -> Problem:
             raise BadRow(f"meta.{MESSAGES_BEFORE}", found, 'a list of {"role": "…", "content": "…"}')
         KINDS.row(problem.kind).check_reference(problem.reference)
     return problem
+
+
+def require_answer_key(problem: Problem) -> Problem:
+    """The problem itself. Raises BadRow for one without an answer key."""
+    if has_answer_key(problem.kind, problem.reference):
+        return problem
+    raise BadRow(
+        f"reference{KEYS.get(problem.kind, '')}", NO_ANSWER_KEY, 'an answer key, or problems.unchecked = "accept"'
+    )
 
 
 def object_field(value: Json, field: str) -> dict[str, Json]:

@@ -29,6 +29,7 @@ from runstore.layout import PROBLEMS
 from runstore.reader import num_rows, read_batches
 from runstore.schema import PROBLEM_SCHEMA, solution_key
 from runstore.storage import Storage, open_storage
+from verifiers.types import Status
 from workers.sampling import estimates
 from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
@@ -44,7 +45,7 @@ _COLUMNS = [
     *("run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "sample_index", "round", "status"),
     *("prompt_tokens", "completion_tokens", "generation_s", "verify_s", "meta", "variant"),
 ]
-_STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
+_STATUSES = tuple(Status)
 
 
 class StageEnd(NamedTuple):
@@ -72,6 +73,8 @@ class ProblemResult:
     """What came of each stage of its cascade; `stopped` is that of the first one. Empty without a cascade."""
     audited: bool = False
     """Whether it went through every stage, whatever came out."""
+    keyless: bool = False
+    """Whether the problem has no answer key: it is neither solved nor unsolved."""
 
 
 class ProblemsTable:
@@ -246,13 +249,17 @@ def _result(
     first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str, names: Sequence[str]
 ) -> ProblemResult:
     rule, plan = read_rule(first["stopping_rule"])
-    is_mixed = rule.get("variants", 1) > 1
+    keyless = bool(rule.get("keyless"))
+    is_mixed = rule.get("variants", 1) > 1 and not keyless
     replayed: Stopped | None = None
     if stages := _stage_ends(rule, samples):
         stopped, settled = stages[0].stopped, settled_by(stages)
     else:
         replayed, settled, _ = _end_of(rule, plan, samples)
         stopped = None if is_mixed else replayed
+    if keyless:  # what its samples are worth is not known, so nothing follows from them
+        stopped = None
+        stages = tuple(stage._replace(stopped=None) for stage in stages)
     estimate = _pass_rate(stopped) if stopped else None
     row = {
         **{name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")},
@@ -272,7 +279,8 @@ def _result(
     looks = bool(plan.num_verified or plan.give_up)
     known = _chains(plan, samples)[0] if is_mixed and replayed and not looks else None
     variants = _variant_counts(plan, samples, names, known) if is_mixed else ()
-    return ProblemResult(row, stopped, _difficulty(first["meta"]), variants, stages, bool(rule.get("audit")))
+    audited = bool(rule.get("audit"))
+    return ProblemResult(row, stopped, _difficulty(first["meta"]), variants, stages, audited, keyless)
 
 
 def _variant_counts(

@@ -13,7 +13,7 @@ import dataclasses
 import time
 
 from verifiers.processes.pool import End, Outcome, Pool, PoolError
-from verifiers.types import Json, Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Limits, Problem, Status, Verdict
 
 TARGET = "verifiers.math.judge:work"
 SYMBOLIC_TARGET = "verifiers.math.symbolic.worker:judge_pair"
@@ -78,6 +78,23 @@ class MathChecker:
         except PoolError as error:
             return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
         return self._from_outcome(outcome, limits)
+
+    def read_answer(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> Verdict:
+        """See verifiers.checker.ReadsAnswers."""
+        if len(text) > limits.text_chars:
+            return self._verdict(Status.UNCHECKED, NO_ANSWER_KEY, {"no_answer": "the text is too long"}, 0.0, limits)
+        payload = {"text": text, "finish_reason": finish_reason, "prompt": problem.prompt[:MAX_PROMPT_CHARS]}
+        try:
+            outcome = self._exact(payload, limits)
+        except PoolError as error:
+            return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
+        if outcome.end in (End.DONE, End.RAISED):
+            return self._from_outcome(outcome, limits)
+        return self._verdict(Status.UNCHECKED, NO_ANSWER_KEY, {"no_answer": str(outcome.end)}, outcome.seconds, limits)
+
+    def check_keyless(self, problem: Problem) -> str | None:
+        """See verifiers.checker.ReadsAnswers. What else a reference holds says nothing without an answer."""
+        return None
 
     def close(self) -> None:
         self._pool.close()

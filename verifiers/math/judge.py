@@ -6,6 +6,7 @@ a bug and becomes status `error`. Time and memory are bounded from outside, by t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Mapping
@@ -19,9 +20,11 @@ from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
 from verifiers.math.reading.extract import Candidate, NoAnswerError
 from verifiers.math.symbolic import wire
-from verifiers.types import Json, Status
+from verifiers.types import NO_ANSWER_KEY, Json, Status
 
 MAX_EVIDENCE_CHARS = 300
+MAX_ANSWER_CHARS = 2000
+"""Longest answer that is told whole, in characters."""
 
 
 class ReferenceError(ValueError):
@@ -34,8 +37,11 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
 
     `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
     about such pairs: rows of two packed trees and True or False. `prompt` is the problem, which is only asked whether
-    it speaks of a derivative or an inverse where the answer is named as one.
+    it speaks of a derivative or an inverse where the answer is named as one. Without a `reference` the final answer is
+    read and compared with nothing.
     """
+    if "reference" not in payload:
+        return {**_read(payload), "open": []}
     known = {(wire.unpack(a), wire.unpack(b)): equal for a, b, equal in payload.get("known") or ()}
     with questions.collect(known) as asked:
         result = _work(payload)
@@ -43,6 +49,54 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
         result["evidence"]["tier"] = "symbolic" if asked.used else "exact"
     open_pairs = asked.open if result["status"] == Status.UNDECIDED else []
     return {**result, "open": [[wire.pack(a), wire.pack(b)] for a, b in open_pairs]}
+
+
+def _read(payload: Mapping[str, Json]) -> dict[str, Json]:
+    """The final answer, as `_judge` reads it, or why there is none."""
+    prompt = str(payload.get("prompt") or "")
+    try:
+        texts = _final_texts(payload, prompt)
+        try:
+            evidence = _answer_alone(texts)
+        except NoAnswerError:
+            joined = _joined(texts)
+            if len(joined) == len(texts):
+                raise
+            evidence = _answer_alone(joined)  # boxes that a comma separates are the list that the problem asks for
+    except NoAnswerError as error:
+        evidence = {"no_answer": finish_reasons.name_unknown(str(error), payload.get("finish_reason"))}
+    except RecursionError:
+        evidence = {"no_answer": "nesting too deep"}
+    return _result(Status.UNCHECKED, NO_ANSWER_KEY, evidence)
+
+
+def _answer_alone(texts: list[Candidate]) -> dict[str, Json]:
+    """The one answer that the candidates agree on. Raises NoAnswerError."""
+    final = texts[-1]
+    try:
+        answer = _read_candidate(final)
+    except UnreadableError as error:
+        raise NoAnswerError("no final answer" if final.how == "whole" else f"unreadable answer: {error}") from None
+    if final.how == "whole" and (_is_titled(answer) or answer.op == "text"):
+        raise NoAnswerError("no final answer")
+    for candidate in texts[:-1]:
+        with contextlib.suppress(UnreadableError):  # an earlier one that cannot be read contradicts nothing
+            node = _read_candidate(candidate)
+            if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:
+                raise NoAnswerError("several final answers")
+    if refused := _refused_by_left_side(None, answer, final.left):
+        raise NoAnswerError(refused.reason)
+    if len(final.text) > MAX_ANSWER_CHARS:
+        raise NoAnswerError("the answer is too long")
+    return {"answer": final.text, "found": final.how, "read": show(answer)[:MAX_EVIDENCE_CHARS]}
+
+
+def _final_texts(payload: Mapping[str, Json], prompt: str) -> list[Candidate]:
+    """The final answers that a text gives, unread. Raises NoAnswerError."""
+    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
+    if unreadable := parts.unreadable():
+        raise NoAnswerError(unreadable)
+    return extract.candidates(parts.answer, parts.cut_off("before a final answer") if parts.cut else "", prompt)
 
 
 def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
@@ -53,12 +107,8 @@ def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
         return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
     if payload.get("text") is None:
         return _result(Status.VERIFIED, "", {"gold": show(gold)})
-    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
     try:
-        if unreadable := parts.unreadable():
-            raise NoAnswerError(unreadable)
-        cut_off = parts.cut_off("before a final answer") if parts.cut else ""
-        texts = extract.candidates(parts.answer, cut_off, str(payload.get("prompt") or ""))
+        texts = _final_texts(payload, str(payload.get("prompt") or ""))
     except NoAnswerError as error:
         result = _result(Status.MALFORMED, str(error), {})
     else:
@@ -135,7 +185,7 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None, prom
     if gold.op in ("list", "set", "either"):
         texts = _joined(texts)
     final = texts[-1]
-    evidence: dict[str, Json] = {"answer": final.text[:MAX_EVIDENCE_CHARS], "found": final.how}
+    evidence: dict[str, Json] = {"answer": final.text[:MAX_ANSWER_CHARS], "found": final.how}
     nodes: list[tuple[Candidate, Node]] = []
     for candidate in texts:
         try:
@@ -145,8 +195,7 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None, prom
                 reason = "no final answer" if final.how == "whole" else f"unreadable answer: {error}"
                 return _result(Status.MALFORMED, reason, evidence)
     answer = nodes[-1][1]
-    titled = answer.op == "rel" and answer.args[0].op == "sym" and answer.args[0].value.startswith("text ")
-    if final.how == "whole" and (titled or answer.op == "text") and gold.op not in ("text", "rel", "list"):
+    if final.how == "whole" and (_is_titled(answer) or answer.op == "text") and gold.op not in ("text", "rel", "list"):
         return _result(Status.MALFORMED, "no final answer", evidence)
     for candidate, node in nodes[:-1]:
         if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:
@@ -159,13 +208,18 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None, prom
     return _result(comparison.status, comparison.reason, evidence)
 
 
+def _is_titled(answer: Node) -> bool:
+    """Whether words stand on the left of the equals sign, as in `total cost = 5`."""
+    return answer.op == "rel" and answer.args[0].op == "sym" and answer.args[0].value.startswith("text ")
+
+
 _BARE_FUNCTION = re.compile(r"\\(?:deg|det|dim|ker|log|ln|lg|exp|sin|cos|tan|cot|gcd|lcm|arg)\s*")
 
 
-def _refused_by_left_side(gold: Node, answer: Node, left: str) -> Comparison | None:
+def _refused_by_left_side(gold: Node | None, answer: Node, left: str) -> Comparison | None:
     """The verdict on `$2x = \\boxed{5}$`, which gives the value of 2x: it is undecided, as `\\boxed{2x = 5}` is, where
-    the reference is a value."""
-    if not left or gold.op == "rel":
+    the reference is a value, or is not known."""
+    if not left or (gold is not None and gold.op == "rel"):
         return None
     if _BARE_FUNCTION.fullmatch(left):
         return Comparison(Status.UNDECIDED, "a function without what it is applied to")

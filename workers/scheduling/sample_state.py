@@ -35,6 +35,8 @@ class ProblemEntry(NamedTuple):
     domain: str
     route: int = 0
     """Index of CoordinatorSettings.routes."""
+    keyless: bool = False
+    """Whether it has no answer key, so that each of its samples is `unchecked`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

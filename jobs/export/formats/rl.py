@@ -1,4 +1,8 @@
-"""Problem pools for reinforcement learning, with the reward fields that each trainer reads."""
+"""Problem pools for reinforcement learning, with the reward fields that each trainer reads.
+
+The pass rate of a problem that went through a cascade is that of its first stage. So are all counts, lengths and
+rollouts beside it: the later stages draw with other models, and only where the first one failed.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.export import selection
-from jobs.export.bucket import Bucket
+from jobs.export.bucket import Bools, Bucket
 from jobs.export.choosing import BucketResult, BuilderInputs, Json, prompt_features, result
 from jobs.export.duplicates import fingerprints
 from jobs.export.formats.chats import parse_chat
@@ -26,7 +29,7 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     contaminated = bucket.drop_contaminated_prompts()
     bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
     tokens = bucket.tokens
-    rounds = table["round"].to_numpy()
+    rounds, indices = table["round"].to_numpy(), table["sample_index"].to_numpy()
     rows: list[dict[str, Json]] = []
     firsts: list[int] = []
     for problem in bucket.problems:
@@ -38,7 +41,8 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
         if not bucket.alive[span].any():
             bucket.funnel["not_selected"] += 1
             continue
-        runs = pc.unique(table["run_id"].slice(problem.first, problem.stop - problem.first)).to_pylist()
+        drawn_in = table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist()
+        runs = list(dict.fromkeys(drawn_in))
         estimate = rates.of(row["problem_id"], problem.kind, runs)
         if estimate is None:
             bucket.funnel["no_pass_rate"] += 1
@@ -47,13 +51,15 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
         if certain or not settings.rl.low <= estimate["pass_rate"] <= settings.rl.high:
             bucket.funnel["pass_rate_outside"] += 1
             continue
-        verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0)) + problem.first
+        ends = {run: rates.first_stage_end(row["problem_id"], problem.kind, run) for run in runs}
+        counted = indices[span] < np.array([ends[run] for run in drawn_in])
+        verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0) & counted) + problem.first
         lengths = [int(length) for length in tokens[verified]]
         built = rl_row(
             settings.layout,
             {
                 **row,
-                "rollouts": rollouts(bucket, span) if settings.with_tokens else None,
+                "rollouts": rollouts(bucket, span, counted) if settings.with_tokens else None,
                 **estimate,
                 "mgpo_weight": selection.mgpo_weight(estimate["pass_rate"], settings.rl.mgpo_gamma),
                 "verified_lengths": lengths,
@@ -124,11 +130,15 @@ ROLLOUTS = pa.schema(
 """The column that `rl.tokens` adds."""
 
 
-def rollouts(bucket: Bucket, span: slice) -> list[dict[str, Json]]:
-    """The tokens of a problem's first attempts that were verified or refuted, in the order of the bucket's rows."""
+def rollouts(bucket: Bucket, span: slice, counted: Bools) -> list[dict[str, Json]]:
+    """The tokens of those of a problem's `counted` first attempts that were verified or refuted, in the order of the
+    bucket's rows."""
     table = bucket.table.slice(span.start, span.stop - span.start)
     judged = (
-        np.isin(bucket.status[span], ["verified", "refuted"]) & (table["round"].to_numpy() == 0) & bucket.alive[span]
+        np.isin(bucket.status[span], ["verified", "refuted"])
+        & (table["round"].to_numpy() == 0)
+        & bucket.alive[span]
+        & counted
     )
     names = [field.name for field in ROLLOUTS.field("rollouts").type.value_type if field.name != "verified"]
     rows = table.select([*names, "status"]).filter(pa.array(judged)).to_pylist()

@@ -143,8 +143,11 @@ def test_gsm8k(tmp_path):
         ({"kind": "code", "reference": {"mode": "exec"}}, r"reference.mode: 'exec'; one of stdin, function, assert"),
         ({"kind": "code", "reference": {"mode": "stdin", "tests": []}}, r"reference.tests: \[\]; a list"),
         ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"input": 1, "output": ""}]}}, "as text"),
-        ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"input": "1"}]}}, r"reference.tests\[0\]"),
-        ({"kind": "code", "reference": {"mode": "assert"}}, "neither or both of test and test_list"),
+        ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"output": "1"}]}}, r"reference.tests\[0\]"),
+        (
+            {"kind": "code", "reference": {"mode": "assert", "test": "x", "test_list": ["x"]}},
+            "both of test and test_li",
+        ),
     ],
 )
 def test_one_clear_fault(tmp_path, change, expected):
@@ -411,3 +414,70 @@ def test_solutions(tmp_path):
     assert (one.problem_id, one.text, one.finish_reason) == ("m1", "5", "length")
     (fault,) = read_solutions(foreign, {**columns, "text": "generation"})
     assert fault.field == "generation" and "no such column" in fault.wrong
+
+
+KEYLESS = [
+    {**MATH, "id": "m", "reference": {}},
+    {**MATH, "id": "n", "reference": {"answer": None}},
+    {**MATH, "id": "c", "kind": "choice", "reference": {"options": ["a", "b"]}},
+    {**MATH, "id": "s", "kind": "code", "reference": {"mode": "stdin"}},
+    {**MATH, "id": "i", "kind": "code", "reference": {"mode": "stdin", "tests": [{"input": "1"}]}},
+    {**MATH, "id": "f", "kind": "code", "reference": {"mode": "function", "entry_point": "f"}},
+    {**MATH, "id": "a", "kind": "code", "reference": {"mode": "assert", "entry_point": "f"}},
+]
+
+
+def test_problems_without_an_answer_key_are_refused_and_counted_unless_they_are_asked_for(tmp_path):
+    path = write(tmp_path / "set.jsonl", MATH, *KEYLESS)
+    with pytest.raises(ProblemFileError) as error:
+        check_problems(problems(path))
+    assert error.value.num_faults == len(KEYLESS)
+    assert f"{len(KEYLESS)} × the problem has no answer key" in str(error.value)
+    assert str(error.value).count('an answer key, or problems.unchecked = "accept"') == len(KEYLESS)
+    with pytest.raises(ProblemFileError, match="no answer key"):
+        list(stream_problems(problems(path)))
+    skipping = check_problems(problems(path, skip_bad=True))
+    assert skipping.num_problems == 1 and f"{len(KEYLESS)} × the problem has no answer key" in skipping.describe()
+    accepting = problems(path, unchecked="accept")
+    summary = check_problems(accepting)
+    assert (summary.num_problems, summary.num_keyless) == (len(KEYLESS) + 1, len(KEYLESS))
+    assert f"{len(KEYLESS)} without an answer key" in summary.describe()
+    assert [problem.id for problem in stream_problems(accepting)] == ["m1", *(row["id"] for row in KEYLESS)]
+
+
+def test_to_accept_missing_keys_accepts_no_broken_ones(tmp_path):
+    for reference in ({"answer": ""}, {"answr": "5"}, {"answer": 5}):
+        path = write(tmp_path / "set.jsonl", {**MATH, "reference": reference})
+        with pytest.raises(ProblemFileError, match=r"reference\.answ"):
+            check_problems(problems(path, unchecked="accept"))
+
+
+def test_layouts_whose_answer_is_missing_give_problems_without_a_key(tmp_path):
+    body = {"messages": [{"role": "user", "content": "?"}]}
+    verl = {"data_source": "d", "prompt": body["messages"], "ability": "math"}
+    asked = {"custom_id": "o", "method": "POST", "url": "/v1/chat/completions"}
+    files = {
+        "math": ({"problem": "?", "answer": "5"}, {"problem": "?", "answer": None}),
+        "verl": (
+            {**verl, "reward_model": {"ground_truth": "5"}},
+            {**verl, "reward_model": {"ground_truth": None}},
+        ),
+        "openai": (
+            {**asked, "custom_id": "p", "body": {**body, "proofmill": {"kind": "math", "reference": {"answer": "5"}}}},
+            {**asked, "body": {**body, "proofmill": {"kind": "math"}}},
+        ),
+    }
+    for name, rows in files.items():
+        path = write(tmp_path / f"{name}.jsonl", *rows)
+        summary = check_problems(problems(path, unchecked="accept"))
+        assert (summary.num_problems, summary.num_keyless, summary.sources[0].layout) == (2, 1, name)
+        with pytest.raises(ProblemFileError, match="no answer key"):
+            check_problems(problems(path))
+    table = tmp_path / "table.csv"
+    table.write_text("question,final\nfirst,5\nsecond,\n")
+    mapped = {"layout": "columns", "kind": "math", "columns": {"prompt": "question", "reference.answer": "final"}}
+    assert check_problems(problems(table, unchecked="accept", **mapped)).num_keyless == 1
+    mapped["columns"] = {"prompt": "question"}
+    assert check_problems(problems(table, unchecked="accept", **mapped)).num_keyless == 2
+    with pytest.raises(ConfigError, match="no column for the reference"):
+        check_problems(problems(table, **mapped))
