@@ -26,6 +26,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from jobs.problems.errors import BadRow, RowError, identity_of
+from jobs.problems.lean_files import read_lean
 from runstore.storage import s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
@@ -47,6 +48,7 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".arrow": "arrow",
+    ".lean": "lean",
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """Suffixes of compressed files. They stand behind the suffix of the format: `set.jsonl.zst`."""
@@ -54,7 +56,7 @@ SEEKING_FORMATS = frozenset({"parquet", "arrow"})
 """Formats that are read from several places of the file and have a compression of their own."""
 KNOWN_FORMATS = (
     "JSONL (.jsonl), JSON (.json), CSV (.csv) or TSV (.tsv), each also with .gz, .zst, .bz2 or .xz, or Parquet "
-    "(.parquet) or Arrow (.arrow)"
+    "(.parquet) or Arrow (.arrow), or theorems in Lean (.lean)"
 )
 
 
@@ -147,9 +149,9 @@ DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def read_rows(source: Source) -> Iterator[tuple[int, Row | RowError]]:
+def read_rows(source: Source, holds: str = "problem") -> Iterator[tuple[int, Row | RowError]]:
     """(line, row) pairs; a `RowError` stands where a row could not be read. After a fault of the file itself nothing
-    follows."""
+    follows. `holds` is what a row of the file is, for people."""
     line = 0
     broken: BadRow | None = None
     try:
@@ -175,7 +177,10 @@ def read_rows(source: Source) -> Iterator[tuple[int, Row | RowError]]:
     if broken is not None:
         yield line + 1, broken.at(source.uri, line + 1 if line else 0)
     elif line == 0:
-        yield 0, RowError(source.uri, 0, "", "the file has no rows", "give at least one problem, or leave the file out")
+        yield (
+            0,
+            RowError(source.uri, 0, "", "the file has no rows", f"give at least one {holds}, or leave the file out"),
+        )
 
 
 def first_line(error: Exception) -> str:
@@ -328,4 +333,5 @@ READERS: dict[str, Callable[[IO[bytes]], Iterator[tuple[int, Row | BadRow]]]] = 
     "tsv": lambda file: read_csv(file, "\t"),
     "parquet": read_parquet,
     "arrow": read_arrow,
+    "lean": read_lean,
 }
