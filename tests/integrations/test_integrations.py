@@ -113,8 +113,9 @@ def test_nemo_gym_is_told_to_mask(service: ServiceProcess) -> None:
 @pytest.mark.skipif(not OWN_ENVIRONMENT.exists(), reason="run by `make integrations`")
 def test_verifiers_traces_carry_an_error_and_no_reward(service: ServiceProcess, tmp_path: Path) -> None:
     file = tmp_path / "problems.jsonl"
-    rows = [{"id": str(at), "kind": "math", "prompt": "?", "reference": item["reference"]} for at, item in enumerate(ITEMS)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for at, item in enumerate(ITEMS):
+        row = {"id": str(at), "kind": "math", "prompt": "?", "reference": item["reference"]}
+        file.write_text((file.read_text() if at else "") + json.dumps(row) + "\n")
     found = inside("in_verifiers.py", service, OWN_ENVIRONMENT, PROBLEMS=str(file))
     assert found["rewards"] == list(REWARDS.values())
     assert all("UndecidedError" in error for error in found["errors"]) and len(found["errors"]) == 3
