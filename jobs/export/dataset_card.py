@@ -193,7 +193,8 @@ def domain_table(summary: Summary) -> str:
 
 PASS_EXPLAINED = (
     "Mean unbiased estimate, 95 % interval over problems like these; ≥ marks a lower bound, where some problems were "
-    "given up before k samples. *no estimate* counts the problems that were not sampled to their plan's end."
+    "given up before k samples. *no estimate* counts the problems that were not sampled to their plan's end. "
+    "Where problems went through a cascade it is that of its first stage."
 )
 
 

@@ -59,6 +59,9 @@ RATE_COLUMNS = [
     "pass_rate",
     "pass_rate_low",
     "pass_rate_high",
+    "stopping_rule",
+    "settled_at_index",
+    "settled_verified",
 ]
 """Columns of problems.parquet that a bucket of an `rl` pool needs."""
 OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_problems", EARLIER: "exported_earlier"}

@@ -20,6 +20,7 @@ from jobs.problems import (
     contest_layouts,
     exam_layouts,
     function_layouts,
+    lean_layouts,
     lean_texts,
     training_layouts,
 )
@@ -154,9 +155,26 @@ LAYOUTS = {
         Layout(
             "gpqa", ("Question", "Correct Answer", "Incorrect Answer 1"), exam_layouts.read_gpqa, kinds=(Kind.CHOICE,)
         ),
-        Layout("minif2f", ("name", "formal_statement", "header"), exam_layouts.read_minif2f, kinds=(Kind.LEAN,)),
+        Layout("goedel", ("formal_statement", "lean4_code"), lean_layouts.read_goedel, kinds=(Kind.LEAN,)),
+        Layout("lean_3", ("formal_statement", "src_header"), lean_layouts.read_lean_3, kinds=(Kind.LEAN,)),
+        Layout("minif2f", ("formal_statement", "header"), lean_layouts.read_minif2f, kinds=(Kind.LEAN,)),
         Layout(
-            "lean_file", ("formal_statement",), exam_layouts.read_lean_file, exam_layouts.is_lean_file, (Kind.LEAN,)
+            "proofnet_sharp",
+            ("lean4_src_header", "lean4_formalization"),
+            lean_layouts.read_proofnet_sharp,
+            kinds=(Kind.LEAN,),
+        ),
+        Layout("putnambench", ("lean4_statement",), lean_layouts.read_putnambench, kinds=(Kind.LEAN,)),
+        Layout("formalmath", ("theorem_names", "autoformalization"), lean_layouts.read_formalmath, kinds=(Kind.LEAN,)),
+        Layout(
+            "lean_file", ("formal_statement",), lean_layouts.read_lean_file, lean_layouts.is_lean_file, (Kind.LEAN,)
+        ),
+        Layout(
+            "lean_statement",
+            ("full_name", "statement"),
+            lean_layouts.read_lean_statement,
+            lean_layouts.is_lean_statement,
+            (Kind.LEAN,),
         ),
         Layout(
             "verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl, kinds=(Kind.MATH, Kind.CODE)

@@ -53,10 +53,12 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     ended = ended_by(record)
     report, total, repairs, variants = "", Group(), Counter[str](), VariantTable()
     accounts: list[AccountRow] = []
+    has_stages = False
     if num_rows(storage):
         report, statistics = write_report(uri, ended)
         total, repairs, variants = statistics.total, statistics.repairs, statistics.variants
         accounts = statistics.accounts.rows() if statistics.accounts else []
+        has_stages = bool(statistics.stages)
     else:
         write_problems_table(uri, ended)
     rates = pass_rates(total)
@@ -65,6 +67,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
         record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
+    shown["has_stages"] = has_stages
     return {**shown, "variants": variants, **summary}
 
 
@@ -85,10 +88,11 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     problems, solved = summary["problems"], summary["problems_solved"]
     yield "problems solved", f"{solved:,} of {problems:,} ({solved / max(1, problems):.1%})"
     rates: PassRates = summary["rates"]
+    whose = " of the first stage" if summary.get("has_stages") else ""
     for k, estimate in rates.estimates.items():
-        yield f"pass@{k}", f"{estimate.value:.3f}  (95 % interval {estimate.low:.3f} to {estimate.high:.3f})"
+        yield f"pass@{k}{whose}", f"{estimate.value:.3f}  (95 % interval {estimate.low:.3f} to {estimate.high:.3f})"
     if not rates.estimates:
-        yield "pass@k", rates.why_not
+        yield f"pass@k{whose}", rates.why_not
     statuses = summary["statuses"]
     yield "samples", f"{summary['samples']:,} checked, {summary['aborted_samples']:,} aborted"
     yield "verdicts", ", ".join(f"{statuses[name]:,} {name}" for name in STATUS_ORDER if statuses.get(name))

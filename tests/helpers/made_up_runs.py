@@ -129,7 +129,9 @@ def problem(samples: list[dict[str, Any]], **over: Any) -> dict[str, Any]:
     decided = sum(number for status, number in counts.items() if status is not None)
     rate = counts["verified"] / decided if decided else None
     row = {name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")}
-    row |= {f"num_{name}": counts[name] for name in ("verified", "refuted", "malformed", "undecided", "error")}
+    row |= {
+        f"num_{name}": counts[name] for name in ("verified", "refuted", "malformed", "undecided", "error", "unchecked")
+    }
     row |= {
         "solved": counts["verified"] > 0,
         "num_samples": decided,
