@@ -124,7 +124,10 @@ def test_gsm8k(tmp_path):
         ({"reference": ["5"]}, r":2: reference: is a list"),
         ({"reference": {"answer": 5}}, r":2: reference.answer: is the number 5; a string, \"5\""),
         ({"reference": {"answer": ""}}, r":2: reference.answer: empty"),
-        ({"reference": {"answr": "5"}}, r":2: reference.answr: unknown key; known are all, answer, answers, tolerance, type"),
+        (
+            {"reference": {"answr": "5"}},
+            r":2: reference.answr: unknown key; known are all, answer, answers, tolerance, type",
+        ),
         ({"reference": {"answer": "5", "tolerance": 0.1}}, r":2: reference.tolerance: 0.1; an object"),
         ({"reference": {"answer": "5", "tolerance": {"rel": -1}}}, r":2: reference.tolerance.rel: -1; a finite number"),
         ({"domian": "x"}, r":2: domian: unknown field"),
