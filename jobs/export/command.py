@@ -49,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mixed", action="store_true", help="rl: any pass rate but 0 and 1, unless --min- and --max-pass-rate say more"
     )
+    parser.add_argument(
+        "--labels", choices=["verified", "agreed"], help="agreed: unchecked samples whose answer was agreed on, alone"
+    )
+    parser.add_argument("--min-probability", type=float, metavar="P", help="--labels agreed: default 0.95")
+    parser.add_argument("--drop-suspects", action="store_true", help="leave out problems whose reference may be wrong")
     parser.add_argument("--student", metavar="MODEL", help="model whose surprise --select learning_potential measures")
     parser.add_argument("--decontaminate", action="append", metavar="FILE", help="an evaluation set; may be repeated")
     parser.add_argument(
@@ -77,6 +82,9 @@ FLAGS = {
     "rates_from": "select.rates_from",
     "mixed": "rl.mixed",
     "student": "select.student",
+    "labels": "select.labels",
+    "min_probability": "select.min_probability",
+    "drop_suspects": "select.drop_suspects",
     "decontaminate": "decontaminate.files",
     "against": "dedup.against",
     "data_source": "rl.data_source",

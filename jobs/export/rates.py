@@ -86,7 +86,7 @@ def pooled_rate(estimates: Sequence[Mapping[str, Json]]) -> dict[str, Json] | No
 
 
 class RateFiles:
-    """Rows of problems.parquet by bucket, so that a bucket can read its own rows only."""
+    """Rows of problems by bucket, so that a bucket can read its own rows only."""
 
     def __init__(self, folder: Path, num_buckets: int) -> None:
         self._folder = folder
@@ -100,12 +100,13 @@ class RateFiles:
         for stream in self._streams.values():
             stream.close()
 
-    def add(self, batch: pa.RecordBatch, of_others: bool = False) -> None:
+    def add(self, batch: pa.RecordBatch, **facts: Json) -> None:
+        """The rows of `batch`, each with `facts` added to it."""
         buckets = bucket_of(batch.column("problem_id"), self._num_buckets)
-        for bucket, row in zip(buckets.tolist(), batch.select(RATE_COLUMNS).to_pylist(), strict=True):
+        for bucket, row in zip(buckets.tolist(), batch.to_pylist(), strict=True):
             if bucket not in self._streams:
                 self._streams[bucket] = (self._folder / f"{bucket}.jsonl").open("wb")
-            self._streams[bucket].write(json.dumps({**row, "of_others": of_others}).encode() + b"\n")
+            self._streams[bucket].write(json.dumps({**row, **facts}).encode() + b"\n")
 
     @staticmethod
     def read(folder: Path, bucket: int) -> Iterator[dict[str, Json]]:
