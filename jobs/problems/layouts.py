@@ -20,6 +20,7 @@ from jobs.problems import (
     contest_layouts,
     exam_layouts,
     function_layouts,
+    lean_layouts,
     lean_texts,
     training_layouts,
 )
@@ -58,6 +59,8 @@ class Layout:
 
 
 def read_canonical(row: Row, context: RowContext) -> Problem:
+    if context.kind and row.get("kind") is None:
+        row = {**row, "kind": context.kind}
     problem = canonical.read_canonical(row)
     if context.kind and problem.kind != context.kind:
         raise BadRow("kind", f"is {problem.kind}, but problems.kind is {context.kind}", "leave problems.kind out")
@@ -70,7 +73,7 @@ COLUMNS = "columns"
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        Layout("canonical", ("id", "kind", "prompt", "reference"), read_canonical),
+        Layout("canonical", (), read_canonical, canonical.looks_canonical),
         Layout(
             "bigcodebench",
             ("task_id", "code_prompt", "test", "entry_point"),
@@ -152,9 +155,26 @@ LAYOUTS = {
         Layout(
             "gpqa", ("Question", "Correct Answer", "Incorrect Answer 1"), exam_layouts.read_gpqa, kinds=(Kind.CHOICE,)
         ),
-        Layout("minif2f", ("name", "formal_statement", "header"), exam_layouts.read_minif2f, kinds=(Kind.LEAN,)),
+        Layout("goedel", ("formal_statement", "lean4_code"), lean_layouts.read_goedel, kinds=(Kind.LEAN,)),
+        Layout("lean_3", ("formal_statement", "src_header"), lean_layouts.read_lean_3, kinds=(Kind.LEAN,)),
+        Layout("minif2f", ("formal_statement", "header"), lean_layouts.read_minif2f, kinds=(Kind.LEAN,)),
         Layout(
-            "lean_file", ("formal_statement",), exam_layouts.read_lean_file, exam_layouts.is_lean_file, (Kind.LEAN,)
+            "proofnet_sharp",
+            ("lean4_src_header", "lean4_formalization"),
+            lean_layouts.read_proofnet_sharp,
+            kinds=(Kind.LEAN,),
+        ),
+        Layout("putnambench", ("lean4_statement",), lean_layouts.read_putnambench, kinds=(Kind.LEAN,)),
+        Layout("formalmath", ("theorem_names", "autoformalization"), lean_layouts.read_formalmath, kinds=(Kind.LEAN,)),
+        Layout(
+            "lean_file", ("formal_statement",), lean_layouts.read_lean_file, lean_layouts.is_lean_file, (Kind.LEAN,)
+        ),
+        Layout(
+            "lean_statement",
+            ("full_name", "statement"),
+            lean_layouts.read_lean_statement,
+            lean_layouts.is_lean_statement,
+            (Kind.LEAN,),
         ),
         Layout(
             "verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl, kinds=(Kind.MATH, Kind.CODE)
@@ -197,16 +217,25 @@ def recognise(row: Row) -> Layout | None:
     return next((layout for layout in LAYOUTS.values() if layout.fits(row)), None)
 
 
+COMMON = ("gsm8k", "verl", "gpqa")
+MAX_NEAR = 6
+"""Number of layouts whose columns an error lists."""
+
+
 def unknown_layout(row: Row) -> BadRow:
     """The fault of a file whose first row is of no known layout."""
     shown = {name: excerpt(value)[:60] for name, value in list(row.items())[:20]}
     fields = ", ".join(f"{name}={value}" for name, value in shown.items())
-    known = "; ".join(f"{layout.name}: {', '.join(layout.columns)}" for layout in LAYOUTS.values() if layout.columns)
+    shared = {layout.name: sum(name in row for name in layout.columns) for layout in LAYOUTS.values() if layout.columns}
+    near = sorted(shared, key=lambda name: (-shared[name], name not in COMMON))[:MAX_NEAR]
+    known = "; ".join(f"{name}: {', '.join(LAYOUTS[name].columns)}" for name in near)
     return BadRow(
         "",
         f"unknown layout; the first row is {{{fields}}}",
-        f"known are {known}; math: problem with answer or solution. For another one set problems.layout = "
-        '"columns" with problems.columns, for instance {prompt = "question", "reference.answer" = "final"}',
+        f"known are canonical: id, kind, prompt, reference; math: problem with answer or solution; {known}; and "
+        f"{', '.join(name for name in LAYOUTS if name not in (*near, 'canonical', 'math'))}. For another one set "
+        'problems.layout = "columns" with problems.columns, for instance {prompt = "question", "reference.answer" = '
+        '"final"}; `proofmill problems show FILE` proposes them',
     )
 
 
