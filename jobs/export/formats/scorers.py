@@ -47,11 +47,13 @@ def answer_text(reference: Reference) -> str | None:
 def plain_tests(reference: Reference, modes: Sequence[str]) -> list[Mapping[str, Json]] | None:
     """The tests of a Python program that is scored by equality alone; None for what only our own checker can judge.
 
-    No trainer has a tolerance, a checker program, an order that does not count, or another language. Where white space
-    counts (`exact` of stdin), all of them would take an answer that is wrong.
+    No trainer has a tolerance, a checker program, an order that does not count, or another language, and none leaves
+    open what it cannot tell (`several_answers`). Where white space counts (`exact` of stdin), all of them would take an
+    answer that is wrong.
     """
     mode = reference.get("mode")
     special = reference.get("tolerance") or reference.get("checker") or reference.get("output_argument") is not None
+    special = special or reference.get("several_answers")
     if mode not in modes or special or str(reference.get("language") or "python").lower() != "python":
         return None
     if (reference.get("compare") or "") not in (("", "exact", "json") if mode == "function" else ("", "lines")):

@@ -174,6 +174,7 @@ UNSCORABLE: dict[str, dict[str, Json]] = {
         "checker": {"language": "python", "source": "print(1)", "protocol": "score"},
         "tests": [{"input": "2", "output": "1"}],
     },
+    "several answers": {"mode": "stdin", "several_answers": True, "tests": [{"input": "2", "output": "1"}]},
     "test module": {"mode": "assert", "test": "def test_f():\n    assert f(1) == 1\n"},
 }
 """References that neither trainer's reward code can express."""
