@@ -17,6 +17,7 @@ from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group, ended_by
 from jobs.report.variants import VariantTable
+from jobs.selections.select import SelectionCounts, select_run
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
 from runstore.layout import LOGS, run_uri
@@ -47,14 +48,16 @@ def pass_rates(total: Group) -> PassRates:
 
 
 def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) -> dict[str, Any]:
-    """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
+    """Writes `selections.parquet`, `problems.parquet` and `report.html`; returns what `print_summary` shows."""
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
     ended = ended_by(record)
     report, total, repairs, variants = "", Group(), Counter[str](), VariantTable()
     accounts: list[AccountRow] = []
     has_stages = False
+    selections = SelectionCounts()
     if num_rows(storage):
+        selections = select_run(storage)
         report, statistics = write_report(uri, ended)
         total, repairs, variants = statistics.total, statistics.repairs, statistics.variants
         accounts = statistics.accounts.rows() if statistics.accounts else []
@@ -67,7 +70,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
         record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
-    shown["has_stages"] = has_stages
+    shown |= {"has_stages": has_stages, "selections": selections}
     return {**shown, "variants": variants, **summary}
 
 
@@ -108,6 +111,9 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{summary['completion_tokens']:,} generated, {summary['prompt_tokens']:,} in prompts, "
         f"about {summary['saved_tokens']:,} saved by aborts",
     )
+    selections: SelectionCounts = summary.get("selections", SelectionCounts())
+    if selections.keyless or selections.suspects:
+        yield "selections", selections.told()
     if solved:
         yield "tokens per solved problem", f"{summary['completion_tokens'] / solved:,.0f}"
     yield from time_rows(summary)
