@@ -21,7 +21,7 @@ def read_items(files: Sequence[str]) -> Iterator[EvaluationItem]:
     try:
         # Files are read one by one, because two sets may use the same ids and a hit names its file.
         for source in find_sources(files):
-            for problem in stream_problems(Problems(files=[source.uri])):
+            for problem in stream_problems(Problems(files=[source.uri], unchecked="accept")):
                 answer = problem.reference.get("answer")
                 solution = problem.meta.get("solution")
                 yield EvaluationItem(

@@ -28,6 +28,10 @@ OUTCOMES = {
     "status_malformed": Outcome("no single answer, program or proof to read"),
     "status_undecided": Outcome("the checker could not decide", advice=VERIFY_AGAIN),
     "status_error": Outcome("our fault or the machine's; run `proofmill verify --run` again", advice=VERIFY_AGAIN),
+    "status_unchecked": Outcome(
+        "of a problem without an answer key: nothing was checked",
+        advice="`proofmill verify --run URI --problems KEYED.jsonl` checks them once there are keys",
+    ),
     "kind_not_selected": Outcome("of a kind that was not asked for", ("select.kinds",)),
     "domain_not_selected": Outcome("of a domain that was not asked for", ("select.domains",)),
     "split_not_selected": Outcome("of a split that was not asked for", ("select.splits",)),

@@ -16,6 +16,7 @@ from jobs.export.duplicates import fingerprints
 from jobs.export.formats import scorers
 from jobs.export.formats.chats import CHAT, parse_chat
 from verifiers.kinds import KINDS
+from verifiers.types import Status
 
 
 def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
@@ -30,12 +31,20 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     firsts: list[int] = []
     for problem in bucket.problems:
         span = slice(problem.first, problem.stop)
-        row = {name: table[name][problem.first].as_py() for name in RL_COLUMNS}
+        checked = np.flatnonzero(bucket.status[span] != Status.UNCHECKED)
+        # Where another run had no answer key for it, its rows have no reference to give rewards by.
+        row = {
+            name: table[name][problem.first + int(checked[0]) if len(checked) else problem.first].as_py()
+            for name in RL_COLUMNS
+        }
         if name := contaminated.get(problem.first):
             bucket.funnel[name] += 1
             continue
         if not bucket.alive[span].any():
             bucket.funnel["not_selected"] += 1
+            continue
+        if not len(checked):
+            bucket.funnel["status_unchecked"] += 1
             continue
         runs = dict.fromkeys(table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist())
         estimate = pooled_rate([rates[run, row["problem_id"]] for run in runs if (run, row["problem_id"]) in rates])
