@@ -16,7 +16,7 @@ import pydantic
 from jobs.faults import told_faults
 from jobs.layers import COMMAND_LINE, Layer, merge_layers
 from jobs.pools import routing
-from jobs.pools.checks import pool_faults, table_faults
+from jobs.pools.checks import misplaced_override, pool_faults, table_faults
 from jobs.pools.expand import expand_pools, origins_of, over_presets
 from jobs.pools.routing import ONLY, RoutePlan
 from jobs.pools.tables import Cascade, PoolName, Route
@@ -528,7 +528,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     """Reads a TOML config and applies `key.path=value` overrides. Raises ConfigError with a text for the user."""
     path = Path(path)
     overrides = list(overrides)
-    table = merge_overrides(read_toml(path), overrides)
+    table = read_toml(path)
+    if fault := misplaced_override(table, overrides):
+        raise ConfigError(f"{path}: {fault}")
+    table = merge_overrides(table, overrides)
     _, given = merge_layers([Layer(COMMAND_LINE, merge_overrides({}, overrides))])
     if "legs" in table and "model" not in table:
         raise ConfigError(

@@ -214,7 +214,7 @@ def read_selections(storage: Storage, columns: Sequence[str]) -> Iterator[pa.Rec
     filesystem, root = storage.arrow()
     if filesystem.get_file_info(f"{root}/{SELECTIONS}").type != pyarrow.fs.FileType.File:
         raise NoSelectionsError(
-            f"{storage.uri}: no {SELECTIONS} there; `proofmill report --select {storage.uri}` writes it"
+            f"{storage.uri}: no {SELECTIONS} there; `proofmill report --run {storage.uri} --select` writes it"
         )
     uri = uri_of(storage, SELECTIONS)
     schema = pa.schema([SELECTION_SCHEMA.field(name) for name in columns])

@@ -36,7 +36,7 @@ def read_examples(
     found: list[Example] = []
     faults: list[RowError] = []
     for source in find_sources([path]):
-        for line, row in sources.read_rows(source):
+        for line, row in sources.read_rows(source, "example"):
             if isinstance(row, RowError):
                 faults.append(row)
                 continue

@@ -36,7 +36,7 @@ def read_solutions(path: str, columns: Mapping[str, str] | None = None) -> Itera
     other columns are ignored. Raises ProblemFileError for files that are not there."""
     columns = columns or {}
     for source in find_sources([path]):
-        for line, row in sources.read_rows(source):
+        for line, row in sources.read_rows(source, "solution"):
             if isinstance(row, RowError):
                 yield row
                 continue

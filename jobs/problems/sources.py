@@ -147,9 +147,9 @@ DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def read_rows(source: Source) -> Iterator[tuple[int, Row | RowError]]:
+def read_rows(source: Source, holds: str = "problem") -> Iterator[tuple[int, Row | RowError]]:
     """(line, row) pairs; a `RowError` stands where a row could not be read. After a fault of the file itself nothing
-    follows."""
+    follows. `holds` is what a row of the file is, for people."""
     line = 0
     broken: BadRow | None = None
     try:
@@ -175,7 +175,10 @@ def read_rows(source: Source) -> Iterator[tuple[int, Row | RowError]]:
     if broken is not None:
         yield line + 1, broken.at(source.uri, line + 1 if line else 0)
     elif line == 0:
-        yield 0, RowError(source.uri, 0, "", "the file has no rows", "give at least one problem, or leave the file out")
+        yield (
+            0,
+            RowError(source.uri, 0, "", "the file has no rows", f"give at least one {holds}, or leave the file out"),
+        )
 
 
 def first_line(error: Exception) -> str:

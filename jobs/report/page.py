@@ -21,6 +21,7 @@ from jobs.report import formats
 from jobs.report.charts import MAX_COLUMNS, Column, Dot, Line, column_chart, dollars_chart, occupancy_chart, pass_curve
 from jobs.report.problems_table import ProblemsTable
 from jobs.report.rendering import environment
+from jobs.report.selections import PROMISED, Selections, gather_selections
 from jobs.report.statistics import (
     ABORTED,
     LENGTH_EDGES,
@@ -56,11 +57,12 @@ def write_report(run_uri: str, ended: str = "") -> tuple[str, RunStatistics]:
     table = ProblemsTable(storage)
     statistics = gather(run_uri, ended, on_problem=table.add)
     table.write()
-    storage.replace(REPORT, render_report(statistics).encode(errors="replace"))
+    page = render_report(statistics, gather_selections(storage))
+    storage.replace(REPORT, page.encode(errors="replace"))
     return f"{storage.uri.rstrip('/')}/{REPORT}", statistics
 
 
-def render_report(s: RunStatistics) -> str:
+def render_report(s: RunStatistics, chosen: Selections | None = None) -> str:
     """The page as text."""
     total = s.total
     points = total.passes.points()
@@ -98,6 +100,7 @@ def render_report(s: RunStatistics) -> str:
             worst_tokens=max((group.tokens_per_verified or 0 for _, group in drawn), default=0) or 1,
             difficulties=by_name(s.difficulties),
             **of_models(s),
+            **of_selections(chosen),
             num_unlabelled=total.problems - sum(group.problems for group in s.difficulties.values()),
             common_k=common_k(total),
             shown_statuses=[status for status in (*STATUSES, ABORTED) if total.statuses[status]],
@@ -131,6 +134,14 @@ def of_models(s: RunStatistics) -> dict[str, Any]:
         "alone": s.accounts.alone(s.stages),
         "dollars_curve": dollars_chart(s.accounts.curve()),
     }
+
+
+def of_selections(chosen: Selections | None) -> dict[str, Any]:
+    """The parts of the page about answers chosen without a proof."""
+    domains = sorted(chosen.domains.items(), key=lambda item: name_order(item[0])) if chosen else []
+    if chosen and len(domains) > 1:
+        domains.append(("all", chosen.total))
+    return {"chosen": chosen, "chosen_domains": domains, "promised_levels": PROMISED}
 
 
 def by_name(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:

@@ -98,8 +98,12 @@ def _draw(
 ) -> Draw:
     if answer is not None and len(answer) in CUT_LENGTHS.get(kind, ()):
         answer = None
-    source = f"{model} {_read_json(sampling).get('temperature')}"
-    return Draw(sample_index, round_, status, finish_reason, answer_as_set(answer, meta), source)
+    return Draw(sample_index, round_, status, finish_reason, answer_as_set(answer, meta), source_of(model, sampling))
+
+
+def source_of(model: str, sampling: str) -> str:
+    """Model and temperature of a row. `sampling` is its column."""
+    return f"{model} {_read_json(sampling).get('temperature')}"
 
 
 @lru_cache(maxsize=4096)

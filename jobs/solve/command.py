@@ -32,6 +32,8 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.layers import in_terms_of_arguments, keys_of
 from jobs.notify import Notifier, check_urls
+from jobs.pools.checks import told_models
+from jobs.pools.expand import pool_tables
 from jobs.presets import PresetError, load_preset
 from jobs.problems.hub import pin
 from jobs.problems.load import ProblemSetSummary, check_problems
@@ -102,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError("--pilot runs some of the problems here: give it with --dry-run, and without --on")
         if args.config is None or args.model or args.problems:
             args.config = config_from_flags(args)
+        require_one_model(args)
         args.overrides = [*preset_overrides(args), *args.overrides]
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
@@ -118,6 +121,18 @@ def run(args: argparse.Namespace) -> int:
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return exit_code_of(error)
+
+
+def require_one_model(args: argparse.Namespace) -> None:
+    """Raises ConfigError where a flag is about the one model of a run, and the config has several."""
+    flags = {"--preset": args.preset is not None, "--allow-remote-code": args.allow_remote_code}
+    keys = {"--preset": f'preset="{args.preset}"', "--allow-remote-code": "trust_remote_code=true"}
+    names = list(pool_tables(read_toml(Path(args.config)))) if any(flags.values()) else []
+    for flag in (flag for flag, given in flags.items() if given and names):
+        right = " or ".join(f"--set models.{name}.{keys[flag]}" for name in names)
+        raise ConfigError(
+            f"{flag}: {args.config} has {told_models(names)}, and does not say which is meant; give {right}"
+        )
 
 
 def preset_overrides(args: argparse.Namespace) -> list[str]:

@@ -154,6 +154,21 @@ def test_the_dry_run_asks_the_endpoint_and_needs_neither_gpu_nor_folder(
     assert endpoint.seen()["requests"] == 1
 
 
+def test_the_verifiers_of_a_run_with_endpoints_only_have_to_fit(
+    problems: Path, endpoint: StandInEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoint.behave()
+    asked = {"verify": {"actors": 9}, "resources": {"cpus_per_verifier": 0.5}}
+    with pytest.raises(ConfigError, match=r"9 verifiers of 0.5 CPUs are wanted; there is room for 4\n") as caught:
+        solve(config(endpoint, problems, **asked), dry_run=True, on="cpu:2")
+    assert str(caught.value).endswith("what would fit:\n  --set verify.actors=4")
+    with pytest.raises(ConfigError, match="1 verifier of 8 CPUs are wanted; there is room for 0"):
+        solve(config(endpoint, problems, resources={"cpus_per_verifier": 8}), dry_run=True, on="cpu:2")
+    capsys.readouterr()
+    assert solve(config(endpoint, problems, verify={"actors": 4}), dry_run=True, on="cpu:2") == 0
+    assert "4 verifiers" in capsys.readouterr().out
+
+
 def test_every_way_of_sampling_is_tried_and_a_key_that_is_refused_is_named(
     problems: Path, endpoint: StandInEndpoint
 ) -> None:
