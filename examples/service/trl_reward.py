@@ -3,7 +3,8 @@
     trainer = GRPOTrainer(model=…, reward_funcs=proofmill_reward, train_dataset=dataset, …)
 
 The data set needs the columns `prompt`, `kind` and `reference` (a problem file has them). None tells TRL that a sample
-has no reward: our own errors and undecided checks must not teach the model anything.
+has no reward: our own errors, undecided checks, and unchecked samples of problems without an answer key must not teach
+the model anything.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from client import verify
 
-REWARDS = {"verified": 1.0, "refuted": 0.0, "malformed": 0.0, "undecided": None, "error": None}
+REWARDS = {"verified": 1.0, "refuted": 0.0, "malformed": 0.0, "undecided": None, "error": None, "unchecked": None}
 
 
 def proofmill_reward(

@@ -6,8 +6,8 @@
 
 `extra_info["finish_reason"]` is read where the rollout sets it: a response that was cut off gets nothing for a draft.
 `ground_truth` is a problem's reference as JSON text (or a bare math answer) and `extra_info["kind"]` its kind, as
-`proofmill export rl` writes them. verl needs a number for every sample: what could not be checked gets 0 and is counted
-in `proofmill_unchecked`.
+`proofmill export rl` writes them. verl needs a number for every sample: what was not checked, or could not be, gets 0
+and has 1 in `proofmill_unchecked`, by which a trainer masks it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from client import verify
+
+UNJUDGED = ("undecided", "error", "unchecked")
+"""Statuses that say nothing of a sample: its score is to be masked."""
 
 
 def compute_score(
@@ -35,7 +38,7 @@ def compute_score(
     return [
         {
             "score": float(verdict["status"] == "verified"),
-            "proofmill_unchecked": float(verdict["status"] in ("undecided", "error")),
+            "proofmill_unchecked": float(verdict["status"] in UNJUDGED),
         }
         for verdict in verify(items)
     ]

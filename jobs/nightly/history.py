@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from jobs.report.problems_table import is_keyless
 from runstore.storage import Storage
 from verifiers.types import Json
 
@@ -157,7 +158,7 @@ def read_outcomes(table: pa.Table) -> dict[str, Outcome]:
     outcomes = {}
     for row in table.to_pylist():
         policy = json.loads(row["stopping_rule"] or "{}")
-        if row["num_unchecked"] or policy.get("keyless"):
+        if is_keyless(row):
             continue
         # With variants, another number of samples is another mixture, and how many samples the later stages of a
         # cascade add depends on what came out. So the rates of two nights may not compare.

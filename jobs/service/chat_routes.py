@@ -159,7 +159,7 @@ def completion(answer: Answer, choices: list[Any], usage: Mapping[str, int], ext
 
 def checked_extra(result: Mapping[str, Any]) -> dict[str, Any]:
     """The member `proofmill` of an answer to a problem."""
-    counts = ("num_samples", "num_checked", "num_lost", "num_unfinished")
+    counts = ("num_samples", "num_checked", "num_unchecked", "num_lost", "num_unfinished")
     return {"checked": True, **{key: result[key] for key in ("verified", "verdict", *counts, "cost")}}
 
 

@@ -23,7 +23,7 @@ from jobs.service.http_errors import HttpProblem
 from jobs.service.steering import Steering
 from jobs.service.verifying import Check, Checked, Verifiers, check_chunk, encode, failure
 from runstore.schema import Sample, SampleRequest, sample_seed
-from verifiers.types import Json, Problem, Status
+from verifiers.types import NO_ANSWER_KEY, Json, Problem, Status
 
 
 class GeneratorLost(Exception):
@@ -90,7 +90,7 @@ async def solve(
     finally:
         await solving.end()
     best, counts = solving.best, solving.counts
-    if best is None and counts.checked == 0:
+    if best is None and counts.checked == counts.unchecked == 0:
         raise HttpProblem(503, "not-ready", f"no sample got a verdict: {counts.told()}", retry_after_s=5)
     result = result_event(problem, best, solving.cost, counts.asked, time.perf_counter() - started)
     yield Event("result", {**result, **counts.to_json()})
@@ -177,17 +177,21 @@ class Counts:
     asked: int
     checked: int = 0
     """Number of samples whose text has a verdict."""
+    unchecked: int = 0
+    """Number of samples of a problem without an answer key."""
     lost: int = 0
     """Generators or verifiers died under it."""
 
     @property
     def unfinished(self) -> int:
         """Running when the time was over, or when another sample was verified."""
-        return self.asked - self.checked - self.lost
+        return self.asked - self.checked - self.unchecked - self.lost
 
     def add(self, sample: Sample, checked: Checked) -> None:
         if sample.error or sample.text is None or checked.status == Status.ERROR:
             self.lost += 1  # such a verdict is about the service and not about a text
+        elif checked.status == Status.UNCHECKED:
+            self.unchecked += 1
         else:
             self.checked += 1
 
@@ -196,13 +200,17 @@ class Counts:
         return ", ".join(f"{count} of {self.asked} {name}" for count, name in parts if count)
 
     def to_json(self) -> dict[str, Json]:
-        return {"num_checked": self.checked, "num_lost": self.lost, "num_unfinished": self.unfinished}
+        counts = {"num_checked": self.checked, "num_unchecked": self.unchecked}
+        return {**counts, "num_lost": self.lost, "num_unfinished": self.unfinished}
 
 
 def refusal_of(result: dict[str, Any]) -> str:
     """Why a result has no text. Samples that nothing is known about are told apart."""
-    counts = Counts(result["num_samples"], result["num_checked"], result["num_lost"])
-    text = f"none of {counts.checked} samples could be verified"
+    counts = Counts(*(result[f"num_{name}"] for name in ("samples", "checked", "unchecked", "lost")))
+    if counts.unchecked:
+        text = f"{NO_ANSWER_KEY}: {counts.unchecked} samples were drawn and none was checked"
+    else:
+        text = f"none of {counts.checked} samples could be verified"
     return f"{text}; {missing}" if (missing := counts.told()) else text
 
 

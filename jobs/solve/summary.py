@@ -69,7 +69,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
         record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
-    keyless = max(total.unchecked, record.get("problems", {}).get("num_keyless", 0))
+    keyless = max(total.unchecked, sum(record.get("problems", {}).get("keyless", {}).values()))
     left_out = {"keyless": keyless, "unchecked_tokens": total.unchecked_tokens, "checked_share": checked_share}
     return {**shown, **left_out, "variants": variants, **summary}
 
