@@ -18,17 +18,21 @@ import json
 import os
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal, TextIO
+from typing import TextIO
 
 from jobs.config import ConfigError, Problems, parse_settings
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.problems.errors import ProblemFileError, RowError
+from jobs.problems.layouts import COLUMNS
 from jobs.problems.load import scan
-from jobs.problems.solutions import FIELDS, read_solutions
+from jobs.problems.mapping import MappingError, compile_mapping
+from jobs.problems.mapping_files import MappingFile, read_mapping_file
+from jobs.problems.solutions import FIELDS, Solution, read_solutions
 from jobs.rechecking import AnswerKeys
 from jobs.stored_plugins import require_plugins
 from runstore.batches import problem_of
@@ -87,7 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="field=column",
         help="names of foreign columns: problem_id, text and finish_reason of the solutions; id, prompt, kind, "
-        "reference.answer and so on of the problems, which are then of layout columns",
+        "reference.answer and so on of the problems, which are then of layout columns. A value in braces is a table "
+        "as in docs/problem_files.md, for instance 'prompt={template = \"{Body} {Question}\"}'",
+    )
+    parser.add_argument(
+        "--mapping",
+        metavar="TOML",
+        help="the same from a file: layout, kind, [columns] and [solutions]; or a config, whose [problems] counts",
     )
     parser.add_argument("--kind", default="", choices=["", *Kind], help="kind of problems whose file does not say it")
     parser.add_argument(
@@ -135,10 +145,12 @@ def run(args: argparse.Namespace) -> int:
 def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Task]:
     """The texts to check, once both files have been read. Raises ProblemFileError, with every bad line, where a
     problem or a solution cannot be used and `--skip-bad` is not given."""
-    _, for_solutions = split_columns(args.columns)
-    problems, bad_problems, faults = read_problems(problems_of(args), checkers)
+    config, for_solutions = settings_of(args)
+    ids: dict[tuple[str, int], str] | None = {} if args.problems == args.solutions else None
+    problems, bad_problems, faults = read_problems(config, checkers, ids)
+    id_at = None if ids is None else lambda file, line: ids.get((file, line))
     num_solutions = 0
-    for solution in read_solutions(args.solutions, for_solutions):
+    for solution in read_solutions(args.solutions, for_solutions, id_at):
         num_solutions += 1
         if isinstance(solution, RowError):
             faults.append(solution)
@@ -151,15 +163,8 @@ def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Tas
         print(f"{len(faults):,} bad lines, the first: {faults[0]}", file=sys.stderr)
     if not num_solutions:
         raise ConfigError(f"{args.solutions}: no solutions")
-    return solution_tasks(args.solutions, for_solutions, args.problems, problems, bad_problems)
-
-
-def problems_of(args: argparse.Namespace) -> Problems:
-    """Raises ConfigError."""
-    columns, _ = split_columns(args.columns)
-    layout = "columns" if columns else args.layout
-    unchecked: Literal["accept", "refuse"] = "accept" if args.unchecked else "refuse"
-    return Problems(files=[args.problems], layout=layout, columns=columns, kind=args.kind, unchecked=unchecked)
+    solutions = read_solutions(args.solutions, for_solutions, id_at)
+    return solution_tasks(solutions, args.problems, problems, bad_problems)
 
 
 def keys_of(args: argparse.Namespace, checkers: Checkers) -> AnswerKeys:
@@ -167,17 +172,38 @@ def keys_of(args: argparse.Namespace, checkers: Checkers) -> AnswerKeys:
     cannot be used and `--skip-bad` is not given."""
     if not args.run_uri or not args.problems:
         return AnswerKeys({}, {})
-    problems, bad, faults = read_problems(problems_of(args), checkers)
+    problems, bad, faults = read_problems(settings_of(args)[0], checkers)
     if faults and (not args.skip_bad or not all(fault.line for fault in faults)):
         raise ProblemFileError(faults[:MAX_LISTED], len(faults))
     keyed = {name: each for name, each in problems.items() if has_answer_key(each.kind, each.reference)}
     return AnswerKeys(keyed, bad)
 
 
-def split_columns(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+def settings_of(args: argparse.Namespace) -> tuple[Problems, dict[str, Json]]:
+    """How the problems are read, and the mapping of the solutions; what --columns says goes before what --mapping says.
+    Raises ConfigError."""
+    mapped = read_mapping_file(args.mapping) if args.mapping else MappingFile()
+    for_problems, for_solutions = split_columns(args.columns)
+    columns = {**mapped.columns, **for_problems}
+    config = Problems(
+        files=[args.problems],
+        layout=COLUMNS if columns else (mapped.layout if args.layout == "auto" else args.layout),
+        columns=columns,
+        kind=args.kind or mapped.kind,
+        unchecked="accept" if args.unchecked else "refuse",
+    )
+    solutions = {**mapped.solutions, **for_solutions}
+    try:
+        compile_mapping(solutions)
+    except MappingError as error:
+        raise ConfigError(f"--columns {error}") from None
+    return config, solutions
+
+
+def split_columns(given: Sequence[str]) -> tuple[dict[str, Json], dict[str, Json]]:
     """`field=column` entries, split into those of the problems and those of the solutions. Raises ConfigError."""
-    for_problems: dict[str, str] = {}
-    for_solutions: dict[str, str] = {}
+    for_problems: dict[str, Json] = {}
+    for_solutions: dict[str, Json] = {}
     for entry in given:
         field, equals, column = entry.partition("=")
         field, column = field.strip(), column.strip()
@@ -186,12 +212,23 @@ def split_columns(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]
         target = for_solutions if field in FIELDS else for_problems
         if field in target:
             raise ConfigError(f"--columns {entry}: {field} is given twice")
-        target[field] = column
+        target[field] = inline_table(entry, column) if column.startswith("{") else column
     return for_problems, for_solutions
 
 
-def read_problems(config: Problems, checkers: Checkers) -> tuple[dict[str, Problem], dict[str, str], list[RowError]]:
-    """Usable problems by id, for each other id why its problem cannot be used, and every fault."""
+def inline_table(entry: str, value: str) -> Json:
+    """The table that a value in braces is. Raises ConfigError."""
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"--columns {entry}: no TOML table: {error}") from None
+
+
+def read_problems(
+    config: Problems, checkers: Checkers, ids: dict[tuple[str, int], str] | None = None
+) -> tuple[dict[str, Problem], dict[str, str], list[RowError]]:
+    """Usable problems by id, for each other id why its problem cannot be used, and every fault. `ids` is filled with
+    the id of each problem by file and line."""
     problems: dict[str, Problem] = {}
     bad: dict[str, str] = {}
     faults: list[RowError] = []
@@ -199,6 +236,8 @@ def read_problems(config: Problems, checkers: Checkers) -> tuple[dict[str, Probl
         if isinstance(item, RowError) and item.wrong == NO_ANSWER_KEY:
             item = dataclasses.replace(item, right="an answer key, or --unchecked")
         if isinstance(item, Problem):
+            if ids is not None:
+                ids[place.source.uri, place.line] = item.id
             wrong = checkers.check_problem(item)
             if wrong is None:
                 problems[item.id] = item
@@ -212,19 +251,20 @@ def read_problems(config: Problems, checkers: Checkers) -> tuple[dict[str, Probl
 
 
 def solution_tasks(
-    path: str,
-    columns: Mapping[str, str],
+    solutions: Iterator[Solution | RowError],
     problem_file: str,
     problems: Mapping[str, Problem],
     bad_problems: Mapping[str, str],
 ) -> Iterator[Task]:
     """One task per solution, in order."""
-    for solution in read_solutions(path, columns):
+    for solution in solutions:
         if isinstance(solution, RowError):
             labels: dict[str, Json] = {"problem_id": solution.identity or None}
             yield Task(None, "", labels, bad=f"bad solution: {solution}")
             continue
         labels = {"problem_id": solution.problem_id}
+        if solution.number is not None:
+            labels["number"] = solution.number
         if problem := problems.get(solution.problem_id):
             yield Task(problem, solution.text, labels, solution.finish_reason)
         elif wrong := bad_problems.get(solution.problem_id):

@@ -39,7 +39,7 @@ COMMON = {
     "pass_rate": "unbiased estimate of the share of samples that are verified",
     "pass_rate_low": "lower end of its 95 % interval",
     "pass_rate_high": "upper end of its 95 % interval",
-    "num_samples": "samples with a verdict",
+    "num_samples": "samples with a verdict; of a cascade those of its first stage, as is the pass rate",
     "num_verified": "verified ones of these",
     "mgpo_weight": "exp(−γ · KL(pass rate ‖ ½)): how much a problem at this pass rate teaches",
     "verified_lengths": "tokens of each verified sample",

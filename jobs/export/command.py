@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", action="append", metavar="NAME", help="only samples of this variant of the run")
     parser.add_argument("--student", metavar="MODEL", help="model whose surprise --select learning_potential measures")
     parser.add_argument("--decontaminate", action="append", metavar="FILE", help="an evaluation set; may be repeated")
+    parser.add_argument(
+        "--mapping", metavar="TOML", help="how --decontaminate reads its files: layout, kind, [columns]"
+    )
     parser.add_argument("--against", action="append", metavar="URI", help="an earlier export; may be repeated")
     parser.add_argument("--data-source", metavar="NAME", help="rl: name of your own reward function")
     parser.add_argument("--work-dir", metavar="PATH", help="scratch space, about as large as the run")
@@ -78,7 +81,23 @@ def _given(args: argparse.Namespace) -> dict[str, Json]:
 
 def overrides(args: argparse.Namespace) -> list[str]:
     """The flags as `key=value` settings; JSON is valid TOML for these types. --set comes last and wins."""
-    return [f"{FLAGS[flag]}={json.dumps(value)}" for flag, value in _given(args).items()] + list(args.set)
+    given = _given(args)
+    if args.mapping:
+        given.pop("decontaminate", None)
+    return [f"{FLAGS[flag]}={json.dumps(value)}" for flag, value in given.items()] + list(args.set)
+
+
+def mapped_sources(args: argparse.Namespace) -> list[Json]:
+    """The files of --decontaminate that are read by --mapping, as `decontaminate.sources`. Raises ConfigError."""
+    if not args.mapping:
+        return []
+    if not args.decontaminate:
+        raise ConfigError("--mapping says how files of --decontaminate are read: give both")
+    from jobs.problems.mapping_files import read_mapping_file
+
+    found = read_mapping_file(args.mapping)
+    layout = "columns" if found.columns else found.layout
+    return [{"files": args.decontaminate, "layout": layout, "kind": found.kind, "columns": found.columns}]
 
 
 def arguments(args: argparse.Namespace) -> dict[str, str]:
@@ -90,7 +109,7 @@ def arguments(args: argparse.Namespace) -> dict[str, str]:
 def settings_of(args: argparse.Namespace) -> ExportSettings:
     """Raises ConfigError in the terms of the command line."""
     try:
-        return load_settings(args.format, args.config, overrides(args))
+        return load_settings(args.format, args.config, overrides(args), mapped_sources(args))
     except ConfigError as error:
         raise ConfigError(in_terms_of_arguments(str(error), args.config or COMMAND_LINE, arguments(args))) from None
 

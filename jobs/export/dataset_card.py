@@ -73,8 +73,8 @@ def dataset_card(summary: Summary, out: str) -> str:
     ]
     if settings.row.rows_of == "samples":
         parts += ["## Gates", gate_table(summary)]
-    if settings.decontaminate.files:
-        sets = ", ".join(f"`{file_name(file)}`" for file in settings.decontaminate.files)
+    if settings.decontaminate.all_files():
+        sets = ", ".join(f"`{file_name(file)}`" for file in settings.decontaminate.all_files())
         parts.append(
             f"Decontaminated against {sets}: runs of {settings.decontaminate.ngram} words; "
             f"{summary.hits} hits reported in `contamination.jsonl` with the matching text."
@@ -203,7 +203,8 @@ def domain_table(summary: Summary) -> str:
 
 PASS_EXPLAINED = (
     "Mean unbiased estimate, 95 % interval over problems like these; ≥ marks a lower bound, where some problems were "
-    "given up before k samples. *no estimate* counts the problems that were not sampled to their plan's end."
+    "given up before k samples. *no estimate* counts the problems that were not sampled to their plan's end. "
+    "Where problems went through a cascade it is that of its first stage."
 )
 
 

@@ -59,6 +59,9 @@ RATE_COLUMNS = [
     "pass_rate",
     "pass_rate_low",
     "pass_rate_high",
+    "stopping_rule",
+    "settled_at_index",
+    "settled_verified",
 ]
 """Columns of problems.parquet that a bucket of an `rl` pool needs."""
 OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_problems", EARLIER: "exported_earlier"}
@@ -128,7 +131,7 @@ class Exporter:
                 from jobs.export.learning_potential import score_buckets
 
                 self._scores = self._folder / "scores"
-                index = self._index if self._settings.decontaminate.files else None
+                index = self._index if self._settings.decontaminate.all_files() else None
                 score_buckets(self._settings, self._spills, self._num_buckets, self._scores, self._progress, index)
             with Output(self._settings, destination) as output:
                 for at, bucket in enumerate(self._buckets(pool)):
@@ -143,8 +146,8 @@ class Exporter:
     def _prepare(self, summary: Summary) -> None:
         """Writes the evaluation index and the pass rates to the scratch disk."""
         decontaminate = self._settings.decontaminate
-        if decontaminate.files:
-            items = evaluation.read_items(decontaminate.files)
+        if decontaminate.all_files():
+            items = evaluation.read_items(decontaminate)
             number = build_index(items, self._index, decontaminate.ngram, decontaminate.answer_chars)
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
         self._rates.mkdir()
@@ -178,7 +181,7 @@ class Exporter:
         yield from in_order(pool, scan, tasks, self._processes)
 
     def _buckets(self, pool: Executor | None) -> Iterator[BucketResult]:
-        index = self._index if self._settings.decontaminate.files else None
+        index = self._index if self._settings.decontaminate.all_files() else None
         tasks = [
             (self._spills, bucket, self._settings, index, self._rates, self._scores)
             for bucket in range(self._num_buckets)

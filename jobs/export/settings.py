@@ -7,7 +7,7 @@ Does not: look at the runs or at the destination.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +26,7 @@ from jobs.config import (
     validate,
 )
 from jobs.export.formats_table import FORMATS, FormatRow
+from jobs.problem_settings import ProblemSource
 from verifiers.registry import UnknownNameError
 
 Json = Any
@@ -71,6 +72,8 @@ class Dedup(Section):
 class Decontaminate(Section):
     files: tuple[str, ...] = ()
     """Evaluation sets: problem files of any recognised layout."""
+    sources: tuple[ProblemSource, ...] = ()
+    """Further evaluation sets, each entry with `files`, `layout`, `columns` and `kind` as in `[[problems.sources]]`."""
     ngram: Annotated[int, pydantic.Field(ge=3, le=50)] = 10
     """Words in a row, in lower case and without punctuation, that count as an overlap. A shorter statement counts
     when all of it is found."""
@@ -79,6 +82,15 @@ class Decontaminate(Section):
     answer_chars: NotNegative = 12
     """A training problem whose reference answer equals an evaluation answer of at least this many characters is left
     out; 0 = off. Short answers say nothing: every set has a 42."""
+
+    def parts(self) -> list[tuple[str, ProblemSource]]:
+        """What is read alike, each with its key."""
+        own = [("decontaminate.files", ProblemSource(files=list(self.files)))] if self.files else []
+        return own + [(f"decontaminate.sources[{number}]", source) for number, source in enumerate(self.sources)]
+
+    def all_files(self) -> list[str]:
+        """Every entry of every list of files."""
+        return [name for _, part in self.parts() for name in part.files]
 
 
 class Gates(Section):
@@ -181,9 +193,15 @@ class ExportSettings(ConfigFile):
         return self.model_dump(mode="json")
 
 
-def load_settings(format: str, path: str | Path | None, overrides: Iterable[str] = ()) -> ExportSettings:
-    """Reads the optional TOML file and applies `key.path=value` overrides. Raises ConfigError."""
+def load_settings(
+    format: str, path: str | Path | None, overrides: Iterable[str] = (), sources: Sequence[Json] = ()
+) -> ExportSettings:
+    """Reads the optional TOML file, adds evaluation sets to its `decontaminate.sources` and applies `key.path=value`
+    overrides. Raises ConfigError."""
     table = read_toml(Path(path)) if path else {}
+    if sources:
+        section = table.setdefault("decontaminate", {})
+        section["sources"] = [*section.get("sources", []), *sources]
     where = str(path) if path else "--set"
     if table.get("format", format) != format:
         raise ConfigError(f"{where}: its format is {table['format']!r}, but the command asks for {format!r}")

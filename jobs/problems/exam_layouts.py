@@ -1,4 +1,4 @@
-"""Layouts of benchmarks: GSM8K, MATH and related sets, GPQA, miniF2F and ProofNet."""
+"""Layouts of benchmarks: GSM8K, MATH and related sets, GPQA."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
-from verifiers.lean.assembly import mask
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
@@ -19,10 +18,6 @@ MATH_PROMPTS = ("problem", "Problem")
 MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer")
 MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id")
 MATH_DOMAINS = ("subject", "problem_type", "question_type", "type", "Category")
-LEAN_TASK = "Complete this Lean 4 theorem: replace `sorry` by a proof and give the whole file in one ```lean4 block."
-LEAN_TAIL = re.compile(r":=\s*(by\b\s*)?(sorry\s*)?$")
-LEAN_TARGET = re.compile(r"^[ \t]*((?:theorem|lemma)[ \t]+([^\s:({\[]+))", re.MULTILINE)
-LEAN_DECLARATION = re.compile(r"(?:^|\s)(?:theorem|lemma|example|def|abbrev)\s+(\S+)")
 
 
 def looks_like_gsm8k(row: Row) -> bool:
@@ -128,70 +123,4 @@ def read_gpqa(row: Row, context: RowContext) -> Problem:
         domain=optional_string(row, "High-level domain") or optional_string(row, "Subdomain"),
         source="gpqa",
         meta=some(subdomain=row.get("Subdomain")),
-    )
-
-
-def is_lean_file(row: Row) -> bool:
-    """One text with header and statement, as NuminaMath-LEAN, Kimina and Goedel publish it."""
-    text = row["formal_statement"]
-    return "header" not in row and isinstance(text, str) and LEAN_TARGET.search(text) is not None
-
-
-def read_lean_file(row: Row, context: RowContext) -> Problem:
-    """`formal_statement` is a whole Lean file that ends in `sorry`: what stands before its last theorem is the header.
-    The words, and an answer where the set has one, are shown and not checked: the proof is what is judged."""
-    text = string(row, "formal_statement").replace("\r\n", "\n").strip()
-    masked = mask(text)
-    targets = list(LEAN_TARGET.finditer(masked))
-    if not targets:
-        raise BadRow("formal_statement", f"no theorem: {excerpt(text[-60:])}", "a file with one theorem to prove")
-    start = targets[-1].start(1)
-    tail = LEAN_TAIL.search(masked)
-    if tail is None:
-        raise BadRow("formal_statement", f"does not end in sorry: {excerpt(text[-60:])}", "`… := by sorry`")
-    header, statement = text[:start].strip(), text[start : tail.start()].strip()
-    if re.search(r"(?<![\w.'])(?:sorry|admit)(?![\w'])", masked[: tail.start()]):
-        raise BadRow("formal_statement", "has a second sorry, which the proof would rest on", "one sorry, at its end")
-    words = next(
-        (str(row[name]).strip() for name in ("problem", "informal_prefix", "informal_statement") if row.get(name)), ""
-    )
-    field = next((name for name in ("uuid", "problem_id", "name", "id") if row.get(name) not in (None, "")), "id")
-    return Problem(
-        id=identity(row, field, context),
-        kind=Kind.LEAN,
-        prompt=f"{LEAN_TASK}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{text}\n```",
-        reference={"header": header, "name": targets[-1][2], "statement": statement},
-        domain="lean",
-        source=optional_string(row, "source"),
-        split=optional_string(row, "split"),
-        meta=some(informal=words, answer=row.get("answer")),
-    )
-
-
-def read_minif2f(row: Row, context: RowContext) -> Problem:
-    """miniF2F and ProofNet as DeepSeek-Prover publishes them: `formal_statement` ends with `:= by`, a doc comment
-    before it tells the problem in words."""
-    statement = LEAN_TAIL.sub("", string(row, "formal_statement").strip()).strip()
-    name = string(row, "name")
-    declared = LEAN_DECLARATION.findall(statement)
-    if name not in declared:
-        # ProofNet names some rows `Book|exercise_1_2` while the theorem is `exercise_1_2`.
-        if not declared or not name.endswith(declared[-1]):
-            raise BadRow(
-                "name", f"{excerpt(name)} is not what the statement declares: {excerpt(declared[:3])}", "its name"
-            )
-        declared_name = declared[-1]
-    else:
-        declared_name = name
-    header = optional_string(row, "header").strip()
-    words = re.sub(r"^\s*/--?|-/\s*$", "", optional_string(row, "informal_prefix")).strip()
-    theorem = f"{header}\n\n{statement} := by\n  sorry".strip()
-    return Problem(
-        id=name,
-        kind=Kind.LEAN,
-        prompt=f"{LEAN_TASK}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{theorem}\n```",
-        reference={"header": header, "name": declared_name, "statement": statement},
-        domain="lean",
-        split=optional_string(row, "split"),
-        meta=some(informal=words),
     )

@@ -8,20 +8,25 @@ Sources: the publishers' own files and readers; docs/problem_files.md lists them
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from jobs.problems import (
     canonical,
     code_layouts,
+    columns_layout,
     contest_layouts,
     exam_layouts,
     function_layouts,
+    lean_layouts,
+    lean_texts,
     training_layouts,
 )
 from jobs.problems.errors import BadRow
 from jobs.problems.hub import URI as HUB_URI
+from jobs.problems.mapping import ColumnMapping
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import COMPRESSIONS
 from verifiers.reference_fields import excerpt
@@ -44,6 +49,11 @@ class Layout:
     kinds: tuple[str, ...] = ()
     """Kinds that its rows can have; empty: any. A `problems.kind` that is not among them is an error."""
 
+    id_column: str = ""
+    """Where a mapping says that the ids are."""
+    fault: Callable[[Sequence[Row]], BadRow | None] | None = None
+    """What keeps a whole file from being read, told from its first rows."""
+
     def fits(self, row: Row) -> bool:
         return all(name in row for name in self.columns) and self.recognises(row)
 
@@ -54,6 +64,8 @@ def read_canonical(row: Row, context: RowContext) -> Problem:
         raise BadRow("kind", f"is {problem.kind}, but problems.kind is {context.kind}", "leave problems.kind out")
     return problem
 
+
+COLUMNS = "columns"
 
 # The order counts only where one layout's columns include another's: then the more specific one comes first.
 LAYOUTS = {
@@ -141,9 +153,26 @@ LAYOUTS = {
         Layout(
             "gpqa", ("Question", "Correct Answer", "Incorrect Answer 1"), exam_layouts.read_gpqa, kinds=(Kind.CHOICE,)
         ),
-        Layout("minif2f", ("name", "formal_statement", "header"), exam_layouts.read_minif2f, kinds=(Kind.LEAN,)),
+        Layout("goedel", ("formal_statement", "lean4_code"), lean_layouts.read_goedel, kinds=(Kind.LEAN,)),
+        Layout("lean_3", ("formal_statement", "src_header"), lean_layouts.read_lean_3, kinds=(Kind.LEAN,)),
+        Layout("minif2f", ("formal_statement", "header"), lean_layouts.read_minif2f, kinds=(Kind.LEAN,)),
         Layout(
-            "lean_file", ("formal_statement",), exam_layouts.read_lean_file, exam_layouts.is_lean_file, (Kind.LEAN,)
+            "proofnet_sharp",
+            ("lean4_src_header", "lean4_formalization"),
+            lean_layouts.read_proofnet_sharp,
+            kinds=(Kind.LEAN,),
+        ),
+        Layout("putnambench", ("lean4_statement",), lean_layouts.read_putnambench, kinds=(Kind.LEAN,)),
+        Layout("formalmath", ("theorem_names", "autoformalization"), lean_layouts.read_formalmath, kinds=(Kind.LEAN,)),
+        Layout(
+            "lean_file", ("formal_statement",), lean_layouts.read_lean_file, lean_layouts.is_lean_file, (Kind.LEAN,)
+        ),
+        Layout(
+            "lean_statement",
+            ("full_name", "statement"),
+            lean_layouts.read_lean_statement,
+            lean_layouts.is_lean_statement,
+            (Kind.LEAN,),
         ),
         Layout(
             "verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl, kinds=(Kind.MATH, Kind.CODE)
@@ -153,7 +182,9 @@ LAYOUTS = {
             "gsm8k", ("question", "answer"), exam_layouts.read_gsm8k, exam_layouts.looks_like_gsm8k, kinds=(Kind.MATH,)
         ),
         Layout("math", (), exam_layouts.read_math, exam_layouts.looks_like_math, kinds=(Kind.MATH,)),
-        Layout("columns", (), training_layouts.read_columns, lambda row: False),
+        Layout(
+            COLUMNS, (), functools.partial(columns_layout.read_columns, columns_layout.NO_MAPPING), lambda row: False
+        ),
     )
 }
 
@@ -165,9 +196,19 @@ TASKS = (
     code_layouts.STARTER_TASK,
     contest_layouts.NAMED_TASK,
     function_layouts.DECLARATION_TASK,
-    exam_layouts.LEAN_TASK,
+    lean_texts.LEAN_TASK,
 )
 """Words that layouts put around each of their problems. They are the same in all problems and part of none."""
+
+
+def by_mapping(mapping: ColumnMapping) -> Layout:
+    """The layout `columns` with the mapping that it reads by."""
+    return dataclasses.replace(
+        LAYOUTS[COLUMNS],
+        read=functools.partial(columns_layout.read_columns, mapping),
+        id_column=mapping.column_of("id"),
+        fault=mapping.fault,
+    )
 
 
 def recognise(row: Row) -> Layout | None:

@@ -26,6 +26,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from jobs.problems.errors import BadRow, RowError, identity_of
+from jobs.problems.lean_files import read_lean
 from runstore.storage import s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
@@ -47,6 +48,7 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".arrow": "arrow",
+    ".lean": "lean",
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """Suffixes of compressed files. They stand behind the suffix of the format: `set.jsonl.zst`."""
@@ -54,7 +56,7 @@ SEEKING_FORMATS = frozenset({"parquet", "arrow"})
 """Formats that are read from several places of the file and have a compression of their own."""
 KNOWN_FORMATS = (
     "JSONL (.jsonl), JSON (.json), CSV (.csv) or TSV (.tsv), each also with .gz, .zst, .bz2 or .xz, or Parquet "
-    "(.parquet) or Arrow (.arrow)"
+    "(.parquet) or Arrow (.arrow), or theorems in Lean (.lean)"
 )
 
 
@@ -331,4 +333,5 @@ READERS: dict[str, Callable[[IO[bytes]], Iterator[tuple[int, Row | BadRow]]]] = 
     "tsv": lambda file: read_csv(file, "\t"),
     "parquet": read_parquet,
     "arrow": read_arrow,
+    "lean": read_lean,
 }

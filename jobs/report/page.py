@@ -181,7 +181,8 @@ def headline(s: RunStatistics) -> str:
 def estimate_note(s: RunStatistics) -> str:
     """What the curve is computed from, and what it does not cover."""
     unstarted = f" {counted(s.num_unstarted)} never started; nothing is said of them." if s.num_unstarted else ""
-    return _estimate_note(s.total) + unstarted + left_out_note(s.total)
+    stages = " It is that of the first stage; solved problems are counted over all stages." if s.stages else ""
+    return _estimate_note(s.total) + (stages if s.total.estimated else "") + unstarted + left_out_note(s.total)
 
 
 def left_out_note(total: Group) -> str:

@@ -9,9 +9,11 @@ Promises:
   often, so the lower end is the largest Clopper-Pearson bound of windows that end at the score, and the upper end the
   smallest of windows that begin there. Windows double in size, and share the error among them (Bonferroni);
 - a problem's own outcome enters no probability of its own: its curve is fitted without its tenth of the problems;
-- a domain with MIN_REFERENCES problems or more has its own curve. Another one has the curve of its kind, with the
-  lowest and highest end that this curve and the kind's domains have at the score. It has none where its own few
-  references contradict that curve: models that agree on what is wrong there must not be read by how they do elsewhere;
+- a domain with MIN_REFERENCES problems or more has its own curve, in which all other problems of its kind together
+  weigh as much as BORROWED of its own, so that scores with few problems are not left to chance; its interval is from
+  its own problems alone, and the curve stays within it. Another domain has the curve of its kind, with the lowest and
+  highest end that this curve and the kind's domains have at the score. It has none where its own few references
+  contradict that curve: models that agree on what is wrong there must not be read by how they do elsewhere;
 - no references, no probability.
 
 Does not: look at texts or storage. Pure, deterministic.
@@ -22,7 +24,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,8 @@ Floats = npt.NDArray[np.float64]
 
 MIN_REFERENCES = 50
 """Fewest problems with references from which a curve is fitted."""
+BORROWED = 50
+"""Number of a domain's own problems that all others of its kind weigh as much as in its curve."""
 FOLDS = 10
 """Number of parts that problems with references are dealt to. A problem's probability comes from the nine others."""
 CONFIDENCE = 0.95
@@ -64,6 +68,13 @@ class Probability(NamedTuple):
     """Number of problems that the curve was fitted on."""
 
 
+class Outcomes(NamedTuple):
+    """Scores of problems, and 1 where the winner was right."""
+
+    scores: Floats
+    right: Floats
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Curve:
     """A step function of the score. A score between two levels has the lower one's values, which are no larger."""
@@ -84,19 +95,28 @@ class Curve:
         return Level(float(self.probability[place]), float(self.low[place]), high)
 
 
-def fit(scores: Sequence[float] | Floats, right: Sequence[bool] | npt.NDArray[np.bool_]) -> Curve:
-    """The curve of at least one problem: its score, and whether the winner was right."""
-    values, outcomes = np.asarray(scores, np.float64), np.asarray(right, np.float64)
-    levels, place = np.unique(values, return_inverse=True)
-    total = np.bincount(place, minlength=len(levels)).astype(np.float64)
-    hits = np.bincount(place, weights=outcomes, minlength=len(levels)).astype(np.float64)
-    blocks = isotonic_regression(hits / total, weights=total).blocks
+def fit(own: Outcomes, borrowed: Outcomes | None = None) -> Curve:
+    """The curve of at least one problem. `borrowed` problems are similar ones; together they have the weight of
+    BORROWED problems at the most, and no part in the interval."""
+    others = borrowed if borrowed is not None and len(borrowed.scores) else Outcomes(np.zeros(0), np.zeros(0))
+    levels, place = np.unique(np.r_[own.scores, others.scores], return_inverse=True)
+    total, hits = _by_level(place[: len(own.scores)], own, len(levels))
+    other_total, other_hits = _by_level(place[len(own.scores) :], others, len(levels))
+    weight = min(1.0, BORROWED / max(1, len(others.scores)))
+    all_total, all_hits = total + weight * other_total, hits + weight * other_hits
+    blocks = isotonic_regression(all_hits / all_total, weights=all_total).blocks
     sizes = np.diff(blocks)
-    shrunk = (np.add.reduceat(hits, blocks[:-1]) + 1) / (np.add.reduceat(total, blocks[:-1]) + 2)
+    shrunk = (np.add.reduceat(all_hits, blocks[:-1]) + 1) / (np.add.reduceat(all_total, blocks[:-1]) + 2)
     # A small block on top of a large one would fall below it by being shrunk.
     probability = np.maximum.accumulate(np.repeat(shrunk, sizes))
     low, high = _bounds(total, hits)
-    return Curve(levels, np.clip(probability, low, high), low, high, len(values))
+    return Curve(levels, np.clip(probability, low, high), low, high, len(own.scores))
+
+
+def _by_level(place: npt.NDArray[Any], outcomes: Outcomes, levels: int) -> tuple[Floats, Floats]:
+    """Numbers of problems and of right winners at each level."""
+    total = np.bincount(place, minlength=levels).astype(np.float64)
+    return total, np.bincount(place, weights=outcomes.right, minlength=levels).astype(np.float64)
 
 
 def _bounds(total: Floats, hits: Floats) -> tuple[Floats, Floats]:
@@ -147,9 +167,11 @@ class Fitted:
         for each in known:
             kinds.setdefault(each.kind, []).append(each)
             domains.setdefault((each.kind, each.domain), []).append(each)
-        self._kinds = {kind: _curve(group) for kind, group in kinds.items() if len(group) >= MIN_REFERENCES}
+        self._kinds = {kind: fit(_outcomes(group)) for kind, group in kinds.items() if len(group) >= MIN_REFERENCES}
         self._domains = {
-            key: _curve(group) for key, group in domains.items() if key[1] and len(group) >= MIN_REFERENCES
+            key: fit(_outcomes(group), _outcomes([each for each in kinds[key[0]] if each.domain != key[1]]))
+            for key, group in domains.items()
+            if key[1] and len(group) >= MIN_REFERENCES
         }
         self._contradicting = {
             key
@@ -172,8 +194,9 @@ class Fitted:
         return Probability(level.probability, low, high, "kind", curve.references)
 
 
-def _curve(group: Sequence[Known]) -> Curve:
-    return fit([each.score for each in group], [each.right for each in group])
+def _outcomes(group: Sequence[Known]) -> Outcomes:
+    scores = np.fromiter((each.score for each in group), np.float64, len(group))
+    return Outcomes(scores, np.fromiter((each.right for each in group), np.float64, len(group)))
 
 
 def _contradicts(curve: Curve, group: Sequence[Known]) -> bool:

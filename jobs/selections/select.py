@@ -120,7 +120,7 @@ def counted_row(drawn: DrawnProblem, cluster: Clustering) -> dict[str, Any]:
         "winner_sample_index": best[0].sample_index if best else None,
         "score": votes.score,
         "margin": votes.margin,
-        "tied": bool(best) and votes.votes == votes.runner_up_votes,
+        "tied": votes.tied,
         **dict.fromkeys(("probability", "probability_low", "probability_high", "calibrated_on", "num_references")),
         "calibrates": bool(best) and not keyless and not looks_at_verdicts(drawn.rule),
         "samples": votes.samples,

@@ -20,7 +20,6 @@ from workers.sampling.plan import Plan
 
 KEY_FIELDS = frozenset({"answer", "answers", "all", "tests", "test_list", "test"})
 """Fields of a reference that are its answer key."""
-UNCHECKED = "unchecked"
 NOT_DRAWN = frozenset({Status.ERROR})
 """Statuses that say nothing of a sample."""
 
@@ -98,6 +97,11 @@ class Votes:
         return (self.votes - self.runner_up_votes) / self.voters if self.clusters else None
 
     @property
+    def tied(self) -> bool:
+        """Whether another answer has as many votes. The one that came first has then won."""
+        return bool(self.clusters) and self.votes == self.runner_up_votes
+
+    @property
     def sources(self) -> int:
         """Number of different models and temperatures behind the winner."""
         return len({draw.source for draw in self.clusters[0]}) if self.clusters else 0
@@ -105,8 +109,16 @@ class Votes:
 
 def count_votes(problem: Problem, draws: Sequence[Draw], cluster: Clustering) -> Votes:
     """The vote of a problem's samples, which come in index order."""
-    first = [draw for draw in draws if draw.is_first_attempt]
-    found = cluster(without_key(problem), [draw.vote for draw in first])
+    first = first_attempts(draws)
+    return tally(first, cluster(without_key(problem), [draw.vote for draw in first]))
+
+
+def first_attempts(draws: Sequence[Draw]) -> list[Draw]:
+    return [draw for draw in draws if draw.is_first_attempt]
+
+
+def tally(first: Sequence[Draw], found: Clusters) -> Votes:
+    """The vote of these first attempts, whose answers are clustered by position."""
     clusters = [tuple(first[place] for place in members) for members in found.members]
     clusters.sort(key=lambda members: (-len(members), members[0].sample_index))
     return Votes(tuple(clusters), len(first), len(found.unplaced))
@@ -120,7 +132,7 @@ def without_key(problem: Problem) -> Problem:
 
 def is_keyless(draws: Sequence[Draw]) -> bool:
     """Whether the problem has no answer key."""
-    return any(draw.status == UNCHECKED for draw in draws)
+    return any(draw.status == Status.UNCHECKED for draw in draws)
 
 
 def is_right(cluster: Sequence[Draw]) -> bool:

@@ -1,4 +1,4 @@
-"""`POST /v1/solve`: one problem, a verified answer or none."""
+"""`POST /v1/solve`: one problem, a verified answer or none; without an answer key what most samples agree on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
+from jobs.service.agreed import SelectionBody
 from jobs.service.gateway import Gateway
 from jobs.service.schemas import Model, ProblemBody, VerdictBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
@@ -50,6 +51,8 @@ class SolveResponse(pydantic.BaseModel):
     text: str | None
     sample_index: int | None
     verdict: VerdictBody | None
+    selection: SelectionBody | None
+    """How the text was chosen where the problem has no answer key. Nothing about it is proven; `verified` is false."""
     num_samples: int
     num_checked: int
     """Samples with a verdict. Only these can be said not to be verified."""

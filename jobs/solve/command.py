@@ -215,7 +215,8 @@ def solve(
         record = None if dry_run else read_run_json(open_storage(uri))
         if record is not None:
             # A branch of a data set may have moved since the run began.
-            pin((source["uri"] for source in record["problems"]["sources"]), config.problems.revision)
+            for revision in {part.revision for _, part in config.problems.parts()}:
+                pin((source["uri"] for source in record["problems"]["sources"]), revision)
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
         check_policies(config, problems)

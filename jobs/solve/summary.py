@@ -56,11 +56,13 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     report, total, repairs, variants = "", Group(), Counter[str](), VariantTable()
     accounts: list[AccountRow] = []
     checked_share = 1.0
+    has_stages = False
     if num_rows(storage):
         report, statistics = write_report(uri, ended)
         total, repairs, variants = statistics.total, statistics.repairs, statistics.variants
         checked_share = statistics.checked_share()
         accounts = statistics.accounts.rows() if statistics.accounts else []
+        has_stages = bool(statistics.stages)
     else:
         write_problems_table(uri, ended)
     rates = pass_rates(total)
@@ -69,6 +71,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
         record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
+    shown["has_stages"] = has_stages
     keyless = max(total.unchecked, sum(record.get("problems", {}).get("keyless", {}).values()))
     left_out = {"keyless": keyless, "unchecked_tokens": total.unchecked_tokens, "checked_share": checked_share}
     return {**shown, **left_out, "variants": variants, **summary}
@@ -95,10 +98,11 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if keyless:
         yield "without an answer key", f"{keyless:,} problems, left out of every share, rate and price of a solution"
     rates: PassRates = summary["rates"]
+    whose = " of the first stage" if summary.get("has_stages") else ""
     for k, estimate in rates.estimates.items():
-        yield f"pass@{k}", f"{estimate.value:.3f}  (95 % interval {estimate.low:.3f} to {estimate.high:.3f})"
+        yield f"pass@{k}{whose}", f"{estimate.value:.3f}  (95 % interval {estimate.low:.3f} to {estimate.high:.3f})"
     if not rates.estimates:
-        yield "pass@k", rates.why_not
+        yield f"pass@k{whose}", rates.why_not
     statuses = summary["statuses"]
     unchecked = statuses.get(Status.UNCHECKED, 0)
     told = f"{summary['samples'] - unchecked:,} checked, {summary['aborted_samples']:,} aborted"

@@ -1,8 +1,13 @@
-"""Problem pools for reinforcement learning, with the reward fields that each trainer reads."""
+"""Problem pools for reinforcement learning, with the reward fields that each trainer reads.
+
+The pass rate of a problem that went through a cascade is that of its first stage. So are all counts, lengths and
+rollouts beside it: the later stages draw with other models, and only where the first one failed.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.export import selection
-from jobs.export.bucket import Bucket
+from jobs.export.bucket import Bools, Bucket
 from jobs.export.choosing import BucketResult, BuilderInputs, Json, prompt_features, result
 from jobs.export.duplicates import fingerprints
 from jobs.export.formats import scorers
 from jobs.export.formats.chats import CHAT, parse_chat
+from jobs.report.problems_table import read_rule
 from verifiers.kinds import KINDS
 from verifiers.types import Status
 
@@ -26,7 +32,7 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     contaminated = bucket.drop_contaminated_prompts()
     bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
     tokens = bucket.tokens
-    rounds = table["round"].to_numpy()
+    rounds, indices = table["round"].to_numpy(), table["sample_index"].to_numpy()
     rows: list[dict[str, Json]] = []
     firsts: list[int] = []
     for problem in bucket.problems:
@@ -46,21 +52,25 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
         if not len(checked):
             bucket.funnel["status_unchecked"] += 1
             continue
-        runs = dict.fromkeys(table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist())
-        estimate = pooled_rate([rates[run, row["problem_id"]] for run in runs if (run, row["problem_id"]) in rates])
+        drawn_in = table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist()
+        runs = dict.fromkeys(drawn_in)
+        known = {run: rates[run, row["problem_id"]] for run in runs if (run, row["problem_id"]) in rates}
+        estimate = pooled_rate(list(map(of_first_stage, known.values())))
         if estimate is None:
             bucket.funnel["no_pass_rate"] += 1
             continue
         if not settings.rl.low <= estimate["pass_rate"] <= settings.rl.high:
             bucket.funnel["pass_rate_outside"] += 1
             continue
-        verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0)) + problem.first
+        ends = {run: first_stage_end(rate) for run, rate in known.items()}
+        counted = indices[span] < np.array([ends.get(run, sys.maxsize) for run in drawn_in])
+        verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0) & counted) + problem.first
         lengths = [int(length) for length in tokens[verified]]
         built = rl_row(
             settings.layout,
             {
                 **row,
-                "rollouts": rollouts(bucket, span) if settings.with_tokens else None,
+                "rollouts": rollouts(bucket, span, counted) if settings.with_tokens else None,
                 **estimate,
                 "mgpo_weight": selection.mgpo_weight(estimate["pass_rate"], settings.rl.mgpo_gamma),
                 "verified_lengths": lengths,
@@ -80,6 +90,19 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
 
 
 RL_COLUMNS = ["problem_id", "run_id", "kind", "domain", "source", "split", "reference", "messages"]
+
+
+def of_first_stage(row: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A problem's row of problems.parquet, with the counts behind its pass rate where it went through a cascade."""
+    if first_stage_end(row) == sys.maxsize or row["settled_at_index"] is None:
+        return row
+    return {**row, "num_samples": row["settled_at_index"] + 1, "num_verified": row["settled_verified"]}
+
+
+def first_stage_end(row: Mapping[str, Json]) -> int:
+    """The index of the first sample that is none of the first stage; without a cascade no sample has it."""
+    stages = read_rule(row["stopping_rule"])[0].get("stages", ())
+    return int(stages[1]["start"]) if len(stages) > 1 else sys.maxsize
 
 
 def pooled_rate(estimates: list[Mapping[str, Json]]) -> dict[str, Json] | None:
@@ -163,11 +186,15 @@ ROLLOUTS = pa.schema(
 """The column that `rl.tokens` adds."""
 
 
-def rollouts(bucket: Bucket, span: slice) -> list[dict[str, Json]]:
-    """The tokens of a problem's first attempts that were verified or refuted, in the order of the bucket's rows."""
+def rollouts(bucket: Bucket, span: slice, counted: Bools) -> list[dict[str, Json]]:
+    """The tokens of those of a problem's `counted` first attempts that were verified or refuted, in the order of the
+    bucket's rows."""
     table = bucket.table.slice(span.start, span.stop - span.start)
     judged = (
-        np.isin(bucket.status[span], ["verified", "refuted"]) & (table["round"].to_numpy() == 0) & bucket.alive[span]
+        np.isin(bucket.status[span], ["verified", "refuted"])
+        & (table["round"].to_numpy() == 0)
+        & bucket.alive[span]
+        & counted
     )
     names = [field.name for field in ROLLOUTS.field("rollouts").type.value_type if field.name != "verified"]
     rows = table.select([*names, "status"]).filter(pa.array(judged)).to_pylist()

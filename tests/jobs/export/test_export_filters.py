@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
 
+from jobs.cli import main
 from jobs.config import ConfigError, Problems
 from jobs.errors import WorkerKilledError
 from jobs.export import parallel
@@ -652,3 +653,19 @@ def test_bad_rows_of_a_pool_of_problems_are_counted_as_problems(tmp_path: Path) 
     run = write_run(tmp_path / "run", rows)
     settings = load_settings("rl", None, ["work.processes=1", "work.skip_bad=true"])
     assert export(settings, [run], str(tmp_path / "out")).funnel == {"bad_row": 1, "exported": 1}
+
+
+def test_an_evaluation_set_of_any_columns_is_read_by_a_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.jsonl"
+    half = len(EVALUATION) // 2
+    path.write_text(json.dumps({"Body": EVALUATION[:half], "Ask": EVALUATION[half:], "n": "5"}) + "\n")
+    run = write_run(tmp_path / "run", [sample("p", 0, prompt=EVALUATION), sample("other", 90)])
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('kind = "math"\n[columns]\nprompt = {template = "{Body}{Ask}"}\n"reference.answer" = "n"\n')
+    arguments = ["export", "sft", "--run", run, "--out", str(tmp_path / "out"), "--processes", "1"]
+    assert main([*arguments, "--decontaminate", str(path)]) == 2, "its layout is not a known one"
+    assert main([*arguments, "--mapping", str(mapping)]) == 2, "a mapping of nothing"
+    assert main([*arguments, "--decontaminate", str(path), "--mapping", str(mapping)]) == 0
+    rows = pq.read_table(tmp_path / "out" / "data" / "train.parquet").to_pylist()
+    assert [row["prompt"][0]["content"] == EVALUATION for row in rows] == [False]
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["settings"]["decontaminate"]["sources"]

@@ -1,0 +1,56 @@
+"""Lean texts of problem files: header, theorem and `sorry` in one text, taken apart; and how the problem is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from jobs.problems.errors import BadRow
+from verifiers.lean.assembly import mask
+from verifiers.reference_fields import excerpt
+from verifiers.types import Json
+
+LEAN_TASK = "Complete this Lean 4 theorem: replace `sorry` by a proof and give the whole file in one ```lean4 block."
+LEAN_TAIL = re.compile(r":=\s*(by\b\s*)?(sorry\s*)?$")
+LEAN_TARGET = re.compile(r"^[ \t]*((?:theorem|lemma)[ \t]+([^\s:({\[]+))", re.MULTILINE)
+_SORRY = re.compile(r"(?<![\w.'])(?:sorry|admit)(?![\w'])")
+
+
+def lean_reference(value: str, field: str, header: Json = None) -> dict[str, Json]:
+    """`header`, `name` and `statement` of a text whose last theorem is to be proven; it may end in `:= by sorry`,
+    `:= sorry`, `:=` or before all of these. `header` is what the file holds in a column of its own. Raises BadRow."""
+    text = value.replace("\r\n", "\n").strip()
+    masked = mask(text)
+    targets = list(LEAN_TARGET.finditer(masked))
+    if not targets:
+        raise BadRow(field, f"no theorem: {excerpt(text[-60:])}", "a file with one theorem to prove")
+    start = targets[-1].start(1)
+    tail = LEAN_TAIL.search(masked)
+    if tail is None and has_proof(masked[start:]):
+        raise BadRow(field, f"does not end in sorry: {excerpt(text[-60:])}", "`… := by sorry`")
+    end = tail.start() if tail else len(text)
+    if _SORRY.search(masked[:end]):
+        raise BadRow(field, "has a second sorry, which the proof would rest on", "one sorry, at its end")
+    if header is not None and not isinstance(header, str):
+        raise BadRow(field, f"a header that is {excerpt(header)}", "text")
+    parts = [part.strip() for part in (header or "", text[:start]) if part.strip()]
+    return {"header": "\n\n".join(parts), "name": targets[-1][2], "statement": text[start:end].strip()}
+
+
+def has_proof(masked: str) -> bool:
+    """Whether a `:=` stands outside of all brackets: what follows it is a proof and no default value."""
+    depth = 0
+    for position, character in enumerate(masked):
+        if character in "([{⟨⦃":
+            depth += 1
+        elif character in ")]}⟩⦄":
+            depth -= 1
+        elif character == ":" and depth <= 0 and masked.startswith(":=", position):
+            return True
+    return False
+
+
+def lean_task(words: str, reference: Mapping[str, Json]) -> str:
+    """The prompt of a Lean problem: the task, the problem in words where there are any, and the file to complete."""
+    theorem = f"{reference.get('header') or ''}\n\n{reference.get('statement') or ''} := by\n  sorry".strip()
+    return f"{LEAN_TASK}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{theorem}\n```"
