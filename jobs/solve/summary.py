@@ -96,7 +96,7 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if problems or not keyless:
         yield "problems solved", f"{solved:,} of {problems:,} ({solved / max(1, problems):.1%})"
     if keyless:
-        yield "without an answer key", f"{keyless:,} problems, left out of every share, rate and price of a solution"
+        yield "without an answer key", f"{keyless:,} problems, in no share, rate or price of a solution"
     rates: PassRates = summary["rates"]
     whose = " of the first stage" if summary.get("has_stages") else ""
     for k, estimate in rates.estimates.items():

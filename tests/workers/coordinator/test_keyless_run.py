@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_the_problems_table_says_nothing_of_what_was_not_checked(solved: Solved)
 
 def test_summary_and_report_count_checked_problems_only(solved: Solved) -> None:
     assert "3 of 4 (75.0%)" in solved.said
-    assert "4 problems, left out of every share, rate and price" in solved.said.replace("\n", " ")
+    assert re.search(r"without an answer key +│ 4 problems, in no share", solved.said)
     record: Any = read_run_json(open_storage(solved.uri))
     assert record["complete"] and record["problems"]["keyless"] == {"": 4}
     assert record["summary"]["pass_at_k"]["1"]["value"] == pytest.approx(0.75)
