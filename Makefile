@@ -9,7 +9,7 @@ REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
 .PHONY: demo test check lint setup lean flywheel real real-cascade gpu-bench metamorphic mutants lean-mutants lean-stress \
-	chaos linear schema corpora coverage preset-plans twins clean
+	chaos linear schema corpora coverage preset-plans twins integrations clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,16 @@ check: lint
 
 demo: lean
 	$(BIN)/proofmill solve configs/solve/demo.toml
+
+# The rewards of integrations/ in their trainers. `verifiers` pins versions that we cannot share, so it has an environment
+# of its own.
+INTEGRATIONS := $(VENV)/integrations
+$(INTEGRATIONS)/.installed: locks/integrations.txt | setup
+	test -x $(INTEGRATIONS)/bin/python || $(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet -r locks/integrations.txt
+	touch $@
+integrations: $(INTEGRATIONS)/.installed
+	$(BIN)/python -m pytest tests/integrations
 
 # Sample, verify, export, fine-tune, measure: three rounds, and a control without the verification. Resumable.
 flywheel: lean

@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audit", action="append", metavar="NAME", help="only verified so, e.g. 'kernel replay' (Lean)"
     )
     parser.add_argument("--variant", action="append", metavar="NAME", help="only samples of this variant of the run")
+    parser.add_argument(
+        "--labels", choices=["verified", "agreed"], help="agreed: unchecked samples whose answer was agreed on, alone"
+    )
+    parser.add_argument("--min-probability", type=float, metavar="P", help="--labels agreed: default 0.95")
+    parser.add_argument("--drop-suspects", action="store_true", help="leave out problems whose reference may be wrong")
     parser.add_argument("--student", metavar="MODEL", help="model whose surprise --select learning_potential measures")
     parser.add_argument("--decontaminate", action="append", metavar="FILE", help="an evaluation set; may be repeated")
     parser.add_argument(
@@ -63,6 +68,9 @@ FLAGS = {
     "audit": "select.audits",
     "variant": "select.variants",
     "student": "select.student",
+    "labels": "select.labels",
+    "min_probability": "select.min_probability",
+    "drop_suspects": "select.drop_suspects",
     "decontaminate": "decontaminate.files",
     "against": "dedup.against",
     "data_source": "rl.data_source",

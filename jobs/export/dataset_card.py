@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from jobs.export import labels
 from jobs.export.columns import meanings
 from jobs.export.markdown import code_block, histogram, span, table
 from jobs.export.outcomes import explained
@@ -43,7 +44,7 @@ def dataset_card(summary: Summary, out: str) -> str:
         "pretty_name": name,
         "license": settings.output.licence,
         "task_categories": [settings.row.task_category],
-        "tags": ["proofmill", "verified", settings.format, settings.layout],
+        "tags": ["proofmill", settings.select.labels, settings.format, settings.layout],
         "size_categories": [next((label for most, label in SIZE_CATEGORIES if summary.num_rows < most), "n>10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"data/train.{kind}"}]}],
     }
@@ -54,8 +55,8 @@ def dataset_card(summary: Summary, out: str) -> str:
         "---\n" + yaml.safe_dump(header, sort_keys=False, allow_unicode=True) + "---",
         f"# {name}",
         f"{summary.num_rows:,} {settings.row.row_name} of format `{settings.format}`, layout `{settings.layout}`, "
-        f"exported by Proofmill from {summary.facts.num_rows:,} samples. Every solution given as right was checked by "
-        "the checkers below; `export.json` holds the settings in full.",
+        f"exported by Proofmill from {summary.facts.num_rows:,} samples. {labels.promise(settings)}; "
+        "`export.json` holds the settings in full.",
         "## Loading",
         LOADING,
         "## Columns",
@@ -117,7 +118,8 @@ def shortened(value: Json) -> Json:
 
 def column_table(summary: Summary) -> str:
     row = summary.settings.row
-    known = meanings(summary.settings.format, summary.columns, row.columns)
+    own = {**row.columns, **(labels.COLUMNS if summary.settings.select.labels == "agreed" else {})}
+    known = meanings(summary.settings.format, summary.columns, own)
     return table(["column", "meaning"], [[f"`{name}`", meaning] for name, meaning in known])
 
 
@@ -197,7 +199,7 @@ def domain_table(summary: Summary) -> str:
         problems, verified, clusters = summary.clusters.get(domain, [0, 0, 0])
         spread = [f"{verified / problems:.2f}", f"{clusters / problems:.2f}"] if problems else ["", ""]
         rows.append([domain or "(none)", f"{number:,}", *spread])
-    heads = ["domain", "rows", "verified texts per problem", "clusters per problem"]
+    heads = ["domain", "rows", f"{summary.settings.select.labels} texts per problem", "clusters per problem"]
     return table(heads, rows) + left_off("domains", len(summary.domains), MAX_DOMAINS)
 
 

@@ -17,6 +17,7 @@ class Outcome(NamedTuple):
 
 
 VERIFY_AGAIN = "`proofmill verify --run` checks again"
+SELECT_AGAIN = "`proofmill report --select` chooses again"
 
 OUTCOMES = {
     "exported": Outcome("in this data set"),
@@ -27,11 +28,16 @@ OUTCOMES = {
     "status_refuted": Outcome("proven wrong"),
     "status_malformed": Outcome("no single answer, program or proof to read"),
     "status_undecided": Outcome("the checker could not decide", advice=VERIFY_AGAIN),
-    "status_error": Outcome("our fault or the machine's; run `proofmill verify --run` again", advice=VERIFY_AGAIN),
     "status_unchecked": Outcome(
-        "of a problem without an answer key: nothing was checked",
-        advice="`proofmill verify --run URI --problems KEYED.jsonl` checks them once there are keys",
+        "the problem has no answer key: nothing was checked",
+        ("select.labels",),
+        "`proofmill verify --run URI --problems KEYED.jsonl` checks once there are keys",
     ),
+    "status_error": Outcome("our fault or the machine's; run `proofmill verify --run` again", advice=VERIFY_AGAIN),
+    "not_agreed": Outcome(
+        "no agreed answer of this probability, or of another answer", ("select.min_probability",), advice=SELECT_AGAIN
+    ),
+    "suspect_reference": Outcome("its reference may be wrong", ("select.drop_suspects",)),
     "kind_not_selected": Outcome("of a kind that was not asked for", ("select.kinds",)),
     "domain_not_selected": Outcome("of a domain that was not asked for", ("select.domains",)),
     "split_not_selected": Outcome("of a split that was not asked for", ("select.splits",)),

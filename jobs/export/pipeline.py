@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.config import ConfigError
-from jobs.export import dataset_card, evaluation
+from jobs.export import dataset_card, evaluation, labels
 from jobs.export.choosing import BucketResult
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import (
@@ -45,7 +45,8 @@ from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket
 from jobs.export.process import process_bucket
 from jobs.export.settings import ExportSettings
 from jobs.export.summary import PASS_COLUMNS, Summary, add_figures, manifest, nothing_left
-from runstore.reader import RunSource, find_run, read_problems
+from runstore.reader import RunSource, find_run, read_problems, read_selections
+from runstore.storage import open_storage
 
 Json = Any
 Progress = Callable[[str], None]
@@ -116,6 +117,7 @@ class Exporter:
         self._spills = [folder / f"rows-{at}" for at in range(processes)]
         self._index = folder / "evaluation"
         self._rates = folder / "rates"
+        self._selections = folder / "selections" if settings.select.needs_selections else None
         self._scores: Path | None = None
 
     def run(self, destination: Destination) -> Summary:
@@ -150,6 +152,12 @@ class Exporter:
             items = evaluation.read_items(decontaminate)
             number = build_index(items, self._index, decontaminate.ngram, decontaminate.answer_chars)
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
+        if self._selections:
+            self._selections.mkdir()
+            with RateFiles(self._selections, self._num_buckets) as files:
+                for source in self._sources:
+                    for batch in read_selections(open_storage(source.uri), labels.SELECTED):
+                        files.add(labels.wanted(batch, self._settings.select))
         self._rates.mkdir()
         columns = list(dict.fromkeys([*PASS_COLUMNS, *RATE_COLUMNS]))
         known = np.zeros(0, np.uint64)
@@ -175,7 +183,7 @@ class Exporter:
         rows = sum(file.num_rows for file in self._files)
         self._progress(f"reading {rows} rows of {len(self._files)} pieces into {self._num_buckets} buckets")
         tasks = [
-            (share, folder, self._settings.row, self._num_buckets, self._settings.with_tokens)
+            (share, folder, self._settings.read_row, self._num_buckets, self._settings.with_tokens)
             for share, folder in zip(shares, self._spills, strict=True)
         ]
         yield from in_order(pool, scan, tasks, self._processes)
@@ -183,7 +191,7 @@ class Exporter:
     def _buckets(self, pool: Executor | None) -> Iterator[BucketResult]:
         index = self._index if self._settings.decontaminate.all_files() else None
         tasks = [
-            (self._spills, bucket, self._settings, index, self._rates, self._scores)
+            (self._spills, bucket, self._settings, index, self._rates, self._scores, self._selections)
             for bucket in range(self._num_buckets)
         ]
         yield from in_order(pool, run_bucket, tasks, 2 * self._processes)
@@ -217,12 +225,20 @@ class Exporter:
 
 
 def run_bucket(
-    spills: list[Path], bucket: int, settings: ExportSettings, index: Path | None, rates: Path, scores: Path | None
+    spills: list[Path],
+    bucket: int,
+    settings: ExportSettings,
+    index: Path | None,
+    rates: Path,
+    scores: Path | None,
+    selections: Path | None = None,
 ) -> BucketResult:
     """`process_bucket` on the scratch files of one bucket. Runs in a worker process."""
     table = read_bucket(spills, bucket)
     if table is None:
         return BucketResult(None, np.zeros(0, FINGERPRINT), 1, Counter(), [], {})
+    if selections is not None:
+        table = labels.with_labels(table, RateFiles.read(selections, bucket), settings.select)
     known = None
     if settings.row.rows_of == "problems":
         known = {(row["run_id"], row["problem_id"]): row for row in RateFiles.read(rates, bucket)}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pyarrow as pa
 
+from jobs.export import labels
 from jobs.export.bucket import Bucket
 from jobs.export.choosing import BucketResult, BuilderInputs, Json
 from jobs.export.contamination import ContaminationIndex
@@ -29,6 +30,10 @@ def process_bucket(
     `rates` and `scores` are those of BuilderInputs. Raises BadRow for a JSON column that cannot be read.
     """
     funnel: Counter[str] = Counter()
+    if settings.select.drop_suspects:
+        table = labels.without_suspects(table, settings, funnel)
+    if settings.select.labels == "agreed":
+        table = labels.only_agreed(table, funnel)
     table = without_bad_rows(table, settings, funnel)
     bucket = Bucket(table, settings, index)
     bucket.funnel.update(funnel)

@@ -7,6 +7,7 @@ Does not: look at the runs or at the destination.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,7 @@ from jobs.config import (
 from jobs.export.formats_table import FORMATS, FormatRow
 from jobs.problem_settings import ProblemSource
 from verifiers.registry import UnknownNameError
+from verifiers.types import Status
 
 Json = Any
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -59,6 +61,17 @@ class Select(Section):
     """learning_potential: samples outside these quantiles of their domain and length bucket are cut."""
     student: str = ""
     """learning_potential: a local Hugging Face directory or a hub id."""
+    labels: Literal["verified", "agreed"] = "verified"
+    """What makes a sample right: verified, a checker's verdict; agreed, the agreement of the samples of a problem
+    without an answer key (selections.parquet of the runs). Never both in one data set."""
+    min_probability: Share = 0.95
+    """agreed: only answers that are right with this probability or more."""
+    drop_suspects: bool = False
+    """Leave out problems whose reference may be wrong (selections.parquet of the runs)."""
+
+    @property
+    def needs_selections(self) -> bool:
+        return self.labels == "agreed" or self.drop_suspects
 
 
 class Dedup(Section):
@@ -184,6 +197,12 @@ class ExportSettings(ConfigFile):
         return FORMATS.row(self.format)
 
     @property
+    def read_row(self) -> FormatRow:
+        """The format's row, with the statuses of the samples whose texts are read from the runs."""
+        row = self.row
+        return dataclasses.replace(row, statuses=(Status.UNCHECKED,)) if self.select.labels == "agreed" else row
+
+    @property
     def with_tokens(self) -> bool:
         """Whether the rows carry the tokens that the runs stored."""
         return self.format == "rl" and self.rl.tokens
@@ -225,6 +244,10 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
         faults.append("select.low_quantile: must be below select.high_quantile")
     if settings.select.strategy == "learning_potential" and not settings.select.student:
         faults.append("select.student: strategy learning_potential needs a student model, for instance --student PATH")
+    if settings.select.labels == "agreed" and row.statuses != ("verified",):
+        faults.append(f"select.labels: {settings.format} needs verdicts; agreed answers go with sft")
+    if settings.select.labels == "agreed" and settings.select.strategy == "learning_potential":
+        faults.append("select.strategy: learning_potential ranks verified samples; choose another one for agreed ones")
     if settings.select.strategy != "diverse" and row.chosen_by:
         faults.append(f"select.strategy: {settings.format} chooses by {row.chosen_by}; leave it out")
     if settings.select.strategy == "learning_potential" and not row.learning_potential:

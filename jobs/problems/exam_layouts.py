@@ -8,15 +8,15 @@ import re
 from collections.abc import Mapping
 
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
+from jobs.problems.rows import RowContext, answer_text, identity, is_nothing, optional_string, some, string, words
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
 
 MATH_PROMPTS = ("problem", "Problem")
-MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer")
-MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id")
+MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer", "Answer")
+MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id", "ID")
 MATH_DOMAINS = ("subject", "problem_type", "question_type", "type", "Category")
 
 
@@ -57,18 +57,18 @@ def read_math(row: Row, context: RowContext) -> Problem:
         if row.get(flag) not in (None, "") and str(row[flag]).strip().lower() not in ("yes", "true"):
             raise BadRow(flag, f"{excerpt(row[flag])}: the publisher says that the row cannot be used", "Yes")
     prompt = next((name for name in MATH_PROMPTS if name in row), "problem")
-    field = next((name for name in MATH_ANSWERS if row.get(name) not in (None, "")), None)
+    field = next((name for name in MATH_ANSWERS if row.get(name) != "" and not is_nothing(row.get(name))), None)
     reference: dict[str, Json] = {}
     if field:
         reference["answer"] = answer_text(row[field], field)
     elif row.get("solution") not in (None, ""):
         solution = string(row, "solution")
         boxed = last_boxed(solution)
-        if boxed is None:
+        if boxed is None and not any(name in row for name in MATH_ANSWERS):
             raise BadRow(
                 "solution", f"no \\boxed{{…}}: {excerpt(solution[-60:])}", "an answer field, or a boxed answer in it"
             )
-        reference["answer"] = boxed
+        reference |= {} if boxed is None else {"answer": boxed}  # else the answer is what is missing
     id_field = next((name for name in MATH_IDS if row.get(name) not in (None, "")), "")
     given = identity(row, id_field, context) if id_field else context.made_id
     return Problem(
@@ -77,7 +77,7 @@ def read_math(row: Row, context: RowContext) -> Problem:
         kind=Kind.MATH,
         prompt=string(row, prompt).strip(),
         reference=reference,
-        domain=next((str(row[name]) for name in MATH_DOMAINS if row.get(name)), ""),
+        domain=next((words(row[name]) for name in MATH_DOMAINS if row.get(name)), ""),
         source=optional_string(row, "source"),
         meta=some(level=row.get("level")),
     )

@@ -59,6 +59,8 @@ class Layout:
 
 
 def read_canonical(row: Row, context: RowContext) -> Problem:
+    if context.kind and row.get("kind") is None:
+        row = {**row, "kind": context.kind}
     problem = canonical.read_canonical(row)
     if context.kind and problem.kind != context.kind:
         raise BadRow("kind", f"is {problem.kind}, but problems.kind is {context.kind}", "leave problems.kind out")
@@ -71,7 +73,7 @@ COLUMNS = "columns"
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        Layout("canonical", ("id", "kind", "prompt", "reference"), read_canonical),
+        Layout("canonical", (), read_canonical, canonical.looks_canonical),
         Layout(
             "bigcodebench",
             ("task_id", "code_prompt", "test", "entry_point"),
@@ -215,16 +217,25 @@ def recognise(row: Row) -> Layout | None:
     return next((layout for layout in LAYOUTS.values() if layout.fits(row)), None)
 
 
+COMMON = ("gsm8k", "verl", "gpqa")
+MAX_NEAR = 6
+"""Number of layouts whose columns an error lists."""
+
+
 def unknown_layout(row: Row) -> BadRow:
     """The fault of a file whose first row is of no known layout."""
     shown = {name: excerpt(value)[:60] for name, value in list(row.items())[:20]}
     fields = ", ".join(f"{name}={value}" for name, value in shown.items())
-    known = "; ".join(f"{layout.name}: {', '.join(layout.columns)}" for layout in LAYOUTS.values() if layout.columns)
+    shared = {layout.name: sum(name in row for name in layout.columns) for layout in LAYOUTS.values() if layout.columns}
+    near = sorted(shared, key=lambda name: (-shared[name], name not in COMMON))[:MAX_NEAR]
+    known = "; ".join(f"{name}: {', '.join(LAYOUTS[name].columns)}" for name in near)
     return BadRow(
         "",
         f"unknown layout; the first row is {{{fields}}}",
-        f"known are {known}; math: problem with answer or solution. For another one set problems.layout = "
-        '"columns" with problems.columns, for instance {prompt = "question", "reference.answer" = "final"}',
+        f"known are canonical: id, kind, prompt, reference; math: problem with answer or solution; {known}; and "
+        f"{', '.join(name for name in LAYOUTS if name not in (*near, 'canonical', 'math'))}. For another one set "
+        'problems.layout = "columns" with problems.columns, for instance {prompt = "question", "reference.answer" = '
+        '"final"}; `proofmill problems show FILE` proposes them',
     )
 
 

@@ -57,16 +57,28 @@ def identity(row: Mapping[str, Json], field: str, context: RowContext) -> str:
     value = row.get(field)
     if value == "" or is_nothing(value):
         return context.made_id
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        value = int(value)  # pandas makes floats of a column of whole numbers that has a gap
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    value = number_as_text(value)
+    if not isinstance(value, str):
         raise BadRow(field, f"is a {json_type(value)}: {excerpt(value)}", "a string or a whole number")
-    return str(value)
+    return value
+
+
+def number_as_text(value: Json) -> Json:
+    """An id that is a whole number, as text; anything else as it is. pandas makes floats of a column of whole numbers
+    that has a gap."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def is_nothing(value: Json) -> bool:
     """Whether a cell is empty: null, or NaN, which pandas writes in its place."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def words(value: Json) -> str:
+    """A label of any type as text: a list of words is joined."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def answer_text(value: Json, field: str) -> str:
@@ -103,7 +115,7 @@ def list_in(value: Json) -> Json:
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     try:
-        found = json.loads(value)
+        found = load_json(value)
     except (ValueError, RecursionError):
         return value
     return found if isinstance(found, list) and found and all(isinstance(one, str) for one in found) else value
@@ -122,9 +134,28 @@ def parsed(value: Json, field: str) -> Json:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return load_json(value)
     except (ValueError, RecursionError):
         raise BadRow(field, f"text that is not JSON: {excerpt(value)}", "JSON")
+
+
+def load_json(text: str) -> Json:
+    """JSON in which each object has each key once: of two values only one could be meant. NaN, which Python writes, is
+    read, and refused where it is used. Raises ValueError and RecursionError."""
+    return _DECODER.decode(text)
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+        raise ValueError(f"the key {excerpt(twice)} stands twice in one object")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+"""Made once: `json.loads` with an option makes a new decoder at each call."""
 
 
 def some(**fields: Json) -> dict[str, Json]:

@@ -27,6 +27,7 @@ import pyarrow.parquet
 
 from jobs.problems.errors import BadRow, RowError, identity_of
 from jobs.problems.lean_files import read_lean
+from jobs.problems.rows import load_json
 from runstore.storage import s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
@@ -222,14 +223,14 @@ def parse_json(data: bytes) -> Json:
         found = data[error.start : error.start + 8]
         raise BadRow("", f"not UTF-8 at byte {error.start}: {found!r}", "save the file as UTF-8")
     try:
-        value = json.loads(text, parse_constant=refuse_constant)
+        value = load_json(text)
     except json.JSONDecodeError as error:
         near = excerpt(text[max(0, error.pos - 20) : error.pos + 20])
         raise BadRow("", f"not JSON: {error.msg} at column {error.colno}, near {near}", "one JSON object per line")
     except RecursionError:
         raise BadRow("", "JSON nested too deeply", "problems are a few levels deep")
     except ValueError as error:
-        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object per line, finite numbers only")
+        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object per line, each key once")
     if "\\u" in text:
         try:
             refuse_surrogates(value)
@@ -237,10 +238,6 @@ def parse_json(data: bytes) -> Json:
             bad.identity = identity_of(value, "problem_id", "id")
             raise
     return value
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def refuse_surrogates(value: Json) -> None:

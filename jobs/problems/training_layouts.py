@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from jobs.problems import canonical, code_tests
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
+from jobs.problems.rows import RowContext, answer_text, identity, load_json, optional_string, some, string
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
@@ -87,7 +86,7 @@ def chat_in(text: str) -> Json:
     if not text.startswith("["):
         return None
     try:
-        found = json.loads(text)
+        found = load_json(text)
     except (ValueError, RecursionError):
         return None
     is_chat = isinstance(found, list) and found and all(isinstance(one, dict) and "role" in one for one in found)

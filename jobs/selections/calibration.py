@@ -3,7 +3,8 @@
 Promises:
 
 - the curve never falls with the score: isotonic regression (pool adjacent violators, scipy), shrunk towards one half
-  by one right and one wrong observation per block, so that a handful of problems is never certainty;
+  by one right and one wrong observation per block, so that a handful of problems is never certainty; scores below those
+  that are known have no more than one half;
 - the interval is exact for a probability that does not fall with the score, and no window of it is chosen by an
   outcome. The problems just below a score are right at most as often as those at it, and those just above at least as
   often, so the lower end is the largest Clopper-Pearson bound of windows that end at the score, and the upper end the
@@ -36,8 +37,11 @@ Floats = npt.NDArray[np.float64]
 
 MIN_REFERENCES = 50
 """Fewest problems with references from which a curve is fitted."""
-BORROWED = 50
+BORROWED = 25
 """Number of a domain's own problems that all others of its kind weigh as much as in its curve."""
+UNKNOWN = 0.5
+"""Largest probability of a winner whose score is below all that are known: of two answers with equally many votes at
+least one is wrong."""
 FOLDS = 10
 """Number of parts that problems with references are dealt to. A problem's probability comes from the nine others."""
 CONFIDENCE = 0.95
@@ -88,7 +92,7 @@ class Curve:
     def at(self, score: float) -> Level:
         place = int(np.searchsorted(self.scores, score, side="right")) - 1
         if place < 0:  # below every score seen: no more than the lowest of them, and nothing else is known
-            return Level(float(self.probability[0]), 0.0, float(self.high[0]))
+            return Level(min(float(self.probability[0]), UNKNOWN), 0.0, float(self.high[0]))
         # Between two levels the upper one bounds from above.
         above = place if self.scores[place] == score else min(place + 1, len(self.scores) - 1)
         high = float(self.high[above]) if self.scores[above] >= score else 1.0
@@ -109,6 +113,10 @@ def fit(own: Outcomes, borrowed: Outcomes | None = None) -> Curve:
     shrunk = (np.add.reduceat(all_hits, blocks[:-1]) + 1) / (np.add.reduceat(all_total, blocks[:-1]) + 2)
     # A small block on top of a large one would fall below it by being shrunk.
     probability = np.maximum.accumulate(np.repeat(shrunk, sizes))
+    # The lowest scores belong to the block above them where their few problems happen to be right.
+    below, right_below = np.cumsum(total + other_total), np.cumsum(hits + other_hits)
+    few = below < SMALLEST_WINDOW
+    probability[few] = np.minimum(probability[few], ((right_below + 1) / (below + 2))[few])
     low, high = _bounds(total, hits)
     return Curve(levels, np.clip(probability, low, high), low, high, len(own.scores))
 

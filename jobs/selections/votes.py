@@ -16,7 +16,6 @@ from typing import NamedTuple, Protocol
 
 from runstore.schema import CUT_SHORT
 from verifiers.types import Json, Problem, Status
-from workers.sampling.plan import Plan
 
 KEY_FIELDS = frozenset({"answer", "answers", "all", "tests", "test_list", "test"})
 """Fields of a reference that are its answer key."""
@@ -143,9 +142,9 @@ def is_right(cluster: Sequence[Draw]) -> bool:
 
 def looks_at_verdicts(rule: Mapping[str, Json]) -> bool:
     """Whether the number of a problem's samples depended on what a checker said about them. Then the votes are a
-    choice among all votes, and say nothing about problems without an answer key, whose samples nothing stops."""
+    choice among all votes, and say nothing about problems without an answer key, whose samples no verdict stops. It is
+    taken to be so where the rule is not known."""
     stages = rule.get("stages") or [rule]
-    if len(stages) > 1 and not rule.get("audit"):
+    if not rule or (len(stages) > 1 and not rule.get("audit")):
         return True
-    plans = [Plan.from_json(stage) for stage in stages]
-    return any(plan.num_verified or plan.give_up for plan in plans)
+    return any(stage.get("num_verified") or stage.get("give_up") for stage in stages)

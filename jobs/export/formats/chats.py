@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.export.labels import label_columns
 from jobs.model_path import public_name
 from runstore.errors import StoredRunError
 
@@ -80,6 +81,7 @@ def provenance(rows: pa.Table) -> dict[str, pa.Array]:
         "source": column(rows, "source"),
         "model": public_names(column(rows, "model")),
         "tokens": column(rows, "completion_tokens"),
+        **label_columns(rows),
     }
 
 

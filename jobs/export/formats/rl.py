@@ -24,13 +24,16 @@ from jobs.report.problems_table import read_rule
 from verifiers.kinds import KINDS
 from verifiers.types import Status
 
+BEFORE_THE_BUCKET = frozenset({"bad_row", "suspect_reference"})
+"""Counters of problems that left before their bucket was made."""
+
 
 def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     """Problems in the pass-rate band; the funnel counts problems."""
     settings, table, rates = bucket.settings, bucket.table, inputs.rates
-    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
+    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name in BEFORE_THE_BUCKET})
     contaminated = bucket.drop_contaminated_prompts()
-    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
+    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name in BEFORE_THE_BUCKET})
     tokens = bucket.tokens
     rounds, indices = table["round"].to_numpy(), table["sample_index"].to_numpy()
     rows: list[dict[str, Json]] = []

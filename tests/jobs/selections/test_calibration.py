@@ -93,6 +93,16 @@ def test_scores_between_and_beyond_those_seen_claim_no_more_than_the_lower_ones(
     assert curve.at(0.1).low == 0.0 and curve.at(0.1).probability == curve.at(0.2).probability
 
 
+def test_scores_below_those_known_are_not_promised_what_higher_ones_are() -> None:
+    """All problems with references agree wholly and are right; a tie says nothing of the kind."""
+    curve = curve_of([0.8] * 200, [True] * 200)
+    assert curve.at(0.8).probability > 0.99
+    assert curve.at(0.0).probability == curve.at(0.79).probability == 0.5
+    # One lucky problem at a low score does not make it as good as the block above.
+    lucky = curve_of([0.1, *[0.8] * 200], [True, *[True] * 200])
+    assert lucky.at(0.1).probability == pytest.approx(2 / 3) and lucky.at(0.8).probability > 0.99
+
+
 def test_borrowed_problems_weigh_as_much_as_a_few_and_have_no_part_in_the_interval() -> None:
     own = Outcomes(np.full(100, 0.9), np.r_[np.ones(80), np.zeros(20)])
     many = Outcomes(np.full(10_000, 0.9), np.ones(10_000))

