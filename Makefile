@@ -9,7 +9,7 @@ REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
 .PHONY: demo test check lint setup lean flywheel real real-cascade gpu-bench metamorphic mutants lean-mutants lean-stress \
-	chaos linear schema corpora coverage preset-plans twins integrations clean
+	chaos linear schema corpora coverage selection preset-plans twins integrations clean
 
 setup: $(STAMP)
 
@@ -110,6 +110,11 @@ corpora: setup
 CHAOS_SEED ?= 20261123
 chaos: setup
 	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
+
+# Promised answers that are right, and wrong references that are found, over thousands of problems; `make test`: a tenth.
+selection: setup
+	$(BIN)/python -m benchmarks.selection precision --seeds 3
+	$(BIN)/python -m benchmarks.selection suspects --problems 1800 --seeds 5
 
 # How often the intervals of a cascade's stages cover, over 20,000 simulated runs; `make test` simulates 1,000.
 coverage: setup

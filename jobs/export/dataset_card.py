@@ -38,15 +38,15 @@ EXAMPLE_ITEMS = 8
 
 def dataset_card(summary: Summary, out: str) -> str:
     settings = summary.settings
-    name = settings.output.name or out.rstrip("/").rsplit("/", 1)[-1]
-    kind = "jsonl" if settings.output.files == "jsonl" else "parquet"
+    name = title(summary, out)
+    file = next(iter(settings.data_files.values()))
     header = {
         "pretty_name": name,
         "license": settings.output.licence,
         "task_categories": [settings.row.task_category],
         "tags": ["proofmill", settings.select.labels, settings.format, settings.layout],
         "size_categories": [next((label for most, label in SIZE_CATEGORIES if summary.num_rows < most), "n>10M")],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"data/train.{kind}"}]}],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": file}]}],
     }
     if settings.output.licence == "other":  # the convention then requires a name; the table of sources has the licences
         header["license_name"] = "per-source"
@@ -80,6 +80,9 @@ def dataset_card(summary: Summary, out: str) -> str:
             f"Decontaminated against {sets}: runs of {settings.decontaminate.ngram} words; "
             f"{summary.hits} hits reported in `contamination.jsonl` with the matching text."
         )
+    if settings.select.rates_from:
+        runs = ", ".join(f"`{file_name(uri)}`" for uri in settings.select.rates_from)
+        parts.append(f"Pass rates are those of {runs}, matched by problem id and kind.")
     parts += ["## Domains", domain_table(summary)]
     if summary.passes.curves or summary.passes.missing:
         parts += ["## pass@k of the sampled problems", PASS_EXPLAINED, pass_table(summary.passes)]
@@ -93,6 +96,11 @@ def dataset_card(summary: Summary, out: str) -> str:
         bars = [(f"{t / 10:.1f}–{(t + 1) / 10:.1f}", summary.pass_rates[t]) for t in range(10)]
         parts += ["## Pass rates", histogram(bars)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def title(summary: Summary, out: str) -> str:
+    """The name of the data set: the user's own, or that of its folder."""
+    return summary.settings.output.name or out.rstrip("/").rsplit("/", 1)[-1]
 
 
 LOADING = """```python

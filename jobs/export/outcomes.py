@@ -49,6 +49,12 @@ OUTCOMES = {
     "repair_round": Outcome("answers to a checker's evidence", ("select.repairs",)),
     "too_short": Outcome("fewer tokens than asked for", ("select.min_tokens",)),
     "too_long": Outcome("more tokens than asked for", ("select.max_tokens",)),
+    "thought_too_short": Outcome(
+        "fewer tokens of thought than asked for, or not counted by the run", ("select.min_thought_tokens",)
+    ),
+    "pass_rate_not_selected": Outcome(
+        "of a problem that is solved too often or too seldom", ("select.min_pass_rate", "select.max_pass_rate")
+    ),
     "truncated": Outcome("cut off, or thinking left open", ("gates.truncated",)),
     "contaminated_prompt": Outcome(
         "problem statement overlaps with an evaluation set", ("decontaminate.files", "decontaminate.ngram")

@@ -65,7 +65,7 @@ class Summary:
     lengths: Counter[int] = dataclasses.field(default_factory=Counter)
     """Number of exported samples by completion tokens, in powers of two."""
     pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
-    """Number of exported problems of an `rl` pool by pass rate, in tenths."""
+    """Number of exported rows by the pass rate of their problem, in tenths."""
     clusters: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     unranked: int = 0
     """Number of refuted samples that were to be ranked and have no mean_logprob."""
@@ -161,6 +161,6 @@ def add_figures(summary: Summary, table: pa.Table) -> None:
         for power, number in zip(*np.unique(np.floor(np.log2(tokens)).astype(int), return_counts=True), strict=True):
             summary.lengths[int(power)] += int(number)
     if "pass_rate" in table.column_names:
-        tenths = np.minimum((table["pass_rate"].to_numpy() * 10).astype(int), 9)
+        tenths = np.minimum((table["pass_rate"].drop_null().to_numpy() * 10).astype(int), 9)
         for tenth, number in zip(*np.unique(tenths, return_counts=True), strict=True):
             summary.pass_rates[int(tenth)] += int(number)

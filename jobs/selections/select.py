@@ -61,7 +61,7 @@ class SelectionCounts:
 
     def told(self) -> str:
         """One line for the user."""
-        text = f"selections: {self.problems:,} problems, {self.keyless:,} of them without an answer key; "
+        text = f"{self.problems:,} problems, {self.keyless:,} of them without an answer key; "
         if self.references:
             return text + f"measured on {self.references:,} references, {self.suspects:,} of which may be wrong"
         why = f", since the plans of all {self.looked:,} problems with one looked at verdicts" if self.looked else ""

@@ -17,6 +17,7 @@ from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group, ended_by
 from jobs.report.variants import VariantTable
+from jobs.selections.select import SelectionCounts, select_run
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
 from runstore.layout import LOGS, run_uri
@@ -49,7 +50,7 @@ def pass_rates(total: Group) -> PassRates:
 
 
 def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) -> dict[str, Any]:
-    """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
+    """Writes `selections.parquet`, `problems.parquet` and `report.html`; returns what `print_summary` shows."""
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
     ended = ended_by(record)
@@ -57,7 +58,9 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     accounts: list[AccountRow] = []
     checked_share = 1.0
     has_stages = False
+    selections = SelectionCounts()
     if num_rows(storage):
+        selections = select_run(storage)
         report, statistics = write_report(uri, ended)
         total, repairs, variants = statistics.total, statistics.repairs, statistics.variants
         checked_share = statistics.checked_share()
@@ -71,7 +74,7 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
         record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
-    shown["has_stages"] = has_stages
+    shown |= {"has_stages": has_stages, "selections": selections}
     keyless = max(total.unchecked, sum(record.get("problems", {}).get("keyless", {}).values()))
     left_out = {"keyless": keyless, "unchecked_tokens": total.unchecked_tokens, "checked_share": checked_share}
     return {**shown, **left_out, "variants": variants, **summary}
@@ -120,6 +123,9 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{summary['completion_tokens']:,} generated, {summary['prompt_tokens']:,} in prompts, "
         f"about {summary['saved_tokens']:,} saved by aborts",
     )
+    selections: SelectionCounts = summary.get("selections", SelectionCounts())
+    if selections.keyless or selections.suspects:
+        yield "selections", selections.told()
     if solved:
         tokens = summary["completion_tokens"] - summary.get("unchecked_tokens", 0)
         yield "tokens per solved problem", f"{tokens / solved:,.0f}"
