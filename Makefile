@@ -9,7 +9,7 @@ REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
 .PHONY: demo test check lint setup lean flywheel real real-cascade gpu-bench metamorphic mutants lean-mutants lean-stress \
-	chaos linear schema corpora coverage preset-plans twins clean
+	chaos linear schema corpora coverage selection preset-plans twins integrations clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,16 @@ check: lint
 
 demo: lean
 	$(BIN)/proofmill solve configs/solve/demo.toml
+
+# The rewards of integrations/ in their trainers. `verifiers` pins versions that we cannot share, so it has an environment
+# of its own.
+INTEGRATIONS := $(VENV)/integrations
+$(INTEGRATIONS)/.installed: locks/integrations.txt | setup
+	test -x $(INTEGRATIONS)/bin/python || $(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet -r locks/integrations.txt
+	touch $@
+integrations: $(INTEGRATIONS)/.installed
+	$(BIN)/python -m pytest tests/integrations
 
 # Sample, verify, export, fine-tune, measure: three rounds, and a control without the verification. Resumable.
 flywheel: lean
@@ -100,6 +110,11 @@ corpora: setup
 CHAOS_SEED ?= 20261123
 chaos: setup
 	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
+
+# Promised answers that are right, and wrong references that are found, over thousands of problems; `make test`: a tenth.
+selection: setup
+	$(BIN)/python -m benchmarks.selection precision --seeds 3
+	$(BIN)/python -m benchmarks.selection suspects --problems 1800 --seeds 5
 
 # How often the intervals of a cascade's stages cover, over 20,000 simulated runs; `make test` simulates 1,000.
 coverage: setup

@@ -332,7 +332,20 @@ def is_open_code_reasoning(row: Row) -> bool:
 
 
 def read_open_code_reasoning(row: Row, context: RowContext) -> Problem:
-    """nvidia/OpenCodeReasoning and its second edition, which hold tasks and solutions and no tests."""
-    raise BadRow(
-        "", "the set has no tests, so nothing to check a program against", 'problems.unchecked = "accept" is needed'
+    """nvidia/OpenCodeReasoning and its second edition, which hold tasks and solutions and no tests: problems without
+    an answer key. Where the task itself is left out (`-`), `dataset` and `index` say which row of another set has
+    it."""
+    field = "input" if row.get("input") is not None else "question"
+    statement = string(row, field).strip()
+    if statement == "-":
+        place = ", ".join(str(row[name]) for name in ("dataset", "split", "index") if row.get(name) is not None)
+        raise BadRow(field, f"left out by the publisher: it is in {place}", "the task itself")
+    return Problem(
+        id=identity(row, "id", context),
+        kind=Kind.CODE,
+        prompt=statement,
+        reference={"mode": "stdin"},
+        domain=optional_string(row, "difficulty"),
+        source=optional_string(row, "dataset") or "opencodereasoning",
+        split=optional_string(row, "split"),
     )

@@ -26,6 +26,8 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from jobs.problems.errors import BadRow, RowError, identity_of
+from jobs.problems.lean_files import read_lean
+from jobs.problems.rows import load_json
 from runstore.storage import s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
@@ -47,6 +49,7 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".arrow": "arrow",
+    ".lean": "lean",
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """Suffixes of compressed files. They stand behind the suffix of the format: `set.jsonl.zst`."""
@@ -54,7 +57,7 @@ SEEKING_FORMATS = frozenset({"parquet", "arrow"})
 """Formats that are read from several places of the file and have a compression of their own."""
 KNOWN_FORMATS = (
     "JSONL (.jsonl), JSON (.json), CSV (.csv) or TSV (.tsv), each also with .gz, .zst, .bz2 or .xz, or Parquet "
-    "(.parquet) or Arrow (.arrow)"
+    "(.parquet) or Arrow (.arrow), or theorems in Lean (.lean)"
 )
 
 
@@ -220,14 +223,14 @@ def parse_json(data: bytes) -> Json:
         found = data[error.start : error.start + 8]
         raise BadRow("", f"not UTF-8 at byte {error.start}: {found!r}", "save the file as UTF-8")
     try:
-        value = json.loads(text, parse_constant=refuse_constant)
+        value = load_json(text)
     except json.JSONDecodeError as error:
         near = excerpt(text[max(0, error.pos - 20) : error.pos + 20])
         raise BadRow("", f"not JSON: {error.msg} at column {error.colno}, near {near}", "one JSON object per line")
     except RecursionError:
         raise BadRow("", "JSON nested too deeply", "problems are a few levels deep")
     except ValueError as error:
-        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object per line, finite numbers only")
+        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object per line, each key once")
     if "\\u" in text:
         try:
             refuse_surrogates(value)
@@ -235,10 +238,6 @@ def parse_json(data: bytes) -> Json:
             bad.identity = identity_of(value, "problem_id", "id")
             raise
     return value
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def refuse_surrogates(value: Json) -> None:
@@ -251,7 +250,8 @@ def refuse_surrogates(value: Json) -> None:
 
 
 def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
-    """One object is one row (MATH publishes one file per problem); a list holds one row per element, counted from 1."""
+    """One object is one row (MATH publishes one file per problem); a list holds one row per element, counted from 1.
+    An element that is a list of turns is the row of a chat, as Open-Reasoner-Zero publishes it."""
     data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         raise BadRow(
@@ -263,6 +263,8 @@ def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
     for line, row in enumerate(value if isinstance(value, list) else [value], start=1):
         if isinstance(row, dict):
             yield line, row
+        elif isinstance(row, list) and row and all(isinstance(turn, dict) and "from" in turn for turn in row):
+            yield line, {"conversations": row}
         else:
             yield line, BadRow("", f"an element is a {json_type(row)}: {excerpt(row)}", "each element is one object")
 
@@ -331,4 +333,5 @@ READERS: dict[str, Callable[[IO[bytes]], Iterator[tuple[int, Row | BadRow]]]] = 
     "tsv": lambda file: read_csv(file, "\t"),
     "parquet": read_parquet,
     "arrow": read_arrow,
+    "lean": read_lean,
 }

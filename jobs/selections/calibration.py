@@ -3,15 +3,19 @@
 Promises:
 
 - the curve never falls with the score: isotonic regression (pool adjacent violators, scipy), shrunk towards one half
-  by one right and one wrong observation per block, so that a handful of problems is never certainty;
+  by one right and one wrong observation per block, so that a handful of problems is never certainty; scores below those
+  that are known have no more than one half;
 - the interval is exact for a probability that does not fall with the score, and no window of it is chosen by an
   outcome. The problems just below a score are right at most as often as those at it, and those just above at least as
   often, so the lower end is the largest Clopper-Pearson bound of windows that end at the score, and the upper end the
   smallest of windows that begin there. Windows double in size, and share the error among them (Bonferroni);
 - a problem's own outcome enters no probability of its own: its curve is fitted without its tenth of the problems;
-- a domain with MIN_REFERENCES problems or more has its own curve. Another one has the curve of its kind, with the
-  lowest and highest end that this curve and the kind's domains have at the score. It has none where its own few
-  references contradict that curve: models that agree on what is wrong there must not be read by how they do elsewhere;
+- a domain with MIN_REFERENCES problems or more has its own curve, in which all other problems of its kind together
+  weigh as much as BORROWED of its own, so that scores with few problems are not left to chance; its interval is from
+  its own problems alone, and the curve stays within it; a domain that contradicts its kind's curve neither borrows nor
+  lends. Another domain has the curve of its kind, with the lowest and highest end that this curve and the kind's
+  domains have at the score. It has none where its own few references contradict that curve: models that agree on what
+  is wrong there must not be read by how they do elsewhere;
 - no references, no probability.
 
 Does not: look at texts or storage. Pure, deterministic.
@@ -22,7 +26,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +38,11 @@ Floats = npt.NDArray[np.float64]
 
 MIN_REFERENCES = 50
 """Fewest problems with references from which a curve is fitted."""
+BORROWED = 50
+"""Number of a domain's own problems that all others of its kind weigh as much as in its curve."""
+UNKNOWN = 0.5
+"""Largest probability of a winner whose score is below all that are known: of two answers with equally many votes at
+least one is wrong."""
 FOLDS = 10
 """Number of parts that problems with references are dealt to. A problem's probability comes from the nine others."""
 CONFIDENCE = 0.95
@@ -64,6 +73,13 @@ class Probability(NamedTuple):
     """Number of problems that the curve was fitted on."""
 
 
+class Outcomes(NamedTuple):
+    """Scores of problems, and 1 where the winner was right."""
+
+    scores: Floats
+    right: Floats
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Curve:
     """A step function of the score. A score between two levels has the lower one's values, which are no larger."""
@@ -77,26 +93,39 @@ class Curve:
     def at(self, score: float) -> Level:
         place = int(np.searchsorted(self.scores, score, side="right")) - 1
         if place < 0:  # below every score seen: no more than the lowest of them, and nothing else is known
-            return Level(float(self.probability[0]), 0.0, float(self.high[0]))
+            return Level(min(float(self.probability[0]), UNKNOWN), 0.0, float(self.high[0]))
         # Between two levels the upper one bounds from above.
         above = place if self.scores[place] == score else min(place + 1, len(self.scores) - 1)
         high = float(self.high[above]) if self.scores[above] >= score else 1.0
         return Level(float(self.probability[place]), float(self.low[place]), high)
 
 
-def fit(scores: Sequence[float] | Floats, right: Sequence[bool] | npt.NDArray[np.bool_]) -> Curve:
-    """The curve of at least one problem: its score, and whether the winner was right."""
-    values, outcomes = np.asarray(scores, np.float64), np.asarray(right, np.float64)
-    levels, place = np.unique(values, return_inverse=True)
-    total = np.bincount(place, minlength=len(levels)).astype(np.float64)
-    hits = np.bincount(place, weights=outcomes, minlength=len(levels)).astype(np.float64)
-    blocks = isotonic_regression(hits / total, weights=total).blocks
+def fit(own: Outcomes, borrowed: Outcomes | None = None) -> Curve:
+    """The curve of at least one problem. `borrowed` problems are similar ones; together they have the weight of
+    BORROWED problems at the most, and no part in the interval."""
+    others = borrowed if borrowed is not None and len(borrowed.scores) else Outcomes(np.zeros(0), np.zeros(0))
+    levels, place = np.unique(np.r_[own.scores, others.scores], return_inverse=True)
+    total, hits = _by_level(place[: len(own.scores)], own, len(levels))
+    other_total, other_hits = _by_level(place[len(own.scores) :], others, len(levels))
+    weight = min(1.0, BORROWED / max(1, len(others.scores)))
+    all_total, all_hits = total + weight * other_total, hits + weight * other_hits
+    blocks = isotonic_regression(all_hits / all_total, weights=all_total).blocks
     sizes = np.diff(blocks)
-    shrunk = (np.add.reduceat(hits, blocks[:-1]) + 1) / (np.add.reduceat(total, blocks[:-1]) + 2)
+    shrunk = (np.add.reduceat(all_hits, blocks[:-1]) + 1) / (np.add.reduceat(all_total, blocks[:-1]) + 2)
     # A small block on top of a large one would fall below it by being shrunk.
     probability = np.maximum.accumulate(np.repeat(shrunk, sizes))
+    # The lowest scores belong to the block above them where their few problems happen to be right.
+    below, right_below = np.cumsum(total + other_total), np.cumsum(hits + other_hits)
+    few = below < SMALLEST_WINDOW
+    probability[few] = np.minimum(probability[few], ((right_below + 1) / (below + 2))[few])
     low, high = _bounds(total, hits)
-    return Curve(levels, np.clip(probability, low, high), low, high, len(values))
+    return Curve(levels, np.clip(probability, low, high), low, high, len(own.scores))
+
+
+def _by_level(place: npt.NDArray[Any], outcomes: Outcomes, levels: int) -> tuple[Floats, Floats]:
+    """Numbers of problems and of right winners at each level."""
+    total = np.bincount(place, minlength=levels).astype(np.float64)
+    return total, np.bincount(place, weights=outcomes.right, minlength=levels).astype(np.float64)
 
 
 def _bounds(total: Floats, hits: Floats) -> tuple[Floats, Floats]:
@@ -147,15 +176,25 @@ class Fitted:
         for each in known:
             kinds.setdefault(each.kind, []).append(each)
             domains.setdefault((each.kind, each.domain), []).append(each)
-        self._kinds = {kind: _curve(group) for kind, group in kinds.items() if len(group) >= MIN_REFERENCES}
-        self._domains = {
-            key: _curve(group) for key, group in domains.items() if key[1] and len(group) >= MIN_REFERENCES
-        }
+        self._kinds = {kind: fit(_outcomes(group)) for kind, group in kinds.items() if len(group) >= MIN_REFERENCES}
         self._contradicting = {
-            key
-            for key, group in domains.items()
-            if key not in self._domains and key[0] in self._kinds and _contradicts(self._kinds[key[0]], group)
+            key for key, group in domains.items() if key[0] in self._kinds and _contradicts(self._kinds[key[0]], group)
         }
+        lenders = {
+            kind: [each for each in group if (kind, each.domain) not in self._contradicting]
+            for kind, group in kinds.items()
+        }
+        self._domains = {
+            key: fit(_outcomes(group), self._borrowed(key, lenders[key[0]]))
+            for key, group in domains.items()
+            if key[1] and len(group) >= MIN_REFERENCES
+        }
+
+    def _borrowed(self, key: tuple[str, str], lenders: Sequence[Known]) -> Outcomes | None:
+        """The problems that a domain borrows. One that contradicts its kind neither borrows nor lends."""
+        if key in self._contradicting:
+            return None
+        return _outcomes([each for each in lenders if each.domain != key[1]])
 
     def probability(self, kind: str, domain: str, score: float) -> Probability | None:
         """None where too few problems with references say anything about this one."""
@@ -172,8 +211,9 @@ class Fitted:
         return Probability(level.probability, low, high, "kind", curve.references)
 
 
-def _curve(group: Sequence[Known]) -> Curve:
-    return fit([each.score for each in group], [each.right for each in group])
+def _outcomes(group: Sequence[Known]) -> Outcomes:
+    scores = np.fromiter((each.score for each in group), np.float64, len(group))
+    return Outcomes(scores, np.fromiter((each.right for each in group), np.float64, len(group)))
 
 
 def _contradicts(curve: Curve, group: Sequence[Known]) -> bool:

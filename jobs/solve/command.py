@@ -40,6 +40,7 @@ from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.endpoints import check_endpoints, describe_endpoints, longest_prompt
+from jobs.solve.keyless import check_policies
 from jobs.solve.pilot import PILOT_PROBLEMS, Pilot, pilot_config, read_pilot
 from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
@@ -214,9 +215,11 @@ def solve(
         record = None if dry_run else read_run_json(open_storage(uri))
         if record is not None:
             # A branch of a data set may have moved since the run began.
-            pin((source["uri"] for source in record["problems"]["sources"]), config.problems.revision)
+            for revision in {part.revision for _, part in config.problems.parts()}:
+                pin((source["uri"] for source in record["problems"]["sources"]), revision)
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
+        check_policies(config, problems)
         config, published = settle_pools(config, record)
         require_agreement(config, problems.num_keyless)
         is_complete = record is not None and record.get("complete")

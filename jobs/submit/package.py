@@ -104,7 +104,7 @@ def plan_package(
     config_path = config_file.relative_to(folder).as_posix() if inside else f"submitted/{config_file.name}"
     add(config_file, config_path)
 
-    wanted = [(f"problems.files: {name}", name, not is_bare_id(name)) for name in config.problems.files]
+    wanted = [(f"{key}: {name}", name, not is_bare_id(name)) for key, name in config.problems.all_files()]
     wanted += named_by_pools(config)
     wanted += [(f"--include {name}", name, True) for name in include]
     for where, name, required in wanted:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
+import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -28,7 +30,11 @@ MAX_ANSWER_CHARS = 2000
 
 
 class ReferenceError(ValueError):
-    """The problem's own answer cannot be used."""
+    """The problem's own answer cannot be used. `field` says which, where it has several."""
+
+    def __init__(self, wrong: str, field: str = "answer") -> None:
+        super().__init__(wrong)
+        self.field = field
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
@@ -101,23 +107,64 @@ def _final_texts(payload: Mapping[str, Json], prompt: str) -> list[Candidate]:
 
 def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     try:
-        gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
+        golds = read_golds(payload["reference"])
         tolerance = read_tolerance(payload["reference"].get("tolerance"))
     except ReferenceError as error:
-        return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
+        evidence = {"reference": str(error), "field": error.field}
+        return _result(Status.ERROR, "the reference cannot be read", evidence)
     if payload.get("text") is None:
-        return _result(Status.VERIFIED, "", {"gold": show(gold)})
+        return _result(Status.VERIFIED, "", {"gold": ", or ".join(show(gold) for gold in golds)})
     try:
         texts = _final_texts(payload, str(payload.get("prompt") or ""))
     except NoAnswerError as error:
         result = _result(Status.MALFORMED, str(error), {})
     else:
         try:
-            result = _judge(gold, texts, tolerance, str(payload.get("prompt") or ""))
+            prompt = str(payload.get("prompt") or "")
+            result = _any_of([_judge(gold, texts, tolerance, prompt) for gold in golds])
         except RecursionError:
             # A product of a thousand factors is a tree as deep: no evidence either way.
             result = _result(Status.UNDECIDED, "nesting too deep", {})
     return {**result, "reason": finish_reasons.name_unknown(result["reason"], payload.get("finish_reason"))}
+
+
+_BEST_FIRST = (Status.VERIFIED, Status.UNDECIDED, Status.MALFORMED, Status.REFUTED)
+
+
+def _any_of(results: list[dict[str, Json]]) -> dict[str, Json]:
+    """The verdict where any of several references is enough: refuted only if all of them refute."""
+    return min(results, key=lambda result: _BEST_FIRST.index(Status(result["status"])))
+
+
+def read_golds(reference: Mapping[str, Json]) -> list[Node]:
+    """The trees of a reference, of which any one is enough. Raises ReferenceError."""
+    answer_type = reference.get("type")
+    if "answer" in reference:
+        return [read_reference(str(reference["answer"]), answer_type)]
+    key = "answers" if "answers" in reference else "all"
+    nodes = []
+    for number, answer in enumerate(reference[key]):
+        try:
+            nodes.append(read_reference(str(answer), answer_type))
+        except ReferenceError as error:
+            raise ReferenceError(str(error), f"{key}[{number}]") from None
+    return nodes if key == "answers" else [_together(nodes)]
+
+
+MAX_READINGS = 16
+"""Number of ways in which several answers together may be read."""
+
+
+def _together(nodes: list[Node]) -> Node:
+    """Several answers that are all asked for, as one list. Commas such as those of `81,256` have two readings each."""
+    if len(nodes) == 1:
+        return nodes[0]
+    readings = [node.args if node.op == "either" else (node,) for node in nodes]
+    if math.prod(map(len, readings)) > MAX_READINGS:
+        raise ReferenceError("too many commas that may separate numbers or group their digits", "all")
+    lists = tuple(Node("list", parts, ",") for parts in itertools.product(*readings))
+    weak = any(node.value for node in nodes if node.op == "either")
+    return lists[0] if len(lists) == 1 else Node("either", lists, weak)
 
 
 def equivalent(

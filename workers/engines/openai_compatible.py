@@ -32,6 +32,7 @@ from verifiers import thoughts
 from verifiers.finish_reasons import map_finish_reason
 from verifiers.types import Json
 from workers.engines.base import (
+    CutOffError,
     EndpointLostError,
     Engine,
     EngineAbilityError,
@@ -237,7 +238,7 @@ class OpenAIEngine(Engine):
         }
 
     async def generate(self, request: GenerationRequest) -> Generation:
-        """See Engine.generate. Raises SampleRefusedError and ConfidentialError for this one sample."""
+        """See Engine.generate. Raises SampleRefusedError, CutOffError and ConfidentialError for this one sample."""
         self._check(request)
         running = self._running[request.id] = Running(request, max_tokens=request.sampling.max_tokens)
         running.task = asyncio.ensure_future(self._draw(running))
@@ -248,7 +249,7 @@ class OpenAIEngine(Engine):
                 return self._aborted(running)
             running.task.cancel()
             raise
-        except SampleRefusedError as error:
+        except NotDrawnError as error:
             error.wasted_prompt_tokens = running.wasted_prompt_tokens
             error.wasted_completion_tokens = running.wasted_completion_tokens
             raise
@@ -276,6 +277,8 @@ class OpenAIEngine(Engine):
                     await self._weigh(running, fault)
             else:
                 await asyncio.sleep(self._wait_s(running, fault))
+            if self.settings.returns_cut and may_be_paid(running, fault):
+                raise CutOffError(f"the answer was cut off: {fault.reason}")
 
     async def _attempt(self, running: Running) -> Fault | None:
         """Sends the request once. Returns what went wrong; None: nothing did."""
@@ -359,11 +362,12 @@ class OpenAIEngine(Engine):
                 running.wasted_completion_tokens += usage.completion_tokens
 
     def _count_waste(self, running: Running) -> None:
-        """An attempt failed. What came of its answer is paid for."""
-        if running.answer.num_bytes:
-            prompt, drawn = self._guess(running)
-            running.wasted_prompt_tokens += prompt
-            running.wasted_completion_tokens += drawn
+        """An attempt failed. What came of its answer is paid for, and counts with the most that it can have cost."""
+        answer, messages = running.answer, running.request.messages
+        if answer.num_bytes:
+            usage = read_usage(answer.usage, answer.num_bytes, messages, running.max_tokens)
+            running.wasted_prompt_tokens += usage.prompt_tokens
+            running.wasted_completion_tokens += usage.completion_tokens
 
     def _most_tokens(self, running: Running) -> int:
         """The most tokens that a request can take, for the cap per minute."""
@@ -541,6 +545,12 @@ class OpenAIEngine(Engine):
         if client is not None:
             with contextlib.suppress(RuntimeError):  # no loop runs any more, and its connections ended with it
                 self._closing = asyncio.get_running_loop().create_task(client.close())
+
+
+def may_be_paid(running: Running, fault: Fault) -> bool:
+    """Whether an endpoint may charge for an attempt that failed so: something of its answer came, or the connection
+    broke after the request was sent."""
+    return bool(running.answer.num_bytes) or not (fault.status or fault.no_connection)
 
 
 def revision_of(model: str, fingerprint: str) -> str:

@@ -118,12 +118,16 @@ def test_gsm8k(tmp_path):
         ({"kind": "maths"}, r"set.jsonl:2: kind: unknown kind 'maths'; one of math, code, lean, choice"),
         ({"prompt": None}, r":2: prompt: missing"),
         ({"prompt": "  "}, r":2: prompt: empty"),
-        ({"id": 7}, r":2: id: is a number: 7; a string"),
+        ({"id": True}, r":2: id: is a true/false: True; a string"),
+        ({"id": 7.5}, r":2: id: is a number: 7.5; a string"),
         ({"id": "a\nb"}, r":2: id: .* control characters"),
         ({"reference": ["5"]}, r":2: reference: is a list"),
         ({"reference": {"answer": 5}}, r":2: reference.answer: is the number 5; a string, \"5\""),
         ({"reference": {"answer": ""}}, r":2: reference.answer: empty"),
-        ({"reference": {"answr": "5"}}, r":2: reference.answr: unknown key; known are answer, tolerance, type"),
+        (
+            {"reference": {"answr": "5"}},
+            r":2: reference.answr: unknown key; known are all, answer, answers, tolerance, type",
+        ),
         ({"reference": {"answer": "5", "tolerance": 0.1}}, r":2: reference.tolerance: 0.1; an object"),
         ({"reference": {"answer": "5", "tolerance": {"rel": -1}}}, r":2: reference.tolerance.rel: -1; a finite number"),
         ({"domian": "x"}, r":2: domian: unknown field"),
@@ -163,6 +167,13 @@ def test_one_clear_fault(tmp_path, change, expected):
         (b"[1, 2]", "a line is a list"),
         (b'{"id": NaN}', "NaN is not a JSON number"),
         (b'{"id": "\\ud800"}', "half a character"),
+        (b'{"id": "m2", "kind": "math", "prompt": "?", "reference": {"answer": NaN}}', "reference: not plain"),
+        (
+            b'{"id": "m2", "kind": "math", "prompt": "?", "reference": {"answer": "5"}, "meta": {"x": NaN}}',
+            "meta: not plain",
+        ),
+        (b'{"id": "m2", "kind": "math", "kind": "code"}', "the key 'kind' stands twice in one object"),
+        (b'{"id": "m2", "reference": {"answer": "5", "answer": "6"}}', "the key 'answer' stands twice in one object"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"id": ' + b"9" * 5000 + b"}", "not JSON"),
     ],
@@ -174,6 +185,46 @@ def test_bad_bytes_name_the_line(tmp_path, line, expected):
     assert "set.jsonl:2:" in text
     assert expected in text
     assert len(text) < 2000
+
+
+def test_a_canonical_row_that_lacks_one_field_says_which(tmp_path):
+    for name in ("id", "kind", "prompt", "reference"):
+        row = {key: value for key, value in MATH.items() if key != name}
+        text = refused(write(tmp_path / "set.jsonl", row))
+        assert f"set.jsonl:1: {name}: missing" in text and "unknown layout" not in text
+    row = {key: value for key, value in MATH.items() if key != "kind"}
+    config = problems(write(tmp_path / "set.jsonl", row), kind="math")
+    assert check_problems(config).by_kind == {"math": 1}
+
+
+def test_ids_may_be_numbers(tmp_path):
+    rows = [{**MATH, "id": 7}, {**MATH, "id": 8.0}]
+    found = list(stream_problems(problems(write(tmp_path / "set.jsonl", *rows))))
+    assert [problem.id for problem in found] == ["7", "8"]
+    pa.parquet.write_table(pa.Table.from_pylist([{**MATH, "id": 7, "__index_level_0__": 3}]), tmp_path / "set.parquet")
+    assert next(stream_problems(problems(tmp_path / "set.parquet"))).id == "7"
+
+
+def test_nan_where_nothing_is_read_is_nothing(tmp_path):
+    """Python's json.dumps writes NaN for a gap that pandas left."""
+    nan = float("nan")
+    rows = [
+        {**MATH, "domain": nan, "meta": nan, "split": None},
+        {"problem": "2+3?", "answer": "5", "level": nan, "x": -nan},
+    ]
+    one, other = (write(tmp_path / f"{name}.jsonl", row) for name, row in zip("ab", rows, strict=True))
+    first, second = stream_problems(problems(one, other))
+    assert (first.domain, first.meta, second.meta) == ("", {}, {})
+    assert "answer: the problem has no answer key" in refused(
+        write(tmp_path / "c.jsonl", {"problem": "?", "answer": nan})
+    )
+
+
+def test_a_missing_answer_is_told_as_that(tmp_path):
+    for answer in (None, ""):
+        for solution in ({}, {"solution": ""}, {"solution": "Long words without a box."}):
+            text = refused(write(tmp_path / "set.jsonl", {"problem": "2+3?", "answer": answer, **solution}))
+            assert "reference.answer: the problem has no answer key" in text and "solution" not in text
 
 
 def test_byte_order_mark_and_blank_lines_are_fine(tmp_path):

@@ -115,7 +115,7 @@ def test_no_probability_without_references(tmp_path: Path) -> None:
     assert [row[name] for name in ("probability", "probability_low", "calibrated_on", "num_references")] == [None] * 4
 
 
-def test_problems_whose_plans_looked_at_verdicts_say_nothing(tmp_path: Path) -> None:
+def test_problems_whose_plans_looked_at_verdicts_say_nothing(tmp_path: Path, capsys: Any) -> None:
     """Under until_verified a problem with a reference ends at its first right sample, so that long votes are those of
     problems on which the models are wrong, and short ones are always right."""
     looked = {"policy": "until_verified", "estimates": "unbiased", "num_samples": 8, "num_verified": 1}
@@ -123,8 +123,22 @@ def test_problems_whose_plans_looked_at_verdicts_say_nothing(tmp_path: Path) -> 
     uri = stored(tmp_path, [*rows, *problem_rows("hidden", ["5"] * 8, None)])
     assert select_run(open_storage(uri)) == SelectionCounts(101, 1, 0, 100, 0)
     assert selections(uri)["hidden"]["probability"] is None
-    told = SelectionCounts(101, 1, 0, 100, 0).told()
-    assert "the plans of all 100 problems with one looked at verdicts" in told
+    assert main(["report", "--run", uri, "--select"]) == 0
+    assert "the plans of all 100 problems with one looked at verdicts" in capsys.readouterr().out
+    page = (Path(uri) / "report.html").read_text()
+    assert "Chosen without a proof" in page and "so there is no probability" in page
+
+
+def test_early_ends_by_agreement_are_compared_with_votes_that_would_have_ended_as_early(tmp_path: Path) -> None:
+    """Problems with references have eight samples, and one without ended after four that agree."""
+    agreement = {"alpha": 0.05, "min_samples": 4, "max_samples": 8}
+    rule = {**FIXED, "agreement": agreement}
+    hidden = problem_rows("hidden", ["5"] * 4, None, rule, domain="algebra")
+    uri = stored(tmp_path, [*keyed(80, 1.0), *hidden])
+    select_run(open_storage(uri))
+    found = selections(uri)
+    assert found["hidden"]["score"] == pytest.approx(4 / 6) and found["algebra-0"]["score"] == pytest.approx(0.8)
+    assert found["hidden"]["probability"] > 0.95
 
 
 def test_a_problems_own_verdicts_do_not_move_its_probability(tmp_path: Path) -> None:
@@ -151,6 +165,7 @@ def run_with_suspects(tmp_path: Path) -> str:
     rows += problem_rows("once-right", [*["5"] * 8, "6"], "6", domain="algebra")
     rows += problem_rows("one-source", ["5"] * 8, "6", domain="algebra", sampling='{"temperature": 1.0}')
     rows += problem_rows("few", [*["5"] * 7, None], "6", domain="algebra")
+    rows += problem_rows("hidden", ["5"] * 8, None, domain="algebra")
     return stored(tmp_path, rows)
 
 
@@ -165,6 +180,7 @@ def test_suspects_are_listed_and_no_verdict_is_changed(tmp_path: Path, capsys: A
     assert (suspect.reference, suspect.agreed, suspect.votes, suspect.sources) == ("6", "5", 8, 2)
     assert suspect.probability >= 0.9 and [text.sample_index for text in suspect.texts] == [0, 1]
     page = (Path(uri) / "report.html").read_text()
+    assert "Probabilities are how often such winners were right among the 154 problems" in page
     assert "References that may be wrong" in page and "I worked on false" in page
     capsys.readouterr()
     assert main(["problems", "suspects", uri]) == 0

@@ -15,6 +15,7 @@ from endpoints import StandInEndpoint, request, settings, stand_in_endpoint
 from workers.actors.generator import failed
 from workers.engines.base import (
     Ability,
+    CutOffError,
     EndpointLostError,
     EngineAbilityError,
     EngineStartError,
@@ -183,6 +184,22 @@ def test_a_sample_that_always_fails_at_a_living_endpoint_ends_as_an_error(endpoi
     assert left.wasted_prompt_tokens > 0, "what was cut off is paid for"
     assert left.wasted_completion_tokens > 0
     assert (left.text, left.completion_tokens, failed(ValueError("ours")).wasted_prompt_tokens) == ("", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests"),
+    [("cut", 2), ("cut in a line", 2), ("no finish", 2), ("reset", 2), ("500", 3), ("429", 3), ("503", 3)],
+)
+def test_under_a_ceiling_an_attempt_that_may_be_paid_is_given_back_and_others_are_made_again(
+    endpoint: StandInEndpoint, fault: str, requests: int
+) -> None:
+    endpoint.behave(text="It is 4.", faults=["", fault])
+    if requests == 3:
+        assert drawn(endpoint, returns_cut=True)[0].text == "It is 4."
+    else:
+        with pytest.raises(CutOffError, match="cut off"):
+            drawn(endpoint, returns_cut=True)
+    assert endpoint.seen()["requests"] == requests
 
 
 def test_an_answer_that_broke_off_uses_up_the_cap_and_a_refusal_does_not(
