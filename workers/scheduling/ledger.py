@@ -7,7 +7,7 @@
 Promises: a sample is in exactly one stage; only `durable` forgets it; an answer that comes twice or too late is ignored
 (its attempt number shows it); aborted rows of a problem are written only after all its other rows are durable, so a
 resume never finds an aborted sample whose settling evidence was lost. A problem leaves memory with its last row.
-Does not: see texts (answers without a key: workers.sampling.votes), choose priorities (workers.sampling) or touch storage.
+Does not: see texts (of answers without a key it keeps some: workers.sampling.votes), choose priorities, touch storage.
 """
 
 from __future__ import annotations
