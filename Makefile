@@ -8,8 +8,8 @@ STAMP := $(VENV)/.installed-$(ENGINE)
 REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel families families-train real gpu-bench metamorphic mutants lean-mutants \
-	lean-stress chaos linear schema corpora coverage preset-plans twins clean
+.PHONY: demo test check lint setup lean flywheel families families-train real real-cascade gpu-bench metamorphic mutants \
+	lean-mutants lean-stress chaos linear schema corpora coverage selection preset-plans twins integrations clean
 
 setup: $(STAMP)
 
@@ -50,6 +50,16 @@ check: lint
 demo: lean
 	$(BIN)/proofmill solve configs/solve/demo.toml
 
+# The rewards of integrations/ in their trainers. `verifiers` pins versions that we cannot share, so it has an environment
+# of its own.
+INTEGRATIONS := $(VENV)/integrations
+$(INTEGRATIONS)/.installed: locks/integrations.txt | setup
+	test -x $(INTEGRATIONS)/bin/python || $(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet -r locks/integrations.txt
+	touch $@
+integrations: $(INTEGRATIONS)/.installed
+	$(BIN)/python -m pytest tests/integrations
+
 # Sample, verify, export, fine-tune, measure: three rounds, and a control without the verification. Resumable.
 flywheel: lean
 	$(BIN)/python -m examples.expert_iteration.flywheel examples/expert_iteration/flywheel.toml
@@ -73,6 +83,10 @@ $(REAL_MODEL)/config.json: locks/real_model.txt | setup
 real: lean $(REAL_MODEL)/config.json
 	$(BIN)/proofmill solve examples/real_model/solve.toml
 	$(BIN)/python -m examples.real_model.verdicts out/runs/real_model
+
+# The bundled model first, and the real one behind a vLLM server on loopback for what it leaves unsolved.
+real-cascade: lean $(REAL_MODEL)/config.json
+	$(BIN)/python -m examples.real_model.cascade $(REAL_MODEL) examples/real_model/cascade.toml
 
 # The math checker against rewrites and mutations of reference answers: a file of lines with `answer` and `set`, or made-up ones.
 REFERENCES ?=
@@ -105,6 +119,11 @@ corpora: setup
 CHAOS_SEED ?= 20261123
 chaos: setup
 	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
+
+# Promised answers that are right, and wrong references that are found, over thousands of problems; `make test`: a tenth.
+selection: setup
+	$(BIN)/python -m benchmarks.selection precision --seeds 3
+	$(BIN)/python -m benchmarks.selection suspects --problems 1800 --seeds 5
 
 # How often the intervals of a cascade's stages cover, over 20,000 simulated runs; `make test` simulates 1,000.
 coverage: setup

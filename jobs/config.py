@@ -16,10 +16,11 @@ import pydantic
 from jobs.faults import told_faults
 from jobs.layers import COMMAND_LINE, Layer, merge_layers
 from jobs.pools import routing
-from jobs.pools.checks import pool_faults, table_faults
+from jobs.pools.checks import misplaced_override, pool_faults, table_faults
 from jobs.pools.expand import expand_pools, origins_of, over_presets
 from jobs.pools.routing import ONLY, RoutePlan
 from jobs.pools.tables import Cascade, PoolName, Route
+from jobs.problem_settings import Problems as Problems
 from jobs.sampling_tables import Repair, Variant, variant_faults
 from jobs.sections import ConfigError as ConfigError
 from jobs.sections import KindName as KindName
@@ -36,7 +37,6 @@ from verifiers.types import Json
 from workers.engines.base import ModelSettings, SamplingOverrides, SamplingParameters
 from workers.engines.endpoint import OF_THE_SERVER, REMOTE, EndpointKeys
 from workers.engines.registry import ENGINES, engine_class
-from workers.engines.remote.confidential import SOURCES
 from workers.rollouts.registry import check_first_rollout
 from workers.sampling.policy import WaveSettings
 from workers.sampling.registry import POLICIES, policy_class
@@ -90,27 +90,6 @@ class Output(Section):
     what the model wrote. ids+logprobs: with the log-probability of each token, which implies `sampling.logprobs`."""
     lease_s: PositiveFloat = 30.0
     """A run whose owner has not been heard of for this long may be taken over."""
-
-
-class Problems(Section):
-    """Which problems are solved."""
-
-    files: Annotated[list[str], pydantic.Field(min_length=1)]
-    """Paths, globs or s3:// URIs of JSONL(.gz), CSV or Parquet files."""
-    layout: str = "auto"
-    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, lean_file, verl, openai,
-    columns."""
-    columns: dict[str, str] = {}
-    """Canonical field → column of the file, for layout `columns`."""
-    kind: KindName | Literal[""] = ""
-    """Kind of the problems where the layout does not say."""
-    limit: NotNegative = 0
-    """Use only this many problems, from the first on; 0 = all."""
-    confidential: list[str] = list(SOURCES)
-    """Sources whose problems go to a remote engine only with `model.allow_confidential`, by a part of their name. A
-    problem with `confidential` in its `meta` is confidential too."""
-    skip_bad: bool = False
-    """Leave out problems that cannot be read, and record them, instead of stopping at the first."""
 
 
 def _path_or_preset(schema: dict[str, Json]) -> None:
@@ -187,7 +166,11 @@ class Prompt(Section):
     """Overrides `suffix` for a kind."""
     examples: str = ""
     """A JSONL, CSV or Parquet file of solved problems, shown as turns before each problem. A line is
-    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none."""
+    {"prompt": "…", "answer": "…"}, with `kind` where one is only for problems of that kind. Empty = none. A line of a
+    confidential source (`problems.confidential`), by its `source`, its file's name or `confidential`, goes to a remote
+    engine only with `model.allow_confidential`."""
+    confidential: bool = False
+    """These texts are confidential, the examples too: a remote engine needs `model.allow_confidential` for them."""
 
 
 class Sampling(SamplingParameters, WaveSettings, Section):
@@ -545,7 +528,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> SolveConfig:
     """Reads a TOML config and applies `key.path=value` overrides. Raises ConfigError with a text for the user."""
     path = Path(path)
     overrides = list(overrides)
-    table = merge_overrides(read_toml(path), overrides)
+    table = read_toml(path)
+    if fault := misplaced_override(table, overrides):
+        raise ConfigError(f"{path}: {fault}")
+    table = merge_overrides(table, overrides)
     _, given = merge_layers([Layer(COMMAND_LINE, merge_overrides({}, overrides))])
     if "legs" in table and "model" not in table:
         raise ConfigError(

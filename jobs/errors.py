@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs.config import ConfigError
 from jobs.exit_codes import EXIT_CONFIG, EXIT_ERRORS
 from jobs.problems.errors import ProblemFileError
-from runstore.errors import NoRunError, StoredRunError
+from runstore.errors import NoRunError, NoSelectionsError, StoredRunError
 from runstore.storage import StorageError, StorageUriError
 from verifiers.plugins import PluginError
 from verifiers.registry import UnknownNameError
@@ -23,6 +23,7 @@ MENDED_BY_USER = (
     PluginError,
     UnknownNameError,
     NoRunError,
+    NoSelectionsError,
     StorageUriError,
 )
 """Errors that mean that the command line, a config or a problem file is wrong: exit code 2."""

@@ -1,9 +1,10 @@
-"""`proofmill verify`: check given solutions, or check a stored run again. No model, no Ray.
+"""`proofmill verify`: check given solutions, or check a stored run again, by other references too. No model, no Ray.
 
 Promises: both files are read and checked whole before any work begins, and an error lists every bad line; with
 `--skip-bad` the rest is judged. The output has one line per solution with its verdict, in the order of the input,
 written as they come; at most QUEUED texts are in memory. A run that is checked again stays as it is: the new verdicts
-and what changed go to `--out`.
+and what changed go to `--out`. That samples of a problem without an answer key get a verdict once there is one is no
+change of a verdict.
 Exit codes: 0 done, 2 bad input, 3 when a verdict is `error`, a run's verdicts changed, or the run is broken or its
 store is lost.
 """
@@ -17,6 +18,7 @@ import json
 import os
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TextIO
@@ -26,13 +28,18 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.problems.errors import ProblemFileError, RowError
+from jobs.problems.layouts import COLUMNS
 from jobs.problems.load import scan
-from jobs.problems.solutions import FIELDS, read_solutions
+from jobs.problems.mapping import MappingError, compile_mapping
+from jobs.problems.mapping_files import MappingFile, read_mapping_file
+from jobs.problems.solutions import FIELDS, Solution, read_solutions
+from jobs.rechecking import AnswerKeys
 from jobs.stored_plugins import require_plugins
 from runstore.batches import problem_of
 from runstore.reader import find_run, read_samples
+from verifiers.answer_keys import has_answer_key
 from verifiers.checker import Checkers, check_settings
-from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Kind, Limits, Problem, Status, Verdict
 
 QUEUED = 256
 PROGRESS_S = 10.0
@@ -64,7 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help='JSONL, CSV or Parquet with {"problem_id": "…", "text": "…"} a line, and "finish_reason" where known',
     )
-    parser.add_argument("--run", metavar="URI", dest="run_uri", help="check the samples of a stored run again")
+    parser.add_argument(
+        "--run",
+        metavar="URI",
+        dest="run_uri",
+        help="check the samples of a stored run again; with --problems by their references, where the ids are the same",
+    )
+    parser.add_argument(
+        "--unchecked",
+        action="store_true",
+        help="accept problems without an answer key, which are refused otherwise: their solutions get status unchecked",
+    )
     parser.add_argument("--out", metavar="V.jsonl", help="verdicts, one per line, in order (default: standard output)")
     parser.add_argument("--layout", default="auto", help="layout of the problem set (default: recognised)")
     parser.add_argument(
@@ -74,7 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="field=column",
         help="names of foreign columns: problem_id, text and finish_reason of the solutions; id, prompt, kind, "
-        "reference.answer and so on of the problems, which are then of layout columns",
+        "reference.answer and so on of the problems, which are then of layout columns. A value in braces is a table "
+        "as in docs/problem_files.md, for instance 'prompt={template = \"{Body} {Question}\"}'",
+    )
+    parser.add_argument(
+        "--mapping",
+        metavar="TOML",
+        help="the same from a file: layout, kind, [columns] and [solutions]; or a config, whose [problems] counts",
     )
     parser.add_argument("--kind", default="", choices=["", *Kind], help="kind of problems whose file does not say it")
     parser.add_argument(
@@ -96,18 +119,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The command."""
     try:
-        if bool(args.run_uri) == bool(args.problems and args.solutions):
-            raise ConfigError("give either --problems and --solutions, or --run")
+        if bool(args.solutions) == bool(args.run_uri) or (args.solutions and not args.problems):
+            raise ConfigError("give either --problems and --solutions, or --run, with or without --problems")
         settings = parse_settings(args.settings)
         check_settings(settings)
         if args.run_uri:
             require_plugins(args.run_uri)
         checkers = Checkers(args.workers, settings)
         try:
-            tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)
+            keys = keys_of(args, checkers)
+            tasks = tasks_of_run(args.run_uri, keys) if args.run_uri else tasks_of_files(args, checkers)
             total = sum(file.num_rows for file in find_run(args.run_uri).files) if args.run_uri else 0
             with open_out(args.out) as out:
-                return check_all(tasks, checkers, args.workers, out, Progress(total))
+                code = check_all(tasks, checkers, args.workers, out, Progress(total))
+            for line in keys.told():
+                print(line, file=sys.stderr)
+            return code
         finally:
             checkers.close()
     except TOLD as error:
@@ -118,12 +145,12 @@ def run(args: argparse.Namespace) -> int:
 def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Task]:
     """The texts to check, once both files have been read. Raises ProblemFileError, with every bad line, where a
     problem or a solution cannot be used and `--skip-bad` is not given."""
-    for_problems, for_solutions = split_columns(args.columns)
-    layout = "columns" if for_problems else args.layout
-    config = Problems(files=[args.problems], layout=layout, columns=for_problems, kind=args.kind)
-    problems, bad_problems, faults = read_problems(config, checkers)
+    config, for_solutions = settings_of(args)
+    ids: dict[tuple[str, int], str] | None = {} if args.problems == args.solutions else None
+    problems, bad_problems, faults = read_problems(config, checkers, ids)
+    id_at = None if ids is None else lambda file, line: ids.get((file, line))
     num_solutions = 0
-    for solution in read_solutions(args.solutions, for_solutions):
+    for solution in read_solutions(args.solutions, for_solutions, id_at):
         num_solutions += 1
         if isinstance(solution, RowError):
             faults.append(solution)
@@ -136,13 +163,47 @@ def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Tas
         print(f"{len(faults):,} bad lines, the first: {faults[0]}", file=sys.stderr)
     if not num_solutions:
         raise ConfigError(f"{args.solutions}: no solutions")
-    return solution_tasks(args.solutions, for_solutions, args.problems, problems, bad_problems)
+    solutions = read_solutions(args.solutions, for_solutions, id_at)
+    return solution_tasks(solutions, args.problems, problems, bad_problems)
 
 
-def split_columns(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+def keys_of(args: argparse.Namespace, checkers: Checkers) -> AnswerKeys:
+    """The references that take the place of a run's own. Raises ProblemFileError, with every bad line, where a problem
+    cannot be used and `--skip-bad` is not given."""
+    if not args.run_uri or not args.problems:
+        return AnswerKeys({}, {})
+    problems, bad, faults = read_problems(settings_of(args)[0], checkers)
+    if faults and (not args.skip_bad or not all(fault.line for fault in faults)):
+        raise ProblemFileError(faults[:MAX_LISTED], len(faults))
+    keyed = {name: each for name, each in problems.items() if has_answer_key(each.kind, each.reference)}
+    return AnswerKeys(keyed, bad)
+
+
+def settings_of(args: argparse.Namespace) -> tuple[Problems, dict[str, Json]]:
+    """How the problems are read, and the mapping of the solutions; what --columns says goes before what --mapping says.
+    Raises ConfigError."""
+    mapped = read_mapping_file(args.mapping) if args.mapping else MappingFile()
+    for_problems, for_solutions = split_columns(args.columns)
+    columns = {**mapped.columns, **for_problems}
+    config = Problems(
+        files=[args.problems],
+        layout=COLUMNS if columns else (mapped.layout if args.layout == "auto" else args.layout),
+        columns=columns,
+        kind=args.kind or mapped.kind,
+        unchecked="accept" if args.unchecked else "refuse",
+    )
+    solutions = {**mapped.solutions, **for_solutions}
+    try:
+        compile_mapping(solutions)
+    except MappingError as error:
+        raise ConfigError(f"--columns {error}") from None
+    return config, solutions
+
+
+def split_columns(given: Sequence[str]) -> tuple[dict[str, Json], dict[str, Json]]:
     """`field=column` entries, split into those of the problems and those of the solutions. Raises ConfigError."""
-    for_problems: dict[str, str] = {}
-    for_solutions: dict[str, str] = {}
+    for_problems: dict[str, Json] = {}
+    for_solutions: dict[str, Json] = {}
     for entry in given:
         field, equals, column = entry.partition("=")
         field, column = field.strip(), column.strip()
@@ -151,17 +212,32 @@ def split_columns(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]
         target = for_solutions if field in FIELDS else for_problems
         if field in target:
             raise ConfigError(f"--columns {entry}: {field} is given twice")
-        target[field] = column
+        target[field] = inline_table(entry, column) if column.startswith("{") else column
     return for_problems, for_solutions
 
 
-def read_problems(config: Problems, checkers: Checkers) -> tuple[dict[str, Problem], dict[str, str], list[RowError]]:
-    """Usable problems by id, for each other id why its problem cannot be used, and every fault."""
+def inline_table(entry: str, value: str) -> Json:
+    """The table that a value in braces is. Raises ConfigError."""
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"--columns {entry}: no TOML table: {error}") from None
+
+
+def read_problems(
+    config: Problems, checkers: Checkers, ids: dict[tuple[str, int], str] | None = None
+) -> tuple[dict[str, Problem], dict[str, str], list[RowError]]:
+    """Usable problems by id, for each other id why its problem cannot be used, and every fault. `ids` is filled with
+    the id of each problem by file and line."""
     problems: dict[str, Problem] = {}
     bad: dict[str, str] = {}
     faults: list[RowError] = []
     for place, item in scan(config):
+        if isinstance(item, RowError) and item.wrong == NO_ANSWER_KEY:
+            item = dataclasses.replace(item, right="an answer key, or --unchecked")
         if isinstance(item, Problem):
+            if ids is not None:
+                ids[place.source.uri, place.line] = item.id
             wrong = checkers.check_problem(item)
             if wrong is None:
                 problems[item.id] = item
@@ -175,19 +251,20 @@ def read_problems(config: Problems, checkers: Checkers) -> tuple[dict[str, Probl
 
 
 def solution_tasks(
-    path: str,
-    columns: Mapping[str, str],
+    solutions: Iterator[Solution | RowError],
     problem_file: str,
     problems: Mapping[str, Problem],
     bad_problems: Mapping[str, str],
 ) -> Iterator[Task]:
     """One task per solution, in order."""
-    for solution in read_solutions(path, columns):
+    for solution in solutions:
         if isinstance(solution, RowError):
             labels: dict[str, Json] = {"problem_id": solution.identity or None}
             yield Task(None, "", labels, bad=f"bad solution: {solution}")
             continue
         labels = {"problem_id": solution.problem_id}
+        if solution.number is not None:
+            labels["number"] = solution.number
         if problem := problems.get(solution.problem_id):
             yield Task(problem, solution.text, labels, solution.finish_reason)
         elif wrong := bad_problems.get(solution.problem_id):
@@ -197,7 +274,7 @@ def solution_tasks(
             yield Task(None, "", labels, bad=f"bad solution: {where}: problem_id is not in {problem_file}")
 
 
-def tasks_of_run(uri: str) -> Iterator[Task]:
+def tasks_of_run(uri: str, keys: AnswerKeys) -> Iterator[Task]:
     """Every sample of a run that has a text. Raises StoredRunError, StorageError."""
     for file in find_run(uri).files:
         for batch in read_samples(file, RUN_COLUMNS):
@@ -208,7 +285,8 @@ def tasks_of_run(uri: str) -> Iterator[Task]:
                         "sample_index": row["sample_index"],
                         "stored_status": row["status"],
                     }
-                    yield Task(problem_of(row), row["text"], labels, row["finish_reason"])
+                    problem, bad = keys.given_to(problem_of(row))
+                    yield Task(problem, row["text"], labels, row["finish_reason"], bad)
 
 
 def check(checkers: Checkers, task: Task) -> Verdict:
@@ -256,6 +334,7 @@ def check_all(
     """Checks texts side by side and writes the verdicts in order."""
     counts: collections.Counter[str] = collections.Counter()
     stored: collections.Counter[str] = collections.Counter()
+    newly: collections.Counter[str] = collections.Counter()
     changed: collections.Counter[str] = collections.Counter()
     waiting: collections.deque[tuple[Task, Future[Verdict]]] = collections.deque()
 
@@ -265,7 +344,9 @@ def check_all(
         counts[str(verdict.status)] += 1
         if (before := task.labels.get("stored_status")) is not None:
             stored[before] += 1
-            if before != verdict.status:
+            if before == Status.UNCHECKED:
+                newly[verdict.status] += verdict.status != Status.UNCHECKED
+            elif before != verdict.status:
                 changed[f"{before} → {verdict.status}"] += 1
         out.write(as_line({**task.labels, **verdict.to_json()}))
         if progress:
@@ -284,4 +365,7 @@ def check_all(
         kinds = ", ".join(f"{count:,} × {what}" for what, count in sorted(changed.items()))
         text = f"{changed.total():,} of {stored.total():,} verdicts changed against the stored ones"
         print(f"{text}: {kinds}" if kinds else text, file=sys.stderr)
+    if newly.total():
+        kinds = ", ".join(f"{newly[status]:,} {status}" for status in Status if newly[status])
+        print(f"{newly.total():,} unchecked samples have a verdict now: {kinds}", file=sys.stderr)
     return EXIT_ERRORS if counts[Status.ERROR] or changed else EXIT_DONE

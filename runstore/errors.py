@@ -9,3 +9,7 @@ class StoredRunError(Exception):
 
 class NoRunError(StoredRunError):
     """There is no run at this place, or it has no finished sample yet."""
+
+
+class NoSelectionsError(StoredRunError):
+    """The run has no `selections.parquet` yet."""

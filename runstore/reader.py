@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from runstore.errors import NoRunError, StoredRunError
-from runstore.layout import PROBLEMS, RUN, SAMPLES
-from runstore.schema import PROBLEM_SCHEMA, SAMPLE_SCHEMA
+from runstore.errors import NoRunError, NoSelectionsError, StoredRunError
+from runstore.layout import PROBLEMS, RUN, SAMPLES, SELECTIONS
+from runstore.schema import PROBLEM_SCHEMA, SAMPLE_SCHEMA, SELECTION_SCHEMA
 from runstore.storage import Storage, open_filesystem, open_storage
 from runstore.upgrades import check_schema, conform_batch
 
@@ -205,6 +205,20 @@ def read_problems(uri: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Batches of a `problems.parquet`, cast to PROBLEM_SCHEMA."""
     schema = pa.schema([PROBLEM_SCHEMA.field(name) for name in columns])
     with open_parquet(uri, PROBLEM_SCHEMA, PROBLEM_SCHEMA.names) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=present(file, columns), use_threads=False):
+            yield conform_batch(batch, schema, uri)
+
+
+def read_selections(storage: Storage, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of the run's `selections.parquet`. Raises NoSelectionsError where it has none."""
+    filesystem, root = storage.arrow()
+    if filesystem.get_file_info(f"{root}/{SELECTIONS}").type != pyarrow.fs.FileType.File:
+        raise NoSelectionsError(
+            f"{storage.uri}: no {SELECTIONS} there; `proofmill report --run {storage.uri} --select` writes it"
+        )
+    uri = uri_of(storage, SELECTIONS)
+    schema = pa.schema([SELECTION_SCHEMA.field(name) for name in columns])
+    with open_parquet(uri, SELECTION_SCHEMA, SELECTION_SCHEMA.names) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=present(file, columns), use_threads=False):
             yield conform_batch(batch, schema, uri)
 

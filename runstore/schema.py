@@ -19,8 +19,10 @@ from verifiers.types import Problem
 SAMPLE_SCHEMA_VERSION = 3
 """Version of SAMPLE_SCHEMA. Version 2 tells thought and answer apart: thought_tokens to extracted_answer. Version 3
 added pool, stage, audited and variant."""
-PROBLEM_SCHEMA_VERSION = 2
-"""Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try."""
+PROBLEM_SCHEMA_VERSION = 3
+"""Version of PROBLEM_SCHEMA. Version 2 added settled_verified and settled_first_try. Version 3 added num_unchecked."""
+SELECTION_SCHEMA_VERSION = 1
+"""Version of SELECTION_SCHEMA."""
 
 SAMPLE_SCHEMA = pa.schema(
     [
@@ -100,9 +102,10 @@ PROBLEM_SCHEMA = pa.schema(
         pa.field("num_malformed", pa.int32(), nullable=False),
         pa.field("num_undecided", pa.int32(), nullable=False),
         pa.field("num_error", pa.int32(), nullable=False),
+        pa.field("num_unchecked", pa.int32(), nullable=False),  # the problem has no answer key
         pa.field("num_aborted", pa.int32(), nullable=False),
         pa.field("stopping_rule", pa.string(), nullable=False),  # JSON: policy and its parameters for this problem
-        pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | budget | open
+        pa.field("settled", pa.string(), nullable=False),  # solved | exhausted | hopeless | agreed | budget | …
         pa.field("settled_at_index", pa.int32()),  # samples above it may have been aborted
         # What pass@k is computed from (workers.sampling.estimates.Stopped): how many attempts up to settled_at_index
         # were verified, and how many of those needed no repair round. Null where no unbiased estimate exists.
@@ -119,6 +122,49 @@ PROBLEM_SCHEMA = pa.schema(
         pa.field("verify_s", pa.float64(), nullable=False),
     ],
     metadata={"proofmill.schema_version": str(PROBLEM_SCHEMA_VERSION)},
+)
+
+SELECTION_SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("domain", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),  # agreement
+        pa.field("keyless", pa.bool_(), nullable=False),  # the problem has no answer key: its samples are unchecked
+        # Which answer won. Null where no sample gave an answer.
+        pa.field("winner", pa.string()),  # as the first sample of its cluster wrote it
+        pa.field("winner_sample_index", pa.int32()),
+        pa.field("score", pa.float64()),  # (votes - runner_up_votes) / (samples + 2)
+        pa.field("margin", pa.float64()),  # (votes - runner_up_votes) / voters
+        pa.field("tied", pa.bool_(), nullable=False),  # another answer has as many votes
+        # How often such a winner was right among the problems of the run with references. Null without enough of them.
+        pa.field("probability", pa.float64()),
+        pa.field("probability_low", pa.float64()),
+        pa.field("probability_high", pa.float64()),
+        pa.field("calibrated_on", pa.string()),  # domain | kind
+        pa.field("num_references", pa.int32()),  # problems that it was measured on
+        pa.field("calibrates", pa.bool_(), nullable=False),  # whether it is such a problem for others
+        # The votes.
+        pa.field("samples", pa.int32(), nullable=False),  # first attempts with a verdict, or unchecked
+        pa.field("voters", pa.int32(), nullable=False),  # those with an answer that stands in some cluster
+        pa.field(
+            "unplaced", pa.int32(), nullable=False
+        ),  # those with an answer that is undecided against every cluster
+        pa.field("votes", pa.int32(), nullable=False),  # for the winner
+        pa.field("runner_up", pa.string()),
+        pa.field("runner_up_votes", pa.int32(), nullable=False),
+        pa.field("rows_used", pa.list_(pa.int32()), nullable=False),  # sample indices of the voters
+        pa.field("winner_rows", pa.list_(pa.int32()), nullable=False),  # those of them that voted for the winner
+        pa.field("winner_sources", pa.int32(), nullable=False),  # different models and temperatures among these
+        pa.field("cluster_sizes", pa.list_(pa.int32()), nullable=False),  # largest first; the winner is the first
+        # What verdicts say of it. They have no part in the choice.
+        pa.field("clusters_right", pa.list_(pa.bool_())),  # null without an answer key
+        pa.field("suspect", pa.bool_(), nullable=False),  # the reference may be wrong: jobs.selections.suspects
+    ],
+    metadata={"proofmill.schema_version": str(SELECTION_SCHEMA_VERSION)},
 )
 
 CUT_SHORT = ("length", "repetition")
@@ -190,6 +236,8 @@ class Sample:
     """For tokens/, where the run stores them."""
     wasted_prompt_tokens: int = 0
     wasted_completion_tokens: int = 0
+    is_cut: bool = False
+    """Whether it was not drawn because its answer was cut off."""
     """Tokens of answers of an endpoint that were cut off and asked for again; they are paid for, and in no row."""
     model_revision: str = ""
     """The model's revision, where it is not that of the Provenance: an endpoint may change it at any time."""

@@ -45,6 +45,7 @@ UPGRADES = {
     "thought_opened_by_prompt": Added(2, None),
     "thought_closed_by": Added(2, None),
     "extracted_answer": Added(2, None),
+    "num_unchecked": Added(3, 0),
     "variant": Added(3, None),
     "pool": Added(3, "model"),
     "stage": Added(3, 0),

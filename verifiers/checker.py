@@ -12,9 +12,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from verifiers.answer_keys import has_answer_key
 from verifiers.kinds import KINDS
 from verifiers.registry import load
-from verifiers.types import Json, Limits, Problem, SettingsError, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Limits, Problem, SettingsError, Status, Verdict
 
 
 class Checker(Protocol):
@@ -46,6 +47,19 @@ class Checker(Protocol):
         ...
 
 
+class ReadsAnswers(Protocol):
+    """What a checker may have besides, for problems without an answer key."""
+
+    def read_answer(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> Verdict:
+        """The single final answer of a text, as `verify` would read it: status `unchecked` and evidence with `answer`,
+        or with `no_answer` and why. Only our own fault is an `error`."""
+        ...
+
+    def check_keyless(self, problem: Problem) -> str | None:
+        """As `check_problem`, for a reference without an answer key."""
+        ...
+
+
 class Checkers:
     """Checkers by kind, each started on first use. Thread-safe.
 
@@ -74,10 +88,25 @@ class Checkers:
     def verify(
         self, problem: Problem, text: str, limits: Limits | None = None, finish_reason: str | None = None
     ) -> Verdict:
-        return self.of(problem.kind).verify(problem, text, limits, finish_reason)
+        """A text for a problem without an answer key is `unchecked`, whatever it says."""
+        checker = self.of(problem.kind)
+        if has_answer_key(problem.kind, problem.reference):
+            return checker.verify(problem, text, limits, finish_reason)
+        limits = limits or checker.default_limits
+        if read_answer := getattr(checker, "read_answer", None):
+            verdict: Verdict = read_answer(problem, text, limits, finish_reason)
+            return verdict
+        evidence = {"no_answer": f"the checker {checker.name} reads no final answers"}
+        return Verdict(Status.UNCHECKED, NO_ANSWER_KEY, evidence, checker.name, checker.version, 0.0, limits)
 
     def check_problem(self, problem: Problem) -> str | None:
-        return self.of(problem.kind).check_problem(problem)
+        """None if the problem can be used, with or without an answer key; else what is wrong with its reference."""
+        checker = self.of(problem.kind)
+        if has_answer_key(problem.kind, problem.reference):
+            return checker.check_problem(problem)
+        check = getattr(checker, "check_keyless", None)
+        wrong: str | None = check(problem) if check else None
+        return wrong
 
     def close(self) -> None:
         with self._lock:

@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from verifiers.choice.reference import check_choice, show_options, without_order
-from verifiers.code.reference import check_code
+from verifiers.choice.reference import check_choice, has_choice_key, show_options, without_order
+from verifiers.code.reference import check_code, has_code_key
 from verifiers.lean.reference import check_lean, show_theorem
-from verifiers.math.reference import check_math
+from verifiers.math.reference import check_math, has_math_key
 from verifiers.registry import Registry
 from verifiers.types import Json, Kind, Problem
 
@@ -29,6 +29,11 @@ def prompt_alone(problem: Problem) -> str:
     return problem.prompt
 
 
+def always(reference: Reference) -> bool:
+    """Every problem of the kind has an answer key."""
+    return True
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class KindRow:
     """One kind of problem."""
@@ -37,7 +42,10 @@ class KindRow:
     """`module:class` of its verifiers.checker.Checker; the class is called with `num_workers` and the keys of the
     config's `[verify.<kind>]`."""
     check_reference: Callable[[Reference], None]
-    """Raises verifiers.reference_fields.BadReferenceError for a missing, unknown or ill-typed field."""
+    """Raises verifiers.reference_fields.BadReferenceError for a missing, unknown or ill-typed field. What only an
+    answer key holds may be missing: `has_answer_key` tells."""
+    has_answer_key: Callable[[Reference], bool] = always
+    """Whether a reference holds what a text can be checked against (verifiers.answer_keys)."""
     show: Callable[[Problem], str] = prompt_alone
     """The user's message: the prompt, with what a solver needs of the reference. Never the answer."""
     shuffle: str = ""
@@ -45,6 +53,9 @@ class KindRow:
     returns the problem, raises ValueError for one that cannot be reordered. Empty: there is nothing to reorder."""
     without_order: Callable[[str, Reference], tuple[str, Reference]] | None = None
     """Prompt and reference in a form that is the same for every order that `shuffle` makes."""
+    agreement: str = ""
+    """`module:class` of the verifiers.agreement.Engine that compares answers to problems without an answer key. Empty:
+    all answers are undecided against each other, so that none of them can agree."""
     is_reference_slow: bool = False
     """Whether to check a reference takes seconds, so that several are checked side by side."""
     is_own_work: bool = False
@@ -67,6 +78,8 @@ KINDS: Registry[KindRow] = Registry(
         Kind.MATH.value: KindRow(
             "verifiers.math.checker:MathChecker",
             check_math,
+            has_math_key,
+            agreement="verifiers.math.agreement_engine:MathAgreement",
             guesses="small integers",
             answer_is_text=True,
             verl_source="math_dapo",
@@ -75,6 +88,7 @@ KINDS: Registry[KindRow] = Registry(
         Kind.CODE.value: KindRow(
             "verifiers.code.checker:CodeChecker",
             check_code,
+            has_code_key,
             is_own_work=True,
             verl_source="apps",
             open_instruct_verifier="code",
@@ -89,7 +103,9 @@ KINDS: Registry[KindRow] = Registry(
         Kind.CHOICE.value: KindRow(
             "verifiers.choice.checker:ChoiceChecker",
             check_choice,
+            has_choice_key,
             show=show_options,
+            agreement="verifiers.choice.agreement:ChoiceAgreement",
             shuffle="verifiers.choice.checker:shuffle",
             without_order=without_order,
             guesses="always",

@@ -38,12 +38,20 @@ class Status(StrEnum):
     """The checker cannot decide: unsupported, or a limit was hit. `Verdict.reason` says which."""
     ERROR = "error"
     """Our fault or the machine's. Retried by the caller; never a training negative, never dropped silently."""
+    UNCHECKED = "unchecked"
+    """The problem has no answer key, so there was nothing to check against: neither right nor wrong, whatever the text
+    says."""
+
+
+NO_ANSWER_KEY = "the problem has no answer key"
+"""`Verdict.reason` of every sample that is `unchecked`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
     """One problem of a set.
 
+    A reference that lacks what is checked against has no answer key (verifiers.answer_keys).
     `reference` depends on `kind`: math `{"answer", "type"?, "tolerance"?}`; choice `{"options", "answer"}`; code
     `{"mode": "stdin"|"function"|"assert", "tests", …}`; lean `{"header", "name", "statement"}`. The whole format is in
     docs/problem_files.md.

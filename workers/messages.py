@@ -94,6 +94,8 @@ class Finished(NamedTuple):
     wasted_prompt_tokens: int = 0
     wasted_completion_tokens: int = 0
     """Tokens of answers that were cut off and asked for again, which an endpoint charges for too."""
+    is_cut: bool = False
+    """Whether it was not drawn because its answer was cut off (workers.engines.base.CutOffError)."""
 
 
 class GeneratorReport(NamedTuple):

@@ -17,6 +17,7 @@ class Outcome(NamedTuple):
 
 
 VERIFY_AGAIN = "`proofmill verify --run` checks again"
+SELECT_AGAIN = "`proofmill report --select` chooses again"
 
 OUTCOMES = {
     "exported": Outcome("in this data set"),
@@ -27,7 +28,16 @@ OUTCOMES = {
     "status_refuted": Outcome("proven wrong"),
     "status_malformed": Outcome("no single answer, program or proof to read"),
     "status_undecided": Outcome("the checker could not decide", advice=VERIFY_AGAIN),
+    "status_unchecked": Outcome(
+        "the problem has no answer key: nothing was checked",
+        ("select.labels",),
+        "`proofmill verify --run URI --problems KEYED.jsonl` checks once there are keys",
+    ),
     "status_error": Outcome("our fault or the machine's; run `proofmill verify --run` again", advice=VERIFY_AGAIN),
+    "not_agreed": Outcome(
+        "no agreed answer of this probability, or of another answer", ("select.min_probability",), advice=SELECT_AGAIN
+    ),
+    "suspect_reference": Outcome("its reference may be wrong", ("select.drop_suspects",)),
     "kind_not_selected": Outcome("of a kind that was not asked for", ("select.kinds",)),
     "domain_not_selected": Outcome("of a domain that was not asked for", ("select.domains",)),
     "split_not_selected": Outcome("of a split that was not asked for", ("select.splits",)),
@@ -39,6 +49,12 @@ OUTCOMES = {
     "repair_round": Outcome("answers to a checker's evidence", ("select.repairs",)),
     "too_short": Outcome("fewer tokens than asked for", ("select.min_tokens",)),
     "too_long": Outcome("more tokens than asked for", ("select.max_tokens",)),
+    "thought_too_short": Outcome(
+        "fewer tokens of thought than asked for, or not counted by the run", ("select.min_thought_tokens",)
+    ),
+    "pass_rate_not_selected": Outcome(
+        "of a problem that is solved too often or too seldom", ("select.min_pass_rate", "select.max_pass_rate")
+    ),
     "truncated": Outcome("cut off, or thinking left open", ("gates.truncated",)),
     "contaminated_prompt": Outcome(
         "problem statement overlaps with an evaluation set", ("decontaminate.files", "decontaminate.ngram")

@@ -15,21 +15,20 @@ Fails: ConfigError for what the user can mend, before the destination shows anyt
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.config import ConfigError
-from jobs.export import dataset_card, evaluation
+from jobs.export import dataset_card, evaluation, labels
 from jobs.export.choosing import BucketResult
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import (
@@ -39,28 +38,21 @@ from jobs.export.destination import (
     scratch,
 )
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
+from jobs.export.layout_files import DATASET_INFO, dataset_info
 from jobs.export.output import Output, read_fingerprints, write
 from jobs.export.parallel import allow_open_files, balanced, in_order, worker_pool
-from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan, text_hashes
+from jobs.export.partition import MAX_BUCKETS, ScanFacts, read_bucket, scan, text_hashes
 from jobs.export.process import process_bucket
+from jobs.export.rates import RATE_COLUMNS, RateFiles, Rates
 from jobs.export.settings import ExportSettings
 from jobs.export.summary import PASS_COLUMNS, Summary, add_figures, manifest, nothing_left
-from runstore.reader import RunSource, find_run, read_problems
+from runstore.reader import RunSource, find_run, read_problems, read_selections
+from runstore.storage import open_storage
 
 Json = Any
 Progress = Callable[[str], None]
 
 MEGABYTE = 1 << 20
-RATE_COLUMNS = [
-    "run_id",
-    "problem_id",
-    "num_samples",
-    "num_verified",
-    "pass_rate",
-    "pass_rate_low",
-    "pass_rate_high",
-]
-"""Columns of problems.parquet that a bucket of an `rl` pool needs."""
 OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_problems", EARLIER: "exported_earlier"}
 
 
@@ -70,8 +62,9 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
     started = time.monotonic()
     processes = settings.work.processes or min(os.cpu_count() or 1, 8)
     sources = [find_run(uri, pieces=processes) for uri in runs]
-    by_problem = settings.row.rows_of == "problems"
-    if by_problem and (unfinished := [source.uri for source in sources if not source.problems_uri]):
+    others = [find_run(uri, pieces=1) for uri in settings.select.rates_from]
+    asked = others or (sources if settings.needs_pass_rates else [])
+    if unfinished := [source.uri for source in asked if not source.problems_uri]:
         raise ConfigError(
             f"{unfinished[0]}: no problems.parquet there: {settings.format} needs the pass rates that it holds; "
             f"`proofmill report {unfinished[0]}` writes it, of a run that was interrupted too"
@@ -79,10 +72,13 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
     with scratch(out, settings.work.directory) as folder:
         destination = open_destination(out, settings.output.overwrite)
         try:
-            exporter = Exporter(settings, sources, folder, processes, progress)
+            exporter = Exporter(settings, sources, others, folder, processes, progress)
             summary = exporter.run(destination)
             summary.seconds = time.monotonic() - started
             write(destination, CARD, dataset_card.dataset_card(summary, out).encode())
+            file = next(iter(settings.data_files.values()))
+            if info := dataset_info(settings.format, settings.layout, dataset_card.title(summary, out), file):
+                write(destination, DATASET_INFO, info)
             destination.commit(manifest(summary))
         except BaseException as error:
             destination.abort()
@@ -97,12 +93,15 @@ class Exporter:
         self,
         settings: ExportSettings,
         sources: list[RunSource],
+        others: list[RunSource],
         folder: Path,
         processes: int,
         progress: Progress,
     ) -> None:
         self._settings = settings
         self._sources = sources
+        self._others = others
+        """The runs that pass rates are taken from, where these are not the exported ones."""
         self._folder = folder
         self._processes = processes
         self._progress = progress
@@ -113,6 +112,7 @@ class Exporter:
         self._spills = [folder / f"rows-{at}" for at in range(processes)]
         self._index = folder / "evaluation"
         self._rates = folder / "rates"
+        self._selections = folder / "selections" if settings.select.needs_selections else None
         self._scores: Path | None = None
 
     def run(self, destination: Destination) -> Summary:
@@ -128,8 +128,10 @@ class Exporter:
                 from jobs.export.learning_potential import score_buckets
 
                 self._scores = self._folder / "scores"
-                index = self._index if self._settings.decontaminate.files else None
-                score_buckets(self._settings, self._spills, self._num_buckets, self._scores, self._progress, index)
+                index = self._index if self._settings.decontaminate.all_files() else None
+                score_buckets(
+                    self._settings, self._spills, self._num_buckets, self._scores, self._progress, index, self._rates
+                )
             with Output(self._settings, destination) as output:
                 for at, bucket in enumerate(self._buckets(pool)):
                     self._take(bucket, seen, summary, output)
@@ -143,10 +145,16 @@ class Exporter:
     def _prepare(self, summary: Summary) -> None:
         """Writes the evaluation index and the pass rates to the scratch disk."""
         decontaminate = self._settings.decontaminate
-        if decontaminate.files:
-            items = evaluation.read_items(decontaminate.files)
+        if decontaminate.all_files():
+            items = evaluation.read_items(decontaminate)
             number = build_index(items, self._index, decontaminate.ngram, decontaminate.answer_chars)
             self._progress(f"evaluation index: {number} n-grams of {decontaminate.ngram} words")
+        if self._selections:
+            self._selections.mkdir()
+            with RateFiles(self._selections, self._num_buckets) as files:
+                for source in self._sources:
+                    for batch in read_selections(open_storage(source.uri), labels.SELECTED):
+                        files.add(labels.wanted(batch, self._settings.select))
         self._rates.mkdir()
         columns = list(dict.fromkeys([*PASS_COLUMNS, *RATE_COLUMNS]))
         known = np.zeros(0, np.uint64)
@@ -163,24 +171,26 @@ class Exporter:
                         here.append(keys[new])
                         batch = batch.filter(pa.array(new))
                     summary.passes.add(batch)
-                    if self._settings.row.rows_of == "problems":
-                        rates.add(batch.select(RATE_COLUMNS))
+                    rates.add(batch.select(RATE_COLUMNS), of_others=False)
                 known = np.concatenate(here)
+            for source in self._others:
+                for batch in read_problems(str(source.problems_uri), RATE_COLUMNS):
+                    rates.add(batch, of_others=True)
 
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)
         rows = sum(file.num_rows for file in self._files)
         self._progress(f"reading {rows} rows of {len(self._files)} pieces into {self._num_buckets} buckets")
         tasks = [
-            (share, folder, self._settings.row, self._num_buckets, self._settings.with_tokens)
+            (share, folder, self._settings.read_row, self._num_buckets, self._settings.with_tokens)
             for share, folder in zip(shares, self._spills, strict=True)
         ]
         yield from in_order(pool, scan, tasks, self._processes)
 
     def _buckets(self, pool: Executor | None) -> Iterator[BucketResult]:
-        index = self._index if self._settings.decontaminate.files else None
+        index = self._index if self._settings.decontaminate.all_files() else None
         tasks = [
-            (self._spills, bucket, self._settings, index, self._rates, self._scores)
+            (self._spills, bucket, self._settings, index, self._rates, self._scores, self._selections)
             for bucket in range(self._num_buckets)
         ]
         yield from in_order(pool, run_bucket, tasks, 2 * self._processes)
@@ -214,48 +224,24 @@ class Exporter:
 
 
 def run_bucket(
-    spills: list[Path], bucket: int, settings: ExportSettings, index: Path | None, rates: Path, scores: Path | None
+    spills: list[Path],
+    bucket: int,
+    settings: ExportSettings,
+    index: Path | None,
+    rates: Path,
+    scores: Path | None,
+    selections: Path | None = None,
 ) -> BucketResult:
     """`process_bucket` on the scratch files of one bucket. Runs in a worker process."""
     table = read_bucket(spills, bucket)
     if table is None:
         return BucketResult(None, np.zeros(0, FINGERPRINT), 1, Counter(), [], {})
-    known = None
-    if settings.row.rows_of == "problems":
-        known = {(row["run_id"], row["problem_id"]): row for row in RateFiles.read(rates, bucket)}
+    if selections is not None:
+        table = labels.with_labels(table, RateFiles.read(selections, bucket), settings.select)
+    known = Rates(RateFiles.read(rates, bucket), bool(settings.select.rates_from))
     potentials = None
     if scores is not None:
         from jobs.export.learning_potential import read_scores
 
         potentials = read_scores(scores, bucket)
     return process_bucket(table, settings, ContaminationIndex(index) if index else None, known, potentials)
-
-
-class RateFiles:
-    """Rows of problems.parquet by bucket, so that a bucket can read its own rows only."""
-
-    def __init__(self, folder: Path, num_buckets: int) -> None:
-        self._folder = folder
-        self._num_buckets = num_buckets
-        self._streams: dict[int, BinaryIO] = {}
-
-    def __enter__(self) -> RateFiles:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        for stream in self._streams.values():
-            stream.close()
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        buckets = bucket_of(batch.column("problem_id"), self._num_buckets)
-        for bucket, row in zip(buckets.tolist(), batch.to_pylist(), strict=True):
-            if bucket not in self._streams:
-                self._streams[bucket] = (self._folder / f"{bucket}.jsonl").open("wb")
-            self._streams[bucket].write(json.dumps(row).encode() + b"\n")
-
-    @staticmethod
-    def read(folder: Path, bucket: int) -> Iterator[dict[str, Json]]:
-        path = folder / f"{bucket}.jsonl"
-        if path.exists():
-            with path.open("rb") as stream:
-                yield from map(json.loads, stream)

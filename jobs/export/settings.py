@@ -7,7 +7,8 @@ Does not: look at the runs or at the destination.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +27,10 @@ from jobs.config import (
     validate,
 )
 from jobs.export.formats_table import FORMATS, FormatRow
+from jobs.export.layout_files import LayoutFiles, data_name, files_of_layout
+from jobs.problem_settings import ProblemSource
 from verifiers.registry import UnknownNameError
+from verifiers.types import Status
 
 Json = Any
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -53,11 +57,36 @@ class Select(Section):
     min_tokens: NotNegative = 0
     max_tokens: NotNegative = 0
     """Largest number of completion tokens; 0 = no bound."""
+    min_thought_tokens: NotNegative = 0
+    """Smallest number of tokens of the thought (column `thought_tokens`, which counts as 0 where a run has not counted
+    it)."""
+    min_pass_rate: Share = 0.0
+    max_pass_rate: Share = 1.0
+    """Only samples of problems whose pass rate lies in [min_pass_rate, max_pass_rate]; `rl` has rl.low and rl.high."""
+    rates_from: tuple[str, ...] = ()
+    """Runs (folders or s3:// URIs) that pass rates are taken from instead of the exported ones: of a reference model,
+    or of the current checkpoint. They are matched by problem id and kind."""
     low_quantile: Share = 0.1
     high_quantile: Share = 0.95
     """learning_potential: samples outside these quantiles of their domain and length bucket are cut."""
     student: str = ""
     """learning_potential: a local Hugging Face directory or a hub id."""
+    labels: Literal["verified", "agreed"] = "verified"
+    """What makes a sample right: verified, a checker's verdict; agreed, the agreement of the samples of a problem
+    without an answer key (selections.parquet of the runs). Never both in one data set."""
+    min_probability: Share = 0.95
+    """agreed: only answers that are right with this probability or more."""
+    drop_suspects: bool = False
+    """Leave out problems whose reference may be wrong (selections.parquet of the runs)."""
+
+    @property
+    def needs_selections(self) -> bool:
+        return self.labels == "agreed" or self.drop_suspects
+
+    @property
+    def bounds_pass_rate(self) -> bool:
+        """Whether samples are selected by their problem's pass rate."""
+        return self.min_pass_rate > 0 or self.max_pass_rate < 1
 
 
 class Dedup(Section):
@@ -71,6 +100,8 @@ class Dedup(Section):
 class Decontaminate(Section):
     files: tuple[str, ...] = ()
     """Evaluation sets: problem files of any recognised layout."""
+    sources: tuple[ProblemSource, ...] = ()
+    """Further evaluation sets, each entry with `files`, `layout`, `columns` and `kind` as in `[[problems.sources]]`."""
     ngram: Annotated[int, pydantic.Field(ge=3, le=50)] = 10
     """Words in a row, in lower case and without punctuation, that count as an overlap. A shorter statement counts
     when all of it is found."""
@@ -79,6 +110,15 @@ class Decontaminate(Section):
     answer_chars: NotNegative = 12
     """A training problem whose reference answer equals an evaluation answer of at least this many characters is left
     out; 0 = off. Short answers say nothing: every set has a 42."""
+
+    def parts(self) -> list[tuple[str, ProblemSource]]:
+        """What is read alike, each with its key."""
+        own = [("decontaminate.files", ProblemSource(files=list(self.files)))] if self.files else []
+        return own + [(f"decontaminate.sources[{number}]", source) for number, source in enumerate(self.sources)]
+
+    def all_files(self) -> list[str]:
+        """Every entry of every list of files."""
+        return [name for _, part in self.parts() for name in part.files]
 
 
 class Gates(Section):
@@ -115,6 +155,9 @@ class Rl(Section):
     low: Share = 0.1
     high: Share = 0.9
     """Only problems whose pass rate lies in [low, high]."""
+    mixed: bool = False
+    """Leave out problems that are always or never solved (a pass rate of 0 or 1), whatever low and high say: all
+    samples of a group then have the same reward, and nothing is learnt."""
     mgpo_gamma: PositiveFloat = 1.0
     """γ of the weight exp(-γ · KL(p ‖ ½)); its source gives none."""
     long2short: Annotated[float, pydantic.Field(ge=0)] = 0.2
@@ -172,6 +215,29 @@ class ExportSettings(ConfigFile):
         return FORMATS.row(self.format)
 
     @property
+    def layout_files(self) -> LayoutFiles:
+        """What the layout asks of the files."""
+        return files_of_layout(self.format, self.layout)
+
+    @property
+    def data_files(self) -> dict[str, str]:
+        """The data files that are written: file format → name."""
+        files = self.layout_files
+        kinds = ("parquet", "jsonl") if self.output.files == "both" else (self.output.files,)
+        return {kind: data_name(kind, files) for kind in ([files.only] if files.only else kinds)}
+
+    @property
+    def needs_pass_rates(self) -> bool:
+        """Whether a run without problems.parquet cannot be exported."""
+        return self.row.rows_of == "problems" or self.select.bounds_pass_rate
+
+    @property
+    def read_row(self) -> FormatRow:
+        """The format's row, with the statuses of the samples whose texts are read from the runs."""
+        row = self.row
+        return dataclasses.replace(row, statuses=(Status.UNCHECKED,)) if self.select.labels == "agreed" else row
+
+    @property
     def with_tokens(self) -> bool:
         """Whether the rows carry the tokens that the runs stored."""
         return self.format == "rl" and self.rl.tokens
@@ -181,9 +247,15 @@ class ExportSettings(ConfigFile):
         return self.model_dump(mode="json")
 
 
-def load_settings(format: str, path: str | Path | None, overrides: Iterable[str] = ()) -> ExportSettings:
-    """Reads the optional TOML file and applies `key.path=value` overrides. Raises ConfigError."""
+def load_settings(
+    format: str, path: str | Path | None, overrides: Iterable[str] = (), sources: Sequence[Json] = ()
+) -> ExportSettings:
+    """Reads the optional TOML file, adds evaluation sets to its `decontaminate.sources` and applies `key.path=value`
+    overrides. Raises ConfigError."""
     table = read_toml(Path(path)) if path else {}
+    if sources:
+        section = table.setdefault("decontaminate", {})
+        section["sources"] = [*section.get("sources", []), *sources]
     where = str(path) if path else "--set"
     if table.get("format", format) != format:
         raise ConfigError(f"{where}: its format is {table['format']!r}, but the command asks for {format!r}")
@@ -201,18 +273,36 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
     if settings.layout not in row.layouts:
         known = ", ".join(row.layouts)
         faults.append(f"output.layout: {settings.layout!r} is no layout of {settings.format}; known: {known}")
+    only = settings.layout_files.only
+    if only and "files" in settings.output.model_fields_set and settings.output.files != only:
+        faults.append(f"output.files: the trainer of the layout {settings.layout} reads {only} only")
     if settings.rl.low > settings.rl.high:
         faults.append(f"rl.low: {settings.rl.low} is above rl.high, {settings.rl.high}")
+    if settings.select.min_pass_rate > settings.select.max_pass_rate:
+        faults.append(
+            f"select.min_pass_rate: {settings.select.min_pass_rate} is above select.max_pass_rate, "
+            f"{settings.select.max_pass_rate}"
+        )
     if settings.select.low_quantile >= settings.select.high_quantile:
         faults.append("select.low_quantile: must be below select.high_quantile")
     if settings.select.strategy == "learning_potential" and not settings.select.student:
         faults.append("select.student: strategy learning_potential needs a student model, for instance --student PATH")
+    if settings.select.labels == "agreed" and row.statuses != ("verified",):
+        faults.append(f"select.labels: {settings.format} needs verdicts; agreed answers go with sft")
+    if settings.select.labels == "agreed" and settings.select.strategy == "learning_potential":
+        faults.append("select.strategy: learning_potential ranks verified samples; choose another one for agreed ones")
     if settings.select.strategy != "diverse" and row.chosen_by:
         faults.append(f"select.strategy: {settings.format} chooses by {row.chosen_by}; leave it out")
     if settings.select.strategy == "learning_potential" and not row.learning_potential:
         faults.append(
             f"select.strategy: learning_potential ranks verified samples only, {settings.format} takes refuted ones too"
         )
+    if row.rows_of == "problems" and settings.select.bounds_pass_rate:
+        faults.append(
+            f"select.min_pass_rate, select.max_pass_rate: {settings.format} has rl.low and rl.high for its band"
+        )
+    if row.rows_of == "problems" and settings.select.min_thought_tokens:
+        faults.append(f"select.min_thought_tokens: {settings.format} exports problems, and looks at no thought")
     if row.rows_of == "problems" and (settings.select.tiers or settings.select.audits or settings.select.variants):
         faults.append(
             "select.tiers, select.audits, select.variants: a pass rate counts every verified sample; "

@@ -8,7 +8,7 @@ Does not: look at a single value (pydantic does, in the tables) or at the cluste
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from jobs.pools.expand import pool_tables
@@ -51,6 +51,22 @@ def table_faults(table: Mapping[str, Json]) -> Iterator[str]:
             for key in ONE_FOR_ALL:
                 if key in sampling and sampling[key] != general.get(key):
                     yield f"models.{name}.sampling.{key}: is one for all pools; set sampling.{key}"
+
+
+def misplaced_override(table: Mapping[str, Json], overrides: Iterable[str]) -> str:
+    """What is wrong with a `--set` of a key of `[model]` where the file has `[models.NAME]`; empty if there is none."""
+    names = list(pool_tables(table))
+    for key in (override.partition("=")[0].strip() for override in overrides):
+        if names and table.get("model") is None and key.partition(".")[0] == "model":
+            own = key.partition(".")[2]
+            right = " or ".join(f"models.{name}.{own}" if own else f"models.{name}" for name in names)
+            return f"--set {key}: there is no [model] here, but {told_models(names)}; set {right}"
+    return ""
+
+
+def told_models(names: Sequence[str]) -> str:
+    """Several models in words: `2 models (small, large)`."""
+    return f"{len(names)} model{'s' if len(names) > 1 else ''} ({', '.join(names)})"
 
 
 ONE_FOR_ALL = ("repair", "distinct", "estimates")

@@ -7,10 +7,12 @@ can be *understood* (is `\\frac{1}{` an expression?) is decided by the checker o
 from __future__ import annotations
 
 import contextlib
-import json
+import re
 from collections.abc import Iterator, Mapping
 
 from jobs.problems.errors import BadRow
+from jobs.problems.rows import is_nothing, load_json, number_as_text
+from verifiers.answer_keys import has_answer_key
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import (
     MAX_ID_CHARS,
@@ -22,37 +24,50 @@ from verifiers.reference_fields import (
     plain,
     text,
 )
-from verifiers.types import Json, Problem
+from verifiers.types import NO_ANSWER_KEY, Json, Kind, Problem
 from workers.prompting.messages import MESSAGES_BEFORE, conversation
 
 MAX_KIND_CHARS = 100
+KEYS = {str(Kind.MATH): ".answer", str(Kind.CHOICE): ".answer", str(Kind.CODE): ".tests"}
+"""The place in a reference at which a missing answer key is told, by kind."""
 FIELDS = ("id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
+INDEX = re.compile(r"__index_level_\d+__")
+"""A column that pandas adds to Parquet."""
 
 
 def read_canonical(row: Mapping[str, Json]) -> Problem:
     """A problem from a canonical row. `reference` and `meta` may also be JSON text, as Parquet columns are. Raises
     BadRow."""
-    if unknown := [name for name in row if name not in FIELDS]:
+    if unknown := [name for name in row if name not in FIELDS and not INDEX.fullmatch(name)]:
         raise BadRow(unknown[0], "unknown field", f"known are {', '.join(FIELDS)}; put further data under meta")
     for name in FIELDS[:4]:
-        if row.get(name) is None:
-            raise BadRow(name, "missing", "id, kind, prompt and reference are required")
+        if is_nothing(row.get(name)):
+            wrong = "missing" if row.get(name) is None else "NaN is not a JSON number"
+            raise BadRow(name, wrong, "id, kind, prompt and reference are required")
     with bad_rows():
         kind = text(row["kind"], "kind", MAX_KIND_CHARS)
     if kind not in KINDS:
         raise BadRow("kind", f"unknown kind {excerpt(kind)}", f"one of {', '.join(KINDS)}")
+    labels = {name: row[name] for name in ("domain", "source", "split") if not is_nothing(row.get(name))}
+    meta = {} if is_nothing(row.get("meta")) else row["meta"] or {}
     return check(
         Problem(
-            id=row["id"],
+            id=number_as_text(row["id"]),
             kind=kind,
             prompt=row["prompt"],
             reference=object_field(row["reference"], "reference"),
-            domain=row.get("domain") or "",
-            source=row.get("source") or "",
-            split=row.get("split") or "",
-            meta=object_field(row.get("meta") or {}, "meta"),
+            domain=labels.get("domain") or "",
+            source=labels.get("source") or "",
+            split=labels.get("split") or "",
+            meta=object_field(meta, "meta"),
         )
     )
+
+
+def looks_canonical(row: Mapping[str, Json]) -> bool:
+    """Whether a row has all fields that are required, or lacks one of them and has no other than ours."""
+    missing = [name for name in FIELDS[:4] if name not in row]
+    return not missing or (len(missing) == 1 and all(name in FIELDS or INDEX.fullmatch(name) for name in row))
 
 
 @contextlib.contextmanager
@@ -85,11 +100,20 @@ def check(problem: Problem) -> Problem:
     return problem
 
 
+def require_answer_key(problem: Problem) -> Problem:
+    """The problem itself. Raises BadRow for one without an answer key."""
+    if has_answer_key(problem.kind, problem.reference):
+        return problem
+    raise BadRow(
+        f"reference{KEYS.get(problem.kind, '')}", NO_ANSWER_KEY, 'an answer key, or problems.unchecked = "accept"'
+    )
+
+
 def object_field(value: Json, field: str) -> dict[str, Json]:
     """An object, or the JSON text of one. Nulls inside a Parquet struct stand for keys that other rows have."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = load_json(value)
         except (ValueError, RecursionError):
             raise BadRow(field, f"text that is not JSON: {excerpt(value)}", "an object, or its JSON text")
     if not isinstance(value, dict):

@@ -17,7 +17,10 @@ class Action(NamedTuple):
     help: str
 
 
-ACTIONS = {"from-repo": Action("jobs.lean.dojo.command", "theorems of a Lean 4 git repository")}
+ACTIONS = {
+    "from-repo": Action("jobs.lean.dojo.command", "theorems of a Lean 4 git repository"),
+    "suspects": Action("jobs.selections.command", "references of a stored run that may be wrong"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

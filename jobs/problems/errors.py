@@ -83,6 +83,10 @@ class BadRow(Exception):
         return RowError(file, line, self.field, self.wrong, self.right, self.identity)
 
 
+class BadFile(BadRow):
+    """A fault of one row which shows that the whole file is read wrongly, so that leaving the row out helps nothing."""
+
+
 def identity_of(row: object, *fields: str) -> str:
     """The first of `fields` that a row gives an id in, as text that can be written; empty if none."""
     for field in fields:

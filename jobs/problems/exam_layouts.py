@@ -1,4 +1,4 @@
-"""Layouts of benchmarks: GSM8K, MATH and related sets, GPQA, miniF2F and ProofNet."""
+"""Layouts of benchmarks: GSM8K, MATH and related sets, GPQA."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ import re
 from collections.abc import Mapping
 
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, optional_string, some, string
-from verifiers.lean.assembly import mask
+from jobs.problems.rows import (
+    RowContext,
+    answer_text,
+    identity,
+    is_nothing,
+    optional_string,
+    own_id,
+    some,
+    string,
+    words,
+)
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
 
 MATH_PROMPTS = ("problem", "Problem")
-MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer")
-MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id")
+MATH_ANSWERS = ("answer", "expected_answer", "final_answer", "Short Answer", "Answer")
+MATH_IDS = ("unique_id", "problem_idx", "problem_id", "Problem ID", "id", "ID")
 MATH_DOMAINS = ("subject", "problem_type", "question_type", "type", "Category")
-LEAN_TASK = "Complete this Lean 4 theorem: replace `sorry` by a proof and give the whole file in one ```lean4 block."
-LEAN_TAIL = re.compile(r":=\s*(by\b\s*)?(sorry\s*)?$")
-LEAN_TARGET = re.compile(r"^[ \t]*((?:theorem|lemma)[ \t]+([^\s:({\[]+))", re.MULTILINE)
-LEAN_DECLARATION = re.compile(r"(?:^|\s)(?:theorem|lemma|example|def|abbrev)\s+(\S+)")
 
 
 def looks_like_gsm8k(row: Row) -> bool:
@@ -62,26 +67,24 @@ def read_math(row: Row, context: RowContext) -> Problem:
         if row.get(flag) not in (None, "") and str(row[flag]).strip().lower() not in ("yes", "true"):
             raise BadRow(flag, f"{excerpt(row[flag])}: the publisher says that the row cannot be used", "Yes")
     prompt = next((name for name in MATH_PROMPTS if name in row), "problem")
-    field = next((name for name in MATH_ANSWERS if row.get(name) not in (None, "")), None)
+    field = next((name for name in MATH_ANSWERS if row.get(name) != "" and not is_nothing(row.get(name))), None)
+    reference: dict[str, Json] = {}
     if field:
-        answer = answer_text(row[field], field)
-    else:
+        reference["answer"] = answer_text(row[field], field)
+    elif row.get("solution") not in (None, ""):
         solution = string(row, "solution")
         boxed = last_boxed(solution)
-        if boxed is None:
+        if boxed is None and not any(name in row for name in MATH_ANSWERS):
             raise BadRow(
                 "solution", f"no \\boxed{{…}}: {excerpt(solution[-60:])}", "an answer field, or a boxed answer in it"
             )
-        answer = boxed
-    id_field = next((name for name in MATH_IDS if row.get(name) not in (None, "")), "")
-    given = identity(row, id_field, context) if id_field else context.made_id
+        reference |= {} if boxed is None else {"answer": boxed}  # else the answer is what is missing
     return Problem(
-        # A bare number is unique only within its file.
-        id=f"{context.label}-{given}" if given.isdecimal() else given,
+        id=own_id(row, MATH_IDS, context),
         kind=Kind.MATH,
         prompt=string(row, prompt).strip(),
-        reference={"answer": answer},
-        domain=next((str(row[name]) for name in MATH_DOMAINS if row.get(name)), ""),
+        reference=reference,
+        domain=next((words(row[name]) for name in MATH_DOMAINS if row.get(name)), ""),
         source=optional_string(row, "source"),
         meta=some(level=row.get("level")),
     )
@@ -127,70 +130,4 @@ def read_gpqa(row: Row, context: RowContext) -> Problem:
         domain=optional_string(row, "High-level domain") or optional_string(row, "Subdomain"),
         source="gpqa",
         meta=some(subdomain=row.get("Subdomain")),
-    )
-
-
-def is_lean_file(row: Row) -> bool:
-    """One text with header and statement, as NuminaMath-LEAN, Kimina and Goedel publish it."""
-    text = row["formal_statement"]
-    return "header" not in row and isinstance(text, str) and LEAN_TARGET.search(text) is not None
-
-
-def read_lean_file(row: Row, context: RowContext) -> Problem:
-    """`formal_statement` is a whole Lean file that ends in `sorry`: what stands before its last theorem is the header.
-    The words, and an answer where the set has one, are shown and not checked: the proof is what is judged."""
-    text = string(row, "formal_statement").replace("\r\n", "\n").strip()
-    masked = mask(text)
-    targets = list(LEAN_TARGET.finditer(masked))
-    if not targets:
-        raise BadRow("formal_statement", f"no theorem: {excerpt(text[-60:])}", "a file with one theorem to prove")
-    start = targets[-1].start(1)
-    tail = LEAN_TAIL.search(masked)
-    if tail is None:
-        raise BadRow("formal_statement", f"does not end in sorry: {excerpt(text[-60:])}", "`… := by sorry`")
-    header, statement = text[:start].strip(), text[start : tail.start()].strip()
-    if re.search(r"(?<![\w.'])(?:sorry|admit)(?![\w'])", masked[: tail.start()]):
-        raise BadRow("formal_statement", "has a second sorry, which the proof would rest on", "one sorry, at its end")
-    words = next(
-        (str(row[name]).strip() for name in ("problem", "informal_prefix", "informal_statement") if row.get(name)), ""
-    )
-    field = next((name for name in ("uuid", "problem_id", "name", "id") if row.get(name) not in (None, "")), "id")
-    return Problem(
-        id=identity(row, field, context),
-        kind=Kind.LEAN,
-        prompt=f"{LEAN_TASK}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{text}\n```",
-        reference={"header": header, "name": targets[-1][2], "statement": statement},
-        domain="lean",
-        source=optional_string(row, "source"),
-        split=optional_string(row, "split"),
-        meta=some(informal=words, answer=row.get("answer")),
-    )
-
-
-def read_minif2f(row: Row, context: RowContext) -> Problem:
-    """miniF2F and ProofNet as DeepSeek-Prover publishes them: `formal_statement` ends with `:= by`, a doc comment
-    before it tells the problem in words."""
-    statement = LEAN_TAIL.sub("", string(row, "formal_statement").strip()).strip()
-    name = string(row, "name")
-    declared = LEAN_DECLARATION.findall(statement)
-    if name not in declared:
-        # ProofNet names some rows `Book|exercise_1_2` while the theorem is `exercise_1_2`.
-        if not declared or not name.endswith(declared[-1]):
-            raise BadRow(
-                "name", f"{excerpt(name)} is not what the statement declares: {excerpt(declared[:3])}", "its name"
-            )
-        declared_name = declared[-1]
-    else:
-        declared_name = name
-    header = optional_string(row, "header").strip()
-    words = re.sub(r"^\s*/--?|-/\s*$", "", optional_string(row, "informal_prefix")).strip()
-    theorem = f"{header}\n\n{statement} := by\n  sorry".strip()
-    return Problem(
-        id=name,
-        kind=Kind.LEAN,
-        prompt=f"{LEAN_TASK}\n\n" + (f"{words}\n\n" if words else "") + f"```lean4\n{theorem}\n```",
-        reference={"header": header, "name": declared_name, "statement": statement},
-        domain="lean",
-        split=optional_string(row, "split"),
-        meta=some(informal=words),
     )

@@ -20,9 +20,11 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 
 from jobs.config import ConfigError, Problems
+from jobs.problem_settings import ProblemFiles
 from jobs.problems import canonical, layouts, sources
 from jobs.problems.errors import (
     MAX_SHOWN,
+    BadFile,
     BadRow,
     ProblemFileError,
     RowError,
@@ -30,13 +32,16 @@ from jobs.problems.errors import (
     identity_of,
     reason_of,
 )
+from jobs.problems.hub import Wanted
 from jobs.problems.layouts import Layout
+from jobs.problems.mapping import MappingError, compile_problem_mapping
+from jobs.problems.places import find_sources, short_labels
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
-from jobs.problems.training_layouts import mapping_fault
+from verifiers.answer_keys import has_answer_key
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
-from verifiers.types import Json, Problem
+from verifiers.types import NO_ANSWER_KEY, Json, Problem
 from workers.engines.remote.confidential import is_confidential
 from workers.prompting.messages import conversation
 
@@ -79,8 +84,17 @@ class ProblemSetSummary:
     """How many problems go to each pool or cascade; empty where all go the same way."""
     confidential: dict[str, int] = dataclasses.field(default_factory=dict)
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
+    keyless: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many of the problems that go to each pool or cascade have no answer key; as `confidential`."""
+    strays: tuple[str, ...] = ()
+    """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
     longest_prompt: int = 0
     """Bytes of the longest problem as a model is shown it, which are at least as many as its tokens."""
+
+    @property
+    def num_keyless(self) -> int:
+        """How many problems have no answer key."""
+        return sum(self.keyless.values())
 
     def to_json(self) -> dict[str, Json]:
         return dataclasses.asdict(self)
@@ -88,8 +102,10 @@ class ProblemSetSummary:
     def describe(self) -> str:
         """A few lines for a terminal."""
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
-        lines = [f"{self.num_problems:,} problems ({kinds}), sha256 {self.sha256[:12]}"]
+        keyless = f", {self.num_keyless:,} without an answer key" if self.num_keyless else ""
+        lines = [f"{self.num_problems:,} problems ({kinds}){keyless}, sha256 {self.sha256[:12]}"]
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
+        lines += [f"  {uri}: no problem file, left out" for uri in self.strays]
         if self.skipped:
             lines.append(f"  skipped {len(self.skipped):,} bad rows, the first: {self.skipped[0]}")
             lines += [f"  {line}" for line in describe_reasons(self.reasons)]
@@ -111,10 +127,12 @@ def check_problems(
     domains: collections.Counter[str] = collections.Counter()
     routes: collections.Counter[str] = collections.Counter()
     confidential: collections.Counter[str] = collections.Counter()
+    keyless: collections.Counter[str] = collections.Counter()
     longest = 0
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
-    for place, item, wrong in _checked(config, check_reference, side_by_side):
+    strays: list[str] = []
+    for place, item, wrong in _checked(config, check_reference, side_by_side, strays):
         if isinstance(item, Problem):
             if wrong is None:
                 num_problems += 1
@@ -123,6 +141,8 @@ def check_problems(
                 route = "" if route_of is None else route_of(item)
                 if route_of is not None:
                     routes[route] += 1
+                if not has_answer_key(item.kind, item.reference):
+                    keyless[route] += 1
                 if is_confidential(item, config.confidential):
                     confidential[route] += 1
                 longest = max(longest, shown_bytes(item))
@@ -133,6 +153,8 @@ def check_problems(
                 continue
             item = RowError(place.source.uri, place.line, "reference", wrong, f"problem {item.id}", item.id)
             reasons[reason_of(item)] += 1
+        elif item.wrong == NO_ANSWER_KEY:
+            reasons[NO_ANSWER_KEY] += 1
         num_faults += 1
         if len(faults) < (MAX_SKIPPED if config.skip_bad else MAX_SHOWN):
             faults.append(item)
@@ -148,6 +170,8 @@ def check_problems(
         reasons=dict(reasons),
         by_route=dict(routes),
         confidential=dict(confidential),
+        keyless=dict(keyless),
+        strays=tuple(strays),
         longest_prompt=longest,
     )
 
@@ -159,11 +183,11 @@ def shown_bytes(problem: Problem) -> int:
 
 
 def _checked(
-    config: Problems, check_reference: CheckReference | None, side_by_side: int
+    config: Problems, check_reference: CheckReference | None, side_by_side: int, strays: list[str]
 ) -> Iterator[tuple[Place, Problem | RowError, str | None]]:
     """Every row in order, with what is wrong with its reference. No row is read that the limit might leave out."""
     check = check_reference or (lambda problem: None)
-    rows = scan(config)
+    rows = scan(config, strays)
     pending: collections.deque[tuple[Place, Problem | RowError, Callable[[], str | None]]] = collections.deque()
     num_problems = 0
     with concurrent.futures.ThreadPoolExecutor(max(1, side_by_side)) as pool:
@@ -208,61 +232,122 @@ class Place:
     layout: str
 
 
-def scan(config: Problems) -> Iterator[tuple[Place, Problem | RowError]]:
-    """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. Raises
-    ProblemFileError for files that are not there and for unknown layouts, which `skip_bad` cannot help."""
-    wanted = wanted_layout(config)
-    found = sources.find_sources(config.files)
+def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Place, Problem | RowError]]:
+    """Every row of the set as a problem or as the fault that it is: both the check and the stream read this. A file
+    without rows is a fault only where all are. JSON files of a folder that hold no problems are left out, and their
+    names are added to `strays`. Raises ProblemFileError for files that are not there and for unknown layouts, which
+    `skip_bad` cannot help."""
+    needs_reference = config.unchecked == "refuse"
+    parts = [(part, wanted_layout(part, key, needs_reference)) for key, part in config.parts()]
+    found = find_parts(config)
     seen = IdTable()
-    for number, source in enumerate(found):
-        rows = sources.read_rows(source)
-        layout, rows = settle_layout(source, rows, wanted)
-        kind = config.kind
-        if kind and layout is not None and layout.kinds and kind not in layout.kinds:
-            gives = " and ".join(layout.kinds)
-            raise ConfigError(
-                f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
-                f"{kind}; leave problems.kind out, or set problems.layout"
-            )
+    empty: list[tuple[Place, RowError]] = []
+    unknown: list[ProblemFileError] = []
+    has_rows = False
+    for number, (source, place_of_part) in enumerate(found):
+        part, wanted = parts[place_of_part]
+        try:
+            layout, rows = settle_layout(source, sources.read_rows(source), wanted)
+        except ProblemFileError as error:
+            if not (source.is_found and source.format == "json"):
+                raise
+            unknown.append(error)
+            if strays is not None:
+                strays.append(source.uri)
+            continue
+        refuse_kind(source, layout, part.kind)
         for line, row in rows:
             place = Place(source, line, layout.name if layout else "")
+            if line == 0 and isinstance(row, RowError):
+                empty.append((place, row))
+                continue
+            has_rows = True
             if isinstance(row, RowError) or layout is None:
                 if isinstance(row, RowError):
                     yield place, row
                 continue
             try:
-                problem = layout.read(row, RowContext(source.label, line, config.kind, config.columns))
+                problem = layout.read(row, RowContext(source.label, line, part.kind))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
+                if config.unchecked == "refuse":
+                    canonical.require_answer_key(problem)
                 if first := seen.add(problem.id, number, line):
-                    where = f"{found[first[0]].uri}:{first[1]}"
+                    where = f"{found[first[0]][0].uri}:{first[1]}"
                     raise BadRow("id", f"{excerpt(problem.id)} is also the id of {where}", "an id that occurs once")
+            except BadFile as fault:
+                raise ProblemFileError([fault.at(source.uri, line)]) from None
             except BadRow as fault:
-                fault.identity = identity_of(row, *ID_FIELDS, config.columns.get("id", ""))
+                fault.identity = identity_of(row, *ID_FIELDS, layout.id_column)
                 yield place, fault.at(source.uri, line)
             else:
                 yield place, problem
+    if not has_rows:
+        yield from empty
+        if unknown:
+            raise unknown[0]
 
 
-def wanted_layout(config: Problems) -> Layout | None:
-    """The configured layout, None for `auto`. Raises ConfigError."""
-    if config.layout == "auto":
-        if config.columns:
-            raise ConfigError('problems.columns: only used by layout "columns"; set problems.layout = "columns"')
+def find_parts(config: Problems) -> list[tuple[Source, int]]:
+    """Every file of the set, with the number of the part of the config that names it. Raises ProblemFileError for
+    files that are not there and for one that two parts name."""
+    parts = config.parts()
+    found = [
+        (source, number)
+        for number, (_, part) in enumerate(parts)
+        for source in find_sources(part.files, Wanted(part.config, part.split, part.revision))
+    ]
+    if len(parts) == 1:
+        return found
+    owner: dict[str, int] = {}
+    for source, number in found:
+        if owner.setdefault(source.uri, number) != number:
+            places = f"named by {parts[owner[source.uri]][0]} and by {parts[number][0]}"
+            raise ProblemFileError([RowError(source.uri, 0, "", places, "name it once")])
+    labels = short_labels(list(owner))
+    return [
+        (dataclasses.replace(source, label=label), number)
+        for (source, number), label in zip(found, labels, strict=True)
+    ]
+
+
+def refuse_kind(source: Source, layout: Layout | None, kind: str) -> None:
+    """Raises ConfigError for a `problems.kind` that the file's layout cannot give."""
+    if kind and layout is not None and layout.kinds and kind not in layout.kinds:
+        gives = " and ".join(layout.kinds)
+        raise ConfigError(
+            f"problems.kind: {source.uri} is of layout {layout.name}, which gives problems of kind {gives} and not "
+            f"{kind}; leave problems.kind out, or set problems.layout"
+        )
+
+
+def wanted_layout(part: ProblemFiles, key: str, needs_reference: bool = True) -> Layout | None:
+    """The configured layout, None for `auto`. `key` is the part's place in the config. Raises ConfigError."""
+    if part.columns and part.layout != layouts.COLUMNS:
+        raise ConfigError(f'{key}.columns: only used by layout "columns"; set {key}.layout = "columns"')
+    if part.layout == "auto":
         return None
-    if config.layout not in layouts.LAYOUTS:
-        raise ConfigError(f"problems.layout: unknown {config.layout!r}; known are auto, {', '.join(layouts.LAYOUTS)}")
-    if config.layout == "columns" and (wrong := mapping_fault(config.columns)):
-        raise ConfigError(f"problems.columns: {wrong}")
-    return layouts.LAYOUTS[config.layout]
+    if part.layout not in layouts.LAYOUTS:
+        raise ConfigError(f"{key}.layout: unknown {part.layout!r}; known are auto, {', '.join(layouts.LAYOUTS)}")
+    if part.layout != layouts.COLUMNS:
+        return layouts.LAYOUTS[part.layout]
+    try:
+        return layouts.by_mapping(compile_problem_mapping(part.columns, f"{key}.columns", needs_reference))
+    except MappingError as error:
+        raise ConfigError(f"{key}.columns: {error}") from None
 
 
 def settle_layout(
     source: Source, rows: Iterator[tuple[int, Row | RowError]], wanted: Layout | None
 ) -> tuple[Layout | None, Iterator[tuple[int, Row | RowError]]]:
-    """The file's layout and all its rows; None where no row could be read at all. Raises ProblemFileError if
-    unknown."""
+    """The file's layout and all its rows; None where no row could be read at all. Raises ProblemFileError if unknown,
+    and for a mapping that names a column that the file does not have."""
     if wanted is not None:
-        return wanted, rows
+        if wanted.fault is None:
+            return wanted, rows
+        first = list(itertools.islice(rows, MAX_ROWS_TO_RECOGNISE))
+        if fault := wanted.fault([row for _, row in first if isinstance(row, dict)]):
+            raise ProblemFileError([fault.at(source.uri, 0)])
+        return wanted, itertools.chain(first, rows)
     head: list[tuple[int, Row | RowError]] = []
     unknown: RowError | None = None
     for line, row in itertools.islice(rows, MAX_ROWS_TO_RECOGNISE):

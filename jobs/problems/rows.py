@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jobs.problems.errors import BadRow
 from verifiers.reference_fields import excerpt, json_type
@@ -24,7 +25,6 @@ class RowContext:
     label: str
     line: int
     kind: str = ""
-    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def made_id(self) -> str:
@@ -45,7 +45,7 @@ def string(row: Mapping[str, Json], field: str) -> str:
 
 def optional_string(row: Mapping[str, Json], field: str) -> str:
     value = row.get(field)
-    if value is None:
+    if is_nothing(value):
         return ""
     if not isinstance(value, str):
         raise BadRow(field, f"is a {json_type(value)}: {excerpt(value)}", "a string")
@@ -55,11 +55,38 @@ def optional_string(row: Mapping[str, Json], field: str) -> str:
 def identity(row: Mapping[str, Json], field: str, context: RowContext) -> str:
     """The id that the publisher gave, a number or a string. Made from file and line where there is none."""
     value = row.get(field)
-    if value is None or value == "":
+    if value == "" or is_nothing(value):
         return context.made_id
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    value = number_as_text(value)
+    if not isinstance(value, str):
         raise BadRow(field, f"is a {json_type(value)}: {excerpt(value)}", "a string or a whole number")
-    return str(value)
+    return value
+
+
+def own_id(row: Mapping[str, Json], fields: Sequence[str], context: RowContext) -> str:
+    """The first of `fields` that gives an id. A bare number is unique only within its file, whose label goes in
+    front."""
+    field = next((name for name in fields if row.get(name) != "" and not is_nothing(row.get(name))), "")
+    given = identity(row, field, context) if field else context.made_id
+    return f"{context.label}-{given}" if given.isdecimal() else given
+
+
+def number_as_text(value: Json) -> Json:
+    """An id that is a whole number, as text; anything else as it is. pandas makes floats of a column of whole numbers
+    that has a gap."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def is_nothing(value: Json) -> bool:
+    """Whether a cell is empty: null, or NaN, which pandas writes in its place."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def words(value: Json) -> str:
+    """A label of any type as text: a list of words is joined."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def answer_text(value: Json, field: str) -> str:
@@ -72,12 +99,45 @@ def answer_text(value: Json, field: str) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return repr(value)
     if isinstance(value, list) and len(value) == 1:
         return answer_text(value[0], field)
-    what = "missing" if value is None else f"is {excerpt(value)}"
+    what = "missing" if value is None or value == "" else f"is {excerpt(value)}"
     raise BadRow(field, what, "the final answer, a string or a number")
+
+
+def answer_list(value: Json, field: str) -> list[Json]:
+    """Several final answers: a list, also as the JSON text of texts, or a single one. Raises BadRow."""
+    value = list_in(value)
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise BadRow(field, "an empty list", "at least one answer")
+    found = [answer_text(one, f"{field}[{number}]" if len(given) > 1 else field) for number, one in enumerate(given)]
+    return list(dict.fromkeys(found))
+
+
+def list_in(value: Json) -> Json:
+    """The list that a text such as `["5", "5.0"]` holds; else the value. `[1, 2]` without quotes stays one answer: it
+    is as likely an interval, of which no end is right."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        found = load_json(value)
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, list) and found and all(isinstance(one, str) for one in found) else value
+
+
+def key_of(value: Json, field: str) -> dict[str, Json]:
+    """The answer key of a column: one answer, or several of which any is right; none where it is empty."""
+    if is_nothing(value) or value == "":
+        return {}
+    given = list_in(value)
+    if isinstance(given, list) and len(given) > 1:
+        found = answer_list(given, field)
+        return {"answers": found} if len(found) > 1 else {"answer": found[0]}
+    return {"answer": answer_text(given, field)}
 
 
 def objects(row: Mapping[str, Json], field: str) -> list[dict[str, Json]]:
@@ -93,11 +153,30 @@ def parsed(value: Json, field: str) -> Json:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return load_json(value)
     except (ValueError, RecursionError):
         raise BadRow(field, f"text that is not JSON: {excerpt(value)}", "JSON")
 
 
+def load_json(text: str) -> Json:
+    """JSON in which each object has each key once: of two values only one could be meant. NaN, which Python writes, is
+    read, and refused where it is used. Raises ValueError and RecursionError."""
+    return _DECODER.decode(text)
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+        raise ValueError(f"the key {excerpt(twice)} stands twice in one object")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+"""Made once: `json.loads` with an option makes a new decoder at each call."""
+
+
 def some(**fields: Json) -> dict[str, Json]:
     """The fields that are not empty, for `meta`."""
-    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+    return {name: value for name, value in fields.items() if value not in (None, "", [], {}) and not is_nothing(value)}

@@ -1,34 +1,34 @@
-"""Where problem files lie and how their rows stream in: local paths, globs and `s3://`, JSONL, JSON, CSV, Parquet,
-gzip.
+"""How the rows of problem files stream in: JSONL, JSON, CSV, TSV, Parquet and Arrow files, compressed or not.
 
-Promises: rows come one at a time in the order of the file, files in the order given (a glob's matches sorted), and
-memory is bounded by the longest row or Parquet batch. Whatever is wrong with the bytes (not UTF-8, not JSON, a
-truncated gzip or Parquet file, an empty file) comes out as a `RowError` with file and line, never as a foreign
-exception.
-Does not: know what the rows mean (layouts do). S3 credentials, region and endpoint come from the environment
-(runstore.storage).
+Promises: rows come one at a time in the order of the file, and memory is bounded by the longest row, Parquet batch or
+Arrow batch. Whatever is wrong with the bytes (not UTF-8, not JSON, a truncated compressed or Parquet file, an empty
+file, a server that fails) comes out as a `RowError` with file and line, never as a foreign exception.
+Does not: know where files lie (places does) or what the rows mean (layouts do).
 """
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import csv
 import dataclasses
-import fnmatch
 import gzip
 import io
 import json
-import re
+import lzma
 import zlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.fs
+import pyarrow.ipc
 import pyarrow.parquet
 
-from jobs.problems.errors import BadRow, ProblemFileError, RowError, identity_of
-from runstore.storage import s3_endpoint, s3_filesystem
+from jobs.problems.errors import BadRow, RowError, identity_of
+from jobs.problems.lean_files import read_lean
+from jobs.problems.rows import load_json
+from runstore.storage import s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
 
@@ -40,16 +40,25 @@ PARQUET_BATCH_ROWS = 64
 """Parquet rows read at a time: few, because a row may carry megabytes of tests."""
 
 Row = dict[str, Json]
-GLOB = re.compile(r"[*?\[]")
 FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
     ".csv": "csv",
+    ".tsv": "tsv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arrow": "arrow",
+    ".lean": "lean",
 }
-KNOWN_FORMATS = "JSONL (.jsonl, .jsonl.gz), JSON (.json), CSV (.csv, .csv.gz) or Parquet (.parquet)"
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+"""Suffixes of compressed files. They stand behind the suffix of the format: `set.jsonl.zst`."""
+SEEKING_FORMATS = frozenset({"parquet", "arrow"})
+"""Formats that are read from several places of the file and have a compression of their own."""
+KNOWN_FORMATS = (
+    "JSONL (.jsonl), JSON (.json), CSV (.csv) or TSV (.tsv), each also with .gz, .zst, .bz2 or .xz, or Parquet "
+    "(.parquet) or Arrow (.arrow), or theorems in Lean (.lean)"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,166 +66,122 @@ class Source:
     """One file. `label` is short and unique within the set, and starts the ids of problems that have none."""
 
     uri: str
+    """As the user is shown it; also what names it in run.json."""
     path: str
+    """What `system` opens."""
     format: str
-    gzipped: bool
+    compression: str
     label: str
-
-    @property
-    def remote(self) -> bool:
-        return self.uri.startswith("s3://")
-
-
-def find_sources(files: Sequence[str]) -> list[Source]:
-    """Expands paths, globs, folders and s3:// URIs. Raises ProblemFileError for what is not there or not a known
-    format."""
-    uris: dict[str, None] = {}
-    faults: list[RowError] = []
-    for name in files:
-        try:
-            for uri in expand(name):
-                uris[uri] = None
-        except BadRow as fault:
-            faults.append(fault.at(name, 0))
-    parsed: list[tuple[str, str, bool]] = []
-    for uri in uris:
-        name = uri.removesuffix(".gz")
-        suffix = PurePosixPath(name).suffix.lower()
-        if suffix in FORMATS:
-            parsed.append((uri, FORMATS[suffix], name != uri))
-        else:
-            faults.append(RowError(uri, 0, "", f"unknown file format {suffix!r}", f"give {KNOWN_FORMATS}"))
-    if faults:
-        raise ProblemFileError(faults)
-    labels = short_labels(list(uris))
-    return [
-        Source(uri, uri.removeprefix("s3://"), format, gzipped, label)
-        for (uri, format, gzipped), label in zip(parsed, labels, strict=True)
-    ]
-
-
-def expand(name: str) -> list[str]:
-    """The files that one entry of `problems.files` stands for, sorted. Raises BadRow where there is none."""
-    if name.startswith("s3://"):
-        return expand_s3(name)
-    if "://" in name:
-        raise BadRow("", "unknown scheme", "give a local path or an s3:// URI")
-    path = Path(name).expanduser()
-    if GLOB.search(name):
-        # Path.glob takes no absolute pattern, so the root is split off.
-        root, pattern = (
-            (Path(path.anchor), str(path.relative_to(path.anchor))) if path.is_absolute() else (Path(), name)
-        )
-        found = sorted(str(match) for match in root.glob(pattern) if match.is_file())
-        if not found:
-            raise BadRow("", "no file matches this pattern", "patterns are relative to the working directory")
-        return found
-    if path.is_dir():
-        found = sorted(str(match) for match in path.iterdir() if is_known(match.name))
-        if not found:
-            raise BadRow("", "no problem file in this folder", f"give {KNOWN_FORMATS}")
-        return found
-    if not path.exists():
-        raise BadRow("", "no such file", "paths are relative to the working directory")
-    return [str(path)]
-
-
-def is_known(name: str) -> bool:
-    return PurePosixPath(name.removesuffix(".gz")).suffix.lower() in FORMATS
-
-
-def expand_s3(uri: str) -> list[str]:
-    path = uri.removeprefix("s3://").rstrip("/")
-    bucket, _, key = path.partition("/")
-    if not bucket or GLOB.search(bucket):
-        raise BadRow("", "no bucket in this URI", "give s3://bucket/path")
-    filesystem, server = s3_filesystem(), s3_endpoint()
-    try:
-        if not GLOB.search(key):
-            info = filesystem.get_file_info(path)
-            if info.type == pa.fs.FileType.File:
-                return [f"s3://{path}"]
-            if info.type == pa.fs.FileType.NotFound:
-                raise BadRow("", "no such object", f"endpoint {server or 'of AWS'}; check the bucket and the key")
-            keys = list_s3(filesystem, path, recursive=False)
-            found = sorted(f"s3://{key}" for key in keys if is_known(key))
-        else:
-            # List from the last folder before the first wildcard; S3 itself knows no patterns.
-            prefix = GLOB.split(path, maxsplit=1)[0].rpartition("/")[0]
-            keys = list_s3(filesystem, prefix, recursive="/" in path[len(prefix) + 1 :])
-            pattern = path.split("/")
-            found = sorted(f"s3://{key}" for key in keys if matches(key.split("/"), pattern))
-    except OSError as error:
-        raise BadRow("", f"S3 at {server or 'AWS'} says: {error}", "check AWS_ENDPOINT_URL, credentials and bucket")
-    if not found:
-        raise BadRow("", "no object matches", f"give {KNOWN_FORMATS}")
-    return found
-
-
-def list_s3(filesystem: Any, prefix: str, recursive: bool) -> list[str]:
-    selector = pa.fs.FileSelector(prefix, recursive=recursive)
-    return [info.path for info in filesystem.get_file_info(selector) if info.type == pa.fs.FileType.File]
-
-
-def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path, in its parts, fits a pattern, in its parts: `*`, `?` and `[…]` stay within one folder, `**` spans
-    any number of them, as in pathlib.
-
-    >>> matches("a/b/c.jsonl".split("/"), "a/**/*.jsonl".split("/")), matches("a/b/c".split("/"), "a/*".split("/"))
-    (True, False)
-    """
-    if not parts or not pattern:
-        return not parts and not pattern
-    if pattern[0] == "**" and len(pattern) > 1:
-        return any(matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts)))
-    return fnmatch.fnmatchcase(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
-
-
-def short_labels(uris: Sequence[str]) -> list[str]:
-    """For each file its name without suffixes, with as many parent folders in front as make it unique."""
-    parts = [PurePosixPath(uri.removeprefix("s3://")).parts for uri in uris]
-    stems = [(*part[:-1], part[-1].split(".")[0] or part[-1]) for part in parts]
-    depth = 1
-    labels = [stem[-1] for stem in stems]
-    while len(set(labels)) < len(labels) and depth < max(len(stem) for stem in stems):
-        depth += 1
-        labels = ["-".join(stem[-depth:]).replace("/", "") for stem in stems]
-    if len(set(labels)) < len(labels):  # a.jsonl beside a.parquet
-        labels = [f"{label}-{index}" for index, label in enumerate(labels)]
-    return labels
+    system: str = "local"
+    """local, s3, or fsspec for every other scheme."""
+    is_found: bool = False
+    """Whether it was found in a folder, and not named by itself."""
 
 
 def open_source(source: Source) -> Any:
-    """A binary file with random access, and its gzip layer where the name says so. Raises OSError."""
-    filesystem = s3_filesystem() if source.remote else pa.fs.LocalFileSystem()
-    raw: Any = io.BufferedReader(filesystem.open_input_file(source.path), buffer_size=2**20)  # type: ignore[type-var]
-    return gzip.GzipFile(fileobj=raw) if source.gzipped and source.format != "parquet" else raw
+    """A binary file, decompressed where its name says so. Raises OSError, and BadRow for what is no such file."""
+    raw: Any
+    if source.system == "fsspec":
+        raw = io.BufferedReader(ForeignFile(source.path), buffer_size=2**20)
+    else:
+        filesystem = s3_filesystem() if source.system == "s3" else pa.fs.LocalFileSystem()
+        raw = io.BufferedReader(filesystem.open_input_file(source.path), buffer_size=2**20)
+    if source.format in SEEKING_FORMATS or not source.compression:
+        return raw
+    return DECOMPRESSORS[source.compression](raw)
 
 
-def read_rows(source: Source) -> Iterator[tuple[int, Row | RowError]]:
+class ForeignFile(io.RawIOBase):
+    """A file of a file system that fsspec knows. Whatever its server or library raises becomes an OSError."""
+
+    def __init__(self, uri: str) -> None:
+        import fsspec
+
+        super().__init__()
+        with foreign_errors():
+            self._file = fsspec.open(uri, "rb").open()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with foreign_errors():
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        with foreign_errors():
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            with contextlib.suppress(Exception):
+                self._file.close()
+        super().close()
+
+
+@contextlib.contextmanager
+def foreign_errors() -> Iterator[None]:
+    """Turns the exceptions of a file system's library, which are of its own kinds, into OSError."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def open_zstd(raw: Any) -> Any:
+    return io.BufferedReader(pa.CompressedInputStream(raw, "zstd"), buffer_size=2**20)  # type: ignore[type-var]
+
+
+DECOMPRESSORS: dict[str, Callable[[Any], Any]] = {
+    "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
+    "zstd": open_zstd,
+    "bz2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+}
+
+
+def read_rows(source: Source, holds: str = "problem") -> Iterator[tuple[int, Row | RowError]]:
     """(line, row) pairs; a `RowError` stands where a row could not be read. After a fault of the file itself nothing
-    follows."""
+    follows. `holds` is what a row of the file is, for people."""
     line = 0
     broken: BadRow | None = None
     try:
         with open_source(source) as file:
-            readers = {"jsonl": read_jsonl, "json": read_json, "csv": read_csv, "parquet": read_parquet}
-            for line, row in readers[source.format](file):
+            for line, row in READERS[source.format](file):
                 yield line, row.at(source.uri, line) if isinstance(row, BadRow) else row
     except BadRow as bad:
         broken = bad
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        wrong = f"broken gzip data after line {line}: {first_line(error)}"
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        wrong = f"broken {source.compression} data after line {line}: {first_line(error)}"
         broken = BadRow("", wrong, "the file is truncated or corrupt: copy it again")
     except pa.ArrowException as error:
-        wrong = f"not a readable Parquet file: {first_line(error)}"
+        wrong = f"not a readable {source.format.capitalize()} file: {first_line(error)}"
         broken = BadRow("", wrong, "the file is truncated or corrupt: copy it again")
     except OSError as error:
-        broken = BadRow("", f"cannot be read: {first_line(error)}", "check the path, its permissions and the storage")
+        if source.compression in ("zstd", "bz2") and source.system == "local":
+            # These two tell broken data by an OSError.
+            wrong = f"broken {source.compression} data after line {line}: {first_line(error)}"
+            broken = BadRow("", wrong, "the file is truncated or corrupt: copy it again")
+        else:
+            right = "check the path, its permissions and the storage"
+            broken = BadRow("", f"cannot be read: {first_line(error)}", right)
     if broken is not None:
         yield line + 1, broken.at(source.uri, line + 1 if line else 0)
     elif line == 0:
-        yield 0, RowError(source.uri, 0, "", "the file has no rows", "give at least one problem, or leave the file out")
+        yield (
+            0,
+            RowError(source.uri, 0, "", "the file has no rows", f"give at least one {holds}, or leave the file out"),
+        )
 
 
 def first_line(error: Exception) -> str:
@@ -258,14 +223,14 @@ def parse_json(data: bytes) -> Json:
         found = data[error.start : error.start + 8]
         raise BadRow("", f"not UTF-8 at byte {error.start}: {found!r}", "save the file as UTF-8")
     try:
-        value = json.loads(text, parse_constant=refuse_constant)
+        value = load_json(text)
     except json.JSONDecodeError as error:
         near = excerpt(text[max(0, error.pos - 20) : error.pos + 20])
         raise BadRow("", f"not JSON: {error.msg} at column {error.colno}, near {near}", "one JSON object per line")
     except RecursionError:
         raise BadRow("", "JSON nested too deeply", "problems are a few levels deep")
     except ValueError as error:
-        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object per line, finite numbers only")
+        raise BadRow("", f"not JSON: {first_line(error)}", "one JSON object per line, each key once")
     if "\\u" in text:
         try:
             refuse_surrogates(value)
@@ -273,10 +238,6 @@ def parse_json(data: bytes) -> Json:
             bad.identity = identity_of(value, "problem_id", "id")
             raise
     return value
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def refuse_surrogates(value: Json) -> None:
@@ -289,7 +250,8 @@ def refuse_surrogates(value: Json) -> None:
 
 
 def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
-    """One object is one row (MATH publishes one file per problem); a list holds one row per element, counted from 1."""
+    """One object is one row (MATH publishes one file per problem); a list holds one row per element, counted from 1.
+    An element that is a list of turns is the row of a chat, as Open-Reasoner-Zero publishes it."""
     data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         raise BadRow(
@@ -301,11 +263,13 @@ def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
     for line, row in enumerate(value if isinstance(value, list) else [value], start=1):
         if isinstance(row, dict):
             yield line, row
+        elif isinstance(row, list) and row and all(isinstance(turn, dict) and "from" in turn for turn in row):
+            yield line, {"conversations": row}
         else:
             yield line, BadRow("", f"an element is a {json_type(row)}: {excerpt(row)}", "each element is one object")
 
 
-def read_csv(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
+def read_csv(file: IO[bytes], delimiter: str = ",") -> Iterator[tuple[int, Row | BadRow]]:
     """Rows as strings by column name; `line` is the last line of the row. Bad bytes end the file, since after
     them no quotation mark can be relied on."""
     csv.field_size_limit(MAX_LINE_BYTES)
@@ -317,7 +281,7 @@ def read_csv(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
             except UnicodeDecodeError as error:
                 raise BadRow("", f"not UTF-8 at byte {error.start} of line {line}", "save the file as UTF-8")
 
-    reader = csv.DictReader(decoded(), strict=True)
+    reader = csv.DictReader(decoded(), delimiter=delimiter, strict=True)
     try:
         for row in reader:
             if None in row:
@@ -344,3 +308,30 @@ def read_parquet(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
         for row in batch.to_pylist():
             line += 1
             yield line, row
+
+
+def read_arrow(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
+    """Arrow's stream format, which `datasets` writes with `save_to_disk`, or its file format."""
+    try:
+        batches: Any = pa.ipc.open_stream(file)
+    except pa.ArrowInvalid:
+        file.seek(0)
+        reader = pa.ipc.open_file(file)
+        batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+    line = 0
+    for batch in batches:
+        for start in range(0, batch.num_rows, PARQUET_BATCH_ROWS):
+            for row in batch.slice(start, PARQUET_BATCH_ROWS).to_pylist():
+                line += 1
+                yield line, row
+
+
+READERS: dict[str, Callable[[IO[bytes]], Iterator[tuple[int, Row | BadRow]]]] = {
+    "jsonl": read_jsonl,
+    "json": read_json,
+    "csv": read_csv,
+    "tsv": lambda file: read_csv(file, "\t"),
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+    "lean": read_lean,
+}

@@ -1,26 +1,24 @@
-"""Layouts of training and serving files: verl Parquet, OpenAI batch JSONL, and any columns by a mapping in the
-config."""
+"""Layouts of training and serving files: verl Parquet and OpenAI batch JSONL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jobs.problems import canonical
+from jobs.problems import canonical, code_tests
+from jobs.problems.choices import listed_choice
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, optional_string, parsed, some, string
+from jobs.problems.rows import RowContext, answer_text, identity, key_of, load_json, optional_string, some, string
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
 
-MAPPED = ("id", "kind", "prompt", "reference", "domain", "source", "split", "meta")
-
 
 def read_verl(row: Row, context: RowContext) -> Problem:
     """verl: `prompt` is a list of messages, `reward_model.ground_truth` the answer; for code a JSON object of `inputs`
     and `outputs`, with `fn_name` where a function is called."""
-    prompt, system = one_user_message(parsed(row.get("prompt"), "prompt"), "prompt")
+    prompt, system = one_user_message(row.get("prompt"), "prompt")
     reward = row.get("reward_model")
     if not isinstance(reward, dict):
         raise BadRow("reward_model", excerpt(reward), 'an object {"style": …, "ground_truth": …}')
@@ -31,9 +29,11 @@ def read_verl(row: Row, context: RowContext) -> Problem:
     ability = optional_string(row, "ability")
     kind = context.kind or kind_of_ability(ability, truth)
     if kind == Kind.CODE:
-        reference = reference_of_inputs_outputs(truth, "reward_model.ground_truth")
+        reference = code_tests.reference_of_truth(truth, "reward_model.ground_truth", prompt, extra.get("prefix"))
     elif kind == Kind.MATH:
-        reference = {"answer": answer_text(truth, "reward_model.ground_truth")}
+        reference = key_of(truth, "reward_model.ground_truth")
+    elif kind == Kind.CHOICE:
+        reference = listed_choice(prompt, truth, "reward_model.ground_truth")
     else:
         raise BadRow("ability", f"verl rows of kind {kind} carry no reference to check against", "kind math or code")
     return Problem(
@@ -54,16 +54,21 @@ def kind_of_ability(ability: str, truth: Json) -> Kind:
         return Kind.MATH
     if "cod" in name or "program" in name:
         return Kind.CODE
+    if name == Kind.CHOICE:
+        return Kind.CHOICE
     if not name and isinstance(truth, str | int | float) and not str(truth).lstrip().startswith("{"):
         return Kind.MATH
     raise BadRow("ability", f"{excerpt(ability)} does not tell the kind", 'set problems.kind to "math" or "code"')
 
 
 def one_user_message(messages: Json, field: str) -> tuple[str, str]:
-    """(user text, system text) of a chat with one user turn. Raises BadRow for anything longer: its context would be
-    lost."""
+    """(user text, system text) of a chat with one user turn, of its JSON text, or of a text alone. Raises BadRow for
+    anything longer: its context would be lost."""
     if isinstance(messages, str):
-        return string({field: messages}, field).strip(), ""
+        text = string({field: messages}, field).strip()
+        messages = chat_in(text)
+        if messages is None:
+            return text, ""
     if not isinstance(messages, list) or not messages:
         raise BadRow(field, excerpt(messages), 'a list of messages [{"role": "user", "content": "…"}]')
     system, user = "", ""
@@ -81,6 +86,18 @@ def one_user_message(messages: Json, field: str) -> tuple[str, str]:
     return user, system
 
 
+def chat_in(text: str) -> Json:
+    """The messages that a text holds as JSON, None where it is something else: a prompt may well begin with `[`."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = load_json(text)
+    except (ValueError, RecursionError):
+        return None
+    is_chat = isinstance(found, list) and found and all(isinstance(one, dict) and "role" in one for one in found)
+    return found if is_chat else None
+
+
 def message_text(message: Row, field: str) -> str:
     content = message.get("content")
     if isinstance(content, list):  # the parts of a multi-modal message; only text can be asked
@@ -93,40 +110,6 @@ def message_text(message: Row, field: str) -> str:
     return string({"content": content}, "content").strip()
 
 
-def reference_of_inputs_outputs(truth: Json, field: str) -> dict[str, Json]:
-    """PRIME-style tests: parallel lists of inputs and outputs; with `fn_name` each input is a list of arguments."""
-    tests = parsed(truth, field)
-    if (
-        not isinstance(tests, dict)
-        or not isinstance(tests.get("inputs"), list)
-        or not isinstance(tests.get("outputs"), list)
-    ):
-        raise BadRow(field, excerpt(truth), 'a JSON object {"inputs": […], "outputs": […]}')
-    inputs, outputs = tests["inputs"], tests["outputs"]
-    if len(inputs) != len(outputs):
-        raise BadRow(field, f"{len(inputs)} inputs, {len(outputs)} outputs", "as many outputs as inputs")
-    name = tests.get("fn_name")
-    if name is None:
-        pairs = [{"input": text_of(i), "output": text_of(o)} for i, o in zip(inputs, outputs, strict=True)]
-        return {"mode": "stdin", "tests": pairs}
-    if not all(isinstance(given, list) for given in inputs):
-        raise BadRow(field, "an input of a function is not a list", "each input the list of arguments")
-    pairs = [{"input": given, "output": wanted} for given, wanted in zip(inputs, outputs, strict=True)]
-    # Tests of this origin are JSON on both sides, where a tuple is a list. APPS, like TACO and PRIME which follow it,
-    # puts each expected value into a list of its own, and compares with the list or with what is in it.
-    reference: dict[str, Json] = {"mode": "function", "entry_point": name, "compare": "json", "tests": pairs}
-    if outputs and all(isinstance(wanted, list) and len(wanted) == 1 for wanted in outputs):
-        reference["wrapped_outputs"] = True
-    return reference
-
-
-def text_of(value: Json) -> Json:
-    """The text of a test; APPS writes some as the list of its lines."""
-    if isinstance(value, list) and all(isinstance(line, str) for line in value):
-        return "\n".join(value)
-    return value
-
-
 def read_openai_batch(row: Row, context: RowContext) -> Problem:
     """OpenAI batch requests. They carry no answers, so `body.proofmill` ({"kind", "reference", "domain"}) or, within
     what the API itself allows, `body.metadata` ({"kind", "answer"} or {"kind", "reference": JSON text}) says how to
@@ -137,14 +120,17 @@ def read_openai_batch(row: Row, context: RowContext) -> Problem:
     prompt, system = one_user_message(body.get("messages", body.get("prompt")), "body.messages")
     field = "body.proofmill" if body.get("proofmill") is not None else "body.metadata"
     checks = body.get("proofmill", body.get("metadata"))
-    if not isinstance(checks, dict) or not ({"reference", "answer"} & set(checks)):
+    if checks is None and context.kind:
+        checks = {}
+    if not isinstance(checks, dict):
         raise BadRow(
             field, "says nothing to check the answer against", '{"kind": "math", "reference": {"answer": "5"}}'
         )
     kind = context.kind or known_kind(checks.get("kind"), f"{field}.kind")
-    if "reference" in checks:
+    reference: dict[str, Json] = {}
+    if checks.get("reference") is not None:
         reference = canonical.object_field(checks["reference"], f"{field}.reference")
-    else:
+    elif checks.get("answer") is not None:
         reference = {"answer": answer_text(checks["answer"], f"{field}.answer")}
     return Problem(
         id=identity(row, "custom_id", context),
@@ -163,62 +149,3 @@ def known_kind(value: Json, field: str) -> str:
             field, "missing" if value is None else excerpt(value), f"one of {', '.join(KINDS)}, or set problems.kind"
         )
     return value
-
-
-def read_columns(row: Row, context: RowContext) -> Problem:
-    """Any columns, by `problems.columns`: canonical field (`prompt`, `reference.answer`, `meta.level`) → column. A
-    column inside a struct is written `outer.inner`."""
-    fields: dict[str, Json] = {}
-    for target, column in context.columns.items():
-        value = column_value(row, column)
-        head, _, key = target.partition(".")
-        if key:
-            if value is not None:
-                fields.setdefault(head, {})[key] = value
-        else:
-            fields[head] = value
-    kind = context.kind or known_kind(fields.get("kind"), "kind")
-    reference = canonical.object_field(fields.get("reference") or {}, "reference")
-    if kind == Kind.MATH and "answer" in reference:
-        reference["answer"] = answer_text(
-            reference["answer"], context.columns.get("reference.answer", "reference.answer")
-        )
-    prompt, system = one_user_message(fields.get("prompt"), context.columns["prompt"])
-    meta = canonical.object_field(fields.get("meta") or {}, "meta")
-    return Problem(
-        id=identity(fields, "id", context),
-        kind=kind,
-        prompt=prompt,
-        reference=reference,
-        domain=optional_string(fields, "domain"),
-        source=optional_string(fields, "source"),
-        split=optional_string(fields, "split"),
-        meta={**meta, **some(system=system)},
-    )
-
-
-def column_value(row: Row, column: str) -> Json:
-    """The value of `a` or `a.b`; a column whose own name has a dot wins. Raises BadRow where there is no such
-    column."""
-    if column in row:
-        return row[column]
-    value: Json = row
-    for part in column.split("."):
-        if not isinstance(value, dict) or part not in value:
-            known = ", ".join(list(row)[:20])
-            raise BadRow(column, "no such column", f"problems.columns names columns of the file, which are {known}")
-        value = value[part]
-    return value
-
-
-def mapping_fault(columns: Mapping[str, str]) -> str | None:
-    """What is wrong with `problems.columns` itself; None if nothing."""
-    for target in columns:
-        head, _, key = target.partition(".")
-        if head not in MAPPED or (key and head not in ("reference", "meta")):
-            return f"{target}: unknown field; known are {', '.join(MAPPED)}, reference.… and meta.…"
-    if "prompt" not in columns:
-        return "no column for prompt"
-    if "reference" not in columns and not any(target.startswith("reference.") for target in columns):
-        return 'no column for the reference, for instance "reference.answer"'
-    return None

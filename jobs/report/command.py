@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PROBLEM:INDEX",
         help="print what is known of one sample: its last changes of state, its row, its lines in the logs",
     )
+    parser.add_argument(
+        "--select", action="store_true", help="choose an answer for every problem first: writes selections.parquet"
+    )
     parser.add_argument("--out", metavar="URI", default="", help="folder for compare.html (default: that of RUN_B)")
 
 
@@ -32,11 +35,15 @@ def run(args: argparse.Namespace) -> int:
     from jobs.report.compare import compare_runs
     from jobs.report.page import write_report
     from jobs.report.story import story_of_sample
+    from jobs.selections.select import select_run
+    from runstore.storage import open_storage
 
     try:
         for uri in args.compare or [args.run_uri or args.folder]:
             if fault := missing_plugins(uri):
                 note(fault)
+        if args.select and (args.compare or args.story is not None):
+            raise ConfigError("--select chooses answers of one run; give it with RUN alone")
         if args.story is not None:
             if args.compare:
                 raise ConfigError("--story is of one run; give it with --run URI instead of --compare")
@@ -45,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
             first, second = args.compare
             print(compare_runs(first, second, args.out))
         else:
+            if args.select:
+                print(f"selections: {select_run(open_storage(args.run_uri or args.folder)).told()}")
             print(write_report(args.run_uri or args.folder)[0])
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)

@@ -14,11 +14,8 @@ import dataclasses
 import io
 import json
 import sys
-import tempfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,11 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.report.variants import VariantCounts, stopped_of
+from runstore.buckets import encoded_schema, whole_problems
 from runstore.errors import StoredRunError
 from runstore.layout import PROBLEMS
 from runstore.reader import num_rows, read_batches
 from runstore.schema import PROBLEM_SCHEMA, solution_key
 from runstore.storage import Storage, open_storage
+from verifiers.types import Status
 from workers.sampling import estimates
 from workers.sampling.estimates import Stopped
 from workers.sampling.plan import Plan
@@ -46,7 +45,7 @@ _COLUMNS = [
     *("run_id", "problem_id", "kind", "domain", "source", "split", "stopping_rule", "sample_index", "round", "status"),
     *("prompt_tokens", "completion_tokens", "generation_s", "verify_s", "meta", "variant"),
 ]
-_STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
+_STATUSES = tuple(Status)
 
 
 class StageEnd(NamedTuple):
@@ -74,6 +73,8 @@ class ProblemResult:
     """What came of each stage of its cascade; `stopped` is that of the first one. Empty without a cascade."""
     audited: bool = False
     """Whether it went through every stage, whatever came out."""
+    keyless: bool = False
+    """Whether the problem has no answer key: it is neither solved nor unsolved."""
 
 
 class ProblemsTable:
@@ -119,23 +120,8 @@ def write_problems_table(run_uri: str, ended: str = "open", bucket_rows: int = B
 
 def iter_problems(storage: Storage, ended: str = "open", bucket_rows: int = BUCKET_ROWS) -> Iterator[ProblemResult]:
     """Every problem that has a committed sample."""
-    total = num_rows(storage)
-    batches = _narrow_batches(storage)
-    if total <= bucket_rows:
-        held = list(batches)
-        if held:
-            yield from _problems_of(pa.Table.from_batches(held), storage, ended)
-        return
-    num_buckets = -(-total // bucket_rows)
-    with tempfile.TemporaryDirectory(prefix="proofmill-report-") as folder:
-        paths = [Path(folder) / f"{number}.arrow" for number in range(num_buckets)]
-        _spill(batches, paths)
-        for path in paths:
-            if path.exists():
-                with pa.memory_map(str(path)) as source:
-                    table = pa.ipc.open_stream(source).read_all()
-                yield from _problems_of(table, storage, ended)
-                path.unlink()
+    for table in whole_problems(_narrow_batches(storage), _NARROW, num_rows(storage), bucket_rows):
+        yield from _problems_of(table, storage, ended)
 
 
 _NARROW = pa.schema(
@@ -147,9 +133,7 @@ _NARROW = pa.schema(
         *(("meta", pa.string()), ("variant", pa.string())),
     ]
 )
-_ENCODED = pa.schema(
-    [(f.name, pa.dictionary(pa.int32(), pa.string()) if f.type == pa.string() else f.type) for f in _NARROW]
-)
+_ENCODED = encoded_schema(_NARROW)
 
 
 def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
@@ -173,24 +157,6 @@ def _outcomes(statuses: pa.DictionaryArray) -> pa.Array:
     known = [OUTCOME_OF_STATUS[name] for name in statuses.dictionary.to_pylist()] + [SampleOutcome.ABORTED]
     codes = statuses.indices.fill_null(len(known) - 1).to_numpy()
     return pa.array(np.array(known, np.int8)[codes])
-
-
-def _spill(batches: Iterator[pa.RecordBatch], paths: list[Path]) -> None:
-    """Writes rows to files so that all rows of a problem are in the file that its id selects."""
-    writers: dict[int, Any] = {}
-    try:
-        for batch in batches:
-            ids = batch.column("problem_id")
-            chosen = np.array([zlib.crc32(text.encode()) % len(paths) for text in ids.dictionary.to_pylist()])
-            bucket = chosen[ids.indices.to_numpy()]
-            plain = batch.cast(_NARROW)
-            for number in np.unique(bucket):
-                if number not in writers:
-                    writers[number] = pa.ipc.new_stream(str(paths[number]), _NARROW)
-                writers[number].write_batch(plain.take(pa.array(np.flatnonzero(bucket == number))))
-    finally:
-        for writer in writers.values():
-            writer.close()
 
 
 def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[ProblemResult]:
@@ -255,6 +221,17 @@ class _Samples(NamedTuple):
         return _Samples([index - start for index in self.indices[part]], *(values[part] for values in self[1:]))
 
 
+def is_keyless(row: Mapping[str, Any]) -> bool:
+    """Whether the problem of a row of `problems.parquet` has no answer key. Its samples may all be errors, so the
+    stopping rule says it too."""
+    return row["num_unchecked"] > 0 or _is_keyless_rule(row["stopping_rule"])
+
+
+@lru_cache(maxsize=65536)
+def _is_keyless_rule(rule: str) -> bool:
+    return bool(json.loads(rule or "{}").get("keyless"))
+
+
 def counts_distinct(rule: dict[str, Any]) -> bool:
     """Whether any stage of a stored rule counts solutions with different texts only."""
     return any(plan.get("distinct") for plan in (rule, *rule.get("stages", ())))
@@ -283,13 +260,17 @@ def _result(
     first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str, names: Sequence[str]
 ) -> ProblemResult:
     rule, plan = read_rule(first["stopping_rule"])
-    is_mixed = rule.get("variants", 1) > 1
+    keyless = bool(rule.get("keyless")) or sums["num_unchecked"] > 0
+    is_mixed = rule.get("variants", 1) > 1 and not keyless
     replayed: Stopped | None = None
     if stages := _stage_ends(rule, samples):
         stopped, settled = stages[0].stopped, settled_by(stages)
     else:
         replayed, settled, _ = _end_of(rule, plan, samples)
         stopped = None if is_mixed else replayed
+    if keyless:  # what its samples are worth is not known, so nothing follows from them
+        stopped = None
+        stages = tuple(stage._replace(stopped=None) for stage in stages)
     estimate = _pass_rate(stopped) if stopped else None
     row = {
         **{name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")},
@@ -309,7 +290,8 @@ def _result(
     looks = bool(plan.num_verified or plan.give_up)
     known = _chains(plan, samples)[0] if is_mixed and replayed and not looks else None
     variants = _variant_counts(plan, samples, names, known) if is_mixed else ()
-    return ProblemResult(row, stopped, _difficulty(first["meta"]), variants, stages, bool(rule.get("audit")))
+    audited = bool(rule.get("audit"))
+    return ProblemResult(row, stopped, _difficulty(first["meta"]), variants, stages, audited, keyless)
 
 
 def _variant_counts(

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from jobs.problems.canonical import require_answer_key
 from jobs.problems.errors import BadRow
 from jobs.service.chat_schema import ChatRequest
 from jobs.service.http_errors import HttpProblem, invalid, shown
@@ -159,7 +160,7 @@ def problem_of(number: int, line: BatchLine, faults: Faults) -> Problem | None:
         return Problem(line.custom_id, KIND, messages[-1][1], {}, meta=meta)
     row = ProblemBody(id=line.custom_id, kind=asked.kind, prompt=messages[-1][1], reference=asked.reference, meta=meta)
     try:
-        return row.problem()
+        return require_answer_key(row.problem())
     except BadRow as error:
         fault = bad_row(error, "/body/proofmill", row)
         own_places = {"id": "/custom_id", "prompt": f"/body/messages/{len(messages) - 1}/content"}

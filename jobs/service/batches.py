@@ -192,6 +192,8 @@ class BatchKeeper(ResultKeeper):
         }
         if not self.has_model():
             sections["model"] = {"path": plan.model}
+        if not plan.is_checked:
+            sections["problems"] = {"unchecked": "accept"}
         config = self.checked_config(owner, sections, len(plan.problems))
         if plan.is_checked:
             return config

@@ -1,7 +1,8 @@
 """`POST /v1/chat/completions` and `GET /v1/models`, for OpenAI's clients.
 
 Promises: `model` in an answer is the model that gave it; `proofmill.checked` says whether anything was checked; a text
-that answers a problem is given only when it was verified.
+that answers a problem is given only when it was verified, or when the problem has no answer key: then it is the one
+that most samples agree on, and `proofmill.selection` says that nothing was proven.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def chat_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
     @router.post("/v1/chat/completions", responses={**streamed, **errors}, openapi_extra=body_schema(ChatRequest))
     async def chat(request: fastapi.Request, client: Token = admit) -> fastapi.Response:
         """OpenAI's chat completion. With `proofmill`: a verified answer, or a refusal where no sample could be
-        verified. Without it: what the model says, and nothing is checked."""
+        verified; for a problem without an answer key the answer that most samples agree on, and
+        `proofmill.selection` says that nothing was proven. Without it: what the model says, and nothing is checked."""
         body = await read_body(request, ChatRequest)
         body.check(gateway.max_tokens)
         answer = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": gateway.model}
@@ -159,8 +161,9 @@ def completion(answer: Answer, choices: list[Any], usage: Mapping[str, int], ext
 
 def checked_extra(result: Mapping[str, Any]) -> dict[str, Any]:
     """The member `proofmill` of an answer to a problem."""
-    counts = ("num_samples", "num_checked", "num_lost", "num_unfinished")
-    return {"checked": True, **{key: result[key] for key in ("verified", "verdict", *counts, "cost")}}
+    counts = ("num_samples", "num_checked", "num_unchecked", "num_lost", "num_unfinished")
+    members = {key: result[key] for key in ("verified", "verdict", "selection", *counts, "cost")}
+    return {"checked": result["selection"] is None, **members}
 
 
 def unchecked_extra(cost: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -170,7 +173,7 @@ def unchecked_extra(cost: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 
 def message_of(result: dict[str, Any]) -> dict[str, Any]:
-    if result["verified"]:
+    if result["text"] is not None:  # verified, or chosen without an answer key
         return {"role": "assistant", "content": result["text"], "refusal": None}
     return {"role": "assistant", "content": None, "refusal": refusal_of(result)}
 
@@ -214,7 +217,7 @@ async def checked_chunks(events: AsyncIterator[Event], answer: Answer, with_usag
                 yield f": sample {event.data['sample_index']} {event.data['status']}\n\n"
             elif event.name == "result":
                 message = message_of(event.data)
-                key = "content" if event.data["verified"] else "refusal"
+                key = "refusal" if message["content"] is None else "content"
                 yield chunks.delta({key: message[key]})
                 yield chunks.delta({}, "stop", proofmill=checked_extra(event.data))
                 yield chunks.last(usage_of(event.data["cost"]))

@@ -28,6 +28,7 @@ from jobs.solve.published import settle_pools
 from jobs.stop_signals import StopSignals, stop_signals
 from verifiers import plugins
 from verifiers.checker import check_settings
+from verifiers.kinds import KINDS
 
 if TYPE_CHECKING:
     from jobs.service.hosting import Host
@@ -103,7 +104,7 @@ def serve_until_stopped(config: ServiceConfig) -> int:
 def solve_config(config: ServiceConfig) -> SolveConfig | None:
     """The models of the service, its endpoints asked; None without any. Raises ConfigError, whose text is for the
     user."""
-    from jobs.solve.endpoints import try_endpoint  # imports Ray
+    from jobs.solve.endpoints import check_prompts, try_endpoint  # imports Ray
 
     if not config.solve.config:
         return None
@@ -113,6 +114,9 @@ def solve_config(config: ServiceConfig) -> SolveConfig | None:
             f"{config.solve.config}: sampling.variants: the service asks for all samples of a request in the same "
             "way; leave it out, or put what you want of it into [prompt] and [sampling]"
         )
+    for pool in solve.pools().values():
+        if is_remote(pool.model):
+            check_prompts(pool, KINDS)
     # On a cluster it is the nodes that reach an endpoint and may have its key.
     for pool in solve.pools().values() if not config.ray.address else ():
         if is_remote(pool.model):

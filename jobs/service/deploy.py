@@ -39,6 +39,7 @@ from jobs.service.steering import Steering, told_reason
 from jobs.service.verifying import WINDOW, Check, Checked, LocalVerifiers, VerifierLost
 from jobs.solve.settings import generator_settings
 from runstore.schema import Messages, Sample, SampleRequest
+from verifiers.agreement import Clusters
 from verifiers.checker import Checkers
 from verifiers.processes.environment import withhold
 from verifiers.types import Kind, Problem
@@ -60,6 +61,8 @@ READY_TIMEOUT_S = 5.0
 READY_CACHE_S = 1.0
 RUNS_GRACE_S = 60.0
 """How long interrupted batch runs have to write what they hold when the service stops, in seconds."""
+CLUSTER_TIMEOUT_S = 120.0
+"""Longest time for the answers of one request to be compared, in seconds."""
 CHECK_TIMEOUT_S = 600.0
 """Longest time for one item of a chunk, in seconds, if the client sets no limit. A checker's own limit is far lower."""
 MAX_KNOWN_PROBLEMS = 200_000
@@ -82,6 +85,9 @@ class VerifierReplica:
 
     async def check(self, chunk: Sequence[Check]) -> list[Checked]:
         return await self._local.check(chunk)
+
+    async def cluster(self, problem: Problem, answers: Sequence[str | None]) -> Clusters:
+        return await self._local.cluster(problem, answers)
 
     async def ping(self) -> bool:
         return True
@@ -112,6 +118,18 @@ class ServeVerifiers:
             return list(await asyncio.wait_for(self.handle().check.remote(list(chunk)), timeout_s))
         except (RayError, RayServeException, TimeoutError) as error:
             raise VerifierLost(type(error).__name__) from error
+
+    async def cluster(self, problem: Problem, answers: Sequence[str | None]) -> Clusters:
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+
+        try:
+            found: Clusters = await asyncio.wait_for(
+                self.handle().cluster.remote(problem, list(answers)), CLUSTER_TIMEOUT_S
+            )
+        except (RayError, RayServeException, TimeoutError) as error:
+            raise VerifierLost(type(error).__name__) from error
+        return found
 
     async def ready(self) -> bool:
         try:
@@ -194,8 +212,9 @@ class GeneratorReplica:
         not the configured rollout."""
         engine_id = f"{request.problem.id}/{request.sample_index}/{request.seed}"
         drawn_by = self._rollout if needs_rollout else Single
-        # A chat without a problem is its client's own text.
+        # A chat without a problem is its client's own text, with the operator's around it.
         confidential = has_problem and is_confidential(request.problem, self._confidential)
+        confidential = confidential or self._style.is_confidential_for(request.problem.kind)
         what = RolloutRequest(engine_id, task, messages, sampling, confidential=confidential)
         rollout = drawn_by(self._engine, what)
         generation = await rollout.draw()
@@ -403,7 +422,9 @@ def load_known(config: ServiceConfig) -> dict[str, Problem]:
     from jobs.problems.load import stream_problems
 
     known: dict[str, Problem] = {}
-    for problem in stream_problems(Problems(files=config.problems.files, layout=config.problems.layout)):
+    # A text for a problem without an answer key gets the verdict `unchecked`.
+    found = Problems(files=config.problems.files, layout=config.problems.layout, unchecked="accept")
+    for problem in stream_problems(found):
         known[problem.id] = problem
         if len(known) > MAX_KNOWN_PROBLEMS:
             raise ConfigError(

@@ -26,6 +26,7 @@ import pydantic
 
 from jobs.config import ConfigError, SolveConfig, check_config
 from jobs.exit_codes import EXIT_INTERRUPTED
+from jobs.problems.canonical import require_answer_key
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
 from jobs.service.confinement import confined
@@ -44,7 +45,7 @@ INDEX = "service/runs/"
 """Folder below the output that holds one empty key per run, by owner, from which an owner's runs are listed."""
 CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "run": ("id", "seed"),
-    "problems": ("files", "layout", "columns", "kind", "limit", "skip_bad"),
+    "problems": ("files", "layout", "columns", "kind", "limit", "unchecked", "skip_bad"),
     "model": ("path", "revision", "dtype", "max_model_len"),
     "prompt": ("system", "suffix", "suffix_by_kind"),
     "sampling": (
@@ -115,7 +116,7 @@ class RunKeeper:
         """Starts a run, or resumes the one of the same id and config."""
         self.require_runs()
         config = self.checked_config(owner, request.config, len(request.problems))
-        return self.begin(owner, config, problem_lines(request.problems))
+        return self.begin(owner, config, problem_lines(request.problems, config.problems.unchecked == "accept"))
 
     def require_runs(self) -> None:
         if not self.settings.output_uri:
@@ -287,12 +288,14 @@ class RunKeeper:
         return run_uri(self.settings.output_uri, run_id)
 
 
-def problem_lines(problems: Sequence[ProblemBody]) -> list[str]:
-    """Inline problems as lines of a problem file. Raises HttpProblem 422 for those that cannot be used."""
+def problem_lines(problems: Sequence[ProblemBody], keyless: bool = False) -> list[str]:
+    """Inline problems as lines of a problem file. `keyless`: they may lack an answer key. Raises HttpProblem 422 for
+    those that cannot be used."""
     lines, wrong = [], []
     for index, body in enumerate(problems):
         try:
-            lines.append(json.dumps(body.problem().to_json()))
+            problem = body.problem()
+            lines.append(json.dumps((problem if keyless else require_answer_key(problem)).to_json()))
         except BadRow as error:
             wrong.append(bad_row(error, f"/problems/{index}", body))
     if wrong:

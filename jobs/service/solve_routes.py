@@ -1,4 +1,4 @@
-"""`POST /v1/solve`: one problem, a verified answer or none."""
+"""`POST /v1/solve`: one problem, a verified answer or none; without an answer key what most samples agree on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from jobs.problems.errors import BadRow
 from jobs.service import http_errors
+from jobs.service.agreed import SelectionBody
 from jobs.service.gateway import Gateway
 from jobs.service.schemas import Model, ProblemBody, VerdictBody, bad_row, body_schema, read_body
 from jobs.service.settings import Token
@@ -50,9 +51,13 @@ class SolveResponse(pydantic.BaseModel):
     text: str | None
     sample_index: int | None
     verdict: VerdictBody | None
+    selection: SelectionBody | None
+    """How the text was chosen where the problem has no answer key. Nothing about it is proven; `verified` is false."""
     num_samples: int
     num_checked: int
     """Samples with a verdict. Only these can be said not to be verified."""
+    num_unchecked: int
+    """Samples of a problem without an answer key, of which nothing can be said."""
     num_lost: int
     """Samples whose generator or verifier died time and again."""
     num_unfinished: int
@@ -139,7 +144,8 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
         openapi_extra=body_schema(SolveRequest),
     )
     async def solve_one(request: fastapi.Request, client: Token = admit) -> fastapi.Response:
-        """Samples until one is verified, at most `num_samples`. An unverified text is never given."""
+        """Samples until one is verified, at most `num_samples`. An unverified text is never given. The samples of a
+        problem without an answer key are all drawn, and `unchecked`."""
         body = await read_body(request, SolveRequest)
         problem = read_problem(body.problem)
         events = await begin(problem, body.num_samples, body.seed, client)

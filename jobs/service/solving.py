@@ -1,7 +1,9 @@
 """Best of n with verification, for one problem at a time.
 
-Promises: an answer is given only when a sample was verified; the first verified one ends the others (cancelled here,
-aborted in the engine); the result says what was spent in either case. Leaving the request ends its samples.
+Promises: an answer to a problem with an answer key is given only when a sample was verified; the first verified one
+ends the others (cancelled here, aborted in the engine); without a key the answer is that of most samples, and the
+result says that nothing was proven (jobs.service.agreed); the result says what was spent in either case. Leaving the
+request ends its samples.
 Promises: a sample that was lost (its generator or its verifier died time and again) or that did not end in time is
 counted as such, and never as one that could not be verified.
 Does not: batch, resume or store, as runs do.
@@ -19,10 +21,13 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
+from jobs.selections.votes import Votes
+from jobs.service.agreed import Agreed, has_majority, selection_body
 from jobs.service.http_errors import HttpProblem
 from jobs.service.steering import Steering
 from jobs.service.verifying import Check, Checked, Verifiers, check_chunk, encode, failure
 from runstore.schema import Sample, SampleRequest, sample_seed
+from verifiers.answer_keys import has_answer_key
 from verifiers.types import Json, Problem, Status
 
 
@@ -81,19 +86,24 @@ async def solve(
     solving = Solving(problem, generators, verifiers, attempts, started + timeout_s)
     yield Event("started", {"problem_id": problem.id, "num_samples": num_samples, "seed": seed})
     try:
-        for block in blocks:
+        for left, block in zip(range(len(blocks) - 1, -1, -1), blocks, strict=True):
             solving.begin([sample_seed(seed, problem.id, index) for index in block], block)
             async for event in solving.wait():
                 yield event
-            if solving.is_over():
+            if solving.is_over() or (left and await solving.is_agreed()):
                 break
     finally:
         await solving.end()
     best, counts = solving.best, solving.counts
-    if best is None and counts.checked == 0:
+    if best is None and counts.checked == counts.unchecked == 0:
         raise HttpProblem(503, "not-ready", f"no sample got a verdict: {counts.told()}", retry_after_s=5)
-    result = result_event(problem, best, solving.cost, counts.asked, time.perf_counter() - started)
-    yield Event("result", {**result, **counts.to_json()})
+    votes = await solving.votes()
+    if solving.agreed and votes is None:
+        raise HttpProblem(503, "not-ready", "the answers could not be compared: verifiers were lost", retry_after_s=5)
+    given = solving.agreed.chosen(votes) if solving.agreed and votes else best
+    result = result_event(problem, given, solving.cost, counts.asked, time.perf_counter() - started)
+    selection = selection_body(votes) if votes else None
+    yield Event("result", {**result, **counts.to_json(), "verified": best is not None, "selection": selection})
 
 
 class Solving:
@@ -114,6 +124,8 @@ class Solving:
         self.cost = Cost()
         self.counts = Counts(0)
         self.best: tuple[Sample, Checked] | None = None
+        self.agreed = None if has_answer_key(problem.kind, problem.reference) else Agreed(problem)
+        """What the samples of a problem without an answer key say."""
 
     def begin(self, seeds: Sequence[int], indices: range) -> None:
         """Starts to draw one stage."""
@@ -135,6 +147,16 @@ class Solving:
         """Whether there is an answer, or no time for one."""
         return self.best is not None or time.perf_counter() >= self._deadline
 
+    async def votes(self) -> Votes | None:
+        """The vote on a problem without an answer key, over what was drawn so far. None where the problem has a key, or
+        the verifiers died over it."""
+        return await self.agreed.votes(self._verifiers, self._attempts) if self.agreed else None
+
+    async def is_agreed(self) -> bool:
+        """Whether a problem without an answer key needs no further stage."""
+        votes = await self.votes()
+        return votes is not None and has_majority(votes)
+
     async def wait(self) -> AsyncGenerator[Event, None]:
         """An event per sample, until one is verified, all have ended, or the time is over."""
         while self._waiting and not self.is_over():
@@ -155,6 +177,8 @@ class Solving:
             return Event("sample", about)
         self.cost.add(sample, checked, usd_of(self._generators, request, sample))
         self.counts.add(sample, checked)
+        if self.agreed and sample.text is not None:
+            self.agreed.add(sample, checked)
         if checked.status == "verified" and (self.best is None or sample.sample_index < self.best[0].sample_index):
             self.best = (sample, checked)
         return Event("sample", sample_event(sample, checked))
@@ -177,17 +201,21 @@ class Counts:
     asked: int
     checked: int = 0
     """Number of samples whose text has a verdict."""
+    unchecked: int = 0
+    """Number of samples of a problem without an answer key."""
     lost: int = 0
     """Generators or verifiers died under it."""
 
     @property
     def unfinished(self) -> int:
         """Running when the time was over, or when another sample was verified."""
-        return self.asked - self.checked - self.lost
+        return self.asked - self.checked - self.unchecked - self.lost
 
     def add(self, sample: Sample, checked: Checked) -> None:
         if sample.error or sample.text is None or checked.status == Status.ERROR:
             self.lost += 1  # such a verdict is about the service and not about a text
+        elif checked.status == Status.UNCHECKED:
+            self.unchecked += 1
         else:
             self.checked += 1
 
@@ -196,12 +224,16 @@ class Counts:
         return ", ".join(f"{count} of {self.asked} {name}" for count, name in parts if count)
 
     def to_json(self) -> dict[str, Json]:
-        return {"num_checked": self.checked, "num_lost": self.lost, "num_unfinished": self.unfinished}
+        counts = {"num_checked": self.checked, "num_unchecked": self.unchecked}
+        return {**counts, "num_lost": self.lost, "num_unfinished": self.unfinished}
 
 
 def refusal_of(result: dict[str, Any]) -> str:
     """Why a result has no text. Samples that nothing is known about are told apart."""
-    counts = Counts(result["num_samples"], result["num_checked"], result["num_lost"])
+    counts = Counts(*(result[f"num_{name}"] for name in ("samples", "checked", "unchecked", "lost")))
+    if result["selection"] is not None:
+        text = f"none of {counts.unchecked} samples gave an answer that can be compared, and nothing was checked"
+        return f"{text}; {missing}" if (missing := counts.told()) else text
     text = f"none of {counts.checked} samples could be verified"
     return f"{text}; {missing}" if (missing := counts.told()) else text
 
@@ -254,7 +286,6 @@ def result_event(
 ) -> dict[str, Any]:
     return {
         "problem_id": problem.id,
-        "verified": best is not None,
         "text": best[0].text if best else None,
         "sample_index": best[0].sample_index if best else None,
         "verdict": json.loads(best[1].body) if best else None,

@@ -1,4 +1,4 @@
-"""The kind `unchecked` of chats without a problem in a batch: every verdict is `undecided`, since there is nothing to
+"""The kind `unchecked` of chats without a problem in a batch: every verdict is `unchecked`, since there is nothing to
 check a text against. Only the service loads this plugin, for its batches (jobs.service.batches).
 """
 
@@ -32,7 +32,7 @@ class Unchecked:
     ) -> Verdict:
         used = limits or self.default_limits
         return Verdict(
-            Status.UNDECIDED, "a chat without a problem: nothing to check", {}, KIND, self.version, 0.0, used
+            Status.UNCHECKED, "a chat without a problem: nothing to check", {}, KIND, self.version, 0.0, used
         )
 
     def close(self) -> None:
@@ -43,5 +43,9 @@ def check_reference(reference: Mapping[str, Json]) -> None:
     return None
 
 
+def has_answer_key(reference: Mapping[str, Json]) -> bool:
+    return False
+
+
 def register(tables: Any) -> None:
-    tables.kinds.add(KIND, KindRow(f"{PLUGIN}:Unchecked", check_reference))
+    tables.kinds.add(KIND, KindRow(f"{PLUGIN}:Unchecked", check_reference, has_answer_key))

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
+from verifiers.agreement import Agreement, Clusters
 from verifiers.checker import Checkers
 from verifiers.types import Json, Limits, Problem, Status, Verdict
 from workers.actors.check_threads import CheckThreads
@@ -75,6 +76,10 @@ class Verifiers(Protocol):
         """Verdicts in order. Raises VerifierLost."""
         ...
 
+    async def cluster(self, problem: Problem, answers: Sequence[str | None]) -> Clusters:
+        """Which answers are proven equal. Raises VerifierLost."""
+        ...
+
     async def ready(self) -> bool: ...
 
 
@@ -85,6 +90,7 @@ class LocalVerifiers:
 
     def __init__(self, checkers: Checkers, num_workers: int) -> None:
         self._checkers = checkers
+        self._agreement = Agreement()
         self._threads = CheckThreads(num_workers, self._check, self._failed)
 
     async def check(self, chunk: Sequence[Check]) -> list[Checked]:
@@ -106,14 +112,19 @@ class LocalVerifiers:
             gone = True  # the client may have gone away: what still waits is not checked
         return [results[at] for at in range(len(chunk))]
 
+    async def cluster(self, problem: Problem, answers: Sequence[str | None]) -> Clusters:
+        return await asyncio.to_thread(self._agreement.clusters, problem, answers)
+
     async def ready(self) -> bool:
         return True
 
     def _check(self, numbered: Numbered) -> Checked:
         _, check = numbered
-        checker = self._checkers.of(check.problem.kind)
-        limits = dataclasses.replace(checker.default_limits, **dict(check.limits)) if check.limits else None
-        return encode(checker.verify(check.problem, check.text, limits, check.finish_reason))
+        limits = None
+        if check.limits:
+            defaults = self._checkers.of(check.problem.kind).default_limits
+            limits = dataclasses.replace(defaults, **dict(check.limits))
+        return encode(self._checkers.verify(check.problem, check.text, limits, check.finish_reason))
 
     def _failed(self, numbered: Numbered, error: Exception, seconds: float) -> Checked:
         _, check = numbered
@@ -123,6 +134,7 @@ class LocalVerifiers:
     def close(self) -> None:
         self._threads.close()
         self._checkers.close()
+        self._agreement.close()
 
 
 def encode(verdict: Verdict) -> Checked:
@@ -199,3 +211,16 @@ async def check_alone(verifiers: Verifiers, check: Check, attempts: int, on_lost
             log.warning("verifier lost under one item of kind %s: %s", check.problem.kind, error)
             on_lost()
     return encode(failure(check, "verifier lost", time.perf_counter() - started))
+
+
+async def cluster(
+    verifiers: Verifiers, problem: Problem, answers: Sequence[str | None], attempts: int
+) -> Clusters | None:
+    """None where the verifiers died under it time and again."""
+    for attempt in range(attempts):
+        await asyncio.sleep(RETRY_DELAY_S * attempt)
+        try:
+            return await verifiers.cluster(problem, answers)
+        except VerifierLost as error:
+            log.warning("verifier lost under answers of kind %s: %s", problem.kind, error)
+    return None

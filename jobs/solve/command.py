@@ -32,11 +32,15 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_CONFIG, EXIT_DONE, EXIT_ERRORS, EXIT_INTERRUPTED
 from jobs.layers import in_terms_of_arguments, keys_of
 from jobs.notify import Notifier, check_urls
+from jobs.pools.checks import told_models
+from jobs.pools.expand import pool_tables
 from jobs.presets import PresetError, load_preset
+from jobs.problems.hub import pin
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.endpoints import check_endpoints, describe_endpoints, longest_prompt
+from jobs.solve.keyless import check_policies
 from jobs.solve.pilot import PILOT_PROBLEMS, Pilot, pilot_config, read_pilot
 from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
@@ -101,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError("--pilot runs some of the problems here: give it with --dry-run, and without --on")
         if args.config is None or args.model or args.problems:
             args.config = config_from_flags(args)
+        require_one_model(args)
         args.overrides = [*preset_overrides(args), *args.overrides]
         overrides = [*args.overrides, *(["problems.skip_bad=true"] if args.skip_bad else [])]
         config = load_config(args.config, overrides)
@@ -117,6 +122,18 @@ def run(args: argparse.Namespace) -> int:
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)
         return exit_code_of(error)
+
+
+def require_one_model(args: argparse.Namespace) -> None:
+    """Raises ConfigError where a flag is about the one model of a run, and the config has several."""
+    flags = {"--preset": args.preset is not None, "--allow-remote-code": args.allow_remote_code}
+    keys = {"--preset": f'preset="{args.preset}"', "--allow-remote-code": "trust_remote_code=true"}
+    names = list(pool_tables(read_toml(Path(args.config)))) if any(flags.values()) else []
+    for flag in (flag for flag, given in flags.items() if given and names):
+        right = " or ".join(f"--set models.{name}.{keys[flag]}" for name in names)
+        raise ConfigError(
+            f"{flag}: {args.config} has {told_models(names)}, and does not say which is meant; give {right}"
+        )
 
 
 def preset_overrides(args: argparse.Namespace) -> list[str]:
@@ -195,9 +212,14 @@ def solve(
     check_urls(config.notify)
     run_secrets(config, os.environ)  # a variable that is missing is reported before anything starts
     with Notifier(() if dry_run else config.notify, config.run.id, uri) as notifier:
+        record = None if dry_run else read_run_json(open_storage(uri))
+        if record is not None:
+            # A branch of a data set may have moved since the run began.
+            for revision in {part.revision for _, part in config.problems.parts()}:
+                pin((source["uri"] for source in record["problems"]["sources"]), revision)
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
-        record = None if dry_run else read_run_json(open_storage(uri))
+        check_policies(config, problems)
         config, published = settle_pools(config, record)
         is_complete = record is not None and record.get("complete")
         endpoints = {} if is_complete else check_endpoints(config, problems)

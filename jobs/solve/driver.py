@@ -25,6 +25,7 @@ from jobs.problems.load import stream_problems
 from jobs.solve.progress import Display
 from jobs.stop_signals import stop_signals
 from runstore.batches import pack
+from verifiers.answer_keys import has_answer_key
 from verifiers.types import Json, Problem
 from workers.actors.presence import KILL_S, end_on_its_node
 from workers.coordinator.actor import Coordinator
@@ -157,7 +158,7 @@ def entry_of(problem: Problem, config: SolveConfig) -> ProblemEntry:
     """What the coordinator knows of a problem. Its route follows from the problem and the config alone, so a resume
     finds the same one."""
     kind = str(problem.kind)
-    entry = ProblemEntry(problem.id, kind, problem.domain)
+    entry = ProblemEntry(problem.id, kind, problem.domain, keyless=not has_answer_key(kind, problem.reference))
     return entry._replace(route=config.route_of(kind, problem.domain, problem.meta)) if config.routes else entry
 
 

@@ -7,13 +7,14 @@ Does not: measure an endpoint, or watch it while a run goes on (workers.engines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.pools.checks import is_remote
 from jobs.problems.examples import read_examples
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.settings import longest_sample
+from jobs.solve.variants import prompt_style
 from verifiers.types import Json
 from workers.engines.base import EngineSettings, EngineStartError, SamplingParameters
 from workers.engines.registry import open_engine
@@ -84,6 +85,31 @@ def check_confidential(config: SolveConfig, name: str, pool: SolveConfig, proble
             f"{pool.key('model.allow_confidential')} = false: {count:,} problems are of confidential sources "
             f"({sources}), and {pool.model.base_url} is another machine, which would see them; route them to another "
             "model, or allow it"
+        )
+    check_prompts(pool, problems.by_kind)
+
+
+def check_prompts(pool: SolveConfig, kinds: Iterable[str]) -> None:
+    """Raises ConfigError where what the pool's prompts have around problems of these kinds is confidential, and it may
+    not have that."""
+    if not needs_leave(pool.model):
+        return
+    kinds = list(kinds)
+    variants = {"": None, **{variant.name: variant for variant in pool.sampling.variants}}
+    for name, variant in variants.items():
+        style = prompt_style(pool, variant)
+        if not any(style.is_confidential_for(kind) for kind in kinds):
+            continue
+        where = f"sampling.variants.{name}" if name else pool.key("prompt")
+        what = (
+            f"{where}: its texts are marked as confidential"
+            if style.confidential
+            else f"{where}.examples: {sum(example.confidential for example in style.examples)} of its examples are of "
+            f"confidential sources ({', '.join(pool.problems.confidential)})"
+        )
+        raise ConfigError(
+            f"{what}, and {pool.model.base_url} is another machine, which would see them; take others for this model, "
+            f"or set {pool.key('model.allow_confidential')} = true"
         )
 
 

@@ -108,17 +108,24 @@ def pool_to_plan(
         gpu_memory_utilization=model.gpu_memory_utilization,
         cpu_kv_cache_bytes=int(model.cpu_kv_cache_gb * 2**30),
         cpus_per_replica=config.resources.cpus_per_replica,
-        num_verifiers=config.verify.actors,
-        cpus_per_verifier=config.resources.cpus_per_verifier,
-        workers_per_verifier=config.verify.workers_per_actor,
-        lean_worker_bytes=lean_worker_bytes(config),
-        num_writers=config.resources.writers,
+        **of_verifiers(config),
     )
     model_config, notes = model_to_plan(config, where.from_shape)
     if model.lora:
         check_adapter(model.lora, model.path, model_config)
     notes += [f"planned for {where.named} by its name; {assumed(inventory)}"] if where.named else []
     return PoolRequest(name, model_config, request, config.resources.accelerator_type), notes
+
+
+def of_verifiers(config: SolveConfig) -> dict[str, Any]:
+    """The fields of a PlanRequest that are about verifiers and writers. Raises ConfigError."""
+    return {
+        "num_verifiers": config.verify.actors,
+        "cpus_per_verifier": config.resources.cpus_per_verifier,
+        "workers_per_verifier": config.verify.workers_per_actor,
+        "lean_worker_bytes": lean_worker_bytes(config),
+        "num_writers": config.resources.writers,
+    }
 
 
 def model_to_plan(config: SolveConfig, from_shape: bool) -> tuple[dict[str, Any], list[str]]:

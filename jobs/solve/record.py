@@ -36,6 +36,7 @@ CHANGEABLE: dict[str, frozenset[str] | None] = {
     "model": frozenset({"tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"})
     | frozenset({"base_url", "api_key_env", "stream", "max_concurrency", "requests_per_minute", "tokens_per_minute"})
     | frozenset({"timeout_s", "lost_s", "allow_confidential"}),
+    "prompt": frozenset({"confidential"}),
     "verify": frozenset({"actors", "workers_per_actor", "attempts"}),
 }
 """Sections (None) and keys of a section that a resume may change: where a run works, how fast, and how much of it. All

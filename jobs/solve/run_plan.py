@@ -12,15 +12,23 @@ from collections.abc import Mapping
 
 from cluster.fit import Plan, counted
 from cluster.inventory import Inventory
-from cluster.plan import PlanError
-from cluster.pools import PoolRequest, PoolsPlan, describe_places, plan_pools
+from cluster.plan import PlanError, PlanRequest
+from cluster.pools import PoolRequest, PoolsPlan, describe_places, plan_pools, plan_verifiers
 from jobs.config import ConfigError, SolveConfig
 from jobs.pools.checks import is_remote
 from jobs.pools.routing import ONLY
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.expectations import describe_routes
 from jobs.solve.pilot import Pilot
-from jobs.solve.plan import Where, describe_plan, open_inventory, plan_run, pool_to_plan, require_abilities
+from jobs.solve.plan import (
+    Where,
+    describe_plan,
+    of_verifiers,
+    open_inventory,
+    plan_run,
+    pool_to_plan,
+    require_abilities,
+)
 from jobs.solve.published import NOTHING, Published, describe_model, describe_sampling
 from verifiers.types import Json
 
@@ -107,9 +115,9 @@ def plan_whole_run(config: SolveConfig, where: Where) -> RunPlan:
         require_abilities(pool)
     local = {name: pool for name, pool in pools.items() if not is_remote(pool.model)}
     endpoints = tuple(name for name in pools if name not in local)
-    if not local:
-        return RunPlan({}, endpoints)
     inventory = open_inventory(config, where)
+    if not local:
+        return RunPlan({}, endpoints, verifiers_or_refuse(config, inventory))
     requests: list[PoolRequest] = []
     notes: dict[str, list[str]] = {}
     for name, pool in local.items():
@@ -117,6 +125,14 @@ def plan_whole_run(config: SolveConfig, where: Where) -> RunPlan:
         requests.append(request)
     together = plan_or_refuse(requests, inventory, notes)
     return RunPlan(together.plans, endpoints, together, notes)
+
+
+def verifiers_or_refuse(config: SolveConfig, inventory: Inventory) -> PoolsPlan:
+    """The plan of a run that has endpoints only. Raises ConfigError."""
+    try:
+        return plan_verifiers(PlanRequest(**of_verifiers(config)), inventory)
+    except PlanError as error:
+        raise ConfigError(str(error)) from None
 
 
 def plan_or_refuse(requests: list[PoolRequest], inventory: Inventory, notes: Mapping[str, list[str]]) -> PoolsPlan:

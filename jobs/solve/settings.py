@@ -40,6 +40,7 @@ def engine_settings(config: SolveConfig, use_gpu: bool) -> EngineSettings:
         use_gpu=use_gpu,
         start_s=config.resources.start_s,
         thinking_budget=bounds_thoughts(config),
+        returns_cut=bool(config.budget.usd or config.budget.tokens),
     )
 
 

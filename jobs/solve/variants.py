@@ -36,7 +36,8 @@ def prompt_style(config: SolveConfig, variant: VariantKeys | None = None) -> Pro
             suffix, by_kind = variant.suffix, {}
         if variant.examples is not None:
             path, key = variant.examples, variant_key(variant.name)
-    return PromptStyle(system, suffix, by_kind, config.sampling.shuffle_choices, read_examples(path, key))
+    examples = read_examples(path, key, config.problems.confidential)
+    return PromptStyle(system, suffix, by_kind, config.sampling.shuffle_choices, examples, prompt.confidential)
 
 
 def variants_of(config: SolveConfig) -> tuple[Variant, ...]:

@@ -22,6 +22,7 @@ from jobs.config import ConfigError, SolveConfig
 from jobs.model_path import is_hub_id
 from jobs.pools.checks import is_remote
 from jobs.problems.examples import variant_key
+from jobs.problems.places import is_bare_id
 from runstore.code_revision import PACKAGES
 from verifiers import plugins
 from verifiers.plugins import Plugin
@@ -103,7 +104,7 @@ def plan_package(
     config_path = config_file.relative_to(folder).as_posix() if inside else f"submitted/{config_file.name}"
     add(config_file, config_path)
 
-    wanted = [(f"problems.files: {name}", name, True) for name in config.problems.files]
+    wanted = [(f"{key}: {name}", name, not is_bare_id(name)) for key, name in config.problems.all_files()]
     wanted += named_by_pools(config)
     wanted += [(f"--include {name}", name, True) for name in include]
     for where, name, required in wanted:
@@ -164,7 +165,7 @@ def _named_files(
             raise ConfigError(f"{where}: nothing matches {name} in {folder}")
         if not is_hub_id(name):
             raise ConfigError(f"{where}: no such folder in {folder}: {name}, and it is no hub id (org/name)")
-        notes.append(f"{where}: {name} is no local folder; the cluster takes it as a hub id")
+        notes.append(f"{where}: {name} is no local folder; the cluster reads it from the hub")
     for match in matches:
         for file in files_under(match, excludes):
             if not file.resolve().is_relative_to(folder):

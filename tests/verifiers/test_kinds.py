@@ -46,8 +46,8 @@ BAD = [
     ("choice", {"options": ["a", "b"], "answer": "C"}, "reference.answer"),
     ("lean", {"header": "", "name": "t", "statement": "theorem s : True"}, "reference.name"),
     ("lean", {"header": "", "name": "t", "statement": "theorem t : True := by sorry"}, "reference.statement"),
-    ("code", {"mode": "stdin"}, "reference.tests"),
-    ("code", {"mode": "stdin", "tests": [{"input": "1"}]}, "reference.tests[0]"),
+    ("code", {"mode": "stdin", "tests": []}, "reference.tests"),
+    ("code", {"mode": "stdin", "tests": [{"input": "1", "output": "2"}, {"input": "1"}]}, "reference.tests[1]"),
     ("code", {"mode": "assert", "test": "x", "entry": "f"}, "reference.entry"),
 ]
 

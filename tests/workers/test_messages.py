@@ -24,7 +24,7 @@ from workers.messages import (
 
 VERDICT = Verdict(Status.REFUTED, "differs", {"answer": "5"}, "math", "1", 0.1, Limits())
 VERDICTS = (pack_verdicts([VERDICT]), 0)
-FINISHED = Finished((1, 2), 1, False, "", 5, 7, 0.5, 100, 2**64 - 1)
+FINISHED = Finished((1, 2), 1, False, "", 5, 7, 0.5, 100, 2**64 - 1, is_cut=True)
 MESSAGES = [
     Parent("batch", 3, "", "wrong"),
     SampleTask((1, 2), "p", 0, 4, 1, 99, "{}", 1, 0),

@@ -18,9 +18,9 @@ import time
 
 from verifiers import finish_reasons, thoughts
 from verifiers.choice.reading import NoAnswerError, choose
-from verifiers.choice.reference import replace_listed
+from verifiers.choice.reference import has_choice_key, replace_listed
 from verifiers.choice.spans import plain
-from verifiers.types import Json, Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Limits, Problem, Status, Verdict
 
 MAX_OPTIONS = len(string.ascii_uppercase)
 
@@ -37,13 +37,20 @@ class ChoiceChecker:
 
     def check_problem(self, problem: Problem) -> str | None:
         """Why the reference cannot be used, or None."""
-        options, answer = problem.reference.get("options"), problem.reference.get("answer")
+        if (wrong := self.check_keyless(problem)) is not None:
+            return wrong
+        answer, letters = problem.reference.get("answer"), _letters(len(problem.reference["options"]))
+        if not isinstance(answer, str) or answer not in letters:
+            return f"reference.answer must be one letter of {letters[0]} to {letters[-1]}"
+        return None
+
+    def check_keyless(self, problem: Problem) -> str | None:
+        """See verifiers.checker.ReadsAnswers."""
+        options = problem.reference.get("options")
         if not isinstance(options, list | tuple) or not 2 <= len(options) <= MAX_OPTIONS:
             return f"reference.options must be a list of 2 to {MAX_OPTIONS} options"
         if not all(isinstance(option, str) and option.strip() for option in options):
             return "reference.options must be non-empty strings"
-        if not isinstance(answer, str) or answer not in _letters(len(options)):
-            return f"reference.answer must be one letter of {_letters(len(options))[0]} to {_letters(len(options))[-1]}"
         if len({plain(option) for option in options}) < len(options):
             return "reference.options holds the same option twice"
         return None
@@ -57,19 +64,9 @@ class ChoiceChecker:
         evidence: dict[str, Json] = {}
         if wrong is not None:
             status, reason = Status.ERROR, wrong
-        elif len(text) > limits.text_chars:
-            status, reason = Status.MALFORMED, "the text is too long"
         else:
-            parts = thoughts.split(text, finish_reason)
             try:
-                if unreadable := parts.unreadable():
-                    raise NoAnswerError(unreadable)
-                letter, how = choose(
-                    parts.answer,
-                    list(problem.reference["options"]),
-                    parts.cut_off("before a final answer") if parts.cut else "",
-                    problem.prompt,
-                )
+                letter, how = _final_letter(problem, text, limits, finish_reason)
             except NoAnswerError as error:
                 status, reason = Status.MALFORMED, str(error)
             else:
@@ -80,8 +77,34 @@ class ChoiceChecker:
         reason = finish_reasons.name_unknown(reason, finish_reason)
         return Verdict(status, reason, evidence, self.name, self.version, time.perf_counter() - began, limits)
 
+    def read_answer(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> Verdict:
+        """See verifiers.checker.ReadsAnswers."""
+        began = time.perf_counter()
+        status, reason = Status.UNCHECKED, NO_ANSWER_KEY
+        evidence: dict[str, Json] = {}
+        if (wrong := self.check_keyless(problem)) is not None:
+            status, reason = Status.ERROR, wrong
+        else:
+            try:
+                letter, how = _final_letter(problem, text, limits, finish_reason)
+                evidence = {"answer": letter, "found": how}
+            except NoAnswerError as error:
+                evidence = {"no_answer": finish_reasons.name_unknown(str(error), finish_reason)}
+        return Verdict(status, reason, evidence, self.name, self.version, time.perf_counter() - began, limits)
+
     def close(self) -> None:
         """Does nothing: the checker holds no processes."""
+
+
+def _final_letter(problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> tuple[str, str]:
+    """The letter that the text settles on, and how it says so. Raises NoAnswerError."""
+    if len(text) > limits.text_chars:
+        raise NoAnswerError("the text is too long")
+    parts = thoughts.split(text, finish_reason)
+    if unreadable := parts.unreadable():
+        raise NoAnswerError(unreadable)
+    cut_off = parts.cut_off("before a final answer") if parts.cut else ""
+    return choose(parts.answer, list(problem.reference["options"]), cut_off, problem.prompt)
 
 
 def shuffle(problem: Problem, seed: int) -> Problem:
@@ -100,8 +123,9 @@ def shuffle(problem: Problem, seed: int) -> Problem:
         raise ValueError(
             f"problem {problem.id}: option {letter} does not stand on a line of its own in the prompt"
         ) from None
-    answer = letters[order.index(letters.index(problem.reference["answer"]))]
-    reference = {**problem.reference, "options": shuffled, "answer": answer}
+    reference = {**problem.reference, "options": shuffled}
+    if has_choice_key(problem.reference):
+        reference["answer"] = letters[order.index(letters.index(problem.reference["answer"]))]
     meta = {**problem.meta, "shuffle": {"seed": seed, "order": order}}
     return dataclasses.replace(problem, prompt=prompt, reference=reference, meta=meta)
 

@@ -14,9 +14,14 @@ CHOICE_KEYS = frozenset({"options", "answer"})
 LETTERS = string.ascii_uppercase
 
 
+def has_choice_key(reference: Mapping[str, Json]) -> bool:
+    """Whether the right option is known."""
+    return reference.get("answer") is not None
+
+
 def check_choice(reference: Mapping[str, Json]) -> None:
-    """Checks the reference of a multiple-choice item. Raises BadReferenceError."""
-    only_keys(reference, CHOICE_KEYS, ("options", "answer"))
+    """Checks the reference of a multiple-choice item, which may lack an answer key. Raises BadReferenceError."""
+    only_keys(reference, CHOICE_KEYS, ("options",))
     options = reference["options"]
     if not isinstance(options, list) or not 2 <= len(options) <= MAX_OPTIONS:
         raise BadReferenceError("reference.options", excerpt(options), f"a list of 2 to {MAX_OPTIONS} strings")
@@ -24,7 +29,7 @@ def check_choice(reference: Mapping[str, Json]) -> None:
         if not text(option, f"reference.options[{index}]", MAX_ANSWER_CHARS).strip():
             raise BadReferenceError(f"reference.options[{index}]", "empty", "the option's text, without its letter")
     letters = [chr(ord("A") + index) for index in range(len(options))]
-    if reference["answer"] not in letters:
+    if has_choice_key(reference) and reference["answer"] not in letters:
         raise BadReferenceError("reference.answer", excerpt(reference["answer"]), f"one letter from A to {letters[-1]}")
 
 
@@ -59,11 +64,13 @@ def without_order(prompt: str, reference: Mapping[str, Json]) -> tuple[str, Mapp
     """The item in a form that is the same for every order of its options: they are sorted, in the reference and where
     the prompt lists them by letter, and the right one is named by its text."""
     options, answer = reference.get("options"), reference.get("answer")
-    if not isinstance(options, list) or not 2 <= len(options) <= MAX_OPTIONS or not isinstance(answer, str):
+    if not isinstance(options, list) or not 2 <= len(options) <= MAX_OPTIONS or not isinstance(answer, str | None):
         return prompt, reference
     options = [str(option) for option in options]
-    place = LETTERS.find(answer) if len(answer) == 1 else -1
-    right = options[place] if 0 <= place < len(options) else answer
     with contextlib.suppress(ValueError):  # such a prompt is never shuffled, so it is the same in all orders already
         prompt = replace_listed(prompt, options, sorted(options))
-    return prompt, {**reference, "options": sorted(options), "answer": [right]}
+    unordered = {**reference, "options": sorted(options)}
+    if answer is None:
+        return prompt, unordered
+    place = LETTERS.find(answer) if len(answer) == 1 else -1
+    return prompt, {**unordered, "answer": [options[place] if 0 <= place < len(options) else answer]}

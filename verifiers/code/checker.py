@@ -26,13 +26,18 @@ from verifiers.code.cells.worker import Slot
 from verifiers.code.evidence import Outcome
 from verifiers.code.judges import assertions, function, renaming, stdin
 from verifiers.code.judges.checker_program import CheckerPrograms
+from verifiers.reference_fields import BadReferenceError
 from verifiers.sandbox.room import SandboxError, Tier, detect
-from verifiers.types import Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Limits, Problem, Status, Verdict
 
 VERSION = "5"
+_READ_BY = ("language", "entry_point", "prompt")
+"""The keys of a reference that say how a program is found in a text."""
 _ATTEMPTS = 2
 """A slot that broke under one run is replaced and the run repeated once, before it counts as our error."""
 _CACHED_REFERENCES = 256
+MAX_ANSWER_CHARS = 2000
+"""Longest program that a verdict without a check holds, in characters. It stands in the sample's text anyway."""
 
 
 class CodeChecker:
@@ -117,6 +122,32 @@ class CodeChecker:
         seconds = time.monotonic() - began
         reason = finish_reasons.name_unknown(outcome.reason, finish_reason)
         return Verdict(outcome.status, reason, evidence, self.name, self.version, seconds, limits)
+
+    def check_keyless(self, problem: Problem) -> str | None:
+        """See verifiers.checker.ReadsAnswers."""
+        try:
+            references.check_code(problem.reference)
+        except BadReferenceError as error:
+            return str(error)
+        return None
+
+    def read_answer(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> Verdict:
+        """See verifiers.checker.ReadsAnswers. The answer is the program, which is not run."""
+        began = time.monotonic()
+        status, reason = Status.UNCHECKED, NO_ANSWER_KEY
+        evidence: dict[str, Json] = {}
+        language, entry_point, prompt = (str(problem.reference.get(key) or "") for key in _READ_BY)
+        try:
+            if len(text) > limits.text_chars:
+                raise extraction.MalformedError("text too long")
+            source = extraction.extract(text, language or "python", entry_point, prompt, finish_reason).source
+            evidence = {"answer": source} if len(source) <= MAX_ANSWER_CHARS else {"program_chars": len(source)}
+        except extraction.MalformedError as error:
+            evidence = {"no_answer": finish_reasons.name_unknown(str(error), finish_reason)}
+        except Exception as error:  # a verdict is owed whatever happens; this one is retried and counted
+            status, reason = Status.ERROR, "checker failure"
+            evidence = {"detail": f"{type(error).__name__}: {error}"[:500]}
+        return Verdict(status, reason, evidence, self.name, self.version, time.monotonic() - began, limits)
 
     def _judge(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> tuple[Outcome, float]:
         """The outcome and when its work began: waiting for a free slot is not counted."""

@@ -54,6 +54,11 @@ def limit(stop: Stop, evidence: Mapping[str, Json]) -> Outcome:
     return Outcome(Status.UNDECIDED, str(stop), evidence)
 
 
+def another_answer(evidence: Mapping[str, Json]) -> Outcome:
+    """The outcome of a wrong answer where several are right and nothing can tell which (`several_answers`)."""
+    return Outcome(Status.UNDECIDED, "another answer may be right too", evidence)
+
+
 _OF_PROCESSES = ("os.", "subprocess.", "multiprocessing", "ctypes.")
 _OF_FILES = {"os.mkdir", "os.rename", "os.link", "os.symlink", "os.mkfifo", "os.truncate"}
 

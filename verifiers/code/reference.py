@@ -18,7 +18,7 @@ from verifiers.reference_fields import MAX_LABEL_CHARS, BadReferenceError, check
 from verifiers.types import Json
 
 _KEYS = {
-    "stdin": {"language", "tests", "tolerance", "compare", "checker", "prelude"},
+    "stdin": {"language", "tests", "tolerance", "compare", "checker", "prelude", "several_answers"},
     "function": {
         "language",
         "tests",
@@ -29,6 +29,7 @@ _KEYS = {
         "prompt",
         "prelude",
         "wrapped_outputs",
+        "several_answers",
     },
     "assert": {"language", "entry_point", "prompt", "test", "test_list", "test_setup"},
 }
@@ -94,6 +95,8 @@ class Reference:
     """One of COMPARE[mode]."""
     wrapped_outputs: bool
     """Each expected value may stand alone in a list: `[true]` for `true`."""
+    several_answers: bool
+    """The expected outputs are some of several right ones: another output is neither right nor wrong."""
     checker: CheckerProgram | None
     prelude: str
     """The imports and limits that the program gets without asking: `livecodebench` or none."""
@@ -284,6 +287,15 @@ def _wrapped(row: Mapping[str, Json], tests: tuple[Test, ...], entry_point: str,
     return declared
 
 
+def _several(row: Mapping[str, Json]) -> bool:
+    declared = row.get("several_answers", False)
+    if not isinstance(declared, bool):
+        raise ValueError(f"several_answers: expected true or false, got {declared!r}")
+    if declared and row.get("checker") is not None:
+        raise ValueError("several_answers: the checker decides about every output; leave one of them out")
+    return declared
+
+
 def names_in(task: str) -> frozenset[str]:
     """Names that a task gives to functions and classes: in code of its own, between backticks, or behind such a word.
 
@@ -332,6 +344,7 @@ def parse(row: Mapping[str, Json], task: str = "") -> Reference:
         entry_point=entry_point,
         compare=compare,
         wrapped_outputs=_wrapped(row, tests, entry_point, compare),
+        several_answers=_several(row),
         checker=_checker(row),
         prelude=prelude,
         output_argument=output_argument,
@@ -343,14 +356,25 @@ def parse(row: Mapping[str, Json], task: str = "") -> Reference:
     )
 
 
+def has_code_key(reference: Mapping[str, Json]) -> bool:
+    """Whether there are tests. A test without an output tells right from wrong only beside a checker program."""
+    if any(reference.get(key) is not None for key in ("test", "test_list")):
+        return True
+    tests = reference.get("tests")
+    if not isinstance(tests, list) or not tests:
+        return tests is not None
+    has_checker = reference.get("checker") is not None
+    return has_checker or any(not isinstance(test, Mapping) or "output" in test for test in tests)
+
+
 def check_code(reference: Mapping[str, Json]) -> None:
-    """The outline of docs/code_problems.md: modes, keys, tests. `parse` reads values and test programs.
-    Raises BadReferenceError."""
+    """The outline of docs/code_problems.md: modes, keys, tests, of which a problem without an answer key has none.
+    `parse` reads values and test programs. Raises BadReferenceError."""
     mode = reference.get("mode")
     if not isinstance(mode, str) or mode not in _KEYS:
         known = ", ".join(_KEYS)
         raise BadReferenceError("reference.mode", "missing" if mode is None else excerpt(mode), f"one of {known}")
-    only_keys(reference, _KEYS[mode] | _COMMON, ("entry_point", "tests") if mode == "function" else ())
+    only_keys(reference, _KEYS[mode] | _COMMON, ("entry_point",) if mode == "function" else ())
     if "entry_point" in reference:
         text(reference["entry_point"], "reference.entry_point", MAX_LABEL_CHARS)
     for key in ("time_limit_s", "memory_limit_mb"):
@@ -361,19 +385,23 @@ def check_code(reference: Mapping[str, Json]) -> None:
     if "tolerance" in reference:
         check_tolerance(reference["tolerance"])
     if mode == "assert":
-        if ("test" in reference) == ("test_list" in reference):
-            raise BadReferenceError("reference.test", "neither or both of test and test_list", "one of them")
+        if "test" in reference and "test_list" in reference:
+            raise BadReferenceError("reference.test", "both of test and test_list", "one of them")
         return
-    tests = reference.get("tests")
+    if "tests" in reference:
+        _check_tests(reference["tests"], mode, has_code_key(reference))
+
+
+def _check_tests(tests: Json, mode: str, with_outputs: bool) -> None:
     if not isinstance(tests, list) or not tests:
         raise BadReferenceError(
             "reference.tests", "missing" if tests is None else excerpt(tests), "a list of at least one test"
         )
     for index, test in enumerate(tests):
         field = f"reference.tests[{index}]"
-        if not isinstance(test, dict) or "input" not in test or "output" not in test:
+        if not isinstance(test, dict) or "input" not in test or ("output" not in test and with_outputs):
             raise BadReferenceError(field, excerpt(test), 'an object {"input": …, "output": …}')
-        if mode == "stdin" and not (isinstance(test["input"], str) and isinstance(test["output"], str)):
+        if mode == "stdin" and not (isinstance(test["input"], str) and isinstance(test.get("output", ""), str)):
             raise BadReferenceError(field, excerpt(test), "input and output as text")
         if mode == "function" and not isinstance(test["input"], list):
             raise BadReferenceError(f"{field}.input", excerpt(test["input"]), "the list of arguments")

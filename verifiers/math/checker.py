@@ -12,8 +12,9 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from verifiers.math.reference import has_math_key
 from verifiers.processes.pool import End, Outcome, Pool, PoolError
-from verifiers.types import Json, Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Limits, Problem, Status, Verdict
 
 TARGET = "verifiers.math.judge:work"
 SYMBOLIC_TARGET = "verifiers.math.symbolic.worker:judge_pair"
@@ -29,7 +30,7 @@ MAX_STARVED_CALLS = 3
 
 
 class MathChecker:
-    """Checks texts against `reference` `{"answer", "type"?, "tolerance"?}`."""
+    """Checks texts against `reference` `{"answer" or "answers" or "all", "type"?, "tolerance"?}`."""
 
     name = "math"
     version = "17"
@@ -42,7 +43,7 @@ class MathChecker:
 
     def check_problem(self, problem: Problem) -> str | None:
         """Why the reference cannot be used, or None."""
-        if not isinstance(problem.reference.get("answer"), str | int | float):
+        if not has_math_key(problem.reference):
             return "reference.answer must be a string"
         limits = self.default_limits
         payload = {"reference": dict(problem.reference), "text": None}
@@ -54,7 +55,8 @@ class MathChecker:
         if outcome.end is not End.DONE:
             return f"reading the reference ended with: {outcome.end} {outcome.detail}"
         if outcome.value["status"] == Status.ERROR:
-            return f"reference.answer: {outcome.value['evidence']['reference']}"
+            evidence = outcome.value["evidence"]
+            return f"reference.{evidence['field']}: {evidence['reference']}"
         return None
 
     def verify(
@@ -63,7 +65,7 @@ class MathChecker:
         limits = limits or self.default_limits
         if len(text) > limits.text_chars:
             return self._verdict(Status.MALFORMED, "the text is too long", {"chars": len(text)}, 0.0, limits)
-        if "answer" not in problem.reference:
+        if not has_math_key(problem.reference):
             return self._verdict(Status.ERROR, "the reference has no answer", {}, 0.0, limits)
         payload = {
             "reference": dict(problem.reference),
@@ -78,6 +80,23 @@ class MathChecker:
         except PoolError as error:
             return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
         return self._from_outcome(outcome, limits)
+
+    def read_answer(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> Verdict:
+        """See verifiers.checker.ReadsAnswers."""
+        if len(text) > limits.text_chars:
+            return self._verdict(Status.UNCHECKED, NO_ANSWER_KEY, {"no_answer": "the text is too long"}, 0.0, limits)
+        payload = {"text": text, "finish_reason": finish_reason, "prompt": problem.prompt[:MAX_PROMPT_CHARS]}
+        try:
+            outcome = self._exact(payload, limits)
+        except PoolError as error:
+            return self._verdict(Status.ERROR, "no worker", {"detail": str(error)}, 0.0, limits)
+        if outcome.end in (End.DONE, End.RAISED):
+            return self._from_outcome(outcome, limits)
+        return self._verdict(Status.UNCHECKED, NO_ANSWER_KEY, {"no_answer": str(outcome.end)}, outcome.seconds, limits)
+
+    def check_keyless(self, problem: Problem) -> str | None:
+        """See verifiers.checker.ReadsAnswers. What else a reference holds says nothing without an answer."""
+        return None
 
     def close(self) -> None:
         self._pool.close()

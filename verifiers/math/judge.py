@@ -6,7 +6,10 @@ a bug and becomes status `error`. Time and memory are bounded from outside, by t
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
+import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -19,13 +22,19 @@ from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
 from verifiers.math.reading.extract import Candidate, NoAnswerError
 from verifiers.math.symbolic import wire
-from verifiers.types import Json, Status
+from verifiers.types import NO_ANSWER_KEY, Json, Status
 
 MAX_EVIDENCE_CHARS = 300
+MAX_ANSWER_CHARS = 2000
+"""Longest answer that is told whole, in characters."""
 
 
 class ReferenceError(ValueError):
-    """The problem's own answer cannot be used."""
+    """The problem's own answer cannot be used. `field` says which, where it has several."""
+
+    def __init__(self, wrong: str, field: str = "answer") -> None:
+        super().__init__(wrong)
+        self.field = field
 
 
 def work(payload: Mapping[str, Json]) -> dict[str, Json]:
@@ -34,8 +43,11 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
 
     `open` holds the pairs of expressions that kept the verdict undecided. `known` holds what the symbolic engine said
     about such pairs: rows of two packed trees and True or False. `prompt` is the problem, which is only asked whether
-    it speaks of a derivative or an inverse where the answer is named as one.
+    it speaks of a derivative or an inverse where the answer is named as one. Without a `reference` the final answer is
+    read and compared with nothing.
     """
+    if "reference" not in payload:
+        return {**_read(payload), "open": []}
     known = {(wire.unpack(a), wire.unpack(b)): equal for a, b, equal in payload.get("known") or ()}
     with questions.collect(known) as asked:
         result = _work(payload)
@@ -45,29 +57,114 @@ def work(payload: Mapping[str, Json]) -> dict[str, Json]:
     return {**result, "open": [[wire.pack(a), wire.pack(b)] for a, b in open_pairs]}
 
 
+def _read(payload: Mapping[str, Json]) -> dict[str, Json]:
+    """The final answer, as `_judge` reads it, or why there is none."""
+    prompt = str(payload.get("prompt") or "")
+    try:
+        texts = _final_texts(payload, prompt)
+        try:
+            evidence = _answer_alone(texts)
+        except NoAnswerError:
+            joined = _joined(texts)
+            if len(joined) == len(texts):
+                raise
+            evidence = _answer_alone(joined)  # boxes that a comma separates are the list that the problem asks for
+    except NoAnswerError as error:
+        evidence = {"no_answer": finish_reasons.name_unknown(str(error), payload.get("finish_reason"))}
+    except RecursionError:
+        evidence = {"no_answer": "nesting too deep"}
+    return _result(Status.UNCHECKED, NO_ANSWER_KEY, evidence)
+
+
+def _answer_alone(texts: list[Candidate]) -> dict[str, Json]:
+    """The one answer that the candidates agree on. Raises NoAnswerError."""
+    final = texts[-1]
+    try:
+        answer = _read_candidate(final)
+    except UnreadableError as error:
+        raise NoAnswerError("no final answer" if final.how == "whole" else f"unreadable answer: {error}") from None
+    if final.how == "whole" and (_is_titled(answer) or answer.op == "text"):
+        raise NoAnswerError("no final answer")
+    for candidate in texts[:-1]:
+        with contextlib.suppress(UnreadableError):  # an earlier one that cannot be read contradicts nothing
+            node = _read_candidate(candidate)
+            if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:
+                raise NoAnswerError("several final answers")
+    if refused := _refused_by_left_side(None, answer, final.left):
+        raise NoAnswerError(refused.reason)
+    if len(final.text) > MAX_ANSWER_CHARS:
+        raise NoAnswerError("the answer is too long")
+    return {"answer": final.text, "found": final.how, "read": show(answer)[:MAX_EVIDENCE_CHARS]}
+
+
+def _final_texts(payload: Mapping[str, Json], prompt: str) -> list[Candidate]:
+    """The final answers that a text gives, unread. Raises NoAnswerError."""
+    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
+    if unreadable := parts.unreadable():
+        raise NoAnswerError(unreadable)
+    return extract.candidates(parts.answer, parts.cut_off("before a final answer") if parts.cut else "", prompt)
+
+
 def _work(payload: Mapping[str, Json]) -> dict[str, Json]:
     try:
-        gold = read_reference(str(payload["reference"]["answer"]), payload["reference"].get("type"))
+        golds = read_golds(payload["reference"])
         tolerance = read_tolerance(payload["reference"].get("tolerance"))
     except ReferenceError as error:
-        return _result(Status.ERROR, "the reference cannot be read", {"reference": str(error)})
+        evidence = {"reference": str(error), "field": error.field}
+        return _result(Status.ERROR, "the reference cannot be read", evidence)
     if payload.get("text") is None:
-        return _result(Status.VERIFIED, "", {"gold": show(gold)})
-    parts = thoughts.split(payload["text"], payload.get("finish_reason"))
+        return _result(Status.VERIFIED, "", {"gold": ", or ".join(show(gold) for gold in golds)})
     try:
-        if unreadable := parts.unreadable():
-            raise NoAnswerError(unreadable)
-        cut_off = parts.cut_off("before a final answer") if parts.cut else ""
-        texts = extract.candidates(parts.answer, cut_off, str(payload.get("prompt") or ""))
+        texts = _final_texts(payload, str(payload.get("prompt") or ""))
     except NoAnswerError as error:
         result = _result(Status.MALFORMED, str(error), {})
     else:
         try:
-            result = _judge(gold, texts, tolerance, str(payload.get("prompt") or ""))
+            prompt = str(payload.get("prompt") or "")
+            result = _any_of([_judge(gold, texts, tolerance, prompt) for gold in golds])
         except RecursionError:
             # A product of a thousand factors is a tree as deep: no evidence either way.
             result = _result(Status.UNDECIDED, "nesting too deep", {})
     return {**result, "reason": finish_reasons.name_unknown(result["reason"], payload.get("finish_reason"))}
+
+
+_BEST_FIRST = (Status.VERIFIED, Status.UNDECIDED, Status.MALFORMED, Status.REFUTED)
+
+
+def _any_of(results: list[dict[str, Json]]) -> dict[str, Json]:
+    """The verdict where any of several references is enough: refuted only if all of them refute."""
+    return min(results, key=lambda result: _BEST_FIRST.index(Status(result["status"])))
+
+
+def read_golds(reference: Mapping[str, Json]) -> list[Node]:
+    """The trees of a reference, of which any one is enough. Raises ReferenceError."""
+    answer_type = reference.get("type")
+    if "answer" in reference:
+        return [read_reference(str(reference["answer"]), answer_type)]
+    key = "answers" if "answers" in reference else "all"
+    nodes = []
+    for number, answer in enumerate(reference[key]):
+        try:
+            nodes.append(read_reference(str(answer), answer_type))
+        except ReferenceError as error:
+            raise ReferenceError(str(error), f"{key}[{number}]") from None
+    return nodes if key == "answers" else [_together(nodes)]
+
+
+MAX_READINGS = 16
+"""Number of ways in which several answers together may be read."""
+
+
+def _together(nodes: list[Node]) -> Node:
+    """Several answers that are all asked for, as one list. Commas such as those of `81,256` have two readings each."""
+    if len(nodes) == 1:
+        return nodes[0]
+    readings = [node.args if node.op == "either" else (node,) for node in nodes]
+    if math.prod(map(len, readings)) > MAX_READINGS:
+        raise ReferenceError("too many commas that may separate numbers or group their digits", "all")
+    lists = tuple(Node("list", parts, ",") for parts in itertools.product(*readings))
+    weak = any(node.value for node in nodes if node.op == "either")
+    return lists[0] if len(lists) == 1 else Node("either", lists, weak)
 
 
 def equivalent(
@@ -135,7 +232,7 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None, prom
     if gold.op in ("list", "set", "either"):
         texts = _joined(texts)
     final = texts[-1]
-    evidence: dict[str, Json] = {"answer": final.text[:MAX_EVIDENCE_CHARS], "found": final.how}
+    evidence: dict[str, Json] = {"answer": final.text[:MAX_ANSWER_CHARS], "found": final.how}
     nodes: list[tuple[Candidate, Node]] = []
     for candidate in texts:
         try:
@@ -145,8 +242,7 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None, prom
                 reason = "no final answer" if final.how == "whole" else f"unreadable answer: {error}"
                 return _result(Status.MALFORMED, reason, evidence)
     answer = nodes[-1][1]
-    titled = answer.op == "rel" and answer.args[0].op == "sym" and answer.args[0].value.startswith("text ")
-    if final.how == "whole" and (titled or answer.op == "text") and gold.op not in ("text", "rel", "list"):
+    if final.how == "whole" and (_is_titled(answer) or answer.op == "text") and gold.op not in ("text", "rel", "list"):
         return _result(Status.MALFORMED, "no final answer", evidence)
     for candidate, node in nodes[:-1]:
         if candidate.text != final.text and compare(answer, node).status is not Status.VERIFIED:
@@ -159,13 +255,18 @@ def _judge(gold: Node, texts: list[Candidate], tolerance: Tolerance | None, prom
     return _result(comparison.status, comparison.reason, evidence)
 
 
+def _is_titled(answer: Node) -> bool:
+    """Whether words stand on the left of the equals sign, as in `total cost = 5`."""
+    return answer.op == "rel" and answer.args[0].op == "sym" and answer.args[0].value.startswith("text ")
+
+
 _BARE_FUNCTION = re.compile(r"\\(?:deg|det|dim|ker|log|ln|lg|exp|sin|cos|tan|cot|gcd|lcm|arg)\s*")
 
 
-def _refused_by_left_side(gold: Node, answer: Node, left: str) -> Comparison | None:
+def _refused_by_left_side(gold: Node | None, answer: Node, left: str) -> Comparison | None:
     """The verdict on `$2x = \\boxed{5}$`, which gives the value of 2x: it is undecided, as `\\boxed{2x = 5}` is, where
-    the reference is a value."""
-    if not left or gold.op == "rel":
+    the reference is a value, or is not known."""
+    if not left or (gold is not None and gold.op == "rel"):
         return None
     if _BARE_FUNCTION.fullmatch(left):
         return Comparison(Status.UNDECIDED, "a function without what it is applied to")

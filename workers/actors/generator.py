@@ -29,6 +29,7 @@ from workers.actors.presence import Present
 from workers.collector import calm_collector
 from workers.engines.base import (
     Ability,
+    CutOffError,
     Engine,
     EngineGoneError,
     EngineSettings,
@@ -160,7 +161,7 @@ class Prompted:
 
     def __init__(self, problem: Problem, settings: GeneratorSettings, style: PromptStyle) -> None:
         self.problem = problem
-        self.confidential = is_confidential(problem, settings.confidential)
+        self.confidential = is_confidential(problem, settings.confidential) or style.is_confidential_for(problem.kind)
         self.messages = build_messages(problem, style)
         self.columns = PromptColumns(problem_columns(problem), messages_column(self.messages))
 
@@ -303,6 +304,7 @@ class Generator(Present):
                 abort_s,
                 sample.wasted_prompt_tokens,
                 sample.wasted_completion_tokens,
+                sample.is_cut,
             )
             for task, prompt, sample, abort_s in done
         ]
@@ -475,7 +477,9 @@ class Generator(Present):
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
             log.warning("sample %s:%d was not drawn: %s", task.problem_id, task.key[1], reason)
-            return make_sample(task, rollout.messages, failed(error), reason, name)
+            sample = make_sample(task, rollout.messages, failed(error), reason, name)
+            sample.is_cut = isinstance(error, CutOffError)
+            return sample
 
 
 def failed(error: Exception) -> Generation:

@@ -44,8 +44,8 @@ CONTEXT_ASSUMED = 32_768
 """Tokens of a prompt and its answer together that a dollar budget sets aside for a sample of an endpoint where neither
 the longest prompt nor the context is known."""
 OPEN_APART = 65_536
-"""The most open problems beyond that which may wait for a pool whose turn has not come. The more they are, the fewer
-times pools that do not fit side by side take turns."""
+"""The most open problems beyond that which may wait for a pool whose turn has not come. It bounds the coordinator's
+memory; how often pools take turns is bounded by `turn_s`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,6 +83,9 @@ class CoordinatorSettings:
     lease_s: float = 30.0
     room_wait_s: float = 10.0
     """Seconds that a replica waits for GPUs or cores after which idle replicas of other pools give it theirs."""
+    turn_s: float = 1800.0
+    """Seconds that a pool waits for GPUs or cores after which no new problems are begun, so that the pools at work end
+    what is open and make room. A start of an engine should cost much less than that."""
     release_backlog_s: float = 60.0
     """Seconds of waiting checks above which idle replicas give their GPUs back. A restart must cost less than that."""
     window: int = 0
@@ -200,14 +203,23 @@ class RunState:
         if self.stopping or self.fed_all or self.opened_ledger is None:
             return 0
         window = settings.window or WINDOW_FACTOR * sum(pool.replicas * pool.room for pool in settings.pools)
+        if any(self._is_overdue(pool) for pool in self.ledger.queues.open):
+            return max(0, window - self.ledger.num_open())
         apart = sum(count for pool, count in self.ledger.queues.open.items() if self.waits_for_room(pool))
         return max(0, window + min(apart, OPEN_APART) - self.ledger.num_open())
 
-    def waits_for_room(self, pool: int) -> bool:
-        """Whether a pool is needed, and waits for GPUs or cores that others hold."""
-        before = time.monotonic() - self.settings.room_wait_s
+    def waits_for_room(self, pool: int, seconds: float | None = None) -> bool:
+        """Whether a pool is needed, and has waited for so long for GPUs or cores that others hold; None: for
+        `room_wait_s`."""
+        before = time.monotonic() - (self.settings.room_wait_s if seconds is None else seconds)
         waiting = (slot for slot in replicas_of(pool, self.generators) if slot.waits_since is not None)
         return any((slot.waits_since or 0.0) < before for slot in waiting) and self.ledger.queues.wants(pool)
+
+    def _is_overdue(self, pool: int) -> bool:
+        """Whether a pool has waited for a whole turn, and others are at work where it might be."""
+        others = (slot for slot in self.generators if slot.pool != pool and slot.ready)
+        at_work = any(not self.settings.pools[slot.pool].is_remote for slot in others)
+        return at_work and self.waits_for_room(pool, self.settings.turn_s)
 
     def forget_chunks(self) -> None:
         """Drops chunks without open problems, here and in the generators."""

@@ -60,6 +60,11 @@ class NotDrawnError(Exception):
     """Tokens of attempts at it, which are paid for though no text came of them."""
 
 
+class CutOffError(NotDrawnError):
+    """An answer was cut off, and what the endpoint charges for it is not known. The sample may be asked for again, once
+    a further attempt is set aside in the budget (EngineSettings.returns_cut)."""
+
+
 class EngineAbilityError(ValueError):
     """A request needs what the engine cannot do; the text says what."""
 
@@ -281,6 +286,9 @@ class EngineSettings(ModelSettings):
     """Whether samples may bound their thoughts (`sampling.thinking_tokens`). The engine then has to know the marks."""
     start_s: float = 1800.0
     """Seconds that the engine may take to start."""
+    returns_cut: bool = False
+    """Whether an answer that was cut off ends its request with CutOffError, so that nothing is asked for again before
+    a ceiling has room for it. False: the engine asks again by itself."""
 
     @pydantic.model_validator(mode="before")
     @classmethod

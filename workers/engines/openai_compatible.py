@@ -5,7 +5,8 @@
                       └── try again, later each time ◄── overload, cut, no connection ──────┘
 
 Promises: at most `max_concurrency` requests are open, and fewer while the endpoint refuses some or becomes slow; the
-caps per minute hold for retries too; only what may pass is tried again; an abort closes the request. Texts are those
+caps per minute hold for retries too; only what may pass is tried again; an abort closes the request. A refusal ends its
+sample only where the endpoint answers others, and loses the endpoint only where it refuses a trial too. Texts are those
 that the same model would have left in process: a thought that came in a field of its own stands between the marks of
 its style. An endpoint without a sign of life for `lost_s` raises EndpointLostError out of every request.
 Does not: promise that a sample can be drawn again from its seed (Ability.SEED), whatever the endpoint says.
@@ -31,6 +32,7 @@ from verifiers import thoughts
 from verifiers.finish_reasons import map_finish_reason
 from verifiers.types import Json
 from workers.engines.base import (
+    CutOffError,
     EndpointLostError,
     Engine,
     EngineAbilityError,
@@ -47,7 +49,14 @@ from workers.engines.remote.client import Client, KeyMissingError
 from workers.engines.remote.concurrency import AdaptiveLimit
 from workers.engines.remote.faults import AttemptError, Fault, Follows, back_off_s
 from workers.engines.remote.life import Life
-from workers.engines.remote.probe import TRIAL_TOKENS, EndpointUnreachableError, Found, find_out
+from workers.engines.remote.probe import (
+    TRIAL,
+    TRIAL_TOKENS,
+    EndpointUnreachableError,
+    Found,
+    find_out,
+    trial_request,
+)
 from workers.engines.remote.rate_limits import RateLimits, Ticket
 from workers.engines.remote.request_body import (
     ABILITIES,
@@ -65,6 +74,9 @@ log = logging.getLogger("proofmill.engine.openai")
 
 MOST_FAILURES = 8
 """Failures of one request at an endpoint that answers others, after which the sample ends as an error."""
+MOST_REFUSALS = {Follows.SAMPLE: 1, Follows.LOST: 6}
+"""Refusals of one request at an endpoint that answers others, after which the sample ends as an error. A single refusal
+of the kind that usually concerns every request may be of a machine behind the endpoint that knows no key yet."""
 PROMPTS_KNOWN = 4096
 """Prompts whose number of tokens is remembered."""
 BYTES_GUESSED = 3
@@ -115,9 +127,11 @@ class Running:
     """Attempts that failed."""
     failures: int = 0
     """Those of them that failed while the endpoint answered others."""
+    refusals: int = 0
+    """Attempts that were refused while the endpoint answered others."""
     wasted_prompt_tokens: int = 0
     wasted_completion_tokens: int = 0
-    """Tokens of attempts that were cut off."""
+    """Tokens of attempts that were cut off, and of trials that were asked for its sake."""
     max_tokens: int = 0
     """The longest answer that is asked for; it becomes smaller where the context leaves less room."""
 
@@ -152,6 +166,9 @@ class OpenAIEngine(Engine):
         self._speed = 0.0
         """Tokens per second of the last answer."""
         self._closing: asyncio.Task[None] | None = None
+        self._trying = asyncio.Lock()
+        self._tried_at = -1.0
+        """When the last trial was sent that has been decided (monotonic seconds)."""
 
     def preview(self, messages: Messages) -> PromptPreview:
         """See Engine.preview."""
@@ -221,7 +238,7 @@ class OpenAIEngine(Engine):
         }
 
     async def generate(self, request: GenerationRequest) -> Generation:
-        """See Engine.generate. Raises SampleRefusedError and ConfidentialError for this one sample."""
+        """See Engine.generate. Raises SampleRefusedError, CutOffError and ConfidentialError for this one sample."""
         self._check(request)
         running = self._running[request.id] = Running(request, max_tokens=request.sampling.max_tokens)
         running.task = asyncio.ensure_future(self._draw(running))
@@ -232,7 +249,7 @@ class OpenAIEngine(Engine):
                 return self._aborted(running)
             running.task.cancel()
             raise
-        except SampleRefusedError as error:
+        except NotDrawnError as error:
             error.wasted_prompt_tokens = running.wasted_prompt_tokens
             error.wasted_completion_tokens = running.wasted_completion_tokens
             raise
@@ -255,11 +272,13 @@ class OpenAIEngine(Engine):
             if fault.follows is Follows.TOO_LONG:
                 if not self._ask_for_less(running, fault):
                     return self._does_not_fit(running, fault)
-            elif fault.follows is Follows.SAMPLE:
+            elif fault.follows in MOST_REFUSALS:
                 if not self._learn(running, fault):
-                    raise SampleRefusedError(f"the endpoint refuses this sample: {fault.reason}")
+                    await self._weigh(running, fault)
             else:
                 await asyncio.sleep(self._wait_s(running, fault))
+            if self.settings.returns_cut and may_be_paid(running, fault):
+                raise CutOffError(f"the answer was cut off: {fault.reason}")
 
     async def _attempt(self, running: Running) -> Fault | None:
         """Sends the request once. Returns what went wrong; None: nothing did."""
@@ -274,7 +293,8 @@ class OpenAIEngine(Engine):
             running.body = self._body(running)
             running.answer, running.began = Answer(), time.monotonic()
             used = ticket.tokens  # until it is known that it was less: what is cut may be drawn to its end
-            await self._client.ask(running.body, request.confidential, running.answer, self._life.alive)
+            await self._client.ask(running.body, request.confidential, running.answer, lambda: self._heard(running))
+            self._life.answered(running.began)
             used = self._usage(running).total
             first = running.answer.first_at
             self._limit.succeeded(number, first - running.began if first and self.settings.stream else None)
@@ -291,12 +311,63 @@ class OpenAIEngine(Engine):
             if ticket is not None:
                 self._rates.settle(ticket, used)
 
-    def _count_waste(self, running: Running) -> None:
-        """An attempt failed. What came of its answer is paid for."""
+    def _heard(self, running: Running) -> None:
+        self._life.alive()
         if running.answer.num_bytes:
-            prompt, drawn = self._guess(running)
-            running.wasted_prompt_tokens += prompt
-            running.wasted_completion_tokens += drawn
+            self._life.answered(running.began)
+
+    async def _weigh(self, running: Running, fault: Fault) -> None:
+        """A refusal: is it about this sample alone, or about every request? What else is answered tells. Returns where
+        the request is to be sent again. Raises SampleRefusedError and EndpointLostError."""
+        self._note("refusals", fault.reason)
+        running.attempts += 1
+        is_lost = self._life.asks_to_wait(fault.wait_s)
+        await asyncio.sleep(back_off_s(running.attempts, self._dice))
+        if not self._life.answers_since(running.began):
+            await self._try_for(running)
+        if self._life.answers_since(running.began):
+            running.refusals += 1
+            if running.refusals >= MOST_REFUSALS[fault.follows]:
+                raise SampleRefusedError(f"the endpoint refuses this sample, while it answers others: {fault.reason}")
+        elif self._life.refused() or is_lost:
+            raise EndpointLostError(f"the endpoint {self.settings.base_url} is lost: {fault.reason}")
+
+    async def _try_for(self, running: Running) -> None:
+        """Sends the trial in this sample's way of sampling. One trial answers for every request that was sent before
+        it."""
+        assert self._client is not None
+        assert self._rates is not None
+        async with self._trying:
+            if self._tried_at >= running.began:
+                return
+            request, answer = trial_request(running.request.sampling), Answer()
+            body = body_for(request, self.settings, self._found.server, self._found.habits)
+            sent = time.monotonic()
+            most = most_prompt_tokens(TRIAL) + TRIAL_TOKENS
+            await self._limit.enter()
+            try:
+                await self._rates.take(min(most, self.settings.tokens_per_minute or most))
+                sent = time.monotonic()
+                await self._client.ask(body, False, answer, self._life.alive)
+                self._life.answered(sent)
+                self._tried_at = sent
+            except AttemptError as error:
+                if error.fault.status:
+                    self._tried_at = sent
+            finally:
+                self._limit.leave()
+            if answer.num_bytes:
+                usage = read_usage(answer.usage, answer.num_bytes, TRIAL, TRIAL_TOKENS)
+                running.wasted_prompt_tokens += usage.prompt_tokens
+                running.wasted_completion_tokens += usage.completion_tokens
+
+    def _count_waste(self, running: Running) -> None:
+        """An attempt failed. What came of its answer is paid for, and counts with the most that it can have cost."""
+        answer, messages = running.answer, running.request.messages
+        if answer.num_bytes:
+            usage = read_usage(answer.usage, answer.num_bytes, messages, running.max_tokens)
+            running.wasted_prompt_tokens += usage.prompt_tokens
+            running.wasted_completion_tokens += usage.completion_tokens
 
     def _most_tokens(self, running: Running) -> int:
         """The most tokens that a request can take, for the cap per minute."""
@@ -308,7 +379,8 @@ class OpenAIEngine(Engine):
         """How long to wait before the next attempt. Raises EndpointLostError and SampleRefusedError."""
         self._note("overloads" if fault.follows is Follows.OVERLOAD else "retries", fault.reason)
         running.attempts += 1
-        if self._life.failed(fault.follows is Follows.LOST, fault.wait_s):
+        failed = self._life.refused if fault.follows is Follows.NO_CREDIT else self._life.failed
+        if failed(fault.wait_s):
             raise EndpointLostError(f"the endpoint {self.settings.base_url} is lost: {fault.reason}")
         if fault.follows is Follows.RETRY and self._life.was_seen_since(running.began):
             running.failures += 1
@@ -473,6 +545,12 @@ class OpenAIEngine(Engine):
         if client is not None:
             with contextlib.suppress(RuntimeError):  # no loop runs any more, and its connections ended with it
                 self._closing = asyncio.get_running_loop().create_task(client.close())
+
+
+def may_be_paid(running: Running, fault: Fault) -> bool:
+    """Whether an endpoint may charge for an attempt that failed so: something of its answer came, or the connection
+    broke after the request was sent."""
+    return bool(running.answer.num_bytes) or not (fault.status or fault.no_connection)
 
 
 def revision_of(model: str, fingerprint: str) -> str:

@@ -32,6 +32,8 @@ class Example(NamedTuple):
     answer: str
     kind: str = ""
     """Only for problems of this kind; empty: for all."""
+    confidential: bool = False
+    """Whether it is of a confidential source (workers.engines.remote.confidential)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +45,16 @@ class PromptStyle:
     suffix_by_kind: Mapping[str, str] = dataclasses.field(default_factory=dict)
     shuffle_choices: bool = False
     examples: tuple[Example, ...] = ()
+    confidential: bool = False
+    """Whether the style's own texts are confidential, whatever the problem."""
+
+    def shown_for(self, kind: str) -> list[Example]:
+        """The examples that stand before a problem of this kind."""
+        return [example for example in self.examples if example.kind in ("", kind)]
+
+    def is_confidential_for(self, kind: str) -> bool:
+        """Whether what stands around a problem of this kind is confidential."""
+        return self.confidential or any(example.confidential for example in self.shown_for(kind))
 
 
 def build_messages(problem: Problem, style: PromptStyle) -> Messages:
@@ -54,7 +66,7 @@ def build_messages(problem: Problem, style: PromptStyle) -> Messages:
     before = conversation(problem)
     has_system = any(role == "system" for role, _ in before)
     system = (("system", style.system),) if style.system and not has_system else ()
-    shown = [example for example in style.examples if example.kind in ("", problem.kind)]
+    shown = style.shown_for(problem.kind)
     turns = [turn for example in shown for turn in (("user", example.prompt), ("assistant", example.answer))]
     return (*system, *turns, *before, ("user", content))
 

@@ -87,12 +87,12 @@ class Adaptive(Policy):
         stops = f"{settings.num_verified} verified, or when further samples look hopeless"
         return SampleBound(least, settings.num_samples, stops)
 
-    def open(self, number: int, domain: str, is_extra: bool = False) -> ProblemState:
+    def open(self, number: int, domain: str, is_extra: bool = False, keyless: bool = False) -> ProblemState:
         if domain not in self._domains:
             if len(self._domains) >= MAX_DOMAINS:
                 domain = ""
             self._domains.add(domain)
-        return super().open(number, domain, is_extra)
+        return super().open(number, domain, is_extra, keyless)
 
     def plan_for(self, domain: str) -> Plan:
         return self._plans.get(domain) or self._plans[""]
@@ -143,8 +143,10 @@ class Adaptive(Policy):
     ) -> None:
         known, failed, useful = state.num_known, state.num_failed, state.num_useful
         super().observe(state, index, outcome, tokens, seconds, key)
-        if state.num_known == known or state.is_extra:
-            return  # problems that an earlier stage solved would make this one's boundaries those of easier problems
+        if state.num_known == known or state.is_extra or state.keyless:
+            # Problems that an earlier stage solved would make this one's boundaries those of easier problems, and of a
+            # problem without an answer key it is not known which samples are right.
+            return
         counted = min(state.num_useful, self.num_verified) - min(useful, self.num_verified)
         before = (known - failed, failed)
         after = (state.num_known - state.num_failed, state.num_failed)

@@ -14,6 +14,8 @@ from typing import Any
 SOLVED = "solved"
 EXHAUSTED = "exhausted"
 HOPELESS = "hopeless"
+AGREED = "agreed"
+"""The answers of a problem without an answer key agree as far as its rule asks. Nothing is proven by it."""
 BUDGET = "budget"
 """A global ceiling ended the run first. Not a stop of the plan: no unbiased estimate follows from it."""
 LOST = "endpoint lost"

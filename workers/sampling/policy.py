@@ -27,7 +27,14 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 
 from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
-from workers.sampling.problem_state import BYTE_OF_OUTCOME, SOLUTIONS, ExtraState, ProblemState, SampleOutcome
+from workers.sampling.problem_state import (
+    BYTE_OF_OUTCOME,
+    SOLUTIONS,
+    ExtraState,
+    KeylessState,
+    ProblemState,
+    SampleOutcome,
+)
 
 _STARTED = 1e15
 """Priority offset of a started problem, above any problem number. A started problem goes on before a new one is begun,
@@ -124,9 +131,10 @@ class Policy(ABC):
 
     # What the coordinator calls.
 
-    def open(self, number: int, domain: str, is_extra: bool = False) -> ProblemState:
-        """A problem at its beginning. `is_extra`: its samples are drawn only because of the audit."""
-        kind = ExtraState if is_extra else ProblemState
+    def open(self, number: int, domain: str, is_extra: bool = False, keyless: bool = False) -> ProblemState:
+        """A problem at its beginning. `is_extra`: its samples are drawn only because of the audit. `keyless`: it has no
+        answer key."""
+        kind = KeylessState if keyless else ExtraState if is_extra else ProblemState
         return kind(number, sys.intern(domain), self.plan_for(domain))
 
     def next_samples(self, state: ProblemState, room: int) -> int:
@@ -209,7 +217,8 @@ class Policy(ABC):
     def stopping_rule(self, state: ProblemState) -> dict[str, Any]:
         """Stored with the problem as JSON; all that workers.sampling.estimates needs beside the outcomes."""
         variants = {"variants": self.num_variants} if self.num_variants > 1 else {}
-        return {"policy": self.name, "estimates": self.estimates, **variants, **state.plan.to_json()}
+        keyless = {"keyless": True} if state.keyless else {}
+        return {"policy": self.name, "estimates": self.estimates, **variants, **keyless, **state.plan.to_json()}
 
     @property
     def estimates(self) -> str:

@@ -29,6 +29,9 @@ class SampleOutcome(IntEnum):
     REPAIRED = 7
     """Verified in a repair round only. It settles a problem but is no success of the first attempt."""
 
+    UNCHECKED = 8
+    """The problem has no answer key. It is no solution, and no failure for what is learnt about pass rates."""
+
     @property
     def is_solution(self) -> bool:
         return self in SOLUTIONS
@@ -44,6 +47,7 @@ OUTCOME_OF_STATUS = {
     "malformed": SampleOutcome.MALFORMED,
     "undecided": SampleOutcome.UNDECIDED,
     "error": SampleOutcome.ERROR,
+    "unchecked": SampleOutcome.UNCHECKED,
     None: SampleOutcome.ABORTED,
 }
 """Outcomes by the `status` column of a sample row; an aborted row has none."""
@@ -73,6 +77,8 @@ class ProblemState:
 
     is_extra = False
     """Whether only the audit asks for these samples. A policy learns nothing from them."""
+    keyless = False
+    """Whether the problem has no answer key. A policy learns nothing from its samples."""
 
     def __init__(self, number: int, domain: str, plan: Plan) -> None:
         self.number = number
@@ -127,3 +133,11 @@ class ExtraState(ProblemState):
     __slots__ = ()
 
     is_extra = True
+
+
+class KeylessState(ProblemState):
+    """A problem without an answer key."""
+
+    __slots__ = ()
+
+    keyless = True

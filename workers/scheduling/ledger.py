@@ -250,7 +250,7 @@ class Ledger:
 
     def finished(self, worker: int, rows: Sequence[Finished], batch: SampleBatch, now: float = 0.0) -> None:
         """Takes in the rows of a batch. Drops a row whose task has gone to another replica meanwhile."""
-        pool = count = prompt_tokens = tokens = 0
+        pool, taken = 0, list[Finished]()
         for index, row in enumerate(rows):
             sample = self._samples.get(row.key)
             if sample is None or sample.stage is not Stage.DRAWING or sample.attempt != row.attempt:
@@ -258,10 +258,8 @@ class Ledger:
             if sample.worker != worker:
                 continue
             pool = sample.at.pool  # the same for all, since a replica belongs to one pool
-            count += 1
-            prompt_tokens += row.prompt_tokens + row.wasted_prompt_tokens
-            tokens += row.completion_tokens + row.wasted_completion_tokens
-            if row.error and sample.attempt < self.settings.sample_attempts:
+            taken.append(row)
+            if row.error and sample.attempt < self.settings.attempts_after(row):
                 self._retry(sample, "sample not drawn")
                 continue
             sample.finished = row
@@ -278,8 +276,8 @@ class Ledger:
             else:
                 self._move(sample, Stage.FINISHED, now)
                 self.checks.add(sample)
-        if count:
-            self.queues.charge(self.budget, pool, count, prompt_tokens, tokens)
+        if taken:
+            self.queues.charge(self.budget, pool, taken)
 
     def _end_aborted(self, sample: SampleState, now: float) -> None:
         self._move(sample, Stage.CHECKED, now)

@@ -44,7 +44,7 @@ class Opener:
         come from other stages."""
         settings, route = self._settings, self._routes[entry.route]
         at = route.stages[0]
-        state = at.policy.open(number, entry.domain)
+        state = at.policy.open(number, entry.domain, keyless=entry.keyless)
         if rows:
             rule = self._rules.shared(rows[0].stopping_rule)
             stored = self._rules.read(rule)
@@ -65,7 +65,7 @@ class Opener:
             return False
         assert isinstance(problem, StagedProblem)
         is_extra = is_solved or following.index > problem.first_extra
-        state = following.policy.open(problem.state.number, problem.state.domain, is_extra)
+        state = following.policy.open(problem.state.number, problem.state.domain, is_extra, problem.state.keyless)
         state.plan = self._rules.read(problem.rule).plans[following.index]
         problem.move_on(following, state, is_extra=is_solved)
         return True

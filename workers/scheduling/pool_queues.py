@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runstore.durable import DurableRow
 from verifiers.types import Status
+from workers.messages import Finished
 from workers.sampling.budget import Budget
 from workers.scheduling.draw_queue import DrawQueue
 from workers.scheduling.routes import Route, RouteStage
@@ -72,11 +73,22 @@ class PoolQueues(Mapping[int, DrawQueue]):
         barred = [budget.stranded(self.most[pool]) for pool in self._queues if self.wants(pool)]
         return barred[0] if barred and all(barred) else ""
 
-    def charge(self, budget: Budget, pool: int, count: int, prompt_tokens: int, completion_tokens: int) -> None:
-        """Samples of a pool have ended: what was set aside for them is free, and what they used is charged."""
-        budget.release(self.most[pool], count)
-        price = self._prices.get(pool)
-        budget.charge(tokens=completion_tokens, usd=price.usd(prompt_tokens, completion_tokens) if price else 0.0)
+    def charge(self, budget: Budget, pool: int, rows: Sequence[Finished]) -> None:
+        """Samples of a pool have ended: what was set aside for them is free, and what they used is charged. An answer
+        that was cut off keeps in dollars what was set aside for it, since nothing says what the endpoint charges."""
+        price, most = self._prices.get(pool), self.most[pool]
+        prompt_tokens = tokens = paid_tokens = num_cut = 0
+        for row in rows:
+            drawn = row.completion_tokens + row.wasted_completion_tokens
+            tokens += drawn
+            if row.is_cut:
+                num_cut += 1
+                budget.lose(most)
+            else:
+                prompt_tokens += row.prompt_tokens + row.wasted_prompt_tokens
+                paid_tokens += drawn
+        budget.release(most, len(rows) - num_cut)
+        budget.charge(tokens=tokens, usd=price.usd(prompt_tokens, paid_tokens) if price else 0.0)
 
     def push(self, problem: OpenProblem) -> None:
         """Queues a problem that may want samples of its stage."""

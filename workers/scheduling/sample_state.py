@@ -35,6 +35,8 @@ class ProblemEntry(NamedTuple):
     domain: str
     route: int = 0
     """Index of CoordinatorSettings.routes."""
+    keyless: bool = False
+    """Whether it has no answer key, so that each of its samples is `unchecked`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class LedgerSettings:
     evidence_chars: int = 2000
     check_attempts: int = 3
     sample_attempts: int = 3
+    cut_attempts: int = 8
+    """Attempts at a sample whose answers are cut off. Each of them waits for room in the budget."""
     max_unchecked: int = 20_000
     max_pending_bytes: int = PENDING_BYTES
     prompt_share: float = 0.1
@@ -59,6 +63,10 @@ class LedgerSettings:
     short_prompt: int = 128
     """Mean prompt, in tokens, up to which none prefers any. So few tokens are computed beside the next step of the
     samples that run, which reads the model's weights anyway, at no cost that could be measured."""
+
+    def attempts_after(self, row: Finished) -> int:
+        """Attempts that a sample has which ended like this row, without a text."""
+        return self.cut_attempts if row.is_cut else self.sample_attempts
 
 
 class OpenProblem:

@@ -1,4 +1,8 @@
-"""Problem pools for reinforcement learning, with the reward fields that each trainer reads."""
+"""Problem pools for reinforcement learning, with the reward fields that each trainer reads.
+
+The pass rate of a problem that went through a cascade is that of its first stage. So are all counts, lengths and
+rollouts beside it: the later stages draw with other models, and only where the first one failed.
+"""
 
 from __future__ import annotations
 
@@ -10,47 +14,62 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.export import selection
-from jobs.export.bucket import Bucket
+from jobs.export.bucket import Bools, Bucket
 from jobs.export.choosing import BucketResult, BuilderInputs, Json, prompt_features, result
 from jobs.export.duplicates import fingerprints
-from jobs.export.formats.chats import CHAT, parse_chat
-from verifiers.kinds import KINDS
+from jobs.export.formats.chats import parse_chat
+from jobs.export.formats.facts import expected_answer
+from jobs.export.formats.rl_layouts import RL_LAYOUTS, PoolProblem, body_of
+from verifiers.types import Status
+
+BEFORE_THE_BUCKET = frozenset({"bad_row", "suspect_reference"})
+"""Counters of problems that left before their bucket was made."""
 
 
 def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     """Problems in the pass-rate band; the funnel counts problems."""
     settings, table, rates = bucket.settings, bucket.table, inputs.rates
-    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
+    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name in BEFORE_THE_BUCKET})
     contaminated = bucket.drop_contaminated_prompts()
-    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name == "bad_row"})
+    bucket.funnel = Counter({name: number for name, number in bucket.funnel.items() if name in BEFORE_THE_BUCKET})
     tokens = bucket.tokens
-    rounds = table["round"].to_numpy()
+    rounds, indices = table["round"].to_numpy(), table["sample_index"].to_numpy()
     rows: list[dict[str, Json]] = []
     firsts: list[int] = []
     for problem in bucket.problems:
         span = slice(problem.first, problem.stop)
-        row = {name: table[name][problem.first].as_py() for name in RL_COLUMNS}
+        checked = np.flatnonzero(bucket.status[span] != Status.UNCHECKED)
+        # Where another run had no answer key for it, its rows have no reference to give rewards by.
+        first = problem.first + int(checked[0]) if len(checked) else problem.first
+        row = {name: table[name][first].as_py() for name in RL_COLUMNS}
         if name := contaminated.get(problem.first):
             bucket.funnel[name] += 1
             continue
         if not bucket.alive[span].any():
             bucket.funnel["not_selected"] += 1
             continue
-        runs = dict.fromkeys(table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist())
-        estimate = pooled_rate([rates[run, row["problem_id"]] for run in runs if (run, row["problem_id"]) in rates])
+        if not len(checked):
+            bucket.funnel["status_unchecked"] += 1
+            continue
+        drawn_in = table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist()
+        runs = list(dict.fromkeys(drawn_in))
+        estimate = rates.of(row["problem_id"], problem.kind, runs)
         if estimate is None:
             bucket.funnel["no_pass_rate"] += 1
             continue
-        if not settings.rl.low <= estimate["pass_rate"] <= settings.rl.high:
+        certain = settings.rl.mixed and estimate["pass_rate"] in (0, 1)
+        if certain or not settings.rl.low <= estimate["pass_rate"] <= settings.rl.high:
             bucket.funnel["pass_rate_outside"] += 1
             continue
-        verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0)) + problem.first
+        ends = {run: rates.first_stage_end(row["problem_id"], problem.kind, run) for run in runs}
+        counted = indices[span] < np.array([ends[run] for run in drawn_in])
+        verified = np.flatnonzero((bucket.status[span] == "verified") & (rounds[span] == 0) & counted) + problem.first
         lengths = [int(length) for length in tokens[verified]]
         built = rl_row(
             settings.layout,
             {
                 **row,
-                "rollouts": rollouts(bucket, span) if settings.with_tokens else None,
+                "rollouts": rollouts(bucket, span, counted) if settings.with_tokens else None,
                 **estimate,
                 "mgpo_weight": selection.mgpo_weight(estimate["pass_rate"], settings.rl.mgpo_gamma),
                 "verified_lengths": lengths,
@@ -69,46 +88,10 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     return result(bucket, built_table, fingerprints(exact, signatures), 1)
 
 
-RL_COLUMNS = ["problem_id", "run_id", "kind", "domain", "source", "split", "reference", "messages"]
-
-
-def pooled_rate(estimates: list[Mapping[str, Json]]) -> dict[str, Json] | None:
-    """The mean of the runs' unbiased estimates, unbiased itself; its interval is the mean of theirs, which covers at
-    least as often. Runs without an unbiased estimate are left out; None when no run has one."""
-    known = [estimate for estimate in estimates if estimate["pass_rate"] is not None]
-    if not known:
-        return None
-    pooled: dict[str, Json] = {
-        name: float(np.mean([estimate[name] for estimate in known]))
-        for name in ("pass_rate", "pass_rate_low", "pass_rate_high")
-        if all(estimate[name] is not None for estimate in known)
-    }
-    counts = {name: sum(estimate[name] for estimate in known) for name in ("num_samples", "num_verified")}
-    return {"pass_rate_low": None, "pass_rate_high": None, **pooled, **counts}
-
-
-VERL_SOURCES = frozenset(
-    [
-        "openai/gsm8k",
-        "lighteval/MATH",
-        "DigitalLearningGmbH/MATH-lighteval",
-        "HuggingFaceH4/MATH-500",
-        "math_dapo",
-        "math",
-        "math_dapo_reasoning",
-        "numina_aops_forum",
-        "numina_synthetic_math",
-        "numina_amc_aime",
-        "numina_synthetic_amc",
-        "numina_cn_k12",
-        "numina_olympiads",
-        "codecontests",
-        "apps",
-        "codeforces",
-        "taco",
-    ]
-)
-"""What verl 0.9's default_compute_score scores (besides its image and search sets); it raises for any other name."""
+RL_COLUMNS = [
+    *("problem_id", "run_id", "kind", "domain", "source", "split", "prompt", "reference", "messages"),
+    *("checker", "checker_version"),
+]
 
 
 RL_FACTS = pa.schema(
@@ -118,6 +101,10 @@ RL_FACTS = pa.schema(
         ("kind", pa.string()),
         ("domain", pa.string()),
         ("source", pa.string()),
+        ("reference", pa.string()),
+        ("expected_answer", pa.string()),
+        ("checker", pa.string()),
+        ("checker_version", pa.string()),
         ("pass_rate", pa.float64()),
         ("pass_rate_low", pa.float64()),
         ("pass_rate_high", pa.float64()),
@@ -153,11 +140,15 @@ ROLLOUTS = pa.schema(
 """The column that `rl.tokens` adds."""
 
 
-def rollouts(bucket: Bucket, span: slice) -> list[dict[str, Json]]:
-    """The tokens of a problem's first attempts that were verified or refuted, in the order of the bucket's rows."""
+def rollouts(bucket: Bucket, span: slice, counted: Bools) -> list[dict[str, Json]]:
+    """The tokens of those of a problem's `counted` first attempts that were verified or refuted, in the order of the
+    bucket's rows."""
     table = bucket.table.slice(span.start, span.stop - span.start)
     judged = (
-        np.isin(bucket.status[span], ["verified", "refuted"]) & (table["round"].to_numpy() == 0) & bucket.alive[span]
+        np.isin(bucket.status[span], ["verified", "refuted"])
+        & (table["round"].to_numpy() == 0)
+        & bucket.alive[span]
+        & counted
     )
     names = [field.name for field in ROLLOUTS.field("rollouts").type.value_type if field.name != "verified"]
     rows = table.select([*names, "status"]).filter(pa.array(judged)).to_pylist()
@@ -168,107 +159,29 @@ def rollouts(bucket: Bucket, span: slice) -> list[dict[str, Json]]:
     ]
 
 
-RL_BODIES: dict[str, pa.Schema] = {
-    "verl": pa.schema(
-        [
-            ("data_source", pa.string()),
-            ("prompt", CHAT),
-            ("ability", pa.string()),
-            ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
-            (
-                "extra_info",
-                pa.struct([("split", pa.string()), ("index", pa.int64()), ("id", pa.string()), ("kind", pa.string())]),
-            ),
-        ]
-    ),
-    "open_instruct": pa.schema([("messages", CHAT), ("ground_truth", pa.string()), ("dataset", pa.string())]),
-    "trl": pa.schema([("prompt", CHAT), ("ground_truth", pa.string()), ("reference", pa.string())]),
-}
-
-
 def rl_row(layout: str, problem: Mapping[str, Json], data_source: str) -> dict[str, Json] | None:
     """One problem with its facts; None when the consumer's scorer cannot express the reference.
 
-    `problem` has kind, messages, reference (JSON text), source, split, and the RL_FACTS.
+    `problem` has the RL_COLUMNS and the RL_FACTS.
     """
     reference = json.loads(problem["reference"])
-    chat = parse_chat(problem["messages"])
+    pool_problem = PoolProblem(
+        id=problem["problem_id"],
+        kind=problem["kind"],
+        source=problem["source"],
+        split=problem["split"],
+        chat=parse_chat(problem["messages"]),
+        question=problem["prompt"],
+        reference=reference,
+        data_source=data_source,
+    )
+    body = body_of(layout, pool_problem)
+    if body is None:
+        return None
     facts = {name: problem.get(name) for name in (*RL_FACTS.names, *ROLLOUTS.names)}
-    truth: str | None
-    if layout == "trl":
-        answer = reference.get("answer")
-        truth = answer if isinstance(answer, str) else json.dumps(answer if answer is not None else reference)
-        return {"prompt": chat, "ground_truth": truth, "reference": problem["reference"], **facts}
-    kind = problem["kind"]
-    if kind not in KINDS:
-        return None
-    row = KINDS.row(kind)
-    if layout == "open_instruct":
-        name = data_source or row.open_instruct_verifier
-        truth = ground_truth(kind, reference, "" if data_source else row.open_instruct_verifier)
-        if not name or truth is None:
-            return None
-        return {"messages": chat, "ground_truth": truth, "dataset": name, **facts}
-    # A scorer of a known set compares answers. Programs are scored by the tests that they bring along.
-    known = problem["source"] if problem["source"] in VERL_SOURCES and row.answer_is_text else ""
-    name = data_source or known or row.verl_source
-    truth = ground_truth(kind, reference, "" if data_source else row.verl_source)
-    if not name or truth is None:
-        return None
-    extra = {
-        "split": problem["split"] or "train",
-        "index": 0,
-        "id": problem["problem_id"],
-        "kind": kind,
-    }
-    style = {"style": "rule", "ground_truth": truth}
-    return {
-        "data_source": name,
-        "prompt": chat,
-        "ability": kind,
-        "reward_model": style,
-        "extra_info": extra,
-        **facts,
-    }
-
-
-def ground_truth(kind: str, reference: Mapping[str, Json], scorer: str) -> str | None:
-    """The reference as the trainer's `scorer` takes it, None where it cannot express it. An empty scorer is one of the
-    user's own, which takes whatever is not a final answer as it is."""
-    if KINDS.row(kind).answer_is_text:
-        answer = reference.get("answer")
-        return str(answer) if isinstance(answer, (str, int, float)) and not isinstance(answer, bool) else None
-    if not scorer:
-        return json.dumps(reference)
-    convert = TEST_TABLES.get(scorer)
-    return convert(reference) if convert else None
-
-
-def assert_list(reference: Mapping[str, Json]) -> str | None:
-    """open-instruct's `code`: a list of assert statements."""
-    if reference.get("mode") != "assert":
-        return None
-    tests = reference.get("tests")
-    return json.dumps(tests if isinstance(tests, list) else [tests])
-
-
-def inputs_and_outputs(reference: Mapping[str, Json]) -> str | None:
-    """verl's `apps`: the inputs and outputs of a program or a function."""
-    if reference.get("mode") not in ("stdin", "function"):
-        return None
-    tests = [test for test in reference.get("tests", []) if isinstance(test, dict)]
-    if not tests or len(tests) != len(reference["tests"]):
-        return None
-    table = {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
-    if reference["mode"] == "function":
-        table["fn_name"] = reference["entry_point"]
-    return json.dumps(table)
-
-
-TEST_TABLES = {"code": assert_list, "apps": inputs_and_outputs}
-"""What the trainers' scorers of programs take as ground truth, by the scorer's name."""
+    return {**facts, "expected_answer": expected_answer(reference), **body}
 
 
 def rl_table(layout: str, rows: Sequence[Mapping[str, Json]], with_tokens: bool = False) -> pa.Table:
-    schema = pa.schema([*RL_BODIES[layout], *RL_FACTS, *(ROLLOUTS if with_tokens else ())])
+    schema = pa.schema([*RL_LAYOUTS[layout].schema, *RL_FACTS, *(ROLLOUTS if with_tokens else ())])
     return pa.Table.from_pylist(list(rows), schema=schema)

@@ -12,12 +12,17 @@ from pathlib import Path
 import pytest
 import sympy
 
+from examples.real_model import cascade
 from examples.real_model.make_model import make_model
 from examples.real_model.make_problems import COUNT, FORMS, SEED, problems
 from examples.real_model.verdicts import rows_of
+from jobs.config import load_config
+from jobs.problems.examples import read_examples
+from jobs.solve.command import check_problem_set
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "examples" / "real_model"
+PROBLEMS = FOLDER / "cascade_problems.jsonl"
 MODEL = ROOT / ".venv" / "real_model" / "SmolLM2-135M-Instruct"
 
 
@@ -46,6 +51,25 @@ def test_packages_without_the_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"locks/real_model\.txt"):
         make_model(tmp_path, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_the_cascade_leads_to_the_endpoint_and_its_examples_are_none_of_its_problems() -> None:
+    config = load_config(FOLDER / "cascade.toml", ["problems.files=" + json.dumps([str(PROBLEMS)])])
+    assert [stage.model for route in config.route_table() for stage in route.stages] == ["small", "large"]
+    large = config.pools()["large"]
+    assert large.model.is_remote
+    assert large.model.is_loopback
+    problems = check_problem_set(config)
+    assert problems.num_problems == 12
+    asked = {json.loads(line)["prompt"] for line in PROBLEMS.read_text(encoding="utf-8").splitlines()}
+    shown = read_examples(str(FOLDER / "cascade_examples.jsonl"))
+    assert not asked & {example.prompt for example in shown}
+
+
+def test_the_cascade_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["cascade", str(tmp_path), str(FOLDER / "cascade.toml")])
+    with pytest.raises(SystemExit, match="no model is there; `make real-cascade` fetches it"):
+        cascade.main()
 
 
 @pytest.mark.ray

@@ -13,6 +13,7 @@ import pytest
 
 from jobs.cli import main
 from jobs.config import ConfigError, SolveConfig, check_config, load_config
+from jobs.exit_codes import EXIT_CONFIG
 from jobs.pools.tables import When, is_among
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.published import settle_pools
@@ -227,6 +228,24 @@ def test_true_is_not_one_and_a_text_is_no_number() -> None:
 def test_each_fault_is_one_line_with_its_key(old: str, new: str, said: str) -> None:
     text = told(old, new)
     assert any(line.startswith("run.toml: ") and said in line for line in text.splitlines()), text
+
+
+def test_a_change_of_the_one_model_says_which_of_several_it_should_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(TEXT)
+    with pytest.raises(ConfigError, match=r"--set model\.dtype: there is no \[model\] here, but 2 models") as caught:
+        load_config(path, ["model.dtype=float32"])
+    assert str(caught.value).endswith("set models.small.dtype or models.large.dtype")
+    for flag, right in {
+        "--preset=qwen3.6-27b": '--set models.small.preset="qwen3.6-27b" or --set models.large.preset="qwen3.6-27b"',
+        "--allow-remote-code": "--set models.small.trust_remote_code=true or",
+    }.items():
+        assert main(["solve", str(path), flag]) == EXIT_CONFIG
+        said = capsys.readouterr().err
+        assert f"{flag.partition('=')[0]}: {path} has 2 models (small, large)" in said
+        assert right in said
 
 
 def test_a_name_below_the_singular_is_meant_for_the_plural() -> None:

@@ -61,6 +61,8 @@ def test_too_few_and_too_many(tmp_path: Path) -> None:
         read_examples(write(tmp_path / "e.jsonl", GOOD[:1] * 101))
     with pytest.raises(ProblemFileError):
         read_examples(str(tmp_path / "none.jsonl"))
+    with pytest.raises(ProblemFileError, match="the file has no rows; give at least one example, or leave"):
+        read_examples(write(tmp_path / "empty.jsonl", []))
 
 
 def test_a_resume_keeps_to_its_examples(tmp_path: Path) -> None:

@@ -457,6 +457,13 @@ def test_verl_system_message_is_kept_and_a_longer_chat_refused(tmp_path):
         verl(tmp_path, {**VERL, "prompt": chat})
 
 
+@pytest.mark.parametrize("prompt", ["What is 2 + 2?", "[1, 2] has which sum?", '[{"role": "user", "content": "2?"}]'])
+def test_verl_prompt_as_text(tmp_path, prompt):
+    """DAPO-Math-17k-Processed has the question itself, where verl has a chat; others have the chat as JSON text."""
+    (problem,) = verl(tmp_path, {**VERL, "prompt": prompt})
+    assert problem.prompt == ("2?" if "role" in prompt else prompt)
+
+
 def test_verl_code(tmp_path):
     truth = {"inputs": ["1 2"], "outputs": ["3"]}
     code = {**VERL, "ability": "code", "reward_model": {"style": "rule", "ground_truth": json.dumps(truth)}}

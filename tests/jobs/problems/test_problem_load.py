@@ -118,12 +118,16 @@ def test_gsm8k(tmp_path):
         ({"kind": "maths"}, r"set.jsonl:2: kind: unknown kind 'maths'; one of math, code, lean, choice"),
         ({"prompt": None}, r":2: prompt: missing"),
         ({"prompt": "  "}, r":2: prompt: empty"),
-        ({"id": 7}, r":2: id: is a number: 7; a string"),
+        ({"id": True}, r":2: id: is a true/false: True; a string"),
+        ({"id": 7.5}, r":2: id: is a number: 7.5; a string"),
         ({"id": "a\nb"}, r":2: id: .* control characters"),
         ({"reference": ["5"]}, r":2: reference: is a list"),
         ({"reference": {"answer": 5}}, r":2: reference.answer: is the number 5; a string, \"5\""),
         ({"reference": {"answer": ""}}, r":2: reference.answer: empty"),
-        ({"reference": {"answr": "5"}}, r":2: reference.answr: unknown key; known are answer, tolerance, type"),
+        (
+            {"reference": {"answr": "5"}},
+            r":2: reference.answr: unknown key; known are all, answer, answers, tolerance, type",
+        ),
         ({"reference": {"answer": "5", "tolerance": 0.1}}, r":2: reference.tolerance: 0.1; an object"),
         ({"reference": {"answer": "5", "tolerance": {"rel": -1}}}, r":2: reference.tolerance.rel: -1; a finite number"),
         ({"domian": "x"}, r":2: domian: unknown field"),
@@ -143,8 +147,11 @@ def test_gsm8k(tmp_path):
         ({"kind": "code", "reference": {"mode": "exec"}}, r"reference.mode: 'exec'; one of stdin, function, assert"),
         ({"kind": "code", "reference": {"mode": "stdin", "tests": []}}, r"reference.tests: \[\]; a list"),
         ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"input": 1, "output": ""}]}}, "as text"),
-        ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"input": "1"}]}}, r"reference.tests\[0\]"),
-        ({"kind": "code", "reference": {"mode": "assert"}}, "neither or both of test and test_list"),
+        ({"kind": "code", "reference": {"mode": "stdin", "tests": [{"output": "1"}]}}, r"reference.tests\[0\]"),
+        (
+            {"kind": "code", "reference": {"mode": "assert", "test": "x", "test_list": ["x"]}},
+            "both of test and test_li",
+        ),
     ],
 )
 def test_one_clear_fault(tmp_path, change, expected):
@@ -160,6 +167,13 @@ def test_one_clear_fault(tmp_path, change, expected):
         (b"[1, 2]", "a line is a list"),
         (b'{"id": NaN}', "NaN is not a JSON number"),
         (b'{"id": "\\ud800"}', "half a character"),
+        (b'{"id": "m2", "kind": "math", "prompt": "?", "reference": {"answer": NaN}}', "reference: not plain"),
+        (
+            b'{"id": "m2", "kind": "math", "prompt": "?", "reference": {"answer": "5"}, "meta": {"x": NaN}}',
+            "meta: not plain",
+        ),
+        (b'{"id": "m2", "kind": "math", "kind": "code"}', "the key 'kind' stands twice in one object"),
+        (b'{"id": "m2", "reference": {"answer": "5", "answer": "6"}}', "the key 'answer' stands twice in one object"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"id": ' + b"9" * 5000 + b"}", "not JSON"),
     ],
@@ -171,6 +185,46 @@ def test_bad_bytes_name_the_line(tmp_path, line, expected):
     assert "set.jsonl:2:" in text
     assert expected in text
     assert len(text) < 2000
+
+
+def test_a_canonical_row_that_lacks_one_field_says_which(tmp_path):
+    for name in ("id", "kind", "prompt", "reference"):
+        row = {key: value for key, value in MATH.items() if key != name}
+        text = refused(write(tmp_path / "set.jsonl", row))
+        assert f"set.jsonl:1: {name}: missing" in text and "unknown layout" not in text
+    row = {key: value for key, value in MATH.items() if key != "kind"}
+    config = problems(write(tmp_path / "set.jsonl", row), kind="math")
+    assert check_problems(config).by_kind == {"math": 1}
+
+
+def test_ids_may_be_numbers(tmp_path):
+    rows = [{**MATH, "id": 7}, {**MATH, "id": 8.0}]
+    found = list(stream_problems(problems(write(tmp_path / "set.jsonl", *rows))))
+    assert [problem.id for problem in found] == ["7", "8"]
+    pa.parquet.write_table(pa.Table.from_pylist([{**MATH, "id": 7, "__index_level_0__": 3}]), tmp_path / "set.parquet")
+    assert next(stream_problems(problems(tmp_path / "set.parquet"))).id == "7"
+
+
+def test_nan_where_nothing_is_read_is_nothing(tmp_path):
+    """Python's json.dumps writes NaN for a gap that pandas left."""
+    nan = float("nan")
+    rows = [
+        {**MATH, "domain": nan, "meta": nan, "split": None},
+        {"problem": "2+3?", "answer": "5", "level": nan, "x": -nan},
+    ]
+    one, other = (write(tmp_path / f"{name}.jsonl", row) for name, row in zip("ab", rows, strict=True))
+    first, second = stream_problems(problems(one, other))
+    assert (first.domain, first.meta, second.meta) == ("", {}, {})
+    assert "answer: the problem has no answer key" in refused(
+        write(tmp_path / "c.jsonl", {"problem": "?", "answer": nan})
+    )
+
+
+def test_a_missing_answer_is_told_as_that(tmp_path):
+    for answer in (None, ""):
+        for solution in ({}, {"solution": ""}, {"solution": "Long words without a box."}):
+            text = refused(write(tmp_path / "set.jsonl", {"problem": "2+3?", "answer": answer, **solution}))
+            assert "reference.answer: the problem has no answer key" in text and "solution" not in text
 
 
 def test_byte_order_mark_and_blank_lines_are_fine(tmp_path):
@@ -234,7 +288,7 @@ def test_a_file_given_twice_is_read_once(tmp_path):
 
 def test_missing_file_and_unknown_format(tmp_path):
     (tmp_path / "set.xlsx").write_text("x")
-    text = refused(tmp_path / "none.jsonl", tmp_path / "*.gone", tmp_path / "set.xlsx", "gs://bucket/x.jsonl")
+    text = refused(tmp_path / "none.jsonl", tmp_path / "*.gone", tmp_path / "set.xlsx", "ftb://bucket/x.jsonl")
     for expected in ("no such file", "no file matches", "unknown file format '.xlsx'", "unknown scheme"):
         assert expected in text
 
@@ -411,3 +465,70 @@ def test_solutions(tmp_path):
     assert (one.problem_id, one.text, one.finish_reason) == ("m1", "5", "length")
     (fault,) = read_solutions(foreign, {**columns, "text": "generation"})
     assert fault.field == "generation" and "no such column" in fault.wrong
+
+
+KEYLESS = [
+    {**MATH, "id": "m", "reference": {}},
+    {**MATH, "id": "n", "reference": {"answer": None}},
+    {**MATH, "id": "c", "kind": "choice", "reference": {"options": ["a", "b"]}},
+    {**MATH, "id": "s", "kind": "code", "reference": {"mode": "stdin"}},
+    {**MATH, "id": "i", "kind": "code", "reference": {"mode": "stdin", "tests": [{"input": "1"}]}},
+    {**MATH, "id": "f", "kind": "code", "reference": {"mode": "function", "entry_point": "f"}},
+    {**MATH, "id": "a", "kind": "code", "reference": {"mode": "assert", "entry_point": "f"}},
+]
+
+
+def test_problems_without_an_answer_key_are_refused_and_counted_unless_they_are_asked_for(tmp_path):
+    path = write(tmp_path / "set.jsonl", MATH, *KEYLESS)
+    with pytest.raises(ProblemFileError) as error:
+        check_problems(problems(path))
+    assert error.value.num_faults == len(KEYLESS)
+    assert f"{len(KEYLESS)} × the problem has no answer key" in str(error.value)
+    assert str(error.value).count('an answer key, or problems.unchecked = "accept"') == len(KEYLESS)
+    with pytest.raises(ProblemFileError, match="no answer key"):
+        list(stream_problems(problems(path)))
+    skipping = check_problems(problems(path, skip_bad=True))
+    assert skipping.num_problems == 1 and f"{len(KEYLESS)} × the problem has no answer key" in skipping.describe()
+    accepting = problems(path, unchecked="accept")
+    summary = check_problems(accepting)
+    assert (summary.num_problems, summary.num_keyless) == (len(KEYLESS) + 1, len(KEYLESS))
+    assert f"{len(KEYLESS)} without an answer key" in summary.describe()
+    assert [problem.id for problem in stream_problems(accepting)] == ["m1", *(row["id"] for row in KEYLESS)]
+
+
+def test_to_accept_missing_keys_accepts_no_broken_ones(tmp_path):
+    for reference in ({"answer": ""}, {"answr": "5"}, {"answer": 5}):
+        path = write(tmp_path / "set.jsonl", {**MATH, "reference": reference})
+        with pytest.raises(ProblemFileError, match=r"reference\.answ"):
+            check_problems(problems(path, unchecked="accept"))
+
+
+def test_layouts_whose_answer_is_missing_give_problems_without_a_key(tmp_path):
+    body = {"messages": [{"role": "user", "content": "?"}]}
+    verl = {"data_source": "d", "prompt": body["messages"], "ability": "math"}
+    asked = {"custom_id": "o", "method": "POST", "url": "/v1/chat/completions"}
+    files = {
+        "math": ({"problem": "?", "answer": "5"}, {"problem": "?", "answer": None}),
+        "verl": (
+            {**verl, "reward_model": {"ground_truth": "5"}},
+            {**verl, "reward_model": {"ground_truth": None}},
+        ),
+        "openai": (
+            {**asked, "custom_id": "p", "body": {**body, "proofmill": {"kind": "math", "reference": {"answer": "5"}}}},
+            {**asked, "body": {**body, "proofmill": {"kind": "math"}}},
+        ),
+    }
+    for name, rows in files.items():
+        path = write(tmp_path / f"{name}.jsonl", *rows)
+        summary = check_problems(problems(path, unchecked="accept"))
+        assert (summary.num_problems, summary.num_keyless, summary.sources[0].layout) == (2, 1, name)
+        with pytest.raises(ProblemFileError, match="no answer key"):
+            check_problems(problems(path))
+    table = tmp_path / "table.csv"
+    table.write_text("question,final\nfirst,5\nsecond,\n")
+    mapped = {"layout": "columns", "kind": "math", "columns": {"prompt": "question", "reference.answer": "final"}}
+    assert check_problems(problems(table, unchecked="accept", **mapped)).num_keyless == 1
+    mapped["columns"] = {"prompt": "question"}
+    assert check_problems(problems(table, unchecked="accept", **mapped)).num_keyless == 2
+    with pytest.raises(ConfigError, match="no column for the reference"):
+        check_problems(problems(table, **mapped))

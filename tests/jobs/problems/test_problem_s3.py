@@ -78,7 +78,7 @@ def ids(*files: str) -> list[str]:
 
 def test_object_folder_and_globs(bucket):
     assert ids(f"{bucket}/night/a.jsonl") == ["plain"]
-    assert ids(f"{bucket}/night") == ["plain", "packed", "columnar"]
+    assert ids(f"{bucket}/night") == ["plain", "packed", "columnar", "deep"]
     assert ids(f"{bucket}/night/*.jsonl") == ["plain"]
     assert ids(f"{bucket}/night/?.jsonl*") == ["plain", "packed"]
     assert ids(f"{bucket}/night/**/*.jsonl") == ["plain", "deep"]

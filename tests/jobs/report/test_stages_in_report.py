@@ -9,11 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 from made_up_run import sample_row, write_run
 
+from jobs.export.pipeline import export
+from jobs.export.settings import load_settings
 from jobs.export.summary import where_stopped
 from jobs.report.page import write_report
 from jobs.report.problems_table import iter_problems, write_problems_table
 from jobs.report.statistics import gather
+from jobs.report.variants import VariantTable
+from jobs.solve.summary import PassRates, summary_rows
 from runstore.storage import open_storage
+from workers.sampling.estimates import Estimate
 from workers.sampling.stage_curves import MIN_AUDITED
 
 FIXED = {"policy": "fixed", "estimates": "unbiased", "num_samples": 2}
@@ -104,6 +109,32 @@ def test_the_report_says_what_a_stage_adds_and_what_its_model_can_do_alone(tmp_p
     assert large.alone is not None and large.alone.estimate.value == pytest.approx(0.5)
     page = Path(write_report(uri)[0].removeprefix("file://")).read_text()
     assert "By stage" in page and "given that they failed" in page and "50.0\N{NO-BREAK SPACE}%" in page
+
+
+def test_an_estimate_of_the_first_stage_says_so_beside_counts_of_all(tmp_path: Path) -> None:
+    uri = run_of(tmp_path / "r", 0)
+    assert "It is that of the first stage" in Path(write_report(uri)[0].removeprefix("file://")).read_text()
+    shown = {
+        **{"problems": 1, "problems_solved": 1, "statuses": {}, "samples": 1, "aborted_samples": 0, "saved_tokens": 0},
+        **{"completion_tokens": 1, "prompt_tokens": 1, "gpu_s": 0.0, "cpu_s": 0.0, "wall_s": 1.0, "usd": 0.0},
+        **{"variants": VariantTable(), "repairs": {}, "rates": PassRates({1: Estimate(0.5, 0.4, 0.6)})},
+    }
+    assert "pass@1 of the first stage" in dict(summary_rows({**shown, "has_stages": True}))
+    assert "pass@1" in dict(summary_rows(shown))
+
+
+def test_an_rl_pool_has_counts_and_lengths_of_the_stage_that_its_pass_rate_is_of(tmp_path: Path) -> None:
+    rows = [*samples("p", "rr", "rv"), *samples("q", "rv", "v", AUDITED), *samples("s", "vv")]
+    uri = write_run(str(tmp_path / "run"), rows)
+    write_report(uri)
+    settings = load_settings("rl", None, ["rl.low=0", "rl.high=1", "work.processes=1"])
+    export(settings, [uri], str(tmp_path / "out"))
+    table = pq.read_table(next((tmp_path / "out").rglob("*.parquet")))
+    found = {row["problem_id"]: row for row in table.to_pylist()}
+    assert {name: (row["pass_rate"], row["num_samples"], row["num_verified"]) for name, row in found.items()} == {
+        "p": (0.0, 2, 0), "q": (0.5, 2, 1), "s": (1.0, 2, 2),
+    }  # fmt: skip
+    assert {name: len(row["verified_lengths"]) for name, row in found.items()} == {"p": 0, "q": 1, "s": 2}
 
 
 def test_with_too_few_audited_problems_nothing_is_said_of_the_model_alone(tmp_path: Path) -> None:

@@ -74,6 +74,23 @@ async def test_a_problem_gets_a_verified_answer_from_the_model_that_is_here(veri
     assert chunks[-1].model_extra["proofmill"]["verified"]
 
 
+async def test_a_problem_without_an_answer_key_gets_the_answer_that_most_samples_agree_on(verifiers) -> None:
+    client = openai_client(verifiers, FakeGenerators(["\\boxed{4}", "\\boxed{5}", "\\boxed{5.0}"]))
+    extra = {"proofmill": {"kind": "math", "reference": {}, "num_samples": 3}}
+    create = client.chat.completions.create
+    completion = await create(model="tiny", messages=MESSAGES, extra_body=extra)
+    told = completion.model_extra["proofmill"]
+    assert completion.choices[0].message.content == "\\boxed{5}" and completion.choices[0].message.refusal is None
+    assert told["checked"] is told["verified"] is told["selection"]["proven"] is False
+    assert told["selection"]["votes"] == 2 and told["verdict"]["status"] == "unchecked"
+    chunks = [chunk async for chunk in await create(model="t", messages=MESSAGES, stream=True, extra_body=extra)]
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "\\boxed{5}"
+    assert chunks[-1].model_extra["proofmill"]["selection"]["proven"] is False
+    silent = openai_client(verifiers, FakeGenerators(["no", "none", "nothing"]))
+    refused = await silent.chat.completions.create(model="tiny", messages=MESSAGES, extra_body=extra)
+    assert refused.choices[0].message.content is None and "nothing was checked" in refused.choices[0].message.refusal
+
+
 async def test_an_unverified_text_becomes_a_refusal(verifiers) -> None:
     client = openai_client(verifiers, FakeGenerators(["\\boxed{4}", "\\boxed{6}"]))
     completion = await client.chat.completions.create(model="tiny", messages=MESSAGES, extra_body=EXTRA)
@@ -210,7 +227,7 @@ async def test_what_cannot_be_honoured_is_refused(verifiers, field: str, value: 
         ({"n": 65}, ["/n"]),
         ({"best_of": 3}, ["/best_of"]),
         ({**EXTRA, "n": 2}, ["/n"]),
-        ({"proofmill": {"kind": "math", "reference": {}}}, ["/proofmill/reference/answer"]),
+        ({"proofmill": {"kind": "math", "reference": {"answer": ""}}}, ["/proofmill/reference/answer"]),
         ({"proofmill": {"kind": "maths", "reference": {}}}, ["/proofmill/kind"]),
         ({"proofmill": {**EXTRA["proofmill"], "num_samples": 99}}, ["/proofmill/num_samples"]),
         ({"proofmill": {**EXTRA["proofmill"], "seed": 1}, "seed": 2}, ["/seed"]),

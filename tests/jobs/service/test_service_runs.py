@@ -168,7 +168,7 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
             *("preset", "lora", "chat_template_kwargs", "thinking", "keep_thought", "completion"),
             *EndpointKeys.model_fields,
         },
-        "prompt": {"examples"},
+        "prompt": {"examples", "confidential"},
         "sampling": {
             *("policy_args", "rollout", "by_kind", "thinking_tokens", "loop.size", "loop.count", "stop_token_ids"),
             *("presence_penalty", "frequency_penalty", "repetition_penalty", "variants"),

@@ -97,3 +97,35 @@ async def test_refusals_are_http_errors_before_the_stream_begins(verifiers) -> N
     dead.dead = True
     async with client_of(verifiers, dead) as client:
         assert (await client.post("/v1/solve", json={"problem": PROBLEM})).status_code == 503
+
+
+WITHOUT_KEY = {"kind": "math", "prompt": "1 divided by 2?", "reference": {}}
+
+
+async def test_without_an_answer_key_most_samples_choose_and_nothing_is_called_proven(verifiers) -> None:
+    """The same value in several spellings is one answer; what gives no answer does not vote."""
+    texts = ["\\boxed{3}", "\\boxed{1/2}", "no idea", "\\boxed{0.5}", "\\boxed{\\frac{1}{2}}", "\\boxed{3}"]
+    async with client_of(verifiers, FakeGenerators(texts)) as client:
+        response = await client.post("/v1/solve", json={"problem": WITHOUT_KEY, "num_samples": 6})
+    body = response.json()
+    assert response.status_code == 200, body
+    assert body["verified"] is False and body["verdict"]["status"] == "unchecked"
+    assert body["text"] == "\\boxed{1/2}" and body["sample_index"] == 1
+    assert (body["num_checked"], body["num_unchecked"]) == (0, 6)
+    chosen = body["selection"]
+    assert (chosen["method"], chosen["answer"], chosen["votes"]) == ("agreement", "1/2", 3)
+    assert (chosen["runner_up"], chosen["runner_up_votes"], chosen["voters"], chosen["samples"]) == ("3", 2, 5, 6)
+    assert chosen["proven"] is False and "nothing was proven" in chosen["note"] and chosen["tied"] is False
+
+
+async def test_without_an_answer_key_and_without_an_answer_there_is_no_text(verifiers) -> None:
+    async with client_of(verifiers, FakeGenerators(["no idea", "none"])) as client:
+        body = (await client.post("/v1/solve", json={"problem": WITHOUT_KEY, "num_samples": 2})).json()
+    assert body["verified"] is False and body["text"] is None and body["verdict"] is None
+    assert body["selection"]["answer"] is None and body["selection"]["votes"] == 0
+
+
+async def test_with_an_answer_key_agreement_gives_no_text(verifiers) -> None:
+    async with client_of(verifiers, FakeGenerators(["\\boxed{4}"] * 5)) as client:
+        body = (await client.post("/v1/solve", json={"problem": PROBLEM, "num_samples": 5})).json()
+    assert body["verified"] is False and body["text"] is None and body["selection"] is None

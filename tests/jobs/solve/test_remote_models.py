@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from endpoints import StandInEndpoint, stand_in_endpoint
 
 from jobs.config import ConfigError, SolveConfig, check_config
 from jobs.doctor import examine_config
+from jobs.problems.examples import examples_digest
 from jobs.run_secrets import run_secrets
 from jobs.service.command import solve_config
 from jobs.service.runs import RunKeeper
@@ -23,7 +25,9 @@ from jobs.solve.command import solve
 from jobs.solve.endpoints import longest_prompt
 from jobs.solve.pilot import pilot_config
 from jobs.solve.record import check_resume, new_record
-from jobs.solve.settings import coordinator_settings
+from jobs.solve.settings import coordinator_settings, generator_settings
+from verifiers.types import Kind, Problem
+from workers.actors.generator import Prompted
 from workers.coordinator.state import open_routes
 from workers.sampling.budget import Budget, Reserve, TokenPrices
 
@@ -150,6 +154,21 @@ def test_the_dry_run_asks_the_endpoint_and_needs_neither_gpu_nor_folder(
     assert endpoint.seen()["requests"] == 1
 
 
+def test_the_verifiers_of_a_run_with_endpoints_only_have_to_fit(
+    problems: Path, endpoint: StandInEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoint.behave()
+    asked = {"verify": {"actors": 9}, "resources": {"cpus_per_verifier": 0.5}}
+    with pytest.raises(ConfigError, match=r"9 verifiers of 0.5 CPUs are wanted; there is room for 4\n") as caught:
+        solve(config(endpoint, problems, **asked), dry_run=True, on="cpu:2")
+    assert str(caught.value).endswith("what would fit:\n  --set verify.actors=4")
+    with pytest.raises(ConfigError, match="1 verifier of 8 CPUs are wanted; there is room for 0"):
+        solve(config(endpoint, problems, resources={"cpus_per_verifier": 8}), dry_run=True, on="cpu:2")
+    capsys.readouterr()
+    assert solve(config(endpoint, problems, verify={"actors": 4}), dry_run=True, on="cpu:2") == 0
+    assert "4 verifiers" in capsys.readouterr().out
+
+
 def test_every_way_of_sampling_is_tried_and_a_key_that_is_refused_is_named(
     problems: Path, endpoint: StandInEndpoint
 ) -> None:
@@ -245,6 +264,58 @@ def test_confidential_problems_are_refused_before_anything_is_sent(
     assert solve(config(endpoint, secret, model={"allow_confidential": True}), dry_run=True) == 0
     assert solve(config(endpoint, secret, problems={"confidential": []}), dry_run=True) == 0
     assert solve(config(endpoint, problems), dry_run=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "prompt"),
+    [
+        ("shots.jsonl", {"source": "Idavidrein/gpqa_main"}, {}),
+        ("shots.jsonl", {"confidential": True}, {}),
+        ("shots.jsonl", {"meta": {"confidential": True}}, {}),
+        ("gpqa_shots.jsonl", {}, {}),
+        ("shots.jsonl", {"answer": "theorem putnam_1988_b1 : True := trivial"}, {}),
+        ("shots.jsonl", {"source": "ours"}, {"confidential": True}),
+    ],
+)
+def test_confidential_examples_and_prompts_need_leave_as_problems_do(
+    tmp_path: Path, problems: Path, endpoint: StandInEndpoint, monkeypatch: pytest.MonkeyPatch, name: str,
+    line: dict[str, Any], prompt: dict[str, Any],
+) -> None:  # fmt: skip
+    shots = tmp_path / name
+    shots.write_text(json.dumps({"prompt": "1 + 1?", "answer": "2", **line}) + "\n")
+    shown = {"examples": str(shots), **prompt}
+    endpoint.behave()
+    assert solve(config(endpoint, problems, prompt=shown), dry_run=True) == 0, "loopback needs no leave"
+    monkeypatch.setattr("workers.engines.endpoint.is_loopback", lambda url: False)
+    endpoint.behave()
+    said = refused(config(endpoint, problems, prompt=shown))
+    assert ("prompt: its texts are marked" if prompt else "prompt.examples: 1 of its examples") in said
+    assert endpoint.seen()["requests"] == 0
+    leave = {"allow_confidential": True}
+    assert solve(config(endpoint, problems, prompt=shown, model=leave), dry_run=True) == 0
+    if not prompt and not {"confidential", "meta"} & line.keys():
+        assert solve(config(endpoint, problems, prompt=shown, problems={"confidential": []}), dry_run=True) == 0
+
+
+def test_every_request_says_that_its_examples_are_confidential(tmp_path: Path, problems: Path) -> None:
+    """The plan may be passed by: a kind of problems that came later, a service, a worker of another config."""
+    shots = tmp_path / "shots.jsonl"
+    rows = [{"prompt": "a", "answer": "b", "kind": "code", "source": "gpqa"}, {"prompt": "c", "answer": "d"}]
+    shots.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = config("https://api.example.com/v1", problems, prompt={"examples": str(shots)})
+    generator = generator_settings(found, "", use_gpu=False)
+    asked = {
+        kind: Prompted(Problem(id="p", kind=kind, prompt="?", reference={}), generator, generator.style).confidential
+        for kind in (Kind.MATH, Kind.CODE)
+    }
+    assert asked == {Kind.MATH: False, Kind.CODE: True}
+
+
+def test_the_mark_of_an_example_does_not_make_it_another_one(tmp_path: Path, problems: Path) -> None:
+    """A run from before there were marks is resumed."""
+    shots = tmp_path / "shots.jsonl"
+    shots.write_text(json.dumps({"prompt": "a", "answer": "b", "source": "gpqa"}) + "\n")
+    assert examples_digest(str(shots)) == hashlib.sha256(json.dumps([["a", "b", ""]]).encode()).hexdigest()
 
 
 # Money.

@@ -31,7 +31,7 @@ class Pools:
         pools = PoolSettings("small", generator, 2), PoolSettings("large", generator, is_remote=is_remote)
         settings = SimpleNamespace(
             pools=pools, verifiers=1, verifier=SimpleNamespace(num_threads=1), release_backlog_s=1e9, room_wait_s=5.0,
-            window=0, cores=0,
+            turn_s=900.0, window=0, cores=0,
         )  # fmt: skip
         self.state: Any = SimpleNamespace(
             settings=settings, ledger=self.bench.ledger, opened_ledger=self.bench.ledger, first_pools={0},
@@ -40,7 +40,8 @@ class Pools:
         )  # fmt: skip
         self.state.note = lambda what, why: self.state.events.append((what, why))
         self.state.fail = lambda text: setattr(self.state, "fatal", text)
-        self.state.waits_for_room = lambda pool: RunState.waits_for_room(self.state, pool)
+        self.state.waits_for_room = lambda *asked: RunState.waits_for_room(self.state, *asked)
+        self.state._is_overdue = lambda pool: RunState._is_overdue(self.state, pool)
         self.state.room = lambda: RunState.room(self.state)
         self.generators = GeneratorPool(self.state, None)  # type: ignore[arg-type]
 
@@ -125,6 +126,26 @@ def test_problems_that_wait_for_a_turn_do_not_fill_the_window() -> None:
     assert RunState.room(run.state) == window - 40
     run.wait_for_room(2, 60.0)
     assert RunState.room(run.state) == window < OPEN_APART
+
+
+def test_a_pool_that_finds_work_without_end_makes_room_after_the_time_of_a_turn() -> None:
+    """Without that bound the small pool keeps its place until OPEN_APART problems wait for the large one."""
+    run = Pools(num_problems=100)
+    run.state.fed_all = False
+    run.fill(0, 1)
+    while tasks := run.bench.draw():
+        run.bench.finish(tasks)
+        run.bench.check(run.bench.take_checks(), "refuted")
+    run.wait_for_room(2, 800.0)
+    assert RunState.room(run.state) > 0, "within its turn the small pool begins new problems"
+    assert not run.makes_room(0)
+    run.wait_for_room(2, 1000.0)
+    assert RunState.room(run.state) == 0, "no new problem begins while a hundred of a window of 96 are open"
+    assert run.makes_room(0)
+    assert run.makes_room(1)
+    for slot in run.state.generators:
+        slot.ready = False
+    assert RunState.room(run.state) > 0, "no other pool is in its way, so the run goes on without it"
 
 
 def test_replicas_are_given_up_by_pool() -> None:

@@ -15,6 +15,7 @@ from endpoints import StandInEndpoint, request, settings, stand_in_endpoint
 from workers.actors.generator import failed
 from workers.engines.base import (
     Ability,
+    CutOffError,
     EndpointLostError,
     EngineAbilityError,
     EngineStartError,
@@ -128,7 +129,51 @@ def test_what_may_not_pass_ends_this_one_sample_at_once(endpoint: StandInEndpoin
     endpoint.behave(faults=["", fault])
     with pytest.raises(SampleRefusedError, match=f"HTTP {fault}"):
         drawn(endpoint)
-    assert endpoint.seen()["requests"] == 2
+    assert endpoint.seen()["requests"] == 3, "the trial of the start, the sample, and a trial that was answered"
+
+
+FILTERED = (("user", "a text that the endpoint does not let through"),)
+
+
+@pytest.mark.parametrize("fault", ["400", "401", "403", "404", "451"])
+def test_a_refusal_of_one_text_is_an_error_of_its_sample_and_neither_ends_nor_holds_up_the_others(
+    endpoint: StandInEndpoint, fault: str
+) -> None:
+    endpoint.behave(text="It is 4.", refuses_texts={"not let through": fault})
+
+    async def scene() -> list[Any]:
+        engine = OpenAIEngine(settings(endpoint, lost_s=0.2))
+        await engine.start()
+        others = await asyncio.gather(*(engine.generate(request(f"{i}")) for i in range(8)))
+        filtered = (engine.generate(request(f"f{i}", messages=FILTERED)) for i in range(3))
+        found = await asyncio.wait_for(asyncio.gather(*filtered, return_exceptions=True), 60)  # they are the last ones
+        assert (await engine.generate(request("after"))).text == others[0].text == "It is 4."
+        engine.stop()
+        return found
+
+    for error in asyncio.run(scene()):
+        assert isinstance(error, SampleRefusedError)
+        assert f"HTTP {fault}" in str(error)
+        assert "while it answers others" in str(error)
+
+
+@pytest.mark.parametrize("fault", ["400", "401", "402", "403", "404", "429 credit"])
+def test_a_refusal_of_every_request_loses_the_endpoint_whatever_its_status(
+    endpoint: StandInEndpoint, fault: str
+) -> None:
+    """An expired key comes as 401 from one API, as 403 from the next and as 400 from another."""
+    endpoint.behave(faults=[""], always=fault)
+    with pytest.raises(EndpointLostError, match=f"HTTP {fault[:3]}"):
+        drawn(endpoint, *(request(f"{i}") for i in range(4)), lost_s=0.2)
+
+
+def test_a_sample_that_is_too_dear_for_what_is_left_of_the_credit_is_no_error_of_its_own(
+    endpoint: StandInEndpoint,
+) -> None:
+    """A resume has to draw it once the account has money again."""
+    endpoint.behave(refuses_texts={"not let through": "402"})
+    with pytest.raises(EndpointLostError, match="HTTP 402"):
+        drawn(endpoint, request(messages=FILTERED), lost_s=0.2)
 
 
 def test_a_sample_that_always_fails_at_a_living_endpoint_ends_as_an_error(endpoint: StandInEndpoint) -> None:
@@ -139,6 +184,22 @@ def test_a_sample_that_always_fails_at_a_living_endpoint_ends_as_an_error(endpoi
     assert left.wasted_prompt_tokens > 0, "what was cut off is paid for"
     assert left.wasted_completion_tokens > 0
     assert (left.text, left.completion_tokens, failed(ValueError("ours")).wasted_prompt_tokens) == ("", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests"),
+    [("cut", 2), ("cut in a line", 2), ("no finish", 2), ("reset", 2), ("500", 3), ("429", 3), ("503", 3)],
+)
+def test_under_a_ceiling_an_attempt_that_may_be_paid_is_given_back_and_others_are_made_again(
+    endpoint: StandInEndpoint, fault: str, requests: int
+) -> None:
+    endpoint.behave(text="It is 4.", faults=["", fault])
+    if requests == 3:
+        assert drawn(endpoint, returns_cut=True)[0].text == "It is 4."
+    else:
+        with pytest.raises(CutOffError, match="cut off"):
+            drawn(endpoint, returns_cut=True)
+    assert endpoint.seen()["requests"] == requests
 
 
 def test_an_answer_that_broke_off_uses_up_the_cap_and_a_refusal_does_not(
@@ -438,4 +499,4 @@ def test_a_redirect_is_not_followed(endpoint: StandInEndpoint) -> None:
     endpoint.behave(faults=["", "redirect http://127.0.0.1:9/v1/chat/completions"])
     engine_settings = {"lost_s": 0.05}
     assert drawn(endpoint, **engine_settings)[0].finish_reason == "stop", "the next attempt went to the endpoint itself"
-    assert endpoint.seen()["requests"] == 3
+    assert endpoint.seen()["requests"] == 4, "a trial at the start, the redirect, a trial because of it, the answer"

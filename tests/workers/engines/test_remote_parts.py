@@ -150,13 +150,17 @@ def test_a_cap_opens_evenly_after_a_start_and_a_request_that_can_never_go_is_ref
         (429, {"error": {"message": "slow down"}}, Follows.OVERLOAD),
         (529, "overloaded", Follows.OVERLOAD),
         (503, "", Follows.OVERLOAD),
-        (429, {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}, Follows.LOST),
+        (
+            429,
+            {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}},
+            Follows.NO_CREDIT,
+        ),
         (500, {"detail": "broken"}, Follows.RETRY),
         (502, "<html>Bad gateway</html>", Follows.RETRY),
         (408, "", Follows.RETRY),
         (409, "", Follows.RETRY),
         (401, {"error": {"message": "wrong key"}}, Follows.LOST),
-        (402, {"error": "Insufficient Balance"}, Follows.LOST),
+        (402, {"error": "Insufficient Balance"}, Follows.NO_CREDIT),
         (403, {"message": "no right"}, Follows.LOST),
         (404, {"error": {"message": "no such model"}}, Follows.LOST),
         (307, "", Follows.LOST),
@@ -243,10 +247,17 @@ def test_a_refusal_of_all_requests_needs_less_time_and_a_pause_needs_more() -> N
     now = [0.0]
     life = Life(100.0, lambda: now[0])
     for _ in range(4):
-        life.failed(is_refusal=True)
+        life.refused()
+    life.answered(0.0)
     now[0] = 21
-    assert life.failed(is_refusal=True)
-    life.alive()
+    assert not life.refused(), "a request was answered meanwhile"
+    assert life.answers_since(0.0)
+    assert not life.answers_since(1.0)
+    for _ in range(3):
+        life.refused()
+    now[0] = 42
+    life.alive()  # a refusal is a sign of life, and says nothing for the key
+    assert life.refused()
     for _ in range(4):
         life.failed(pause_s=60)
     now[0] += 150

@@ -8,7 +8,7 @@ import random
 import tracemalloc
 
 import pytest
-from ledger_bench import Bench, verdict
+from ledger_bench import Bench, ValidatedLedger, verdict
 
 from jobs.solve.progress import eta_s
 from runstore.batches import pack, pack_verdicts, unpack
@@ -16,8 +16,10 @@ from runstore.durable import DurableRow
 from verifiers.types import Status
 from workers.messages import Checked, Finished
 from workers.sampling.adaptive import Adaptive
-from workers.sampling.budget import Budget
-from workers.scheduling.sample_state import ProblemEntry, Stage
+from workers.sampling.budget import Budget, Reserve, TokenPrices
+from workers.sampling.registry import make_policy
+from workers.scheduling.routes import Route, RouteStage
+from workers.scheduling.sample_state import LedgerSettings, ProblemEntry, Stage
 
 
 def test_a_run_goes_through_every_stage() -> None:
@@ -216,6 +218,37 @@ def test_nothing_waits_to_be_drawn_again_once_the_budget_is_spent() -> None:
     bench.finish(tasks[5:], aborted=True)
     bench.write()
     assert bench.ledger.is_done() and len(bench.written) == 2
+
+
+def test_answers_that_are_cut_off_and_asked_for_again_do_not_pass_the_dollars() -> None:
+    """The endpoint charges the most for every attempt, and cuts all of them. When an attempt is asked for again, it has
+    to be set aside again."""
+    most, budget = Reserve(10, usd=1.0), Budget(usd=20.0)
+    settings = LedgerSettings(run_seed=0, max_tokens=10, prices={0: TokenPrices(0.0, 1e5)})
+    route = Route([RouteStage(make_policy({"policy": "fixed", "num_samples": 4}), most)])
+    ledger = ValidatedLedger(settings, [route], budget)
+    ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(10)])
+    billed = 0.0
+    while tasks := ledger.next_tasks(7, 1):
+        billed += len(tasks) * most.usd
+        rows = [Finished(t.key, t.attempt, False, "cut", 0, 0, 0.1, 9, 0, -1.0, 5, 3, is_cut=True) for t in tasks]
+        ledger.finished(1, rows, "b")
+        assert billed <= budget.usd
+    assert billed == budget.usd, "and all of the budget is used"
+    assert budget.spent_tokens == 20 * 3
+    assert ledger.queues.stranded(budget).startswith("budget.usd = 20, of which up to 20 went to samples")
+
+
+def test_a_sample_that_is_always_cut_off_ends_as_an_error() -> None:
+    bench = Bench(1, num_samples=1)
+    attempts = 0
+    while tasks := bench.draw():
+        attempts += 1
+        cut = Finished(tasks[0].key, tasks[0].attempt, False, "cut", 0, 0, 0.1, 9, 0, is_cut=True)
+        bench.ledger.finished(1, [cut], "b")
+    assert attempts == bench.ledger.settings.cut_attempts
+    bench.write()
+    assert bench.written == [("p0", 0, "error")]
 
 
 def test_a_settled_problems_lost_rows_end_with_the_budget_too() -> None:

@@ -17,7 +17,16 @@ from typing import Any
 from verifiers.code import extraction
 from verifiers.code.cells.run import CellGoneError, Conversation, Deadline, Stop, cell_limits, stop_of_error
 from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, denied, denied_names, describe_exit, limit, show, show_value
+from verifiers.code.evidence import (
+    Outcome,
+    another_answer,
+    denied,
+    denied_names,
+    describe_exit,
+    limit,
+    show,
+    show_value,
+)
 from verifiers.code.extraction import Program
 from verifiers.code.judges import comparison
 from verifiers.code.reference import Reference, Test
@@ -141,7 +150,9 @@ class _Calls:
                 refused += denied_names(answer)
                 if not _right(reference, test, answer["value"]):
                     failed["got"] = show_value(answer["value"])
-                    return denied(Outcome(Status.REFUTED, "wrong answer", shown), denied_names(answer))
+                    wrong = Outcome(Status.REFUTED, "wrong answer", shown)
+                    outcome = another_answer(shown) if reference.several_answers else wrong
+                    return denied(outcome, denied_names(answer))
         counts = {"tests": count, "passed": count}
         return denied(Outcome(Status.VERIFIED, "all tests passed", {**evidence, **counts}), refused)
 

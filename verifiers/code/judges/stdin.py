@@ -15,7 +15,7 @@ from verifiers.code.cells import languages
 from verifiers.code.cells.guest import DENIED_MARK, may_run_commands
 from verifiers.code.cells.run import Deadline, Output, Stop, cell_limits, run_job, stop_of_error
 from verifiers.code.cells.worker import Slot
-from verifiers.code.evidence import Outcome, cut, denied, describe_exit, limit, stderr_tail
+from verifiers.code.evidence import Outcome, another_answer, cut, denied, describe_exit, limit, stderr_tail
 from verifiers.code.extraction import Program
 from verifiers.code.judges import comparison
 from verifiers.code.judges.checker_program import Session
@@ -114,6 +114,8 @@ def _compared(reference: Reference, test: Test, run: Output) -> Outcome | None:
     line = comparison.first_difference(test.output, got, reference.compare, reference.tolerance)
     if line is None:
         return None
+    if reference.several_answers:
+        return another_answer({"line": line})
     return Outcome(Status.REFUTED, "wrong output", {"line": line})
 
 

@@ -6,16 +6,17 @@ this endpoint. A loopback address needs no leave.
 
 Promises: `check_leave` is the one place that decides, and every request to an endpoint passes through it. A request
 whose sender does not say whether its text is confidential is refused like a confidential one.
-Does not: look into texts. A source is known by its name, by `meta.confidential` of the problem, or by the name of its
-theorem.
+Does not: look into texts of problems. A source is known by its name, by `meta.confidential` of the problem, or by the
+name of its theorem. A solved problem that is shown as an example is also known by the name of its file, and by a
+theorem of PutnamBench in its text, since few such files say where their lines are from.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from verifiers.types import Problem
+from verifiers.types import Json, Problem
 from workers.engines.endpoint import EndpointKeys
 
 SOURCES = ("gpqa", "putnambench")
@@ -35,11 +36,31 @@ def is_confidential(problem: Problem, sources: Iterable[str]) -> bool:
     """
     if problem.meta.get("confidential"):
         return True
-    names = [letters(name) for name in sources]
-    source = letters(problem.source)
-    if any(name and name in source for name in names):
+    return is_of_source(problem.source, sources) or (
+        is_putnam(sources) and _PUTNAM.fullmatch(str(problem.reference.get("name", ""))) is not None
+    )
+
+
+def is_confidential_example(row: Mapping[str, Json], file: str, sources: Iterable[str]) -> bool:
+    """Whether a solved problem of a file of examples is of one of the confidential `sources`, or says itself that it is
+    confidential, as a line of a problem file does."""
+    meta = row.get("meta")
+    if row.get("confidential") or (isinstance(meta, Mapping) and meta.get("confidential")):
         return True
-    return "putnambench" in names and _PUTNAM.fullmatch(str(problem.reference.get("name", ""))) is not None
+    if any(is_of_source(name, sources) for name in (file, str(row.get("source") or ""))):
+        return True
+    texts = (str(row.get(field) or "") for field in ("prompt", "answer"))
+    return is_putnam(sources) and any(_PUTNAM.search(text) for text in texts)
+
+
+def is_of_source(name: str, sources: Iterable[str]) -> bool:
+    """Whether the name of a source or a file holds one of `sources`."""
+    found = letters(name)
+    return any(wanted in found for wanted in map(letters, sources) if wanted)
+
+
+def is_putnam(sources: Iterable[str]) -> bool:
+    return "putnambench" in map(letters, sources)
 
 
 def letters(name: str) -> str:

@@ -5,8 +5,12 @@ endpoint up.
     429, 503, 529                                     overload: fewer requests at once, wait, try again
     no connection, cut answers, 408, 409, 425, 5xx    try again, later each time
     400 for a prompt that is too long                 the sample is data: it does not fit the context
-    other 4xx                                         this one sample ends as an error
-    401, 402, 403, 404, an account without credit     the endpoint is lost, since no request would do better
+    401, 403, 404, 405, 410, 501, a redirect          refused: about all requests, unless others are answered
+    other 4xx                                         refused: about this sample, unless no other is answered
+    402, an account without credit                    the endpoint is lost, since only money would help
+
+No status tells a key that has expired from a text that a filter does not let through: both come as 400 and as 403. What
+else the endpoint answers decides (workers.engines.openai_compatible).
 
 Promises: a text for people holds nothing of the request and never the endpoint's key (`redacted`). What the server says
 of waiting (Retry-After in seconds, as a date, or in milliseconds) and of retrying (x-should-retry) goes before our own
@@ -36,7 +40,8 @@ LEAST_SHOWN = 4
 OVERLOADED = frozenset({429, 503, 529})
 PASSING = frozenset({408, 409, 425})
 """Refusals that a later attempt may not meet."""
-HOPELESS = frozenset({401, 402, 403, 404, 405, 410, 501})
+HOPELESS = frozenset({401, 403, 404, 405, 410, 501})
+PAYMENT_REQUIRED = 402
 NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits",
              "insufficient balance", "exceeded your current quota", "credit balance is too low",
              "out of credits")  # fmt: skip
@@ -56,6 +61,7 @@ class Follows(StrEnum):
     SAMPLE = "sample"
     TOO_LONG = "too long"
     LOST = "lost"
+    NO_CREDIT = "no credit"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,11 +109,13 @@ def follows_from(status: int, said: str, should_retry: str = "") -> Follows:
     """What follows from a status and the server's words."""
     lower = said.lower()
     if any(words in lower for words in NO_CREDIT):
-        return Follows.LOST
+        return Follows.NO_CREDIT
     if status in OVERLOADED:
         return Follows.OVERLOAD
     if should_retry.lower() == "true":
         return Follows.RETRY
+    if status == PAYMENT_REQUIRED:
+        return Follows.NO_CREDIT
     if status in HOPELESS:
         return Follows.LOST
     if should_retry.lower() == "false":

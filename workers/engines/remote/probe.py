@@ -104,10 +104,15 @@ def models_of(answer: Json) -> list[Mapping[str, Json]]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
+def trial_request(sampling: SamplingParameters) -> GenerationRequest:
+    """The trial in a way of sampling."""
+    short = sampling.model_copy(update={"max_tokens": TRIAL_TOKENS, "stop": (), "thinking_tokens": 0})
+    return GenerationRequest("trial", short, messages=TRIAL, seed=1, confidential=False)
+
+
 async def try_out(client: Client, settings: EngineSettings, sampling: SamplingParameters, found: Found) -> None:
     """One short answer, which fills in what `found` lacks. Raises EndpointError."""
-    short = sampling.model_copy(update={"max_tokens": TRIAL_TOKENS, "stop": (), "thinking_tokens": 0})
-    request = GenerationRequest("trial", short, messages=TRIAL, seed=1, confidential=False)
+    request = trial_request(sampling)
     for _ in range(TRIES):
         body = body_for(request, settings, found.server, found.habits)
         if found.server == "vllm":
@@ -165,7 +170,7 @@ def refusal(
             f"model.model = {settings.model!r}: the endpoint {url} does not have it ({fault.reason}); "
             f"{known(names, settings.model)}"
         )
-    if fault.follows is Follows.LOST:
+    if fault.follows in (Follows.LOST, Follows.NO_CREDIT):
         return EndpointError(f"model.base_url = {url!r}: the endpoint refuses all requests: {fault.reason}")
     if fault.follows is Follows.OVERLOAD:
         wait = f"; it asks to wait {fault.wait_s:g} s" if fault.wait_s else ""

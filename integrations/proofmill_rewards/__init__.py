@@ -1,0 +1,1 @@
+"""Rewards of a Proofmill service inside RL trainers, over HTTP. One module per trainer; `client` is what they share."""
