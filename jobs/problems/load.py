@@ -36,6 +36,7 @@ from jobs.problems.hub import Wanted
 from jobs.problems.layouts import Layout
 from jobs.problems.mapping import MappingError, compile_problem_mapping
 from jobs.problems.places import find_sources, short_labels
+from jobs.problems.repeats import PromptTable
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from verifiers.answer_keys import has_answer_key
@@ -84,10 +85,14 @@ class ProblemSetSummary:
     """How many problems go to each pool or cascade; empty where all go the same way."""
     confidential: dict[str, int] = dataclasses.field(default_factory=dict)
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
+    num_repeated: int = 0
+    """How many problems ask what an earlier one has asked; with `unique_prompts` they are left out of all else."""
     num_keyless: int = 0
     """How many of the problems have no answer key."""
     strays: tuple[str, ...] = ()
     """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
+    has_unique_prompts: bool = False
+    """Whether problems that repeat a prompt are left out."""
     longest_prompt: int = 0
     """Bytes of the longest problem as a model is shown it, which are at least as many as its tokens."""
 
@@ -100,6 +105,12 @@ class ProblemSetSummary:
         keyless = f", {self.num_keyless:,} without an answer key" if self.num_keyless else ""
         lines = [f"{self.num_problems:,} problems ({kinds}){keyless}, sha256 {self.sha256[:12]}"]
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
+        if self.num_repeated:
+            repeats = f"{self.num_repeated:,} problems repeat the prompt of an earlier one"
+            is_out = self.has_unique_prompts
+            lines.append(
+                f"  {repeats}" + (", left out" if is_out else "; problems.unique_prompts = true leaves them out")
+            )
         lines += [f"  {uri}: no problem file, left out" for uri in self.strays]
         if self.skipped:
             lines.append(f"  skipped {len(self.skipped):,} bad rows, the first: {self.skipped[0]}")
@@ -116,7 +127,8 @@ def check_problems(
     """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. `route_of` names the
     pool or cascade of a problem. Raises ProblemFileError, or ConfigError for `layout` and `columns` themselves."""
     faults: list[RowError] = []
-    num_faults = num_problems = num_keyless = 0
+    num_faults = num_problems = num_keyless = num_repeated = 0
+    prompts = PromptTable()
     reasons: collections.Counter[str] = collections.Counter()
     kinds: collections.Counter[str] = collections.Counter()
     domains: collections.Counter[str] = collections.Counter()
@@ -129,6 +141,10 @@ def check_problems(
     for place, item, wrong in _checked(config, check_reference, side_by_side, strays):
         if isinstance(item, Problem):
             if wrong is None:
+                if prompts.add(item):
+                    num_repeated += 1
+                    if config.unique_prompts:
+                        continue
                 num_problems += 1
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
@@ -164,6 +180,8 @@ def check_problems(
         by_route=dict(routes),
         confidential=dict(confidential),
         num_keyless=num_keyless,
+        num_repeated=num_repeated,
+        has_unique_prompts=config.unique_prompts,
         strays=tuple(strays),
         longest_prompt=longest,
     )
@@ -206,12 +224,13 @@ def stream_problems(config: Problems, skipped: Iterable[RowError] = ()) -> Itera
     """The problems of the set, lazily. With `skip_bad`, give `ProblemSetSummary.skipped`, so that what the check
     refused for its reference stays out too. Without it the first fault raises ProblemFileError."""
     skip = {(fault.file, fault.line) for fault in skipped}
+    prompts = PromptTable() if config.unique_prompts else None
     left = config.limit or -1
     for place, item in scan(config):
         if isinstance(item, RowError):
             if not config.skip_bad:
                 raise ProblemFileError([item])
-        elif (place.source.uri, place.line) not in skip:
+        elif (place.source.uri, place.line) not in skip and not (prompts is not None and prompts.add(item)):
             yield item
             left -= 1
             if left == 0:
