@@ -70,7 +70,7 @@ def dataset_card(summary: Summary, out: str) -> str:
         source_table(summary),
         f"## From {unit} read to {unit} exported",
         funnel_table(summary, unit),
-        *filter(None, [ranking_note(summary)]),
+        *filter(None, [unchecked_note(summary), ranking_note(summary)]),
     ]
     if settings.row.rows_of == "samples":
         parts += ["## Gates", gate_table(summary)]
@@ -140,6 +140,16 @@ def funnel_table(summary: Summary, unit: str) -> str:
         texts["exported"] += f", in {summary.num_rows:,} {summary.settings.row.row_name}"
     lines = [[f"`{name}`", f"{number:,}", texts[name]] for name, number in rows]
     return table(["outcome", unit, ""], [*lines, ["all", f"{total:,}", ""]])
+
+
+def unchecked_note(summary: Summary) -> str:
+    """Says how many problems have no answer key, so that nothing of them could be checked; empty where all have one."""
+    problems, samples = summary.passes.unchecked, summary.funnel["status_unchecked"]
+    if not problems and not samples:
+        return ""
+    unit = summary.settings.row.rows_of
+    told = f"{problems:,} problems without an answer key" if problems else "Problems without an answer key"
+    return f"{told} are in no row and in no figure of this card: {samples:,} of the {unit} above are theirs."
 
 
 def file_name(uri: str) -> str:

@@ -28,7 +28,11 @@ OUTCOMES = {
     "status_refuted": Outcome("proven wrong"),
     "status_malformed": Outcome("no single answer, program or proof to read"),
     "status_undecided": Outcome("the checker could not decide", advice=VERIFY_AGAIN),
-    "status_unchecked": Outcome("the problem has no answer key: nothing was checked", ("select.labels",)),
+    "status_unchecked": Outcome(
+        "the problem has no answer key: nothing was checked",
+        ("select.labels",),
+        "`proofmill verify --run URI --problems KEYED.jsonl` checks once there are keys",
+    ),
     "status_error": Outcome("our fault or the machine's; run `proofmill verify --run` again", advice=VERIFY_AGAIN),
     "not_agreed": Outcome(
         "no agreed answer of this probability, or of another answer", ("select.min_probability",), advice=SELECT_AGAIN

@@ -14,7 +14,7 @@ import dataclasses
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -221,6 +221,17 @@ class _Samples(NamedTuple):
         return _Samples([index - start for index in self.indices[part]], *(values[part] for values in self[1:]))
 
 
+def is_keyless(row: Mapping[str, Any]) -> bool:
+    """Whether the problem of a row of `problems.parquet` has no answer key. Its samples may all be errors, so the
+    stopping rule says it too."""
+    return row["num_unchecked"] > 0 or _is_keyless_rule(row["stopping_rule"])
+
+
+@lru_cache(maxsize=65536)
+def _is_keyless_rule(rule: str) -> bool:
+    return bool(json.loads(rule or "{}").get("keyless"))
+
+
 def counts_distinct(rule: dict[str, Any]) -> bool:
     """Whether any stage of a stored rule counts solutions with different texts only."""
     return any(plan.get("distinct") for plan in (rule, *rule.get("stages", ())))
@@ -249,7 +260,7 @@ def _result(
     first: dict[str, Any], sums: dict[str, Any], samples: _Samples, ended: str, names: Sequence[str]
 ) -> ProblemResult:
     rule, plan = read_rule(first["stopping_rule"])
-    keyless = bool(rule.get("keyless"))
+    keyless = bool(rule.get("keyless")) or sums["num_unchecked"] > 0
     is_mixed = rule.get("variants", 1) > 1 and not keyless
     replayed: Stopped | None = None
     if stages := _stage_ends(rule, samples):

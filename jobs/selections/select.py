@@ -9,11 +9,15 @@ Fails with StoredRunError or StorageError.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
+import itertools
 import json
+import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +30,20 @@ from jobs.selections.rows import BUCKET_ROWS, DrawnProblem, drawn_problems
 from jobs.selections.suspects import MIN_PROBABILITY, may_be_suspect
 from jobs.selections.votes import Clustering, as_keyless, count_votes, is_keyless, is_right, looks_at_verdicts
 from runstore.layout import SELECTIONS
-from runstore.reader import read_batches
+from runstore.reader import num_rows, read_batches
 from runstore.schema import SELECTION_SCHEMA
 from runstore.storage import Storage
-from verifiers.agreement import cluster_answers
+from verifiers.agreement import Agreement
 from verifiers.kinds import KINDS
-from verifiers.types import Kind, Status
+from verifiers.types import Kind, Problem, Status
 
 AGREEMENT = "agreement"
-FLUSH_ROWS = 20_000
+FLUSH_ROWS = 4096
+"""Number of problems in memory at once, with their samples' answers."""
+ROWS_PER_WORKER = 20_000
+"""Number of samples for which a further process that compares answers is worth its start."""
+MAX_WORKERS = 8
+"""Largest number of problems whose answers are compared side by side."""
 NOT_CHOSEN = frozenset({Kind.LEAN})
 """Kinds whose problems have no row: what a kernel accepts needs no vote."""
 _OF_CALIBRATION = (
@@ -68,17 +77,27 @@ class SelectionCounts:
         return f"{text}no probability without references{why}"
 
 
-def select_run(
-    storage: Storage, cluster: Clustering = cluster_answers, bucket_rows: int = BUCKET_ROWS
-) -> SelectionCounts:
+def select_run(storage: Storage, bucket_rows: int = BUCKET_ROWS) -> SelectionCounts:
     """Writes `selections.parquet` beside the samples."""
+    workers = max(1, min(num_rows(storage) // ROWS_PER_WORKER, os.cpu_count() or 1, MAX_WORKERS))
+    with contextlib.closing(Agreement(workers)) as agreement, ThreadPoolExecutor(workers) as threads:
+        return _select(storage, agreement.clusters, threads, bucket_rows)
+
+
+def _select(storage: Storage, cluster: Clustering, threads: ThreadPoolExecutor, bucket_rows: int) -> SelectionCounts:
     known: list[Known] = []
     counts = SelectionCounts()
     sink = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="proofmill-selections-") as folder:
         path = Path(folder) / "counted.parquet"
         with pq.ParquetWriter(path, _COUNTED, compression="zstd") as writer:
-            for rows in _chunks(counted_rows(drawn_problems(storage, bucket_rows), cluster, keyless_rules(storage))):
+            rules = keyless_rules(storage)
+
+            def counted(drawn: DrawnProblem) -> dict[str, Any]:
+                return counted_row(drawn, cluster, rules.get(drawn.problem.kind, {}))
+
+            chosen = (drawn for drawn in drawn_problems(storage, bucket_rows) if is_chosen_for(drawn.problem))
+            while rows := list(threads.map(counted, itertools.islice(chosen, FLUSH_ROWS))):
                 known += [_known(row) for row in rows if row["calibrates"]]
                 counts = _added(counts, rows)
                 writer.write_table(pa.Table.from_pylist(rows, _COUNTED))
@@ -93,15 +112,9 @@ def select_run(
     return counts
 
 
-def _chunks(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    held: list[dict[str, Any]] = []
-    for row in rows:
-        held.append(row)
-        if len(held) == FLUSH_ROWS:
-            yield held
-            held = []
-    if held:
-        yield held
+def is_chosen_for(problem: Problem) -> bool:
+    """Whether a vote can choose. The kind of a plugin that is not loaded has none."""
+    return problem.kind in KINDS and problem.kind not in NOT_CHOSEN
 
 
 def keyless_rules(storage: Storage) -> dict[str, dict[str, Any]]:
@@ -117,15 +130,6 @@ def keyless_rules(storage: Storage) -> dict[str, dict[str, Any]]:
             if rule.get("num_samples", 0) > known.get("num_samples", 0):
                 found[row["kind"]] = rule
     return found
-
-
-def counted_rows(
-    problems: Iterable[DrawnProblem], cluster: Clustering, rules: Mapping[str, dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """A row per problem that a vote can choose for, without its probability. `rules`: see `keyless_rules`."""
-    for drawn in problems:
-        if drawn.problem.kind not in NOT_CHOSEN:
-            yield counted_row(drawn, cluster, rules.get(drawn.problem.kind, {}))
 
 
 def counted_row(drawn: DrawnProblem, cluster: Clustering, rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.endpoints import check_endpoints, describe_endpoints, longest_prompt
+from jobs.solve.keyless import check_policies
 from jobs.solve.pilot import PILOT_PROBLEMS, Pilot, pilot_config, read_pilot
 from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
@@ -218,6 +219,7 @@ def solve(
                 pin((source["uri"] for source in record["problems"]["sources"]), revision)
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
+        check_policies(config, problems)
         config, published = settle_pools(config, record)
         is_complete = record is not None and record.get("complete")
         endpoints = {} if is_complete else check_endpoints(config, problems)

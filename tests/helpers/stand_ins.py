@@ -2,7 +2,8 @@
 
 A prompt is JSON: {"answer": "7", "p": 0.5, "tokens": 20, "token_s": 0.001, "fault": "..."}. A sample is right with
 probability p by its own seed, so that a rerun of a sample gives the same text, as with the real engine. `p_of` has the
-probabilities of single models by their paths, and `lost` the path of an endpoint that is gone.
+probabilities of single models by their paths, `lost` the path of an endpoint that is gone, and `texts` what its samples
+say instead.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ class StandInEngine(Engine):
         if self._hangs.is_set():
             await asyncio.Event().wait()
         answer = task["answer"] if right else f"not {task['answer']} {dice.randrange(10)}"
+        if texts := task.get("texts"):
+            answer = texts[dice.randrange(len(texts))]
         return Generation(answer, "stop", 5, tokens, -0.5, generation_s=seconds)
 
     async def abort(self, request_ids: Any) -> None:

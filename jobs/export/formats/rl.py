@@ -20,6 +20,7 @@ from jobs.export.duplicates import fingerprints
 from jobs.export.formats.chats import parse_chat
 from jobs.export.formats.facts import expected_answer
 from jobs.export.formats.rl_layouts import RL_LAYOUTS, PoolProblem, body_of
+from verifiers.types import Status
 
 BEFORE_THE_BUCKET = frozenset({"bad_row", "suspect_reference"})
 """Counters of problems that left before their bucket was made."""
@@ -37,12 +38,18 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     firsts: list[int] = []
     for problem in bucket.problems:
         span = slice(problem.first, problem.stop)
-        row = {name: table[name][problem.first].as_py() for name in RL_COLUMNS}
+        checked = np.flatnonzero(bucket.status[span] != Status.UNCHECKED)
+        # Where another run had no answer key for it, its rows have no reference to give rewards by.
+        first = problem.first + int(checked[0]) if len(checked) else problem.first
+        row = {name: table[name][first].as_py() for name in RL_COLUMNS}
         if name := contaminated.get(problem.first):
             bucket.funnel[name] += 1
             continue
         if not bucket.alive[span].any():
             bucket.funnel["not_selected"] += 1
+            continue
+        if not len(checked):
+            bucket.funnel["status_unchecked"] += 1
             continue
         drawn_in = table["run_id"].slice(problem.first, problem.stop - problem.first).to_pylist()
         runs = list(dict.fromkeys(drawn_in))
