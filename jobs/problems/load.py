@@ -36,7 +36,7 @@ from jobs.problems.hub import Wanted
 from jobs.problems.layouts import Layout
 from jobs.problems.mapping import MappingError, compile_problem_mapping
 from jobs.problems.places import find_sources, short_labels
-from jobs.problems.repeats import PromptTable
+from jobs.problems.repeats import PromptTable, shown_texts
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from verifiers.answer_keys import has_answer_key
@@ -44,7 +44,6 @@ from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import NO_ANSWER_KEY, Json, Problem
 from workers.engines.remote.confidential import is_confidential
-from workers.prompting.messages import conversation
 
 MAX_SKIPPED = 10_000
 """Number of bad rows that `skip_bad` allows. More of them mean a wrong file or layout, which is an error."""
@@ -147,7 +146,8 @@ def check_problems(
     for place, item, wrong in _checked(config, check_reference, side_by_side, strays):
         if isinstance(item, Problem):
             if wrong is None:
-                if prompts.add(item):
+                shown = shown_texts(item)
+                if prompts.add(item, shown):
                     num_repeated += 1
                     if config.unique_prompts:
                         continue
@@ -161,7 +161,7 @@ def check_problems(
                     keyless[route] += 1
                 if is_confidential(item, config.confidential):
                     confidential[route] += 1
-                longest = max(longest, shown_bytes(item))
+                longest = max(longest, sum(map(len, shown)))
                 by_source[place.source.uri, place.layout] += 1
                 content.update(encode_sorted(item.to_json()).encode() + b"\n")
                 if num_problems == config.limit:
@@ -192,12 +192,6 @@ def check_problems(
         strays=tuple(strays),
         longest_prompt=longest,
     )
-
-
-def shown_bytes(problem: Problem) -> int:
-    """Bytes of the problem's own messages."""
-    shown = [KINDS.row(problem.kind).show(problem), *(content for _, content in conversation(problem))]
-    return sum(len(text.encode(errors="replace")) for text in shown)
 
 
 def _checked(

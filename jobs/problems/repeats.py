@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections.abc import Sequence
 
 from verifiers.kinds import KINDS
 from verifiers.types import Problem
@@ -13,12 +14,16 @@ from workers.prompting.messages import conversation
 FIRST_SLOTS = 1024
 
 
-def prompt_digest(problem: Problem) -> int:
+def shown_texts(problem: Problem) -> list[bytes]:
+    """The problem's own messages as a model is shown them, the problem itself first."""
+    texts = [KINDS.row(problem.kind).show(problem), *(content for _, content in conversation(problem))]
+    return [text.encode(errors="replace") for text in texts]
+
+
+def prompt_digest(kind: str, shown: Sequence[bytes]) -> int:
     """64 bits that are equal for problems of one kind that show a model the same text; never zero."""
-    shown = [str(problem.kind), KINDS.row(problem.kind).show(problem).strip()]
-    shown += [text for turn in conversation(problem) for text in turn]
-    digest = hashlib.blake2b("\0".join(shown).encode(errors="replace"), digest_size=8).digest()
-    return int.from_bytes(digest) or 1
+    text = b"\0".join((kind.encode(), shown[0].strip(), *shown[1:]))
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) or 1
 
 
 class PromptTable:
@@ -32,9 +37,9 @@ class PromptTable:
         self._used = 0
         self._slots = array("Q", bytes(8 * FIRST_SLOTS))
 
-    def add(self, problem: Problem) -> bool:
-        """Whether the prompt was there already."""
-        digest = prompt_digest(problem)
+    def add(self, problem: Problem, shown: Sequence[bytes] | None = None) -> bool:
+        """Whether the prompt was there already. `shown` are the problem's `shown_texts`, where they are known."""
+        digest = prompt_digest(problem.kind, shown_texts(problem) if shown is None else shown)
         slot = self._slot(digest)
         if self._slots[slot]:
             return True
