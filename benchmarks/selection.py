@@ -1,6 +1,6 @@
 """How good selections are: precision of agreed answers at a promised probability, and wrong references that are found.
 
-    python -m benchmarks.selection precision [--problems 3500] [--hidden 1750] [--seeds 3]
+    python -m benchmarks.selection precision [--problems 4750] [--hidden 1750] [--seeds 3]
     python -m benchmarks.selection suspects [--problems 1800] [--falsified 0.02] [--seeds 3]
 
 Problems are generated (the families of models/tiny_reasoner). Two simulated models, each at two temperatures, answer
@@ -290,7 +290,7 @@ def suspects(world: World, number: int, share: float, seed: int, referee: Refere
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figure", choices=("precision", "suspects"))
-    parser.add_argument("--problems", type=int, default=3500)
+    parser.add_argument("--problems", type=int, default=4750)
     parser.add_argument("--hidden", type=int, default=1750, help="precision: problems without a reference")
     parser.add_argument("--falsified", type=float, default=0.02, help="suspects: share of the references")
     parser.add_argument("--hard", type=float, help=f"share of problems that the models fail often; default: {HARD}")

@@ -12,6 +12,7 @@ import pytest
 from made_up_runs import reasoning, sample, write_run
 
 from jobs.cli import main
+from jobs.export.formats_table import FORMATS
 from jobs.selections.select import select_run
 from runstore.storage import open_storage
 
@@ -69,6 +70,18 @@ def test_agreed_answers_are_written_as_what_they_are_and_never_mixed(run: str, t
     manifest = json.loads((out / "export.json").read_text())
     assert manifest["settings"]["select"]["labels"] == "agreed"
     assert sum(manifest["funnel"].values()) == 99 * 8  # every row is in exactly one counter
+
+
+@pytest.mark.parametrize("layout", FORMATS.row("sft").layouts)
+def test_every_layout_says_where_its_labels_come_from(run: str, tmp_path: Path, layout: str) -> None:
+    asked = ["--processes", "1", "--layout", layout, "--out", str(tmp_path / "out")]
+    assert main(["export", "sft", "--run", run, "--labels", "agreed", *asked]) == 0
+    files = [path for path in (tmp_path / "out").rglob("*") if path.suffix in (".parquet", ".jsonl")]
+    (file,) = (path for path in files if path.stem in ("train", "training"))
+    is_lines = file.suffix == ".jsonl"
+    rows = [json.loads(line) for line in file.open()] if is_lines else pq.read_table(file).to_pylist()
+    assert len(rows) == 24 and {row["label_source"] for row in rows} == {"agreement"}
+    assert all(row["probability"] >= 0.95 for row in rows)
 
 
 def test_by_default_no_unchecked_sample_is_exported(run: str, tmp_path: Path) -> None:
