@@ -140,7 +140,13 @@ def read_code_contests_plus(row: Row, context: RowContext) -> Problem:
         prompt=task_prompt(statement, reference),
         reference=reference,
         source="code_contests_plus",
-        meta=some(title=row.get("title"), contest=source),
+        meta=some(
+            title=row.get("title"),
+            contest=source,
+            # How many right programs the tests accept and how many wrong ones they refute, as the publisher measured.
+            true_positive_rate=row.get("true_positive_rate"),
+            true_negative_rate=row.get("true_negative_rate"),
+        ),
     )
 
 
@@ -225,8 +231,9 @@ def read_deepcoder(row: Row, context: RowContext) -> Problem:
     metadata = parsed(row.get("metadata") or {}, "metadata")
     name = metadata.get("func_name") if isinstance(metadata, dict) else None
     tests = parsed(row.get("tests"), "tests")
+    some_tests = tests if isinstance(tests, list) else []
     is_called = isinstance(tests, dict) or any(
-        isinstance(test, dict) and test.get("testtype") == "functional" for test in tests or []
+        isinstance(test, dict) and test.get("testtype") == "functional" for test in some_tests
     )
     reference = code_tests.cases(tests, "tests", statement, name=name if is_called else None)
     code_tests.check_starter(starter, "starter_code")

@@ -35,7 +35,7 @@ from runstore.schema import SELECTION_SCHEMA
 from runstore.storage import Storage
 from verifiers.agreement import Agreement
 from verifiers.kinds import KINDS
-from verifiers.types import Kind, Status
+from verifiers.types import Kind, Problem, Status
 
 AGREEMENT = "agreement"
 FLUSH_ROWS = 4096
@@ -96,7 +96,7 @@ def _select(storage: Storage, cluster: Clustering, threads: ThreadPoolExecutor, 
             def counted(drawn: DrawnProblem) -> dict[str, Any]:
                 return counted_row(drawn, cluster, rules.get(drawn.problem.kind, {}))
 
-            chosen = (drawn for drawn in drawn_problems(storage, bucket_rows) if drawn.problem.kind not in NOT_CHOSEN)
+            chosen = (drawn for drawn in drawn_problems(storage, bucket_rows) if is_chosen_for(drawn.problem))
             while rows := list(threads.map(counted, itertools.islice(chosen, FLUSH_ROWS))):
                 known += [_known(row) for row in rows if row["calibrates"]]
                 counts = _added(counts, rows)
@@ -110,6 +110,11 @@ def _select(storage: Storage, cluster: Clustering, threads: ThreadPoolExecutor, 
                 writer.write_table(pa.Table.from_pylist(rows, SELECTION_SCHEMA))
     storage.replace(SELECTIONS, sink.getvalue())
     return counts
+
+
+def is_chosen_for(problem: Problem) -> bool:
+    """Whether a vote can choose. The kind of a plugin that is not loaded has none."""
+    return problem.kind in KINDS and problem.kind not in NOT_CHOSEN
 
 
 def keyless_rules(storage: Storage) -> dict[str, dict[str, Any]]:

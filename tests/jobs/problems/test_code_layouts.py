@@ -129,6 +129,7 @@ NO_EVIDENCE = [
     ("codeforces", {"official_tests": []}, "no tests"),
     ("codeforces", {"executable": False}, "the publisher says"),
     ("deepcoder_primeintellect", {"tests": "[]"}, "no tests"),
+    ("deepcoder_primeintellect", {"tests": "7"}, "a list of tests"),
     ("deepcoder_lcbv5", {"metadata": None}, "tests of type"),
     ("verifiable_coding", {"verification_info": {"language": "python", "test_cases": []}}, "no tests"),
     (

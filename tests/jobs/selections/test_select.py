@@ -153,6 +153,7 @@ def test_a_problems_own_verdicts_do_not_move_its_probability(tmp_path: Path) -> 
 
 def test_lean_has_no_row_and_a_problem_without_an_answer_has_no_winner(tmp_path: Path) -> None:
     rows = [*problem_rows("theorem", ["5"] * 8, "5", kind="lean"), *problem_rows("silent", [None] * 8, None)]
+    rows += problem_rows("plugin", ["5"] * 8, "5", kind="of a plugin that is not loaded")
     uri = stored(tmp_path, rows)
     assert select_run(open_storage(uri)).problems == 1
     row = selections(uri)["silent"]
