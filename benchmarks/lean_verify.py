@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.lean_memory import process_mb, processes_by_role
 from verifiers.lean.checker import LeanChecker
-from verifiers.types import Kind, Problem
+from verifiers.types import Kind, Problem, Status
 
 _STATEMENTS = (
     ("theorem t (a b : Nat) : a + b = b + a", "by omega", "by rfl"),
@@ -98,9 +98,7 @@ def measure_warm(
         "cold_median_s": round(cold_s, 2) if cold_s else None,
         "times_faster": round(cold_s * len(checks) / wall_s, 1) if cold_s else None,
         "memory_mb": memory,
-        "statuses": {
-            s: sum(v.status == s for v in verdicts) for s in ("verified", "refuted", "malformed", "undecided")
-        },
+        "statuses": {s: sum(v.status == s for v in verdicts) for s in Status},
     }
 
 

@@ -24,8 +24,7 @@ class ProblemFiles(Section):
     """Branch, tag or commit of a data set of the hub; empty: its main branch. The run keeps to the commit it began
     with."""
     layout: str = "auto"
-    """auto, canonical, gsm8k, math, humaneval, mbpp, livecodebench, gpqa, minif2f, lean_file, verl, openai,
-    columns."""
+    """`auto`, `columns`, or one of the names in docs/problem_files.md."""
     columns: dict[str, Json] = {}
     """Canonical field → column of the file, or a table that makes it, for layout `columns` (docs/problem_files.md)."""
     kind: KindName | Literal[""] = ""

@@ -1,9 +1,10 @@
-"""`proofmill verify`: check given solutions, or check a stored run again. No model, no Ray.
+"""`proofmill verify`: check given solutions, or check a stored run again, by other references too. No model, no Ray.
 
 Promises: both files are read and checked whole before any work begins, and an error lists every bad line; with
 `--skip-bad` the rest is judged. The output has one line per solution with its verdict, in the order of the input,
 written as they come; at most QUEUED texts are in memory. A run that is checked again stays as it is: the new verdicts
-and what changed go to `--out`.
+and what changed go to `--out`. That samples of a problem without an answer key get a verdict once there is one is no
+change of a verdict.
 Exit codes: 0 done, 2 bad input, 3 when a verdict is `error`, a run's verdicts changed, or the run is broken or its
 store is lost.
 """
@@ -32,11 +33,13 @@ from jobs.problems.load import scan
 from jobs.problems.mapping import MappingError, compile_mapping
 from jobs.problems.mapping_files import MappingFile, read_mapping_file
 from jobs.problems.solutions import FIELDS, Solution, read_solutions
+from jobs.rechecking import AnswerKeys
 from jobs.stored_plugins import require_plugins
 from runstore.batches import problem_of
 from runstore.reader import find_run, read_samples
+from verifiers.answer_keys import has_answer_key
 from verifiers.checker import Checkers, check_settings
-from verifiers.types import Json, Kind, Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Kind, Limits, Problem, Status, Verdict
 
 QUEUED = 256
 PROGRESS_S = 10.0
@@ -68,7 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help='JSONL, CSV or Parquet with {"problem_id": "…", "text": "…"} a line, and "finish_reason" where known',
     )
-    parser.add_argument("--run", metavar="URI", dest="run_uri", help="check the samples of a stored run again")
+    parser.add_argument(
+        "--run",
+        metavar="URI",
+        dest="run_uri",
+        help="check the samples of a stored run again; with --problems by their references, where the ids are the same",
+    )
+    parser.add_argument(
+        "--unchecked",
+        action="store_true",
+        help="accept problems without an answer key, which are refused otherwise: their solutions get status unchecked",
+    )
     parser.add_argument("--out", metavar="V.jsonl", help="verdicts, one per line, in order (default: standard output)")
     parser.add_argument("--layout", default="auto", help="layout of the problem set (default: recognised)")
     parser.add_argument(
@@ -106,18 +119,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """The command."""
     try:
-        if bool(args.run_uri) == bool(args.problems and args.solutions):
-            raise ConfigError("give either --problems and --solutions, or --run")
+        if bool(args.solutions) == bool(args.run_uri) or (args.solutions and not args.problems):
+            raise ConfigError("give either --problems and --solutions, or --run, with or without --problems")
         settings = parse_settings(args.settings)
         check_settings(settings)
         if args.run_uri:
             require_plugins(args.run_uri)
         checkers = Checkers(args.workers, settings)
         try:
-            tasks = tasks_of_run(args.run_uri) if args.run_uri else tasks_of_files(args, checkers)
+            keys = keys_of(args, checkers)
+            tasks = tasks_of_run(args.run_uri, keys) if args.run_uri else tasks_of_files(args, checkers)
             total = sum(file.num_rows for file in find_run(args.run_uri).files) if args.run_uri else 0
             with open_out(args.out) as out:
-                return check_all(tasks, checkers, args.workers, out, Progress(total))
+                code = check_all(tasks, checkers, args.workers, out, Progress(total))
+            for line in keys.told():
+                print(line, file=sys.stderr)
+            return code
         finally:
             checkers.close()
     except TOLD as error:
@@ -150,6 +167,18 @@ def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Tas
     return solution_tasks(solutions, args.problems, problems, bad_problems)
 
 
+def keys_of(args: argparse.Namespace, checkers: Checkers) -> AnswerKeys:
+    """The references that take the place of a run's own. Raises ProblemFileError, with every bad line, where a problem
+    cannot be used and `--skip-bad` is not given."""
+    if not args.run_uri or not args.problems:
+        return AnswerKeys({}, {})
+    problems, bad, faults = read_problems(settings_of(args)[0], checkers)
+    if faults and (not args.skip_bad or not all(fault.line for fault in faults)):
+        raise ProblemFileError(faults[:MAX_LISTED], len(faults))
+    keyed = {name: each for name, each in problems.items() if has_answer_key(each.kind, each.reference)}
+    return AnswerKeys(keyed, bad)
+
+
 def settings_of(args: argparse.Namespace) -> tuple[Problems, dict[str, Json]]:
     """How the problems are read, and the mapping of the solutions; what --columns says goes before what --mapping says.
     Raises ConfigError."""
@@ -161,6 +190,7 @@ def settings_of(args: argparse.Namespace) -> tuple[Problems, dict[str, Json]]:
         layout=COLUMNS if columns else (mapped.layout if args.layout == "auto" else args.layout),
         columns=columns,
         kind=args.kind or mapped.kind,
+        unchecked="accept" if args.unchecked else "refuse",
     )
     solutions = {**mapped.solutions, **for_solutions}
     try:
@@ -203,6 +233,8 @@ def read_problems(
     bad: dict[str, str] = {}
     faults: list[RowError] = []
     for place, item in scan(config):
+        if isinstance(item, RowError) and item.wrong == NO_ANSWER_KEY:
+            item = dataclasses.replace(item, right="an answer key, or --unchecked")
         if isinstance(item, Problem):
             if ids is not None:
                 ids[place.source.uri, place.line] = item.id
@@ -242,7 +274,7 @@ def solution_tasks(
             yield Task(None, "", labels, bad=f"bad solution: {where}: problem_id is not in {problem_file}")
 
 
-def tasks_of_run(uri: str) -> Iterator[Task]:
+def tasks_of_run(uri: str, keys: AnswerKeys) -> Iterator[Task]:
     """Every sample of a run that has a text. Raises StoredRunError, StorageError."""
     for file in find_run(uri).files:
         for batch in read_samples(file, RUN_COLUMNS):
@@ -253,7 +285,8 @@ def tasks_of_run(uri: str) -> Iterator[Task]:
                         "sample_index": row["sample_index"],
                         "stored_status": row["status"],
                     }
-                    yield Task(problem_of(row), row["text"], labels, row["finish_reason"])
+                    problem, bad = keys.given_to(problem_of(row))
+                    yield Task(problem, row["text"], labels, row["finish_reason"], bad)
 
 
 def check(checkers: Checkers, task: Task) -> Verdict:
@@ -301,6 +334,7 @@ def check_all(
     """Checks texts side by side and writes the verdicts in order."""
     counts: collections.Counter[str] = collections.Counter()
     stored: collections.Counter[str] = collections.Counter()
+    newly: collections.Counter[str] = collections.Counter()
     changed: collections.Counter[str] = collections.Counter()
     waiting: collections.deque[tuple[Task, Future[Verdict]]] = collections.deque()
 
@@ -310,7 +344,9 @@ def check_all(
         counts[str(verdict.status)] += 1
         if (before := task.labels.get("stored_status")) is not None:
             stored[before] += 1
-            if before != verdict.status:
+            if before == Status.UNCHECKED:
+                newly[verdict.status] += verdict.status != Status.UNCHECKED
+            elif before != verdict.status:
                 changed[f"{before} → {verdict.status}"] += 1
         out.write(as_line({**task.labels, **verdict.to_json()}))
         if progress:
@@ -329,4 +365,7 @@ def check_all(
         kinds = ", ".join(f"{count:,} × {what}" for what, count in sorted(changed.items()))
         text = f"{changed.total():,} of {stored.total():,} verdicts changed against the stored ones"
         print(f"{text}: {kinds}" if kinds else text, file=sys.stderr)
+    if newly.total():
+        kinds = ", ".join(f"{newly[status]:,} {status}" for status in Status if newly[status])
+        print(f"{newly.total():,} unchecked samples have a verdict now: {kinds}", file=sys.stderr)
     return EXIT_ERRORS if counts[Status.ERROR] or changed else EXIT_DONE

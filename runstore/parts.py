@@ -2,6 +2,8 @@
 
     samples/e0002-w00-000017.parquet      epoch 2, stream 0, slot 17
 
+The same protocol serves another folder of a run, such as calls/, whose streams and slots are its own.
+
 Promises: a part appears whole or not at all. A stream's slots are filled in order, each by one exclusive `create`. A
 writer that takes over a stream first fills the next slot with an empty part (a fence): the previous writer finds its
 slot taken and raises FencedError. The streams of an epoch are fixed when the epoch is claimed (runstore.lease), so a
@@ -30,7 +32,7 @@ from runstore.upgrades import check_schema, conform_table
 ROW_GROUP_ROWS = 4096
 """Rows per Parquet row group: few enough to read a few problems' texts cheaply, enough to compress well."""
 READERS = 8
-NAME = re.compile(rf"^{SAMPLES}(e(\d{{4,}})-w(\d{{2,}}))-(\d{{6,}})\.parquet$")
+NAME = re.compile(r"^(e(\d{4,})-w(\d{2,}))-(\d{6,})\.parquet$")
 
 
 class FencedError(Exception):
@@ -42,24 +44,25 @@ class PartName:
     stream: str
     epoch: int
     slot: int
+    folder: str = SAMPLES
 
     @property
     def key(self) -> str:
-        return part_key(self.stream, self.slot)
+        return part_key(self.stream, self.slot, self.folder)
 
 
 def stream_name(epoch: int, writer: int) -> str:
     return f"e{epoch:04d}-w{writer:02d}"
 
 
-def part_key(stream: str, slot: int) -> str:
-    return f"{SAMPLES}{stream}-{slot:06d}.parquet"
+def part_key(stream: str, slot: int, folder: str = SAMPLES) -> str:
+    return f"{folder}{stream}-{slot:06d}.parquet"
 
 
-def list_parts(storage: Storage, stream: str = "") -> list[PartName]:
-    """The committed parts (fences too), of one stream or of the whole run, in slot order."""
-    matches = [NAME.match(key) for key in storage.keys(SAMPLES + stream)]
-    names = [PartName(m[1], int(m[2]), int(m[4])) for m in matches if m and stream in ("", m[1])]
+def list_parts(storage: Storage, stream: str = "", folder: str = SAMPLES) -> list[PartName]:
+    """The committed parts (fences too), of one stream or of the whole folder, in slot order."""
+    matches = [NAME.match(key.removeprefix(folder)) for key in storage.keys(folder + stream)]
+    names = [PartName(m[1], int(m[2]), int(m[4]), folder) for m in matches if m and stream in ("", m[1])]
     return sorted(names, key=lambda name: (name.epoch, name.stream, name.slot))
 
 
@@ -74,40 +77,42 @@ def encode_part(table: pa.Table, schema: pa.Schema = SAMPLE_SCHEMA) -> bytes:
     return sink.getvalue()
 
 
-def append_part(storage: Storage, stream: str, slot: int, data: bytes) -> str:
+def append_part(storage: Storage, stream: str, slot: int, data: bytes, folder: str = SAMPLES) -> str:
     """Fills one slot and returns its key. Raises FencedError if another writer filled it."""
-    key = part_key(stream, slot)
+    key = part_key(stream, slot, folder)
     if not storage.create(key, data):
         raise FencedError(f"{storage.uri}/{key} was written by another job: this run has been taken over")
     return key
 
 
-def fence_stream(storage: Storage, stream: str) -> int:
+def fence_stream(storage: Storage, stream: str, folder: str = SAMPLES, schema: pa.Schema = SAMPLE_SCHEMA) -> int:
     """Locks earlier writers out of `stream`; returns the first slot that is free for its new owner."""
-    names = list_parts(storage, stream)
+    names = list_parts(storage, stream, folder)
     slot = names[-1].slot + 1 if names else 0
-    empty = encode_part(SAMPLE_SCHEMA.empty_table())
-    while not storage.create(part_key(stream, slot), empty):
+    empty = encode_part(schema.empty_table(), schema)
+    while not storage.create(part_key(stream, slot, folder), empty):
         slot += 1
     return slot + 1
 
 
-def read_part(storage: Storage, key: str, columns: list[str] | None = None) -> pa.Table:
-    """The given columns, or all of them, as SAMPLE_SCHEMA has them. Raises StorageError if the part is gone or cannot
+def read_part(
+    storage: Storage, key: str, columns: list[str] | None = None, schema: pa.Schema = SAMPLE_SCHEMA
+) -> pa.Table:
+    """The given columns, or all of them, as `schema` has them. Raises StorageError if the part is gone or cannot
     be read, StoredRunError if this version does not read such parts."""
     data = storage.read(key)
     if data is None:
         raise StorageError(f"{storage.uri}/{key}: listed but gone; was the run's folder changed by hand?")
     uri = f"{storage.uri}/{key}"
-    wanted = columns if columns is not None else SAMPLE_SCHEMA.names
+    wanted = columns if columns is not None else schema.names
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         found = file.schema_arrow
-        check_schema(found, SAMPLE_SCHEMA, uri, wanted)
+        check_schema(found, schema, uri, wanted)
         table = file.read(columns=[name for name in wanted if name in found.names])
     except pa.ArrowInvalid as error:
         raise StorageError(f"{uri}: not a readable Parquet file: {error}") from error
-    return conform_table(table, pa.schema([SAMPLE_SCHEMA.field(name) for name in wanted]), uri)
+    return conform_table(table, pa.schema([schema.field(name) for name in wanted]), uri)
 
 
 def read_parts(storage: Storage, columns: list[str], stream: str = "", from_slot: int = 0) -> Iterator[pa.Table]:

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from verifiers.types import Status
+
 from .references import references
 from .suite import Report, run
 
@@ -41,10 +43,10 @@ def show(report: Report) -> None:
         unreadable = sum(check.status == "error" for check in failed)
         print(f"| {name} | {count} | {len(failed)} | {unreadable} |")
     for wanted, title in ((True, "harmless rewrite"), (False, "mutation")):
-        print(f"\n| {title} | checks | verified | refuted | undecided | malformed | error |\n" + "|---" * 7 + "|")
+        print(f"\n| {title} | checks | {' | '.join(Status)} |\n" + "|---" * (2 + len(Status)) + "|")
         for (is_rewrite, kind), counts in sorted(report.statuses.items()):
             if is_rewrite is wanted:
-                cells = [counts[status] for status in ("verified", "refuted", "undecided", "malformed", "error")]
+                cells = [counts[status] for status in Status]
                 print(f"| {kind} | {counts.total()} | {' | '.join(map(str, cells))} |")
     print("\nReferences that cannot be read, by reason:")
     for reason, answers in sorted(report.unreadable.items(), key=lambda item: -len(item[1])):

@@ -25,6 +25,7 @@ from jobs.export import quality_filters
 from jobs.export import text_hashes as shingles
 from jobs.export.contamination import ContaminationIndex, Hit
 from jobs.export.partition import text_hashes
+from jobs.export.rates import FIGURES, Rates
 from jobs.export.settings import ExportSettings
 from verifiers import thoughts
 from verifiers.kinds import KINDS
@@ -95,6 +96,8 @@ class Bucket:
         self.tokens: Ints = self.table["completion_tokens"].to_numpy().astype(np.int64)
         self.drop(repeated_identities(self.table, self.problem_of), "repeated_identity")
         self.problems = list(self._problems())
+        self.rates = np.full((len(self.problems), len(FIGURES)), np.nan)
+        """The pass rate of each problem with its interval; NaN where there is no estimate."""
 
     def drop(self, mask: Bools, name: str) -> None:
         """Drops the rows that are still alive and in `mask`, and counts them under `name`."""
@@ -123,6 +126,21 @@ class Bucket:
                 inside = pc.is_in(self.table[name], value_set=pa.array(allowed, pa.string()))
                 self.drop(~inside.to_numpy(), f"{name}_not_selected")
 
+    def take_rates(self, rates: Rates) -> None:
+        """Fills `rates`, and drops problems whose pass rate is not in the user's own bounds."""
+        ids, runs = self.table["problem_id"], self.table["run_id"]
+        for at, problem in enumerate(self.problems if rates else ()):
+            members = runs.slice(problem.first, problem.stop - problem.first)
+            estimate = rates.of(ids[problem.first].as_py(), problem.kind, pc.unique(members).to_pylist())
+            if estimate is not None:
+                self.rates[at] = [np.nan if estimate[name] is None else estimate[name] for name in FIGURES]
+        select = self.settings.select
+        if select.bounds_pass_rate:
+            of_rows = self.rates[self.problem_of, 0] if len(self.table) else np.zeros(0)
+            self.drop(np.isnan(of_rows), "no_pass_rate")
+            outside = ~((of_rows >= select.min_pass_rate) & (of_rows <= select.max_pass_rate))
+            self.drop(outside, "pass_rate_not_selected")
+
     def drop_unusable(self) -> None:
         """Drops rows without a text that this format may use, and counts them by status."""
         aborted = self.table["status"].is_null().to_numpy()
@@ -150,6 +168,9 @@ class Bucket:
             self.drop(self.tokens < select.min_tokens, "too_short")
         if select.max_tokens:
             self.drop(self.tokens > select.max_tokens, "too_long")
+        if select.min_thought_tokens:
+            thought = pc.fill_null(self.table["thought_tokens"], 0).to_numpy()
+            self.drop(thought < select.min_thought_tokens, "thought_too_short")
         self.drop((self.table["finish_reason"].to_numpy(zero_copy_only=False) != "stop") & self.cut_off(), "truncated")
 
     def cut_off(self) -> Bools:

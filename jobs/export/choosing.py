@@ -20,6 +20,7 @@ from jobs.export import text_hashes as shingles
 from jobs.export.bucket import Bucket, Candidates, Ints, Problem
 from jobs.export.duplicates import fingerprints
 from jobs.export.partition import text_hashes
+from jobs.export.rates import Rates
 
 Json = Any
 
@@ -46,8 +47,8 @@ class BucketResult:
 class BuilderInputs:
     """What a builder may need beside its bucket."""
 
-    rates: Mapping[tuple[str, str], Mapping[str, Json]]
-    """Rows of problems.parquet by (run_id, problem_id); empty for a format of samples."""
+    rates: Rates
+    """What problems.parquet says of the problems."""
     scores: Mapping[tuple[str, str, int], float] | None
     """Learning potentials by sample identity (a sample without one was cut); None for every other strategy."""
 

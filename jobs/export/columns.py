@@ -13,6 +13,13 @@ COMMON = {
     "source": "the data set that the problem comes from, as its set says",
     "model": "the model that wrote the text: its hub id, or its folder's name",
     "tokens": "tokens that the model generated for the text",
+    "expected_answer": "the final answer of the reference; null where it has none",
+    "extracted_answer": "the final answer that the checker read in the text; null: none, or no such kind",
+    "temperature": "the temperature it was drawn at",
+    "checker": "what checked it",
+    "checker_version": "the checker's version",
+    "reasoning_content": "the thought alone, without its marks; null where the text has none",
+    "content": "the answer behind the thought; the whole text where it has none",
     "messages": "the whole chat, the answer being the last turn",
     "prompt": "what the model was given, without a chat template",
     "completion": "the text that the model wrote; verified unless `label` says otherwise",
@@ -46,9 +53,26 @@ COMMON = {
     "long2short_rewards": "reward for brevity of each of them, in the same order; see docs/export.md of Proofmill",
     "rollouts": "the judged first attempts as they were drawn: `prompt_ids` (their last `opening_tokens` begin the "
     "thought and are not the model's), `token_ids` with the one that ended the sample, their `logprobs`, `verified`",
+    "solution": "the final answer in a box, for reward functions that read it by math-verify; null where there is none",
+    "rejected_response": "a refuted answer to the very same messages, of about the same length",
+    "question": "the problem's own statement",
+    "answer": "the final answer",
+    "info": "kind and reference as JSON, for an environment",
+    "env_class": "name of the environment that scores an answer",
+    "reward_spec": "what the environment compares with",
+    "responses_create_params": "the request that a rollout begins with",
+    "options": "the options of a multiple-choice item by letter",
+    "grading_mode": "where the letter of an answer is read",
+    "verifier_metadata": "the tests of a program",
+    "agent_ref": "the agent, and so the resources server, of the row",
     "labels": "for each step, whether the checker found it right",
 }
 OF_FORMAT = {
+    "rl": {
+        "input": "what the model was given, its turns joined to one text",
+        "output": "the reference answer that the trainer scores against",
+        "messages": "what the model was given, without a chat template",
+    },
     "prm": {"prompt": "what the model was given, its turns joined to one text", "completions": "the steps of the text"},
 }
 """Meanings of the columns whose meaning depends on the format."""

@@ -40,6 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--audit", action="append", metavar="NAME", help="only verified so, e.g. 'kernel replay' (Lean)"
     )
     parser.add_argument("--variant", action="append", metavar="NAME", help="only samples of this variant of the run")
+    parser.add_argument("--min-thought-tokens", type=int, metavar="N", help="only samples that thought so long")
+    parser.add_argument("--min-pass-rate", type=float, metavar="P", help="only problems solved at least so often")
+    parser.add_argument("--max-pass-rate", type=float, metavar="P", help="only problems solved at most so often")
+    parser.add_argument(
+        "--rates-from", action="append", metavar="URI", help="a run of another model that gives the pass rates"
+    )
+    parser.add_argument(
+        "--mixed", action="store_true", help="rl: any pass rate but 0 and 1, unless --min- and --max-pass-rate say more"
+    )
     parser.add_argument(
         "--labels", choices=["verified", "agreed"], help="agreed: unchecked samples whose answer was agreed on, alone"
     )
@@ -67,6 +76,11 @@ FLAGS = {
     "tier": "select.tiers",
     "audit": "select.audits",
     "variant": "select.variants",
+    "min_thought_tokens": "select.min_thought_tokens",
+    "min_pass_rate": "select.min_pass_rate",
+    "max_pass_rate": "select.max_pass_rate",
+    "rates_from": "select.rates_from",
+    "mixed": "rl.mixed",
     "student": "select.student",
     "labels": "select.labels",
     "min_probability": "select.min_probability",
@@ -81,6 +95,9 @@ FLAGS = {
 }
 
 
+BAND = {"min_pass_rate": "rl.low", "max_pass_rate": "rl.high"}
+
+
 def _given(args: argparse.Namespace) -> dict[str, Json]:
     """The values of the flags that were given. Zero is one, and not the absence of a flag."""
     values = {flag: getattr(args, flag) for flag in FLAGS}
@@ -92,7 +109,14 @@ def overrides(args: argparse.Namespace) -> list[str]:
     given = _given(args)
     if args.mapping:
         given.pop("decontaminate", None)
-    return [f"{FLAGS[flag]}={json.dumps(value)}" for flag, value in given.items()] + list(args.set)
+    # The whole open band, where the command does not give an end of it.
+    ends = [f"{key}={end}" for key, end in (("rl.low", 0.0), ("rl.high", 1.0))] if args.mixed else []
+    return [*ends, *(f"{key_of(flag, args)}={json.dumps(value)}" for flag, value in given.items()), *args.set]
+
+
+def key_of(flag: str, args: argparse.Namespace) -> str:
+    """The setting of a flag. A pool of problems has a band of pass rates of its own."""
+    return BAND.get(flag, FLAGS[flag]) if args.format == "rl" else FLAGS[flag]
 
 
 def mapped_sources(args: argparse.Namespace) -> list[Json]:
@@ -110,7 +134,7 @@ def mapped_sources(args: argparse.Namespace) -> list[Json]:
 
 def arguments(args: argparse.Namespace) -> dict[str, str]:
     """The settings that the command line gives other than by --set, each with the argument that gives it."""
-    flags = {FLAGS[flag]: f"--{flag.replace('_', '-')}" for flag in _given(args)}
+    flags = {key_of(flag, args): f"--{flag.replace('_', '-')}" for flag in _given(args)}
     return {"format": "FORMAT"} | {key: flag for key, flag in flags.items() if key not in keys_of(args.set)}
 
 

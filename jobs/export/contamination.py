@@ -6,7 +6,8 @@ access; every match of hashes is confirmed on the words themselves, so a collisi
 per word of the evaluation sets plus their texts, mapped from disk and shared by all processes.
 
 Promises: finds every run of n words of an evaluation statement, and any statement shorter than n words where its words
-stand in a row (shorter than WHOLE_BELOW: where they are the whole text); reports file, item and the matching words.
+stand in a row (shorter than WHOLE_BELOW: where they are the whole text), and in problem statements also where its words
+are parted otherwise; reports file, item and the matching words.
 Does not: find paraphrases, translations, or problems with other numbers in them. Sign-free words mean that `3 - 5` and
 `3 + 5` are the same: a false hit costs one training problem, a missed one costs the evaluation.
 """
@@ -17,7 +18,7 @@ import dataclasses
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ BATCH_ITEMS = 1024
 REPORT_CHARS = 300
 WHOLE_BELOW = 5
 """Number of words below which a statement (`compute 2 2`) counts only if it is the whole of the other text."""
+SQUEEZED_BELOW = 20
+"""Number of words below which a statement is also compared without any white space: one word written as two (`d x` for
+`dx`) breaks every run of ten."""
+PREFIX = 20
+"""Length in bytes from which on a statement without white space counts inside another text; a shorter one has to be all
+of it."""
 _WORD = re.compile(rb"[0-9a-z\x80-\xff]+")
 
 
@@ -65,6 +72,7 @@ def build_index(items: Iterable[EvaluationItem], folder: Path, n: int, answer_ch
     answers: dict[str, list[str]] = {}
     names: list[tuple[str, str]] = []
     offsets = [0]
+    squeezed: dict[str, int] = {}
     with (folder / "words").open("wb") as words:
         for batch in batches(items, BATCH_ITEMS):
             for item in batch:
@@ -88,8 +96,11 @@ def build_index(items: Iterable[EvaluationItem], folder: Path, n: int, answer_ch
                 lengths.update(np.minimum(counts[filled], n).tolist())
                 for at in filled.tolist():
                     item = batch[(start + at) // 2]
+                    found = _WORD.findall(normalised[at].as_py().encode())
+                    plain = b" ".join(found)
+                    if is_statement[at] and len(found) < SQUEEZED_BELOW:
+                        squeezed.setdefault(b"".join(found).decode(errors="surrogateescape"), len(names))
                     names.append((item.file, item.id))
-                    plain = b" ".join(_WORD.findall(normalised[at].as_py().encode()))
                     words.write(plain + b"\n")
                     offsets.append(offsets[-1] + len(plain) + 1)
     keys = np.concatenate([*hashes, np.zeros(0, np.uint64)])
@@ -103,7 +114,7 @@ def build_index(items: Iterable[EvaluationItem], folder: Path, n: int, answer_ch
     np.save(folder / "places.npy", np.concatenate([*places, np.zeros(0, np.uint32)])[order])
     np.save(folder / "present.npy", present)
     np.save(folder / "offsets.npy", np.array(offsets, np.int64))
-    table = {"n": n, "short": sorted(lengths - {n}), "names": names, "answers": answers}
+    table = {"n": n, "short": sorted(lengths - {n}), "names": names, "answers": answers, "squeezed": squeezed}
     (folder / "index.json").write_text(json.dumps(table))
     return len(keys)
 
@@ -123,6 +134,7 @@ class ContaminationIndex:
         self._short: list[int] = table["short"]
         self._names: list[list[str]] = table["names"]
         self._answers: dict[str, list[str]] = table["answers"]
+        self._squeezed = Squeezed(table["squeezed"])
         self._hashes = np.load(folder / "hashes.npy", mmap_mode="r")
         self._places = np.load(folder / "places.npy", mmap_mode="r")
         self._present = np.load(folder / "present.npy", mmap_mode="r")
@@ -135,6 +147,12 @@ class ContaminationIndex:
         for start, chunk in chunks(normalise(texts)):
             for at, hit in self.find_in_chunk(chunk, tokenize(chunk).words(), where):
                 hits.setdefault(start + at, hit)
+            if where != "prompt":
+                continue
+            for at in range(len(chunk)):
+                if start + at not in hits and (found := self._squeezed.find(chunk[at].as_py())):
+                    file, item = self._names[found[0]]
+                    hits[start + at] = Hit(file, item, where, found[1][:REPORT_CHARS])
         return hits
 
     def find_in_chunk(self, normalised: pa.Array, words: Tokens, where: str) -> Iterator[tuple[int, Hit]]:
@@ -177,6 +195,33 @@ class ContaminationIndex:
         plain = plain_answer(answer)
         if plain and (named := self._answers.get(plain)):
             return Hit(named[0], named[1], "answer", plain[:REPORT_CHARS])
+        return None
+
+
+class Squeezed:
+    """Short statements without any white space, and where each begins to look like one."""
+
+    def __init__(self, places: Mapping[str, int]) -> None:
+        self._places = {text.encode(errors="surrogateescape"): place for text, place in places.items()}
+        self._by_prefix: dict[bytes, list[bytes]] = {}
+        for text in self._places:
+            if len(text) >= PREFIX:
+                self._by_prefix.setdefault(text[:PREFIX], []).append(text)
+
+    def find(self, normalised: str) -> tuple[int, str] | None:
+        """The place of a statement that is the whole text, or a part of it that begins and ends between its words."""
+        if not self._places:
+            return None
+        words = _WORD.findall(normalised.encode())
+        text = b"".join(words)
+        if text in self._places:
+            return self._places[text], text.decode(errors="replace")
+        starts = list(itertools.accumulate(map(len, words), initial=0))
+        ends = set(starts)
+        for start in starts[:-1] if self._by_prefix else ():
+            for candidate in self._by_prefix.get(text[start : start + PREFIX], ()):
+                if start + len(candidate) in ends and text.startswith(candidate, start):
+                    return self._places[candidate], candidate.decode(errors="replace")
         return None
 
 

@@ -38,15 +38,15 @@ EXAMPLE_ITEMS = 8
 
 def dataset_card(summary: Summary, out: str) -> str:
     settings = summary.settings
-    name = settings.output.name or out.rstrip("/").rsplit("/", 1)[-1]
-    kind = "jsonl" if settings.output.files == "jsonl" else "parquet"
+    name = title(summary, out)
+    file = next(iter(settings.data_files.values()))
     header = {
         "pretty_name": name,
         "license": settings.output.licence,
         "task_categories": [settings.row.task_category],
         "tags": ["proofmill", settings.select.labels, settings.format, settings.layout],
         "size_categories": [next((label for most, label in SIZE_CATEGORIES if summary.num_rows < most), "n>10M")],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"data/train.{kind}"}]}],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": file}]}],
     }
     if settings.output.licence == "other":  # the convention then requires a name; the table of sources has the licences
         header["license_name"] = "per-source"
@@ -70,7 +70,7 @@ def dataset_card(summary: Summary, out: str) -> str:
         source_table(summary),
         f"## From {unit} read to {unit} exported",
         funnel_table(summary, unit),
-        *filter(None, [ranking_note(summary)]),
+        *filter(None, [unchecked_note(summary), ranking_note(summary)]),
     ]
     if settings.row.rows_of == "samples":
         parts += ["## Gates", gate_table(summary)]
@@ -80,6 +80,9 @@ def dataset_card(summary: Summary, out: str) -> str:
             f"Decontaminated against {sets}: runs of {settings.decontaminate.ngram} words; "
             f"{summary.hits} hits reported in `contamination.jsonl` with the matching text."
         )
+    if settings.select.rates_from:
+        runs = ", ".join(f"`{file_name(uri)}`" for uri in settings.select.rates_from)
+        parts.append(f"Pass rates are those of {runs}, matched by problem id and kind.")
     parts += ["## Domains", domain_table(summary)]
     if summary.passes.curves or summary.passes.missing:
         parts += ["## pass@k of the sampled problems", PASS_EXPLAINED, pass_table(summary.passes)]
@@ -93,6 +96,11 @@ def dataset_card(summary: Summary, out: str) -> str:
         bars = [(f"{t / 10:.1f}–{(t + 1) / 10:.1f}", summary.pass_rates[t]) for t in range(10)]
         parts += ["## Pass rates", histogram(bars)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def title(summary: Summary, out: str) -> str:
+    """The name of the data set: the user's own, or that of its folder."""
+    return summary.settings.output.name or out.rstrip("/").rsplit("/", 1)[-1]
 
 
 LOADING = """```python
@@ -132,6 +140,16 @@ def funnel_table(summary: Summary, unit: str) -> str:
         texts["exported"] += f", in {summary.num_rows:,} {summary.settings.row.row_name}"
     lines = [[f"`{name}`", f"{number:,}", texts[name]] for name, number in rows]
     return table(["outcome", unit, ""], [*lines, ["all", f"{total:,}", ""]])
+
+
+def unchecked_note(summary: Summary) -> str:
+    """Says how many problems have no answer key, so that nothing of them could be checked; empty where all have one."""
+    problems, samples = summary.passes.unchecked, summary.funnel["status_unchecked"]
+    if not problems and not samples:
+        return ""
+    unit = summary.settings.row.rows_of
+    told = f"{problems:,} problems without an answer key" if problems else "Problems without an answer key"
+    return f"{told} are in no row and in no figure of this card: {samples:,} of the {unit} above are theirs."
 
 
 def file_name(uri: str) -> str:

@@ -28,6 +28,7 @@ from typing import BinaryIO, Protocol, cast
 from urllib.parse import urlsplit
 
 from jobs.config import ConfigError
+from jobs.export.layout_files import DATA_NAMES, DATASET_INFO
 from runstore.multipart import MultipartFile, abort_uploads
 from runstore.storage import UPLOAD_ATTEMPTS, StorageError, s3_client
 
@@ -35,14 +36,13 @@ MANIFEST = "export.json"
 CARD = "README.md"
 FINGERPRINTS = "fingerprints.npy"
 CONTAMINATION = "contamination.jsonl"
-DATA_FILES = {kind: f"data/train.{kind}" for kind in ("parquet", "jsonl")}
 PARTIAL = ".partial"
 """Suffix of unfinished local files, needed because some globs (Python's pathlib) look into hidden folders too."""
 
 
 def is_ours(name: str) -> bool:
     """Whether an export writes a file of this name. A folder with any other file is never replaced or cleared."""
-    return name in (MANIFEST, CARD, FINGERPRINTS, CONTAMINATION, *DATA_FILES.values())
+    return name in (MANIFEST, CARD, FINGERPRINTS, CONTAMINATION, DATASET_INFO, *DATA_NAMES)
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -160,7 +160,7 @@ class S3Folder:
             if other := [key for key in existing if not self._ours(key)]:
                 raise ConfigError(f"s3://{bucket}/{prefix}: holds other objects ({other[0]}); give an empty prefix")
             if f"{prefix}/{MANIFEST}" not in existing:
-                if existing and not any(f"{prefix}/{name}" in existing for name in DATA_FILES.values()):
+                if existing and not any(f"{prefix}/{name}" in existing for name in DATA_NAMES):
                     # An export completes another file first, and that is missing: no export left this.
                     raise ConfigError(
                         f"s3://{bucket}/{prefix}: holds other objects ({existing[0]}); give an empty prefix"

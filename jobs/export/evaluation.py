@@ -28,7 +28,8 @@ def read_items(settings: Decontaminate) -> Iterator[EvaluationItem]:
             # Files are read one by one, because two sets may use the same ids and a hit names its file.
             for source in find_sources(part.files, Wanted(part.config, part.split, part.revision)):
                 alone = part.model_copy(update={"files": [source.uri], "config": "", "split": "", "revision": ""})
-                for problem in stream_problems(Problems.model_validate(alone.model_dump())):
+                # What is compared is the statement, so an evaluation set needs no answer key.
+                for problem in stream_problems(Problems.model_validate({**alone.model_dump(), "unchecked": "accept"})):
                     yield item_of(problem, source.uri)
         except ProblemFileError as error:
             raise ConfigError(f"{key}: {error}{OTHER_LAYOUTS if 'unknown layout' in str(error) else ''}") from None

@@ -46,20 +46,24 @@ FORMATS: Registry[FormatRow] = Registry(
     {
         "sft": FormatRow(
             "jobs.export.formats.singles:sft",
-            ("prompt_completion", "messages", "nemo_rl", "openthoughts"),
+            ("prompt_completion", "messages", "nemo_rl", "openthoughts", "megatron_bridge"),
             ("verified",),
         ),
         "preference": FormatRow(
             "jobs.export.formats.preference:build",
-            ("trl", "open_instruct", "nemo_rl"),
+            ("trl", "open_instruct", "nemo_rl", "llama_factory", "ms_swift", "torchtune"),
             ("verified", "refuted"),
             chosen_by="hard negatives",
             row_name="pairs",
         ),
-        "kto": FormatRow("jobs.export.formats.singles:kto", ("trl",), ("verified", "refuted")),
+        "kto": FormatRow(
+            "jobs.export.formats.singles:kto",
+            ("trl", "llama_factory", "ms_swift", "axolotl"),
+            ("verified", "refuted"),
+        ),
         "rl": FormatRow(
             "jobs.export.formats.rl:build",
-            ("verl", "open_instruct", "trl"),
+            ("verl", "open_instruct", "trl", "nemo_rl", "nemo_gym", "skyrl", "verifiers", "ms_swift"),
             rows_of="problems",
             chosen_by="pass rate",
             row_name="problems",

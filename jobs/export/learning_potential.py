@@ -26,6 +26,7 @@ from jobs.export.contamination import ContaminationIndex
 from jobs.export.formats import chats as formats
 from jobs.export.partition import read_bucket
 from jobs.export.process import without_bad_rows
+from jobs.export.rates import RateFiles, Rates
 from jobs.export.settings import ExportSettings
 from jobs.model_path import check_model_path
 from runstore.schema import Messages
@@ -75,6 +76,7 @@ def score_buckets(
     folder: Path,
     progress: Callable[[str], None],
     index: Path | None = None,
+    rates: Path | None = None,
 ) -> None:
     """Writes the learning potential of every usable sample within the cuts to `folder`, one file per bucket."""
     try:
@@ -86,7 +88,7 @@ def score_buckets(
     try:
         for bucket in range(num_buckets):
             with (folder / f"{bucket}.all").open("w") as stream:
-                for identity, group, score in scored(settings, spills, bucket, index, student):
+                for identity, group, score in scored(settings, spills, bucket, index, student, rates):
                     groups[group].append(score)
                     stream.write(json.dumps([identity, group, score]) + "\n")
             progress(f"learning potential: bucket {bucket + 1} of {num_buckets}")
@@ -111,7 +113,12 @@ def cuts(scores: Sequence[float], settings: ExportSettings) -> tuple[float, floa
 
 
 def scored(
-    settings: ExportSettings, spills: Sequence[Path], bucket: int, index: Path | None, student: Student
+    settings: ExportSettings,
+    spills: Sequence[Path],
+    bucket: int,
+    index: Path | None,
+    student: Student,
+    rates: Path | None,
 ) -> Iterator[tuple[Identity, tuple[str, int], float]]:
     """Samples of one bucket that pass the gates: identity, (domain, length as a power of two), score."""
     table = read_bucket(spills, bucket)
@@ -120,6 +127,8 @@ def scored(
     table = without_bad_rows(table, settings, Counter())
     state = Bucket(table, settings, ContaminationIndex(index) if index else None)
     state.keep_only()
+    if rates is not None:
+        state.take_rates(Rates(RateFiles.read(rates, bucket), bool(settings.select.rates_from)))
     state.drop_unusable()
     state.drop_contaminated_prompts()
     state.candidates()

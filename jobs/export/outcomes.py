@@ -28,7 +28,11 @@ OUTCOMES = {
     "status_refuted": Outcome("proven wrong"),
     "status_malformed": Outcome("no single answer, program or proof to read"),
     "status_undecided": Outcome("the checker could not decide", advice=VERIFY_AGAIN),
-    "status_unchecked": Outcome("the problem has no answer key: nothing was checked", ("select.labels",)),
+    "status_unchecked": Outcome(
+        "the problem has no answer key: nothing was checked",
+        ("select.labels",),
+        "`proofmill verify --run URI --problems KEYED.jsonl` checks once there are keys",
+    ),
     "status_error": Outcome("our fault or the machine's; run `proofmill verify --run` again", advice=VERIFY_AGAIN),
     "not_agreed": Outcome(
         "no agreed answer of this probability, or of another answer", ("select.min_probability",), advice=SELECT_AGAIN
@@ -45,6 +49,12 @@ OUTCOMES = {
     "repair_round": Outcome("answers to a checker's evidence", ("select.repairs",)),
     "too_short": Outcome("fewer tokens than asked for", ("select.min_tokens",)),
     "too_long": Outcome("more tokens than asked for", ("select.max_tokens",)),
+    "thought_too_short": Outcome(
+        "fewer tokens of thought than asked for, or not counted by the run", ("select.min_thought_tokens",)
+    ),
+    "pass_rate_not_selected": Outcome(
+        "of a problem that is solved too often or too seldom", ("select.min_pass_rate", "select.max_pass_rate")
+    ),
     "truncated": Outcome("cut off, or thinking left open", ("gates.truncated",)),
     "contaminated_prompt": Outcome(
         "problem statement overlaps with an evaluation set", ("decontaminate.files", "decontaminate.ngram")

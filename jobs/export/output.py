@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.config import ConfigError
-from jobs.export.destination import CONTAMINATION, DATA_FILES, FINGERPRINTS, Destination
+from jobs.export.destination import CONTAMINATION, FINGERPRINTS, Destination
 from jobs.export.duplicates import FINGERPRINT
 from jobs.export.settings import ExportSettings
 from runstore.storage import open_filesystem
@@ -23,7 +23,8 @@ class Output:
 
     def __init__(self, settings: ExportSettings, destination: Destination) -> None:
         self._destination = destination
-        self._kinds = ("parquet", "jsonl") if settings.output.files == "both" else (settings.output.files,)
+        self._names = settings.data_files
+        self._without_nulls = settings.layout_files.without_nulls
         self._streams: dict[str, BinaryIO] = {}
         self._parquet: pq.ParquetWriter | None = None
         self._prints = [np.zeros(0, FINGERPRINT)]
@@ -32,8 +33,8 @@ class Output:
         self.num_bytes = 0
 
     def __enter__(self) -> Output:
-        for kind in self._kinds:
-            self._streams[kind] = self._destination.create(DATA_FILES[kind])
+        for kind, name in self._names.items():
+            self._streams[kind] = self._destination.create(name)
         return self
 
     def __exit__(self, *fault: object) -> None:
@@ -54,6 +55,8 @@ class Output:
             self._parquet.write_table(table)
         if stream := self._streams.get("jsonl"):
             for row in table.to_pylist():
+                if self._without_nulls:
+                    row = {name: without_nulls(value) for name, value in row.items()}
                 stream.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
 
     def add_hits(self, hits: list[dict[str, Json]]) -> None:
@@ -73,6 +76,13 @@ class Output:
             np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(prints))
             for part in self._prints:
                 stream.write(part.tobytes())
+
+
+def without_nulls(value: Json) -> Json:
+    """A column's value without its null fields, at any depth."""
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def numbered(table: pa.Table, start: int) -> pa.Table:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -48,12 +49,18 @@ SPILLED = [
     "finish_reason",
     "completion_tokens",
     "mean_logprob",
+    "thought_tokens",
     "status",
+    "extracted_answer",
+    "checker",
+    "checker_version",
     "tier",
     "model",
 ]
-FACTS = ["evidence", "model_revision", "engine", "engine_version", "checker", "checker_version", "code_revision"]
-"""Columns that are read for the dataset card and `audit_columns`, and not kept."""
+FACTS = ["evidence", "sampling", "model_revision", "engine", "engine_version", "code_revision"]
+"""Columns that are read for the dataset card, `audit_columns` and `temperatures`, and not kept."""
+OF_TEXTS = {"text", "thought_tokens", "extracted_answer"}
+"""Columns that a format of problems has no use for."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -96,8 +103,22 @@ def audit_columns(evidence: pa.Array) -> dict[str, pa.Array]:
     return {"audit": pc.struct_field(found, "audit"), "vacuous": pc.fill_null(vacuous, False)}
 
 
+def temperatures(sampling: pa.Array) -> pa.Array:
+    """`temperature` of each sample's settings (JSON); null where it is not there. Each distinct text is read once."""
+    encoded = sampling.dictionary_encode()
+    return pa.array(map(temperature, encoded.dictionary.to_pylist()), pa.float64()).take(encoded.indices)
+
+
+def temperature(sampling: str) -> float | None:
+    try:
+        value = json.loads(sampling)["temperature"]
+        return None if isinstance(value, bool) else float(value)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 def columns_for(row: FormatRow) -> list[str]:
-    left_out = {"text"} if row.rows_of == "problems" else set()
+    left_out = OF_TEXTS if row.rows_of == "problems" else set()
     return [name for name in SPILLED if name not in left_out] + (["evidence"] if row.needs_evidence else [])
 
 
@@ -204,6 +225,7 @@ def scan(
                     kept["text"] = pc.if_else(wanted, kept["text"], pa.scalar(None, pa.string()))
                 if "text" in kept:
                     kept |= audit_columns(batch.column("evidence"))
+                    kept["temperature"] = temperatures(batch.column("sampling"))
                 if "evidence" in kept:
                     wanted = pc.is_in(kept["status"], value_set=usable)
                     kept["evidence"] = pc.if_else(wanted, kept["evidence"], pa.scalar(None, pa.string()))

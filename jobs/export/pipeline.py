@@ -15,14 +15,13 @@ Fails: ConfigError for what the user can mend, before the destination shows anyt
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,10 +38,12 @@ from jobs.export.destination import (
     scratch,
 )
 from jobs.export.duplicates import EARLIER, EXACT, FINGERPRINT, NEAR, NEW, SeenSamples
+from jobs.export.layout_files import DATASET_INFO, dataset_info
 from jobs.export.output import Output, read_fingerprints, write
 from jobs.export.parallel import allow_open_files, balanced, in_order, worker_pool
-from jobs.export.partition import MAX_BUCKETS, ScanFacts, bucket_of, read_bucket, scan, text_hashes
+from jobs.export.partition import MAX_BUCKETS, ScanFacts, read_bucket, scan, text_hashes
 from jobs.export.process import process_bucket
+from jobs.export.rates import RATE_COLUMNS, RateFiles, Rates
 from jobs.export.settings import ExportSettings
 from jobs.export.summary import PASS_COLUMNS, Summary, add_figures, manifest, nothing_left
 from runstore.reader import RunSource, find_run, read_problems, read_selections
@@ -52,19 +53,6 @@ Json = Any
 Progress = Callable[[str], None]
 
 MEGABYTE = 1 << 20
-RATE_COLUMNS = [
-    "run_id",
-    "problem_id",
-    "num_samples",
-    "num_verified",
-    "pass_rate",
-    "pass_rate_low",
-    "pass_rate_high",
-    "stopping_rule",
-    "settled_at_index",
-    "settled_verified",
-]
-"""Columns of problems.parquet that a bucket of an `rl` pool needs."""
 OUTCOMES = {EXACT: "duplicate_across_problems", NEAR: "near_duplicate_across_problems", EARLIER: "exported_earlier"}
 
 
@@ -74,8 +62,9 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
     started = time.monotonic()
     processes = settings.work.processes or min(os.cpu_count() or 1, 8)
     sources = [find_run(uri, pieces=processes) for uri in runs]
-    by_problem = settings.row.rows_of == "problems"
-    if by_problem and (unfinished := [source.uri for source in sources if not source.problems_uri]):
+    others = [find_run(uri, pieces=1) for uri in settings.select.rates_from]
+    asked = others or (sources if settings.needs_pass_rates else [])
+    if unfinished := [source.uri for source in asked if not source.problems_uri]:
         raise ConfigError(
             f"{unfinished[0]}: no problems.parquet there: {settings.format} needs the pass rates that it holds; "
             f"`proofmill report {unfinished[0]}` writes it, of a run that was interrupted too"
@@ -83,10 +72,13 @@ def export(settings: ExportSettings, runs: Sequence[str], out: str, progress: Pr
     with scratch(out, settings.work.directory) as folder:
         destination = open_destination(out, settings.output.overwrite)
         try:
-            exporter = Exporter(settings, sources, folder, processes, progress)
+            exporter = Exporter(settings, sources, others, folder, processes, progress)
             summary = exporter.run(destination)
             summary.seconds = time.monotonic() - started
             write(destination, CARD, dataset_card.dataset_card(summary, out).encode())
+            file = next(iter(settings.data_files.values()))
+            if info := dataset_info(settings.format, settings.layout, dataset_card.title(summary, out), file):
+                write(destination, DATASET_INFO, info)
             destination.commit(manifest(summary))
         except BaseException as error:
             destination.abort()
@@ -101,12 +93,15 @@ class Exporter:
         self,
         settings: ExportSettings,
         sources: list[RunSource],
+        others: list[RunSource],
         folder: Path,
         processes: int,
         progress: Progress,
     ) -> None:
         self._settings = settings
         self._sources = sources
+        self._others = others
+        """The runs that pass rates are taken from, where these are not the exported ones."""
         self._folder = folder
         self._processes = processes
         self._progress = progress
@@ -134,7 +129,9 @@ class Exporter:
 
                 self._scores = self._folder / "scores"
                 index = self._index if self._settings.decontaminate.all_files() else None
-                score_buckets(self._settings, self._spills, self._num_buckets, self._scores, self._progress, index)
+                score_buckets(
+                    self._settings, self._spills, self._num_buckets, self._scores, self._progress, index, self._rates
+                )
             with Output(self._settings, destination) as output:
                 for at, bucket in enumerate(self._buckets(pool)):
                     self._take(bucket, seen, summary, output)
@@ -174,9 +171,11 @@ class Exporter:
                         here.append(keys[new])
                         batch = batch.filter(pa.array(new))
                     summary.passes.add(batch)
-                    if self._settings.row.rows_of == "problems":
-                        rates.add(batch.select(RATE_COLUMNS))
+                    rates.add(batch.select(RATE_COLUMNS), of_others=False)
                 known = np.concatenate(here)
+            for source in self._others:
+                for batch in read_problems(str(source.problems_uri), RATE_COLUMNS):
+                    rates.add(batch, of_others=True)
 
     def _scan(self, pool: Executor | None) -> Iterator[ScanFacts]:
         shares = balanced(self._files, self._processes)
@@ -239,42 +238,10 @@ def run_bucket(
         return BucketResult(None, np.zeros(0, FINGERPRINT), 1, Counter(), [], {})
     if selections is not None:
         table = labels.with_labels(table, RateFiles.read(selections, bucket), settings.select)
-    known = None
-    if settings.row.rows_of == "problems":
-        known = {(row["run_id"], row["problem_id"]): row for row in RateFiles.read(rates, bucket)}
+    known = Rates(RateFiles.read(rates, bucket), bool(settings.select.rates_from))
     potentials = None
     if scores is not None:
         from jobs.export.learning_potential import read_scores
 
         potentials = read_scores(scores, bucket)
     return process_bucket(table, settings, ContaminationIndex(index) if index else None, known, potentials)
-
-
-class RateFiles:
-    """Rows of problems.parquet by bucket, so that a bucket can read its own rows only."""
-
-    def __init__(self, folder: Path, num_buckets: int) -> None:
-        self._folder = folder
-        self._num_buckets = num_buckets
-        self._streams: dict[int, BinaryIO] = {}
-
-    def __enter__(self) -> RateFiles:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        for stream in self._streams.values():
-            stream.close()
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        buckets = bucket_of(batch.column("problem_id"), self._num_buckets)
-        for bucket, row in zip(buckets.tolist(), batch.to_pylist(), strict=True):
-            if bucket not in self._streams:
-                self._streams[bucket] = (self._folder / f"{bucket}.jsonl").open("wb")
-            self._streams[bucket].write(json.dumps(row).encode() + b"\n")
-
-    @staticmethod
-    def read(folder: Path, bucket: int) -> Iterator[dict[str, Json]]:
-        path = folder / f"{bucket}.jsonl"
-        if path.exists():
-            with path.open("rb") as stream:
-                yield from map(json.loads, stream)

@@ -14,6 +14,7 @@ from jobs.export.bucket import Bucket
 from jobs.export.choosing import BucketResult, BuilderInputs, Json
 from jobs.export.contamination import ContaminationIndex
 from jobs.export.formats import chats
+from jobs.export.rates import Rates
 from jobs.export.settings import ExportSettings
 from verifiers.registry import load
 
@@ -22,7 +23,7 @@ def process_bucket(
     table: pa.Table,
     settings: ExportSettings,
     index: ContaminationIndex | None = None,
-    rates: Mapping[tuple[str, str], Mapping[str, Json]] | None = None,
+    rates: Rates | None = None,
     scores: Mapping[tuple[str, str, int], float] | None = None,
 ) -> BucketResult:
     """The chosen examples of one bucket, made by the builder of the format's row.
@@ -38,8 +39,11 @@ def process_bucket(
     bucket = Bucket(table, settings, index)
     bucket.funnel.update(funnel)
     bucket.keep_only()
+    known = rates or Rates()
+    if settings.row.rows_of == "samples":
+        bucket.take_rates(known)
     build: Callable[[Bucket, BuilderInputs], BucketResult] = load(settings.row.build)
-    return build(bucket, BuilderInputs(rates or {}, scores))
+    return build(bucket, BuilderInputs(known, scores))
 
 
 def without_bad_rows(table: pa.Table, settings: ExportSettings, funnel: Counter[str]) -> pa.Table:

@@ -27,6 +27,7 @@ from jobs.config import (
     validate,
 )
 from jobs.export.formats_table import FORMATS, FormatRow
+from jobs.export.layout_files import LayoutFiles, data_name, files_of_layout
 from jobs.problem_settings import ProblemSource
 from verifiers.registry import UnknownNameError
 from verifiers.types import Status
@@ -56,6 +57,15 @@ class Select(Section):
     min_tokens: NotNegative = 0
     max_tokens: NotNegative = 0
     """Largest number of completion tokens; 0 = no bound."""
+    min_thought_tokens: NotNegative = 0
+    """Smallest number of tokens of the thought (column `thought_tokens`, which counts as 0 where a run has not counted
+    it)."""
+    min_pass_rate: Share = 0.0
+    max_pass_rate: Share = 1.0
+    """Only samples of problems whose pass rate lies in [min_pass_rate, max_pass_rate]; `rl` has rl.low and rl.high."""
+    rates_from: tuple[str, ...] = ()
+    """Runs (folders or s3:// URIs) that pass rates are taken from instead of the exported ones: of a reference model,
+    or of the current checkpoint. They are matched by problem id and kind."""
     low_quantile: Share = 0.1
     high_quantile: Share = 0.95
     """learning_potential: samples outside these quantiles of their domain and length bucket are cut."""
@@ -72,6 +82,11 @@ class Select(Section):
     @property
     def needs_selections(self) -> bool:
         return self.labels == "agreed" or self.drop_suspects
+
+    @property
+    def bounds_pass_rate(self) -> bool:
+        """Whether samples are selected by their problem's pass rate."""
+        return self.min_pass_rate > 0 or self.max_pass_rate < 1
 
 
 class Dedup(Section):
@@ -140,6 +155,9 @@ class Rl(Section):
     low: Share = 0.1
     high: Share = 0.9
     """Only problems whose pass rate lies in [low, high]."""
+    mixed: bool = False
+    """Leave out problems that are always or never solved (a pass rate of 0 or 1), whatever low and high say: all
+    samples of a group then have the same reward, and nothing is learnt."""
     mgpo_gamma: PositiveFloat = 1.0
     """γ of the weight exp(-γ · KL(p ‖ ½)); its source gives none."""
     long2short: Annotated[float, pydantic.Field(ge=0)] = 0.2
@@ -197,6 +215,23 @@ class ExportSettings(ConfigFile):
         return FORMATS.row(self.format)
 
     @property
+    def layout_files(self) -> LayoutFiles:
+        """What the layout asks of the files."""
+        return files_of_layout(self.format, self.layout)
+
+    @property
+    def data_files(self) -> dict[str, str]:
+        """The data files that are written: file format → name."""
+        files = self.layout_files
+        kinds = ("parquet", "jsonl") if self.output.files == "both" else (self.output.files,)
+        return {kind: data_name(kind, files) for kind in ([files.only] if files.only else kinds)}
+
+    @property
+    def needs_pass_rates(self) -> bool:
+        """Whether a run without problems.parquet cannot be exported."""
+        return self.row.rows_of == "problems" or self.select.bounds_pass_rate
+
+    @property
     def read_row(self) -> FormatRow:
         """The format's row, with the statuses of the samples whose texts are read from the runs."""
         row = self.row
@@ -238,8 +273,16 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
     if settings.layout not in row.layouts:
         known = ", ".join(row.layouts)
         faults.append(f"output.layout: {settings.layout!r} is no layout of {settings.format}; known: {known}")
+    only = settings.layout_files.only
+    if only and "files" in settings.output.model_fields_set and settings.output.files != only:
+        faults.append(f"output.files: the trainer of the layout {settings.layout} reads {only} only")
     if settings.rl.low > settings.rl.high:
         faults.append(f"rl.low: {settings.rl.low} is above rl.high, {settings.rl.high}")
+    if settings.select.min_pass_rate > settings.select.max_pass_rate:
+        faults.append(
+            f"select.min_pass_rate: {settings.select.min_pass_rate} is above select.max_pass_rate, "
+            f"{settings.select.max_pass_rate}"
+        )
     if settings.select.low_quantile >= settings.select.high_quantile:
         faults.append("select.low_quantile: must be below select.high_quantile")
     if settings.select.strategy == "learning_potential" and not settings.select.student:
@@ -254,6 +297,12 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
         faults.append(
             f"select.strategy: learning_potential ranks verified samples only, {settings.format} takes refuted ones too"
         )
+    if row.rows_of == "problems" and settings.select.bounds_pass_rate:
+        faults.append(
+            f"select.min_pass_rate, select.max_pass_rate: {settings.format} has rl.low and rl.high for its band"
+        )
+    if row.rows_of == "problems" and settings.select.min_thought_tokens:
+        faults.append(f"select.min_thought_tokens: {settings.format} exports problems, and looks at no thought")
     if row.rows_of == "problems" and (settings.select.tiers or settings.select.audits or settings.select.variants):
         faults.append(
             "select.tiers, select.audits, select.variants: a pass rate counts every verified sample; "

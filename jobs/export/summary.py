@@ -15,7 +15,7 @@ import pyarrow as pa
 from jobs.export.outcomes import told
 from jobs.export.partition import ScanFacts
 from jobs.export.settings import ExportSettings
-from jobs.report.problems_table import read_rule
+from jobs.report.problems_table import is_keyless, read_rule
 from workers.sampling.estimates import Stopped
 from workers.sampling.pass_curve import PassCurve
 from workers.sampling.plan import Plan
@@ -29,11 +29,15 @@ class DomainPasses:
     def __init__(self) -> None:
         self.curves: dict[str, PassCurve] = {}
         self.missing: Counter[str] = Counter()
-        """Domain → number of its problems without an unbiased estimate."""
+        """Domain → number of its problems with an answer key and without an unbiased estimate."""
+        self.unchecked = 0
+        """Number of problems without an answer key."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         for row in batch.select(PASS_COLUMNS).to_pylist():
-            if stopped := where_stopped(row):
+            if is_keyless(row):
+                self.unchecked += 1
+            elif stopped := where_stopped(row):
                 self.curves.setdefault(row["domain"], PassCurve()).add(stopped)
             else:
                 self.missing[row["domain"]] += 1
@@ -61,7 +65,7 @@ class Summary:
     lengths: Counter[int] = dataclasses.field(default_factory=Counter)
     """Number of exported samples by completion tokens, in powers of two."""
     pass_rates: Counter[int] = dataclasses.field(default_factory=Counter)
-    """Number of exported problems of an `rl` pool by pass rate, in tenths."""
+    """Number of exported rows by the pass rate of their problem, in tenths."""
     clusters: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     unranked: int = 0
     """Number of refuted samples that were to be ranked and have no mean_logprob."""
@@ -114,6 +118,7 @@ PASS_COLUMNS = [
     "domain",
     "num_samples",
     "num_verified",
+    "num_unchecked",
     "stopping_rule",
     "settled",
     "settled_at_index",
@@ -156,6 +161,6 @@ def add_figures(summary: Summary, table: pa.Table) -> None:
         for power, number in zip(*np.unique(np.floor(np.log2(tokens)).astype(int), return_counts=True), strict=True):
             summary.lengths[int(power)] += int(number)
     if "pass_rate" in table.column_names:
-        tenths = np.minimum((table["pass_rate"].to_numpy() * 10).astype(int), 9)
+        tenths = np.minimum((table["pass_rate"].drop_null().to_numpy() * 10).astype(int), 9)
         for tenth, number in zip(*np.unique(tenths, return_counts=True), strict=True):
             summary.pass_rates[int(tenth)] += int(number)

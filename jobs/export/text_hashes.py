@@ -13,7 +13,8 @@ confirmed on the text).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import html
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,35 @@ class Tokens:
         return Tokens(self.hashes[self.is_word], self.is_word[self.is_word], before[self.offsets])
 
 
+_ENTITY = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+"""A character as HTML writes it."""
+_ACCENT = r"[\x{0300}-\x{036f}\x{1ab0}-\x{1aff}\x{1dc0}-\x{1dff}\x{20d0}-\x{20ff}\x{fe20}-\x{fe2f}]"
+"""Marks that stand over or under a letter of any script that has them as an addition."""
+_LOOKALIKES = dict(
+    zip(
+        map(ord, "авекмнорстухіјѕԁԛԝһӏьԍԑ" + "αβεζηικμνορτυχϲ" + "ɑɡı"),
+        "abekmhopctyxijsdqwhlbge" + "abezhikmvoptuxc" + "agi",
+        strict=True,
+    )
+)
+"""Small Cyrillic, Greek and other letters that look like Latin ones, or whose capitals do."""
+_MAY_LOOK_ALIKE = r"[\x{0370}-\x{052f}ɑɡı]"
+
+
 def normalise(texts: pa.Array) -> pa.Array:
-    """Lower case; texts beyond ASCII also NFKC, with every sign but letters and digits of any script set apart."""
-    lowered = pc.utf8_lower(texts.cast(pa.large_string()).fill_null(""))
+    """Lower case, and characters for HTML's names of them; texts beyond ASCII also NFKC, without accents, in Latin
+    letters where others look like them, and with every sign but letters and digits of any script set apart."""
+    texts = texts.cast(pa.large_string()).fill_null("")
+    texts = changed(texts, pc.match_substring_regex(texts, _ENTITY), html.unescape)
+    lowered = pc.utf8_lower(texts)
     ascii_only = pc.string_is_ascii(lowered)
     if not pc.all(ascii_only).as_py():
         other = pc.invert(ascii_only)
         # NFKC makes capitals of its own (ℝ → R), so the lower case is taken again.
-        rich = pc.utf8_lower(pc.utf8_normalize(lowered.filter(other), form="NFKC"))
+        apart = pc.utf8_normalize(lowered.filter(other), form="NFKD")
+        plain = pc.replace_substring_regex(apart, pattern=_ACCENT, replacement="")
+        rich = pc.utf8_lower(pc.utf8_normalize(plain, form="NFKC"))
+        rich = changed(rich, pc.match_substring_regex(rich, _MAY_LOOK_ALIKE), lambda text: text.translate(_LOOKALIKES))
         # Soft hyphens and zero-width characters stand inside words and are invisible.
         rich = pc.replace_substring_regex(rich, pattern=r"\p{Cf}", replacement="")
         rich = pc.replace_substring_regex(
@@ -86,6 +108,14 @@ def normalise(texts: pa.Array) -> pa.Array:
         rich = pc.replace_substring_regex(rich, pattern=r"([^\x00-\x7f\p{L}\p{N}\p{M}])", replacement=r" ")
         lowered = pc.replace_with_mask(lowered, other, rich.cast(pa.large_string()))
     return lowered
+
+
+def changed(texts: pa.Array, mask: pa.Array, change: Callable[[str], str]) -> pa.Array:
+    """`texts` with those in `mask` changed."""
+    if not pc.any(mask).as_py():
+        return texts
+    new = pa.array([change(text) for text in texts.filter(mask).to_pylist()], texts.type)
+    return pc.replace_with_mask(texts, mask, new)
 
 
 def chunks(texts: pa.Array, num_bytes: int = CHUNK_BYTES) -> Iterator[tuple[int, pa.Array]]:

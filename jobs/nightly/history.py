@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from jobs.report.problems_table import is_keyless
 from runstore.storage import Storage
 from verifiers.types import Json
 
@@ -152,10 +153,13 @@ class History:
 
 
 def read_outcomes(table: pa.Table) -> dict[str, Outcome]:
-    """Outcomes from a run's `problems.parquet` (runstore.schema.PROBLEM_SCHEMA)."""
+    """Outcomes from a run's `problems.parquet` (runstore.schema.PROBLEM_SCHEMA). A problem without an answer key has
+    none: it can be neither solved nor lost."""
     outcomes = {}
     for row in table.to_pylist():
         policy = json.loads(row["stopping_rule"] or "{}")
+        if is_keyless(row):
+            continue
         # With variants, another number of samples is another mixture, and how many samples the later stages of a
         # cascade add depends on what came out. So the rates of two nights may not compare.
         is_one_mixture = policy.get("variants", 1) == 1 and len(policy.get("stages", ())) < 2

@@ -110,6 +110,8 @@ def render_text(body: dict[str, Any]) -> str:
         ever = leg["trend"][-1]["solved_ever"] if leg["trend"] else 0
         total = leg["plan"]["num_problems"]
         lines.append(f"  {leg['leg']}: {solved} of {tried} tried solved; {ever} of {total} solved so far")
+        if unchecked := leg["plan"].get("unchecked"):
+            lines.append(f"    left out {unchecked}: no answer key")
         lines += [f"    changed {change}" for change in leg["changes"]]
         for key, what in (("newly_solved", "newly solved"), ("lost", "lost")):
             if count := found["num_" + key]:

@@ -38,6 +38,7 @@ from runstore.layout import run_uri
 from runstore.lease import RunHeldError, claim_run, is_superseded, release, renew
 from runstore.reader import read_problems_table, read_run_json
 from runstore.storage import Storage, open_storage
+from verifiers.answer_keys import has_answer_key
 from verifiers.types import Json, Problem
 
 MAIN = "main"
@@ -186,10 +187,15 @@ def make_plan(config: NightlyConfig, legs: dict[str, SolveConfig], night: dt.dat
     about: dict[str, Json] = {}
     for name, leg in legs.items():
         problems = {problem.id: problem for problem in stream_problems(leg.problems)}
+        # A night tells what was solved and what was lost, and of a problem without an answer key neither can be told.
+        keyless = [name for name, each in problems.items() if not has_answer_key(each.kind, each.reference)]
+        for problem_id in keyless:
+            del problems[problem_id]
         past = pasts(results, name)
         chosen = select(list(problems), past, night, config.regression, config.hopeless)
         about[name] = {
             "num_problems": len(problems),
+            "unchecked": len(keyless),
             "buckets": {bucket: len(ids) for bucket, ids in chosen.items()},
             "resting": len(problems) - len(settled(problems, past)) - unsolved_chosen(chosen),
         }

@@ -97,6 +97,8 @@ def outcomes(rows: Mapping[str, list[dict[str, Any]]]) -> Iterator[tuple[str, Ou
         checked = [row for row in own if row["status"] is not None]
         counts = {status: sum(row["status"] == status for row in checked) for status in Status}
         rule = json.loads(own[0]["stopping_rule"] or "{}")
+        if counts[Status.UNCHECKED] or rule.get("keyless"):
+            continue
         policy = (rule.get("stages") or [rule])[0].get("policy")
         yield (
             name,

@@ -18,6 +18,7 @@ LETTERS = string.ascii_uppercase
 FORMS = ("letter", "text", "from 0", "from 1")
 """How a right option may be named: by letter or label, by its text, by a number that counts from 0 or from 1."""
 _PREFIX = re.compile(r"\s*\(?([A-Z])[).:]\)?\s*")
+_LISTED = re.compile(r"^[ \t]*\(?([A-Z])[).:]\)?[ \t]+", re.MULTILINE)
 _KEYS = (("label", "text"), ("key", "value"), ("letter", "text"), ("id", "text"))
 
 
@@ -137,3 +138,24 @@ def _place_by_number(value: Json, field: str, num_options: int, first: int) -> i
             f'layout = "columns" with choice = "from {1 - first}"',
         )
     raise BadRow(field, f"{number} of {num_options} options", f"a number from {first} on")
+
+
+def listed_options(text: str, field: str) -> list[str]:
+    """The options that a question lists at its end, each on a line that begins with its letter. Raises BadRow."""
+    found = list(_LISTED.finditer(text))
+    starts = [number for number, line in enumerate(found) if line[1] == "A"]
+    lines = found[starts[-1] :] if starts else []
+    if len(lines) < 2 or [line[1] for line in lines] != list(LETTERS[: len(lines)]):
+        raise BadRow(field, f"lists no options: {excerpt(text[-80:])}", "a line for each: A. …, B. …")
+    ends = [line.start() for line in lines[1:]] + [len(text)]
+    options = [text[line.end() : end].strip() for line, end in zip(lines, ends, strict=True)]
+    # What stands behind an empty line belongs to the task and not to the last option.
+    options[-1] = options[-1].partition("\n\n")[0].strip()
+    return options
+
+
+def listed_choice(prompt: str, answer: Json, field: str) -> dict[str, Json]:
+    """The reference of a question that lists its options itself. Raises BadRow."""
+    options = listed_options(prompt, field)
+    labels = list(LETTERS[: len(options)])
+    return {"options": options, "answer": right_letter(answer, field, options, labels, "letter")}

@@ -140,7 +140,13 @@ def read_code_contests_plus(row: Row, context: RowContext) -> Problem:
         prompt=task_prompt(statement, reference),
         reference=reference,
         source="code_contests_plus",
-        meta=some(title=row.get("title"), contest=source),
+        meta=some(
+            title=row.get("title"),
+            contest=source,
+            # How many right programs the tests accept and how many wrong ones they refute, as the publisher measured.
+            true_positive_rate=row.get("true_positive_rate"),
+            true_negative_rate=row.get("true_negative_rate"),
+        ),
     )
 
 
@@ -225,8 +231,9 @@ def read_deepcoder(row: Row, context: RowContext) -> Problem:
     metadata = parsed(row.get("metadata") or {}, "metadata")
     name = metadata.get("func_name") if isinstance(metadata, dict) else None
     tests = parsed(row.get("tests"), "tests")
+    some_tests = tests if isinstance(tests, list) else []
     is_called = isinstance(tests, dict) or any(
-        isinstance(test, dict) and test.get("testtype") == "functional" for test in tests or []
+        isinstance(test, dict) and test.get("testtype") == "functional" for test in some_tests
     )
     reference = code_tests.cases(tests, "tests", statement, name=name if is_called else None)
     code_tests.check_starter(starter, "starter_code")
@@ -332,7 +339,20 @@ def is_open_code_reasoning(row: Row) -> bool:
 
 
 def read_open_code_reasoning(row: Row, context: RowContext) -> Problem:
-    """nvidia/OpenCodeReasoning and its second edition, which hold tasks and solutions and no tests."""
-    raise BadRow(
-        "", "the set has no tests, so nothing to check a program against", 'problems.unchecked = "accept" is needed'
+    """nvidia/OpenCodeReasoning and its second edition, which hold tasks and solutions and no tests: problems without
+    an answer key. Where the task itself is left out (`-`), `dataset` and `index` say which row of another set has
+    it."""
+    field = "input" if row.get("input") is not None else "question"
+    statement = string(row, field).strip()
+    if statement == "-":
+        place = ", ".join(str(row[name]) for name in ("dataset", "split", "index") if row.get(name) is not None)
+        raise BadRow(field, f"left out by the publisher: it is in {place}", "the task itself")
+    return Problem(
+        id=identity(row, "id", context),
+        kind=Kind.CODE,
+        prompt=statement,
+        reference={"mode": "stdin"},
+        domain=optional_string(row, "difficulty"),
+        source=optional_string(row, "dataset") or "opencodereasoning",
+        split=optional_string(row, "split"),
     )

@@ -8,7 +8,17 @@ import re
 from collections.abc import Mapping
 
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, is_nothing, optional_string, some, string, words
+from jobs.problems.rows import (
+    RowContext,
+    answer_text,
+    identity,
+    is_nothing,
+    optional_string,
+    own_id,
+    some,
+    string,
+    words,
+)
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
 
@@ -69,11 +79,8 @@ def read_math(row: Row, context: RowContext) -> Problem:
                 "solution", f"no \\boxed{{…}}: {excerpt(solution[-60:])}", "an answer field, or a boxed answer in it"
             )
         reference |= {} if boxed is None else {"answer": boxed}  # else the answer is what is missing
-    id_field = next((name for name in MATH_IDS if row.get(name) not in (None, "")), "")
-    given = identity(row, id_field, context) if id_field else context.made_id
     return Problem(
-        # A bare number is unique only within its file.
-        id=f"{context.label}-{given}" if given.isdecimal() else given,
+        id=own_id(row, MATH_IDS, context),
         kind=Kind.MATH,
         prompt=string(row, prompt).strip(),
         reference=reference,

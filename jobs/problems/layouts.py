@@ -13,8 +13,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from jobs.problems import answer_layouts as answers
 from jobs.problems import (
     canonical,
+    choice_layouts,
     code_layouts,
     columns_layout,
     contest_layouts,
@@ -22,6 +24,7 @@ from jobs.problems import (
     function_layouts,
     lean_layouts,
     lean_texts,
+    rl_layouts,
     training_layouts,
 )
 from jobs.problems.errors import BadRow
@@ -68,6 +71,9 @@ def read_canonical(row: Row, context: RowContext) -> Problem:
 
 
 COLUMNS = "columns"
+
+MATH, CHOICE = (Kind.MATH,), (Kind.CHOICE,)
+JUDGED = (Kind.MATH, Kind.CODE, Kind.CHOICE)
 
 # The order counts only where one layout's columns include another's: then the more specific one comes first.
 LAYOUTS = {
@@ -155,6 +161,15 @@ LAYOUTS = {
         Layout(
             "gpqa", ("Question", "Correct Answer", "Incorrect Answer 1"), exam_layouts.read_gpqa, kinds=(Kind.CHOICE,)
         ),
+        Layout("mmlu_pro", ("question", "options", "answer_index"), choice_layouts.read_mmlu_pro, kinds=CHOICE),
+        Layout("supergpqa", ("question", "options", "answer_letter"), choice_layouts.read_supergpqa, kinds=CHOICE),
+        Layout("medqa", ("question", "options", "answer_idx"), choice_layouts.read_medqa, kinds=CHOICE),
+        Layout("aqua", ("question", "options", "correct"), choice_layouts.read_aqua, kinds=CHOICE),
+        Layout("medmcqa", ("question", "opa", "opb", "opc", "opd", "cop"), choice_layouts.read_medmcqa, kinds=CHOICE),
+        Layout("mmlu", ("question", "choices", "answer"), choice_layouts.read_mmlu, choice_layouts.is_mmlu, CHOICE),
+        Layout("arc", ("answerKey",), choice_layouts.read_arc, kinds=CHOICE),
+        Layout("ceval", ("question", "A", "B", "C", "answer"), choice_layouts.read_lettered_columns, kinds=CHOICE),
+        Layout("cmmlu", ("Question", "A", "B", "C", "Answer"), choice_layouts.read_lettered_columns, kinds=CHOICE),
         Layout("goedel", ("formal_statement", "lean4_code"), lean_layouts.read_goedel, kinds=(Kind.LEAN,)),
         Layout("lean_3", ("formal_statement", "src_header"), lean_layouts.read_lean_3, kinds=(Kind.LEAN,)),
         Layout("minif2f", ("formal_statement", "header"), lean_layouts.read_minif2f, kinds=(Kind.LEAN,)),
@@ -176,13 +191,25 @@ LAYOUTS = {
             lean_layouts.is_lean_statement,
             (Kind.LEAN,),
         ),
-        Layout(
-            "verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl, kinds=(Kind.MATH, Kind.CODE)
-        ),
+        Layout("verl", ("data_source", "prompt", "reward_model"), training_layouts.read_verl, kinds=JUDGED),
         Layout("openai", ("custom_id", "method", "url", "body"), training_layouts.read_openai_batch),
         Layout(
             "gsm8k", ("question", "answer"), exam_layouts.read_gsm8k, exam_layouts.looks_like_gsm8k, kinds=(Kind.MATH,)
         ),
+        Layout(
+            "olympiadbench", ("question", "final_answer", "is_multiple_answer"), answers.read_olympiadbench, kinds=MATH
+        ),
+        Layout("s1k", ("question", "solution", "cot_type"), answers.read_s1k, kinds=MATH),
+        Layout("orz", ("conversations",), answers.read_orz, answers.is_orz, MATH),
+        Layout("webinstruct", ("question", "answer", "answer_type"), answers.read_webinstruct, kinds=(*MATH, *CHOICE)),
+        Layout("intellect_math", ("question", "answer", "info"), answers.read_intellect_math, kinds=MATH),
+        Layout("rlvr", ("messages", "ground_truth", "dataset"), rl_layouts.read_rlvr, kinds=(Kind.MATH, Kind.CODE)),
+        Layout("skyrl", ("prompt", "env_class", "reward_spec"), rl_layouts.read_skyrl, kinds=(Kind.MATH, Kind.CODE)),
+        Layout("nemo_gym", ("responses_create_params",), rl_layouts.read_nemo_gym, kinds=JUDGED),
+        Layout("slime", ("prompt", "label"), rl_layouts.read_slime, kinds=MATH),
+        Layout("trl", ("prompt",), rl_layouts.read_trl, rl_layouts.is_trl),
+        Layout("question_answer", ("question",), answers.read_plain, answers.is_plain, MATH),
+        Layout("input_answer", ("input",), answers.read_input, answers.has_input_answer, MATH),
         Layout("math", (), exam_layouts.read_math, exam_layouts.looks_like_math, kinds=(Kind.MATH,)),
         Layout(
             COLUMNS, (), functools.partial(columns_layout.read_columns, columns_layout.NO_MAPPING), lambda row: False

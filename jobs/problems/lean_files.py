@@ -22,7 +22,7 @@ _TOP = re.compile(
     r"import)\b))",
     re.MULTILINE,
 )
-_THEOREM = re.compile(r"(?:theorem|lemma)\s+([^\s:({\[]+)")
+_THEOREM = re.compile(r"(?:(?:@\[[^\]\n]*\]|private|protected|nonrec)\s+)*(?:theorem|lemma)\s+([^\s:({\[]+)")
 _PREFIX = re.compile(r"(?:open|set_option)\b[^\n]*\bin|@\[[^\]]*\]")
 """What belongs to the declaration behind it and stands on lines of its own."""
 _ENDS_IN_SORRY = re.compile(r":=\s*(?:by\b\s*)?sorry\s*\Z")

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 
 from jobs.problems.errors import BadRow
-from jobs.problems.lean_texts import LEAN_TARGET, lean_reference, lean_task
+from jobs.problems.lean_texts import LEAN_TARGET, doc_comment, lean_reference, lean_task
 from jobs.problems.rows import RowContext, identity, optional_string, some, string
 from verifiers.reference_fields import excerpt
 from verifiers.types import Json, Kind, Problem
@@ -31,9 +31,6 @@ WORDS = (
 )
 _DECLARATION = re.compile(r"(?:^|\s)(?:theorem|lemma|example|def|abbrev)\s+(\S+)")
 _DOC_MARKS = re.compile(r"^\s*/--?|-/\s*$")
-_BEFORE_THEOREM = re.compile(
-    r"(?:\A|\n)[ \t]*((?:(?:open|set_option)\b[^\n]*\bin|@\[[^\]\n]*\]|private|protected)\s*)\Z"
-)
 _WORD = re.compile(r"[^\W\d][\w'!?₀-₉]*(?:\.[\w'!?₀-₉]+)*")
 _BOUND = re.compile(r"(?:[(\[{⦃]|∀|∃|\bfun\s|λ)\s*([^\W\d][\w'₀-₉]*+(?:\s+[^\W\d][\w'₀-₉]*+)*+)\s*(?=[:,=↦∈<≤>≥])")
 CORE_WORDS = frozenset(
@@ -63,27 +60,11 @@ def needs_mathlib(statement: str, name: str) -> bool:
 
 
 def reference_of(text: str, field: str, header: Json = None) -> tuple[dict[str, Json], str]:
-    """The reference of a Lean text, and the words of the doc comment before its theorem. What belongs to the theorem
-    itself (`open … in`, attributes) goes to the statement, since no header can end in it. Raises BadRow."""
+    """The reference of a Lean text, and the words of the doc comment before its theorem. Raises BadRow."""
     reference = lean_reference(text, field, header)
-    before, statement = reference["header"], reference["statement"]
-    before, words = _without_doc_comment(before)
-    while found := _BEFORE_THEOREM.search(before):
-        before, statement = before[: found.start(1)].rstrip(), f"{found[1].strip()}\n{statement}"
-        before, more = _without_doc_comment(before)
-        words = words or more
-    if not before.strip() and needs_mathlib(statement, reference["name"]):
-        before = MATHLIB_HEADER
-    return {**reference, "header": before.strip(), "statement": statement}, words
-
-
-def _without_doc_comment(header: str) -> tuple[str, str]:
-    """The header without a doc comment at its end, which Lean reads only with what follows; and its words."""
-    text = header.rstrip()
-    start = text.rfind("/--")
-    if start < 0 or text.find("-/", start + 3) != len(text) - 2:
-        return header, ""
-    return text[:start].rstrip(), text[start + 3 : -2].strip()
+    if not reference["header"] and needs_mathlib(reference["statement"], reference["name"]):
+        reference["header"] = MATHLIB_HEADER
+    return reference, doc_comment(text)
 
 
 def lean_problem(row: Row, context: RowContext, reference: dict[str, Json], doc: str, **fields: str) -> Problem:

@@ -84,12 +84,17 @@ class ProblemSetSummary:
     """How many problems go to each pool or cascade; empty where all go the same way."""
     confidential: dict[str, int] = dataclasses.field(default_factory=dict)
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
-    num_keyless: int = 0
-    """How many of the problems have no answer key."""
+    keyless: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many of the problems that go to each pool or cascade have no answer key; as `confidential`."""
     strays: tuple[str, ...] = ()
     """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
     longest_prompt: int = 0
     """Bytes of the longest problem as a model is shown it, which are at least as many as its tokens."""
+
+    @property
+    def num_keyless(self) -> int:
+        """How many problems have no answer key."""
+        return sum(self.keyless.values())
 
     def to_json(self) -> dict[str, Json]:
         return dataclasses.asdict(self)
@@ -116,12 +121,9 @@ def check_problems(
     """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. `route_of` names the
     pool or cascade of a problem. Raises ProblemFileError, or ConfigError for `layout` and `columns` themselves."""
     faults: list[RowError] = []
-    num_faults = num_problems = num_keyless = 0
+    num_faults = num_problems = 0
     reasons: collections.Counter[str] = collections.Counter()
-    kinds: collections.Counter[str] = collections.Counter()
-    domains: collections.Counter[str] = collections.Counter()
-    routes: collections.Counter[str] = collections.Counter()
-    confidential: collections.Counter[str] = collections.Counter()
+    kinds, domains, routes, confidential, keyless = (collections.Counter[str]() for _ in range(5))
     longest = 0
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
@@ -132,10 +134,11 @@ def check_problems(
                 num_problems += 1
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
-                num_keyless += not has_answer_key(item.kind, item.reference)
                 route = "" if route_of is None else route_of(item)
                 if route_of is not None:
                     routes[route] += 1
+                if not has_answer_key(item.kind, item.reference):
+                    keyless[route] += 1
                 if is_confidential(item, config.confidential):
                     confidential[route] += 1
                 longest = max(longest, shown_bytes(item))
@@ -163,7 +166,7 @@ def check_problems(
         reasons=dict(reasons),
         by_route=dict(routes),
         confidential=dict(confidential),
-        num_keyless=num_keyless,
+        keyless=dict(keyless),
         strays=tuple(strays),
         longest_prompt=longest,
     )

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jobs.problems.errors import BadRow
 from verifiers.reference_fields import excerpt, json_type
@@ -61,6 +61,14 @@ def identity(row: Mapping[str, Json], field: str, context: RowContext) -> str:
     if not isinstance(value, str):
         raise BadRow(field, f"is a {json_type(value)}: {excerpt(value)}", "a string or a whole number")
     return value
+
+
+def own_id(row: Mapping[str, Json], fields: Sequence[str], context: RowContext) -> str:
+    """The first of `fields` that gives an id. A bare number is unique only within its file, whose label goes in
+    front."""
+    field = next((name for name in fields if row.get(name) != "" and not is_nothing(row.get(name))), "")
+    given = identity(row, field, context) if field else context.made_id
+    return f"{context.label}-{given}" if given.isdecimal() else given
 
 
 def number_as_text(value: Json) -> Json:
@@ -119,6 +127,17 @@ def list_in(value: Json) -> Json:
     except (ValueError, RecursionError):
         return value
     return found if isinstance(found, list) and found and all(isinstance(one, str) for one in found) else value
+
+
+def key_of(value: Json, field: str) -> dict[str, Json]:
+    """The answer key of a column: one answer, or several of which any is right; none where it is empty."""
+    if is_nothing(value) or value == "":
+        return {}
+    given = list_in(value)
+    if isinstance(given, list) and len(given) > 1:
+        found = answer_list(given, field)
+        return {"answers": found} if len(found) > 1 else {"answer": found[0]}
+    return {"answer": answer_text(given, field)}
 
 
 def objects(row: Mapping[str, Json], field: str) -> list[dict[str, Json]]:

@@ -250,7 +250,8 @@ def refuse_surrogates(value: Json) -> None:
 
 
 def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
-    """One object is one row (MATH publishes one file per problem); a list holds one row per element, counted from 1."""
+    """One object is one row (MATH publishes one file per problem); a list holds one row per element, counted from 1.
+    An element that is a list of turns is the row of a chat, as Open-Reasoner-Zero publishes it."""
     data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         raise BadRow(
@@ -262,6 +263,8 @@ def read_json(file: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
     for line, row in enumerate(value if isinstance(value, list) else [value], start=1):
         if isinstance(row, dict):
             yield line, row
+        elif isinstance(row, list) and row and all(isinstance(turn, dict) and "from" in turn for turn in row):
+            yield line, {"conversations": row}
         else:
             yield line, BadRow("", f"an element is a {json_type(row)}: {excerpt(row)}", "each element is one object")
 

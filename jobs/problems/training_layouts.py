@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.problems import canonical, code_tests
+from jobs.problems.choices import listed_choice
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, load_json, optional_string, some, string
+from jobs.problems.rows import RowContext, answer_text, identity, key_of, load_json, optional_string, some, string
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
@@ -30,7 +31,9 @@ def read_verl(row: Row, context: RowContext) -> Problem:
     if kind == Kind.CODE:
         reference = code_tests.reference_of_truth(truth, "reward_model.ground_truth", prompt, extra.get("prefix"))
     elif kind == Kind.MATH:
-        reference = {} if truth in (None, "") else {"answer": answer_text(truth, "reward_model.ground_truth")}
+        reference = key_of(truth, "reward_model.ground_truth")
+    elif kind == Kind.CHOICE:
+        reference = listed_choice(prompt, truth, "reward_model.ground_truth")
     else:
         raise BadRow("ability", f"verl rows of kind {kind} carry no reference to check against", "kind math or code")
     return Problem(
@@ -51,6 +54,8 @@ def kind_of_ability(ability: str, truth: Json) -> Kind:
         return Kind.MATH
     if "cod" in name or "program" in name:
         return Kind.CODE
+    if name == Kind.CHOICE:
+        return Kind.CHOICE
     if not name and isinstance(truth, str | int | float) and not str(truth).lstrip().startswith("{"):
         return Kind.MATH
     raise BadRow("ability", f"{excerpt(ability)} does not tell the kind", 'set problems.kind to "math" or "code"')

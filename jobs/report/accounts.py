@@ -2,7 +2,8 @@
 
     solved with the first k samples of every problem  ──►  the curve "solved against dollars"
 
-Promises: dollars are those that the run was charged, shared out among a pool's samples by their tokens where the pool
+Promises: problems without an answer key are in no count of problems, and what their samples took is in no price of a
+solution; dollars are those that the run was charged, shared out among a pool's samples by their tokens where the pool
 is paid by the token, and by the time that they ran where it is paid by the hour. What a later model alone would have
 cost is an estimate from audited problems only, and is left out where there are too few.
 Does not: know prices. `summary.pools` in `run.json` has what each pool was charged; without it there is no account.
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from jobs.report.stages import StageStatistics
+from verifiers.types import Status
 from workers.sampling.pass_curve import Point
 from workers.sampling.stage_curves import MIN_AUDITED
 
@@ -70,6 +72,8 @@ class Place:
     verified: int = 0
     tokens: int = 0
     weight: float = 0.0
+    unchecked_weight: float = 0.0
+    """The part of it that went to problems without an answer key."""
     audited: dict[str, list[float]] = dataclasses.field(default_factory=lambda: defaultdict(list))
     """Weights of the samples of each audited problem, whatever they were drawn for."""
     num_samples: int = 0
@@ -119,6 +123,9 @@ class Accounts:
             place.num_samples = max(place.num_samples, int(own.get("samples") or own.get("num_samples") or 0))
         if rule.get("audit"):
             place.audited[name].append(weight)
+        if rule.get("keyless") or row["status"] == Status.UNCHECKED:
+            place.unchecked_weight += weight
+            return
         if row["audited"]:
             return  # it stops nothing, and is no part of what the cascade solved
         self._problems.add(name)
@@ -152,7 +159,9 @@ class Accounts:
                     *(pool, stage + 1, len(place.reached), len(place.solved), place.samples, place.tokens),
                     device_s=seconds * place.weight / total if total else 0.0,
                     usd=usd,
-                    usd_per_verified=usd / place.verified if place.verified else None,
+                    usd_per_verified=rate * (place.weight - place.unchecked_weight) / place.verified
+                    if place.verified
+                    else None,
                 )
             )
         return found

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             print(compare_runs(first, second, args.out))
         else:
             if args.select:
-                print(select_run(open_storage(args.run_uri or args.folder)).told())
+                print(f"selections: {select_run(open_storage(args.run_uri or args.folder)).told()}")
             print(write_report(args.run_uri or args.folder)[0])
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)

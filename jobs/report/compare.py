@@ -31,12 +31,13 @@ from jobs.report.compared_figures import (
 )
 from jobs.report.intervals import paired_difference
 from jobs.report.page import estimate_note, headline, length_chart, line
-from jobs.report.problems_table import iter_problems
+from jobs.report.problems_table import is_keyless, iter_problems
 from jobs.report.rendering import environment
 from jobs.report.statistics import REST, STATUSES, Group, RunStatistics, gather, name_order
 from runstore.layout import COMPARISON, SAMPLES
 from runstore.reader import read_rows, sample_keys
 from runstore.storage import Storage, open_storage
+from verifiers.types import Status
 from workers.sampling import estimates
 from workers.sampling.estimates import Estimate
 
@@ -54,6 +55,7 @@ class Brief(NamedTuple):
     high: float | None
     influence: tuple[float, ...]
     """The problem's influence on the run's figures; see `compared_figures.Totals.influence`."""
+    keyless: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -72,6 +74,8 @@ class Comparison:
     first: RunStatistics
     second: RunStatistics
     common: int = 0
+    unchecked: int = 0
+    """Common problems without an answer key in one of the runs. They are neither solved nor unsolved."""
     both: int = 0
     neither: int = 0
     num_only_first: int = 0
@@ -83,6 +87,11 @@ class Comparison:
     num_paired: int = 0
     figures: list[Figure] = dataclasses.field(default_factory=list)
     common_k: int = 1
+
+    @property
+    def compared(self) -> int:
+        """Common problems with an answer key in both runs."""
+        return self.common - self.unchecked
 
     @property
     def significant(self) -> bool:
@@ -136,6 +145,9 @@ def _gather(uri: str, totals: Totals) -> RunStatistics:
 def _match(comparison: Comparison, row: dict[str, Any], mine: Brief, theirs: Brief) -> tuple[float, float, float]:
     """Counts a common problem; returns what it adds to the moments of the difference of pass rates."""
     comparison.common += 1
+    if mine.keyless or theirs.keyless:
+        comparison.unchecked += 1
+        return 0.0, 0.0, 0.0
     comparison.both += mine.solved and theirs.solved
     comparison.neither += not mine.solved and not theirs.solved
     if theirs.solved and not mine.solved:
@@ -157,7 +169,7 @@ def shared_k(first: RunStatistics, second: RunStatistics) -> int:
 
 def _brief(row: dict[str, Any], totals: Totals) -> Brief:
     interval = row["pass_rate_low"], row["pass_rate_high"]
-    return Brief(row["solved"], row["pass_rate"], *interval, totals.influence(row))
+    return Brief(row["solved"], row["pass_rate"], *interval, totals.influence(row), is_keyless(row))
 
 
 def _list(listed: list[OneSided], problem: OneSided) -> None:
@@ -226,12 +238,12 @@ def _pairs(
 
 def reasons(first: RunStatistics, second: RunStatistics) -> list[tuple[tuple[str, str, str], float, float]]:
     """Reasons whose share of the samples changed most, without changes that chance explains."""
-    sizes = max(1, first.total.samples), max(1, second.total.samples)
+    sizes = max(1, first.total.checked_samples), max(1, second.total.checked_samples)
     keys: Iterable[tuple[str, str, str]] = {*first.reasons, *second.reasons}
     shares = [
         (key, first.reasons[key] / sizes[0], second.reasons[key] / sizes[1])
         for key in keys
-        if key[1] != "verified"
+        if key[1] not in (Status.VERIFIED, Status.UNCHECKED)
         and differ(exact_share(first.reasons[key], sizes[0]), exact_share(second.reasons[key], sizes[1]))
     ]
     return sorted(shares, key=lambda row: (-abs(row[2] - row[1]), row[0]))[:MAX_REASONS]

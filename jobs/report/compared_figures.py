@@ -17,6 +17,7 @@ from scipy.stats import t
 
 from jobs.report import formats
 from jobs.report.intervals import MIN_PROBLEMS
+from jobs.report.problems_table import is_keyless
 from jobs.report.statistics import RunStatistics
 from workers.sampling import estimates
 from workers.sampling.estimates import Estimate
@@ -36,17 +37,26 @@ class Measure(NamedTuple):
     is_share: bool = True
 
 
-def unchecked(row: Row) -> float:
+def undecided(row: Row) -> float:
     return float(row["num_undecided"] + row["num_error"])
 
 
+def checked_samples(row: Row) -> float:
+    return float(row["num_samples"] - row["num_unchecked"])
+
+
+def checked_tokens(row: Row) -> float:
+    return 0.0 if is_keyless(row) else float(row["completion_tokens"])
+
+
 MEASURES = {
-    "solved": Measure(lambda row: row["solved"], lambda row: 1),
-    "malformed": Measure(lambda row: row["num_malformed"], lambda row: row["num_samples"]),
-    "unchecked": Measure(unchecked, lambda row: row["num_samples"]),
-    "tokens_per_verified": Measure(lambda row: row["completion_tokens"], lambda row: row["num_verified"], False),
-    "tokens_per_solved": Measure(lambda row: row["completion_tokens"], lambda row: row["solved"], False),
+    "solved": Measure(lambda row: row["solved"], lambda row: not is_keyless(row)),
+    "malformed": Measure(lambda row: row["num_malformed"], checked_samples),
+    "undecided": Measure(undecided, checked_samples),
+    "tokens_per_verified": Measure(checked_tokens, lambda row: row["num_verified"], False),
+    "tokens_per_solved": Measure(checked_tokens, lambda row: row["solved"], False),
 }
+"""Problems without an answer key are in none of them."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -183,6 +193,8 @@ def by_sampling(a: float | None, b: float | None, differences: Differences) -> b
 def _solved(first: RunStatistics, second: RunStatistics, c: FigureInputs) -> Iterator[Figure]:
     a, b = first.total, second.total
     yield Figure("problems", formats.number(a.problems), formats.number(b.problems))
+    if a.unchecked or b.unchecked:
+        yield Figure("of these without an answer key", formats.number(a.unchecked), formats.number(b.unchecked))
     yield _share("problems solved", "solved", c.differences)
     for k in (1, c.k) if c.k > 1 else (1,):
         points = [group.passes.at(k) for group in (a, b)]
@@ -224,7 +236,7 @@ def _cost(first: RunStatistics, second: RunStatistics, c: FigureInputs) -> Itera
 
 def _shares(c: FigureInputs) -> Iterator[Figure]:
     yield _share("malformed samples", "malformed", c.differences)
-    yield _share("undecided and errors", "unchecked", c.differences)
+    yield _share("undecided and errors", "undecided", c.differences)
 
 
 def _share(label: str, name: str, differences: Differences) -> Figure:

@@ -35,6 +35,7 @@ from jobs.report.statistics import (
 from runstore.layout import REPORT
 from runstore.schema import CUT_SHORT
 from runstore.storage import open_storage
+from verifiers.types import Status
 from workers.sampling import estimates
 from workers.sampling.pass_curve import Point
 
@@ -68,10 +69,9 @@ def render_report(s: RunStatistics, chosen: Selections | None = None) -> str:
     domains = by_name(s.domains)
     drawn = by_name(dict(sorted(domains, key=lambda item: -item[1].problems)[:MAX_BARS]))
     by_cost = sorted(drawn, key=lambda item: item[1].tokens_per_verified or float("inf"))
-    reasons = [item for item in s.reasons.most_common() if item[0][1] != "verified"]
-    reasons.sort(key=lambda item: (item[0][0], item[0][2]) not in FAULTS)
+    reasons = reasons_against(s)
     usd, price = s.price(), s.price_per_verified()
-    price_per_token = usd / total.completion_tokens if usd and total.completion_tokens else None
+    price_per_token = usd * s.checked_share() / total.checked_tokens if usd and total.checked_tokens else None
     by_group = [group.tokens_per_verified for group in (*s.domains.values(), *s.difficulties.values())]
     unit = formats.price_unit([price, *(tokens * price_per_token for tokens in by_group if tokens and price_per_token)])
     occupancy = read_occupancy(s.summary.get("occupancy"))
@@ -108,7 +108,7 @@ def render_report(s: RunStatistics, chosen: Selections | None = None) -> str:
             truncated=sum(s.finish_reasons[name] for name in CUT_SHORT) / total.samples if total.samples else None,
             looped=s.finish_reasons["repetition"],
             bounded=bounded_thoughts(s),
-            unparsed=total.statuses["malformed"] / total.samples if total.samples else None,
+            unparsed=total.statuses["malformed"] / total.checked_samples if total.checked_samples else None,
             reasons=reasons[:MAX_REASONS],
             hidden_reasons=max(0, len(reasons) - MAX_REASONS),
             checkers=sorted(s.checkers.items()),
@@ -123,6 +123,13 @@ def render_report(s: RunStatistics, chosen: Selections | None = None) -> str:
             config=json.dumps(config, indent=2, sort_keys=True) if config else "",
         )
     )
+
+
+def reasons_against(s: RunStatistics) -> list[tuple[tuple[str, str, str], int]]:
+    """(kind, status, reason) of the samples that were checked and not verified, and how many they are: faults of
+    checkers first, then the commonest."""
+    reasons = [item for item in s.reasons.most_common() if item[0][1] not in (Status.VERIFIED, Status.UNCHECKED)]
+    return sorted(reasons, key=lambda item: (item[0][0], item[0][2]) not in FAULTS)
 
 
 def of_models(s: RunStatistics) -> dict[str, Any]:
@@ -181,10 +188,23 @@ def estimate_note(s: RunStatistics) -> str:
     """What the curve is computed from, and what it does not cover."""
     unstarted = f" {counted(s.num_unstarted)} never started; nothing is said of them." if s.num_unstarted else ""
     stages = " It is that of the first stage; solved problems are counted over all stages." if s.stages else ""
-    return _estimate_note(s.total) + (stages if s.total.estimated else "") + unstarted
+    return _estimate_note(s.total) + (stages if s.total.estimated else "") + unstarted + left_out_note(s.total)
+
+
+def left_out_note(total: Group) -> str:
+    """How many problems no figure of the page counts, since nothing could be checked; empty where there are none."""
+    if not total.unchecked:
+        return ""
+    have = "has" if total.unchecked == 1 else "have"
+    return (
+        f" Left out here and in every share, rate and price of a solution: {total.unchecked:,} of {total.problems:,} "
+        f"problems, which {have} no answer key ({total.statuses[Status.UNCHECKED]:,} unchecked samples)."
+    )
 
 
 def _estimate_note(total: Group) -> str:
+    if not total.checked:
+        return "No pass@k: no problem has an answer key."
     if total.mixed:
         return (
             "No pass@k: samples were dealt to several variants (sampling.variants), and pass@k of their mixture is "
@@ -214,7 +234,7 @@ def interval_note(total: Group) -> str:
         return "Counts over all variants; no pass@k, which would be that of none of them."
     if not total.estimated:
         return "No problem has an unbiased estimate of pass@k."
-    if total.estimated < total.problems:
+    if total.estimated < total.checked:
         return "pass@k over the problems sampled to their plan's end only, without a claim for the others."
     return "pass@k without bias under early stopping, with 95 % intervals over problems."
 
@@ -236,10 +256,10 @@ class Bounded(NamedTuple):
 
 def bounded_thoughts(s: RunStatistics) -> Bounded | None:
     """None where no thought was closed at its budget."""
-    samples = sum(s.closed_by_budget.values())
+    samples = sum(s.closed_by_budget.values()) - s.closed_by_budget[Status.UNCHECKED]
     if not samples:
         return None
-    others = s.total.samples - samples
+    others = s.total.checked_samples - samples
     verified = s.total.statuses["verified"] - s.closed_by_budget["verified"]
     return Bounded(samples, s.closed_by_budget["verified"] / samples, verified / others if others > 0 else None)
 
@@ -259,7 +279,7 @@ def length_chart(lengths: Mapping[str, np.ndarray], beside: Mapping[str, np.ndar
     for begin in starts:
         start, end = max(0, begin), begin + starts.step
         stack = [(status, int(lengths[status][start:end].sum())) for status in STATUSES if status in lengths]
-        total = sum(count for _, count in stack)
+        total = sum(count for status, count in stack if status != Status.UNCHECKED)
         verified = dict(stack).get("verified", 0)
         edge = int(LENGTH_EDGES[start - 1]) if start else 0
         columns.append(Column(f"{edge:,}", stack, f"{verified / total:.0%}" if total else ""))
@@ -316,7 +336,7 @@ def costs(s: RunStatistics, price_unit: formats.PriceUnit) -> list[tuple[str, st
     if saved := s.saved_tokens():
         rows.append(("tokens saved by aborts (estimate)", formats.number(saved)))
     rows.append(
-        ("tokens per solved problem", formats.number(total.completion_tokens / total.solved if total.solved else None))
+        ("tokens per solved problem", formats.number(total.checked_tokens / total.solved if total.solved else None))
     )
     some = "" if s.is_accounted else f", {s.accounted_starts} of {s.all_starts} starts"
     for key, label in (("gpu_s", "GPU time"), ("cpu_s", "CPU time"), ("wall_s", "wall-clock time")):
@@ -333,7 +353,7 @@ def costs(s: RunStatistics, price_unit: formats.PriceUnit) -> list[tuple[str, st
         rows.append(("from a verdict to its aborts, median", formats.seconds(abort["median"])))
     if (usd := s.price()) is not None:
         rows.append(("cost", formats.dollars(usd)))
-        verified, solved = s.price_per_verified(), usd / total.solved if total.solved else None
+        verified, solved = s.price_per_verified(), usd * s.checked_share() / total.solved if total.solved else None
         unit = formats.price_unit([solved])
         cost = f"cost per {price_unit.of('verified solution', 'verified solutions')}"
         rows.append((cost, formats.priced(verified, price_unit)))

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.report.problems_table import ProblemResult
+from verifiers.types import Status
 from workers.sampling.pass_curve import Point
 from workers.sampling.stage_curves import StageCurves
 
@@ -64,7 +65,7 @@ class StageStatistics:
 
     def add(self, result: ProblemResult) -> None:
         """Counts a problem in the stages that it reached because the earlier ones failed."""
-        if not result.stages:
+        if not result.stages or result.keyless:
             return
         names = tuple(stage.pool for stage in result.stages)
         curves = self._curves.setdefault(names, StageCurves(len(names)))
@@ -76,7 +77,7 @@ class StageStatistics:
                 break
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
-        """Counts samples."""
+        """Counts samples, without those of problems that have no answer key."""
         if not self._curves:
             return
         pools, stages = batch.column("pool"), batch.column("stage").to_numpy()
@@ -87,7 +88,7 @@ class StageStatistics:
         audited = batch.column("audited").to_numpy(zero_copy_only=False)
         sums = {name: batch.column(name).to_numpy() for name in ("prompt_tokens", "completion_tokens", "generation_s")}
         for code, stage in {(int(code), int(stage)) for code, stage in zip(codes, stages, strict=True)}:
-            of_stage = (codes == code) & (stages == stage)
+            of_stage = (codes == code) & (stages == stage) & (status != Status.UNCHECKED)
             drawn = self._drawn[names[code], stage]
             drawn.samples += int(np.count_nonzero(of_stage & known))
             drawn.verified += int(np.count_nonzero(of_stage & (status == "verified")))

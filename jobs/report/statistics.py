@@ -29,10 +29,11 @@ from runstore.errors import NoRunError
 from runstore.parts import list_parts
 from runstore.reader import read_batches, read_rows, read_run_json
 from runstore.storage import Storage, open_storage
+from verifiers.types import Status
 from workers.sampling.pass_curve import PassCurve
 from workers.sampling.plan import BUDGET, LOST
 
-STATUSES = ("verified", "refuted", "malformed", "undecided", "error")
+STATUSES = tuple(map(str, Status))
 ABORTED = "aborted"
 
 MAX_GROUPS = 200
@@ -54,6 +55,13 @@ class Group:
     """Counts of one domain, difficulty or whole run."""
 
     problems: int = 0
+    unchecked: int = 0
+    """Problems without an answer key. They are neither solved nor unsolved, and no rate or price of a solution counts
+    them or what their samples took."""
+    unchecked_tokens: int = 0
+    """Generated tokens of the problems without an answer key."""
+    unchecked_s: float = 0.0
+    """Seconds of generation of the problems without an answer key."""
     solved: int = 0
     statuses: Counter[str] = dataclasses.field(default_factory=Counter)
     settled: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -69,6 +77,10 @@ class Group:
     def add(self, result: ProblemResult) -> None:
         row = result.row
         self.problems += 1
+        if result.keyless:
+            self.unchecked += 1
+            self.unchecked_tokens += row["completion_tokens"]
+            self.unchecked_s += row["generation_s"]
         self.mixed += bool(result.variants)
         self.solved += row["solved"]
         for status in (*STATUSES, ABORTED):
@@ -85,8 +97,28 @@ class Group:
 
     @property
     def samples(self) -> int:
-        """Number of samples with a verdict."""
+        """Number of samples that were not aborted."""
         return sum(count for status, count in self.statuses.items() if status != ABORTED)
+
+    @property
+    def checked_samples(self) -> int:
+        """Number of samples with a verdict."""
+        return self.samples - self.statuses[Status.UNCHECKED]
+
+    @property
+    def checked(self) -> int:
+        """Number of problems with an answer key."""
+        return self.problems - self.unchecked
+
+    @property
+    def solved_share(self) -> float | None:
+        """Share of the problems with an answer key that are solved; None where there are none."""
+        return self.solved / self.checked if self.checked else None
+
+    @property
+    def checked_tokens(self) -> int:
+        """Generated tokens of the problems with an answer key."""
+        return self.completion_tokens - self.unchecked_tokens
 
     @property
     def estimated(self) -> int:
@@ -96,12 +128,13 @@ class Group:
     @property
     def tokens_per_verified(self) -> float | None:
         verified = self.statuses["verified"]
-        return self.completion_tokens / verified if verified else None
+        return self.checked_tokens / verified if verified else None
 
     @property
     def missing(self) -> int:
-        """Number of problems without an unbiased estimate. If any, the others' figures are no claim about the set."""
-        return self.problems - self.estimated
+        """Number of problems with an answer key and without an unbiased estimate. If any, the others' figures are no
+        claim about the set."""
+        return self.checked - self.estimated
 
 
 @dataclasses.dataclass(slots=True)
@@ -236,7 +269,15 @@ class RunStatistics:
     def price_per_verified(self) -> float | None:
         """Dollars per verified solution; None as in `price`, or where nothing was verified."""
         usd, verified = self.price(), self.total.statuses["verified"]
-        return usd / verified if usd and verified else None
+        return usd * self.checked_share() / verified if usd and verified else None
+
+    def checked_share(self) -> float:
+        """The part of the run's machine time, or of its tokens where it had no machines of its own, that went to
+        problems with an answer key."""
+        total = self.total
+        if (self.summary.get("gpu_s") or self.summary.get("cpu_s")) and total.generation_s:
+            return 1 - total.unchecked_s / total.generation_s
+        return total.checked_tokens / total.completion_tokens if total.completion_tokens else 1.0
 
     def saved_tokens(self) -> float | None:
         """Tokens that aborts saved, as estimated during the run; None if that is not known or zero."""
@@ -244,11 +285,13 @@ class RunStatistics:
         return float(value) if self.is_accounted and isinstance(value, int | float) and value > 0 else None
 
     def verified_per_hour(self) -> HourlyRate | None:
-        """Verified solutions per device hour; None if a start left no account of its time."""
+        """Verified solutions per device hour that went to problems with an answer key; None if a start left no account
+        of its time."""
         for unit, key in (("GPU", "gpu_s"), ("CPU", "cpu_s")):
             seconds = self.summary.get(key)
             if self.is_accounted and isinstance(seconds, int | float) and seconds > 0:
-                return HourlyRate(unit, self.total.statuses["verified"] * 3600 / seconds)
+                verified, seconds = self.total.statuses["verified"], seconds * self.checked_share()
+                return HourlyRate(unit, verified * 3600 / seconds) if seconds else None
         return None
 
     @property
@@ -376,7 +419,7 @@ def _add_batch(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
 def _add_checkers(statistics: RunStatistics, batch: pa.RecordBatch) -> None:
     seconds = np.nan_to_num(batch.column("verify_s").to_numpy(zero_copy_only=False))
     for (name, version, status), positions in _groups(batch, ["checker", "checker_version", "status"]):
-        if status is None:
+        if status in (None, Status.UNCHECKED):  # an unchecked text was read and judged by nothing
             continue
         key = (name or "", version or "")
         if key not in statistics.checkers and len(statistics.checkers) >= MAX_GROUPS:
@@ -395,7 +438,7 @@ def _add_choices(statistics: RunStatistics, choices: pa.RecordBatch) -> None:
         strict=True,
     )
     for reference, evidence, status in rows:
-        if status is None:
+        if status in (None, Status.UNCHECKED):
             continue
         right, chosen = _letter(reference), _letter(evidence)
         for letter in (right, chosen):

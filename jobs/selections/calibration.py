@@ -12,9 +12,10 @@ Promises:
 - a problem's own outcome enters no probability of its own: its curve is fitted without its tenth of the problems;
 - a domain with MIN_REFERENCES problems or more has its own curve, in which all other problems of its kind together
   weigh as much as BORROWED of its own, so that scores with few problems are not left to chance; its interval is from
-  its own problems alone, and the curve stays within it. Another domain has the curve of its kind, with the lowest and
-  highest end that this curve and the kind's domains have at the score. It has none where its own few references
-  contradict that curve: models that agree on what is wrong there must not be read by how they do elsewhere;
+  its own problems alone, and the curve stays within it; a domain that contradicts its kind's curve neither borrows nor
+  lends. Another domain has the curve of its kind, with the lowest and highest end that this curve and the kind's
+  domains have at the score. It has none where its own few references contradict that curve: models that agree on what
+  is wrong there must not be read by how they do elsewhere;
 - no references, no probability.
 
 Does not: look at texts or storage. Pure, deterministic.
@@ -37,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 
 MIN_REFERENCES = 50
 """Fewest problems with references from which a curve is fitted."""
-BORROWED = 25
+BORROWED = 50
 """Number of a domain's own problems that all others of its kind weigh as much as in its curve."""
 UNKNOWN = 0.5
 """Largest probability of a winner whose score is below all that are known: of two answers with equally many votes at
@@ -176,16 +177,24 @@ class Fitted:
             kinds.setdefault(each.kind, []).append(each)
             domains.setdefault((each.kind, each.domain), []).append(each)
         self._kinds = {kind: fit(_outcomes(group)) for kind, group in kinds.items() if len(group) >= MIN_REFERENCES}
+        self._contradicting = {
+            key for key, group in domains.items() if key[0] in self._kinds and _contradicts(self._kinds[key[0]], group)
+        }
+        lenders = {
+            kind: [each for each in group if (kind, each.domain) not in self._contradicting]
+            for kind, group in kinds.items()
+        }
         self._domains = {
-            key: fit(_outcomes(group), _outcomes([each for each in kinds[key[0]] if each.domain != key[1]]))
+            key: fit(_outcomes(group), self._borrowed(key, lenders[key[0]]))
             for key, group in domains.items()
             if key[1] and len(group) >= MIN_REFERENCES
         }
-        self._contradicting = {
-            key
-            for key, group in domains.items()
-            if key not in self._domains and key[0] in self._kinds and _contradicts(self._kinds[key[0]], group)
-        }
+
+    def _borrowed(self, key: tuple[str, str], lenders: Sequence[Known]) -> Outcomes | None:
+        """The problems that a domain borrows. One that contradicts its kind neither borrows nor lends."""
+        if key in self._contradicting:
+            return None
+        return _outcomes([each for each in lenders if each.domain != key[1]])
 
     def probability(self, kind: str, domain: str, score: float) -> Probability | None:
         """None where too few problems with references say anything about this one."""

@@ -9,33 +9,50 @@ Fails with StoredRunError or StorageError.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
+import itertools
+import json
+import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.selections.calibration import Calibration, Known, fold_of
 from jobs.selections.rows import BUCKET_ROWS, DrawnProblem, drawn_problems
 from jobs.selections.suspects import MIN_PROBABILITY, may_be_suspect
-from jobs.selections.votes import Clustering, count_votes, is_keyless, is_right, looks_at_verdicts
+from jobs.selections.votes import Clustering, as_keyless, count_votes, is_keyless, is_right, looks_at_verdicts
 from runstore.layout import SELECTIONS
+from runstore.reader import num_rows, read_batches
 from runstore.schema import SELECTION_SCHEMA
 from runstore.storage import Storage
-from verifiers.agreement import cluster_answers
+from verifiers.agreement import Agreement
 from verifiers.kinds import KINDS
-from verifiers.types import Kind
+from verifiers.types import Kind, Problem, Status
 
 AGREEMENT = "agreement"
-FLUSH_ROWS = 20_000
+FLUSH_ROWS = 4096
+"""Number of problems in memory at once, with their samples' answers."""
+ROWS_PER_WORKER = 20_000
+"""Number of samples for which a further process that compares answers is worth its start."""
+MAX_WORKERS = 8
+"""Largest number of problems whose answers are compared side by side."""
 NOT_CHOSEN = frozenset({Kind.LEAN})
 """Kinds whose problems have no row: what a kernel accepts needs no vote."""
-_FOLD = pa.field("fold", pa.int32(), nullable=False)
-_COUNTED = pa.schema([*SELECTION_SCHEMA, _FOLD])
+_OF_CALIBRATION = (
+    pa.field("fold", pa.int32(), nullable=False),
+    # The vote as a problem without an answer key would have had it, and whether its winner is right.
+    pa.field("compared_score", pa.float64()),
+    pa.field("compared_right", pa.bool_(), nullable=False),
+)
+_COUNTED = pa.schema([*SELECTION_SCHEMA, *_OF_CALIBRATION])
 """A row before its probability is known. `suspect` is then whether it may be one."""
 
 
@@ -53,24 +70,34 @@ class SelectionCounts:
 
     def told(self) -> str:
         """One line for the user."""
-        text = f"selections: {self.problems:,} problems, {self.keyless:,} of them without an answer key; "
+        text = f"{self.problems:,} problems, {self.keyless:,} of them without an answer key; "
         if self.references:
             return text + f"measured on {self.references:,} references, {self.suspects:,} of which may be wrong"
         why = f", since the plans of all {self.looked:,} problems with one looked at verdicts" if self.looked else ""
         return f"{text}no probability without references{why}"
 
 
-def select_run(
-    storage: Storage, cluster: Clustering = cluster_answers, bucket_rows: int = BUCKET_ROWS
-) -> SelectionCounts:
+def select_run(storage: Storage, bucket_rows: int = BUCKET_ROWS) -> SelectionCounts:
     """Writes `selections.parquet` beside the samples."""
+    workers = max(1, min(num_rows(storage) // ROWS_PER_WORKER, os.cpu_count() or 1, MAX_WORKERS))
+    with contextlib.closing(Agreement(workers)) as agreement, ThreadPoolExecutor(workers) as threads:
+        return _select(storage, agreement.clusters, threads, bucket_rows)
+
+
+def _select(storage: Storage, cluster: Clustering, threads: ThreadPoolExecutor, bucket_rows: int) -> SelectionCounts:
     known: list[Known] = []
     counts = SelectionCounts()
     sink = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="proofmill-selections-") as folder:
         path = Path(folder) / "counted.parquet"
         with pq.ParquetWriter(path, _COUNTED, compression="zstd") as writer:
-            for rows in _chunks(counted_rows(drawn_problems(storage, bucket_rows), cluster)):
+            rules = keyless_rules(storage)
+
+            def counted(drawn: DrawnProblem) -> dict[str, Any]:
+                return counted_row(drawn, cluster, rules.get(drawn.problem.kind, {}))
+
+            chosen = (drawn for drawn in drawn_problems(storage, bucket_rows) if is_chosen_for(drawn.problem))
+            while rows := list(threads.map(counted, itertools.islice(chosen, FLUSH_ROWS))):
                 known += [_known(row) for row in rows if row["calibrates"]]
                 counts = _added(counts, rows)
                 writer.write_table(pa.Table.from_pylist(rows, _COUNTED))
@@ -85,32 +112,35 @@ def select_run(
     return counts
 
 
-def _chunks(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    held: list[dict[str, Any]] = []
-    for row in rows:
-        held.append(row)
-        if len(held) == FLUSH_ROWS:
-            yield held
-            held = []
-    if held:
-        yield held
+def is_chosen_for(problem: Problem) -> bool:
+    """Whether a vote can choose. The kind of a plugin that is not loaded has none."""
+    return problem.kind in KINDS and problem.kind not in NOT_CHOSEN
 
 
-def counted_rows(problems: Iterable[DrawnProblem], cluster: Clustering) -> Iterator[dict[str, Any]]:
-    """A row per problem that a vote can choose for, without its probability."""
-    for drawn in problems:
-        if drawn.problem.kind not in NOT_CHOSEN:
-            yield counted_row(drawn, cluster)
+def keyless_rules(storage: Storage) -> dict[str, dict[str, Any]]:
+    """The stopping rule of the problems without an answer key, by kind: the one with the most samples where a kind has
+    several."""
+    found: dict[str, dict[str, Any]] = {}
+    for _, batch in read_batches(storage, ["kind", "status", "stopping_rule"]):
+        rows = batch.filter(pc.fill_null(pc.equal(batch["status"].cast(pa.string()), Status.UNCHECKED), False))
+        table = pa.table({name: rows[name].cast(pa.string()) for name in ("kind", "stopping_rule")})
+        for row in table.group_by(["kind", "stopping_rule"]).aggregate([]).to_pylist():
+            rule = json.loads(row["stopping_rule"])
+            known = found.setdefault(row["kind"], rule)
+            if rule.get("num_samples", 0) > known.get("num_samples", 0):
+                found[row["kind"]] = rule
+    return found
 
 
-def counted_row(drawn: DrawnProblem, cluster: Clustering) -> dict[str, Any]:
-    """The row of one problem, without its probability."""
+def counted_row(drawn: DrawnProblem, cluster: Clustering, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of one problem, without its probability. `rule` is that of problems without an answer key."""
     problem = drawn.problem
     votes = count_votes(problem, drawn.draws, cluster)
     keyless = is_keyless(drawn.draws)
     best = votes.clusters[0] if votes.clusters else ()
     voters = sorted(draw.sample_index for members in votes.clusters for draw in members)
     right = None if keyless else [is_right(members) for members in votes.clusters]
+    compared = votes if keyless or not rule else as_keyless(votes, rule)
     shown = KINDS.row(problem.kind).without_order
     prompt = shown(problem.prompt, problem.reference)[0] if shown else problem.prompt
     return {
@@ -122,10 +152,10 @@ def counted_row(drawn: DrawnProblem, cluster: Clustering) -> dict[str, Any]:
         "margin": votes.margin,
         "tied": votes.tied,
         **dict.fromkeys(("probability", "probability_low", "probability_high", "calibrated_on", "num_references")),
-        "calibrates": bool(best) and not keyless and not looks_at_verdicts(drawn.rule),
+        "calibrates": bool(compared.clusters) and not keyless and not looks_at_verdicts(drawn.rule),
         "samples": votes.samples,
         "voters": votes.voters,
-        "unplaced": votes.unplaced,
+        "unplaced": len(votes.unplaced),
         "votes": votes.votes,
         "runner_up": votes.clusters[1][0].vote if len(votes.clusters) > 1 else None,
         "runner_up_votes": votes.runner_up_votes,
@@ -136,16 +166,20 @@ def counted_row(drawn: DrawnProblem, cluster: Clustering) -> dict[str, Any]:
         "clusters_right": right,
         "suspect": not keyless and may_be_suspect(drawn.draws, votes),
         "fold": fold_of(prompt),
+        "compared_score": compared.score,
+        "compared_right": bool(compared.clusters) and is_right(compared.clusters[0]),
     }
 
 
 def _known(row: dict[str, Any]) -> Known:
-    return Known(row["kind"], row["domain"], row["score"], row["clusters_right"][0], row["fold"])
+    return Known(row["kind"], row["domain"], row["compared_score"], row["compared_right"], row["fold"])
 
 
 def finished(row: dict[str, Any], calibration: Calibration) -> dict[str, Any]:
     """The row with its probability, as far as references tell one."""
-    fold = row.pop("fold")
+    fold = row["fold"]
+    for field in _OF_CALIBRATION:
+        del row[field.name]
     if row["score"] is not None:
         own = None if row["keyless"] else fold
         if found := calibration.probability(row["kind"], row["domain"], row["score"], own):

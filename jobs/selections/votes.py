@@ -10,12 +10,14 @@ Does not: compare answers itself (verifiers.agreement does), or read storage. Pu
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from runstore.schema import CUT_SHORT
 from verifiers.types import Json, Problem, Status
+from workers.sampling.agreement import AgreementRule
 
 KEY_FIELDS = frozenset({"answer", "answers", "all", "tests", "test_list", "test"})
 """Fields of a reference that are its answer key."""
@@ -71,7 +73,10 @@ class Votes:
     """Largest first, those of one size by first member. The first one has won."""
     samples: int
     """Number of first attempts, with and without an answer."""
-    unplaced: int
+    unplaced: frozenset[int]
+    """Sample indices of the answers that are undecided against every cluster."""
+    silent: frozenset[int]
+    """Sample indices of the first attempts without an answer."""
 
     @property
     def votes(self) -> int:
@@ -119,8 +124,54 @@ def first_attempts(draws: Sequence[Draw]) -> list[Draw]:
 def tally(first: Sequence[Draw], found: Clusters) -> Votes:
     """The vote of these first attempts, whose answers are clustered by position."""
     clusters = [tuple(first[place] for place in members) for members in found.members]
-    clusters.sort(key=lambda members: (-len(members), members[0].sample_index))
-    return Votes(tuple(clusters), len(first), len(found.unplaced))
+    unplaced = frozenset(first[place].sample_index for place in found.unplaced)
+    placed = {draw.sample_index for members in clusters for draw in members}
+    silent = frozenset(draw.sample_index for draw in first) - placed - unplaced
+    return _ordered(clusters, len(first), unplaced, silent)
+
+
+def _ordered(
+    clusters: Sequence[tuple[Draw, ...]], samples: int, unplaced: frozenset[int], silent: frozenset[int]
+) -> Votes:
+    largest = sorted(clusters, key=lambda members: (-len(members), members[0].sample_index))
+    return Votes(tuple(largest), samples, unplaced, silent)
+
+
+def as_keyless(votes: Votes, rule: Mapping[str, Json]) -> Votes:
+    """The vote as it would have been if the problem had had no answer key. `rule` is the stopping rule of such
+    problems: it may end at agreement, and a later stage of a cascade is then not drawn."""
+    of_index = {draw.sample_index: number for number, members in enumerate(votes.clusters) for draw in members}
+    indices = sorted([*of_index, *votes.unplaced, *votes.silent])
+    stages = rule.get("stages") or [{**rule, "start": 0}]
+    starts = [*(int(stage["start"]) for stage in stages), sys.maxsize]
+    used: set[int] = set()
+    for stage, start, stop in zip(stages, starts, starts[1:], strict=False):
+        here = [index for index in indices if start <= index < stop]
+        length, is_agreed = _length(here, of_index, votes.unplaced, stage.get("agreement"))
+        used.update(here[:length])
+        if is_agreed:
+            break
+    clusters = [tuple(draw for draw in members if draw.sample_index in used) for members in votes.clusters]
+    kept = [members for members in clusters if members]
+    return _ordered(kept, len(used), votes.unplaced & used, votes.silent & used)
+
+
+def _length(
+    indices: Sequence[int], of_index: Mapping[int, int], unplaced: frozenset[int], agreement: Json
+) -> tuple[int, bool]:
+    """How many of a stage's samples would have been looked at, and whether they agreed."""
+    if not isinstance(agreement, dict):
+        return len(indices), False
+    rule = AgreementRule.from_json(agreement)
+    counts: Counter[int] = Counter()
+    without_place = 0
+    for seen, index in enumerate(indices[: rule.max_samples], 1):
+        if index in of_index:
+            counts[of_index[index]] += 1
+        without_place += index in unplaced
+        if rule.is_settled(counts.values(), without_place, seen):
+            return seen, True
+    return min(len(indices), rule.max_samples), False
 
 
 def without_key(problem: Problem) -> Problem:

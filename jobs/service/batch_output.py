@@ -145,6 +145,7 @@ def answer(request_id: str, given: list[dict[str, Any]], each: Tally, asked: Ask
             "verdict": verdict_of(given[0]) if given else None,
             "num_samples": each.cost.samples + each.num_lost + each.num_unfinished,
             "num_checked": each.cost.samples,
+            **{"num_unchecked": 0, "selection": None},  # a batch of problems has none without an answer key
             "num_lost": each.num_lost,
             "num_unfinished": each.num_unfinished,
             "cost": cost,

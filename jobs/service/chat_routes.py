@@ -161,7 +161,7 @@ def completion(answer: Answer, choices: list[Any], usage: Mapping[str, int], ext
 
 def checked_extra(result: Mapping[str, Any]) -> dict[str, Any]:
     """The member `proofmill` of an answer to a problem."""
-    counts = ("num_samples", "num_checked", "num_lost", "num_unfinished")
+    counts = ("num_samples", "num_checked", "num_unchecked", "num_lost", "num_unfinished")
     members = {key: result[key] for key in ("verified", "verdict", "selection", *counts, "cost")}
     return {"checked": result["selection"] is None, **members}
 

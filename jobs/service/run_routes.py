@@ -40,7 +40,7 @@ class SampleQuery(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    status: Literal["", "verified", "refuted", "malformed", "undecided", "error"] = ""
+    status: Literal["", "verified", "refuted", "malformed", "undecided", "error", "unchecked"] = ""
     kind: Annotated[str, pydantic.Field(max_length=100)] = ""
     problem_id: Annotated[str, pydantic.Field(max_length=MAX_ID_CHARS)] = ""
     finish_reason: Annotated[str, pydantic.Field(max_length=100)] = ""

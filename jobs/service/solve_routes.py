@@ -56,6 +56,8 @@ class SolveResponse(pydantic.BaseModel):
     num_samples: int
     num_checked: int
     """Samples with a verdict. Only these can be said not to be verified."""
+    num_unchecked: int
+    """Samples of a problem without an answer key, of which nothing can be said."""
     num_lost: int
     """Samples whose generator or verifier died time and again."""
     num_unfinished: int
@@ -142,7 +144,8 @@ def solve_routes(gateway: Gateway, admit: Any) -> fastapi.APIRouter:
         openapi_extra=body_schema(SolveRequest),
     )
     async def solve_one(request: fastapi.Request, client: Token = admit) -> fastapi.Response:
-        """Samples until one is verified, at most `num_samples`. An unverified text is never given."""
+        """Samples until one is verified, at most `num_samples`. An unverified text is never given. The samples of a
+        problem without an answer key are all drawn, and `unchecked`."""
         body = await read_body(request, SolveRequest)
         problem = read_problem(body.problem)
         events = await begin(problem, body.num_samples, body.seed, client)

@@ -95,7 +95,7 @@ async def solve(
     finally:
         await solving.end()
     best, counts = solving.best, solving.counts
-    if best is None and counts.checked == 0:
+    if best is None and counts.checked == counts.unchecked == 0:
         raise HttpProblem(503, "not-ready", f"no sample got a verdict: {counts.told()}", retry_after_s=5)
     votes = await solving.votes()
     if solving.agreed and votes is None:
@@ -201,17 +201,21 @@ class Counts:
     asked: int
     checked: int = 0
     """Number of samples whose text has a verdict."""
+    unchecked: int = 0
+    """Number of samples of a problem without an answer key."""
     lost: int = 0
     """Generators or verifiers died under it."""
 
     @property
     def unfinished(self) -> int:
         """Running when the time was over, or when another sample was verified."""
-        return self.asked - self.checked - self.lost
+        return self.asked - self.checked - self.unchecked - self.lost
 
     def add(self, sample: Sample, checked: Checked) -> None:
         if sample.error or sample.text is None or checked.status == Status.ERROR:
             self.lost += 1  # such a verdict is about the service and not about a text
+        elif checked.status == Status.UNCHECKED:
+            self.unchecked += 1
         else:
             self.checked += 1
 
@@ -220,14 +224,15 @@ class Counts:
         return ", ".join(f"{count} of {self.asked} {name}" for count, name in parts if count)
 
     def to_json(self) -> dict[str, Json]:
-        return {"num_checked": self.checked, "num_lost": self.lost, "num_unfinished": self.unfinished}
+        counts = {"num_checked": self.checked, "num_unchecked": self.unchecked}
+        return {**counts, "num_lost": self.lost, "num_unfinished": self.unfinished}
 
 
 def refusal_of(result: dict[str, Any]) -> str:
     """Why a result has no text. Samples that nothing is known about are told apart."""
-    counts = Counts(result["num_samples"], result["num_checked"], result["num_lost"])
+    counts = Counts(*(result[f"num_{name}"] for name in ("samples", "checked", "unchecked", "lost")))
     if result["selection"] is not None:
-        text = f"none of {counts.checked} samples gave an answer that can be compared, and nothing was checked"
+        text = f"none of {counts.unchecked} samples gave an answer that can be compared, and nothing was checked"
         return f"{text}; {missing}" if (missing := counts.told()) else text
     text = f"none of {counts.checked} samples could be verified"
     return f"{text}; {missing}" if (missing := counts.told()) else text

@@ -40,6 +40,7 @@ from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
 from jobs.solve.endpoints import check_endpoints, describe_endpoints, longest_prompt
+from jobs.solve.keyless import check_policies
 from jobs.solve.pilot import PILOT_PROBLEMS, Pilot, pilot_config, read_pilot
 from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
@@ -47,7 +48,7 @@ from jobs.solve.prompts import describe_prompts
 from jobs.solve.published import settle_pools
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.run_plan import RunPlan, plan_whole_run
-from jobs.solve.settings import coordinator_settings
+from jobs.solve.settings import coordinator_settings, require_agreement
 from runstore.layout import LOGS, run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
@@ -218,7 +219,9 @@ def solve(
                 pin((source["uri"] for source in record["problems"]["sources"]), revision)
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
+        check_policies(config, problems)
         config, published = settle_pools(config, record)
+        require_agreement(config, problems.num_keyless)
         is_complete = record is not None and record.get("complete")
         endpoints = {} if is_complete else check_endpoints(config, problems)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))

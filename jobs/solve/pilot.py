@@ -48,7 +48,12 @@ def pilot_config(config: SolveConfig) -> SolveConfig:
     storage = open_storage(f"{config.output.uri.rstrip('/')}/pilots")
     storage.replace(f"{run_id}.jsonl", lines.encode())
     confidential = config.problems.confidential
-    problems = Problems(files=[f"{storage.uri}/{run_id}.jsonl"], layout="canonical", confidential=confidential)
+    problems = Problems(
+        files=[f"{storage.uri}/{run_id}.jsonl"],
+        layout="canonical",
+        confidential=confidential,
+        unchecked=config.problems.unchecked,
+    )
     run = config.run.model_copy(update={"id": run_id})
     return config.model_copy(update={"run": run, "problems": problems, "notify": [], "audit": 0.0})
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from verifiers import types
 from workers.scheduling.sample_state import own_work
 
 PLAIN_S = 10.0
@@ -23,8 +24,15 @@ LOG_TAIL_BYTES = 4096
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 """The terminal's control sequences."""
 LOG_LINE_CHARS = 120
-STATUS_ORDER = ("verified", "refuted", "malformed", "undecided", "error")
-STATUS_STYLE = {"verified": "green", "refuted": "red", "malformed": "yellow", "undecided": "cyan", "error": "magenta"}
+STATUS_ORDER = tuple(map(str, types.Status))
+STATUS_STYLE = {
+    "verified": "green",
+    "refuted": "red",
+    "malformed": "yellow",
+    "undecided": "cyan",
+    "error": "magenta",
+    "unchecked": "blue",
+}
 
 Status = Mapping[str, Any]
 

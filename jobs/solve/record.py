@@ -33,6 +33,7 @@ CHANGEABLE: dict[str, frozenset[str] | None] = {
     "ray": None,
     "cost": None,
     "notify": None,
+    "selection": None,
     "model": frozenset({"tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"})
     | frozenset({"base_url", "api_key_env", "stream", "max_concurrency", "requests_per_minute", "tokens_per_minute"})
     | frozenset({"timeout_s", "lost_s", "allow_confidential"}),

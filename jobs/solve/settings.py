@@ -21,6 +21,7 @@ from workers.coordinator.pools import PoolSettings, RouteSettings, StageSettings
 from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
+from workers.sampling.registry import sample_bound
 from workers.scheduling.sample_state import LedgerSettings
 
 NO_PROMPTS: Mapping[str, int] = {}
@@ -140,18 +141,41 @@ def stage_sampling(pool: SolveConfig, stage: Stage) -> dict[str, Json]:
     return {**sampling, "num_samples": stage.samples}
 
 
+def with_agreement(config: SolveConfig, sampling: dict[str, Json]) -> dict[str, Json]:
+    """The sampling of a stage with the rule for problems without an answer key."""
+    return sampling if config.agreement is None else {**sampling, "agreement": config.agreement.model_dump()}
+
+
 def route_settings(config: SolveConfig) -> tuple[RouteSettings, ...]:
     """The routes in the order of SolveConfig.route_table, which the driver counts by."""
     pools = config.pools()
     return tuple(
         RouteSettings(
             route.name,
-            tuple(StageSettings(stage.model, stage_sampling(pools[stage.model], stage)) for stage in route.stages),
+            tuple(
+                StageSettings(stage.model, with_agreement(config, stage_sampling(pools[stage.model], stage)))
+                for stage in route.stages
+            ),
         )
         if route.stages
-        else route_to_pool(route.name, pools[route.name].sampling.model_dump())
+        else route_to_pool(route.name, with_agreement(config, pools[route.name].sampling.model_dump()))
         for route in config.route_table()
     )
+
+
+def require_agreement(config: SolveConfig, num_keyless: int) -> None:
+    """Raises ConfigError where problems without an answer key would be drawn by a policy that stops at verified
+    solutions, of which they have none, and nothing says when they end."""
+    if not num_keyless or config.agreement is not None:
+        return
+    for route in route_settings(config):
+        for stage in route.stages:
+            if sample_bound(stage.sampling).stops:
+                raise ConfigError(
+                    f"sampling.policy: {stage.sampling['policy']} stops at verified solutions, which the "
+                    f"{num_keyless:,} problems without an answer key never have: add an [agreement] table, whose rule "
+                    "ends them where their answers agree, or set it to fixed"
+                )
 
 
 def coordinator_settings(

@@ -17,12 +17,13 @@ from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group, ended_by
 from jobs.report.variants import VariantTable
+from jobs.selections.select import SelectionCounts, select_run
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
 from runstore.layout import LOGS, run_uri
 from runstore.reader import num_rows
 from runstore.storage import Storage
-from verifiers.types import Json
+from verifiers.types import Json, Status
 from workers.sampling.estimates import Estimate
 
 
@@ -41,22 +42,28 @@ def pass_rates(total: Group) -> PassRates:
     """What may be claimed of the whole set: the exact points of its curve, if every problem has an estimate."""
     if total.mixed:
         return PassRates({}, "none of a mixture of variants; the report has each of them")
-    if total.missing or not total.problems:
+    if total.unchecked and not total.checked:
+        return PassRates({}, "no problem has an answer key")
+    if total.missing or not total.checked:
         return PassRates({}, f"no unbiased estimate: {total.missing:,} problems were not sampled to their plan's end")
     return PassRates({point.k: point.estimate for point in total.passes.points() if point.exact})
 
 
 def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) -> dict[str, Any]:
-    """Writes `problems.parquet` and `report.html`; returns what `print_summary` shows."""
+    """Writes `selections.parquet`, `problems.parquet` and `report.html`; returns what `print_summary` shows."""
     uri = run_uri(config.output.uri, config.run.id)
     summary = record["summary"]
     ended = ended_by(record)
     report, total, repairs, variants = "", Group(), Counter[str](), VariantTable()
     accounts: list[AccountRow] = []
+    checked_share = 1.0
     has_stages = False
+    selections = SelectionCounts()
     if num_rows(storage):
+        selections = select_run(storage)
         report, statistics = write_report(uri, ended)
         total, repairs, variants = statistics.total, statistics.repairs, statistics.variants
+        checked_share = statistics.checked_share()
         accounts = statistics.accounts.rows() if statistics.accounts else []
         has_stages = bool(statistics.stages)
     else:
@@ -67,8 +74,10 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
         record["summary"]["accounts"] = [row._asdict() for row in accounts]
     write_record(storage, record)
     shown = {"uri": uri, "report": report, "num_rows": total.problems, "rates": rates, "repairs": repairs}
-    shown["has_stages"] = has_stages
-    return {**shown, "variants": variants, **summary}
+    shown |= {"has_stages": has_stages, "selections": selections}
+    keyless = max(total.unchecked, sum(record.get("problems", {}).get("keyless", {}).values()))
+    left_out = {"keyless": keyless, "unchecked_tokens": total.unchecked_tokens, "checked_share": checked_share}
+    return {**shown, **left_out, "variants": variants, **summary}
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
@@ -85,8 +94,12 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
 
 def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Label and value of every row of the table."""
-    problems, solved = summary["problems"], summary["problems_solved"]
-    yield "problems solved", f"{solved:,} of {problems:,} ({solved / max(1, problems):.1%})"
+    keyless = summary.get("keyless", 0)
+    problems, solved = summary["problems"] - keyless, summary["problems_solved"]
+    if problems or not keyless:
+        yield "problems solved", f"{solved:,} of {problems:,} ({solved / max(1, problems):.1%})"
+    if keyless:
+        yield "without an answer key", f"{keyless:,} problems, in no share, rate or price of a solution"
     rates: PassRates = summary["rates"]
     whose = " of the first stage" if summary.get("has_stages") else ""
     for k, estimate in rates.estimates.items():
@@ -94,7 +107,9 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if not rates.estimates:
         yield f"pass@k{whose}", rates.why_not
     statuses = summary["statuses"]
-    yield "samples", f"{summary['samples']:,} checked, {summary['aborted_samples']:,} aborted"
+    unchecked = statuses.get(Status.UNCHECKED, 0)
+    told = f"{summary['samples'] - unchecked:,} checked, {summary['aborted_samples']:,} aborted"
+    yield "samples", told + (f", {unchecked:,} unchecked" if unchecked else "")
     yield "verdicts", ", ".join(f"{statuses[name]:,} {name}" for name in STATUS_ORDER if statuses.get(name))
     variants: VariantTable = summary["variants"]
     for name in variants.names:
@@ -108,8 +123,12 @@ def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{summary['completion_tokens']:,} generated, {summary['prompt_tokens']:,} in prompts, "
         f"about {summary['saved_tokens']:,} saved by aborts",
     )
+    selections: SelectionCounts = summary.get("selections", SelectionCounts())
+    if selections.keyless or selections.suspects:
+        yield "selections", selections.told()
     if solved:
-        yield "tokens per solved problem", f"{summary['completion_tokens'] / solved:,.0f}"
+        tokens = summary["completion_tokens"] - summary.get("unchecked_tokens", 0)
+        yield "tokens per solved problem", f"{tokens / solved:,.0f}"
     yield from time_rows(summary)
 
 
@@ -119,16 +138,17 @@ def time_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     seconds = summary["gpu_s"] or summary["cpu_s"]
     verified = summary["statuses"].get("verified", 0)
     hours = f", {seconds / 3600:.3f} {unit}-hours" if seconds else ""
+    share = summary.get("checked_share", 1.0)
     yield "time", f"{clock(summary['wall_s'])} wall clock{hours}"
     if not verified:
         return
-    if seconds:
-        yield f"verified per {unit}-hour", f"{verified / (seconds / 3600):,.0f}"
+    if seconds and share:
+        yield f"verified per {unit}-hour", f"{verified / (seconds * share / 3600):,.0f}"
     if not summary["usd"]:
         if seconds:
             yield "cost per verified solution", f"set cost.usd_per_{unit.lower()}_hour to see it"
         return
-    price = summary["usd"] / verified
+    price = summary["usd"] * share / verified
     size = price_unit([price])
     yield f"cost per {size.of('verified solution', 'verified solutions')}", priced(price, size)
     yield from account_rows(summary.get("accounts", ()))

@@ -61,9 +61,11 @@ class Bench:
         budget: Any = None,
         stages: Sequence[dict[str, Any]] = (),
         audit: float = 0.0,
+        keyless: bool = False,
         **sampling: Any,
     ) -> None:
-        """`stages`: those of the cascade that every problem takes, each with a pool of its own; none: one stage."""
+        """`stages`: those of the cascade that every problem takes, each with a pool of its own; none: one stage.
+        `keyless`: the problems have no answer key."""
         repair = sampling.pop("repair_rounds", 0)
         tables = [{"policy": "fixed", "num_samples": 4, **sampling, **stage} for stage in stages or ({},)]
         settings = LedgerSettings(
@@ -79,7 +81,7 @@ class Bench:
         self.policies = [make_policy(table) for table in tables]
         self.route = route_of(self.policies, repair_rounds=repair)
         self.ledger: Ledger = ValidatedLedger(settings, [self.route], budget or Budget(), durable)
-        self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d") for i in range(num_problems)])
+        self.ledger.feed(0, [ProblemEntry(f"p{i}", "math", "d", 0, keyless) for i in range(num_problems)])
         self.written: list[tuple[str, int, str | None]] = []
 
     def draw(self, room: int = 100, worker: int = 1, pool: int = 0) -> list[SampleTask]:

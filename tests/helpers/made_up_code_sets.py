@@ -3,8 +3,11 @@ program. Every task adds two numbers."""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+import pickle
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -372,6 +375,58 @@ ACECODE_COLUMNS = {
 }
 
 
+HUMANEVAL_PLUS = {
+    "task_id": "HumanEval/907",
+    "prompt": 'def add(a, b):\n    """Adds two numbers."""\n',
+    "canonical_solution": "    return a + b\n",
+    "entry_point": "add",
+    "test": (
+        "import numpy as np\n\n\ndef assertion(out, exp, atol):\n    assert out == exp\n\n\n"
+        "def check(candidate):\n    inputs = [[1, 2], [5, 6]]\n    results = [3, 11]\n"
+        "    for i, (inp, exp) in enumerate(zip(inputs, results)):\n        assertion(candidate(*inp), exp, 0)\n"
+    ),
+}
+MBPP_PLUS = {
+    "task_id": 907,
+    "code": "def add(a, b):\n    return a + b",
+    "prompt": "Write a function to add two numbers.",
+    "source_file": "x",
+    "test_imports": [],
+    "test_list": ["assert add(1, 2) == 3"],
+    "test": (
+        "def assertion(out, exp, atol):\n    assert out == exp\n\n\ninputs = [[1, 2], [5, 6]]\nresults = [3, 11]\n"
+        "for i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(add(*inp), exp, 0)\n"
+    ),
+}
+MBPP_PLUS_COLUMNS = {
+    **{"task_id": WHOLE, "code": TEXT, "prompt": TEXT, "source_file": TEXT},
+    **{"test_imports": TEXTS, "test_list": TEXTS, "test": TEXT},
+}
+STREAMED = [{"input": case["input"], "output": case["output"], "testtype": "stdin"} for case in CASES]
+LIVECODEBENCH_V6 = {
+    "question_title": "Sum",
+    "question_content": "Add two numbers.",
+    "platform": "atcoder",
+    "question_id": "abc907_a",
+    "contest_id": "abc907",
+    "contest_date": "2025-02-01T00:00:00",
+    "starter_code": "",
+    "difficulty": "easy",
+    "public_test_cases": json.dumps(STREAMED[:1]),
+    "private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(json.dumps(STREAMED[1:])))).decode(),
+    "metadata": "{}",
+}
+LIVECODEBENCH_METHOD = {
+    **LIVECODEBENCH_V6,
+    "platform": "leetcode",
+    "question_id": "907",
+    "starter_code": STARTER,
+    "public_test_cases": json.dumps(LIVECODEBENCH[:1]),
+    "private_test_cases": json.dumps(LIVECODEBENCH[1:]),
+    "metadata": '{"func_name": "add"}',
+}
+
+
 def verl(source: str, truth: object, ability: str = "code", **extra: Any) -> dict[str, Any]:
     """A row as verl's sets have it; `truth` goes into JSON text."""
     return {
@@ -457,6 +512,12 @@ SETS = {
         ADDS_WRONG,
         {"id": TEXT, "question": TEXT, "tests": TEXTS, "source": TEXT},
     ),
+    "humaneval_plus": MadeUp(
+        "humaneval", HUMANEVAL_PLUS, ADDS, ADDS_WRONG, dict.fromkeys(HUMANEVAL_PLUS, TEXT), "HumanEval/907"
+    ),
+    "mbpp_plus": MadeUp("mbpp", MBPP_PLUS, ADDS, ADDS_WRONG, MBPP_PLUS_COLUMNS, "mbpp-907"),
+    "livecodebench_stdin": MadeUp("livecodebench", LIVECODEBENCH_V6, READS, READS_WRONG, id="atcoder-abc907_a"),
+    "livecodebench_functional": MadeUp("livecodebench", LIVECODEBENCH_METHOD, METHOD, METHOD_WRONG, id="leetcode-907"),
     "eurus_2": MadeUp("verl", verl("taco", LISTS), READS, READS_WRONG, VERL_COLUMNS),
     "eurus_2_function": MadeUp("verl", verl("apps", CALLS), ADDS, ADDS_WRONG, VERL_COLUMNS),
     "verl_text": MadeUp("verl", verl("apps", VERL_TEXT), ADDS, ADDS_WRONG, VERL_COLUMNS),

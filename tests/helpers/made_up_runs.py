@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from runstore.parts import part_key
 from runstore.schema import PROBLEM_SCHEMA, SAMPLE_SCHEMA
+from verifiers.types import Status
 
 WORDS = [
     "first",
@@ -129,9 +130,7 @@ def problem(samples: list[dict[str, Any]], **over: Any) -> dict[str, Any]:
     decided = sum(number for status, number in counts.items() if status is not None)
     rate = counts["verified"] / decided if decided else None
     row = {name: first[name] for name in ("run_id", "problem_id", "kind", "domain", "source", "split")}
-    row |= {
-        f"num_{name}": counts[name] for name in ("verified", "refuted", "malformed", "undecided", "error", "unchecked")
-    }
+    row |= {f"num_{status}": counts[status] for status in Status}
     row |= {
         "solved": counts["verified"] > 0,
         "num_samples": decided,

@@ -167,3 +167,105 @@ def test_a_long_check_says_how_far_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("jobs.verify.PROGRESS_S", 0.0)
     verify(tmp_path, "--run", run)
     assert "2 of at most 3 checked, " in capsys.readouterr().err
+
+
+# Problems without an answer key.
+
+OPTIONS = ["red", "green", "blue", "black"]
+
+
+def keyless(problem_id, index, text, **over):
+    row = {"reference": "{}", "status": "unchecked", "reason": "the problem has no answer key", "text": text}
+    return sample(problem_id, index, **{**row, **over})
+
+
+def test_solutions_of_problems_without_a_key_are_refused_unless_they_are_asked_for(tmp_path, capsys):
+    problems = write(tmp_path / "p.jsonl", [PROBLEMS[0], BAD_PROBLEMS[1]])
+    solutions = write(tmp_path / "s.jsonl", [SOLUTIONS[0], SOLUTIONS[2]])
+    files = ["--problems", problems, "--solutions", solutions]
+    assert verify(tmp_path, *files) == (2, None)
+    assert "p.jsonl:2: reference.answer: the problem has no answer key; an answer key, or --unchecked" in (
+        capsys.readouterr().err
+    )
+    code, lines = verify(tmp_path, *files, "--unchecked")
+    assert code == 0 and [line["status"] for line in lines] == ["verified", "unchecked"]
+    assert lines[1]["evidence"]["answer"] == "5" and "1 unchecked" in capsys.readouterr().err
+
+
+@pytest.fixture
+def keyless_run(tmp_path):
+    asked = {"kind": "choice", "prompt": "Which?", "checker": "choice"}
+    shuffled = {"reference": json.dumps({"options": [OPTIONS[at] for at in (2, 0, 3, 1)]})}
+    rows = [
+        keyless("m", 0, r"\boxed{7}"),
+        keyless("m", 1, r"\boxed{8}"),
+        keyless("m", 2, "I cannot tell."),
+        keyless("left", 0, r"\boxed{7}"),
+        keyless("c", 0, "The answer is B.", **asked, **shuffled),  # "red", where the model saw it
+        sample("k", 0, text=r"So \boxed{1234567}."),
+    ]
+    return write_run(tmp_path / "run", rows, parts=1)
+
+
+def test_keys_turn_unchecked_samples_into_verdicts_and_the_run_stays(tmp_path, keyless_run, capsys):
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    prompt = sample("m")["prompt"]
+    keyed = [
+        {"id": "m", "kind": "math", "prompt": prompt, "reference": {"answer": "7"}},
+        {"id": "c", "kind": "choice", "prompt": "Which?", "reference": {"options": OPTIONS, "answer": "A"}},
+        {"id": "stray", "kind": "math", "prompt": "?", "reference": {"answer": "7"}},
+    ]
+    code, lines = verify(tmp_path, "--run", keyless_run, "--problems", write(tmp_path / "keyed.jsonl", keyed))
+    assert [(line["problem_id"], line["status"], line["stored_status"]) for line in lines] == [
+        ("m", "verified", "unchecked"),
+        ("m", "refuted", "unchecked"),
+        ("m", "malformed", "unchecked"),
+        ("left", "unchecked", "unchecked"),
+        ("c", "verified", "unchecked"),
+        ("k", "verified", "verified"),
+    ]
+    said = capsys.readouterr().err
+    assert code == 0, "to get a verdict is no change of one"
+    assert "4 unchecked samples have a verdict now: 2 verified, 1 refuted, 1 malformed" in said
+    assert "1 problems of the file match no sample of the run: stray" in said
+    assert "0 of 6 verdicts changed" in said and "another prompt" not in said
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_without_keys_unchecked_samples_stay_so(tmp_path, keyless_run):
+    code, lines = verify(tmp_path, "--run", keyless_run)
+    assert code == 0 and [line["status"] for line in lines] == ["unchecked"] * 5 + ["verified"]
+
+
+def test_keys_replace_other_keys_and_what_changes_is_told(tmp_path, keyless_run, capsys):
+    keyed = [{"id": "k", "kind": "math", "prompt": "another one", "reference": {"answer": "8"}}]
+    code, lines = verify(tmp_path, "--run", keyless_run, "--problems", write(tmp_path / "keyed.jsonl", keyed))
+    assert code == 3 and lines[-1]["status"] == "refuted"
+    said = capsys.readouterr().err
+    assert "1 × verified → refuted" in said
+    assert "1 problems have another prompt in the file than in the run; are they the same ones? k" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"kind": "choice", "reference": {"options": [*OPTIONS[:3], "grey"], "answer": "A"}}, "its options"),
+        ({"kind": "math", "reference": {"answer": "B"}}, "is of kind choice in the run, and math in the file"),
+    ],
+)
+def test_a_key_that_is_for_another_problem_gives_no_verdict(tmp_path, keyless_run, given, wrong):
+    """A letter says nothing about other options. Taken as it stands, it would be verified here."""
+    keyed = write(tmp_path / "keyed.jsonl", [{"id": "c", "prompt": "Which?", **given}])
+    code, lines = verify(tmp_path, "--run", keyless_run, "--problems", keyed)
+    found = next(line for line in lines if line["problem_id"] == "c")
+    assert code == 3 and found["status"] == "error" and wrong in found["reason"]
+
+
+def test_a_file_of_keys_needs_keys(tmp_path, keyless_run, capsys):
+    keyed = write(tmp_path / "keyed.jsonl", [{"id": "m", "kind": "math", "prompt": "?", "reference": {}}])
+    assert verify(tmp_path, "--run", keyless_run, "--problems", keyed)[0] == 2
+    assert "no answer key" in capsys.readouterr().err
+    code, lines = verify(tmp_path, "--run", keyless_run, "--problems", keyed, "--unchecked")
+    assert code == 0 and lines[0]["status"] == "unchecked"
+    solutions = write(tmp_path / "s.jsonl", SOLUTIONS[:1])
+    assert verify(tmp_path, "--run", keyless_run, "--problems", keyed, "--solutions", solutions)[0] == 2

@@ -99,3 +99,26 @@ def public_names(models: pa.Array) -> pa.Array:
 def flat_prompt(chats: pa.Array) -> pa.Array:
     """Turns in one text, for formats without roles."""
     return pa.array(["\n\n".join(turn["content"] for turn in chat) for chat in chats.to_pylist()], pa.string())
+
+
+SHAREGPT = pa.struct([("from", pa.string()), ("value", pa.string())])
+
+
+def systems_apart(chats: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The system texts of each chat, and the chat without them."""
+    systems, others = [], []
+    for chat in chats.to_pylist():
+        systems.append("\n\n".join(turn["content"] for turn in chat if turn["role"] == "system"))
+        others.append([turn for turn in chat if turn["role"] != "system"])
+    return pa.array(systems, pa.string()), pa.array(others, CHAT)
+
+
+def sharegpt(chats: pa.Array) -> dict[str, pa.Array]:
+    """Chats as OpenThoughts and LLaMA-Factory write them."""
+    system, others = systems_apart(chats)
+    conversations = [[sharegpt_turn(turn) for turn in chat] for chat in others.to_pylist()]
+    return {"system": system, "conversations": pa.array(conversations, pa.list_(SHAREGPT))}
+
+
+def sharegpt_turn(turn: dict[str, str]) -> dict[str, str]:
+    return {"from": turn["role"], "value": turn["content"]}

@@ -20,7 +20,18 @@ from jobs.export.choosing import (
     spread,
     usable_candidates,
 )
-from jobs.export.formats.chats import CHAT, column, joined, parse_chats, provenance, turns
+from jobs.export.formats.chats import (
+    CHAT,
+    SHAREGPT,
+    column,
+    joined,
+    parse_chats,
+    provenance,
+    sharegpt,
+    sharegpt_turn,
+    turns,
+)
+from jobs.export.formats.facts import filter_columns
 
 
 def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
@@ -56,7 +67,7 @@ def build(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
     goods, bads = np.array(good_at, np.int64), np.array(bad_at, np.int64)
     leave(bucket, found.at[np.concatenate([goods, bads])], "unpaired")
     chosen_rows, rejected_rows = (bucket.table.take(pa.array(found.at[at])) for at in (goods, bads))
-    table = preference_table(settings.layout, chosen_rows, rejected_rows, {})
+    table = preference_table(settings.layout, chosen_rows, rejected_rows, filter_columns(bucket, found.at[goods]))
     return result(bucket, table, sample_fingerprints(bucket, found, goods), 2)
 
 
@@ -64,10 +75,15 @@ def preference_table(layout: str, chosen: pa.Table, rejected: pa.Table, extras: 
     """Row i of `chosen` and of `rejected` answer the same prompt."""
     prompt = parse_chats(column(chosen, "messages"))
     good, bad = turns("assistant", column(chosen, "text")), turns("assistant", column(rejected, "text"))
-    if layout == "open_instruct":
+    if layout in ("open_instruct", "torchtune"):
         body = {"chosen": joined(prompt, good), "rejected": joined(prompt, bad)}
     elif layout == "nemo_rl":
         body = {"context": prompt, "completions": ranked(good, bad)}
+    elif layout == "llama_factory":
+        one_each = {"chosen": good, "rejected": bad}
+        body = sharegpt(prompt) | {name: only_turn(chats) for name, chats in one_each.items()}
+    elif layout == "ms_swift":
+        body = {"messages": joined(prompt, good), "rejected_response": column(rejected, "text")}
     else:
         body = {"prompt": prompt, "chosen": good, "rejected": bad}
     rejected_facts = {
@@ -75,6 +91,11 @@ def preference_table(layout: str, chosen: pa.Table, rejected: pa.Table, extras: 
         "rejected_tokens": column(rejected, "completion_tokens"),
     }
     return pa.table({**body, **provenance(chosen), **rejected_facts, **extras})
+
+
+def only_turn(chats: pa.Array) -> pa.Array:
+    """The one turn of each chat, as LLaMA-Factory writes an answer."""
+    return pa.array([sharegpt_turn(chat[0]) for chat in chats.to_pylist()], SHAREGPT)
 
 
 def ranked(good: pa.Array, bad: pa.Array) -> pa.Array:

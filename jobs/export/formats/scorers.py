@@ -47,11 +47,13 @@ def answer_text(reference: Reference) -> str | None:
 def plain_tests(reference: Reference, modes: Sequence[str]) -> list[Mapping[str, Json]] | None:
     """The tests of a Python program that is scored by equality alone; None for what only our own checker can judge.
 
-    No trainer has a tolerance, a checker program, an order that does not count, or another language. Where white space
-    counts (`exact` of stdin), all of them would take an answer that is wrong.
+    No trainer has a tolerance, a checker program, an order that does not count, or another language, and none leaves
+    open what it cannot tell (`several_answers`). Where white space counts (`exact` of stdin), all of them would take an
+    answer that is wrong.
     """
     mode = reference.get("mode")
     special = reference.get("tolerance") or reference.get("checker") or reference.get("output_argument") is not None
+    special = special or reference.get("several_answers")
     if mode not in modes or special or str(reference.get("language") or "python").lower() != "python":
         return None
     if (reference.get("compare") or "") not in (("", "exact", "json") if mode == "function" else ("", "lines")):
@@ -212,3 +214,29 @@ def for_own(name: str, reference: Reference) -> Scorer:
     """A reward function of the user's own, which takes a final answer as a text and any other reference whole."""
     answer = answer_text(reference)
     return Scorer(name, answer if answer is not None else json.dumps(reference))
+
+
+def live_code_bench_tests(reference: Reference) -> dict[str, Json] | None:
+    """Inputs and outputs as LiveCodeBench's harness takes them, which SkyRL and NeMo Gym have each copied: texts, and
+    for a function `fn_name` one JSON value per line."""
+    if reference.get("mode") == "stdin":
+        tests = plain_tests(reference, ("stdin",))
+        if tests is None:
+            return None
+        return {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
+    found = calls(reference)
+    if found is None:
+        return None
+    inputs = [lines_of(call) for call in found.arguments]
+    return {"inputs": inputs, "outputs": [json.dumps(value) for value in found.values], "fn_name": found.name}
+
+
+def for_live_code_bench(name: str, reference: Reference) -> Scorer | None:
+    """The ground truth of SkyRL's `lcb`: LiveCodeBench's own list of tests, as JSON."""
+    found = live_code_bench_tests(reference)
+    if found is None:
+        return None
+    called = {"testtype": "functional", "metadata": {"func_name": found["fn_name"]}} if "fn_name" in found else {}
+    pairs = zip(found["inputs"], found["outputs"], strict=True)
+    tests = [{"input": given, "output": wanted, "testtype": "stdin", **called} for given, wanted in pairs]
+    return Scorer(name, json.dumps(tests))

@@ -23,7 +23,17 @@ from jobs.export.choosing import (
     spread,
     usable_candidates,
 )
-from jobs.export.formats.chats import column, flat_prompt, joined, parse_chats, provenance, turns
+from jobs.export.formats.chats import (
+    column,
+    flat_prompt,
+    joined,
+    parse_chats,
+    provenance,
+    sharegpt,
+    systems_apart,
+    turns,
+)
+from jobs.export.formats.facts import filter_columns, numbers, thought_columns
 
 
 def sft(bucket: Bucket, inputs: BuilderInputs) -> BucketResult:
@@ -59,9 +69,13 @@ def single_samples(bucket: Bucket, inputs: BuilderInputs, with_refuted: bool) ->
     leave(bucket, rows, "not_chosen")
     taken = bucket.table.take(pa.array(rows))
     values = rewards[rows]
-    reward = {"long2short_reward": pa.array(values, pa.float64(), mask=np.isnan(values))}
+    reward = {
+        **filter_columns(bucket, rows),
+        **thought_columns(column(taken, "text")),
+        "long2short_reward": numbers(values),
+    }
     if with_refuted:
-        table = kto_table(taken, reward)
+        table = kto_table(bucket.settings.layout, taken, reward)
     else:
         table = sft_table(bucket.settings.layout, taken, reward)
     return result(bucket, table, sample_fingerprints(bucket, found, at), 1)
@@ -71,29 +85,27 @@ def sft_table(layout: str, rows: pa.Table, extras: Mapping[str, pa.Array]) -> pa
     prompt, answer = parse_chats(column(rows, "messages")), turns("assistant", column(rows, "text"))
     if layout == "messages":
         body = {"messages": joined(prompt, answer)}
-    elif layout == "nemo_rl":
+    elif layout in ("nemo_rl", "megatron_bridge"):
         body = {"input": flat_prompt(prompt), "output": column(rows, "text")}
     elif layout == "openthoughts":
-        body = openthoughts(joined(prompt, answer))
+        body = sharegpt(joined(prompt, answer))
     else:
         body = {"prompt": prompt, "completion": answer}
     return pa.table({**body, **provenance(rows), **extras})
 
 
-def openthoughts(chats: pa.Array) -> dict[str, pa.Array]:
-    systems, conversations = [], []
-    for chat in chats.to_pylist():
-        systems.append("\n\n".join(turn["content"] for turn in chat if turn["role"] == "system"))
-        conversations.append([{"from": t["role"], "value": t["content"]} for t in chat if t["role"] != "system"])
-    kind = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
-    return {"system": pa.array(systems, pa.string()), "conversations": pa.array(conversations, kind)}
-
-
-def kto_table(rows: pa.Table, extras: Mapping[str, pa.Array]) -> pa.Table:
-    label = pc.equal(column(rows, "status"), pa.scalar("verified"))
-    body = {
-        "prompt": parse_chats(column(rows, "messages")),
-        "completion": turns("assistant", column(rows, "text")),
-        "label": label,
-    }
+def kto_table(layout: str, rows: pa.Table, extras: Mapping[str, pa.Array]) -> pa.Table:
+    prompt, text = parse_chats(column(rows, "messages")), column(rows, "text")
+    body: dict[str, pa.Array]
+    if layout == "ms_swift":
+        body = {"messages": joined(prompt, turns("assistant", text))}
+    elif layout == "llama_factory":
+        body = sharegpt(joined(prompt, turns("assistant", text)))
+    elif layout == "axolotl":
+        # Its strategies put these into their own templates as texts; of a list they would print Python's own form.
+        system, others = systems_apart(prompt)
+        body = {"system": system, "prompt": flat_prompt(others), "completion": text}
+    else:
+        body = {"prompt": prompt, "completion": turns("assistant", text)}
+    body["label"] = pc.equal(column(rows, "status"), pa.scalar("verified"))
     return pa.table({**body, **provenance(rows), **extras})

@@ -53,6 +53,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("truncated", {"finish_reason": "length"}, "gates.truncated=false"),
     ("truncated", {"text": "<think> " + reasoning(4, "1")}, "gates.truncated=false"),
     ("truncated", {"text": "[THINK]" + reasoning(4, "1")}, "gates.truncated=false"),
+    ("truncated", {"text": "<thinking>\n" + reasoning(4, "1")}, "gates.truncated=false"),
     ("truncated", {"text": "<|channel|>analysis<|message|>" + reasoning(4, "1")}, "gates.truncated=false"),
     ("loop", {"text": LOOP}, "gates.loop_share=1.0"),
     ("language_mixing", {"text": MIXED}, "gates.foreign_share=1.0"),
@@ -110,6 +111,7 @@ GOOD = [
     {"text": reasoning(5, "4"), "reference": json.dumps({"answer": "4"})},
     {"text": "def gcd(a, b): return a", "kind": "code", "reference": json.dumps({"mode": "stdin", "tests": []})},
     {"text": "1 + 1 = 2\n" * 5 + "\\boxed{1234567}"},
+    {"text": "The tag `<think>` opens a thought, [THINK] does too, and so does <thinking>. " + reasoning(4, "1234567")},
 ]
 
 
@@ -412,6 +414,46 @@ def test_normalisation_of_unicode(tmp_path: Path, text: str) -> None:
     build_index([EvaluationItem("f", "e", f"Over {TEN_WORDS} once")], tmp_path / "index", 10, 12)
     hits = ContaminationIndex(tmp_path / "index").find(pa.array([text + " and ℝ more words that follow"]), "text")
     assert hits[0].matching == TEN_WORDS
+
+
+INTEGRAL = r"Compute \int _ 0 ^ 1 x ^ 2 \, d x and give the exact value of it"
+
+
+@pytest.mark.parametrize(
+    ("statement", "prompt"),
+    [
+        (EVALUATION, EVALUATION.replace(" ", "&nbsp;")),
+        (EVALUATION, EVALUATION.replace("a", "&#97;").replace("e", "&#x65;")),
+        (EVALUATION, EVALUATION.translate(str.maketrans("aeopcxyiTKHM", "аеорсхуіТКНМ"))),
+        (EVALUATION, EVALUATION.replace("leaves", "lеaves").replace("station", "statiοn").replace("hours", "hоurs")),
+        (EVALUATION, "".join(letter + "\u0301" * letter.isalpha() for letter in EVALUATION)),
+        (EVALUATION, EVALUATION.replace("a", "à").replace("e", "ê")),
+        (INTEGRAL, INTEGRAL.replace("d x", "dx")),
+        (INTEGRAL.replace("d x", "dx"), "First: " + INTEGRAL + ". Then rest."),
+        (INTEGRAL, INTEGRAL.replace(" ", "")),
+        ("Is 2 + 2 = 5?", "Is 2+2=5?"),
+        ("How many x y are there", "How many xy are there"),
+    ],
+)
+def test_disguised_statements(tmp_path: Path, statement: str, prompt: str) -> None:
+    row = sample("p", 0, prompt=prompt)
+    kept, summary = exported(tmp_path, [row], evaluation_file(tmp_path, (statement, "5")))
+    assert kept == [] and summary.funnel["contaminated_prompt"] == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "prompt"),
+    [
+        ("What is the sum of 3 and 1", "What is the sum of 3 and 15, written in words?"),
+        ("Compute d x", "Now compute dx and go on."),  # too short for a part of another text
+        ("x & y", "x &amp; z"),
+        ("Сколько дорог ведёт в Рим из этого места?", "Сколько дорог ведёт в Рим отсюда?"),
+        ("Let α be the sum of all angles", "Let β be the sum of all angles"),
+    ],
+)
+def test_other_statements_are_not_taken_for_disguised_ones(tmp_path: Path, statement: str, prompt: str) -> None:
+    row = sample("p", 0, prompt=prompt)
+    assert exported(tmp_path, [row], evaluation_file(tmp_path, (statement, "5")))[0] == [row["text"]]
 
 
 HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 400000\n\nopen BigOperators Real Nat Topology Rat"

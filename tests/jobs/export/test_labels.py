@@ -12,6 +12,7 @@ import pytest
 from made_up_runs import reasoning, sample, write_run
 
 from jobs.cli import main
+from jobs.export.formats_table import FORMATS
 from jobs.selections.select import select_run
 from runstore.storage import open_storage
 
@@ -56,7 +57,7 @@ def exported(out: Path) -> list[dict[str, Any]]:
 
 def test_agreed_answers_are_written_as_what_they_are_and_never_mixed(run: str, tmp_path: Path) -> None:
     out = tmp_path / "agreed"
-    assert main(["export", "sft", "--run", run, "--labels", "agreed", "--out", str(out)]) == 0
+    assert main(["export", "sft", "--processes", "1", "--run", run, "--labels", "agreed", "--out", str(out)]) == 0
     rows = exported(out)
     # `divided` and `mostly` agree less than any problem with a reference does, so nothing is promised of them.
     assert {row["problem_id"] for row in rows} == {f"agreed-{at}" for at in range(6)}
@@ -71,9 +72,21 @@ def test_agreed_answers_are_written_as_what_they_are_and_never_mixed(run: str, t
     assert sum(manifest["funnel"].values()) == 99 * 8  # every row is in exactly one counter
 
 
+@pytest.mark.parametrize("layout", FORMATS.row("sft").layouts)
+def test_every_layout_says_where_its_labels_come_from(run: str, tmp_path: Path, layout: str) -> None:
+    asked = ["--processes", "1", "--layout", layout, "--out", str(tmp_path / "out")]
+    assert main(["export", "sft", "--run", run, "--labels", "agreed", *asked]) == 0
+    files = [path for path in (tmp_path / "out").rglob("*") if path.suffix in (".parquet", ".jsonl")]
+    (file,) = (path for path in files if path.stem in ("train", "training"))
+    is_lines = file.suffix == ".jsonl"
+    rows = [json.loads(line) for line in file.open()] if is_lines else pq.read_table(file).to_pylist()
+    assert len(rows) == 24 and {row["label_source"] for row in rows} == {"agreement"}
+    assert all(row["probability"] >= 0.95 for row in rows)
+
+
 def test_by_default_no_unchecked_sample_is_exported(run: str, tmp_path: Path) -> None:
     out = tmp_path / "verified"
-    assert main(["export", "sft", "--run", run, "--out", str(out)]) == 0
+    assert main(["export", "sft", "--processes", "1", "--run", run, "--out", str(out)]) == 0
     rows = exported(out)
     assert rows and all(row["problem_id"].startswith("keyed") for row in rows)
     assert "label_source" not in rows[0] and "probability" not in rows[0]
@@ -94,13 +107,13 @@ def test_a_probability_that_nothing_reaches_exports_nothing(
     run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ["--labels", "agreed", "--min-probability", "0.9999", "--out", str(tmp_path / "out")]
-    assert main(["export", "sft", "--run", run, *asked]) == 2
+    assert main(["export", "sft", "--processes", "1", "--run", run, *asked]) == 2
     assert "not_agreed 64" in capsys.readouterr().err
 
 
 def test_suspect_references_are_dropped_on_request_and_counted(run: str, tmp_path: Path) -> None:
     kept, dropped = tmp_path / "kept", tmp_path / "dropped"
-    common = ["export", "kto", "--run", run, "--set", "select.per_problem=8"]
+    common = ["export", "kto", "--processes", "1", "--run", run, "--set", "select.per_problem=8"]
     assert main([*common, "--out", str(kept)]) == 0
     assert main([*common, "--drop-suspects", "--out", str(dropped)]) == 0
     before, after = (Counter(row["problem_id"] for row in exported(out)) for out in (kept, dropped))
@@ -113,7 +126,7 @@ def test_suspect_references_are_dropped_on_request_and_counted(run: str, tmp_pat
 def test_a_pool_of_problems_drops_suspects_too(run: str, tmp_path: Path) -> None:
     out = tmp_path / "rl"
     asked = ["--set", "rl.low=0", "--set", "rl.high=1", "--drop-suspects", "--out", str(out)]
-    assert main(["export", "rl", "--run", run, *asked]) == 0
+    assert main(["export", "rl", "--processes", "1", "--run", run, *asked]) == 0
     assert "wrong" not in {row["problem_id"] for row in exported(out)}
     assert json.loads((out / "export.json").read_text())["funnel"]["suspect_reference"] == 1
 
@@ -121,5 +134,5 @@ def test_a_pool_of_problems_drops_suspects_too(run: str, tmp_path: Path) -> None
 def test_a_run_without_selections_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     uri = write_run(tmp_path / "bare", problem("p", "1", ["verified"] * 4, "1"))
     for asked in (["--labels", "agreed"], ["--drop-suspects"]):
-        assert main(["export", "sft", "--run", uri, *asked, "--out", str(tmp_path / "out")]) == 2
+        assert main(["export", "sft", "--processes", "1", "--run", uri, *asked, "--out", str(tmp_path / "out")]) == 2
         assert "--select" in capsys.readouterr().err

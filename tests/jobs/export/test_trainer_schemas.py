@@ -15,9 +15,9 @@ from typing import Any
 import datasets
 import pytest
 from made_up_runs import mixed_samples, sample, write_run
-from trainer_loaders import MODEL, read_by
+from trainer_loaders import MODEL
 
-from jobs.export.formats.rl import VERL_SOURCES
+from jobs.export.formats.rl_layouts import VERL_SOURCES
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
 
@@ -153,21 +153,3 @@ def test_openthoughts(tmp_path: Path, files: str) -> None:
         assert isinstance(row["system"], str)
         assert [turn["from"] for turn in row["conversations"]] == ["user", "assistant"]
         assert all(set(turn) == {"from", "value"} and turn["value"] for turn in row["conversations"])
-
-
-@FILES
-def test_openthoughts_by_llama_factorys_own_loader(tmp_path: Path, files: str) -> None:
-    rows = exported(tmp_path, "sft", "openthoughts", files)
-    # What its documentation has one write for a new set of this kind.
-    entry = {
-        "file_name": f"data/train.{files}",
-        "formatting": "sharegpt",
-        "columns": {"messages": "conversations", "system": "system"},
-        "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "user", "assistant_tag": "assistant"},
-    }
-    (tmp_path / "out" / "dataset_info.json").write_text(json.dumps({"ours": entry}))
-    read = read_by("llamafactory", tmp_path / "out", tmp_path / "scratch")
-    for row, seen in zip(rows, read, strict=True):
-        asked, answer = (turn["value"] for turn in row["conversations"])
-        assert asked in seen["input"]
-        assert seen["learnt"].strip() == answer.strip()

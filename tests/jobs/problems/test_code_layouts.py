@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import made_up_code_sets as made_up
+import made_up_lean_sets
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jobs.config import ConfigError, Problems
 from jobs.problems import code_tests
@@ -71,9 +74,39 @@ def test_a_set_without_tests_says_what_it_needs(tmp_path: Path) -> None:
     path = tmp_path / "split_0.jsonl"
     row = made_up.OPEN_CODE_REASONING
     path.write_text("".join(json.dumps({**row, "id": str(number)}) + "\n" for number in range(3)))
-    with pytest.raises(ProblemFileError, match=r'no tests.*problems\.unchecked = "accept"') as caught:
+    with pytest.raises(ProblemFileError, match=r'no answer key.*problems\.unchecked = "accept"') as caught:
         opened(str(path))
     assert caught.value.num_faults == 3
+    problems = opened(str(path), "opencodereasoning", unchecked="accept")
+    assert [problem.id for problem in problems] == ["0", "1", "2"]
+    path.write_text(json.dumps({**row, "input": "-", "index": "7"}) + "\n")
+    with pytest.raises(ProblemFileError, match="left out by the publisher: it is in taco, train, 7"):
+        opened(str(path), unchecked="accept")
+
+
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.just("[{}]"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["inputs", "outputs", "input", "output", "fn_name", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([*made_up.SETS.values(), *made_up_lean_sets.SETS.values()]), st.data())
+def test_a_spoilt_field_is_a_fault_or_a_problem_never_another_error(tmp_path: Path, made: made_up.MadeUp, data) -> None:
+    field = data.draw(st.sampled_from(sorted(made.row)))
+    value = data.draw(NESTED)
+    if data.draw(st.booleans()):
+        value = json.dumps(value)
+    path = tmp_path / "set.jsonl"
+    path.write_text(json.dumps(made.row) + "\n" + json.dumps({**made.row, field: value}) + "\n")
+    try:
+        check_problems(Problems(files=[str(path)]))
+    except ProblemFileError as error:
+        assert str(error)
 
 
 # What is no evidence
@@ -96,6 +129,7 @@ NO_EVIDENCE = [
     ("codeforces", {"official_tests": []}, "no tests"),
     ("codeforces", {"executable": False}, "the publisher says"),
     ("deepcoder_primeintellect", {"tests": "[]"}, "no tests"),
+    ("deepcoder_primeintellect", {"tests": "7"}, "a list of tests"),
     ("deepcoder_lcbv5", {"metadata": None}, "tests of type"),
     ("verifiable_coding", {"verification_info": {"language": "python", "test_cases": []}}, "no tests"),
     (

@@ -181,7 +181,7 @@ theorem second (a : Nat)
   sorry
 
 @[simp]
-theorem third (a : Nat) : a + 0 = a := sorry
+private theorem third (a : Nat) : a + 0 = a := sorry
 
 -- theorem hidden : False := sorry
 """
@@ -199,7 +199,7 @@ def test_a_file_of_theorems(checker: LeanChecker, tmp_path: Path) -> None:
         assert "def two := 2" in header and "theorem helper" in header and "sorry" not in header
         assert checker.check_problem(problem) is None
     assert second.reference["statement"].startswith("open Nat in\ntheorem second")
-    assert third.reference["statement"].startswith("@[simp]\ntheorem third")
+    assert third.reference["statement"].startswith("@[simp]\nprivate theorem third")
     texts = ["by omega", "by simpa [two] using h", "by rfl"]
     verdicts = [
         checker.verify(problem, f"```lean4\n{text}\n```").status

@@ -109,6 +109,9 @@ def test_settings_of_runs_without_a_record_are_not_said_to_be_the_same(tmp_path:
     assert "Not known: a run left no run.json" in render_comparison(compare(bare, bare))
 
 
+NONE = {"num_malformed": 0, "num_undecided": 0, "num_error": 0, "num_unchecked": 0, "stopping_rule": "{}"}
+
+
 def drawn_run(random: np.random.Generator, rates: np.ndarray, paired: bool) -> list[dict[str, Any]]:
     """Rows of problems.parquet with what the figures read. `rates`: the malformed share of each problem."""
     own = rates if paired else random.permutation(rates)
@@ -117,7 +120,7 @@ def drawn_run(random: np.random.Generator, rates: np.ndarray, paired: bool) -> l
         malformed = int(random.binomial(SAMPLES, rate))
         verified = int(random.binomial(SAMPLES - malformed, 0.5))
         tokens = int(100 * random.gamma(8, 0.125, SAMPLES).sum())
-        counts = {"num_malformed": malformed, "num_undecided": 0, "num_error": 0, "num_verified": verified}
+        counts = {**NONE, "num_malformed": malformed, "num_verified": verified}
         rows.append({**counts, "num_samples": SAMPLES, "completion_tokens": tokens, "solved": verified > 0})
     return rows
 
@@ -159,7 +162,7 @@ def test_equal_models_are_rarely_said_to_differ(paired: bool) -> None:
 
 def test_too_few_problems_say_nothing() -> None:
     totals = Totals(), Totals()
-    row = {"num_malformed": 0, "num_undecided": 0, "num_error": 0, "num_verified": 4, "num_samples": 4, "solved": True}
+    row = {**NONE, "num_verified": 4, "num_samples": 4, "solved": True}
     rows = [{**row, "completion_tokens": tokens} for tokens in (100, 900)]
     for number in range(1, MIN_PROBLEMS + 1):
         for sums, each in zip(totals, rows, strict=True):

@@ -129,6 +129,18 @@ def test_problems_whose_plans_looked_at_verdicts_say_nothing(tmp_path: Path, cap
     assert "Chosen without a proof" in page and "so there is no probability" in page
 
 
+def test_early_ends_by_agreement_are_compared_with_votes_that_would_have_ended_as_early(tmp_path: Path) -> None:
+    """Problems with references have eight samples, and one without ended after four that agree."""
+    agreement = {"alpha": 0.05, "min_samples": 4, "max_samples": 8}
+    rule = {**FIXED, "agreement": agreement}
+    hidden = problem_rows("hidden", ["5"] * 4, None, rule, domain="algebra")
+    uri = stored(tmp_path, [*keyed(80, 1.0), *hidden])
+    select_run(open_storage(uri))
+    found = selections(uri)
+    assert found["hidden"]["score"] == pytest.approx(4 / 6) and found["algebra-0"]["score"] == pytest.approx(0.8)
+    assert found["hidden"]["probability"] > 0.95
+
+
 def test_a_problems_own_verdicts_do_not_move_its_probability(tmp_path: Path) -> None:
     base = keyed(200, 0.9)
     found = []
@@ -141,6 +153,7 @@ def test_a_problems_own_verdicts_do_not_move_its_probability(tmp_path: Path) -> 
 
 def test_lean_has_no_row_and_a_problem_without_an_answer_has_no_winner(tmp_path: Path) -> None:
     rows = [*problem_rows("theorem", ["5"] * 8, "5", kind="lean"), *problem_rows("silent", [None] * 8, None)]
+    rows += problem_rows("plugin", ["5"] * 8, "5", kind="of a plugin that is not loaded")
     uri = stored(tmp_path, rows)
     assert select_run(open_storage(uri)).problems == 1
     row = selections(uri)["silent"]

@@ -11,7 +11,7 @@ from made_up_run import sample_row, write_run
 
 from jobs.selections.rows import drawn_problems
 from jobs.selections.suspects import may_be_suspect
-from jobs.selections.votes import Draw, count_votes, is_right, looks_at_verdicts
+from jobs.selections.votes import Draw, Votes, as_keyless, count_votes, is_right, looks_at_verdicts
 from runstore.errors import StoredRunError
 from runstore.storage import open_storage
 from verifiers.types import Problem
@@ -56,7 +56,8 @@ def test_what_votes_and_what_does_not() -> None:
     ]
     votes = count_votes(PROBLEM, draws, by_spelling)
     assert [[each.sample_index for each in members] for members in votes.clusters] == [[0, 10], [1]]
-    assert (votes.samples, votes.voters, votes.unplaced, votes.votes, votes.runner_up_votes) == (8, 3, 1, 2, 1)
+    assert (votes.samples, votes.voters, votes.votes, votes.runner_up_votes) == (8, 3, 2, 1)
+    assert votes.unplaced == {9} and votes.silent == {2, 3, 4, 5}
     assert votes.score == pytest.approx(1 / 10) and votes.margin == pytest.approx(1 / 3)
 
 
@@ -81,6 +82,30 @@ def test_the_choice_does_not_depend_on_verdicts() -> None:
         ]
         assert shown.score == hidden.score
         assert [is_right(members) for members in shown.clusters] == [text == right for text in ("6", "5", "7")]
+
+
+AGREEMENT = {"alpha": 0.05, "min_samples": 4, "max_samples": 6}
+
+
+def indices(votes: Votes) -> list[list[int]]:
+    return [[each.sample_index for each in members] for members in votes.clusters]
+
+
+def test_a_vote_with_a_key_is_compared_as_if_there_were_none() -> None:
+    """What agreement would have ended, a higher number of samples and a later stage do not count."""
+    draws = [draw(at, text) for at, text in enumerate(["5", None, "5", "5", "5", "6", "6", "6", "6", "6", "6"])]
+    votes = count_votes(PROBLEM, draws, by_spelling)
+    assert indices(votes)[0] == [5, 6, 7, 8, 9, 10]
+    assert as_keyless(votes, {"policy": "fixed", "num_samples": 11}) == votes
+    early = as_keyless(votes, {"num_samples": 6, "agreement": AGREEMENT})
+    assert indices(early) == [[0, 2, 3, 4]] and early.samples == 5 and early.silent == {1}
+    strict = as_keyless(votes, {"num_samples": 6, "agreement": {**AGREEMENT, "min_samples": 6, "alpha": 0.0}})
+    assert indices(strict) == [[0, 2, 3, 4], [5]] and strict.samples == 6
+    stages = [{"num_samples": 5, "start": 0, "agreement": AGREEMENT}, {"num_samples": 6, "start": 5}]
+    assert indices(as_keyless(votes, {"num_samples": 5, "stages": stages})) == [[0, 2, 3, 4]]
+    divided = [draw(at, text) for at, text in enumerate(["5", "6", "5", "6", "7", "6", "6"])]
+    both = as_keyless(count_votes(PROBLEM, divided, by_spelling), {"num_samples": 5, "stages": stages})
+    assert indices(both) == [[1, 3, 5, 6], [0, 2], [4]]
 
 
 def test_right_only_with_a_proof() -> None:

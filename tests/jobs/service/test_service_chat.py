@@ -227,7 +227,7 @@ async def test_what_cannot_be_honoured_is_refused(verifiers, field: str, value: 
         ({"n": 65}, ["/n"]),
         ({"best_of": 3}, ["/best_of"]),
         ({**EXTRA, "n": 2}, ["/n"]),
-        ({"proofmill": {"kind": "math", "reference": {}}}, ["/proofmill/reference/answer"]),
+        ({"proofmill": {"kind": "math", "reference": {"answer": ""}}}, ["/proofmill/reference/answer"]),
         ({"proofmill": {"kind": "maths", "reference": {}}}, ["/proofmill/kind"]),
         ({"proofmill": {**EXTRA["proofmill"], "num_samples": 99}}, ["/proofmill/num_samples"]),
         ({"proofmill": {**EXTRA["proofmill"], "seed": 1}, "seed": 2}, ["/seed"]),

@@ -218,7 +218,11 @@ def test_every_known_token_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
         (b'{"items": [{"problem_id": "k-1", "text": "\\ud800"}]}', 422, "invalid-request"),
         (b'{"items": [{"problem_id": "k-1", "text": "x", "path": "/etc/passwd"}]}', 422, "invalid-request"),
         (b'{"items": [{"problem_id": "nope", "text": "x"}]}', 404, "unknown-problem"),
-        (b'{"items": [{"problem": {"kind": "math", "reference": {}}, "text": "x"}]}', 422, "invalid-request"),
+        (
+            b'{"items": [{"problem": {"kind": "math", "reference": {"answer": ""}}, "text": "x"}]}',
+            422,
+            "invalid-request",
+        ),
         (
             b'{"items": [{"problem": {"kind": "math", "reference": {"answer": NaN}}, "text": "x"}]}',
             422,
