@@ -134,11 +134,7 @@ def check_problems(
     num_faults = num_problems = num_repeated = 0
     prompts = PromptTable()
     reasons: collections.Counter[str] = collections.Counter()
-    kinds: collections.Counter[str] = collections.Counter()
-    domains: collections.Counter[str] = collections.Counter()
-    routes: collections.Counter[str] = collections.Counter()
-    confidential: collections.Counter[str] = collections.Counter()
-    keyless: collections.Counter[str] = collections.Counter()
+    kinds, domains, routes, confidential, keyless = (collections.Counter[str]() for _ in range(5))
     longest = 0
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
