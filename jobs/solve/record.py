@@ -102,9 +102,9 @@ def changed_examples(config: SolveConfig, record: Mapping[str, Json]) -> list[st
         of_variants = any(variant.examples is not None for variant in config.sampling.variants)
         return [f"the examples of prompt.examples{' and of sampling.variants' if of_variants else ''} were others"]
     before, now = record.get("examples_by_pool", {}), stored_examples(config)["examples_by_pool"]
-    return [
-        f"the examples of models.{name}.prompt.examples were others" for name in now if before.get(name) != now[name]
-    ]
+    # A model that no problem went to has no examples there; that problems go to it now is told as a change of its own.
+    others = [name for name in now if name in before and before[name] != now[name]]
+    return [f"the examples of models.{name}.prompt.examples were others" for name in others]
 
 
 def differences(
