@@ -185,6 +185,9 @@ _ANY = (_ANY_TAG, _ANY_TOKEN, _ANY_BRACKET, _ANY_TRIANGLE)
 
 MARKS = "|".join([*(f"{style.opening}|{style.closing}" for style in STYLES), *_ANY])
 """Every mark as one pattern that RE2 reads too. Case does not matter."""
+MAY_HOLD_MARK = r"[<\[◁＜]|&lt;|analysis|assistant|here(?:'s| is) my|to=(?:self|user)"
+"""What no text lacks that holds a mark. RE2 passes over a text with it a hundred times as fast as with `MARKS`. Case
+does not matter."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from jobs.export.contamination import ContaminationIndex, Hit
 from jobs.export.partition import text_hashes
 from jobs.export.rates import FIGURES, Rates
 from jobs.export.settings import ExportSettings
-from verifiers import thoughts
 from verifiers.kinds import KINDS
 
 Json = Any
@@ -227,7 +226,7 @@ class Bucket:
         for at in sorted(found.hits):
             self.report(int(found.at[at]), found.hits[at], sample=True)
         drop("contaminated_text")
-        thinking = pc.match_substring_regex(found.texts, f"(?i){thoughts.MARKS}").to_numpy(zero_copy_only=False)
+        thinking = quality_filters.may_hold_marks(found.texts)
         mask[:] = False
         for at in np.flatnonzero(thinking & self.cut_off()[found.at]):
             mask[at] = quality_filters.is_truncated(found.texts[int(at)].as_py(), "stop")

@@ -77,6 +77,12 @@ def is_truncated(text: str, finish_reason: str) -> bool:
     return parts.cut or parts.open_at_end
 
 
+def may_hold_marks(texts: pa.Array) -> Bools:
+    """Texts that may hold a mark of a thought. The marks themselves are too many to be looked for everywhere."""
+    found: Bools = pc.match_substring_regex(texts, f"(?i){thoughts.MAY_HOLD_MARK}").to_numpy(zero_copy_only=False)
+    return found.astype(bool)
+
+
 def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64], gates: Gates) -> Bools:
     return (repeated > gates.loop_share) & (num_tokens >= gates.loop_min_tokens)
 
@@ -84,7 +90,9 @@ def is_loop(repeated: npt.NDArray[np.float64], num_tokens: npt.NDArray[np.int64]
 def without_answers(texts: pa.Array) -> pa.Array:
     """The texts without the marks around thinking, and with one letter in place of what is boxed. Neither an empty
     thought nor an answer of many signs counts as work."""
-    texts = pc.replace_substring_regex(texts, pattern=f"(?i){thoughts.MARKS}", replacement=" ")
+    marked = pa.array(may_hold_marks(texts))
+    plain = pc.replace_substring_regex(texts.filter(marked), pattern=f"(?i){thoughts.MARKS}", replacement=" ")
+    texts = pc.replace_with_mask(texts, marked, plain)
     return pc.replace_substring_regex(texts, pattern=_BOXED, replacement=r"\\\1{x}")
 
 

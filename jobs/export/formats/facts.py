@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from jobs.export.bucket import Bucket, Ints
 from jobs.export.formats.chats import column
+from jobs.export.quality_filters import may_hold_marks
 from jobs.export.rates import FIGURES
 from verifiers import thoughts
 
@@ -56,7 +57,7 @@ def expected_answer(reference: dict[str, object]) -> str | None:
 
 def thought_columns(texts: pa.Array) -> dict[str, pa.Array]:
     """Thought and answer of each text apart, without the marks. A text without a thought is all answer."""
-    marked = pc.match_substring_regex(texts, f"(?i){thoughts.MARKS}").to_numpy(zero_copy_only=False)
+    marked = may_hold_marks(texts)
     reasoning: list[str | None] = [None] * len(texts)
     answers: list[str | None] = [None] * len(texts)
     for at in np.flatnonzero(marked).tolist():

@@ -18,7 +18,7 @@ from made_up_runs import mixed_samples, problem, reasoning, sample, write_run
 from jobs.cli import main
 from jobs.config import ConfigError, Problems
 from jobs.errors import WorkerKilledError
-from jobs.export import parallel
+from jobs.export import parallel, quality_filters
 from jobs.export.contamination import ContaminationIndex, EvaluationItem, build_index
 from jobs.export.pipeline import export
 from jobs.export.settings import load_settings
@@ -26,6 +26,7 @@ from jobs.export.summary import Summary
 from jobs.problems.load import stream_problems
 from runstore.errors import StoredRunError
 from runstore.schema import SAMPLE_SCHEMA
+from verifiers import thoughts
 
 
 def exported(
@@ -100,6 +101,14 @@ def test_gate(tmp_path: Path, name: str, over: dict[str, Any], off: str) -> None
     kept, summary = exported(tmp_path, [row])
     assert kept == []
     assert summary.funnel == {name: 1, "exported": 1}
+
+
+def test_every_mark_of_a_thought_is_looked_at() -> None:
+    """The quick look that goes before the search for marks overlooks none."""
+    marks = [mark for style in thoughts.STYLES for mark in style.example]
+    cases = [change(mark) for mark in marks for change in (str, str.upper, lambda mark: mark.replace("<", "&lt;"))]
+    assert quality_filters.may_hold_marks(pa.array([f"So {mark} it is" for mark in cases])).all()
+    assert not quality_filters.may_hold_marks(pa.array(["So it is 5."])).any()
 
 
 GOOD = [
