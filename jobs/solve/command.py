@@ -48,7 +48,7 @@ from jobs.solve.prompts import describe_prompts
 from jobs.solve.published import settle_pools
 from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
 from jobs.solve.run_plan import RunPlan, plan_whole_run
-from jobs.solve.settings import coordinator_settings, require_agreement
+from jobs.solve.settings import coordinator_settings
 from runstore.layout import LOGS, run_uri
 from runstore.reader import read_run_json
 from runstore.storage import Storage, open_storage
@@ -221,7 +221,6 @@ def solve(
         print(problems.describe(), flush=True)
         check_policies(config, problems)
         config, published = settle_pools(config, record)
-        require_agreement(config, problems.num_keyless)
         is_complete = record is not None and record.get("complete")
         endpoints = {} if is_complete else check_endpoints(config, problems)
         plan = plan_here(config, Where(named=on, from_shape=dry_run))

@@ -11,7 +11,7 @@ from workers.sampling.registry import sample_bound
 def check_policies(config: SolveConfig, problems: ProblemSetSummary) -> None:
     """Raises ConfigError where problems without an answer key go to a policy that waits for verified solutions: it
     would draw the most samples of each of them, unless a rule says when their answers agree."""
-    if not problems.num_keyless or getattr(config, "agreement", None) is not None:
+    if not problems.num_keyless or config.agreement is not None:
         return
     is_single, pools = len(config.route_table()) == 1, config.pools()
     for route in route_settings(config):

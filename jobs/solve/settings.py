@@ -21,7 +21,6 @@ from workers.coordinator.pools import PoolSettings, RouteSettings, StageSettings
 from workers.coordinator.state import CoordinatorSettings
 from workers.engines.base import EngineSettings, SamplingParameters
 from workers.logs import NO_FILES, LogSettings, log_settings
-from workers.sampling.registry import sample_bound
 from workers.scheduling.sample_state import LedgerSettings
 
 NO_PROMPTS: Mapping[str, int] = {}
@@ -161,21 +160,6 @@ def route_settings(config: SolveConfig) -> tuple[RouteSettings, ...]:
         else route_to_pool(route.name, with_agreement(config, pools[route.name].sampling.model_dump()))
         for route in config.route_table()
     )
-
-
-def require_agreement(config: SolveConfig, num_keyless: int) -> None:
-    """Raises ConfigError where problems without an answer key would be drawn by a policy that stops at verified
-    solutions, of which they have none, and nothing says when they end."""
-    if not num_keyless or config.agreement is not None:
-        return
-    for route in route_settings(config):
-        for stage in route.stages:
-            if sample_bound(stage.sampling).stops:
-                raise ConfigError(
-                    f"sampling.policy: {stage.sampling['policy']} stops at verified solutions, which the "
-                    f"{num_keyless:,} problems without an answer key never have: add an [agreement] table, whose rule "
-                    "ends them where their answers agree, or set it to fixed"
-                )
 
 
 def coordinator_settings(

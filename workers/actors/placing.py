@@ -73,8 +73,9 @@ class Placer:
             places = [(names.index(one), names.index(other)) for one, other in unmet if {one, other} <= set(names)]
             relations = self._agreement.compare(problem, [text for _, text in clusters], places)
             compared = [(names[one], names[other], same) for (one, other), same in zip(places, relations, strict=True)]
-        if not placement.equal and index not in told:
-            if len(clusters) >= MAX_REPRESENTATIVES:
+        if not placement.equal:
+            # One that names a cluster already was drawn again, and says something else now.
+            if index in names or len(clusters) >= MAX_REPRESENTATIVES:
                 return NOWHERE._replace(compared=tuple(compared))
             found.answers[index] = answer
             unsure = set(names) - set(placement.apart) - {index}

@@ -95,7 +95,8 @@ class Votes:
         if self.vote(index) != _UNKNOWN:
             return
         for one, other, same in placed.compared:
-            self._compare(one, other, same)
+            if self._open(one) and self._open(other):  # their first answers may be reported later
+                self._compare(one, other, same)
         self._vote(index, self._cluster(index, placed))
         for one, other, same in placed.compared:
             if index in (one, other):
@@ -119,15 +120,17 @@ class Votes:
         equal = [name for name in placed.equal if self._open(name)]
         if placed.equal and not equal:
             return UNPLACED
-        name = (
-            equal[0] if equal else next((known for known, text in self._answers.items() if text == placed.answer), -1)
-        )
-        if name < 0:
-            if index in self._classes and self._classes.root(index) in self._answers:
-                return UNPLACED  # drawn again with another answer than the one that others were found equal to
-            if not self._open(index):
+        if not equal:
+            if index in placed.apart:
+                return UNPLACED  # drawn again, with another answer than the one that others were found equal to
+            same = next((known for known, text in self._answers.items() if text == placed.answer), None)
+            if same is not None:
+                self._classes.found(index)  # reports of others may name it
+                self._compare(same, index, True)
+            elif not self._open(index):
                 return UNPLACED
-            name = index
+            equal = [index]
+        name = equal[0]
         for other in equal[1:]:
             self._compare(name, other, True)
         for other in placed.apart:

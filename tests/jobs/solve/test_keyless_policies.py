@@ -26,14 +26,15 @@ def config_of(**more: Any) -> SolveConfig:
     return found
 
 
-def one_model(policy: str) -> SolveConfig:
-    return config_of(model={"path": str(MODEL)}, sampling={"policy": policy, "num_samples": 8})
+def one_model(policy: str, **more: Any) -> SolveConfig:
+    return config_of(model={"path": str(MODEL)}, sampling={"policy": policy, "num_samples": 8}, **more)
 
 
 @pytest.mark.parametrize("policy", ["until_verified", "adaptive"])
 def test_a_policy_that_waits_for_proofs_is_refused_for_problems_without_a_key_only(policy: str) -> None:
     check_policies(one_model(policy), summary())
     check_policies(one_model("fixed"), summary(_=3))
+    check_policies(one_model(policy, agreement={}), summary(_=3))
     with pytest.raises(ConfigError, match=rf"^sampling.policy = {policy}: .* 3 problems have no answer key"):
         check_policies(one_model(policy), summary(_=3))
 
@@ -52,12 +53,12 @@ def test_only_the_ways_that_such_problems_take_count() -> None:
         check_policies(config, summary(plain=3, waits=2))
 
 
-def test_a_later_stage_of_a_cascade_counts_too() -> None:
-    models = {"small": {"path": str(MODEL)}, "large": {"path": str(MODEL), "sampling": {"policy": "until_verified"}}}
-    config = config_of(
-        models=models,
-        cascade={"stages": [{"model": "small", "samples": 2}, {"model": "large", "samples": 2}]},
-    )
+@pytest.mark.parametrize("place", ["model", "stage"])
+def test_a_later_stage_of_a_cascade_counts_too(place: str) -> None:
+    waits = {"policy": "until_verified"}
+    large = {"path": "large", **({"sampling": waits} if place == "model" else {})}
+    stages = [{"model": "small", "samples": 2}, {"model": "large", "samples": 2, **(waits if place == "stage" else {})}]
+    config = config_of(models={"small": {"path": str(MODEL)}, "large": large}, cascade={"stages": stages})
     check_policies(config, summary())
     with pytest.raises(ConfigError, match=r"^models.large.sampling.policy"):
         check_policies(config, summary(_=1))

@@ -23,7 +23,7 @@ from jobs.nightly.tracks import first_stage_outcomes
 from jobs.report.compare import compare
 from jobs.solve import command as solve_command
 from runstore.layout import run_uri
-from runstore.reader import find_run, read_problems_table, read_run_json, read_samples
+from runstore.reader import find_run, read_problems_table, read_run_json, read_samples, read_selections
 from runstore.storage import open_storage
 from verifiers.types import Status
 
@@ -157,6 +157,24 @@ def test_summary_and_report_count_checked_problems_only(solved: Solved) -> None:
     assert "problems solved: 3 of 4 with an answer key, without the 4 that have none" in page
     assert "verified solutions of 16 checked samples" in page
     assert 'class="chip unchecked"' in page, "samples to read"
+
+
+def test_answers_are_chosen_without_a_probability_where_few_references_tell(solved: Solved) -> None:
+    columns = ["problem_id", "keyless", "winner", "votes", "voters", "probability", "suspect"]
+    found = {
+        each["problem_id"]: each
+        for batch in read_selections(open_storage(solved.uri), columns)
+        for each in batch.to_pylist()
+    }
+    assert set(found) == {name for name, *_ in KEYED + KEYLESS}
+    assert (found["u-m"]["winner"], found["u-m"]["votes"]) == ("7", found["u-m"]["voters"])
+    assert found["u-c"]["winner"] in ("B", "C") and found["u-c"]["voters"] == SAMPLES
+    assert found["m-wrong"]["winner"] == "7" and not any(each["suspect"] for each in found.values())
+    assert all(each["probability"] is None for each in found.values())
+    assert all(each["keyless"] == name.startswith("u-") for name, each in found.items())
+    assert "selections" in solved.said and "no probability" in solved.said
+    page = (open_storage(solved.uri).read("report.html") or b"").decode()
+    assert "Chosen without a proof" in page
 
 
 def test_a_comparison_leaves_them_out(solved: Solved) -> None:

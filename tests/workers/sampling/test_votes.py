@@ -78,16 +78,27 @@ def test_undecided_pairs_are_not_asked_about_again() -> None:
     assert votes.known(0).unmet == ()
 
 
-def test_a_founder_that_is_reported_late_stands_for_its_cluster_once_it_comes() -> None:
+def test_a_founder_may_be_reported_after_those_that_are_equal_to_it() -> None:
     votes = Votes()
     votes.place(3, Placed(b"0.5", equal=(0,)))
     votes.place(0, Placed(b"1/2"))
-    assert told(votes) == [(0, b"0.5")], "what it was equal to is not known to be this answer"
-    assert votes.vote(0) == UNPLACED
-    votes = Votes()
-    votes.place(3, Placed(b"1/2", equal=(0,)))
-    votes.place(0, Placed(b"1/2"))
+    assert told(votes) == [(0, b"0.5")]
     assert votes.vote(0) == 0
+
+
+def test_a_founder_that_was_drawn_again_with_another_answer_has_no_vote() -> None:
+    votes = Votes()
+    votes.place(3, Placed(b"0.5", equal=(0,)))
+    votes.place(0, Placed(b"7", apart=(0,)))
+    assert votes.vote(0) == UNPLACED
+
+
+def test_pairs_are_known_before_their_first_answers() -> None:
+    votes = Votes()
+    votes.place(1, Placed(b"7", apart=(5, 8), compared=((5, 8, True),)))
+    votes.place(5, Placed(b"1/2"))
+    votes.place(8, Placed(b"0.5"))
+    assert told(votes) == [(1, b"7"), (5, b"1/2")]
 
 
 def test_clusters_above_the_cap_have_no_vote_and_count_against_the_leader() -> None:

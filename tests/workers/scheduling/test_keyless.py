@@ -16,8 +16,9 @@ from verifiers.agreement import Placement
 from verifiers.types import Limits, Problem, Status, Verdict
 from workers.actors.placing import Placer
 from workers.messages import Checked
+from workers.sampling.agreement import AgreementRule
 from workers.sampling.plan import AGREED, EXHAUSTED
-from workers.sampling.votes import EVIDENCE
+from workers.sampling.votes import EVIDENCE, Placed, replayed
 
 RULE = {"alpha": 0.05, "min_samples": 4, "max_samples": 32}
 PROBLEM = Problem("p", "math", "", {})
@@ -166,7 +167,7 @@ def some_answers(seed: int) -> list[str]:
     return [rng.choices("abcd", [5, 2, 1, 1])[0] + str(rng.randrange(3)) for _ in range(32)]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 def test_the_order_of_arrival_decides_nothing(seed: int) -> None:
     answers = some_answers(seed)
     ordered = Run(answers.__getitem__, wave=32, policy="until_verified")
@@ -183,6 +184,13 @@ def test_the_order_of_arrival_decides_nothing(seed: int) -> None:
     first, second = state_of(ordered), state_of(shuffled)
     assert (first.settled, first.settled_at_index) == (second.settled, second.settled_at_index)
     assert first.settled in (AGREED, EXHAUSTED)
+    placed = [
+        (row.sample_index, Placed.from_json(json.loads(row.agreement), row.answer or ""))
+        for row in shuffled.rows.values()
+        if row.agreement
+    ]
+    length = replayed(placed).first_agreement(AgreementRule.from_json(RULE), 32)
+    assert length == (second.settled_at_index + 1 if second.settled == AGREED else -1), "as the rows say in their order"
 
 
 @pytest.mark.parametrize("seed", range(6))
