@@ -21,7 +21,7 @@ from jobs.pools.expand import expand_pools, origins_of, over_presets
 from jobs.pools.routing import ONLY, RoutePlan
 from jobs.pools.tables import Cascade, PoolName, Route
 from jobs.problem_settings import Problems as Problems
-from jobs.sampling_tables import Repair, Variant, variant_faults
+from jobs.sampling_tables import Agreement, Repair, Selection, Variant, variant_faults
 from jobs.sections import ConfigError as ConfigError
 from jobs.sections import KindName as KindName
 from jobs.sections import NotNegative as NotNegative
@@ -435,6 +435,9 @@ class SolveConfig(ConfigFile):
     output: Output = Output()
     prompt: Prompt = Prompt()
     sampling: Sampling = Sampling()
+    agreement: Agreement | None = None
+    """Policies that stop at verified solutions need it for problems without an answer key."""
+    selection: Selection = Selection()
     budget: Budget = Budget()
     verify: Verify = Verify()
     resources: Resources = Resources()

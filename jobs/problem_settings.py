@@ -57,6 +57,8 @@ class Problems(ProblemFiles):
     """Further files, each entry with `layout`, `columns` and `kind` of its own."""
     limit: NotNegative = 0
     """Use only this many problems, from the first on; 0 = all."""
+    unique_prompts: bool = False
+    """Leave out problems that ask what an earlier one has asked already, whatever their references say."""
     confidential: list[str] = list(SOURCES)
     """Sources whose problems go to a remote engine only with `model.allow_confidential`, by a part of their name. A
     problem with `confidential` in its `meta` is confidential too."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -28,6 +28,29 @@ class Repair(Section):
     """Kinds of problems whose unverified attempts get follow-up turns."""
     evidence_chars: Positive = 2000
     """Longest piece of the checker's evidence that is shown to the model, in characters."""
+
+
+Method = Literal["agreement"]
+METHODS: tuple[Method, ...] = ("agreement",)
+
+
+class Agreement(Section):
+    """When the answers to a problem without an answer key agree (docs/estimates.md)."""
+
+    alpha: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.05
+    """Risk that another answer would lead after max_samples, at which a problem ends. 0: only where none could."""
+    min_samples: Positive = 4
+    """Answers to look at before a problem may end."""
+    max_samples: Positive = 32
+    """Samples of a problem without an answer key at most, and no more than sampling.num_samples or those of its
+    stage."""
+
+
+class Selection(Section):
+    """Which answer is chosen for a problem, at the end of the run."""
+
+    methods: list[Method] = pydantic.Field(default_factory=lambda: list(METHODS))
+    """How to choose. agreement: the answer that most samples give."""
 
 
 class Variant(Section):

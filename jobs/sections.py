@@ -5,7 +5,7 @@ Does not: know any section. jobs.config has those of a run, jobs.nightly.setting
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pydantic
 
@@ -39,3 +39,11 @@ class ConfigError(Exception):
 
 class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_a_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        """Python takes true for 1, and `samples = true` for one sample."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise ValueError("expected a number")
+        return value

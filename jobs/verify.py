@@ -18,8 +18,7 @@ import json
 import os
 import sys
 import time
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TextIO
 
@@ -28,18 +27,17 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.problems.errors import ProblemFileError, RowError
-from jobs.problems.layouts import COLUMNS
 from jobs.problems.load import scan
 from jobs.problems.mapping import MappingError, compile_mapping
-from jobs.problems.mapping_files import MappingFile, read_mapping_file
-from jobs.problems.solutions import FIELDS, Solution, read_solutions
+from jobs.problems.mapping_files import add_mapping_arguments, problems_of
+from jobs.problems.solutions import Solution, read_solutions
 from jobs.rechecking import AnswerKeys
 from jobs.stored_plugins import require_plugins
 from runstore.batches import problem_of
 from runstore.reader import find_run, read_samples
 from verifiers.answer_keys import has_answer_key
 from verifiers.checker import Checkers, check_settings
-from verifiers.types import NO_ANSWER_KEY, Json, Kind, Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Json, Limits, Problem, Status, Verdict
 
 QUEUED = 256
 PROGRESS_S = 10.0
@@ -83,23 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="accept problems without an answer key, which are refused otherwise: their solutions get status unchecked",
     )
     parser.add_argument("--out", metavar="V.jsonl", help="verdicts, one per line, in order (default: standard output)")
-    parser.add_argument("--layout", default="auto", help="layout of the problem set (default: recognised)")
-    parser.add_argument(
-        "--columns",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="field=column",
-        help="names of foreign columns: problem_id, text and finish_reason of the solutions; id, prompt, kind, "
-        "reference.answer and so on of the problems, which are then of layout columns. A value in braces is a table "
-        "as in docs/problem_files.md, for instance 'prompt={template = \"{Body} {Question}\"}'",
-    )
-    parser.add_argument(
-        "--mapping",
-        metavar="TOML",
-        help="the same from a file: layout, kind, [columns] and [solutions]; or a config, whose [problems] counts",
-    )
-    parser.add_argument("--kind", default="", choices=["", *Kind], help="kind of problems whose file does not say it")
+    add_mapping_arguments(parser)
     parser.add_argument(
         "--skip-bad",
         action="store_true",
@@ -182,46 +164,14 @@ def keys_of(args: argparse.Namespace, checkers: Checkers) -> AnswerKeys:
 def settings_of(args: argparse.Namespace) -> tuple[Problems, dict[str, Json]]:
     """How the problems are read, and the mapping of the solutions; what --columns says goes before what --mapping says.
     Raises ConfigError."""
-    mapped = read_mapping_file(args.mapping) if args.mapping else MappingFile()
-    for_problems, for_solutions = split_columns(args.columns)
-    columns = {**mapped.columns, **for_problems}
-    config = Problems(
-        files=[args.problems],
-        layout=COLUMNS if columns else (mapped.layout if args.layout == "auto" else args.layout),
-        columns=columns,
-        kind=args.kind or mapped.kind,
-        unchecked="accept" if args.unchecked else "refuse",
-    )
-    solutions = {**mapped.solutions, **for_solutions}
+    config, mapped = problems_of(args.problems, args)
+    config = config.model_copy(update={"unchecked": "accept" if args.unchecked else "refuse"})
+    solutions = mapped.solutions
     try:
         compile_mapping(solutions)
     except MappingError as error:
         raise ConfigError(f"--columns {error}") from None
     return config, solutions
-
-
-def split_columns(given: Sequence[str]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """`field=column` entries, split into those of the problems and those of the solutions. Raises ConfigError."""
-    for_problems: dict[str, Json] = {}
-    for_solutions: dict[str, Json] = {}
-    for entry in given:
-        field, equals, column = entry.partition("=")
-        field, column = field.strip(), column.strip()
-        if not equals or not field or not column:
-            raise ConfigError(f"--columns {entry}: write field=column, for instance text=generation")
-        target = for_solutions if field in FIELDS else for_problems
-        if field in target:
-            raise ConfigError(f"--columns {entry}: {field} is given twice")
-        target[field] = inline_table(entry, column) if column.startswith("{") else column
-    return for_problems, for_solutions
-
-
-def inline_table(entry: str, value: str) -> Json:
-    """The table that a value in braces is. Raises ConfigError."""
-    try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"--columns {entry}: no TOML table: {error}") from None
 
 
 def read_problems(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,9 @@ COLUMNS = [
 ]
 
 
+ANSWER_COLUMNS = ["extracted_answer", "evidence"]
+
+
 class DurableRow(NamedTuple):
     sample_index: int
     round: int
@@ -37,6 +41,10 @@ class DurableRow(NamedTuple):
     verify_s: float
     part: str
     solution_key: int
+    answer: str | None = None
+    """The extracted answer of an unchecked row, where answers are read."""
+    agreement: str | None = None
+    """What its verdict's evidence says of where that answer belongs, as JSON."""
 
 
 class DuplicateRowError(Exception):
@@ -102,13 +110,19 @@ def row_of(row: dict[str, Any]) -> DurableRow:
         verify_s=row["verify_s"] or 0.0,
         part=row["part"],
         solution_key=row["solution_key"],
+        answer=row.get("extracted_answer"),
+        agreement=row.get("agreement"),
     )
 
 
-def read_durable(storage: Storage, with_texts: bool) -> DurableRows:
-    """Every committed row. `with_texts` (for `distinct`) hashes the texts too, part by part. Raises StorageError."""
+def read_durable(storage: Storage, with_texts: bool, with_answers: bool = False) -> DurableRows:
+    """Every committed row. `with_texts` (for `distinct`) hashes the texts too, part by part. `with_answers` keeps what
+    problems without an answer key go on from. Raises StorageError."""
     tables = []
-    for table in read_parts(storage, [*COLUMNS, "text"] if with_texts else COLUMNS):
+    columns = [*COLUMNS, *(["text"] if with_texts else []), *(ANSWER_COLUMNS if with_answers else [])]
+    for table in read_parts(storage, columns):
+        if with_answers:
+            table = with_agreement(table)
         keys = [solution_key(text or "") for text in table["text"].to_pylist()] if with_texts else [0] * len(table)
         table = table.append_column("solution_key", pa.array(keys, pa.uint64()))
         if with_texts:
@@ -118,3 +132,18 @@ def read_durable(storage: Storage, with_texts: bool) -> DurableRows:
         fields = [(name, pa.string()) for name in ("problem_id", "sample_index")]
         return DurableRows(pa.table({name: pa.array([], kind) for name, kind in fields}))
     return DurableRows(pa.concat_tables(tables).unify_dictionaries())
+
+
+def with_agreement(table: pa.Table) -> pa.Table:
+    """The table with the column `agreement` in place of `evidence`: what an unchecked row says of where its answer
+    belongs. Other rows have neither that nor an answer."""
+    statuses, evidence = table["status"].to_pylist(), table["evidence"].to_pylist()
+    answers = table["extracted_answer"].to_pylist()
+    found: list[str | None] = []
+    for place, (status, text) in enumerate(zip(statuses, evidence, strict=True)):
+        agreement = json.loads(text).get("agreement") if status == "unchecked" and text else None
+        found.append(json.dumps(agreement) if isinstance(agreement, dict) else None)
+        answers[place] = answers[place] if found[-1] else None
+    table = table.drop_columns(ANSWER_COLUMNS)
+    table = table.append_column("extracted_answer", pa.array(answers, pa.string()))
+    return table.append_column("agreement", pa.array(found, pa.string()))

@@ -26,11 +26,14 @@ class Relations(NamedTuple):
 class Classes:
     """Classes of equal answers, each named by the first one that was found in it (its founder)."""
 
+    __slots__ = ("_apart", "_root")
+
     def __init__(self) -> None:
         self._root: dict[int, int] = {}
         """Founder → the founder of the class that it was merged into, or itself."""
-        self._apart: dict[int, set[int]] = {}
-        """Founder of a class → founders of the classes that it is proven different from."""
+        self._apart: dict[int, int] = {}
+        """Founder of a class → the founders of the classes that it is proven different from, one bit each: sets would
+        take more memory than the answers themselves."""
 
     def __len__(self) -> int:
         return len(self._apart)
@@ -52,7 +55,7 @@ class Classes:
         """Opens a class, of which nothing is known yet."""
         if founder not in self._root:
             self._root[founder] = founder
-            self._apart[founder] = set()
+            self._apart[founder] = 0
 
     def place(self, position: int, equal: Sequence[int], apart: Iterable[int]) -> int:
         """Puts an answer into the class of the first founder that it is proven equal to, or into one of its own.
@@ -70,36 +73,41 @@ class Classes:
         """Records that two classes are proven different."""
         one, other = self.root(one), self.root(other)
         if one != other:
-            self._apart[one].add(other)
-            self._apart[other].add(one)
+            self._apart[one] |= 1 << other
+            self._apart[other] |= 1 << one
 
     def are_apart(self, one: int, other: int) -> bool:
-        return self.root(other) in self._apart[self.root(one)]
+        return bool(self._apart[self.root(one)] >> self.root(other) & 1)
 
     def pairs_apart(self) -> list[tuple[int, int]]:
-        """All pairs of classes that are proven different."""
-        return [(one, other) for one in self.founders() for other in self._apart[one] if other < one]
+        """All pairs of classes that are proven different, the later one first."""
+        names = self.founders()
+        return [(one, other) for one in names for other in names if other < one and self._apart[one] >> other & 1]
 
     def merge(self, one: int, other: int) -> int:
         """Makes one class of two that are proven equal, and returns its name, the lower one. Classes that are proven
         different stay apart, whatever a third answer was found equal to."""
         one, other = sorted((self.root(one), self.root(other)))
-        if one == other or other in self._apart[one]:
+        if one == other or self.are_apart(one, other):
             return one
         self._root[other] = one
         # What differs from one of two equal answers differs from the other.
-        for third in self._apart.pop(other):
-            self._apart[third].discard(other)
-            self.part(one, third)
+        gone = self._apart.pop(other)
+        for third in self._apart:
+            if gone >> third & 1:
+                self._apart[third] &= ~(1 << other)
+                self.part(one, third)
         return one
 
     def voting(self, sizes: Sequence[tuple[int, int]]) -> list[int]:
         """The classes that have a vote, among (founder, number of answers): the largest, and every other one that is
         proven different from all larger voters. Of two equally large ones the first founder comes first."""
         chosen: list[int] = []
+        mask = 0
         for founder, _ in sorted(sizes, key=lambda pair: (-pair[1], pair[0])):
-            if all(other in self._apart[founder] for other in chosen):
+            if not mask & ~self._apart[founder]:
                 chosen.append(founder)
+                mask |= 1 << founder
         return chosen
 
 

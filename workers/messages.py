@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from runstore.batches import VerdictRow
 from verifiers.types import Json, Status
+from workers.sampling.votes import Known, Placed
 
 SampleKey = tuple[int, int]
 """(number of the problem in this run, sample index)."""
@@ -117,6 +118,8 @@ class CheckItem(NamedTuple):
 
     batch: SampleBatch
     rows: list[tuple[SampleKey, int]]
+    known: dict[SampleKey, Known]
+    """For rows of problems without an answer key whose agreement is looked at: the clusters of their answers."""
 
 
 class Checked(NamedTuple):
@@ -126,6 +129,8 @@ class Checked(NamedTuple):
     seconds: float
     row: int
     """Index of this row's verdict in `verdicts`."""
+    placed: Placed | None = None
+    """Where its answer belongs, for a row with an answer that the request knew clusters for."""
 
 
 class VerifierReport(NamedTuple):

@@ -61,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--against", action="append", metavar="URI", help="an earlier export; may be repeated")
     parser.add_argument("--data-source", metavar="NAME", help="rl: name of your own reward function")
+    parser.add_argument(
+        "--push-to-hub", metavar="ORG/NAME", help="upload the set to a private repository of the hub; token in HF_TOKEN"
+    )
     parser.add_argument("--work-dir", metavar="PATH", help="scratch space, about as large as the run")
     parser.add_argument("--processes", type=int, metavar="N", help="worker processes; default: one per core, at most 8")
     parser.add_argument("--skip-bad", action="store_true", help="leave unreadable rows out instead of stopping")
@@ -88,6 +91,7 @@ FLAGS = {
     "decontaminate": "decontaminate.files",
     "against": "dedup.against",
     "data_source": "rl.data_source",
+    "push_to_hub": "output.push_to_hub",
     "work_dir": "work.directory",
     "processes": "work.processes",
     "skip_bad": "work.skip_bad",
@@ -154,14 +158,19 @@ def run(args: argparse.Namespace) -> int:
             return EXIT_DONE
         for uri in args.run:
             require_plugins(uri)
+        from jobs.export import push
         from jobs.export.pipeline import export
         from jobs.export.summary import ranking_note
 
+        if settings.output.push_to_hub:
+            push.check_settings(settings, args.out)
+            push.check_repository(settings)
         progress = Progress()
         try:
             summary = export(settings, args.run, args.out, progress)
         finally:
             progress.close()
+        address = push.push(settings, args.out) if settings.output.push_to_hub else ""
     except TOLD as error:
         print(f"proofmill export: {error}", file=sys.stderr)
         return exit_code_of(error)
@@ -178,6 +187,8 @@ def run(args: argparse.Namespace) -> int:
     read, seconds = summary.facts.num_rows, max(summary.seconds, 1e-9)
     rows = f"{summary.num_rows} {settings.row.row_name} in {args.out}"
     print(f"{rows}, from {read} samples in {seconds:.1f} s ({read / seconds:.0f} per second)")
+    if address:
+        print(f"uploaded: {address}")
     if note := ranking_note(summary):
         print(f"note: {note}")
     return EXIT_DONE

@@ -15,6 +15,7 @@ from jobs.export import labels
 from jobs.export.columns import meanings
 from jobs.export.markdown import code_block, histogram, span, table
 from jobs.export.outcomes import explained
+from jobs.export.push import dataset_info
 from jobs.export.summary import DomainPasses, Summary, ranking_note
 from workers.sampling.pass_curve import PassCurve, Point
 
@@ -40,7 +41,7 @@ def dataset_card(summary: Summary, out: str) -> str:
     settings = summary.settings
     name = title(summary, out)
     file = next(iter(settings.data_files.values()))
-    header = {
+    header: dict[str, Json] = {
         "pretty_name": name,
         "license": settings.output.licence,
         "task_categories": [settings.row.task_category],
@@ -50,6 +51,8 @@ def dataset_card(summary: Summary, out: str) -> str:
     }
     if settings.output.licence == "other":  # the convention then requires a name; the table of sources has the licences
         header["license_name"] = "per-source"
+    if settings.output.push_to_hub and summary.schema is not None:
+        header["dataset_info"] = dataset_info(summary.schema, summary.num_rows, summary.num_bytes)
     unit = settings.row.rows_of
     parts = [
         "---\n" + yaml.safe_dump(header, sort_keys=False, allow_unicode=True) + "---",

@@ -31,6 +31,7 @@ class Output:
         self._hits: BinaryIO | None = None
         self._num_rows = 0
         self.num_bytes = 0
+        self.schema: pa.Schema | None = None
 
     def __enter__(self) -> Output:
         for kind, name in self._names.items():
@@ -49,6 +50,7 @@ class Output:
         if "extra_info" in table.column_names:
             table = numbered(table, self._num_rows)
         self._num_rows += len(table)
+        self.schema = table.schema
         if stream := self._streams.get("parquet"):
             if self._parquet is None:
                 self._parquet = pq.ParquetWriter(stream, table.schema, compression="zstd")

@@ -72,6 +72,8 @@ class ScanFacts:
     checkers: set[tuple[str, ...]] = dataclasses.field(default_factory=set)
     code_revisions: set[str] = dataclasses.field(default_factory=set)
     run_ids: set[str] = dataclasses.field(default_factory=set)
+    confidential: set[str] = dataclasses.field(default_factory=set)
+    """Sources of confidential problems, where they were looked for."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         self.num_rows += batch.num_rows
@@ -85,6 +87,7 @@ class ScanFacts:
         self.num_rows += other.num_rows
         self.models |= other.models
         self.run_ids |= other.run_ids
+        self.confidential |= other.confidential
         self.checkers |= other.checkers
         self.code_revisions |= other.code_revisions
 
@@ -205,17 +208,24 @@ def scan(
     row: FormatRow,
     num_buckets: int,
     with_tokens: bool = False,
+    confidential: Callable[[pa.RecordBatch], set[str]] | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ScanFacts:
-    """Sorts the rows of `files` into bucket files under `folder`. Raises StoredRunError for unreadable files."""
+    """Sorts the rows of `files` into bucket files under `folder`. Raises StoredRunError for unreadable files.
+
+    `confidential` names what is confidential in some rows, with their column `meta`.
+    """
     columns = columns_for(row)
     usable = pa.array([*row.statuses], pa.string())
     facts = ScanFacts()
+    asked = list(dict.fromkeys([*columns, *FACTS, *(["meta"] if confidential else [])]))
     with BucketFiles(folder, num_buckets) as buckets:
         for file in files:
             tokens = Tokens(file) if with_tokens else None
-            for batch in read_samples(file, list(dict.fromkeys([*columns, *FACTS]))):
+            for batch in read_samples(file, asked):
                 facts.add(batch)
+                if confidential is not None:
+                    facts.confidential |= confidential(batch)
                 kept = {name: batch.column(name) for name in columns}
                 if tokens is not None:
                     kept |= tokens.of_next(batch)

@@ -15,6 +15,7 @@ Fails: ConfigError for what the user can mend, before the destination shows anyt
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import time
 from collections import Counter
@@ -28,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.config import ConfigError
-from jobs.export import dataset_card, evaluation, labels
+from jobs.export import dataset_card, evaluation, labels, push
 from jobs.export.choosing import BucketResult
 from jobs.export.contamination import ContaminationIndex, build_index
 from jobs.export.destination import (
@@ -124,6 +125,12 @@ class Exporter:
         with worker_pool(self._processes) as pool:
             for facts in self._scan(pool):
                 summary.facts.merge(facts)
+            if summary.facts.confidential:
+                raise ConfigError(
+                    f"{push.KEY}: these runs hold samples of confidential problems "
+                    f"({', '.join(sorted(summary.facts.confidential)[:5])}), which must not become training data of "
+                    "others; export runs without them"
+                )
             if self._settings.select.strategy == "learning_potential":
                 from jobs.export.learning_potential import score_buckets
 
@@ -140,6 +147,7 @@ class Exporter:
                     raise ConfigError(nothing_left(summary))
                 output.finish()
         summary.num_bytes = output.num_bytes
+        summary.schema = output.schema
         return summary
 
     def _prepare(self, summary: Summary) -> None:
@@ -181,8 +189,12 @@ class Exporter:
         shares = balanced(self._files, self._processes)
         rows = sum(file.num_rows for file in self._files)
         self._progress(f"reading {rows} rows of {len(self._files)} pieces into {self._num_buckets} buckets")
+        look = None
+        if self._settings.output.push_to_hub:
+            sources = push.confidential_sources(source.uri for source in self._sources)
+            look = functools.partial(push.confidential_rows, sources=sources)
         tasks = [
-            (share, folder, self._settings.read_row, self._num_buckets, self._settings.with_tokens)
+            (share, folder, self._settings.read_row, self._num_buckets, self._settings.with_tokens, look)
             for share, folder in zip(shares, self._spills, strict=True)
         ]
         yield from in_order(pool, scan, tasks, self._processes)

@@ -180,6 +180,10 @@ class Output(Section):
     """Licence of each problem source, for the dataset card: `source` of the problem file → licence."""
     name: str = ""
     """Title of the card; empty: the folder's name."""
+    push_to_hub: str = ""
+    """Data set of the Hugging Face hub (ORG/NAME) that the finished set is uploaded to, with the token in HF_TOKEN."""
+    public: bool = False
+    """Whether the repository on the hub is, or becomes, a public one."""
 
 
 class Work(Section):

@@ -58,6 +58,7 @@ class Summary:
     example: dict[str, Json] = dataclasses.field(default_factory=dict)
     """The first row."""
     num_bytes: int = 0
+    schema: pa.Schema | None = None
     hits: int = 0
     first_hit: dict[str, Json] | None = None
     domains: Counter[str] = dataclasses.field(default_factory=Counter)

@@ -54,10 +54,17 @@ def table_faults(table: Mapping[str, Json]) -> Iterator[str]:
 
 
 def misplaced_override(table: Mapping[str, Json], overrides: Iterable[str]) -> str:
-    """What is wrong with a `--set` of a key of `[model]` where the file has `[models.NAME]`; empty if there is none."""
+    """What is wrong with a `--set` of a key of `[model]` where the file has `[models.NAME]`, or of a key of a model
+    that the file does not have; empty if nothing is. A new model is one whose path, preset or base_url is set too."""
     names = list(pool_tables(table))
-    for key in (override.partition("=")[0].strip() for override in overrides):
-        if names and table.get("model") is None and key.partition(".")[0] == "model":
+    keys = [override.partition("=")[0].strip() for override in overrides]
+    for key in keys:
+        section, _, rest = key.partition(".")
+        name = rest.partition(".")[0]
+        is_new = any(f"models.{name}.{own}" in keys for own in ("path", "preset", "base_url"))
+        if names and section == "models" and "." in rest and name not in names and not is_new:
+            return f"--set {key}: {unknown(name, 'model', names)}"
+        if names and table.get("model") is None and section == "model":
             own = key.partition(".")[2]
             right = " or ".join(f"models.{name}.{own}" if own else f"models.{name}" for name in names)
             return f"--set {key}: there is no [model] here, but {told_models(names)}; set {right}"

@@ -18,6 +18,7 @@ class Action(NamedTuple):
 
 
 ACTIONS = {
+    "show": Action("jobs.show_problems", "how a problem file is read: layout, first rows, counts, equal prompts"),
     "from-repo": Action("jobs.lean.dojo.command", "theorems of a Lean 4 git repository"),
     "suspects": Action("jobs.selections.command", "references of a stored run that may be wrong"),
 }

@@ -36,6 +36,7 @@ from jobs.problems.hub import Wanted
 from jobs.problems.layouts import Layout
 from jobs.problems.mapping import MappingError, compile_problem_mapping
 from jobs.problems.places import find_sources, short_labels
+from jobs.problems.repeats import PromptTable, shown_texts
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
 from verifiers.answer_keys import has_answer_key
@@ -43,7 +44,6 @@ from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import NO_ANSWER_KEY, Json, Problem
 from workers.engines.remote.confidential import is_confidential
-from workers.prompting.messages import conversation
 
 MAX_SKIPPED = 10_000
 """Number of bad rows that `skip_bad` allows. More of them mean a wrong file or layout, which is an error."""
@@ -84,10 +84,14 @@ class ProblemSetSummary:
     """How many problems go to each pool or cascade; empty where all go the same way."""
     confidential: dict[str, int] = dataclasses.field(default_factory=dict)
     """The same of the problems of confidential sources; under an empty name where all go the same way."""
+    num_repeated: int = 0
+    """How many problems ask what an earlier one has asked; with `unique_prompts` they are left out of all else."""
     keyless: dict[str, int] = dataclasses.field(default_factory=dict)
     """How many of the problems that go to each pool or cascade have no answer key; as `confidential`."""
     strays: tuple[str, ...] = ()
     """JSON files that were found in a folder and hold no problems, such as descriptions of the data set."""
+    has_unique_prompts: bool = False
+    """Whether problems that repeat a prompt are left out."""
     longest_prompt: int = 0
     """Bytes of the longest problem as a model is shown it, which are at least as many as its tokens."""
 
@@ -105,6 +109,12 @@ class ProblemSetSummary:
         keyless = f", {self.num_keyless:,} without an answer key" if self.num_keyless else ""
         lines = [f"{self.num_problems:,} problems ({kinds}){keyless}, sha256 {self.sha256[:12]}"]
         lines += [f"  {source.uri}: {source.num_problems:,} of layout {source.layout}" for source in self.sources]
+        if self.num_repeated:
+            repeats = f"{self.num_repeated:,} problems repeat the prompt of an earlier one"
+            is_out = self.has_unique_prompts
+            lines.append(
+                f"  {repeats}" + (", left out" if is_out else "; problems.unique_prompts = true leaves them out")
+            )
         lines += [f"  {uri}: no problem file, left out" for uri in self.strays]
         if self.skipped:
             lines.append(f"  skipped {len(self.skipped):,} bad rows, the first: {self.skipped[0]}")
@@ -121,13 +131,10 @@ def check_problems(
     """Reads the whole set (up to `limit`), and checks references of slow kinds `side_by_side`. `route_of` names the
     pool or cascade of a problem. Raises ProblemFileError, or ConfigError for `layout` and `columns` themselves."""
     faults: list[RowError] = []
-    num_faults = num_problems = 0
+    num_faults = num_problems = num_repeated = 0
+    prompts = PromptTable()
     reasons: collections.Counter[str] = collections.Counter()
-    kinds: collections.Counter[str] = collections.Counter()
-    domains: collections.Counter[str] = collections.Counter()
-    routes: collections.Counter[str] = collections.Counter()
-    confidential: collections.Counter[str] = collections.Counter()
-    keyless: collections.Counter[str] = collections.Counter()
+    kinds, domains, routes, confidential, keyless = (collections.Counter[str]() for _ in range(5))
     longest = 0
     by_source: collections.Counter[tuple[str, str]] = collections.Counter()
     content = hashlib.sha256()
@@ -135,6 +142,11 @@ def check_problems(
     for place, item, wrong in _checked(config, check_reference, side_by_side, strays):
         if isinstance(item, Problem):
             if wrong is None:
+                shown = shown_texts(item)
+                if prompts.add(item, shown):
+                    num_repeated += 1
+                    if config.unique_prompts:
+                        continue
                 num_problems += 1
                 kinds[str(item.kind)] += 1
                 domains[item.domain] += 1
@@ -145,7 +157,7 @@ def check_problems(
                     keyless[route] += 1
                 if is_confidential(item, config.confidential):
                     confidential[route] += 1
-                longest = max(longest, shown_bytes(item))
+                longest = max(longest, sum(map(len, shown)))
                 by_source[place.source.uri, place.layout] += 1
                 content.update(encode_sorted(item.to_json()).encode() + b"\n")
                 if num_problems == config.limit:
@@ -170,16 +182,12 @@ def check_problems(
         reasons=dict(reasons),
         by_route=dict(routes),
         confidential=dict(confidential),
+        num_repeated=num_repeated,
+        has_unique_prompts=config.unique_prompts,
         keyless=dict(keyless),
         strays=tuple(strays),
         longest_prompt=longest,
     )
-
-
-def shown_bytes(problem: Problem) -> int:
-    """Bytes of the problem's own messages."""
-    shown = [KINDS.row(problem.kind).show(problem), *(content for _, content in conversation(problem))]
-    return sum(len(text.encode(errors="replace")) for text in shown)
 
 
 def _checked(
@@ -213,12 +221,13 @@ def stream_problems(config: Problems, skipped: Iterable[RowError] = ()) -> Itera
     """The problems of the set, lazily. With `skip_bad`, give `ProblemSetSummary.skipped`, so that what the check
     refused for its reference stays out too. Without it the first fault raises ProblemFileError."""
     skip = {(fault.file, fault.line) for fault in skipped}
+    prompts = PromptTable() if config.unique_prompts else None
     left = config.limit or -1
     for place, item in scan(config):
         if isinstance(item, RowError):
             if not config.skip_bad:
                 raise ProblemFileError([item])
-        elif (place.source.uri, place.line) not in skip:
+        elif (place.source.uri, place.line) not in skip and not (prompts is not None and prompts.add(item)):
             yield item
             left -= 1
             if left == 0:

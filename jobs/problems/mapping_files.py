@@ -13,16 +13,20 @@ A config of a run is taken too: then its table [problems] counts, without its fi
 
 from __future__ import annotations
 
+import argparse
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import pydantic
 
-from jobs.config import ConfigError
+from jobs.config import ConfigError, Problems
 from jobs.faults import told_faults
+from jobs.problems.solutions import FIELDS
 from jobs.sections import KindName, Section
 from jobs.toml_tables import read_toml
-from verifiers.types import Json
+from verifiers.types import Json, Kind
 
 OF_A_CONFIG = ("layout", "kind", "columns")
 
@@ -49,3 +53,63 @@ def read_mapping_file(path: str) -> MappingFile:
     if found.columns and found.layout not in ("auto", "columns"):
         raise ConfigError(f'{path}: layout: is {found.layout!r} beside [columns]; leave it out, or say "columns"')
     return found
+
+
+def add_mapping_arguments(parser: argparse.ArgumentParser) -> None:
+    """How a command that has no config reads foreign files."""
+    parser.add_argument("--layout", default="auto", help="layout of the problem set (default: recognised)")
+    parser.add_argument(
+        "--columns",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="field=column",
+        help="names of foreign columns: problem_id, text and finish_reason of the solutions; id, prompt, kind, "
+        "reference.answer and so on of the problems, which are then of layout columns. A value in braces is a table "
+        "as in docs/problem_files.md, for instance 'prompt={template = \"{Body} {Question}\"}'",
+    )
+    parser.add_argument(
+        "--mapping",
+        metavar="TOML",
+        help="the same from a file: layout, kind, [columns] and [solutions]; or a config, whose [problems] counts",
+    )
+    parser.add_argument("--kind", default="", choices=["", *Kind], help="kind of problems whose file does not say it")
+
+
+def problems_of(file: str, args: argparse.Namespace) -> tuple[Problems, MappingFile]:
+    """How problems are read, and the whole mapping with that of solutions; what --columns says goes before what
+    --mapping says. Raises ConfigError."""
+    mapped = read_mapping_file(args.mapping) if args.mapping else MappingFile()
+    for_problems, for_solutions = split_columns(args.columns)
+    columns = {**mapped.columns, **for_problems}
+    config = Problems(
+        files=[file],
+        layout="columns" if columns else (mapped.layout if args.layout == "auto" else args.layout),
+        columns=columns,
+        kind=args.kind or mapped.kind,
+    )
+    return config, mapped.model_copy(update={"solutions": {**mapped.solutions, **for_solutions}})
+
+
+def split_columns(given: Sequence[str]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """`field=column` entries, split into those of the problems and those of the solutions. Raises ConfigError."""
+    for_problems: dict[str, Json] = {}
+    for_solutions: dict[str, Json] = {}
+    for entry in given:
+        field, equals, column = entry.partition("=")
+        field, column = field.strip(), column.strip()
+        if not equals or not field or not column:
+            raise ConfigError(f"--columns {entry}: write field=column, for instance text=generation")
+        target = for_solutions if field in FIELDS else for_problems
+        if field in target:
+            raise ConfigError(f"--columns {entry}: {field} is given twice")
+        target[field] = inline_table(entry, column) if column.startswith("{") else column
+    return for_problems, for_solutions
+
+
+def inline_table(entry: str, value: str) -> Json:
+    """The table that a value in braces is. Raises ConfigError."""
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"--columns {entry}: no TOML table: {error}") from None

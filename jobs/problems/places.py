@@ -106,10 +106,12 @@ def make_source(uri: str, path: str, system: str, name: str, is_found: bool) -> 
 def is_bare_id(name: str) -> bool:
     """Whether an entry can only be an id of the hub, such as `openai/gsm8k`: it has that form and nothing of the name
     is here."""
+    parts = PurePosixPath(name).parts
+    if format_of(name) is not None or not parts or Path(name).exists() or Path(parts[0]).exists():
+        return False  # without the hub's library, which takes two megabytes of memory
     from jobs.model_path import is_hub_id
 
-    parts = PurePosixPath(name).parts
-    return is_hub_id(name) and format_of(name) is None and not Path(name).exists() and not Path(parts[0]).exists()
+    return is_hub_id(name)
 
 
 def expand_local(name: str, wanted: Wanted) -> list[Source]:

@@ -69,10 +69,9 @@ def render_report(s: RunStatistics, chosen: Selections | None = None) -> str:
     domains = by_name(s.domains)
     drawn = by_name(dict(sorted(domains, key=lambda item: -item[1].problems)[:MAX_BARS]))
     by_cost = sorted(drawn, key=lambda item: item[1].tokens_per_verified or float("inf"))
-    reasons = [item for item in s.reasons.most_common() if item[0][1] not in (Status.VERIFIED, Status.UNCHECKED)]
-    reasons.sort(key=lambda item: (item[0][0], item[0][2]) not in FAULTS)
+    reasons = reasons_against(s)
     usd, price = s.price(), s.price_per_verified()
-    price_per_token = usd / total.completion_tokens if usd and total.completion_tokens else None
+    price_per_token = usd * s.checked_share() / total.checked_tokens if usd and total.checked_tokens else None
     by_group = [group.tokens_per_verified for group in (*s.domains.values(), *s.difficulties.values())]
     unit = formats.price_unit([price, *(tokens * price_per_token for tokens in by_group if tokens and price_per_token)])
     occupancy = read_occupancy(s.summary.get("occupancy"))
@@ -124,6 +123,13 @@ def render_report(s: RunStatistics, chosen: Selections | None = None) -> str:
             config=json.dumps(config, indent=2, sort_keys=True) if config else "",
         )
     )
+
+
+def reasons_against(s: RunStatistics) -> list[tuple[tuple[str, str, str], int]]:
+    """(kind, status, reason) of the samples that were checked and not verified, and how many they are: faults of
+    checkers first, then the commonest."""
+    reasons = [item for item in s.reasons.most_common() if item[0][1] not in (Status.VERIFIED, Status.UNCHECKED)]
+    return sorted(reasons, key=lambda item: (item[0][0], item[0][2]) not in FAULTS)
 
 
 def of_models(s: RunStatistics) -> dict[str, Any]:

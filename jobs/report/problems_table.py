@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import io
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 
 from jobs.report.variants import VariantCounts, stopped_of
 from runstore.buckets import encoded_schema, whole_problems
+from runstore.durable import ANSWER_COLUMNS, with_agreement
 from runstore.errors import StoredRunError
 from runstore.layout import PROBLEMS
 from runstore.reader import num_rows, read_batches
@@ -31,9 +33,11 @@ from runstore.schema import PROBLEM_SCHEMA, solution_key
 from runstore.storage import Storage, open_storage
 from verifiers.types import Status
 from workers.sampling import estimates
+from workers.sampling.agreement import AgreementRule
 from workers.sampling.estimates import Stopped
-from workers.sampling.plan import Plan
+from workers.sampling.plan import AGREED, EXHAUSTED, Plan
 from workers.sampling.problem_state import OUTCOME_OF_STATUS, SOLUTIONS, SampleOutcome
+from workers.sampling.votes import Placed, replayed
 
 BUCKET_ROWS = 2_000_000
 """Number of samples sorted in memory at once, about 60 bytes each."""
@@ -130,7 +134,7 @@ _NARROW = pa.schema(
         *(("stopping_rule", pa.string()), ("sample_index", pa.int32()), ("round", pa.int16())),
         *(("status", pa.int8()), ("prompt_tokens", pa.int32()), ("completion_tokens", pa.int32())),
         *(("generation_s", pa.float64()), ("verify_s", pa.float64()), ("key", pa.uint64())),
-        *(("meta", pa.string()), ("variant", pa.string())),
+        *(("meta", pa.string()), ("variant", pa.string()), ("placed", pa.string())),
     ]
 )
 _ENCODED = encoded_schema(_NARROW)
@@ -138,17 +142,19 @@ _ENCODED = encoded_schema(_NARROW)
 
 def _narrow_batches(storage: Storage) -> Iterator[pa.RecordBatch]:
     """The columns needed for counting, with statuses as outcomes; texts as keys where a rule counts distinct ones."""
-    distinct = any(
-        counts_distinct(json.loads(rule))
-        for _, batch in read_batches(storage, ["stopping_rule"])
-        for rule in batch.column(0).dictionary.to_pylist()
-    )
-    for _, batch in read_batches(storage, [*_COLUMNS, "text"] if distinct else _COLUMNS):
+    rules = {
+        rule for _, batch in read_batches(storage, ["stopping_rule"]) for rule in batch.column(0).dictionary.to_pylist()
+    }
+    distinct = any(counts_distinct(json.loads(rule)) for rule in rules)
+    agreement = any(looks_at_agreement(json.loads(rule)) for rule in rules)
+    extra = [*(["text"] if distinct else []), *(ANSWER_COLUMNS if agreement else [])]
+    for _, batch in read_batches(storage, [*_COLUMNS, *extra]):
         columns: dict[str, Any] = {name: batch.column(name) for name in _COLUMNS}
         columns["status"] = _outcomes(columns["status"])
         texts = batch.column("text").to_pylist() if distinct else []
         keys = [solution_key(text or "") for text in texts] if distinct else np.zeros(batch.num_rows, np.uint64)
         columns["key"] = pa.array(keys, pa.uint64())
+        columns["placed"] = _placed(batch) if agreement else pa.nulls(batch.num_rows, pa.string())
         yield pa.record_batch([columns[f.name].cast(f.type) for f in _ENCODED], schema=_ENCODED)
 
 
@@ -190,10 +196,13 @@ def _problems_of(table: pa.Table, storage: Storage, ended: str) -> Iterator[Prob
     counted["generation_s"] = totals(column("generation_s"))
     counted["verify_s"] = totals(np.nan_to_num(column("verify_s")))
     firsts = encoded.select(_OF_PROBLEM).take(pa.array(order[starts])).to_pylist()
-    samples = [values.tolist() for values in (index, column("round"), status, column("key"), tokens)]
+    samples: list[Any] = [values.tolist() for values in (index, column("round"), status, column("key"), tokens)]
     variant = encoded["variant"].chunk(0)
     names = [*variant.dictionary.to_pylist(), ""]
     samples.append(variant.indices.fill_null(len(names) - 1).to_numpy()[order].tolist())
+    placed = encoded["placed"].chunk(0)
+    texts = np.array([*placed.dictionary.to_pylist(), ""], dtype=object)
+    samples.append(texts[placed.indices.fill_null(len(texts) - 1).to_numpy()[order]].tolist())
     ends = [*starts[1:].tolist(), len(codes)]
     for number, (start, end) in enumerate(zip(starts.tolist(), ends, strict=True)):
         sums = {name: values[number] for name, values in counted.items()}
@@ -214,11 +223,27 @@ class _Samples(NamedTuple):
     tokens: list[int]
     variants: list[int]
     """Places of their names."""
+    placed: list[str]
+    """Where the answers to a problem without an answer key belong; empty for any other sample."""
 
     def within(self, start: int, stop: int) -> _Samples:
         """Those of one stage, numbered from 0."""
         part = slice(bisect.bisect_left(self.indices, start), bisect.bisect_left(self.indices, stop))
-        return _Samples([index - start for index in self.indices[part]], *(values[part] for values in self[1:]))
+        others: list[Any] = [values[part] for values in self[1:]]
+        return _Samples([index - start for index in self.indices[part]], *others)
+
+
+def _placed(batch: pa.RecordBatch) -> pa.Array:
+    """What each row says of where its answer belongs, and the answer."""
+    table = with_agreement(pa.Table.from_batches([batch.select(["status", *ANSWER_COLUMNS])]))
+    pairs = zip(table["agreement"].to_pylist(), table["extracted_answer"].to_pylist(), strict=True)
+    texts = [json.dumps({**json.loads(text), "answer": answer or ""}) if text else None for text, answer in pairs]
+    return pa.array(texts, pa.string())
+
+
+def looks_at_agreement(rule: dict[str, Any]) -> bool:
+    """Whether any stage of a stored rule ends where answers agree."""
+    return any("agreement" in plan for plan in (rule, *rule.get("stages", ())))
 
 
 def is_keyless(row: Mapping[str, Any]) -> bool:
@@ -322,6 +347,9 @@ def _end_of(rule: dict[str, Any], plan: Plan, samples: _Samples) -> tuple[Stoppe
     """Where a plan stopped, how it was settled, and whether with a solution."""
     if not samples.indices:
         return None, "", False
+    if plan.agreement is not None:
+        settled = _agreement_of(plan.agreement, samples)
+        return None, settled, settled == AGREED
     outcomes, keys = _chains(plan, samples)
     unbiased = rule.get("estimates") == "unbiased"
     stopped = estimates.replay(plan, outcomes, keys) if unbiased else None
@@ -329,6 +357,24 @@ def _end_of(rule: dict[str, Any], plan: Plan, samples: _Samples) -> tuple[Stoppe
         return stopped, stopped.why, stopped.solutions > 0
     settled = _settled_anyhow(plan, outcomes, keys, unbiased)
     return None, settled, any(outcome in SOLUTIONS for outcome in outcomes)
+
+
+def _agreement_of(rule: AgreementRule, samples: _Samples) -> str:
+    """How the answers to a problem without an answer key ended it; empty: they did not."""
+    votes = replayed(
+        (index, Placed.from_json(json.loads(text), json.loads(text)["answer"]))
+        for index, text in zip(samples.indices, samples.placed, strict=True)
+        if text
+    )
+    known = {
+        index
+        for index, outcome in zip(samples.indices, samples.outcomes, strict=True)
+        if outcome != SampleOutcome.ABORTED
+    }
+    prefix = next(index for index in itertools.count() if index not in known)
+    if votes.first_agreement(rule, prefix) > 0:
+        return AGREED
+    return EXHAUSTED if prefix >= rule.max_samples else ""
 
 
 def _stage_ends(rule: dict[str, Any], samples: _Samples) -> tuple[StageEnd, ...]:

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.selections.calibration import Calibration, Known, fold_of
+from jobs.selections.calibration import MIN_REFERENCES, Calibration, Known, fold_of
 from jobs.selections.rows import BUCKET_ROWS, DrawnProblem, drawn_problems
 from jobs.selections.suspects import MIN_PROBABILITY, may_be_suspect
 from jobs.selections.votes import Clustering, as_keyless, count_votes, is_keyless, is_right, looks_at_verdicts
@@ -35,7 +35,7 @@ from runstore.schema import SELECTION_SCHEMA
 from runstore.storage import Storage
 from verifiers.agreement import Agreement
 from verifiers.kinds import KINDS
-from verifiers.types import Kind, Status
+from verifiers.types import Kind, Problem, Status
 
 AGREEMENT = "agreement"
 FLUSH_ROWS = 4096
@@ -67,14 +67,19 @@ class SelectionCounts:
     looked: int = 0
     """Number of problems with references that say nothing, since their plans looked at verdicts."""
     suspects: int = 0
+    probable: int = 0
+    """Number of problems with a probability."""
 
     def told(self) -> str:
         """One line for the user."""
         text = f"{self.problems:,} problems, {self.keyless:,} of them without an answer key; "
-        if self.references:
-            return text + f"measured on {self.references:,} references, {self.suspects:,} of which may be wrong"
-        why = f", since the plans of all {self.looked:,} problems with one looked at verdicts" if self.looked else ""
-        return f"{text}no probability without references{why}"
+        if self.probable:
+            return (
+                f"{text}{self.probable:,} have a probability, measured on {self.references:,} references, "
+                f"{self.suspects:,} of which may be wrong"
+            )
+        why = f"; the plans of {self.looked:,} problems with one looked at verdicts" if self.looked else ""
+        return f"{text}no probability, which needs {MIN_REFERENCES} references of a kind{why}"
 
 
 def select_run(storage: Storage, bucket_rows: int = BUCKET_ROWS) -> SelectionCounts:
@@ -96,7 +101,7 @@ def _select(storage: Storage, cluster: Clustering, threads: ThreadPoolExecutor, 
             def counted(drawn: DrawnProblem) -> dict[str, Any]:
                 return counted_row(drawn, cluster, rules.get(drawn.problem.kind, {}))
 
-            chosen = (drawn for drawn in drawn_problems(storage, bucket_rows) if drawn.problem.kind not in NOT_CHOSEN)
+            chosen = (drawn for drawn in drawn_problems(storage, bucket_rows) if is_chosen_for(drawn.problem))
             while rows := list(threads.map(counted, itertools.islice(chosen, FLUSH_ROWS))):
                 known += [_known(row) for row in rows if row["calibrates"]]
                 counts = _added(counts, rows)
@@ -106,10 +111,18 @@ def _select(storage: Storage, cluster: Clustering, threads: ThreadPoolExecutor, 
             for batch in file.iter_batches(FLUSH_ROWS):
                 rows = [finished(row, calibration) for row in batch.to_pylist()]
                 suspects = sum(row["suspect"] for row in rows)
-                counts = dataclasses.replace(counts, suspects=counts.suspects + suspects)
+                probable = sum(row["probability"] is not None for row in rows)
+                counts = dataclasses.replace(
+                    counts, suspects=counts.suspects + suspects, probable=counts.probable + probable
+                )
                 writer.write_table(pa.Table.from_pylist(rows, SELECTION_SCHEMA))
     storage.replace(SELECTIONS, sink.getvalue())
     return counts
+
+
+def is_chosen_for(problem: Problem) -> bool:
+    """Whether a vote can choose. The kind of a plugin that is not loaded has none."""
+    return problem.kind in KINDS and problem.kind not in NOT_CHOSEN
 
 
 def keyless_rules(storage: Storage) -> dict[str, dict[str, Any]]:

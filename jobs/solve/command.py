@@ -132,7 +132,7 @@ def require_one_model(args: argparse.Namespace) -> None:
     for flag in (flag for flag, given in flags.items() if given and names):
         right = " or ".join(f"--set models.{name}.{keys[flag]}" for name in names)
         raise ConfigError(
-            f"{flag}: {args.config} has {told_models(names)}, and does not say which is meant; give {right}"
+            f"{flag}: {args.config} has no [model], but {told_models(names)}, and the flag names none; give {right}"
         )
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from jobs.config import ConfigError, SolveConfig
 from jobs.problems.load import ProblemSetSummary
-from jobs.solve.endpoints import routes_through
+from jobs.solve.settings import route_settings
 from workers.sampling.registry import sample_bound
 
 
 def check_policies(config: SolveConfig, problems: ProblemSetSummary) -> None:
     """Raises ConfigError where problems without an answer key go to a policy that waits for verified solutions: it
     would draw the most samples of each of them, unless a rule says when their answers agree."""
-    if not problems.num_keyless or getattr(config, "agreement", None) is not None:
+    if not problems.num_keyless or config.agreement is not None:
         return
-    for name, pool in config.pools().items():
-        if not sample_bound(pool.sampling.model_dump()).stops:
-            continue
-        if count := sum(problems.keyless.get(route, 0) for route in routes_through(config, name)):
-            raise ConfigError(
-                f"{pool.key('sampling.policy')} = {pool.sampling.policy}: it waits for verified solutions, and "
-                f"{count:,} problems have no answer key, so that none of theirs is ever verified; add a table "
-                "[agreement], which says when answers agree, or take policy fixed"
-            )
+    is_single, pools = len(config.route_table()) == 1, config.pools()
+    for route in route_settings(config):
+        count = problems.keyless.get("" if is_single else route.name, 0)
+        for stage in route.stages:
+            if count and sample_bound(stage.sampling).stops:
+                raise ConfigError(
+                    f"{pools[stage.pool].key('sampling.policy')} = {stage.sampling['policy']}: it waits for verified "
+                    f"solutions, and {count:,} problems have no answer key, so that none of theirs is ever verified; "
+                    "add a table [agreement], which says when answers agree, or take policy fixed"
+                )

@@ -33,6 +33,7 @@ CHANGEABLE: dict[str, frozenset[str] | None] = {
     "ray": None,
     "cost": None,
     "notify": None,
+    "selection": None,
     "model": frozenset({"tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"})
     | frozenset({"base_url", "api_key_env", "stream", "max_concurrency", "requests_per_minute", "tokens_per_minute"})
     | frozenset({"timeout_s", "lost_s", "allow_confidential"}),
@@ -101,9 +102,9 @@ def changed_examples(config: SolveConfig, record: Mapping[str, Json]) -> list[st
         of_variants = any(variant.examples is not None for variant in config.sampling.variants)
         return [f"the examples of prompt.examples{' and of sampling.variants' if of_variants else ''} were others"]
     before, now = record.get("examples_by_pool", {}), stored_examples(config)["examples_by_pool"]
-    return [
-        f"the examples of models.{name}.prompt.examples were others" for name in now if before.get(name) != now[name]
-    ]
+    # A model that no problem went to has no examples there; that problems go to it now is told as a change of its own.
+    others = [name for name in now if name in before and before[name] != now[name]]
+    return [f"the examples of models.{name}.prompt.examples were others" for name in others]
 
 
 def differences(

@@ -140,16 +140,24 @@ def stage_sampling(pool: SolveConfig, stage: Stage) -> dict[str, Json]:
     return {**sampling, "num_samples": stage.samples}
 
 
+def with_agreement(config: SolveConfig, sampling: dict[str, Json]) -> dict[str, Json]:
+    """The sampling of a stage with the rule for problems without an answer key."""
+    return sampling if config.agreement is None else {**sampling, "agreement": config.agreement.model_dump()}
+
+
 def route_settings(config: SolveConfig) -> tuple[RouteSettings, ...]:
     """The routes in the order of SolveConfig.route_table, which the driver counts by."""
     pools = config.pools()
     return tuple(
         RouteSettings(
             route.name,
-            tuple(StageSettings(stage.model, stage_sampling(pools[stage.model], stage)) for stage in route.stages),
+            tuple(
+                StageSettings(stage.model, with_agreement(config, stage_sampling(pools[stage.model], stage)))
+                for stage in route.stages
+            ),
         )
         if route.stages
-        else route_to_pool(route.name, pools[route.name].sampling.model_dump())
+        else route_to_pool(route.name, with_agreement(config, pools[route.name].sampling.model_dump()))
         for route in config.route_table()
     )
 

@@ -17,7 +17,7 @@ from jobs.report.page import write_report
 from jobs.report.problems_table import write_problems_table
 from jobs.report.statistics import Group, ended_by
 from jobs.report.variants import VariantTable
-from jobs.selections.select import SelectionCounts, select_run
+from jobs.selections.select import AGREEMENT, SelectionCounts, select_run
 from jobs.solve.progress import STATUS_ORDER, clock
 from jobs.solve.record import write_record
 from runstore.layout import LOGS, run_uri
@@ -60,7 +60,8 @@ def close_run(config: SolveConfig, storage: Storage, record: dict[str, Json]) ->
     has_stages = False
     selections = SelectionCounts()
     if num_rows(storage):
-        selections = select_run(storage)
+        if AGREEMENT in config.selection.methods:
+            selections = select_run(storage)
         report, statistics = write_report(uri, ended)
         total, repairs, variants = statistics.total, statistics.repairs, statistics.variants
         checked_share = statistics.checked_share()

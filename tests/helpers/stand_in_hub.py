@@ -1,11 +1,12 @@
 """A stand-in for the Hugging Face hub on loopback: data sets in memory, with commits, private and gated ones.
 
-It answers what huggingface_hub 2.x asks for when it lists and downloads a data set. What it refuses, it refuses with
-the hub's own error codes in the header X-Error-Code.
+It answers what huggingface_hub 2.x asks for when it lists and downloads a data set, creates one and commits files to
+it. What it refuses, it refuses with the hub's own error codes in the header X-Error-Code.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -46,6 +47,39 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         pass
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.hub.status:
+            return self.send(self.hub.status)
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self.send(401, X_Error_Message="Invalid credentials in Authorization header")
+        parts = urllib.parse.urlsplit(self.path).path.strip("/").split("/")[1:]
+        if parts == ["validate-yaml"]:
+            return self.send_json({"errors": [], "warnings": []})
+        if parts == ["repos", "create"]:
+            asked = json.loads(body)
+            name = f"{asked['organization']}/{asked['name']}"
+            self.hub.commit(name, {})
+            if asked.get("visibility") == "private" or asked.get("private"):
+                self.hub.private.add(name)
+            return self.send_json({"url": f"{self.hub.url}/datasets/{name}"})
+        name, action = f"{parts[1]}/{parts[2]}", parts[3]
+        if action == "preupload":
+            files = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
+            ]
+            return self.send_json({"files": files})
+        files = dict(list(self.hub.sets[name].values())[-1])
+        for line in map(json.loads, body.splitlines()):
+            if line["key"] == "file":
+                files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+        commit = self.hub.commit(name, files)
+        return self.send_json({"commitUrl": f"{self.hub.url}/datasets/{name}/commit/{commit}", "commitOid": commit})
+
+    def send_json(self, value: Any) -> None:
+        self.send(200, json.dumps(value).encode(), Content_Type="application/json")
 
     def do_HEAD(self) -> None:
         self.answer()
@@ -91,7 +125,12 @@ class Handler(BaseHTTPRequestHandler):
             if name in hub.gated and not allowed:
                 return self.send(403, X_Error_Code="GatedRepo", X_Error_Message="Access to this data set is restricted")
             return self.send_file(name, commit, "/".join(rest[2:]), files)
-        info = {"id": name, "sha": commit, "siblings": [{"rfilename": path} for path in files], "private": False}
+        info = {
+            "id": name,
+            "sha": commit,
+            "siblings": [{"rfilename": path} for path in files],
+            "private": name in hub.private,
+        }
         return self.send(200, json.dumps({**info, "gated": False, "tags": [], "downloads": 0}).encode())
 
     def send_file(self, name: str, commit: str, path: str, files: dict[str, bytes]) -> None:

@@ -3,7 +3,7 @@
 A prompt is JSON: {"answer": "7", "p": 0.5, "tokens": 20, "token_s": 0.001, "fault": "..."}. A sample is right with
 probability p by its own seed, so that a rerun of a sample gives the same text, as with the real engine. `p_of` has the
 probabilities of single models by their paths, `lost` the path of an endpoint that is gone, and `texts` what its samples
-say instead.
+say instead. `keyless` problems have no answer key, and `writings` are other ways to write their right answer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import random
 import time
 from typing import Any
 
-from verifiers.types import Limits, Problem, Status, Verdict
+from verifiers.types import NO_ANSWER_KEY, Limits, Problem, Status, Verdict
 from workers.engines.base import (
     Ability,
     EndpointLostError,
@@ -83,6 +83,8 @@ class StandInEngine(Engine):
             self._aborts.pop(request_id, None)
         if self._hangs.is_set():
             await asyncio.Event().wait()
+        if right and task.get("writings"):
+            return Generation(dice.choice(task["writings"]), "stop", 5, tokens, -0.5, generation_s=seconds)
         answer = task["answer"] if right else f"not {task['answer']} {dice.randrange(10)}"
         if texts := task.get("texts"):
             answer = texts[dice.randrange(len(texts))]
@@ -113,6 +115,8 @@ class StandInCheckers:
             raise RuntimeError("told to raise")
         if fault == "checker hangs":
             time.sleep(3600)
+        if task.get("keyless"):
+            return Verdict(Status.UNCHECKED, NO_ANSWER_KEY, {"answer": text}, "stand-in", "1", 0.001, Limits())
         status = Status.VERIFIED if text == problem.reference["answer"] else Status.REFUTED
         return Verdict(status, "compared", {"got": text}, "stand-in", "1", 0.001 + task.get("check_s", 0.0), Limits())
 

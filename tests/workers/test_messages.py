@@ -21,6 +21,7 @@ from workers.messages import (
     VerifierReport,
     WriteReply,
 )
+from workers.sampling.votes import Known, Placed
 
 VERDICT = Verdict(Status.REFUTED, "differs", {"answer": "5"}, "math", "1", 0.1, Limits())
 VERDICTS = (pack_verdicts([VERDICT]), 0)
@@ -31,8 +32,9 @@ MESSAGES = [
     Orders(b"tasks", {3: ["chunk"]}, [1, 2], {(1, 2): Parent(None, 0, "part", "")}),
     FINISHED,
     GeneratorReport([FINISHED], 3, 4, 5, b"batch"),
-    CheckItem("batch", [((1, 2), 0)]),
+    CheckItem("batch", [((1, 2), 0)], {(1, 2): Known(0, ((0, b"5"),), ())}),
     Checked((1, 2), Status.REFUTED, 0.1, 0),
+    Checked((1, 2), Status.UNCHECKED, 0.1, 0, Placed(b"5", (), (3,), ((0, 3, None),))),
     VerifierReport([Checked((1, 2), None, 0.0, -1)], b"verdicts", 1.5),
     PartRows("batch", [0, 1], [VERDICTS, None]),
     WriteReply("key", 1, 2, [0]),

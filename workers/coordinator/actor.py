@@ -87,7 +87,8 @@ class Coordinator(Present):
         state.spawn(self._monitor.heartbeat())
         stages = [stage for route in settings.routes for stage in route.stages]
         distinct = any(stage.sampling.get("distinct") for stage in stages)
-        durable = await asyncio.to_thread(read_durable, state.storage, distinct)
+        agreement = any(stage.sampling.get("agreement") for stage in stages)
+        durable = await asyncio.to_thread(read_durable, state.storage, distinct, agreement)
         state.take_over(state.claim, durable)
         log.info("%d rows of %d problems are durable", durable.num_rows, len(durable))
         of_ledger = dataclasses.replace(settings.ledger, audit=settings.audit, prices=prices_of(settings))

@@ -122,6 +122,8 @@ class AgreementRule:
     min_samples: int
     """Votes before the rule looks for the first time."""
     max_samples: int
+    at_end: bool = False
+    """Whether it looks once, when all samples are known: policy `fixed` draws them anyway."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha < 1 or self.min_samples < 1 or self.max_samples < 1:
@@ -130,6 +132,8 @@ class AgreementRule:
     def is_settled(self, sizes: Iterable[int], unplaced: int, seen: int) -> bool:
         """Whether the leader stands after `seen` samples. `sizes` are the votes of each cluster, and `unplaced` is the
         number of answers that may belong to any of them."""
+        if self.at_end and seen < self.max_samples:
+            return False
         ordered = sorted(sizes, reverse=True)
         if sum(ordered) + unplaced < self.min_samples or not ordered:
             return False
@@ -145,11 +149,12 @@ class AgreementRule:
         return risk <= threshold(self.alpha, self.min_samples, self.max_samples)
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        row: dict[str, Any] = {"alpha": self.alpha, "min_samples": self.min_samples, "max_samples": self.max_samples}
+        return {**row, "at_end": True} if self.at_end else row
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> AgreementRule:
-        return cls(float(row["alpha"]), int(row["min_samples"]), int(row["max_samples"]))
+        return cls(float(row["alpha"]), int(row["min_samples"]), int(row["max_samples"]), row.get("at_end", False))
 
 
 def first_agreement(rule: AgreementRule, votes: Sequence[int], classes: Classes, start: int = 0) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from workers.sampling.plan import Plan
 from workers.sampling.policy import Policy, PolicySettings, SampleBound
 from workers.sampling.problem_state import ProblemState
@@ -30,3 +32,9 @@ class Fixed(Policy):
 
     def num_wanted(self, state: ProblemState) -> int:
         return state.plan.num_samples
+
+    def keyless_plan(self) -> Plan:
+        """All samples are drawn; whether their answers agree is looked at once, when the last one is known."""
+        rule, most = self.agreement, self.num_samples
+        looked_at_once = None if rule is None else dataclasses.replace(rule, max_samples=most, at_end=True)
+        return Plan(most, agreement=looked_at_once)

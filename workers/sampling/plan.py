@@ -11,6 +11,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from workers.sampling.agreement import AgreementRule
+
 SOLVED = "solved"
 EXHAUSTED = "exhausted"
 HOPELESS = "hopeless"
@@ -38,6 +40,8 @@ class Plan:
     num_verified: int = 0
     give_up: tuple[int, ...] = ()
     distinct: bool = False
+    agreement: AgreementRule | None = None
+    """When the answers to a problem without an answer key agree. It is applied to them, and not to these counts."""
 
     def __post_init__(self) -> None:
         if self.num_samples < 1 or self.num_verified < 0:
@@ -66,6 +70,8 @@ class Plan:
             row["give_up"] = list(self.give_up)
         if self.distinct:
             row["distinct"] = True
+        if self.agreement is not None:
+            row["agreement"] = self.agreement.to_json()
         return row
 
     @classmethod
@@ -76,4 +82,5 @@ class Plan:
             num_verified=row.get("num_verified", 0),
             give_up=tuple(row.get("give_up", ())),
             distinct=row.get("distinct", False),
+            agreement=AgreementRule.from_json(row["agreement"]) if "agreement" in row else None,
         )

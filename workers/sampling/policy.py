@@ -26,7 +26,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
-from workers.sampling.plan import BUDGET, EXHAUSTED, Plan
+from workers.sampling.agreement import AgreementRule
+from workers.sampling.plan import AGREED, BUDGET, EXHAUSTED, Plan
 from workers.sampling.problem_state import (
     BYTE_OF_OUTCOME,
     SOLUTIONS,
@@ -98,6 +99,8 @@ class Policy(ABC):
     """Whether a problem may get samples beyond `num_wanted` while engines stand idle (workers.sampling.widening)."""
     num_variants = 1
     """Number of variants (`sampling.variants`) that a problem's samples are dealt to."""
+    agreement: AgreementRule | None = None
+    """The rule for problems without an answer key (`[agreement]`); None: they get all their samples."""
     refits = 0
     """Counter that grows whenever all priorities may have changed; the priority queue then orders itself anew."""
 
@@ -135,7 +138,19 @@ class Policy(ABC):
         """A problem at its beginning. `is_extra`: its samples are drawn only because of the audit. `keyless`: it has no
         answer key."""
         kind = KeylessState if keyless else ExtraState if is_extra else ProblemState
-        return kind(number, sys.intern(domain), self.plan_for(domain))
+        return kind(number, sys.intern(domain), self.plan_of(domain, keyless))
+
+    def plan_of(self, domain: str, keyless: bool = False) -> Plan:
+        """The plan of a problem about to be opened, which may have no answer key."""
+        return self.keyless_plan() if keyless else self.plan_for(domain)
+
+    def keyless_plan(self) -> Plan:
+        """The plan of a problem without an answer key: its answers may end it by agreement."""
+        rule = self.agreement
+        if rule is None:
+            return Plan(self.num_samples)
+        most = min(rule.max_samples, self.num_samples)
+        return Plan(most, agreement=dataclasses.replace(rule, max_samples=most))
 
     def next_samples(self, state: ProblemState, room: int) -> int:
         """How many further samples may be issued now, at most `room`."""
@@ -192,6 +207,8 @@ class Policy(ABC):
         """Applies the plan; true when this call settled the problem."""
         if state.settled:
             return False
+        if state.plan.agreement is not None and isinstance(state, KeylessState):
+            return self._settle_by_votes(state, state.plan.agreement)
         if self.unbiased and not self._walk(state):
             return bool(state.settled)
         # In `fast` mode, or if a budget stop lost an index of the prefix, the counts decide whatever their order.
@@ -199,6 +216,21 @@ class Policy(ABC):
         state.settled = plan.stop(state.num_useful, state.num_failed, state.num_known)
         if not state.settled and state.next_index >= plan.num_samples and not state.num_in_flight:
             state.settled = EXHAUSTED
+        return bool(state.settled)
+
+    def _settle_by_votes(self, state: KeylessState, rule: AgreementRule) -> bool:
+        """Applies the rule of agreement to the samples known so far, in index order."""
+        known = state.outcomes
+        prefix = state.prefix
+        while prefix < len(known) and known[prefix] not in (SampleOutcome.UNKNOWN, SampleOutcome.ABORTED):
+            prefix += 1
+        state.prefix = state.prefix_failed = prefix
+        if (stop := state.votes.first_agreement(rule, prefix)) > 0:
+            state.settled, state.settled_at_index = AGREED, stop - 1
+        elif prefix >= rule.max_samples:
+            state.settled, state.settled_at_index = EXHAUSTED, rule.max_samples - 1
+        elif state.next_index >= rule.max_samples and not state.num_in_flight:
+            state.settled = EXHAUSTED  # a budget stop lost an index of the prefix
         return bool(state.settled)
 
     def end(self, state: ProblemState, why: str = BUDGET) -> None:

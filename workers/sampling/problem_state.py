@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from workers.sampling.plan import OPEN, Plan
+from workers.sampling.votes import Votes
 
 
 class SampleOutcome(IntEnum):
@@ -138,6 +139,10 @@ class ExtraState(ProblemState):
 class KeylessState(ProblemState):
     """A problem without an answer key."""
 
-    __slots__ = ()
+    __slots__ = ("votes",)
 
     keyless = True
+
+    def __init__(self, number: int, domain: str, plan: Plan) -> None:
+        super().__init__(number, domain, plan)
+        self.votes = Votes()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from verifiers.registry import Registry, load
+from workers.sampling.agreement import AgreementRule
 from workers.sampling.policy import Policy, PolicySettings, SampleBound
 
 
@@ -45,9 +46,12 @@ def policy_settings(sampling: Mapping[str, Any]) -> tuple[type[Policy], PolicySe
 
 
 def make_policy(sampling: Mapping[str, Any]) -> Policy:
-    """The policy that the fields of `[sampling]` describe; raises what `policy_settings` raises."""
+    """The policy that the fields of `[sampling]` describe, with those of `[agreement]` under `agreement`. Raises what
+    `policy_settings` raises."""
     chosen, settings = policy_settings(sampling)
     policy = chosen.from_settings(settings)
+    if agreement := sampling.get("agreement"):
+        policy.agreement = AgreementRule.from_json(agreement)
     policy.num_variants = max(1, len(sampling.get("variants", ())))
     return policy
 

@@ -7,7 +7,7 @@
 Promises: a sample is in exactly one stage; only `durable` forgets it; an answer that comes twice or too late is ignored
 (its attempt number shows it); aborted rows of a problem are written only after all its other rows are durable, so a
 resume never finds an aborted sample whose settling evidence was lost. A problem leaves memory with its last row.
-Does not: see texts, choose priorities (workers.sampling does) or touch storage.
+Does not: see texts (of answers without a key it keeps some: workers.sampling.votes), choose priorities, touch storage.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from workers.messages import Checked, CheckItem, Finished, Parent, SampleBatch, 
 from workers.prompting.messages import finding_for_model
 from workers.sampling.budget import Budget
 from workers.sampling.plan import BUDGET, LOST, UNFINISHED
-from workers.sampling.problem_state import OUTCOME_OF_STATUS, SampleOutcome
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, KeylessState, SampleOutcome
 from workers.scheduling import invariants
+from workers.scheduling.check_items import check_items
 from workers.scheduling.check_queue import CheckQueue
 from workers.scheduling.opening import Opener
 from workers.scheduling.pool_queues import PoolQueues
@@ -305,18 +306,14 @@ class Ledger:
         """Rows for one verifier and the seconds that checking them will take (see CheckQueue.take)."""
         if worker in self._with_suspect:
             return [], 0.0
-        by_batch: dict[SampleBatch, CheckItem] = {}
         work_s = 0.0
-        for sample in self.checks.take(at_least, at_most, seconds, idle):
+        samples = self.checks.take(at_least, at_most, seconds, idle)
+        for sample in samples:
             if sample.suspect:
                 self._with_suspect.add(worker)
             self._move(sample, Stage.CHECKING, now, worker)
             work_s += self.checks.seconds(sample.problem.kind)
-            item = by_batch.get(sample.batch)
-            if item is None:
-                item = by_batch[sample.batch] = CheckItem(sample.batch, [])
-            item.rows.append((sample.key, sample.batch_row))
-        return list(by_batch.values()), work_s
+        return check_items(samples), work_s
 
     def checked(
         self, worker: int, rows: Sequence[Checked], verdicts: bytes, now: float = 0.0
@@ -324,7 +321,7 @@ class Ledger:
         """Takes in verdicts. Returns (replica, key) of the samples to abort in the engines."""
         aborts: list[tuple[int, SampleKey]] = []
         self._with_suspect.discard(worker)
-        for key, status, seconds, row in rows:
+        for key, status, seconds, row, placed in rows:
             sample = self._samples.get(key)
             if sample is None or sample.stage is not Stage.CHECKING or sample.worker != worker:
                 continue
@@ -339,6 +336,8 @@ class Ledger:
                 self._requeue_check(sample, now)
                 continue
             self.checks.note_seconds(sample.problem.kind, seconds)
+            if placed is not None and isinstance(sample.state, KeylessState):
+                sample.state.votes.place(sample.base, placed)
             aborts += self._settle_verdict(sample, status, seconds, verdict, now)
         return aborts
 

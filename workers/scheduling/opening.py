@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from runstore.durable import DurableRow
-from workers.sampling.problem_state import OUTCOME_OF_STATUS, ProblemState, SampleOutcome
+from workers.sampling.problem_state import OUTCOME_OF_STATUS, KeylessState, ProblemState, SampleOutcome
+from workers.sampling.votes import Placed
 from workers.scheduling.routes import Route, RouteStage, is_audited, is_solved_by_plan
 from workers.scheduling.rule_texts import RuleTexts
 from workers.scheduling.sample_state import LedgerSettings, OpenProblem, ProblemEntry, StagedProblem
@@ -99,6 +101,7 @@ def replay_chains(
     outcomes: dict[int, SampleOutcome] = {}
     tokens: dict[int, int] = {}
     keys: dict[int, int] = {}
+    placed: dict[int, Placed] = {}
     for base, chain in chains.items():
         last = max(chain, key=lambda row: row.round)
         outcome = OUTCOME_OF_STATUS[last.status]
@@ -108,5 +111,10 @@ def replay_chains(
         tokens[base] = sum(row.completion_tokens for row in chain)
         if not wants_repair(last.round, outcome):
             outcomes[base] = outcome
+        if isinstance(state, KeylessState) and last.agreement:
+            placed[base] = Placed.from_json(json.loads(last.agreement), last.answer or "")
+    if isinstance(state, KeylessState):
+        for base in sorted(placed):
+            state.votes.place(base, placed[base])
     state.next_index = max(chains) + 1
     at.policy.restore(state, outcomes, tokens, keys)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from workers.sampling.budget import Reserve
-from workers.sampling.plan import Plan
+from workers.sampling.plan import AGREED, Plan
 from workers.sampling.policy import Policy
 from workers.sampling.problem_state import ProblemState
 
@@ -102,7 +102,7 @@ class Route:
         rule = self.stages[0].policy.stopping_rule(first)
         if len(self.stages) == 1:
             return rule
-        plans = [first.plan, *(stage.policy.plan_for(first.domain) for stage in self.stages[1:])]
+        plans = [first.plan, *(stage.policy.plan_of(first.domain, first.keyless) for stage in self.stages[1:])]
         described = [
             {
                 **{"pool": stage.pool_name, "policy": stage.policy.name, "estimates": stage.policy.estimates},
@@ -141,7 +141,10 @@ def is_audited(run_seed: int, problem_id: str, share: float) -> bool:
 
 def is_solved_by_plan(state: ProblemState) -> bool:
     """Whether a settled stage ended with a solution. Where the plan was applied in index order, only what it used
-    counts: a solution that arrives later, above the settling index, must not decide what a resume decides again."""
+    counts: a solution that arrives later, above the settling index, must not decide what a resume decides again. A
+    problem without an answer key is done with where its answers agree."""
+    if state.keyless:
+        return state.settled == AGREED
     if state.settled_at_index >= 0:
         return state.prefix > state.prefix_failed
     return state.solved

@@ -145,6 +145,30 @@ def test_nights_remember_and_a_worse_model_is_a_regression(folder: Path, capsys)
     assert near.sampling.num_samples == 32 and near.sampling.max_tokens == 2048
 
 
+def test_problems_that_lose_their_answer_key_are_left_out_and_neither_lost_nor_regressed(folder: Path) -> None:
+    config, legs = load(folder)
+    leg = legs["leg"]
+    legs = {"leg": leg.model_copy(update={"problems": leg.problems.model_copy(update={"unchecked": "accept"})})}
+    solve = FakeSolve(lambda *_: 1.0)
+    assert run_night(config, legs, days(0), solve) == 0
+    assert "unchecked" in report_of(config, days(0))["legs"][0]["plan"]
+    rows = [json.loads(line) for line in (folder / "set.jsonl").read_text().splitlines()]
+    for row in rows[:30]:
+        row["reference"] = {}
+    (folder / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run_night(config, legs, days(1), solve) == 0
+    tried = [problem.id for run in solve.runs[1:] for problem in stream_problems(run.problems)]
+    assert tried == [f"p{n}" for n in range(30, 40)]
+    leg_body = report_of(config, days(1))["legs"][0]
+    assert (leg_body["plan"]["num_problems"], leg_body["plan"]["unchecked"]) == (10, 30)
+    assert not leg_body["comparison"]["num_lost"] and not leg_body["comparison"]["regressions"]
+    storage = open_storage(nightly_uri(config))
+    assert "left out 30: no answer key" in (storage.read(f"nights/{days(1)}/report.txt") or b"").decode()
+    assert (
+        "Left out: 30 problems without an answer key" in (storage.read(f"nights/{days(1)}/report.html") or b"").decode()
+    )
+
+
 def test_problems_with_the_longest_samples_begin_first_and_a_resumed_night_keeps_their_order(folder: Path) -> None:
     def length(name: str) -> int:
         return 100 + 37 * int(name[1:]) % 11

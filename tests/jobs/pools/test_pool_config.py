@@ -201,6 +201,8 @@ def test_true_is_not_one_and_a_text_is_no_number() -> None:
         ('"until_verified"', '"until_verifed"', "fixed, until_verified, adaptive (did you mean until_verified?)"),
         ('{model = "large",', '{model = "small",', "cascades.ladder.stages.1.model: a cycle: small is stage 0 already"),
         ('{model = "large",', '{model = "ladder",', "stages.1.model: a cycle of cascades: ladder → ladder"),
+        ("samples = 16", "samples = true", "cascades.ladder.stages.0.samples: expected a number, got True"),
+        ("num_samples = 4", "num_samples = true", "models.small.sampling.num_samples: expected a number"),
         ('kind = "math"', 'kind = "maths"', "routes.0.when.kind.0: unknown problem kind 'maths'; known: math,"),
         ('kind = "math"', 'kinds = "math"', "routes.0.when.kinds: unknown key (did you mean kind?)"),
         ("[4, 5]", "[]", "routes.0.when.meta.level: Value should have at least 1 item"),
@@ -238,13 +240,19 @@ def test_a_change_of_the_one_model_says_which_of_several_it_should_name(
     with pytest.raises(ConfigError, match=r"--set model\.dtype: there is no \[model\] here, but 2 models") as caught:
         load_config(path, ["model.dtype=float32"])
     assert str(caught.value).endswith("set models.small.dtype or models.large.dtype")
+    with pytest.raises(
+        ConfigError, match=r"--set models\.smal\.dtype: 'smal' is no model here \(did you mean small\?\)"
+    ):
+        load_config(path, ["models.smal.dtype=float32"])
+    new = load_config(path, ["models.third.path=models/tiny_reasoner", "models.third.dtype=float32"])
+    assert "third" in new.models
     for flag, right in {
         "--preset=qwen3.6-27b": '--set models.small.preset="qwen3.6-27b" or --set models.large.preset="qwen3.6-27b"',
         "--allow-remote-code": "--set models.small.trust_remote_code=true or",
     }.items():
         assert main(["solve", str(path), flag]) == EXIT_CONFIG
         said = capsys.readouterr().err
-        assert f"{flag.partition('=')[0]}: {path} has 2 models (small, large)" in said
+        assert f"{flag.partition('=')[0]}: {path} has no [model], but 2 models (small, large)" in said
         assert right in said
 
 

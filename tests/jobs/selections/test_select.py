@@ -70,7 +70,7 @@ def test_a_row_of_a_problem_without_an_answer_key(tmp_path: Path) -> None:
     hidden = problem_rows("hidden", answers, None, domain="algebra")
     hidden[7]["finish_reason"] = "length"
     uri = stored(tmp_path, [*keyed(80, 1.0), *hidden])
-    assert select_run(open_storage(uri)) == SelectionCounts(81, 1, 80, 0, 0)
+    assert select_run(open_storage(uri)) == SelectionCounts(81, 1, 80, 0, 0, 81)
     row = selections(uri)["hidden"]
     assert row == row | {
         **{"run_id": "made-up", "problem_id": "hidden", "method": AGREEMENT, "keyless": True, "domain": "algebra"},
@@ -124,7 +124,7 @@ def test_problems_whose_plans_looked_at_verdicts_say_nothing(tmp_path: Path, cap
     assert select_run(open_storage(uri)) == SelectionCounts(101, 1, 0, 100, 0)
     assert selections(uri)["hidden"]["probability"] is None
     assert main(["report", "--run", uri, "--select"]) == 0
-    assert "the plans of all 100 problems with one looked at verdicts" in capsys.readouterr().out
+    assert "the plans of 100 problems with one looked at verdicts" in capsys.readouterr().out
     page = (Path(uri) / "report.html").read_text()
     assert "Chosen without a proof" in page and "so there is no probability" in page
 
@@ -153,6 +153,7 @@ def test_a_problems_own_verdicts_do_not_move_its_probability(tmp_path: Path) -> 
 
 def test_lean_has_no_row_and_a_problem_without_an_answer_has_no_winner(tmp_path: Path) -> None:
     rows = [*problem_rows("theorem", ["5"] * 8, "5", kind="lean"), *problem_rows("silent", [None] * 8, None)]
+    rows += problem_rows("plugin", ["5"] * 8, "5", kind="of a plugin that is not loaded")
     uri = stored(tmp_path, rows)
     assert select_run(open_storage(uri)).problems == 1
     row = selections(uri)["silent"]

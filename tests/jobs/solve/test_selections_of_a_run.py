@@ -35,6 +35,9 @@ def test_the_end_of_a_run_writes_selections_and_its_page_shows_them(tmp_path: Pa
     sections: dict[str, Any] = {"run": {"id": "made-up"}, "output": {"uri": str(tmp_path)}}
     sections |= {"model": {"path": "somewhere"}, "problems": {"files": ["some.jsonl"]}}
     record: dict[str, Any] = {"config": {}, "starts": [{}], "summary": dict(SUMMARY)}
+    chosen_by_none = check_config({**sections, "selection": {"methods": []}}, "test")
+    assert "selections" not in dict(summary_rows(close_run(chosen_by_none, open_storage(uri), record)))
+    assert not (Path(uri) / "selections.parquet").exists()
     shown = close_run(check_config(sections, "test"), open_storage(uri), record)
     found = [row for batch in read_selections(open_storage(uri), ["problem_id"]) for row in batch.to_pylist()]
     assert len(found) == 80 + keyless

@@ -57,6 +57,47 @@ def test_a_killed_coordinator_is_started_again_and_resumes(make_batch: Any) -> N
     assert {row["epoch"] for row in check_exactly_once(batch)} == {1, 2}
 
 
+def test_kills_lose_and_double_nothing_of_problems_without_an_answer_key(make_batch: Any) -> None:
+    """A verifier, then a generator, then the coordinator die while answers are clustered."""
+    import ray
+
+    from jobs.report.problems_table import iter_problems
+    from runstore.storage import open_storage
+
+    writings = ["1/2", "0.5", r"\frac{1}{2}"]
+    tasks = [{"answer": "1/2", "p": p, "keyless": True, "writings": writings, "token_s": 0.03} for p in (1.0, 0.6) * 12]
+    batch = make_batch(
+        tasks,
+        problems={"unchecked": "accept"},
+        sampling={"policy": "until_verified", "num_samples": 16, "wave": 4},
+        agreement={"max_samples": 16},
+        resources={"replicas": 2, "writers": 2},
+        verify={"actors": 2},
+    )
+    strikes = [("samples", lambda: kill_worker("verifier")), ("samples", lambda: kill_worker("generator"))]
+    strikes.append(("durable", lambda: ray.kill(coordinator_handle())))
+
+    def strike(status: Any) -> None:
+        if strikes and status.get(strikes[0][0], 0) >= 20 * (4 - len(strikes)):
+            strikes.pop(0)[1]()
+
+    batch.display.on_update = strike
+    outcome = batch.run()
+    assert not strikes and outcome.summary["complete"], outcome.error
+    assert outcome.summary["epoch"] == 2
+    rows = batch.rows()
+    counts = collections.Counter((row["problem_id"], row["sample_index"]) for row in rows)
+    assert max(counts.values()) == 1
+    assert {row["status"] for row in rows} <= {"unchecked", None}
+    found = {result.row["problem_id"]: result.row for result in iter_problems(open_storage(batch.uri))}
+    assert len(found) == batch.num_problems
+    assert {row["settled"] for row in found.values()} <= {"agreed", "exhausted"}
+    unanimous = [row for problem, row in found.items() if int(problem[1:]) % 2 == 0]
+    assert {row["settled"] for row in unanimous} == {"agreed"}
+    # A plan stops only once every index up to its end has a verdict, so both ends say that no sample is missing.
+    assert sum(row["num_unchecked"] for row in unanimous) < 12 * 16, "agreement ends a problem early"
+
+
 def test_an_engine_that_dies_is_replaced_until_the_limit(make_batch: Any) -> None:
     batch = make_batch([{"answer": "1", "p": 1, "fault": "engine dies"}], resources={"max_restarts": 1})
     outcome = batch.run()

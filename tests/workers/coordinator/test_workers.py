@@ -175,7 +175,7 @@ def test_every_row_is_answered_once_while_verdicts_come_in() -> None:
         rows = [((0, i), i % 2) for i in range(100)]
         batch = report.batch
         answers: list[Any] = []
-        items = [CheckItem(batch, rows[:50]), CheckItem(Stored(batch), rows[50:])]
+        items = [CheckItem(batch, rows[:50], {}), CheckItem(Stored(batch), rows[50:], {})]
         silent = 0
         while len(answers) < 100 and silent < 2:
             data, num_rows = await verifier.results(items)
@@ -290,7 +290,7 @@ def test_a_verifier_holds_many_short_rows_or_few_long_ones(row_bytes: float, row
 
 
 def item(*indices: int) -> CheckItem:
-    return CheckItem(b"", [((0, index), index) for index in indices])
+    return CheckItem(b"", [((0, index), index) for index in indices], {})
 
 
 def test_rows_that_wait_at_a_verifier_do_not_hang() -> None:
