@@ -62,11 +62,15 @@ def fields(measured: Mapping[str, Any]) -> str:
 
 def cascade(rows: Mapping[str, Any]) -> str:
     """What the cascade keeps and what it costs, as shares of the large model alone, seed by seed."""
-    names = {"kept": "kept of what the large model alone solves", "cost": "its cost: parameters x tokens"}
+    names = {
+        "kept": "kept of its solved set",
+        "cost": "cost (parameters x tokens)",
+        "cost_if_alone_stopped": "cost, if it stopped too",
+    }
     place = _places(len(rows))
     series = {
         text: [
-            _dot(place(number) + APART * (shift - 0.5), row[key], f"{text}, seed {seed}")
+            _dot(place(number) + APART * (shift - 1), row[key], f"{text}, seed {seed}")
             for number, (seed, row) in enumerate(rows.items())
             if row[key] is not None
         ]

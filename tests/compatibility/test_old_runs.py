@@ -82,7 +82,8 @@ def test_an_export_gives_the_same_rows(runs: StoredRuns, format: str) -> None:
     again = exported_rows(runs.folder / "exported_again" / format, expected["columns"])
     stored = exported_rows(runs.folder / "exports" / format, expected["columns"])
     assert stored == {key: expected[key] for key in ("rows", "columns", "sha256")}
-    # A later version names a model without the path to it, and leaves everything else as it was.
+    # A later version names a model without the path to it, writes tests of functions so that verl scores them, and
+    # leaves everything else as it was.
     assert again == exported_rows(runs.folder / "exports" / format, expected["columns"], with_model_paths=False)
 
 

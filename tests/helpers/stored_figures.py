@@ -131,14 +131,30 @@ def export_figures(runs: StoredRuns, format: str) -> Figures:
 
 def exported_rows(folder: Path, columns: list[str] | None = None, with_model_paths: bool = True) -> Figures:
     """Number and hash of an export's rows; of `columns` alone where they are given. `with_model_paths` false: as if
-    `model` had held the name of the model's folder alone."""
+    `model` had held the name of the model's folder alone, and as if the tests of functions had been written as verl
+    reads them, one JSON value per line."""
     table = pq.read_table(folder / "data" / "train.parquet")
     columns = sorted(columns if columns is not None else table.column_names)
     found = table.select(columns).to_pylist()
     if not with_model_paths and "model" in columns:
         found = [{**row, "model": Path(row["model"]).name} for row in found]
+    if not with_model_paths and "reward_model" in columns:
+        found = [{**row, "reward_model": as_verl_reads(row["reward_model"])} for row in found]
     rows = sorted(map(canonical, found))
     return {"rows": len(rows), "columns": columns, "sha256": hashlib.sha256("\n".join(rows).encode()).hexdigest()}
+
+
+def as_verl_reads(reward_model: Figures) -> Figures:
+    """The reward fields of a row with inputs and outputs of a function as text."""
+    try:
+        truth = json.loads(reward_model["ground_truth"])
+    except ValueError:
+        return reward_model
+    if not isinstance(truth, dict) or "fn_name" not in truth:
+        return reward_model
+    inputs = [text if isinstance(text, str) else "\n".join(map(json.dumps, text)) for text in truth["inputs"]]
+    outputs = [value if isinstance(value, str) else json.dumps(value) for value in truth["outputs"]]
+    return {**reward_model, "ground_truth": json.dumps({**truth, "inputs": inputs, "outputs": outputs})}
 
 
 def verify_figures(runs: StoredRuns) -> Figures:

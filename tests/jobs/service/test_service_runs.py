@@ -161,7 +161,7 @@ async def test_clients_choose_no_address_output_code_or_limits(root: Path, start
 def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
     """A key that a later version adds is closed until it is named in CLIENT_KEYS, and this list is read again then."""
     refused = {
-        "problems": {"confidential"},
+        "problems": {"confidential", "config", "revision", "sources", "split"},
         "model": {
             *("engine", "tensor_parallel_size", "gpu_memory_utilization", "cpu_kv_cache_gb", "max_num_seqs"),
             *("quantization", "trust_remote_code", "engine_args"),
@@ -177,7 +177,7 @@ def test_every_key_of_a_run_is_open_to_clients_by_name_or_refused() -> None:
     sections = {name: field.annotation for name, field in SolveConfig.model_fields.items()}
     assert set(sections) - set(runs.CLIENT_KEYS) == {
         *("plugins", "notify", "output", "verify", "resources", "ray", "cost"),
-        *("models", "default_route", "routes", "cascade", "cascades", "audit"),
+        *("models", "default_route", "routes", "cascade", "cascades", "audit", "agreement", "selection"),
     }
     for name, allowed in runs.CLIENT_KEYS.items():
         keys = set(every_key(sections[name]))
