@@ -5,8 +5,8 @@
     if __name__ == "__main__":
         ProofmillResourcesServer.run_webserver()
 
-Rows carry `responses_create_params` and beside it `kind` and `reference`, or `verifier_metadata` with these two, as
-`proofmill export rl --layout nemo-gym` writes them.
+Rows carry `responses_create_params` and beside it `kind` and `reference`, as `proofmill export rl --layout nemo_gym`
+writes them, or these two in `verifier_metadata`.
 
 What was not decided is answered with `mask_sample: true`, `failure_kind` and `failure_reason`, which NeMo Gym and NeMo
 RL leave out of the step, and with `_ng_failure_class`, by which older versions put the row beside the results. Its
@@ -51,7 +51,7 @@ class ProofmillResourcesServer(SimpleResourcesServer):  # type: ignore[misc]
 
     async def verify(self, body: ProofmillVerifyRequest) -> ProofmillVerifyResponse:
         row = body.model_dump()
-        facts = row.get("verifier_metadata") or row
+        facts = row if row.get("reference") is not None else row.get("verifier_metadata") or {}
         if "reference" not in facts:
             raise ValueError("the row has no reference: give kind and reference, or verifier_metadata with these two")
         response = row["response"]

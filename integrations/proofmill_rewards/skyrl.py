@@ -3,8 +3,9 @@
     import proofmill_rewards.skyrl                       # registers the environment `proofmill`
     generator = proofmill_rewards.skyrl.masking(SkyRLGymGenerator)(…)   # in your entry point's get_generator
 
-Rows carry `env_class: "proofmill"` and `reward_spec: {"kind": …, "ground_truth": reference}`, as `proofmill export rl
---layout skyrl` writes them.
+The rows are those of `proofmill export rl --layout skyrl --data-source proofmill`, which names this environment and has
+the columns `kind` and `reference`; or any row with `env_class: "proofmill"` and a `reward_spec` of `kind` and
+`ground_truth`, which is a reference, its JSON text, or a bare answer.
 
 SkyRL's environments return a number for every sample. The environment returns 0 for what was not decided and says so
 in its metrics (`proofmill_masked`); the generator that `masking` makes takes the tokens of such samples out of the loss
@@ -33,11 +34,12 @@ class ProofmillEnv(BaseTextEnv):  # type: ignore[misc]
 
     def __init__(self, env_config: Any = None, extras: dict[str, Any] | None = None) -> None:
         super().__init__()
-        spec = (extras or {}).get("reward_spec") or {}
+        row = extras or {}
+        spec = row.get("reward_spec") or {}
         if "ground_truth" not in spec:
             raise ValueError("reward_spec.ground_truth: missing; a reference, its JSON text, or a bare answer")
-        self._kind = str(spec.get("kind") or "math")
-        self._reference = spec["ground_truth"]
+        self._kind = str(row.get("kind") or spec.get("kind") or "math")
+        self._reference = row.get("reference") or spec["ground_truth"]
         self._masked = False
         self._reason = ""
 

@@ -5,8 +5,8 @@
     reward.reward_manager.module.path=pkg://proofmill_rewards.verl
     algorithm.adv_estimator=proofmill_grpo
 
-The rows are those of `proofmill export rl --layout verl`: `reward_model.ground_truth` with the problem's reference in
-`extra_info`, or any row whose `extra_info` has `kind` and whose `ground_truth` is a reference, its JSON text, or a bare
+The rows are those of `proofmill export rl --layout verl`, whose columns `kind` and `reference` say what is checked; or
+any row whose `extra_info` has `kind` and whose `reward_model.ground_truth` is a reference, its JSON text, or a bare
 answer.
 
 verl has no way to leave a sample out of a step: a reward manager must return a number, and the group's mean and
@@ -55,11 +55,13 @@ class ProofmillRewardManager(RewardManagerBase):
         text = await self.loop.run_in_executor(
             None, lambda: self.tokenizer.decode(responses[:length], skip_special_tokens=True)
         )
-        extra = row.non_tensor_batch.get("extra_info") or {}
-        fields = row.non_tensor_batch.get("tool_extra_fields") or {}
-        reference = extra.get("reference", row.non_tensor_batch["reward_model"]["ground_truth"])
-        ended = fields.get("finish_reason") or extra.get("finish_reason")
-        verdict = await self._batcher.verify(item(str(extra.get("kind") or "math"), reference, text, ended))
+        columns = row.non_tensor_batch
+        extra = columns.get("extra_info") or {}
+        kind = columns.get("kind") or extra.get("kind") or "math"
+        # What an export wrote for verl's own scorers may be another form of the tests than a reference.
+        reference = columns.get("reference") or columns["reward_model"]["ground_truth"]
+        ended = (columns.get("tool_extra_fields") or {}).get("finish_reason") or extra.get("finish_reason")
+        verdict = await self._batcher.verify(item(str(kind), reference, text, ended))
         return scored(verdict)
 
 

@@ -33,7 +33,10 @@ def request(item: dict, **others: Any) -> ProofmillVerifyRequest:
     content = [{"type": "output_text", "text": item["text"]}]
     response = {"output": [{"type": "reasoning"}, {"type": "message", "content": content}], **others}
     row = {"kind": "math", "reference": item["reference"]}
-    row = {"verifier_metadata": row} if item["name"] == "verified" else row
+    if item["name"] == "verified":
+        row = {"verifier_metadata": row}
+    elif item["name"] == "refuted":  # as an export of programs has it
+        row["verifier_metadata"] = {"unit_tests": None}
     return ProofmillVerifyRequest(responses_create_params={"input": []}, response=response, **row)
 
 

@@ -11,7 +11,10 @@ from apart import ITEMS
 
 def play(item: dict) -> tuple[float, float]:
     spec = {"kind": "math", "ground_truth": item["reference"]}
-    environment = skyrl_gym.make("proofmill", env_config=None, extras={"reward_spec": spec})
+    extras = {"reward_spec": spec}
+    if item["name"] == "refuted":  # as `proofmill export rl --layout skyrl --data-source proofmill` has them
+        extras = {"reward_spec": {"ground_truth": "5"}, "kind": "math", "reference": json.dumps(item["reference"])}
+    environment = skyrl_gym.make("proofmill", env_config=None, extras=extras)
     environment.init([{"role": "user", "content": "?"}])
     step = environment.step(item["text"])
     assert step["done"]

@@ -43,6 +43,8 @@ def sample(at: int) -> DataProto:
         batch_size=1,
     )
     facts = {"reward_model": {"ground_truth": truth}, "extra_info": {"kind": "math"}, "data_source": "x"}
+    if at % 2:  # as `proofmill export rl --layout verl` has them
+        facts = {"reward_model": {"ground_truth": "for another scorer"}, "kind": "math", "reference": truth}
     return DataProto(batch=batch, non_tensor_batch={name: np.array([value], object) for name, value in facts.items()})
 
 
