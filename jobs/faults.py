@@ -27,6 +27,9 @@ def told_faults(error: pydantic.ValidationError, model: type[pydantic.BaseModel]
 def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
     """A pydantic fault as one line, in the terms of the config file."""
     key = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+    if not fault["loc"]:
+        # A rule over the whole file: it names its keys itself, and the whole file is no value to repeat.
+        return str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         known = list(getattr(settings_at(model, fault["loc"][:-1]), "model_fields", {}))
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)

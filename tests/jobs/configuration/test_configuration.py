@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import jsonschema
+import pydantic
 import pytest
 
 from jobs.cli import COMMANDS, main
@@ -16,6 +17,7 @@ from jobs.config import SolveConfig, check_config, load_config
 from jobs.configuration.command import TITLE
 from jobs.configuration.describe import reference, sections
 from jobs.configuration.starter import commented_toml, starter_table
+from jobs.faults import told_faults
 from runstore.code_revision import code_revision
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -95,6 +97,22 @@ def test_an_unknown_key_suggests_the_nearest(tmp_path: Path, capsys: pytest.Capt
     path.write_text('run.id = "r"\nproblems.files = ["p"]\nmodel.path = "m"\nsampling.temprature = 1\n')
     assert main(["solve", str(path)]) == 2
     assert "sampling.temprature: unknown key (did you mean temperature?)" in capsys.readouterr().err
+
+
+def test_a_rule_over_a_whole_file_is_told_without_the_file() -> None:
+    class Pair(pydantic.BaseModel):
+        low: int
+        high: int
+
+        @pydantic.model_validator(mode="after")
+        def _in_order(self) -> Pair:
+            if self.low > self.high:
+                raise ValueError(f"low: is {self.low} and should be at most high, {self.high}")
+            return self
+
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Pair.model_validate({"low": 3, "high": 2})
+    assert told_faults(caught.value, Pair) == ["low: is 3 and should be at most high, 2"]
 
 
 def test_the_version_names_the_code(capsys: pytest.CaptureFixture[str]) -> None:
