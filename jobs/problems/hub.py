@@ -1,8 +1,9 @@
 """Problem files in data sets of the Hugging Face hub: which files are meant, at which commit, and their local copies.
 
 Promises: a data set is read at one commit for as long as the process lives, whatever its branch does meanwhile; the
-commit stands in the URI of every file (`hf://datasets/ORG/NAME@COMMIT/PATH`), and so in run.json. Only the files that
-are read are downloaded, into the hub's cache. Without a network the cache is used if it holds all of them.
+commit stands in the URI of every file (`hf://datasets/ORG/NAME@COMMIT/PATH`), and so in run.json, which also has the
+revision that was asked for (`data_sets`). Only the files that are read are downloaded, into the hub's cache. Without a
+network the cache is used if it holds all of them.
 Does not: run a data set's own loading script, or show a token.
 Fails: with BadRow, which says whether the set is unknown, private, gated, or out of reach.
 """
@@ -53,8 +54,23 @@ class HubFile:
     local_path: str
 
 
-def pin(uris: Iterable[str], revision: str = "") -> None:
-    """Reads data sets at the commits that these URIs name, as an earlier start of a run did."""
+def commits() -> list[dict[str, str]]:
+    """The data sets that this process has read by a branch, a tag or no revision at all, each with its commit."""
+    return [
+        {"id": identity, "revision": revision, "commit": commit}
+        for (identity, revision), commit in sorted(_commits.items())
+        if revision != commit
+    ]
+
+
+def pin(stored: Iterable[Mapping[str, str]]) -> None:
+    """Reads data sets at the commits of an earlier start of a run, as `commits` gave them."""
+    for entry in stored:
+        _commits[entry["id"], entry["revision"]] = entry["commit"]
+
+
+def pin_files(uris: Iterable[str], revision: str) -> None:
+    """Reads data sets at the commits that these URIs name, for a run that stored nothing else of its commits."""
     for uri in uris:
         found = URI.fullmatch(uri)
         if found and found["revision"] and COMMIT.fullmatch(found["revision"]):

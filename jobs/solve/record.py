@@ -14,6 +14,7 @@ import pydantic_core
 
 from jobs.config import ConfigError, PoolTable, SolveConfig
 from jobs.pools.routing import ONLY
+from jobs.problems import hub
 from jobs.problems.examples import digest_with_variants, examples_digest
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.published import NOTHING, Published, to_record
@@ -71,6 +72,15 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
             f"{where}: this run was begun with other settings: {'; '.join(changes)}. "
             f"Choose another run.id, or change them back to resume."
         )
+
+
+def pin_data_sets(config: SolveConfig, record: Mapping[str, Json]) -> None:
+    """Has the data sets of the hub read at the commits that the run began with: their branches may have moved."""
+    if "data_sets" in record:
+        hub.pin(record["data_sets"])
+        return
+    for revision in {part.revision for _, part in config.problems.parts()}:
+        hub.pin_files((source["uri"] for source in record["problems"]["sources"]), revision)
 
 
 def changed_pools(old: Json, new: Json) -> list[str]:
@@ -162,6 +172,7 @@ def new_record(
         "config": config.resolved(),
         "problems": problems.to_json(),
         **stored_examples(config),
+        "data_sets": hub.commits(),
         "plan": plan,
         **to_record(by_pool),
         "code_revision": code_revision(),
