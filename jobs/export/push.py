@@ -36,7 +36,6 @@ Json = Any
 
 KEY = "output.push_to_hub"
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-MISSING = 404
 
 
 class PushError(StorageError):
