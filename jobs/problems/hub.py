@@ -28,6 +28,7 @@ SCHEME = "hf://datasets/"
 URI = re.compile(r"hf://datasets/(?P<id>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?(?:/(?P<path>.*))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 CARD = "README.md"
+BY_PATH = "name its files, as hf://datasets/ORG/NAME/PATH"
 SPLITS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -189,22 +190,29 @@ def by_split(card: Mapping[str, Any], names: Sequence[str], wanted: Wanted) -> l
     """The files of one configuration and split, by the data set's card or else by the names of its files. Raises
     BadRow where they are not known, or not said and more than one."""
     tables = by_card(card, names) or by_names(names)
-    config = choose("config", wanted.config, tables, "default")
+    config = choose("config", wanted.config, tables, "default", BY_PATH)
     splits = tables[config]
-    return splits[choose("split", wanted.split, splits, "")]
+    return splits[choose("split", wanted.split, splits, "", BY_PATH)]
 
 
-def choose(key: str, wanted: str, known: Mapping[str, Any], default: str) -> str:
+def choose(key: str, wanted: str, known: Mapping[str, Any], default: str, instead: str) -> str:
+    """The part of a data set that is meant. `instead` is how it is named where there is no config. Raises BadRow."""
     shown = ", ".join(sorted(known))
     if wanted:
         if wanted not in known:
-            raise BadRow("", f"there is no {key} {excerpt(wanted)}", f"set problems.{key} to one of {shown}")
+            raise BadRow(
+                "",
+                f"there is no {key} {excerpt(wanted)}",
+                f"{instead}, or in a config set problems.{key} to one of {shown}",
+            )
         return wanted
     if len(known) == 1:
         return next(iter(known))
     if default in known:
         return default
-    raise BadRow("", f"the data set has several {key}s", f"set problems.{key} to one of {shown}")
+    raise BadRow(
+        "", f"the data set has several {key}s", f"{instead}, or in a config set problems.{key} to one of {shown}"
+    )
 
 
 def card_of(identity: str, commit: str, listed: Sequence[str]) -> Mapping[str, Any]:

@@ -138,7 +138,9 @@ def in_folder(folder: Path, wanted: Wanted) -> list[Source]:
     """The problem files of a folder, in depth; what is hidden, such as `.git`, is left out."""
     if (folder / SPLITS_FOLDER).is_file():
         splits = saved(folder / SPLITS_FOLDER, "splits", str)
-        return in_folder(folder / choose("split", wanted.split, dict.fromkeys(splits), ""), wanted)
+        return in_folder(
+            folder / choose("split", wanted.split, dict.fromkeys(splits), "", "name the folder of a split"), wanted
+        )
     if (folder / SET_FOLDER).is_file():
         names = [str(item.get("filename")) for item in saved(folder / SET_FOLDER, "_data_files", dict)]
         if missing := [name for name in names if not (folder / name).is_file()]:

@@ -86,6 +86,7 @@ def test_the_part_of_a_set_is_asked_for_and_not_guessed(served):
     assert "set problems.config to one of main, socratic" in refused(files=["openai/gsm8k"])
     text = refused(files=["openai/gsm8k"], config="main")
     assert "several splits" in text and "set problems.split to one of test, train" in text
+    assert "name its files, as hf://datasets/ORG/NAME/PATH, or in a config set" in text
     assert "there is no split 'dev'" in refused(files=["openai/gsm8k"], config="main", split="dev")
     assert prompts(files=["openai/gsm8k"], config="socratic") == ["What is 6?"]
 
