@@ -30,7 +30,10 @@ MIN_INPUTS = 4
 _MAX_INPUT_CHARS = 2000
 _MAX_PROMPT_CHARS = 50_000
 _MAX_CALLS = 40
-_HEAD = r"(?i)^[\W_]*(?:(?:sample|example)s?[\s_]+)?(?:std)?%s(?:[\s_]*#?\d+)?(?:[*_\s]*:[*_ \t]*(?P<rest>.*)|[\W_]*)$"
+_HEAD = (
+    r"(?i)^[\W_]*(?:(?:sample|example|expected)s?[\s_]+)?(?:std)?%s(?:[\s_]*#?\d+)?"
+    r"(?:[*_\s]*:[*_ \t]*(?P<rest>.*)|[\W_]*)$"
+)
 _INPUT, _OUTPUT = re.compile(_HEAD % "input"), re.compile(_HEAD % "output")
 _PROSE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,},? [A-Za-z]{2,}.*[.$:]", re.DOTALL)
 _LESS = r"\s*(?:<=?|≤|\\leq?\b)\s*"
