@@ -125,10 +125,10 @@ def _changed(value: Any, allowed: _Allowed) -> Iterator[Any]:
         )
         yield from filter(allowed, (value + 1, value - 1, larger, 0 * value, -value, half))
     elif isinstance(value, str | list | tuple):
-        others = [value[::-1], value[:-1], value[1:], value[: len(value) // 2], value * 2]
-        if isinstance(value, str):
+        others: list[Any] = [value[::-1], value[:-1], value[1:], value[: len(value) // 2], value * 2]
+        if isinstance(value, str) and value == value.strip():
             # A cut leaves no blank at an end where there was none: programs may read words in several ways.
-            others = [other.strip() if value == value.strip() else other for other in others]
+            others = [other.strip() for other in others]
         yield from filter(None, others)
         if not isinstance(value, str):
             yield from map(type(value), _with_one_changed(value, allowed))
