@@ -72,7 +72,7 @@ def expand(name: str, wanted: Wanted = EVERYTHING) -> list[Source]:
     """The files that one entry of `problems.files` stands for. Raises BadRow where there is none."""
     scheme, mark, rest = name.partition("://")
     scheme = scheme if mark else ""
-    if not (rest if mark else name).strip():
+    if scheme not in ("s3", "hf") and not (rest if mark else name).strip():  # these two say what they lack
         # An empty path is the working directory to pathlib, and to fsspec too.
         raise BadRow("", "an empty path", 'give a file, a pattern or a folder; "." is the working directory')
     if scheme == "file":
