@@ -16,6 +16,8 @@ import pyarrow.parquet
 import pytest
 
 from jobs.config import Problems
+from jobs.export.evaluation import read_items
+from jobs.export.settings import Decontaminate
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
 from jobs.problems.places import find_sources, shown
@@ -167,6 +169,12 @@ def test_addresses_that_differ_in_the_query_are_several_files(signed):
     assert [problem.id for problem in stream_problems(table, summary.skipped)] == ["a", "x", "b"]
     # The rows of the second are skipped by number, of which the first has one too.
     assert [source.num_problems for source in summary.sources] == [2, 1]
+
+
+def test_evaluation_sets_are_read_from_signed_addresses(signed):
+    items = list(read_items(Decontaminate(files=[f"{signed}a", f"{signed}b"])))
+    assert [item.id for item in items] == ["a", "b"] and len({item.file for item in items}) == 2
+    assert "SECRET" not in "".join(item.file for item in items)
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ _PUTNAM = re.compile(r"putnam_\d{4}_[ab]\d")
 """How PutnamBench names its theorems, whatever file they were copied to."""
 MARK = "confidential"
 """The key of a problem's `meta`, and of a row, that says that it is confidential."""
-ORIGINS = ("source", "data_source", "dataset", "dataset_name", "benchmark", "origin", "subset", "src")
+ORIGINS = frozenset({"source", "data_source", "dataset", "dataset_name", "benchmark", "origin", "subset", "src"})
 """Columns in which publishers say which set a row is from. A layout may read none of them."""
-DETAILS = ("meta", "metadata", "extra_info", "info")
+DETAILS = frozenset({"meta", "metadata", "extra_info", "info"})
 """Columns with a table of further data, in which the same may stand."""
 _WORD = re.compile(
     r"(?<![^\W_])[^\W_]"  # after a mark, or first of all
@@ -68,8 +68,8 @@ def is_confidential_row(row: Mapping[str, Json], sources: Iterable[str]) -> bool
     `sources` as the set that it is from."""
     if row.get(MARK) or is_marked(row.get("meta")):
         return True
-    inner = [value for field in DETAILS if isinstance(value := row.get(field), Mapping)]
-    values = [table.get(field) for table in (row, *inner) for field in ORIGINS]
+    inner = [value for field in row.keys() & DETAILS if isinstance(value := row[field], Mapping)]
+    values = [table[field] for table in (row, *inner) for field in table.keys() & ORIGINS]
     names = [name for value in values for name in (value if isinstance(value, list) else [value])]
     return any(isinstance(name, str) and is_of_source(name, sources) for name in names)
 
