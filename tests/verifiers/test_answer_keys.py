@@ -12,6 +12,7 @@ from verifiers.answer_keys import has_answer_key
 from verifiers.checker import Checkers
 from verifiers.choice.checker import shuffle
 from verifiers.choice.reference import without_order
+from verifiers.code.agreement import is_behaviour
 from verifiers.code.checker import CodeChecker
 from verifiers.kinds import KINDS, KindRow
 from verifiers.types import NO_ANSWER_KEY, Problem, Status
@@ -37,7 +38,6 @@ KEYLESS: list[tuple[str, dict[str, Any], str, str]] = [
     ("math", {"answer": None}, r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
     ("choice", OPTIONS, "The answer is B.", "B"),
     ("code", STDIN, "```python\nprint(int(input()) + 1)\n```", "print(int(input()) + 1)"),
-    ("code", {**STDIN, "tests": [{"input": "1"}]}, "```python\nprint(input())\n```", "print(input())"),
     (
         "code",
         {"mode": "function", "entry_point": "f"},
@@ -114,8 +114,15 @@ def test_a_reference_that_cannot_be_used_is_still_our_error(checkers: Checkers) 
     assert checkers.verify(present, "```python\nprint(1)\n```").status is Status.ERROR
 
 
-def test_no_program_is_run_for_a_problem_without_tests(checkers: Checkers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CodeChecker, "_judge", lambda *args: pytest.fail("it was run"))
+def test_inputs_without_outputs_are_no_key_and_show_what_a_program_does(checkers: Checkers) -> None:
+    problem = Problem("p", "code", "?", {**STDIN, "tests": [{"input": "1"}]})
+    assert not has_answer_key("code", problem.reference) and checkers.check_problem(problem) is None
+    evidence = checkers.verify(problem, "```python\nprint(input())\n```").evidence
+    assert is_behaviour(evidence["answer"]) and evidence["program"].strip() == "print(input())"
+
+
+def test_no_program_is_run_for_a_problem_without_inputs(checkers: Checkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CodeChecker, "_in_slot", lambda *args: pytest.fail("it was run"))
     assert checkers.verify(Problem("p", "code", "?", STDIN), "```python\nprint(1)\n```").status is Status.UNCHECKED
 
 
