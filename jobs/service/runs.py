@@ -45,7 +45,7 @@ INDEX = "service/runs/"
 """Folder below the output that holds one empty key per run, by owner, from which an owner's runs are listed."""
 CLIENT_KEYS: dict[str, tuple[str, ...]] = {
     "run": ("id", "seed"),
-    "problems": ("files", "layout", "columns", "kind", "limit", "unchecked", "skip_bad"),
+    "problems": ("files", "layout", "columns", "kind", "limit", "unchecked", "unique_prompts", "skip_bad"),
     "model": ("path", "revision", "dtype", "max_model_len"),
     "prompt": ("system", "suffix", "suffix_by_kind"),
     "sampling": (

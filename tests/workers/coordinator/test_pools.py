@@ -76,8 +76,8 @@ def test_a_route_leads_a_problem_to_its_pool(make_batch: Any, monkeypatch: pytes
     small, large = settings.routes[0].stages
     routes = RouteSettings("small", (small,)), RouteSettings("large", (large,))
 
-    def entry(id: str, kind: str, domain: str) -> ProblemEntry:
-        return ProblemEntry(id, kind, domain, int(id[1:]) % 2)
+    def entry(id: str, kind: str, domain: str, **others: Any) -> ProblemEntry:
+        return ProblemEntry(id, kind, domain, int(id[1:]) % 2, **others)
 
     monkeypatch.setattr(jobs.solve.driver, "ProblemEntry", entry)
     outcome = batch.drive(dataclasses.replace(settings, routes=routes))
