@@ -38,15 +38,15 @@ class AnswerKeys:
         self._used.add(stored.id)
         if given.kind != stored.kind:
             return None, f"bad problem: is of kind {stored.kind} in the run, and {given.kind} in the file"
+        has_other_prompt = asked(given) != asked(stored)
         if stored.kind == Kind.CHOICE:
-            reference = in_stored_order(given.reference, stored.reference)
-            if reference is None:
+            in_order = in_stored_order(given.reference, stored.reference)
+            if in_order is None:
                 return None, "bad problem: its options in the file are not those that the model was shown"
-        else:
-            reference = given.reference
-        if asked(given) != asked(stored):
+            given = dataclasses.replace(given, reference=in_order)
+        if has_other_prompt:
             self._other_prompts.add(stored.id)
-        return dataclasses.replace(stored, reference=reference), ""
+        return dataclasses.replace(stored, reference=given.reference), ""
 
     def told(self) -> Iterator[str]:
         """What a person should know of the file, after the last sample."""

@@ -139,8 +139,8 @@ def matches_all_below(pattern: str) -> bool:
 
 
 def of_problems(names: Iterable[str], pattern: str) -> list[str]:
-    """Of the files that a pattern found, those that a folder without a pattern would give: files of known formats that
-    are not hidden."""
+    """The files among those that a pattern found which a folder without a pattern would give: they are of known
+    formats and not hidden."""
     start = len(GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0])
     return [name for name in names if is_known(name) and not is_hidden(name[start:])]
 
