@@ -103,7 +103,8 @@ def item(kind: str, reference: Any, text: Any, finish_reason: str | None = None,
 
 
 def reference_of(value: Any) -> dict[str, Any]:
-    """A problem's reference as an object. Table formats fill columns that a row lacks with None; these are left out."""
+    """A problem's reference as an object. Table formats fill columns that a row lacks with None, and pandas with NaN;
+    these are left out, since their names in Python would be right answers. Such a problem has no answer key."""
     if isinstance(value, str):
         try:
             parsed = json.loads(value)
@@ -112,7 +113,7 @@ def reference_of(value: Any) -> dict[str, Any]:
         value = parsed if isinstance(parsed, dict) else {"answer": value}
     if isinstance(value, Mapping):
         return {name: part for name, part in value.items() if part is not None}
-    return {"answer": str(value)}
+    return {} if value is None or value != value else {"answer": str(value)}
 
 
 def text_of(completion: Any) -> str:

@@ -137,9 +137,9 @@ SEVERAL = (
 
 
 def key_of(value: Json, field: str) -> dict[str, Json]:
-    """The answer key of a column that holds one answer; none where it is empty. A column cannot say
-    whether one of several answers is enough or all are asked for, and a guess could make a part of an answer right.
-    Raises BadRow."""
+    """The answer key of a column that holds one answer; none where it is empty. A column cannot say whether
+    one of several answers is enough or all are asked for, and a guess could make a part of an answer right. Raises
+    BadRow."""
     key = key_of_any(value, field)
     if answers := key.get("answers"):
         raise BadRow(field, f"{len(answers)} answers: {excerpt(answers)}", SEVERAL)
