@@ -18,6 +18,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import math
 import os
 import random
 import time
@@ -113,7 +114,8 @@ def reference_of(value: Any) -> dict[str, Any]:
         value = parsed if isinstance(parsed, dict) else {"answer": value}
     if isinstance(value, Mapping):
         return {name: part for name, part in value.items() if part is not None}
-    return {} if value is None or value != value else {"answer": str(value)}
+    is_gap = value is None or (isinstance(value, float) and math.isnan(value))
+    return {} if is_gap else {"answer": str(value)}
 
 
 def text_of(completion: Any) -> str:
