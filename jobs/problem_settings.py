@@ -60,8 +60,9 @@ class Problems(ProblemFiles):
     unique_prompts: bool = False
     """Leave out problems that ask what an earlier one has asked already, whatever their references say."""
     confidential: list[str] = list(SOURCES)
-    """Sources whose problems go to a remote engine only with `model.allow_confidential`, by a part of their name. A
-    problem with `confidential` in its `meta` is confidential too."""
+    """Sources whose problems go to a remote engine only with `model.allow_confidential`, by a word at
+    which their name begins, as `gpqa` in `Idavidrein/gpqa_diamond`. The names of a problem's file and its folders count
+    too, and so does `confidential` in its `meta`."""
     unchecked: Literal["refuse", "accept"] = "refuse"
     """What becomes of problems without an answer key, such as a math problem whose reference has no answer. refuse:
     they are bad rows, so that a lost column of answers is noticed. accept: their samples get the status `unchecked`."""

@@ -22,10 +22,11 @@ from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.problems import layouts, sources
 from jobs.problems.errors import ProblemFileError, RowError, describe_reasons, reason_of
 from jobs.problems.load import MAX_ROWS_TO_RECOGNISE, may_be_stray, scan
-from jobs.problems.mapping_files import add_mapping_arguments, problems_of
+from jobs.problems.mapping_files import add_mapping_arguments, in_terms_of_flags, problems_of
 from jobs.problems.places import find_sources
 from jobs.problems.proposal import as_toml, propose
 from jobs.problems.repeats import PromptTable
+from jobs.terminal_texts import printable
 from verifiers.answer_keys import has_answer_key
 from verifiers.checker import Checkers
 from verifiers.kinds import KINDS
@@ -55,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
         config = config.model_copy(update={"unchecked": "accept"})
         row = None if config.layout != "auto" else unknown_row(config)
         if row is None:
-            return EXIT_ERRORS if show(config, args.rows, args.limit) else EXIT_DONE
+            return EXIT_ERRORS if show(config, args) else EXIT_DONE
         return show_proposal(config, row, args)
     except TOLD as error:
-        print(f"proofmill: {error}", file=sys.stderr)
+        print(f"proofmill: {in_terms_of_flags(str(error), args)}", file=sys.stderr)
         return exit_code_of(error)
 
 
@@ -91,7 +92,7 @@ def show_proposal(config: Problems, row: dict[str, Json], args: argparse.Namespa
     print(as_toml(proposal, args.file), end="\n\n")
     update = {"layout": layouts.COLUMNS, "kind": proposal["kind"], "columns": proposal["columns"]}
     try:
-        show(config.model_copy(update=update), args.rows, args.limit)
+        show(config.model_copy(update=update), args)
     except (ConfigError, ProblemFileError) as error:
         print(f"as proposed it cannot be read: {error}")
     return EXIT_ERRORS
@@ -110,16 +111,16 @@ class Counts:
         self.num_bad = self.num_repeated = self.num_keyless = 0
 
 
-def show(config: Problems, num_shown: int, limit: int) -> int:
+def show(config: Problems, args: argparse.Namespace) -> int:
     """Prints everything; returns how many rows cannot be used."""
     counts, prompts, checkers = Counts(), PromptTable(), Checkers(os.cpu_count() or 1)
     try:
-        for place, item in itertools.islice(scan(config, counts.strays), limit or None):
+        for place, item in itertools.islice(scan(config, counts.strays), args.limit or None):
             counts.files[f"{place.source.uri}: layout {place.layout or 'unknown'}"] += 1
             if isinstance(item, RowError):
                 count_bad(counts, item)
                 continue
-            if counts.kinds.total() < num_shown:
+            if counts.kinds.total() < args.rows:
                 show_row(item)
             counts.kinds[str(item.kind)] += 1
             counts.domains[item.domain or "(none)"] += 1
@@ -132,7 +133,7 @@ def show(config: Problems, num_shown: int, limit: int) -> int:
                 count_bad(counts, fault)
     finally:
         checkers.close()
-    print_counts(counts)
+    print_counts(counts, args)
     return counts.num_bad
 
 
@@ -144,7 +145,7 @@ def count_bad(counts: Counts, fault: RowError) -> None:
 
 def show_row(problem: Problem) -> None:
     about = ", ".join(part for part in (str(problem.kind), problem.domain, problem.source, problem.split) if part)
-    print(f"{problem.id} ({about})")
+    print(f"{printable(problem.id)} ({printable(about)})")
     print(f"  shown:     {cut(KINDS.row(problem.kind).show(problem))}")
     print(f"  reference: {cut(json.dumps(problem.reference, ensure_ascii=False))}")
     if problem.meta:
@@ -153,18 +154,17 @@ def show_row(problem: Problem) -> None:
 
 def cut(text: str) -> str:
     """At most MAX_CHARS, on one line, with what a terminal would act upon escaped."""
-    shown = text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + "…"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
+    return printable(text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + "…")
 
 
-def print_counts(counts: Counts) -> None:
+def print_counts(counts: Counts, args: argparse.Namespace) -> None:
     print()
     for name, count in counts.files.items():
         print(f"{name}, {count:,} row{'' if count == 1 else 's'}")
     for uri in counts.strays:
         print(f"{uri}: no problem file, left out")
     print("kinds: " + (", ".join(f"{count:,} {kind}" for kind, count in counts.kinds.most_common()) or "none"))
-    listed = [f"{name} {count:,}" for name, count in counts.domains.most_common(MAX_DOMAINS)]
+    listed = [f"{printable(name)} {count:,}" for name, count in counts.domains.most_common(MAX_DOMAINS)]
     more = len(counts.domains) - len(listed)
     print("domains: " + (", ".join(listed) or "none") + (f" and {more:,} more" if more > 0 else ""))
     share = f"{counts.num_repeated:,} of {counts.kinds.total():,} problems repeat the prompt of an earlier one"
@@ -176,6 +176,6 @@ def print_counts(counts: Counts) -> None:
         return
     print(f"{counts.num_bad:,} rows cannot be used, the first:")
     for fault in counts.bad:
-        print(f"  {fault}")
+        print(f"  {in_terms_of_flags(str(fault), args)}")
     for line in describe_reasons(counts.reasons):
         print(line)

@@ -28,8 +28,7 @@ from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.files import open_out
 from jobs.problems.errors import ProblemFileError, RowError
 from jobs.problems.load import scan
-from jobs.problems.mapping import MappingError, compile_mapping
-from jobs.problems.mapping_files import add_mapping_arguments, problems_of
+from jobs.problems.mapping_files import add_mapping_arguments, in_terms_of_flags, problems_of
 from jobs.problems.solutions import Solution, read_solutions
 from jobs.rechecking import AnswerKeys
 from jobs.stored_plugins import require_plugins
@@ -120,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         finally:
             checkers.close()
     except TOLD as error:
-        print(f"proofmill: {error}", file=sys.stderr)
+        print(f"proofmill: {in_terms_of_flags(str(error), args)}", file=sys.stderr)
         return exit_code_of(error)
 
 
@@ -142,7 +141,7 @@ def tasks_of_files(args: argparse.Namespace, checkers: Checkers) -> Iterator[Tas
     if faults and (not args.skip_bad or not all(fault.line for fault in faults)):
         raise ProblemFileError(faults[:MAX_LISTED], len(faults))  # a file that cannot be read has no lines to skip
     if faults:
-        print(f"{len(faults):,} bad lines, the first: {faults[0]}", file=sys.stderr)
+        print(f"{len(faults):,} bad lines, the first: {in_terms_of_flags(str(faults[0]), args)}", file=sys.stderr)
     if not num_solutions:
         raise ConfigError(f"{args.solutions}: no solutions")
     solutions = read_solutions(args.solutions, for_solutions, id_at)
@@ -166,12 +165,7 @@ def settings_of(args: argparse.Namespace) -> tuple[Problems, dict[str, Json]]:
     Raises ConfigError."""
     config, mapped = problems_of(args.problems, args)
     config = config.model_copy(update={"unchecked": "accept" if args.unchecked else "refuse"})
-    solutions = mapped.solutions
-    try:
-        compile_mapping(solutions)
-    except MappingError as error:
-        raise ConfigError(f"--columns {error}") from None
-    return config, solutions
+    return config, mapped.solutions
 
 
 def read_problems(

@@ -89,6 +89,7 @@ KINDS: Registry[KindRow] = Registry(
             "verifiers.code.checker:CodeChecker",
             check_code,
             has_code_key,
+            agreement="verifiers.code.agreement:CodeAgreement",
             is_own_work=True,
             verl_source="apps",
             open_instruct_verifier="code",

@@ -17,6 +17,7 @@ from jobs.export.markdown import code_block, histogram, span, table
 from jobs.export.outcomes import explained
 from jobs.export.push import dataset_info
 from jobs.export.summary import DomainPasses, Summary, ranking_note
+from jobs.uris import shown
 from workers.sampling.pass_curve import PassCurve, Point
 
 Json = Any
@@ -156,8 +157,8 @@ def unchecked_note(summary: Summary) -> str:
 
 
 def file_name(uri: str) -> str:
-    """The last part of a path: a card says nothing of the machine that made it."""
-    return uri.rstrip("/").rpartition("/")[2]
+    """The last part of a path: a card says nothing of the machine that made it, and repeats no signature."""
+    return shown(uri).rstrip("/").rpartition("/")[2]
 
 
 def source_table(summary: Summary) -> str:

@@ -27,7 +27,7 @@ def read_items(settings: Decontaminate) -> Iterator[EvaluationItem]:
         try:
             # Files are read one by one, because two sets may use the same ids and a hit names its file.
             for source in find_sources(part.files, Wanted(part.config, part.split, part.revision)):
-                alone = part.model_copy(update={"files": [source.uri], "config": "", "split": "", "revision": ""})
+                alone = part.model_copy(update={"files": [source.place], "config": "", "split": "", "revision": ""})
                 # What is compared is the statement, so an evaluation set needs no answer key.
                 for problem in stream_problems(Problems.model_validate({**alone.model_dump(), "unchecked": "accept"})):
                     yield item_of(problem, source.uri)

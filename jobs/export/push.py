@@ -11,6 +11,7 @@ hub fails, with the data set whole at --out.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,7 +28,15 @@ from jobs.export.settings import ExportSettings
 from jobs.model_path import is_hub_id
 from runstore.reader import read_run_json
 from runstore.storage import StorageError, open_storage
-from workers.engines.remote.confidential import SOURCES, is_of_source
+from workers.engines.remote.confidential import (
+    MARK,
+    SOURCES,
+    is_marked,
+    is_of_place,
+    is_of_source,
+    is_putnam,
+    is_putnam_theorem,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -36,7 +45,6 @@ Json = Any
 
 KEY = "output.push_to_hub"
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-MISSING = 404
 
 
 class PushError(StorageError):
@@ -105,10 +113,13 @@ def failed(name: str, what: str, error: Exception) -> PushError:
 
 def confidential_sources(uris: Iterable[str]) -> tuple[str, ...]:
     """The sources that are confidential to any of the runs, and those that always are. Raises ConfigError for a run
-    whose prompts hold confidential texts."""
+    whose prompts hold confidential texts, or whose problem files have the name of a confidential source."""
     sources = dict.fromkeys(SOURCES)
+    files: list[tuple[str, str]] = []
     for uri in uris:
-        config = (read_run_json(open_storage(uri)) or {}).get("config")
+        record = read_run_json(open_storage(uri)) or {}
+        files += [(uri, name) for name in problem_files(record)]
+        config = record.get("config")
         if not isinstance(config, Mapping):
             continue
         problems, prompt = (config.get(key) for key in ("problems", "prompt"))
@@ -116,19 +127,51 @@ def confidential_sources(uris: Iterable[str]) -> tuple[str, ...]:
             sources |= dict.fromkeys(map(str, problems["confidential"]))
         if isinstance(prompt, Mapping) and prompt.get("confidential"):
             raise ConfigError(f"{KEY}: the prompts of {uri} hold texts that its config calls confidential")
+    for uri, name in files:
+        if is_of_place(name, sources):
+            raise ConfigError(
+                f"{KEY}: the problems of {uri} are of {name}, which has the name of a confidential source; they must "
+                "not become training data of others"
+            )
     return tuple(sources)
 
 
+def problem_files(record: Mapping[str, Json]) -> list[str]:
+    """The URIs of the files that a run's problems were read from. Runs whose config takes nothing for confidential, and
+    runs from before problems were marked by their file, are told by these alone."""
+    problems = record.get("problems")
+    files = problems.get("sources") if isinstance(problems, Mapping) else None
+    return [str(file.get("uri", "")) for file in files or () if isinstance(file, Mapping)]
+
+
 def confidential_rows(batch: pa.RecordBatch, sources: Iterable[str]) -> set[str]:
-    """What names the confidential problems among these rows: their source, or their theorem's name."""
+    """What names the confidential problems among these rows: their source, or their theorem's name. The rule is that of
+    the endpoints (workers.engines.remote.confidential)."""
     names = tuple(sources)
     found = {source for source in pc.unique(batch["source"]).to_pylist() if is_of_source(source or "", names)}
-    marked = pc.match_substring_regex(batch["meta"], r'"confidential": ?true')
-    found |= {source or "(no source)" for source in pc.unique(batch["source"].filter(marked)).to_pylist()}
-    if is_of_source("putnambench", names):
-        theorem = pc.extract_regex(batch["reference"], r'"name": ?"(?P<name>putnam_\d{4}_[ab]\d)"')
-        found |= set(pc.unique(pc.struct_field(theorem, "name").drop_null()).to_pylist())
+    for row in rows_with(batch, "meta", MARK):
+        if (meta := parsed(row["meta"])) is None or is_marked(meta):
+            found.add(row["source"] or "(no source)")
+    if is_putnam(names):
+        for row in rows_with(batch, "reference", "putnam_"):
+            reference = parsed(row["reference"])
+            if is_putnam_theorem(reference):
+                found.add(reference["name"])
     return found
+
+
+def rows_with(batch: pa.RecordBatch, column: str, text: str) -> list[dict[str, Json]]:
+    """`source` and the JSON `column` of the rows in which it may hold `text`, as it stands or escaped."""
+    may_hold = pc.match_substring_regex(batch[column], rf"{text}|\\u00")
+    return list(batch.select(["source", column]).filter(may_hold).to_pylist())
+
+
+def parsed(text: str) -> Json:
+    """The value of a JSON text; None where it is none, so that nothing is known of it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def push(settings: ExportSettings, out: str) -> str:

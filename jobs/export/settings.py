@@ -8,6 +8,7 @@ Does not: look at the runs or at the destination.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -251,6 +252,24 @@ class ExportSettings(ConfigFile):
         return self.model_dump(mode="json")
 
 
+NEEDS = {
+    "min_probability": ("labels", "agreed", "--labels agreed"),
+    "student": ("strategy", "learning_potential", "--select learning_potential"),
+    "low_quantile": ("strategy", "learning_potential", "--select learning_potential"),
+    "high_quantile": ("strategy", "learning_potential", "--select learning_potential"),
+}
+"""Keys of `[select]` that only count beside a value of another key, which a flag gives too."""
+
+
+def without_effect(select: Select) -> list[str]:
+    """A fault for every key that was given and that nothing would read."""
+    return [
+        f"select.{key}: has no effect without select.{other} = {json.dumps(value)} ({flag})"
+        for key, (other, value, flag) in NEEDS.items()
+        if key in select.model_fields_set and getattr(select, other) != value
+    ]
+
+
 def load_settings(
     format: str, path: str | Path | None, overrides: Iterable[str] = (), sources: Sequence[Json] = ()
 ) -> ExportSettings:
@@ -295,6 +314,7 @@ def check_settings(table: Mapping[str, Json], where: str) -> ExportSettings:
         faults.append(f"select.labels: {settings.format} needs verdicts; agreed answers go with sft")
     if settings.select.labels == "agreed" and settings.select.strategy == "learning_potential":
         faults.append("select.strategy: learning_potential ranks verified samples; choose another one for agreed ones")
+    faults += without_effect(settings.select)
     if settings.select.strategy != "diverse" and row.chosen_by:
         faults.append(f"select.strategy: {settings.format} chooses by {row.chosen_by}; leave it out")
     if settings.select.strategy == "learning_potential" and not row.learning_potential:

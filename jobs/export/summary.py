@@ -16,6 +16,7 @@ from jobs.export.outcomes import told
 from jobs.export.partition import ScanFacts
 from jobs.export.settings import ExportSettings
 from jobs.report.problems_table import is_keyless, read_rule
+from jobs.uris import stored_config
 from workers.sampling.estimates import Stopped
 from workers.sampling.pass_curve import PassCurve
 from workers.sampling.plan import Plan
@@ -101,7 +102,7 @@ def manifest(summary: Summary) -> bytes:
     table = {
         "version": 1,
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "settings": summary.settings.resolved(),
+        "settings": stored_config(summary.settings.resolved()),
         "runs": summary.runs,
         "run_ids": sorted(facts.run_ids),
         "rows": summary.num_rows,

@@ -41,7 +41,7 @@ def read_examples(
                 faults.append(row)
                 continue
             try:
-                found.append(read_example(row, is_confidential_example(row, source.uri, confidential)))
+                found.append(read_example(row, is_confidential_example(row, source.place, confidential)))
             except BadRow as bad:
                 faults.append(bad.at(source.uri, line))
     if faults:

@@ -1,8 +1,9 @@
 """Problem files in data sets of the Hugging Face hub: which files are meant, at which commit, and their local copies.
 
 Promises: a data set is read at one commit for as long as the process lives, whatever its branch does meanwhile; the
-commit stands in the URI of every file (`hf://datasets/ORG/NAME@COMMIT/PATH`), and so in run.json. Only the files that
-are read are downloaded, into the hub's cache. Without a network the cache is used if it holds all of them.
+commit stands in the URI of every file (`hf://datasets/ORG/NAME@COMMIT/PATH`), and so in run.json, which also has the
+revision that was asked for (`data_sets`). Only the files that are read are downloaded, into the hub's cache. Without a
+network the cache is used if it holds all of them.
 Does not: run a data set's own loading script, or show a token.
 Fails: with BadRow, which says whether the set is unknown, private, gated, or out of reach.
 """
@@ -27,6 +28,7 @@ SCHEME = "hf://datasets/"
 URI = re.compile(r"hf://datasets/(?P<id>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?(?:/(?P<path>.*))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 CARD = "README.md"
+BY_PATH = "name its files, as hf://datasets/ORG/NAME/PATH"
 SPLITS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -53,8 +55,23 @@ class HubFile:
     local_path: str
 
 
-def pin(uris: Iterable[str], revision: str = "") -> None:
-    """Reads data sets at the commits that these URIs name, as an earlier start of a run did."""
+def commits() -> list[dict[str, str]]:
+    """The data sets that this process has read by a branch, a tag or no revision at all, each with its commit."""
+    return [
+        {"id": identity, "revision": revision, "commit": commit}
+        for (identity, revision), commit in sorted(_commits.items())
+        if revision != commit
+    ]
+
+
+def pin(stored: Iterable[Mapping[str, str]]) -> None:
+    """Reads data sets at the commits of an earlier start of a run, as `commits` gave them."""
+    for entry in stored:
+        _commits[entry["id"], entry["revision"]] = entry["commit"]
+
+
+def pin_files(uris: Iterable[str], revision: str) -> None:
+    """Reads data sets at the commits that these URIs name, for a run that stored nothing else of its commits."""
     for uri in uris:
         found = URI.fullmatch(uri)
         if found and found["revision"] and COMMIT.fullmatch(found["revision"]):
@@ -173,22 +190,29 @@ def by_split(card: Mapping[str, Any], names: Sequence[str], wanted: Wanted) -> l
     """The files of one configuration and split, by the data set's card or else by the names of its files. Raises
     BadRow where they are not known, or not said and more than one."""
     tables = by_card(card, names) or by_names(names)
-    config = choose("config", wanted.config, tables, "default")
+    config = choose("config", wanted.config, tables, "default", BY_PATH)
     splits = tables[config]
-    return splits[choose("split", wanted.split, splits, "")]
+    return splits[choose("split", wanted.split, splits, "", BY_PATH)]
 
 
-def choose(key: str, wanted: str, known: Mapping[str, Any], default: str) -> str:
+def choose(key: str, wanted: str, known: Mapping[str, Any], default: str, instead: str) -> str:
+    """The part of a data set that is meant. `instead` is how it is named where there is no config. Raises BadRow."""
     shown = ", ".join(sorted(known))
     if wanted:
         if wanted not in known:
-            raise BadRow("", f"there is no {key} {excerpt(wanted)}", f"set problems.{key} to one of {shown}")
+            raise BadRow(
+                "",
+                f"there is no {key} {excerpt(wanted)}",
+                f"{instead}, or in a config set problems.{key} to one of {shown}",
+            )
         return wanted
     if len(known) == 1:
         return next(iter(known))
     if default in known:
         return default
-    raise BadRow("", f"the data set has several {key}s", f"set problems.{key} to one of {shown}")
+    raise BadRow(
+        "", f"the data set has several {key}s", f"{instead}, or in a config set problems.{key} to one of {shown}"
+    )
 
 
 def card_of(identity: str, commit: str, listed: Sequence[str]) -> Mapping[str, Any]:

@@ -282,7 +282,7 @@ def source_name(uri: str) -> str:
     """
     if found := HUB_URI.fullmatch(uri):
         return found["id"]
-    path = PurePosixPath(uri)
+    path = PurePosixPath(uri.partition("#")[0] if "://" in uri else uri)  # without the number of an address shown twice
     name = path.with_suffix("").name if path.suffix in COMPRESSIONS else path.name
     stem = PurePosixPath(name).stem
     if not SHARD.search(stem):

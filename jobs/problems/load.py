@@ -17,7 +17,7 @@ import hashlib
 import itertools
 import json
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jobs.config import ConfigError, Problems
 from jobs.problem_settings import ProblemFiles
@@ -35,7 +35,7 @@ from jobs.problems.errors import (
 from jobs.problems.hub import Wanted
 from jobs.problems.layouts import Layout
 from jobs.problems.mapping import MappingError, compile_problem_mapping
-from jobs.problems.places import find_sources, short_labels
+from jobs.problems.places import find_sources, short_labels, tell_apart
 from jobs.problems.repeats import PromptTable, shown_texts
 from jobs.problems.rows import RowContext
 from jobs.problems.sources import Row, Source
@@ -43,7 +43,7 @@ from verifiers.answer_keys import has_answer_key
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt
 from verifiers.types import NO_ANSWER_KEY, Json, Problem
-from workers.engines.remote.confidential import is_confidential
+from workers.engines.remote.confidential import MARK, is_confidential, is_confidential_row, is_of_place
 
 MAX_SKIPPED = 10_000
 """Number of bad rows that `skip_bad` allows. More of them mean a wrong file or layout, which is an error."""
@@ -278,6 +278,7 @@ def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Pl
             try:
                 problem = layout.read(row, RowContext(source.label, line, part.kind))
                 problem = canonical.check(layouts.with_source(problem, source.uri))
+                problem = with_mark(problem, row, source, config.confidential)
                 if config.unchecked == "refuse":
                     canonical.require_answer_key(problem)
                 if first := seen.add(problem.id, number, line):
@@ -301,6 +302,17 @@ def may_be_stray(source: Source) -> bool:
     return source.is_found and source.format == "json"
 
 
+def with_mark(problem: Problem, row: Row, source: Source, confidential: Sequence[str]) -> Problem:
+    """The problem, with `meta.confidential` where only its file or its row says that it is confidential: a layout may
+    have a source of its own, such as `mmlu`, whatever file its rows are in. A problem that says it itself is left as it
+    is, so that its hash stays the same."""
+    if is_confidential(problem, confidential):
+        return problem
+    if not (is_of_place(source.place, confidential) or is_confidential_row(row, confidential)):
+        return problem
+    return dataclasses.replace(problem, meta={**problem.meta, MARK: True})
+
+
 def find_parts(config: Problems) -> list[tuple[Source, int]]:
     """Every file of the set, with the number of the part of the config that names it. Raises ProblemFileError for
     files that are not there and for one that two parts name."""
@@ -312,15 +324,16 @@ def find_parts(config: Problems) -> list[tuple[Source, int]]:
     ]
     if len(parts) == 1:
         return found
-    owner: dict[str, int] = {}
+    owner: dict[tuple[str, str], int] = {}
     for source, number in found:
-        if owner.setdefault(source.uri, number) != number:
-            places = f"named by {parts[owner[source.uri]][0]} and by {parts[number][0]}"
+        if (first := owner.setdefault((source.system, source.path), number)) != number:
+            places = f"named by {parts[first][0]} and by {parts[number][0]}"
             raise ProblemFileError([RowError(source.uri, 0, "", places, "name it once")])
-    labels = short_labels(list(owner))
+    apart = tell_apart(source for source, _ in found)
+    labels = short_labels([source.uri for source in apart])
     return [
         (dataclasses.replace(source, label=label), number)
-        for (source, number), label in zip(found, labels, strict=True)
+        for source, label, (_, number) in zip(apart, labels, found, strict=True)
     ]
 
 

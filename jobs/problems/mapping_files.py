@@ -14,8 +14,9 @@ A config of a run is taken too: then its table [problems] counts, without its fi
 from __future__ import annotations
 
 import argparse
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -23,11 +24,17 @@ import pydantic
 
 from jobs.config import ConfigError, Problems
 from jobs.faults import told_faults
+from jobs.problems.mapping import MappingError, compile_mapping
 from jobs.problems.solutions import FIELDS
 from jobs.sections import KindName, Section
 from jobs.toml_tables import read_toml
 from verifiers.types import Json, Kind
 
+CONFIG_KEY = re.compile(
+    r'problems\.(?P<name>columns|layout|kind)\b(?:\."(?P<field>[^"]+)"|: (?P<first>[\w.]+)(?=: ))?'
+    r'|solutions\."(?P<solution>[^"]+)"'
+)
+"""A key of a config, with the field of a mapping, as the errors of those that read a config name it."""
 OF_A_CONFIG = ("layout", "kind", "columns")
 
 
@@ -81,6 +88,8 @@ def problems_of(file: str, args: argparse.Namespace) -> tuple[Problems, MappingF
     --mapping says. Raises ConfigError."""
     mapped = read_mapping_file(args.mapping) if args.mapping else MappingFile()
     for_problems, for_solutions = split_columns(args.columns)
+    check_solutions(mapped.solutions, f"{args.mapping}: solutions.")
+    check_solutions(for_solutions, "--columns ")
     columns = {**mapped.columns, **for_problems}
     config = Problems(
         files=[file],
@@ -89,6 +98,34 @@ def problems_of(file: str, args: argparse.Namespace) -> tuple[Problems, MappingF
         kind=args.kind or mapped.kind,
     )
     return config, mapped.model_copy(update={"solutions": {**mapped.solutions, **for_solutions}})
+
+
+def check_solutions(columns: Mapping[str, Json], where: str) -> None:
+    """Raises ConfigError for a mapping that no solutions could be read with; `where` stands before the field."""
+    if unknown := next((field for field in columns if field not in FIELDS), None):
+        raise ConfigError(f"{where}{unknown}: no field of a solution; known are {', '.join(FIELDS)}")
+    try:
+        compile_mapping(columns)
+    except MappingError as error:
+        raise ConfigError(f"{where}{error}") from None
+
+
+def in_terms_of_flags(text: str, args: argparse.Namespace) -> str:
+    """An error's text with the flag, or the key of the mapping file, in the place of a key of a config."""
+    flags = {entry.partition("=")[0].strip() for entry in args.columns}
+
+    def given(key: re.Match[str]) -> str:
+        name = key["name"] or "solutions"
+        field = key["field"] or key["first"] or key["solution"] or ""
+        if name in ("columns", "solutions"):
+            is_flag, flag = field in flags or not (field and args.mapping), "--columns"
+        else:
+            is_flag, flag = getattr(args, name) not in ("", "auto"), f"--{name}"
+        if is_flag or not args.mapping:
+            return f"{flag} {field}".strip()
+        return f"{args.mapping}: {name}.{field}".rstrip(".")
+
+    return CONFIG_KEY.sub(given, text)
 
 
 def split_columns(given: Sequence[str]) -> tuple[dict[str, Json], dict[str, Json]]:

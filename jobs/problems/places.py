@@ -9,6 +9,7 @@ what other stores need comes from fsspec's own settings.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import urllib.parse
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ from jobs.problems.errors import BadRow, ProblemFileError, RowError
 from jobs.problems.hub import Wanted, choose, hub_files
 from jobs.problems.patterns import GLOB, fits
 from jobs.problems.sources import COMPRESSIONS, FORMATS, KNOWN_FORMATS, SEEKING_FORMATS, Source, foreign_errors
+from jobs.uris import WEB, shown, without_keys
 from runstore.storage import s3_endpoint, s3_filesystem
 
 EVERYTHING = Wanted()
@@ -35,28 +37,46 @@ OF_A_SET = frozenset({SET_FOLDER, SPLITS_FOLDER, "dataset_info.json", "dataset_i
 
 def find_sources(files: Sequence[str], wanted: Wanted = EVERYTHING) -> list[Source]:
     """Expands the entries of `problems.files`. Raises ProblemFileError for what is not there or not a known format."""
-    found: dict[str, Source] = {}
+    # By what is opened: addresses that differ in their query alone are shown alike, and are two files.
+    found: dict[tuple[str, str], Source] = {}
     faults: list[RowError] = []
     for name in files:
         try:
             for source in expand(name, wanted):
-                found.setdefault(source.uri, source)
+                found.setdefault((source.system, source.path), source)
         except BadRow as fault:
-            faults.append(fault.at(shown(name), 0))
+            faults.append(fault.at(shown(name) or '""', 0))
     if faults:
         raise ProblemFileError(faults)
-    labels = short_labels(list(found))
-    return [
-        Source(s.uri, s.path, s.format, s.compression, label, s.system, s.is_found)
-        for s, label in zip(found.values(), labels, strict=True)
-    ]
+    apart = tell_apart(found.values())
+    labels = short_labels([source.uri for source in apart])
+    return [dataclasses.replace(source, label=label) for source, label in zip(apart, labels, strict=True)]
+
+
+def tell_apart(found: Iterable[Source]) -> list[Source]:
+    """The files with a number behind every URI that an earlier one has, since faults, counts and skipped rows name a
+    file by its URI."""
+    used: set[str] = set()
+    apart: list[Source] = []
+    for source in found:
+        uri, number = source.uri, 1
+        while uri in used:
+            number += 1
+            uri = f"{source.uri}#{number}"
+        used.add(uri)
+        apart.append(dataclasses.replace(source, uri=uri))
+    return apart
 
 
 def expand(name: str, wanted: Wanted = EVERYTHING) -> list[Source]:
     """The files that one entry of `problems.files` stands for. Raises BadRow where there is none."""
-    scheme = name.partition("://")[0] if "://" in name else ""
+    scheme, mark, rest = name.partition("://")
+    scheme = scheme if mark else ""
+    if scheme not in ("s3", "hf") and not (rest if mark else name).strip():  # these two say what they lack
+        # An empty path is the working directory to pathlib, and to fsspec too.
+        raise BadRow("", "an empty path", 'give a file, a pattern or a folder; "." is the working directory')
     if scheme == "file":
-        return expand_local(urllib.parse.unquote(urllib.parse.urlsplit(name).path), wanted)
+        return expand_local(path_of_file_uri(name), wanted)
     if scheme == "s3":
         return expand_s3(name)
     if scheme == "hf":
@@ -71,12 +91,24 @@ def expand(name: str, wanted: Wanted = EVERYTHING) -> list[Source]:
     return expand_local(name, wanted)
 
 
-def shown(name: str) -> str:
-    """An entry as it may be printed: without what may be a key."""
-    if "://" not in name or name.startswith(("s3://", "hf://")):
-        return name
-    parts = urllib.parse.urlsplit(name)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+def path_of_file_uri(uri: str) -> str:
+    """The local path of a `file://` URI. Raises BadRow for a host, which `file://set.jsonl` names by mistake, and for
+    a query."""
+    try:
+        parts = urllib.parse.urlsplit(uri)
+    except ValueError:
+        raise BadRow("", "no address of a file", "give file:///path/to/file, or the path itself") from None
+    if parts.netloc not in ("", "localhost"):
+        host = parts.netloc.rpartition("@")[2]
+        raise BadRow(
+            "", f"names the host {host}", "a path from the root has three slashes, as in file:///data/set.jsonl"
+        )
+    if parts.query or parts.fragment:
+        raise BadRow("", "a query or a fragment in the URI of a file", "write ? as %3F and # as %23")
+    path = urllib.parse.unquote(parts.path)
+    if not path:
+        raise BadRow("", "no path in this URI", "give file:///path/to/file, or the path itself")
+    return path
 
 
 def format_of(name: str) -> tuple[str, str] | None:
@@ -153,7 +185,9 @@ def in_folder(folder: Path, wanted: Wanted) -> list[Source]:
     """The problem files of a folder, in depth; what is hidden, such as `.git`, is left out."""
     if (folder / SPLITS_FOLDER).is_file():
         splits = saved(folder / SPLITS_FOLDER, "splits", str)
-        return in_folder(folder / choose("split", wanted.split, dict.fromkeys(splits), ""), wanted)
+        return in_folder(
+            folder / choose("split", wanted.split, dict.fromkeys(splits), "", "name the folder of a split"), wanted
+        )
     if (folder / SET_FOLDER).is_file():
         names = [str(item.get("filename")) for item in saved(folder / SET_FOLDER, "_data_files", dict)]
         if missing := [name for name in names if not (folder / name).is_file()]:
@@ -247,9 +281,9 @@ def expand_foreign(uri: str, scheme: str) -> list[Source]:
     import fsspec
 
     parts = urllib.parse.urlsplit(uri)
-    is_web = scheme in ("http", "https")
+    is_web = scheme in WEB
     if "@" in parts.netloc:
-        raise BadRow("", "credentials in a URI", "give them in fsspec's settings, since run.json records this URI")
+        raise BadRow("", "credentials in a URI", "give them in fsspec's settings")
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
     except ValueError as error:
@@ -258,7 +292,9 @@ def expand_foreign(uri: str, scheme: str) -> list[Source]:
         right = f"pip install {PACKAGES.get(scheme, scheme)}"
         raise BadRow("", f"{scheme}:// needs a package that is not installed here: {error}", right) from error
     except Exception as error:
-        raise BadRow("", f"{scheme}:// cannot be opened: {error}", "check its credentials") from error
+        raise BadRow(
+            "", f"{scheme}:// cannot be opened: {without_keys(str(error))}", "check its credentials"
+        ) from error
     if is_web:
         # A server lists no folder, and its patterns would be part of the name.
         return [make_source(shown(uri), uri, "fsspec", parts.path, is_found=False)]

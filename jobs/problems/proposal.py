@@ -24,7 +24,6 @@ IDS = ("id", "uuid", "uid", "problem_id", "question_id", "task_id", "unique_id",
 DOMAINS = ("subject", "category", "topic", "domain", "field", "type")
 OPTIONS = ("options", "choices", "candidates", "answers")
 LETTERED = (("A", "B", "C", "D", "E"), ("opa", "opb", "opc", "opd"), ("option_a", "option_b", "option_c", "option_d"))
-TESTS = ("input_output", "tests", "test_cases", "unit_tests")
 TOLERANCES = ("error", "tolerance")
 MAX_DEPTH = 3
 

@@ -50,7 +50,7 @@ def read_solutions(
     """Any file format that problems have, lazily. `columns` says where FIELDS stand (jobs.problems.mapping); other
     columns are ignored. A column that a file does not have is one fault, without a line. Raises ProblemFileError for
     files that are not there, and MappingError."""
-    mapping = compile_mapping(columns or {}, "--columns")
+    mapping = compile_mapping(columns or {}, "solutions")
     for source in find_sources([path]):
         rows = sources.read_rows(source, "solution")
         first = list(itertools.islice(rows, ROWS_TO_LOOK_AT))

@@ -13,6 +13,7 @@ import contextlib
 import csv
 import dataclasses
 import gzip
+import http
 import io
 import json
 import lzma
@@ -28,6 +29,7 @@ import pyarrow.parquet
 from jobs.problems.errors import BadRow, RowError, identity_of
 from jobs.problems.lean_files import read_lean
 from jobs.problems.rows import load_json
+from jobs.uris import without_keys
 from runstore.storage import s3_filesystem
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json
@@ -53,6 +55,7 @@ FORMATS = {
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """Suffixes of compressed files. They stand behind the suffix of the format: `set.jsonl.zst`."""
+STATUSES = {int(status): status.phrase for status in http.HTTPStatus}
 SEEKING_FORMATS = frozenset({"parquet", "arrow"})
 """Formats that are read from several places of the file and have a compression of their own."""
 KNOWN_FORMATS = (
@@ -77,6 +80,11 @@ class Source:
     is_found: bool = False
     """Whether it was found in a folder, and not named by itself."""
 
+    @property
+    def place(self) -> str:
+        """The URI in full, by which the file can be found again. The query of a web address may hold a key."""
+        return self.path if self.system == "fsspec" else self.uri
+
 
 def open_source(source: Source) -> Any:
     """A binary file, decompressed where its name says so. Raises OSError, and BadRow for what is no such file."""
@@ -99,7 +107,9 @@ class ForeignFile(io.RawIOBase):
 
         super().__init__()
         with foreign_errors():
-            self._file = fsspec.open(uri, "rb").open()
+            # Not fsspec.open, which takes the question mark before a query for a wildcard once the file is missing.
+            system, path = fsspec.core.url_to_fs(uri)
+            self._file = system.open(path, "rb")
 
     def readable(self) -> bool:
         return True
@@ -129,13 +139,27 @@ class ForeignFile(io.RawIOBase):
 
 @contextlib.contextmanager
 def foreign_errors() -> Iterator[None]:
-    """Turns the exceptions of a file system's library, which are of its own kinds, into OSError."""
+    """Turns the exceptions of a file system's library, which are of its own kinds, into OSError. Such a library writes
+    the whole URI into its errors, a signature included: none of it goes on, and no cause either."""
     try:
         yield
-    except OSError:
-        raise
     except Exception as error:
-        raise OSError(f"{type(error).__name__}: {error}") from error
+        told = told_failure(error)
+    else:
+        return
+    raise OSError(told)
+
+
+def told_failure(error: BaseException) -> str:
+    """What went wrong, without what may be a key: the answer of a server, where there was one."""
+    # fsspec tells every failure of a web server as a file that is not there, with the failure as the cause.
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        return told_failure(error.__cause__)
+    status = getattr(error, "status", None)
+    if isinstance(status, int) and status in STATUSES:
+        return f"the server says {status} {STATUSES[status]}"
+    name = "" if isinstance(error, OSError) and error.args else f"{type(error).__name__}: "
+    return f"{name}{without_keys(str(error))}"
 
 
 def open_zstd(raw: Any) -> Any:

@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """The command."""
     from jobs.report.compare import compare_runs
     from jobs.report.page import write_report
+    from jobs.report.statistics import require_samples
     from jobs.report.story import story_of_sample
     from jobs.selections.select import select_run
     from runstore.storage import open_storage
@@ -53,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
             print(compare_runs(first, second, args.out))
         else:
             if args.select:
-                print(f"selections: {select_run(open_storage(args.run_uri or args.folder)).told()}")
+                storage = open_storage(args.run_uri or args.folder)
+                require_samples(storage)
+                print(f"selections: {select_run(storage).told()}")
             print(write_report(args.run_uri or args.folder)[0])
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)

@@ -32,6 +32,7 @@ from jobs.report.statistics import (
     gather,
     name_order,
 )
+from jobs.uris import shown
 from runstore.layout import REPORT
 from runstore.schema import CUT_SHORT
 from runstore.storage import open_storage
@@ -373,7 +374,7 @@ def provenance(s: RunStatistics) -> list[tuple[str, str]]:
         rows.append(("model", model_paths(config, "path", "revision")))
         files = section(config, "problems").get("files")
         if isinstance(files, list):
-            rows.append(("problems", ", ".join(map(str, files))))
+            rows.append(("problems", ", ".join(shown(str(name)) for name in files)))
     if revision := s.run.get("code_revision"):
         rows.append(("code revision", str(revision)))
     versions = s.run.get("versions")

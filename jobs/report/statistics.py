@@ -27,7 +27,7 @@ from jobs.report.stages import StageStatistics
 from jobs.report.variants import VariantTable
 from runstore.errors import NoRunError
 from runstore.parts import list_parts
-from runstore.reader import read_batches, read_rows, read_run_json
+from runstore.reader import num_rows, read_batches, read_rows, read_run_json
 from runstore.storage import Storage, open_storage
 from verifiers.types import Status
 from workers.sampling.pass_curve import PassCurve
@@ -302,6 +302,15 @@ class RunStatistics:
         return max(0, known - self.total.problems) if isinstance(known, int) else 0
 
 
+def require_samples(storage: Storage, found: int | None = None) -> None:
+    """Raises NoRunError where there is no run with samples. `found` is how many problems with samples were read; None:
+    nothing was read yet."""
+    if not (found if found is not None else num_rows(storage)):
+        raise NoRunError(
+            f"{storage.uri}: no committed samples under samples/; give the URI of a run, <output>/runs/<id>"
+        )
+
+
 def gather(
     run_uri: str,
     ended: str = "",
@@ -325,10 +334,7 @@ def gather(
         _group(statistics.domains, result.row["domain"] or "(no domain)").add(result)
         if result.difficulty:
             _group(statistics.difficulties, result.difficulty).add(result)
-    if not statistics.total.problems:
-        raise NoRunError(
-            f"{storage.uri}: no committed samples under samples/; give the URI of a run, <output>/runs/<id>"
-        )
+    require_samples(storage, statistics.total.problems)
     chosen = _Chosen()
     accounts = statistics.accounts = Accounts(statistics.summary)
     further = [*(STAGE_COLUMNS if statistics.stages else ()), *(ACCOUNT_COLUMNS if accounts else ())]

@@ -11,6 +11,7 @@ import sys
 
 from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE
+from jobs.terminal_texts import printable
 
 TEXT_CHARS = 1500
 """Longest part of a text that is printed: its end, where the answer is."""
@@ -33,18 +34,19 @@ def run(args: argparse.Namespace) -> int:
             if args.jsonl:
                 print(json.dumps(suspect.to_json(), ensure_ascii=False))
                 continue
-            print(f"{suspect.problem_id} ({suspect.kind}{', ' + suspect.domain if suspect.domain else ''})")
-            print(f"  reference: {suspect.reference}")
+            about = f"{suspect.problem_id} ({suspect.kind}{', ' + suspect.domain if suspect.domain else ''})"
+            print(printable(about))
+            print(f"  reference: {printable(suspect.reference)}")
             print(
-                f"  agreed:    {suspect.agreed} ({suspect.votes} of {suspect.samples} samples of {suspect.sources} "
-                f"models and temperatures; right with probability {suspect.probability:.3f}, 95 % interval "
-                f"{suspect.probability_low:.3f} to {suspect.probability_high:.3f})"
+                f"  agreed:    {printable(suspect.agreed)} ({suspect.votes} of {suspect.samples} samples of "
+                f"{suspect.sources} models and temperatures; right with probability {suspect.probability:.3f}, "
+                f"95 % interval {suspect.probability_low:.3f} to {suspect.probability_high:.3f})"
             )
-            print("  problem:   " + suspect.prompt.replace("\n", "\n             "))
+            print("  problem:   " + printable(suspect.prompt, keep="\n").replace("\n", "\n             "))
             for text in suspect.texts:
-                print(f"  sample {text.sample_index} of {text.source}:")
+                print(f"  sample {text.sample_index} of {printable(text.source)}:")
                 shown = text.text if len(text.text) <= TEXT_CHARS else "… " + text.text[-TEXT_CHARS:]
-                print("    " + shown.replace("\n", "\n    "))
+                print("    " + printable(shown, keep="\n").replace("\n", "\n    "))
             print()
     except TOLD as error:
         print(f"proofmill: {error}", file=sys.stderr)

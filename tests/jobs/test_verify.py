@@ -113,6 +113,19 @@ def test_columns_that_can_not_be_used(tmp_path, files, columns, capsys):
     assert columns[-1].partition("=")[0] in capsys.readouterr().err
 
 
+def test_a_mapping_of_solutions_is_told_by_its_flag_or_its_file(tmp_path, files, capsys):
+    mapping = tmp_path / "m.toml"
+    for text, told in (
+        ("text = 5", f"{mapping}: solutions.text: is"),
+        ('text = "x"', f"{mapping}: solutions.text names"),
+    ):
+        mapping.write_text(f"[solutions]\n{text}\n")
+        assert verify(tmp_path, *files, "--mapping", str(mapping)) == (2, None)
+        assert told in capsys.readouterr().err
+    assert verify(tmp_path, *files, "--columns", "text=x", "--mapping", str(mapping)) == (2, None)
+    assert "--columns text names it" in capsys.readouterr().err
+
+
 def test_a_checker_that_raises_costs_its_own_line_only(tmp_path, monkeypatch):
     from verifiers.choice.checker import ChoiceChecker
 

@@ -12,6 +12,7 @@ from verifiers.answer_keys import has_answer_key
 from verifiers.checker import Checkers
 from verifiers.choice.checker import shuffle
 from verifiers.choice.reference import without_order
+from verifiers.code.agreement import is_behaviour
 from verifiers.code.checker import CodeChecker
 from verifiers.kinds import KINDS, KindRow
 from verifiers.types import NO_ANSWER_KEY, Problem, Status
@@ -39,8 +40,6 @@ KEYLESS: list[tuple[str, dict[str, Any], str, str]] = [
     ("math", {"answer": None}, r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
     ("choice", OPTIONS, "The answer is B.", "B"),
     ("code", STDIN, "```python\nprint(int(input()) + 1)\n```", "print(int(input()) + 1)"),
-    ("code", {**STDIN, "tests": [{"input": "1"}]}, "```python\nprint(input())\n```", "print(input())"),
-    ("code", {**STDIN, "tests": [{"input": "1", "output": None}]}, "```python\nprint(2)\n```", "print(2)"),
     ("code", {**STDIN, "tests": None, "checker": None}, "```python\nprint(2)\n```", "print(2)"),
     ("choice", {**OPTIONS, "answer": None}, "The answer is B.", "B"),
     (
@@ -157,8 +156,18 @@ def test_a_reference_that_cannot_be_used_is_still_our_error(checkers: Checkers) 
     assert checkers.verify(present, "```python\nprint(1)\n```").status is Status.ERROR
 
 
-def test_no_program_is_run_for_a_problem_without_tests(checkers: Checkers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CodeChecker, "_judge", lambda *args: pytest.fail("it was run"))
+@pytest.mark.parametrize("missing", [{}, {"output": None}])
+def test_inputs_without_outputs_are_no_key_and_show_what_a_program_does(
+    checkers: Checkers, missing: dict[str, None]
+) -> None:
+    problem = Problem("p", "code", "?", {**STDIN, "tests": [{"input": "1", **missing}]})
+    assert not has_answer_key("code", problem.reference) and checkers.check_problem(problem) is None
+    evidence = checkers.verify(problem, "```python\nprint(input())\n```").evidence
+    assert is_behaviour(evidence["answer"]) and evidence["program"].strip() == "print(input())"
+
+
+def test_no_program_is_run_for_a_problem_without_inputs(checkers: Checkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CodeChecker, "_in_slot", lambda *args: pytest.fail("it was run"))
     assert checkers.verify(Problem("p", "code", "?", STDIN), "```python\nprint(1)\n```").status is Status.UNCHECKED
 
 

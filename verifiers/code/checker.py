@@ -3,6 +3,8 @@
 Promises: expected outputs and test code never enter the candidate's process; `verified` needs the right answer,
 received and compared here, to every test; `refuted` names the first test that failed. The tier of protection stands in
 every verdict's evidence, and without a real one nothing runs (`allow_unprotected = true` overrides that, loudly).
+A program for a problem without tests runs on generated inputs, so that programs can be compared with each other
+(verifiers.code.agreement): it is `unchecked` whatever it does.
 Does not: prove programs right, only that they pass the tests; decide when a limit was hit (`undecided`); hide the
 tests' inputs from the candidate.
 Thread-safe. `num_workers` programs run side by side; each holds one slot (a room with a warm interpreter) while it
@@ -15,10 +17,11 @@ import dataclasses
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from verifiers import finish_reasons
-from verifiers.code import extraction
+from verifiers.code import agreement, extraction, generated_inputs
 from verifiers.code import reference as references
 from verifiers.code.cells.pool import Pool
 from verifiers.code.cells.run import Deadline
@@ -30,7 +33,7 @@ from verifiers.reference_fields import BadReferenceError
 from verifiers.sandbox.room import SandboxError, Tier, detect
 from verifiers.types import NO_ANSWER_KEY, Json, Limits, Problem, Status, Verdict
 
-VERSION = "5"
+VERSION = "6"
 _READ_BY = ("language", "entry_point", "prompt")
 """The keys of a reference that say how a program is found in a text."""
 _ATTEMPTS = 2
@@ -38,6 +41,7 @@ _ATTEMPTS = 2
 _CACHED_REFERENCES = 256
 MAX_ANSWER_CHARS = 2000
 """Longest program that a verdict without a check holds, in characters. It stands in the sample's text anyway."""
+_T = TypeVar("_T")
 
 
 class CodeChecker:
@@ -132,22 +136,46 @@ class CodeChecker:
         return None
 
     def read_answer(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> Verdict:
-        """See verifiers.checker.ReadsAnswers. The answer is the program, which is not run."""
+        """See verifiers.checker.ReadsAnswers. The answer is what the program does on generated inputs; where there are
+        none it is the program, which agrees with no other."""
         began = time.monotonic()
         status, reason = Status.UNCHECKED, NO_ANSWER_KEY
         evidence: dict[str, Json] = {}
-        language, entry_point, prompt = (str(problem.reference.get(key) or "") for key in _READ_BY)
         try:
-            if len(text) > limits.text_chars:
-                raise extraction.MalformedError("text too long")
-            source = extraction.extract(text, language or "python", entry_point, prompt, finish_reason).source
-            evidence = {"answer": source} if len(source) <= MAX_ANSWER_CHARS else {"program_chars": len(source)}
+            evidence, began = self._read_behaviour(problem, text, limits, finish_reason)
         except extraction.MalformedError as error:
             evidence = {"no_answer": finish_reasons.name_unknown(str(error), finish_reason)}
+        except SandboxError as error:
+            status, reason, evidence = Status.ERROR, "sandbox failure", {"detail": str(error)[:500]}
         except Exception as error:  # a verdict is owed whatever happens; this one is retried and counted
             status, reason = Status.ERROR, "checker failure"
             evidence = {"detail": f"{type(error).__name__}: {error}"[:500]}
         return Verdict(status, reason, evidence, self.name, self.version, time.monotonic() - began, limits)
+
+    def _read_behaviour(
+        self, problem: Problem, text: str, limits: Limits, finish_reason: str | None
+    ) -> tuple[dict[str, Json], float]:
+        """The evidence of an unchecked sample, and when its work began."""
+        if len(text) > limits.text_chars:
+            raise extraction.MalformedError("text too long")
+        began = time.monotonic()
+        reference = generated_inputs.read(problem)
+        language, entry_point, prompt = (str(problem.reference.get(key) or "") for key in _READ_BY)
+        entry_point = reference.entry_point if reference else entry_point
+        program = extraction.extract(text, language or "python", entry_point, prompt, finish_reason)
+        source = program.source
+        is_short = len(source) <= MAX_ANSWER_CHARS and not agreement.is_behaviour(source)
+        shown: dict[str, Json] = {"program": source} if is_short else {"program_chars": len(source)}
+        if reference is None:
+            return ({"answer": source} if is_short else shown), began
+        shown["tier"] = str(self.tier)
+        if renaming.find(reference, program) is not None and not self._accept_renamed:
+            return {"no_answer": "no such function", **shown}, began
+        limits = _bounded(limits, reference)
+        found, began = self._in_slot(
+            reference.language, limits, lambda slot: agreement.evidence(slot, reference, program, limits)
+        )
+        return {**found, **shown}, began
 
     def _judge(self, problem: Problem, text: str, limits: Limits, finish_reason: str | None) -> tuple[Outcome, float]:
         """The outcome and when its work began: waiting for a free slot is not counted."""
@@ -159,17 +187,27 @@ class CodeChecker:
         renamed = renaming.find(reference, program)
         if renamed is not None and not self._accept_renamed:
             return renaming.refuted(renamed, program), time.monotonic()
-        if reference.memory_limit_mb is not None:
-            limits = dataclasses.replace(limits, memory_mb=min(limits.memory_mb, reference.memory_limit_mb))
+        limits = _bounded(limits, reference)
+        if reference.checker is not None:
+            judged, _ = self._in_slot(
+                reference.language, limits, lambda slot: self._judge_with_checker(slot, reference, program, limits)
+            )
+            return judged
         judge: Any = {"stdin": stdin.judge, "function": function.judge, "assert": assertions.judge}[reference.mode]
+        outcome, began = self._in_slot(
+            reference.language,
+            limits,
+            lambda slot: judge(slot, reference, program, limits, Deadline.after(limits.wall_s)),
+        )
+        return (outcome if renamed is None else renaming.tell(renamed, outcome)), began
+
+    def _in_slot(self, language: str, limits: Limits, use: Callable[[Slot], _T]) -> tuple[_T, float]:
+        """What `use` makes of a slot, and when its work began."""
         for attempt in range(1, _ATTEMPTS + 1):
-            with self._pool.slot(reference.language, limits) as slot:
+            with self._pool.slot(language, limits) as slot:
                 began = time.monotonic()
                 try:
-                    if reference.checker is not None:
-                        return self._judge_with_checker(slot, reference, program, limits)
-                    outcome: Outcome = judge(slot, reference, program, limits, Deadline.after(limits.wall_s))
-                    return (outcome if renamed is None else renaming.tell(renamed, outcome)), began
+                    return use(slot), began
                 except SandboxError:
                     slot.broken = True
                     if attempt == _ATTEMPTS:
@@ -190,3 +228,10 @@ class CodeChecker:
     def close(self) -> None:
         self._checkers.close()
         self._pool.close()
+
+
+def _bounded(limits: Limits, reference: references.Reference) -> Limits:
+    """The limits, with the problem's own limit of memory."""
+    if reference.memory_limit_mb is None:
+        return limits
+    return dataclasses.replace(limits, memory_mb=min(limits.memory_mb, reference.memory_limit_mb))

@@ -5,13 +5,19 @@ most MAX_REPRESENTATIVE_BYTES, and reports where a sample's answer belongs. Seve
 cluster at once; the next request carries both and asks whether they are equal, and until that is known the smaller one
 has no vote.
 
-Promises: under 40 KB per problem (a test measures it); the order in which reports arrive changes nothing as long as the
-clusters found are the same; rows hold what was reported (`Placed.to_json`), so a resume needs no texts.
+What verifiers are told follows the order of arrival. What the rule of agreement counts does not: it takes in the
+reports in index order, and each prefix is judged by the reports of its own samples alone. So the room for clusters is
+given out in index order, and a run, its resume and whatever reads its rows later decide the same from the same rows.
+
+Promises: under 45 KB per problem, and half a KB more per report that waits for an earlier sample (a test measures
+both); no order of arrival changes what the same reports decide; rows hold what was reported (`Placed.to_json`), so a
+resume needs no other texts.
 Does not: compare answers or decide anything (workers.sampling.agreement holds the rule).
 """
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -64,8 +70,8 @@ class Known(NamedTuple):
     """Pairs of them that no verifier has compared yet."""
 
 
-class Votes:
-    """The clusters of one problem's stage."""
+class Clusters:
+    """The clusters of one problem's stage, as reports lead to them one after the other."""
 
     __slots__ = ("_answers", "_by_index", "_checked", "_classes", "_met")
 
@@ -78,9 +84,6 @@ class Votes:
         self._by_index = array("i")
         self._checked = 0
         """Length of the prefix that the rule has been applied to in vain."""
-
-    def __len__(self) -> int:
-        return len(self._classes)
 
     def known(self, start: int) -> Known:
         """What the next check request says."""
@@ -179,6 +182,48 @@ class Votes:
         if missing > 0:
             self._by_index.extend([_UNKNOWN] * missing)
         self._by_index[index] = vote
+
+
+class Votes:
+    """The clusters of one problem's stage: those that verifiers are told, and those that the rule counts."""
+
+    __slots__ = ("_agreed", "_counted", "_length", "_told", "_waiting")
+
+    def __init__(self) -> None:
+        self._told = Clusters()
+        """In order of arrival."""
+        self._counted = Clusters()
+        """In index order, up to `_length`."""
+        self._waiting: dict[int, Placed] = {}
+        """Reports that are not counted yet, by sample."""
+        self._length = 0
+        """Length of the prefix that is counted."""
+        self._agreed = -1
+        """Length of the prefix whose answers agreed; -1: none so far."""
+
+    def known(self, start: int) -> Known:
+        """What the next check request says."""
+        return self._told.known(start)
+
+    def place(self, index: int, placed: Placed) -> None:
+        """Takes in a report. A second one for a sample is ignored."""
+        if index < self._length or index in self._waiting:
+            return
+        self._told.place(index, placed)
+        # To count an answer it is enough to know one that has the same text.
+        digest = hashlib.blake2b(placed.answer, digest_size=16).digest() if placed.answer else b""
+        self._waiting[index] = placed._replace(answer=digest)
+
+    def first_agreement(self, rule: AgreementRule, length: int) -> int:
+        """Length of the shortest prefix, of the first `length` samples, after which the leader stands; -1: none. What
+        became of these samples must be known, since those without a report have no vote from now on."""
+        while self._agreed < 0 and self._length < length:
+            placed = self._waiting.pop(self._length, None)
+            if placed is not None:
+                self._counted.place(self._length, placed)
+            self._length += 1
+            self._agreed = self._counted.first_agreement(rule, self._length)
+        return self._agreed
 
 
 def replayed(placements: Iterable[tuple[int, Placed]]) -> Votes:

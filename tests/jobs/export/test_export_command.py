@@ -100,6 +100,10 @@ def test_settings_that_contradict_each_other(override: str, expected: str) -> No
     [
         ("rl", ["select.tiers=['strict']"]),
         ("rl", ["select.variants=['plain']"]),
+        ("sft", ["select.min_probability=0.9"]),
+        ("sft", ["select.student=x"]),
+        ("sft", ["select.low_quantile=0.2"]),
+        ("sft", ["select.high_quantile=0.8", "select.labels=agreed"]),
         ("rl", ["select.audits=['kernel replay']"]),
         ("rl", ["select.strategy=shortest"]),
         ("preference", ["select.strategy=shortest"]),
@@ -116,6 +120,11 @@ def test_settings_without_effect_are_refused(format: Any, overrides: list[str]) 
     [
         (["nope"], "proofmill export: FORMAT: unknown export format 'nope'; known: sft,"),
         (["sft", "--layout", "nope"], "proofmill export: --layout: 'nope' is no layout of sft; known: "),
+        (
+            ["sft", "--min-probability", "0.95"],
+            'proofmill export: --min-probability: has no effect without select.labels = "agreed" (--labels agreed)',
+        ),
+        (["sft", "--student", "x"], "proofmill export: --student: has no effect without select.strategy = "),
         (["sft", "--per-problem", "0"], "proofmill export: --per-problem: Input should be greater than"),
         (
             ["sft", "--layout", "nope", "--set", "output.layout=also"],

@@ -15,6 +15,7 @@ from made_up_runs import mixed_samples, sample, write_run
 from stand_in_hub import TOKEN, StandInHub, stand_in_hub
 
 from jobs.export import command
+from jobs.export.dataset_card import file_name
 
 Json = Any
 
@@ -83,6 +84,12 @@ def test_a_public_repository_is_only_used_when_asked_for(
     [
         ({"source": "Idavidrein/gpqa_diamond"}, {}, "gpqa"),
         ({"meta": json.dumps({"confidential": True})}, {}, "made-up"),
+        ({"meta": json.dumps({"confidential": 1})}, {}, "made-up"),
+        ({"meta": json.dumps({"confidential": "yes"})}, {}, "made-up"),
+        ({"meta": '{"confidential":true}'}, {}, "made-up"),
+        ({"meta": '{"confidential" : true}'}, {}, "made-up"),
+        ({"meta": '{"confidenti\\u0061l": true}'}, {}, "made-up"),
+        ({"reference": '{"answer": "1", "name" : "putnam_1962_a1"}'}, {}, "putnam_1962_a1"),
         ({"reference": json.dumps({"answer": "1234567", "name": "putnam_1962_a1"})}, {}, "putnam_1962_a1"),
         ({}, {"problems": {"confidential": ["gpqa", "made up"]}}, "made-up"),
         ({}, {"prompt": {"confidential": True}}, "prompts of"),
@@ -98,6 +105,31 @@ def test_confidential_problems_are_never_uploaded(
     error = capsys.readouterr().err
     assert "confidential" in error and named in error
     assert not hub.sets and not (tmp_path / "out").exists()
+
+
+def test_a_run_of_a_confidential_file_is_never_uploaded(
+    tmp_path: Path, hub: StandInHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where its config takes nothing for confidential, so that no problem is marked."""
+    write_run(tmp_path / "run", mixed_samples())
+    record: Json = {"config": {"problems": {"confidential": []}}}
+    record["problems"] = {"sources": [{"uri": "hf://datasets/Idavidrein/gpqa@main/test.jsonl", "layout": "mmlu"}]}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    assert push(tmp_path) == 2
+    assert "Idavidrein/gpqa" in capsys.readouterr().err and not hub.sets
+
+
+def test_a_public_set_whose_name_ends_like_a_confidential_one_is_uploaded(tmp_path: Path, hub: StandInHub) -> None:
+    rows = [*mixed_samples(), sample("other", 0, source="SuperGPQA"), sample("free", 0, source="supergpqa")]
+    rows.append(sample("said", 0, meta=json.dumps({"confidential": False})))
+    assert push(tmp_path, samples=rows) == 0
+    assert hub.private == {"org/set"}
+
+
+def test_a_card_repeats_no_signature() -> None:
+    assert file_name("https://h/sets/x.jsonl?sig=SECRET") == "x.jsonl"
+    assert file_name("https://me:SECRET@h/sets/x.jsonl#SECRET") == "x.jsonl"
+    assert file_name("/data/x.jsonl") == "x.jsonl"
 
 
 def test_what_cannot_be_pushed_is_said_before_anything_is_read(

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from jobs.config import Problems
+from jobs.config import Problems, SolveConfig
 from jobs.problems import hub
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
+from jobs.solve.record import check_resume, new_record, pin_data_sets
 from tests.helpers.stand_in_hub import TOKEN, StandInHub, stand_in_hub
 
 CARD = b"""---
@@ -94,6 +95,7 @@ def test_the_part_of_a_set_is_asked_for_and_not_guessed(served):
     assert "set problems.config to one of main, socratic" in refused(files=["openai/gsm8k"])
     text = refused(files=["openai/gsm8k"], config="main")
     assert "several splits" in text and "set problems.split to one of test, train" in text
+    assert "name its files, as hf://datasets/ORG/NAME/PATH, or in a config set" in text
     assert "there is no split 'dev'" in refused(files=["openai/gsm8k"], config="main", split="dev")
     assert prompts(files=["openai/gsm8k"], config="socratic") == ["What is 6?"]
 
@@ -116,13 +118,60 @@ def test_a_branch_that_moves_changes_nothing_in_this_run_nor_in_its_resume(serve
     hub.forget_commits()
     assert new in check_problems(Problems(**chosen)).sources[0].uri
     hub.forget_commits()
-    hub.pin([source.uri for source in before.sources])
+    hub.pin_files([source.uri for source in before.sources], "")
     assert check_problems(Problems(**chosen)).sha256 == before.sha256
     hub.forget_commits()
     assert check_problems(Problems(**chosen, revision=old)).sha256 == before.sha256
     text = refused(files=[f"hf://datasets/openai/gsm8k@{old}/main/test-*"], revision=new)
     assert "problems.revision" in text
     assert "no revision 'v9'" in refused(**chosen, revision="v9")
+
+
+def begun(table: dict) -> tuple[SolveConfig, dict]:
+    """A config with these problems, and what run.json says of the run that begins with it."""
+    run = {"run": {"id": "r", "seed": 1}, "model": {"path": "m"}, "output": {"uri": "out"}}
+    config = SolveConfig.model_validate({**run, "problems": table, "sampling": {"policy": "fixed", "num_samples": 4}})
+    return config, json.loads(json.dumps(new_record(config, check_problems(config.problems), {})))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"files": ["hf://datasets/org/set@main/x.jsonl"]},
+        {"files": ["hf://datasets/org/set@v1/x.jsonl", "hf://datasets/org/set@dev/y.jsonl"]},
+        # Both names stand at one commit, and so for one file, when the run begins.
+        {"files": ["hf://datasets/org/set@v1/x.jsonl", "hf://datasets/org/set@refs%2Fpr%2F1/x.jsonl"]},
+        {"sources": [{"files": ["org/set"], "revision": "v1"}, {"files": ["org/set"], "revision": "dev"}]},
+        {"files": ["org/set"], "revision": "dev", "sources": [{"files": ["org/set"], "revision": "v1"}]},
+        {"files": ["org/set"]},
+    ],
+)
+def test_a_resume_keeps_every_revision_at_its_commit(served, table):
+    """Two revisions of one set are two commits, wherever each was asked for, and all of their names may move."""
+    first = served.commit("org/set", {"x.jsonl": rows(1), "y.jsonl": rows(8)})
+    second = served.commit("org/set", {"x.jsonl": rows(2), "y.jsonl": rows(9)})
+    served.names = {("org/set", "v1"): first, ("org/set", "refs/pr/1"): first, ("org/set", "dev"): second}
+    config, record = begun(table)
+    before = check_problems(config.problems)
+    moved = served.commit("org/set", {"x.jsonl": rows(3), "y.jsonl": rows(7)})
+    newest = served.commit("org/set", {"x.jsonl": rows(4), "y.jsonl": rows(6)})
+    served.names = {**dict.fromkeys(served.names, moved), ("org/set", "dev"): newest}
+    hub.forget_commits()
+    pin_data_sets(config, record)
+    assert check_problems(config.problems) == before
+    check_resume(config, before, record, "out")
+    hub.forget_commits()
+    assert check_problems(config.problems).sha256 != before.sha256, "without the record the set has changed"
+
+
+def test_a_run_that_stored_no_commits_is_pinned_by_its_files(served):
+    served.commit("org/set", {"x.jsonl": rows(1)})
+    config, record = begun({"files": ["org/set"]})
+    del record["data_sets"]
+    served.commit("org/set", {"x.jsonl": rows(2)})
+    hub.forget_commits()
+    pin_data_sets(config, record)
+    check_resume(config, check_problems(config.problems), record, "out")
 
 
 def test_private_gated_and_unknown_sets_say_what_to_do(served, monkeypatch):

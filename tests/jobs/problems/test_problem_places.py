@@ -17,6 +17,8 @@ import pyarrow.parquet
 import pytest
 
 from jobs.config import Problems
+from jobs.export.evaluation import read_items
+from jobs.export.settings import Decontaminate
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
 from jobs.problems.patterns import fits
@@ -162,6 +164,90 @@ def web(tmp_path):
     server.server_close()
 
 
+@pytest.fixture
+def signed():
+    """A web server that answers by the query: a status, or the problem that it names."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.rpartition("=")[2]
+            data = lines(*name.split(","))
+            self.send_response(int(name) if name.isdigit() else 200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data if self.command == "GET" else b"")
+
+        do_HEAD = do_GET
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/p.jsonl?sig=SECRET&ids="
+    server.shutdown()
+    server.server_close()
+
+
+def test_addresses_that_differ_in_the_query_are_several_files(signed):
+    assert ids(f"{signed}a", f"{signed}b", f"{signed}a") == ["a", "b"]
+    sources = find_sources([f"{signed}a", f"{signed}b"])
+    assert len({source.label for source in sources}) == len({source.uri for source in sources}) == 2
+    assert "SECRET" not in "".join(source.uri + source.label for source in sources)
+    # In several parts too, with as many rows as there are.
+    table = Problems(files=[f"{signed}a", f"{signed}b"], sources=[{"files": [f"{signed}c"]}])
+    assert [problem.id for problem in stream_problems(table)] == ["a", "b", "c"]
+    assert [source.num_problems for source in check_problems(table).sources] == [1, 1, 1]
+    table = Problems(files=[f"{signed}a"], sources=[{"files": [f"{signed}a"]}])
+    with pytest.raises(ProblemFileError, match="name it once"):
+        check_problems(table)
+    # A bad row of one of them is left out of that one alone.
+    table = Problems(files=[f"{signed}a,x", f"{signed}b,a"], skip_bad=True)
+    summary = check_problems(table)
+    assert [problem.id for problem in stream_problems(table, summary.skipped)] == ["a", "x", "b"]
+    # The rows of the second are skipped by number, of which the first has one too.
+    assert [source.num_problems for source in summary.sources] == [2, 1]
+
+
+def test_evaluation_sets_are_read_from_signed_addresses(signed):
+    items = list(read_items(Decontaminate(files=[f"{signed}a", f"{signed}b"])))
+    assert [item.id for item in items] == ["a", "b"] and len({item.file for item in items}) == 2
+    assert "SECRET" not in "".join(item.file for item in items)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(401, "401 Unauthorized"), (403, "403 Forbidden"), (404, "404 Not Found"), (500, "500 Internal")],
+)
+def test_the_answer_of_a_web_server_is_told_without_the_query(signed, status, told):
+    text = refused(f"{signed}{status}")
+    assert f"the server says {told}" in text and "SECRET" not in text and "glob" not in text
+
+
+def test_a_web_server_that_is_not_there_is_told_without_the_query():
+    text = refused("http://127.0.0.1:9/p.jsonl?sig=SECRET")
+    assert "cannot be read" in text and "connect" in text.lower() and "SECRET" not in text and "glob" not in text
+
+
+@pytest.mark.parametrize("name", ["", "  ", "file://", "file://p.jsonl", "file://./p.jsonl", "file://host/p.jsonl"])
+def test_an_empty_path_and_a_host_are_no_folder(tmp_path, monkeypatch, name):
+    """To pathlib an empty path is the working directory, which would be read whole."""
+    (tmp_path / "p.jsonl").write_bytes(lines("a"))
+    monkeypatch.chdir(tmp_path)
+    text = refused(name)
+    assert ("names the host" if name.strip("file:/ ") else "an empty path") in text or "no path" in text
+    with pytest.raises(ProblemFileError):
+        find_sources([str(tmp_path / "p.jsonl"), name])
+    assert ids(".") == ["a"] and ids(f"file://localhost{tmp_path}/p.jsonl") == ["a"]
+
+
+@pytest.mark.parametrize("name", ["local://", "memory://", "gs://", "file://?x", "file://#x", "s3://", "http://"])
+def test_no_other_scheme_reads_everything_for_an_empty_path(tmp_path, monkeypatch, name):
+    (tmp_path / "p.jsonl").write_bytes(lines("a"))
+    monkeypatch.chdir(tmp_path)
+    assert refused(name)
+
+
 def test_web_addresses_and_file_uris(tmp_path, web):
     (tmp_path / "set one.jsonl").write_bytes(lines("a"))
     (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(lines("b")))
@@ -194,4 +280,8 @@ def test_other_stores_by_fsspec():
 
 def test_what_may_be_a_key_is_not_shown():
     assert shown("https://me:secret@host/a.jsonl?sig=abc#x") == "https://host/a.jsonl"
+    assert (
+        shown("az://box/a.jsonl?sv=1&sig=abc") == "az://box/a.jsonl" and shown("gs://b/a?.jsonl") == "gs://b/a?.jsonl"
+    )
+    assert "abc" not in shown("https://[host/a.jsonl?sig=abc")
     assert find_sources([str(Path(__file__).parents[3] / "examples/problems/demo.jsonl")])[0].label == "demo"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -119,6 +120,40 @@ def test_show_takes_a_mapping(tmp_path, capsys):
     assert "shown:     2+3?" in capsys.readouterr().out
     assert main(["problems", "show", path, "--columns", "prompt=Bodies", "reference.answer=n", "--kind", "math"]) == 2
     assert "Bodies: no such column" in capsys.readouterr().err
+
+
+MAPPINGS = [
+    ('kind = "bad"\n', [], "FILE: kind: unknown problem kind 'bad'; known: math,"),
+    ("", ["--columns", "foo=bar"], "--columns foo: unknown field; known are"),
+    ("", ["--columns", "prompt=q", "reference.answer=gold", "--kind", "math"], "--columns reference.answer names it"),
+    ("", ["--layout", "nope"], "--layout: unknown 'nope'; known are auto,"),
+    ("", ["--layout", "gsm8k", "--kind", "lean"], "--kind: "),
+    ('layout = "nope"\n', [], "FILE: layout: unknown 'nope'; known are auto,"),
+    ('[columns]\nfoo = "q"\n', [], "FILE: columns.foo: unknown field; known are"),
+    ('[columns]\nprompt = "q"\n', ["--columns", "foo=q"], "--columns foo: unknown field; known are"),
+    ('[columns]\nfoo = "q"\n', ["--columns", "prompt=q"], "FILE: columns.foo: unknown field; known are"),
+    ("[solutions]\ntext = 5\n", [], "FILE: solutions.text: is a number;"),
+    ('[solutions]\nanswer = "a"\n', [], "FILE: solutions.answer: no field of a solution; known are problem_id,"),
+]
+
+
+@pytest.mark.parametrize(("table", "flags", "told"), MAPPINGS)
+def test_what_is_wrong_with_a_mapping_is_told_by_its_flag_or_its_file(tmp_path, capsys, table, flags, told):
+    """In one line, and never by a key of a config that is not there."""
+    path, mapping = write(tmp_path / "set.jsonl", {"q": "2 + 3?", "a": 5}), tmp_path / "m.toml"
+    if table:
+        mapping.write_text(table)
+        flags = [*flags, "--mapping", str(mapping)]
+    assert main(["problems", "show", path, *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told.replace("FILE", str(mapping)) in line and not re.search(r"problems\.|function-after|literal\[", line)
+
+
+def test_bad_rows_are_told_by_flags_too(tmp_path, capsys):
+    path = write(tmp_path / "set.jsonl", {"q": "2 + 3?", "a": 5})
+    assert main(["problems", "show", path, "--columns", "prompt=q", "reference.answer=a"]) == 3
+    shown = capsys.readouterr().out
+    assert "kind: missing; one of math, code, lean, choice, or set --kind" in shown and "problems.kind" not in shown
 
 
 PROPOSED = [

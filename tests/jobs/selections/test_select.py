@@ -13,7 +13,7 @@ from made_up_run import sample_row, write_run
 from jobs.cli import main
 from jobs.selections.calibration import MIN_REFERENCES
 from jobs.selections.select import AGREEMENT, SelectionCounts, select_run
-from jobs.selections.suspects import read_suspects, suspect_ids
+from jobs.selections.suspects import read_suspects
 from runstore.errors import NoSelectionsError
 from runstore.reader import read_selections
 from runstore.schema import SELECTION_SCHEMA
@@ -176,7 +176,6 @@ def test_suspects_are_listed_and_no_verdict_is_changed(tmp_path: Path, capsys: A
     assert main(["problems", "suspects", uri]) == 2
     assert "--select" in capsys.readouterr().err
     assert main(["report", uri, "--select"]) == 0
-    assert suspect_ids(open_storage(uri)) == {"false"}
     (suspect,) = read_suspects(open_storage(uri))
     assert (suspect.reference, suspect.agreed, suspect.votes, suspect.sources) == ("6", "5", 8, 2)
     assert suspect.probability >= 0.9 and [text.sample_index for text in suspect.texts] == [0, 1]
@@ -191,6 +190,28 @@ def test_suspects_are_listed_and_no_verdict_is_changed(tmp_path: Path, capsys: A
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["problem_id"] == "false"
     assert {path: path.read_bytes() for path in Path(uri, "samples").iterdir()} == before
+
+
+def test_what_a_terminal_would_act_upon_is_escaped(tmp_path: Path, capsys: Any) -> None:
+    hostile = {"prompt": "What?\x1b]0;title\x07\nAnd?", "text": "\x9b2J\r\\boxed{5}\nsecond", "domain": "a\x1b[31m"}
+    rows = [*keyed(80, 1.0), *problem_rows("false", ["5"] * 8, "6", **hostile)]
+    uri = stored(tmp_path, rows)
+    select_run(open_storage(uri))
+    assert main(["problems", "suspects", uri]) == 0
+    shown = capsys.readouterr().out
+    assert not [char for char in shown if not char.isprintable() and char != "\n"]
+    assert "What?\\x1b]0;title\\x07\n" in shown and "\\x9b2J\\r\\boxed{5}\n    second" in shown
+
+
+def test_selections_are_written_beside_a_run_only(tmp_path: Path, capsys: Any) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert main(["report", "--select", "--run", str(nowhere)]) == 2
+    assert not nowhere.exists()
+    shown = capsys.readouterr()
+    assert not shown.out and "no committed samples" in shown.err
+    (tmp_path / "empty").mkdir()
+    assert main(["report", "--select", str(tmp_path / "empty")]) == 2
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_the_table_is_the_same_whatever_the_size_of_a_bucket(tmp_path: Path) -> None:

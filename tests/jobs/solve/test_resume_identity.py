@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pydantic
@@ -10,7 +12,7 @@ import pytest
 
 from jobs.config import ConfigError, SolveConfig, check_config
 from jobs.problems.load import ProblemSetSummary
-from jobs.solve.record import CHANGEABLE, check_resume, default_of, differences, section_model
+from jobs.solve.record import CHANGEABLE, check_resume, default_of, differences, new_record, section_model
 
 PROBLEMS = ProblemSetSummary(1, {"math": 1}, {"": 1}, "ab" * 32, ())
 TABLE: dict[str, Any] = {"run": {"id": "r"}, "problems": {"files": ["p.jsonl"]}, "model": {"path": "m"}}
@@ -118,3 +120,48 @@ def test_other_problems_are_another_run() -> None:
 def test_defaults_are_told_as_run_json_has_them() -> None:
     assert default_of(SolveConfig, "sampling")["repair"]["kinds"] == stored()["sampling"]["repair"]["kinds"]
     assert differences([1], [1], None, "x") == [] and differences(None, {}, None, "x") == ["x was None and is {} now"]
+
+
+SIGNED = "https://host/e.jsonl?sig="
+
+
+def test_a_record_keeps_no_signature_and_a_resume_compares_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("digest_with_variants", "examples_digest"):
+        monkeypatch.setattr(f"jobs.solve.record.{name}", lambda of: "")
+
+    def signed(secret: str, host: str = "host") -> Any:
+        uri = f"{SIGNED}{secret}".replace("host", host)
+        table = {**TABLE, "problems": {"files": [uri, "a?.jsonl"], "sources": [{"files": [uri]}]}}
+        return check_config({**table, "prompt": {"examples": uri}}, "test")
+
+    problems: Any = SimpleNamespace(sha256="0", to_json=lambda: {"sha256": "0"})
+    stored = new_record(signed("SECRET1"), problems, {})
+    assert "SECRET1" not in json.dumps(stored)
+    assert stored["config"]["problems"]["files"] == ["https://host/e.jsonl", "a?.jsonl"]
+    check_resume(signed("SECRET2"), problems, stored, "out")
+    # A record of an earlier version has the query.
+    check_resume(signed("SECRET2"), problems, {**stored, "config": signed("SECRET1").resolved()}, "out")
+    with pytest.raises(ConfigError, match=r"prompt\.examples was 'https://host/e\.jsonl' and is") as caught:
+        check_resume(signed("SECRET2", "other"), problems, stored, "out")
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "problems",
+    [
+        {"files": f"{SIGNED}SECRET"},
+        {"files": {"a": f"{SIGNED}SECRET"}},
+        {"files": [[f"{SIGNED}SECRET"]]},
+        {"files": f"{SIGNED}a SECRET"},
+        {"files": f"{SIGNED}a'SECRET"},
+        {"files": [f"{SIGNED}SECRET"], "sources": f"{SIGNED}SECRET"},
+        {"sources": [{"files": f"a.jsonl, {SIGNED}SECRET"}]},
+        [f"{SIGNED}SECRET"],
+        {"files": [], "revision": f"{SIGNED}SECRET"},
+        {"files": ["a"], "limit": f"https://me:SECRET@host/{SIGNED}SECRET"},
+    ],
+)
+def test_no_fault_of_a_config_repeats_a_signature(problems: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_config({**TABLE, "problems": problems}, "test")
+    assert "problems" in str(caught.value) and "SECRET" not in str(caught.value)

@@ -19,6 +19,7 @@ from workers.messages import Checked
 from workers.sampling.agreement import AgreementRule
 from workers.sampling.plan import AGREED, EXHAUSTED
 from workers.sampling.votes import EVIDENCE, Placed, replayed
+from workers.scheduling.ledger import Ledger
 
 RULE = {"alpha": 0.05, "min_samples": 4, "max_samples": 32}
 PROBLEM = Problem("p", "math", "", {})
@@ -66,7 +67,8 @@ class Run:
         self.write()
         return bool(tasks)
 
-    def check(self, verifier: int) -> None:
+    def check(self, verifier: int | None) -> None:
+        """One verifier checks all that is finished; None: each row goes to another one, all at once."""
         items, _ = self.bench.ledger.next_checks(50, 1, 1000, 1e9, True)
         for item in items:
             for key, _ in item.rows:
@@ -74,7 +76,8 @@ class Run:
                 placed = None
                 evidence: dict[str, Any] = {"no_answer": "none"} if answer is None else {"answer": answer}
                 if answer is not None and key in item.known:
-                    placed = self.placers[verifier].place(key, PROBLEM, answer, item.known[key])
+                    placer = self.placers[key[1] if verifier is None else verifier]
+                    placed = placer.place(key, PROBLEM, answer, item.known[key])
                     evidence[EVIDENCE] = placed.to_json()
                 verdict = Verdict(Status.UNCHECKED, "no key", evidence, "test", "1", 0.01, Limits())
                 rows = [Checked(key, Status.UNCHECKED, 0.01, 0, placed)]
@@ -246,3 +249,79 @@ def test_batches_checked_together_find_each_other_before_the_coordinator_hears_o
         for key, _ in item.rows
     ]
     assert [one.equal for one in placed] == [(), *[(0,)] * 7]
+
+
+def crowd_of_answers(rng: random.Random) -> list[str]:
+    """Up to 60 wrong answers beside a right one, so that more clusters begin than a problem has room for."""
+    share = rng.uniform(0.3, 0.7)
+    return ["R" if rng.random() < share else chr(0x4E00 + rng.randrange(60)) for _ in range(40)]
+
+
+def crowded(answers: list[str], rng: random.Random, steps: int = 99, **settings: Any) -> Run:
+    """A run, killed after some steps, whose rows arrive in any order, up to 16 at once, each from another verifier."""
+    run = Run(answers.__getitem__, **settings)
+    run.placers = [Placer(ByFirstLetter()) for _ in answers]
+    flying: list[Any] = []
+    for _ in range(steps):
+        for pool in range(len(settings.get("stages", [0]))):
+            tasks = run.bench.draw(16 - len(flying), pool=pool) if len(flying) < 16 else []
+            flying += tasks
+            run.rule = tasks[0].stopping_rule if tasks else run.rule
+        if not flying:
+            break
+        rng.shuffle(flying)
+        arrived, flying = flying[: (count := rng.randint(1, len(flying)))], flying[count:]
+        for task in arrived:
+            if task.key in run.bench.ledger._samples:
+                run.bench.finish([task], aborted=any(key == task.key for _, key in run.aborts), batch=str(task.key))
+        run.check(None)
+        run.write()
+    return run
+
+
+def agreed_by_rows(run: Run, stop: int, at_end: bool) -> bool:
+    """Whether the rows of the first stage, up to `stop`, say that their answers agree, as problems.parquet reads it."""
+    rule = AgreementRule.from_json({**RULE, **({"max_samples": stop} if at_end else {}), "at_end": at_end})
+    rows = {index: row for index, row in run.rows.items() if index < stop}
+    prefix = next(index for index in range(stop + 1) if index not in rows)
+    found = [(i, Placed.from_json(json.loads(row.agreement), row.answer or "")) for i, row in rows.items()]
+    return replayed(found).first_agreement(rule, prefix) > 0
+
+
+CROWDED = {
+    "one stage": {"wave": 16},
+    "a cascade": {"stages": [{"policy": "fixed", "num_samples": 24}, {"policy": "until_verified", "num_samples": 12}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [("one stage", seed) for seed in (*range(8), 50, 63, 91, 122)] + [("a cascade", 40), ("a cascade", 1)],
+)
+def test_rows_decide_whatever_the_order_of_arrival_with_more_clusters_than_there_is_room_for(
+    name: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Any] = []
+    count = Ledger._count_settled
+
+    def note(ledger: Ledger, problem: Any) -> None:
+        ended.append((problem.at.index, problem.state.settled, problem.state.settled_at_index))
+        count(ledger, problem)
+
+    monkeypatch.setattr(Ledger, "_count_settled", note)
+    rng = random.Random(seed)
+    answers, settings = crowd_of_answers(rng), CROWDED[name]
+    run = crowded(answers, rng, **settings)
+    for _ in range(3):
+        assert run.bench.ledger.is_done()
+        live = ended[-1]
+        again = Run(answers.__getitem__, durable={"p0": list(run.rows.values())}, **settings)
+        assert again.bench.ledger.is_done(), "a resume from the same rows draws more"
+        assert ended[-1] == live, "a resume from the same rows ends elsewhere"
+        first = len(answers) if live[0] == 0 and "stages" not in settings else 24
+        assert agreed_by_rows(run, first, at_end="stages" in settings) == (live[:2] == (0, AGREED))
+        # Killed at some point, with any of its last rows lost, and resumed from what is durable.
+        killed = crowded(answers, rng, rng.randint(1, 4), **settings)
+        kept = [row for row in killed.rows.values() if rng.random() < 0.8]
+        run = crowded(answers, rng, durable={"p0": kept}, **settings)
+        run.rows = {row.sample_index: row for row in kept} | run.rows

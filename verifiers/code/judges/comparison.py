@@ -199,3 +199,43 @@ def same_value(expected: Any, got: Any, compare: str, tolerance: Tolerance) -> b
     if compare == "json":
         return same_json(expected, got, tolerance)
     return _unordered(expected, got, compare, tolerance)
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def output_key(got: str, compare: str) -> str:
+    """Equal for two outputs of a script that are equal without a tolerance, and different for others."""
+    lines = lines_of(got, exact=compare == "exact")
+    keys = lines if compare == "exact" else [*map(_line_key, lines)]
+    return "\n".join(_ordered(keys, compare))
+
+
+def value_key(got: Any, compare: str) -> str:
+    """As `output_key`, for the decoded value that a function gave."""
+    if compare in ("exact", "json"):
+        return _exact_key(got) if compare == "exact" else _value_key(got)
+    return "\n".join(_ordered([*map(_value_key, got)], compare)) if isinstance(got, _MANY) else _value_key(got)
+
+
+def _ordered(keys: list[str], compare: str) -> list[str]:
+    if compare == "set":
+        return sorted(set(keys))
+    return sorted(keys) if compare in ("multiset", "sorted_lines") else keys
+
+
+def _exact_key(value: Any) -> str:
+    kind = type(value).__name__
+    if isinstance(value, list | tuple):
+        inner = ", ".join(map(_exact_key, value))
+    elif isinstance(value, set | frozenset):
+        inner = ", ".join(sorted(map(_exact_key, value)))
+    elif isinstance(value, dict):
+        inner = ", ".join(sorted(f"{_exact_key(k)}: {_exact_key(v)}" for k, v in value.items()))
+    elif isinstance(value, values.Linked):
+        inner = f"{value.kind} {_exact_key(value.values)}"
+    elif isinstance(value, float | complex):
+        inner = repr(value + 0)  # -0.0 equals 0.0
+    else:
+        inner = hex(value) if type(value) is int else repr(value)
+    return f"{kind}({inner})"

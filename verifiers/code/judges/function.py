@@ -89,7 +89,19 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         "entry_point": program.entry_point,
         "process": "shared" if shared else "one per test",
     }
-    job = {
+    calls = _Calls(slot, reference, job_of(reference, program, limits), limits, deadline)
+    outcome = calls.run(evidence, shared)
+    if shared or outcome.status is not Status.VERIFIED or len(reference.tests) == 1:
+        return outcome
+    again = calls.run({**evidence, "process": "all in one"}, True)
+    if again.status is Status.REFUTED:
+        return Outcome(Status.UNDECIDED, "the answers depend on earlier calls", again.evidence)
+    return outcome if again.status is Status.VERIFIED else again
+
+
+def job_of(reference: Reference, program: Program, limits: Limits) -> dict[str, Any]:
+    """The job of a cell that loads the program and answers calls of it."""
+    return {
         "mode": "function",
         "code": program.source,
         "entry_point": program.entry_point,
@@ -98,14 +110,6 @@ def judge(slot: Slot, reference: Reference, program: Program, limits: Limits, de
         "sequences": any(test.operations for test in reference.tests),
         "limits": cell_limits(limits),
     }
-    calls = _Calls(slot, reference, job, limits, deadline)
-    outcome = calls.run(evidence, shared)
-    if shared or outcome.status is not Status.VERIFIED or len(reference.tests) == 1:
-        return outcome
-    again = calls.run({**evidence, "process": "all in one"}, True)
-    if again.status is Status.REFUTED:
-        return Outcome(Status.UNDECIDED, "the answers depend on earlier calls", again.evidence)
-    return outcome if again.status is Status.VERIFIED else again
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ class _Calls:
                         loaded = conversation.ask(None, until)
                         if problem := _problem_of(loaded, "loaded"):
                             return _refuted_or_limit(problem, loaded, evidence, failed)
-                    answer = conversation.ask(_call(test), until)
+                    answer = conversation.ask(call_of(test), until)
                 except CellGoneError as gone:
                     if gone.stop is not Stop.NONE:
                         return limit(gone.stop, shown)
@@ -157,7 +161,8 @@ class _Calls:
         return denied(Outcome(Status.VERIFIED, "all tests passed", {**evidence, **counts}), refused)
 
 
-def _call(test: Test) -> dict[str, Json]:
+def call_of(test: Test) -> dict[str, Json]:
+    """What a cell is told for one test."""
     if test.operations:
         return {"args": test.input, "operations": list(test.operations)}
     return {"args": test.input, "kwargs": dict(test.kwargs)}

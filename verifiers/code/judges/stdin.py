@@ -53,7 +53,7 @@ def judge(
     if checker is not None:
         evidence["checker"] = "program"
     with contextlib.ExitStack() as stack:
-        prepared = stack.enter_context(_prepared(slot, reference, program, limits, deadline))
+        prepared = stack.enter_context(prepare(slot, reference, program, limits, deadline))
         if isinstance(prepared, Outcome):
             return Outcome(prepared.status, prepared.reason, {**evidence, **prepared.evidence})
         job, fds = prepared
@@ -69,8 +69,8 @@ def judge(
             if waiting is not None and checker is not None and (outcome := _ruled(checker, waiting)):
                 outcome = Outcome(outcome.status, outcome.reason, {**evidence, "first_failure": waiting})
                 return denied(outcome, refused)
-            refused += _denied(slot, program, run)
-            outcome = _ended_badly(run) or (_compared(reference, test, run) if checker is None else None)
+            refused += refused_to(slot, program, run)
+            outcome = ended_badly(run) or (_compared(reference, test, run) if checker is None else None)
             if outcome is not None:
                 failed = {**_failed(test, number, count, run), **outcome.evidence}
                 outcome = Outcome(outcome.status, outcome.reason, {**evidence, "first_failure": failed})
@@ -85,7 +85,7 @@ def judge(
         return denied(passed, refused)
 
 
-def _ended_badly(run: Output) -> Outcome | None:
+def ended_badly(run: Output) -> Outcome | None:
     """None if the program has ended well. The evidence is about this run."""
     if run.stop is not Stop.NONE:
         return limit(run.stop, {})
@@ -97,7 +97,7 @@ def _ended_badly(run: Output) -> Outcome | None:
     return Outcome(Status.REFUTED, "runtime error", {"exit": describe_exit(run.exit)})
 
 
-def _denied(slot: Slot, program: Program, run: Output) -> list[str]:
+def refused_to(slot: Slot, program: Program, run: Output) -> list[str]:
     """What the sandbox refused, as the cell has noted on standard error."""
     if slot.tier.boundary != "landlock" and not may_run_commands(program.source):
         return []
@@ -131,7 +131,7 @@ def _ruled(checker: Session, failed: dict[str, Any]) -> Outcome | None:
 
 
 @contextlib.contextmanager
-def _prepared(
+def prepare(
     slot: Slot, reference: Reference, program: Program, limits: Limits, deadline: Deadline
 ) -> Iterator[tuple[dict[str, Any], tuple[int, ...]] | Outcome]:
     """The job that runs the program, with the descriptors it needs: compiled first where the language wants that."""
