@@ -1,8 +1,8 @@
 """References from a problem file in the place of those that a run has stored, for `proofmill verify --run --problems`.
 
 Promises: a sample is checked as what the model was shown: prompt and options are the stored ones, and only what decides
-about right and wrong is taken from the file. So a multiple-choice item may have been shuffled in between. What does not
-fit the stored problem is an error, since a letter would mean another option.
+about right and wrong is taken from the file. So a multiple-choice item may have been shuffled in between. Options
+that are not the stored ones are an error, since a letter would mean another option; another prompt is told.
 Does not: change the run.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from verifiers.choice.reference import LETTERS
+from verifiers.choice.reference import LETTERS, without_order
 from verifiers.types import Json, Kind, Problem
 
 MAX_LISTED = 10_000
@@ -38,12 +38,13 @@ class AnswerKeys:
         self._used.add(stored.id)
         if given.kind != stored.kind:
             return None, f"bad problem: is of kind {stored.kind} in the run, and {given.kind} in the file"
+        has_other_prompt = asked(given) != asked(stored)
         if stored.kind == Kind.CHOICE:
-            reference = in_stored_order(given.reference, stored.reference)
-            if reference is None:
+            in_order = in_stored_order(given.reference, stored.reference)
+            if in_order is None:
                 return None, "bad problem: its options in the file are not those that the model was shown"
-            return dataclasses.replace(stored, reference=reference), ""
-        if " ".join(given.prompt.split()) != " ".join(stored.prompt.split()):
+            given = dataclasses.replace(given, reference=in_order)
+        if has_other_prompt:
             self._other_prompts.add(stored.id)
         return dataclasses.replace(stored, reference=given.reference), ""
 
@@ -54,6 +55,15 @@ class AnswerKeys:
         if self._other_prompts:
             count = f"{len(self._other_prompts):,} problems have another prompt in the file than in the run"
             yield f"{count}; are they the same ones? {listed(sorted(self._other_prompts))}"
+
+
+def asked(problem: Problem) -> str:
+    """The prompt in a form that is the same for every way to break its lines, and for every order of the options that
+    a multiple-choice item lists in it."""
+    prompt = problem.prompt
+    if problem.kind == Kind.CHOICE:
+        prompt, _ = without_order(prompt, problem.reference)
+    return " ".join(prompt.split())
 
 
 def in_stored_order(given: Mapping[str, Json], stored: Mapping[str, Json]) -> dict[str, Json] | None:

@@ -21,7 +21,7 @@ from jobs.errors import TOLD, exit_code_of
 from jobs.exit_codes import EXIT_DONE, EXIT_ERRORS
 from jobs.problems import layouts, sources
 from jobs.problems.errors import ProblemFileError, RowError, describe_reasons, reason_of
-from jobs.problems.load import MAX_ROWS_TO_RECOGNISE, scan
+from jobs.problems.load import MAX_ROWS_TO_RECOGNISE, may_be_stray, scan
 from jobs.problems.mapping_files import add_mapping_arguments, in_terms_of_flags, problems_of
 from jobs.problems.places import find_sources
 from jobs.problems.proposal import as_toml, propose
@@ -64,11 +64,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def unknown_row(config: Problems) -> dict[str, Json] | None:
-    """The first row of the set's first file, where no layout knows the file; else None. Raises ProblemFileError."""
-    first = find_sources(config.files)[0]
-    head = [row for _, row in itertools.islice(sources.read_rows(first), MAX_ROWS_TO_RECOGNISE)]
-    readable = [row for row in head if isinstance(row, dict)]
-    return readable[0] if readable and not any(layouts.recognise(row) for row in readable) else None
+    """The first row of the set's first file with readable rows, where no layout knows the file; else None. JSON files
+    of a folder that no layout knows count only where the folder has no other file. Raises ProblemFileError."""
+    stray: dict[str, Json] | None = None
+    for source in find_sources(config.files):
+        head = [row for _, row in itertools.islice(sources.read_rows(source), MAX_ROWS_TO_RECOGNISE)]
+        readable = [row for row in head if isinstance(row, dict)]
+        if any(layouts.recognise(row) for row in readable):
+            return None
+        if readable and not may_be_stray(source):
+            return readable[0]
+        stray = stray or next(iter(readable), None)
+    return stray
 
 
 def show_proposal(config: Problems, row: dict[str, Json], args: argparse.Namespace) -> int:
@@ -100,6 +107,7 @@ class Counts:
         self.domains: collections.Counter[str] = collections.Counter()
         self.reasons: collections.Counter[str] = collections.Counter()
         self.bad: list[RowError] = []
+        self.strays: list[str] = []
         self.num_bad = self.num_repeated = self.num_keyless = 0
 
 
@@ -107,7 +115,7 @@ def show(config: Problems, args: argparse.Namespace) -> int:
     """Prints everything; returns how many rows cannot be used."""
     counts, prompts, checkers = Counts(), PromptTable(), Checkers(os.cpu_count() or 1)
     try:
-        for place, item in itertools.islice(scan(config), args.limit or None):
+        for place, item in itertools.islice(scan(config, counts.strays), args.limit or None):
             counts.files[f"{place.source.uri}: layout {place.layout or 'unknown'}"] += 1
             if isinstance(item, RowError):
                 count_bad(counts, item)
@@ -153,6 +161,8 @@ def print_counts(counts: Counts, args: argparse.Namespace) -> None:
     print()
     for name, count in counts.files.items():
         print(f"{name}, {count:,} row{'' if count == 1 else 's'}")
+    for uri in counts.strays:
+        print(f"{uri}: no problem file, left out")
     print("kinds: " + (", ".join(f"{count:,} {kind}" for kind, count in counts.kinds.most_common()) or "none"))
     listed = [f"{printable(name)} {count:,}" for name, count in counts.domains.most_common(MAX_DOMAINS)]
     more = len(counts.domains) - len(listed)

@@ -236,9 +236,9 @@ class Sample:
     """For tokens/, where the run stores them."""
     wasted_prompt_tokens: int = 0
     wasted_completion_tokens: int = 0
+    """Tokens of answers of an endpoint that were cut off and asked for again; they are paid for, and in no row."""
     is_cut: bool = False
     """Whether it was not drawn because its answer was cut off."""
-    """Tokens of answers of an endpoint that were cut off and asked for again; they are paid for, and in no row."""
     model_revision: str = ""
     """The model's revision, where it is not that of the Provenance: an endpoint may change it at any time."""
 

@@ -18,6 +18,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import math
 import os
 import random
 import time
@@ -103,7 +104,8 @@ def item(kind: str, reference: Any, text: Any, finish_reason: str | None = None,
 
 
 def reference_of(value: Any) -> dict[str, Any]:
-    """A problem's reference as an object. Table formats fill columns that a row lacks with None; these are left out."""
+    """A problem's reference as an object. Table formats fill columns that a row lacks with None, and pandas with NaN;
+    these are left out, since their names in Python would be right answers. Such a problem has no answer key."""
     if isinstance(value, str):
         try:
             parsed = json.loads(value)
@@ -112,7 +114,8 @@ def reference_of(value: Any) -> dict[str, Any]:
         value = parsed if isinstance(parsed, dict) else {"answer": value}
     if isinstance(value, Mapping):
         return {name: part for name, part in value.items() if part is not None}
-    return {"answer": str(value)}
+    is_gap = value is None or (isinstance(value, float) and math.isnan(value))
+    return {} if is_gap else {"answer": str(value)}
 
 
 def text_of(completion: Any) -> str:

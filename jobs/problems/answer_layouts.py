@@ -13,8 +13,10 @@ from jobs.problems.rows import (
     RowContext,
     answer_list,
     answer_text,
+    first_there,
     is_nothing,
     key_of,
+    objects,
     optional_string,
     own_id,
     some,
@@ -69,8 +71,8 @@ def is_plain(row: Row) -> bool:
 
 def read_plain(row: Row, context: RowContext) -> Problem:
     """`question` with `answer`, `final_answer` or `expected_answer`: DeepMath, opencompass' AIME, Minerva, and more."""
-    field = next(name for name in ANSWERS if name in row)
-    return math(row, context, string(row, "question").strip(), key_of(row[field], field))
+    field = first_there(row, ANSWERS)
+    return math(row, context, string(row, "question").strip(), key_of(row.get(field), field))
 
 
 def read_olympiadbench(row: Row, context: RowContext) -> Problem:
@@ -124,12 +126,13 @@ def is_orz(row: Row) -> bool:
 
 def read_orz(row: Row, context: RowContext) -> Problem:
     """Open-Reasoner-Zero: a row is a list of turns, and the assistant's holds `ground_truth`."""
-    turns = {turn.get("from"): turn for turn in row["conversations"] if isinstance(turn, dict)}
-    if len(turns) != 2 or len(row["conversations"]) != 2 or "human" not in turns:
-        raise BadRow("conversations", excerpt(row["conversations"]), "one question and one answer")
+    given = objects(row, "conversations")
+    turns = {str(turn.get("from")): turn for turn in given}
+    if len(turns) != 2 or len(given) != 2 or "human" not in turns:
+        raise BadRow("conversations", excerpt(given), "one question and one answer")
     truth = next((turn.get("ground_truth") for turn in turns.values() if "ground_truth" in turn), None)
     value = truth.get("value") if isinstance(truth, dict) else truth
-    prompt = string({"value": turns["human"].get("value")}, "value").strip()
+    prompt = string(turns["human"], "value").strip()
     return math(row, context, prompt, key_of(value, "ground_truth.value"), "orz")
 
 
@@ -139,12 +142,12 @@ def read_webinstruct(row: Row, context: RowContext) -> Problem:
     question = string(row, "question").strip()
     source = "webinstruct-verified"
     if str(row.get("answer_type") or "").strip().lower() not in OTHER_CHOICES or context.kind == Kind.MATH:
-        return math(row, context, question, key_of(row["answer"], "answer"), source)
+        return math(row, context, question, key_of(row.get("answer"), "answer"), source)
     return Problem(
         id=own_id(row, IDS, context),
         kind=Kind.CHOICE,
         prompt=question,
-        reference=listed_choice(question, row["answer"], "answer"),
+        reference=listed_choice(question, row.get("answer"), "answer"),
         domain=optional_string(row, "category"),
         source=source,
         meta=some(difficulty=row.get("difficulty")),
@@ -157,7 +160,7 @@ def read_intellect_math(row: Row, context: RowContext) -> Problem:
     task = optional_string(row, "task")
     if task and "math" not in task.lower():
         raise BadRow("task", f"is {excerpt(task)}, a task that is not judged here", "math")
-    return math(row, context, string(row, "question").strip(), key_of(row["answer"], "answer"), "intellect-3")
+    return math(row, context, string(row, "question").strip(), key_of(row.get("answer"), "answer"), "intellect-3")
 
 
 INPUT_ANSWERS = ("answer", "label", "expected_answer", "output")
@@ -169,7 +172,7 @@ def has_input_answer(row: Row) -> bool:
 
 def read_input(row: Row, context: RowContext) -> Problem:
     """OpenRLHF's prompts and NeMo-RL's ResponseDataset: `input` is a text, or a chat as JSON text."""
-    prompt, system = one_user_message(row["input"], "input")
-    field = next(name for name in INPUT_ANSWERS if name in row)
-    found = math(row, context, prompt, key_of(row[field], field))
+    prompt, system = one_user_message(row.get("input"), "input")
+    field = first_there(row, INPUT_ANSWERS)
+    found = math(row, context, prompt, key_of(row.get(field), field))
     return dataclasses.replace(found, meta={**found.meta, **some(system=system)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import string as letters
 from collections.abc import Mapping
 
-from jobs.problems.choices import read_options, right_letter, without_empty_end
+from jobs.problems.choices import read_options, right_letter, text_of, without_empty_end
 from jobs.problems.errors import BadRow
 from jobs.problems.rows import RowContext, is_nothing, own_id, some, string, words
 from verifiers.types import Json, Kind, Problem
@@ -20,9 +20,19 @@ IDS = ("id", "uuid", "question_id")
 DOMAINS = ("subject", "category", "discipline", "subject_name", "Subject")
 
 
-def choice(row: Row, context: RowContext, prompt: str, options: Json, field: str, source: str, form: str) -> Problem:
-    """The problem of a row with its options; `field` names the right one, in `form` (jobs.problems.choices.FORMS)."""
-    texts, labels = read_options(options, "options")
+def choice(
+    row: Row,
+    context: RowContext,
+    prompt: str,
+    options: Json,
+    field: str,
+    source: str,
+    form: str,
+    column: str = "options",
+) -> Problem:
+    """The problem of a row with its options, which stand in `column`; `field` names the right one, in `form`
+    (jobs.problems.choices.FORMS)."""
+    texts, labels = read_options(options, column)
     reference: dict[str, Json] = {"options": texts}
     if not is_nothing(row.get(field)) and row[field] != "":
         reference["answer"] = right_letter(row[field], field, texts, labels, form)
@@ -54,21 +64,22 @@ def is_mmlu(row: Row) -> bool:
 
 def read_mmlu(row: Row, context: RowContext) -> Problem:
     """cais/mmlu: `choices` and the number of the right one, from 0."""
-    form = "from 0" if not isinstance(row["answer"], str) or row["answer"].strip().isdecimal() else "letter"
-    return choice(row, context, string(row, "question").strip(), row["choices"], "answer", "mmlu", form)
+    right = row.get("answer")
+    form = "from 0" if not isinstance(right, str) or right.strip().isdecimal() else "letter"
+    return choice(row, context, string(row, "question").strip(), row.get("choices"), "answer", "mmlu", form, "choices")
 
 
 def read_mmlu_pro(row: Row, context: RowContext) -> Problem:
     """TIGER-Lab/MMLU-Pro: up to ten options, the right one by letter and by number from 0."""
     question = string(row, "question").strip()
-    found = choice(row, context, question, row["options"], "answer_index", "mmlu-pro", "from 0")
+    found = choice(row, context, question, row.get("options"), "answer_index", "mmlu-pro", "from 0")
     return agree(found, row, "answer", "letter")
 
 
 def read_supergpqa(row: Row, context: RowContext) -> Problem:
     """m-a-p/SuperGPQA: the right option by letter and by its text."""
     question = string(row, "question").strip()
-    found = choice(row, context, question, row["options"], "answer_letter", "supergpqa", "letter")
+    found = choice(row, context, question, row.get("options"), "answer_letter", "supergpqa", "letter")
     return same_text(found, row, "answer")
 
 
@@ -86,7 +97,7 @@ def same_text(problem: Problem, row: Row, field: str) -> Problem:
 def read_medmcqa(row: Row, context: RowContext) -> Problem:
     """openlifescienceai/medmcqa: four columns of options, `cop` counts from 0; -1 stands in the test split. The JSON
     files of its first release count from 1, which a 4 shows."""
-    options = [row[name] for name in ("opa", "opb", "opc", "opd")]
+    options = [text_of(row.get(name), name) for name in ("opa", "opb", "opc", "opd")]
     row = {**row, "cop": None} if row.get("cop") in (-1, "-1") else row
     return choice(row, context, string(row, "question").strip(), options, "cop", "medmcqa", "from 0")
 
@@ -94,7 +105,7 @@ def read_medmcqa(row: Row, context: RowContext) -> Problem:
 def read_medqa(row: Row, context: RowContext) -> Problem:
     """MedQA: `options` an object, or a list of keys and values; `answer_idx` the letter, `answer` its text."""
     question = string(row, "question").strip()
-    found = choice(row, context, question, row["options"], "answer_idx", "medqa", "letter")
+    found = choice(row, context, question, row.get("options"), "answer_idx", "medqa", "letter")
     return same_text(found, row, "answer")
 
 
@@ -105,7 +116,7 @@ def read_arc(row: Row, context: RowContext) -> Problem:
     if isinstance(question, dict):  # the files of the first release
         question, options = question.get("stem"), question.get("choices")
     asked = string({"question": question}, "question").strip()
-    return choice(row, context, asked, options, "answerKey", "", "letter")
+    return choice(row, context, asked, options, "answerKey", "", "letter", "choices")
 
 
 def read_lettered_columns(row: Row, context: RowContext) -> Problem:
@@ -118,4 +129,4 @@ def read_lettered_columns(row: Row, context: RowContext) -> Problem:
 
 def read_aqua(row: Row, context: RowContext) -> Problem:
     """deepmind/aqua_rat: options with their letters in front."""
-    return choice(row, context, string(row, "question").strip(), row["options"], "correct", "aqua", "letter")
+    return choice(row, context, string(row, "question").strip(), row.get("options"), "correct", "aqua", "letter")

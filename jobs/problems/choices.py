@@ -11,6 +11,7 @@ import string
 from collections.abc import Mapping, Sequence
 
 from jobs.problems.errors import BadFile, BadRow
+from jobs.problems.rows import is_nothing
 from verifiers.reference_fields import MAX_OPTIONS, excerpt, json_type
 from verifiers.types import Json
 
@@ -41,6 +42,9 @@ def read_options(value: Json, field: str) -> tuple[list[str], list[str]]:
     if pairs is None:
         raise BadRow(field, "missing" if value is None else excerpt(value), f"a list of 2 to {MAX_OPTIONS} options")
     pairs = [(str(label).strip(), text_of(text, f"{field}.{label}")) for label, text in pairs]
+    if len(pairs) < 2:
+        # One option or none says nothing about from where a number counts that names the right one.
+        raise BadRow(field, f"{len(pairs)} options", f"a list of 2 to {MAX_OPTIONS} options")
     labels, texts = [label for label, _ in pairs], [text for _, text in pairs]
     if len(set(labels)) < len(labels):
         raise BadRow(field, f"labels {excerpt(labels)}", "a label for each option")
@@ -155,7 +159,10 @@ def listed_options(text: str, field: str) -> list[str]:
 
 
 def listed_choice(prompt: str, answer: Json, field: str) -> dict[str, Json]:
-    """The reference of a question that lists its options itself. Raises BadRow."""
+    """The reference of a question that lists its options itself; one without an answer key where there is no answer.
+    Raises BadRow."""
     options = listed_options(prompt, field)
+    if is_nothing(answer) or answer == "":
+        return {"options": options}
     labels = list(LETTERS[: len(options)])
     return {"options": options, "answer": right_letter(answer, field, options, labels, "letter")}

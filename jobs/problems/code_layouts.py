@@ -80,9 +80,9 @@ def read_livecodebench(row: Row, context: RowContext) -> Problem:
     tests = objects(row, "public_test_cases") + private_tests(row.get("private_test_cases"))
     if not tests:
         raise BadRow("public_test_cases", "no tests, public or private", "at least one test")
-    kinds = {test.get("testtype") for test in tests}
+    kinds = {str(test.get("testtype")) for test in tests}
     if kinds not in ({"stdin"}, {"functional"}):
-        raise BadRow("public_test_cases", f"testtype {excerpt(sorted(map(str, kinds)))}", "all stdin or all functional")
+        raise BadRow("public_test_cases", f"testtype {excerpt(sorted(kinds))}", "all stdin or all functional")
     for test in tests:
         if not isinstance(test.get("input"), str) or not isinstance(test.get("output"), str):
             raise BadRow(

@@ -101,8 +101,10 @@ def read_code_contests(row: Row, context: RowContext) -> Problem:
     reference = code_tests.stdin_reference(pairs, "public_tests", statement)
     limit = row.get("time_limit")
     if isinstance(limit, dict):
-        seconds, nanos = limit.get("seconds") or 0, limit.get("nanos") or 0
-        reference |= code_tests.time_limit(float(seconds) + float(nanos) / 1e9)
+        parts = [limit.get("seconds") or 0, limit.get("nanos") or 0]
+        if not all(isinstance(part, int | float) for part in parts):
+            raise BadRow("time_limit", excerpt(limit), '{"seconds": 2, "nanos": 0}')
+        reference |= code_tests.time_limit(parts[0] + parts[1] / 1e9)
     if isinstance(size := row.get("memory_limit_bytes"), int):
         reference |= code_tests.memory_limit(size / 2**20)
     return Problem(

@@ -258,7 +258,7 @@ def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Pl
         try:
             layout, rows = settle_layout(source, sources.read_rows(source), wanted)
         except ProblemFileError as error:
-            if not (source.is_found and source.format == "json"):
+            if not may_be_stray(source):
                 raise
             unknown.append(error)
             if strays is not None:
@@ -295,6 +295,11 @@ def scan(config: Problems, strays: list[str] | None = None) -> Iterator[tuple[Pl
         yield from empty
         if unknown:
             raise unknown[0]
+
+
+def may_be_stray(source: Source) -> bool:
+    """Whether a file of no known layout is left out: a JSON file of a folder often describes the data set."""
+    return source.is_found and source.format == "json"
 
 
 def with_mark(problem: Problem, row: Row, source: Source, confidential: Sequence[str]) -> Problem:

@@ -156,10 +156,25 @@ def expand_local(name: str, wanted: Wanted) -> list[Source]:
         raise BadRow("", "no such file", "paths are relative to the working directory")
     # Path.glob takes no absolute pattern, so the root is split off.
     root, pattern = (Path(path.anchor), str(path.relative_to(path.anchor))) if path.is_absolute() else (Path(), name)
-    found = sorted(str(match) for match in root.glob(pattern) if match.is_file())
+    is_found = matches_all_below(pattern)
+    # For Path.glob a last `**` matches folders alone.
+    names = sorted(str(match) for match in root.glob(f"{pattern}/*" if is_found else pattern) if match.is_file())
+    found = of_problems(names, str(path)) if is_found else names
     if not found:
         raise BadRow("", "no file matches this pattern", "patterns are relative to the working directory")
-    return [local_source(Path(match), is_found=False) for match in found]
+    return [local_source(Path(match), is_found) for match in found]
+
+
+def matches_all_below(pattern: str) -> bool:
+    """Whether a pattern names whatever lies below a folder, as the folder's own name does."""
+    return pattern.rpartition("/")[2] == "**"
+
+
+def of_problems(names: Iterable[str], pattern: str) -> list[str]:
+    """The files among those that a pattern found which a folder without a pattern would give: they are of known
+    formats and not hidden."""
+    start = len(GLOB.split(pattern, maxsplit=1)[0].rpartition("/")[0])
+    return [name for name in names if is_known(name) and not is_hidden(name[start:])]
 
 
 def local_source(path: Path, is_found: bool) -> Source:
@@ -234,9 +249,11 @@ def expand_s3(uri: str) -> list[Source]:
         else:
             # List from the last folder before the first wildcard; S3 itself knows no patterns.
             prefix = GLOB.split(path, maxsplit=1)[0].rpartition("/")[0]
-            keys = list_s3(filesystem, prefix, recursive="/" in path[len(prefix) + 1 :])
+            is_found = matches_all_below(path)
+            keys = list_s3(filesystem, prefix, recursive=is_found or "/" in path[len(prefix) + 1 :])
             pattern = path.split("/")
             found = sorted(key for key in keys if fits(key.split("/"), pattern))
+            found = of_problems(found, path) if is_found else found
     except OSError as error:
         raise BadRow("", f"S3 at {server or 'AWS'} says: {error}", "check AWS_ENDPOINT_URL, credentials and bucket")
     if not found:
@@ -290,7 +307,10 @@ def foreign_files(filesystem: Any, path: str, with_scheme: Callable[[str], str])
     try:
         with foreign_errors():
             if GLOB.search(path):
-                found: Iterable[str] = filesystem.glob(path)
+                is_found = matches_all_below(path)
+                listed = filesystem.glob(path, detail=True)
+                found: Iterable[str] = [name for name, about in listed.items() if about["type"] != "directory"]
+                found = of_problems(found, path) if is_found else found
             elif filesystem.isfile(path):
                 found = [path]
             else:

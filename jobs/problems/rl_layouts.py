@@ -10,7 +10,17 @@ from jobs.problems.answer_layouts import NOT_PLAIN
 from jobs.problems.choices import read_options, right_letter
 from jobs.problems.errors import BadRow
 from jobs.problems.exam_layouts import last_boxed
-from jobs.problems.rows import RowContext, is_nothing, key_of, objects, optional_string, own_id, parsed, some, words
+from jobs.problems.rows import (
+    RowContext,
+    first_there,
+    is_nothing,
+    key_of,
+    objects,
+    optional_string,
+    own_id,
+    parsed,
+    some,
+)
 from jobs.problems.training_layouts import one_user_message
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
@@ -38,32 +48,53 @@ def problem(
 
 def read_rlvr(row: Row, context: RowContext) -> Problem:
     """open-instruct: `dataset` names the verifier of a row. Rows that ask for instructions to be followed, or that a
-    model judges, are bad rows."""
-    names = row.get("dataset")
-    verifier = words(names).lower() if names else ""
-    truth = row.get("ground_truth")
-    chat = one_user_message(row["messages"], "messages")
-    if isinstance(truth, list) and len(truth) == 1:
-        truth = truth[0]
+    model judges, are bad rows; so are rows of several verifiers, which all have to be satisfied."""
+    verifier, truth = verifier_of(row.get("dataset")), row.get("ground_truth")
+    chat = one_user_message(row.get("messages"), "messages")
     reference: dict[str, Json]
-    if re.fullmatch(r"gsm8k|math|.*math.*|strict_math", verifier) or (not verifier and context.kind == Kind.MATH):
+    if re.fullmatch(r"[^,;|]*math[^,;|]*|gsm8k", verifier) or (not verifier and context.kind == Kind.MATH):
         kind: str = Kind.MATH
         reference = key_of(truth, "ground_truth")
     elif verifier == "code":
-        kind, tests = Kind.CODE, parsed(truth, "ground_truth")
+        kind, tests = Kind.CODE, list_of_tests(truth)
         if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
             raise BadRow("ground_truth", excerpt(truth), "a list of assert statements")
         reference = {"mode": "assert", "test_list": tests}
     elif verifier == "code_stdio":
         kind = Kind.CODE
-        pairs = objects({"ground_truth": truth}, "ground_truth")
+        pairs = objects({"ground_truth": list_of_tests(truth)}, "ground_truth")
         tests = {"inputs": [one.get("input") for one in pairs], "outputs": [one.get("output") for one in pairs]}
         reference = code_tests.reference_of_truth(tests, "ground_truth", chat[0])
     else:
-        raise BadRow("dataset", f"{excerpt(names)} names a verifier that is not here", "math, gsm8k, code, code_stdio")
+        wrong = f"{excerpt(row.get('dataset'))} names a verifier that is not here"
+        raise BadRow("dataset", wrong, "math, gsm8k, code, code_stdio")
     if context.kind and kind != context.kind:
-        raise BadRow("dataset", f"{excerpt(names)} is of kind {kind}, but problems.kind is {context.kind}", "one kind")
+        raise BadRow(
+            "dataset", f"{excerpt(verifier)} is of kind {kind}, but problems.kind is {context.kind}", "one kind"
+        )
     return problem(row, context, kind, chat, reference, domain=verifier)
+
+
+def verifier_of(names: Json) -> str:
+    """The verifier that a row names, alone or in a list. With several names the truths are a list too, one for each
+    verifier, and a reference could say only that any one of them is right. Raises BadRow."""
+    if is_nothing(names) or names in ("", []):
+        return ""
+    given = names if isinstance(names, list) else [names]
+    if len(given) > 1:
+        raise BadRow("dataset", f"{len(given)} verifiers, {excerpt(given)}, which all judge", "one verifier")
+    if not isinstance(given[0], str):
+        raise BadRow("dataset", f"is {excerpt(names)}", "the name of a verifier")
+    return given[0].lower()
+
+
+def list_of_tests(truth: Json) -> Json:
+    """The tests of a row: a list, its JSON text, or one of these alone in a list, beside a list of one verifier."""
+    if isinstance(truth, list) and len(truth) == 1:
+        inner = truth[0]
+        is_text = isinstance(inner, str) and inner.lstrip().startswith("[")
+        return parsed(inner, "ground_truth") if is_text or isinstance(inner, list) else truth
+    return parsed(truth, "ground_truth")
 
 
 def is_trl(row: Row) -> bool:
@@ -72,12 +103,12 @@ def is_trl(row: Row) -> bool:
 
 def read_trl(row: Row, context: RowContext) -> Problem:
     """TRL's prompts for GRPO: `solution`, `ground_truth` or `answer`; our own export has the whole `reference` too."""
-    chat = one_user_message(row["prompt"], "prompt")
+    chat = one_user_message(row.get("prompt"), "prompt")
     if isinstance(row.get("reference"), str | dict):
         reference = canonical.object_field(row["reference"], "reference")
         return problem(row, context, context.kind or kind_of_reference(reference), chat, reference)
-    field = next(name for name in TRUTHS if name in row)
-    value = row[field]
+    field = first_there(row, TRUTHS)
+    value = row.get(field)
     if field == "solution" and isinstance(value, str):
         value = last_boxed(value) or value
     return problem(row, context, Kind.MATH, chat, key_of(value, field))
@@ -96,7 +127,9 @@ def kind_of_reference(reference: Row) -> str:
 
 def read_slime(row: Row, context: RowContext) -> Problem:
     """slime: `prompt`, a chat or a text, and `label`, the final answer."""
-    return problem(row, context, Kind.MATH, one_user_message(row["prompt"], "prompt"), key_of(row["label"], "label"))
+    return problem(
+        row, context, Kind.MATH, one_user_message(row.get("prompt"), "prompt"), key_of(row.get("label"), "label")
+    )
 
 
 SKYRL_MATH = re.compile(r"gsm8k|aime|.*math.*")
@@ -108,7 +141,7 @@ def read_skyrl(row: Row, context: RowContext) -> Problem:
     if not isinstance(spec, dict):
         raise BadRow("reward_spec", f"is a {json_type(spec)}", 'an object {"method": …, "ground_truth": …}')
     environment, truth = optional_string(row, "env_class"), spec.get("ground_truth")
-    chat = one_user_message(row["prompt"], "prompt")
+    chat = one_user_message(row.get("prompt"), "prompt")
     if SKYRL_MATH.fullmatch(environment.lower()):
         kind, reference = Kind.MATH, key_of(truth, "reward_spec.ground_truth")
     elif environment in ("lcb", "livecodebench", "code"):
@@ -126,7 +159,7 @@ def read_skyrl(row: Row, context: RowContext) -> Problem:
 def read_nemo_gym(row: Row, context: RowContext) -> Problem:
     """NeMo-Gym: the request stands in `responses_create_params`; what it is scored by in `expected_answer`, with
     `options` for multiple choice, or in `verifier_metadata.unit_tests` for code."""
-    request = row["responses_create_params"]
+    request = row.get("responses_create_params")
     if not isinstance(request, dict):
         raise BadRow("responses_create_params", excerpt(request), 'an object {"input": …}')
     chat = one_user_message(request.get("input"), "responses_create_params.input")
@@ -143,11 +176,11 @@ def read_nemo_gym(row: Row, context: RowContext) -> Problem:
     elif isinstance(metadata, dict) and metadata.get("unit_tests") is not None:
         kind, field = Kind.CODE, "verifier_metadata.unit_tests"
         reference = code_tests.reference_of_truth(metadata["unit_tests"], field, chat[0])
-    elif "expected_answer" in row:
-        kind, reference = Kind.MATH, key_of(row["expected_answer"], "expected_answer")
+    elif "expected_answer" in row or context.kind == Kind.MATH:
+        kind, reference = Kind.MATH, key_of(row.get("expected_answer"), "expected_answer")
     else:
         known = "expected_answer, options or verifier_metadata.unit_tests"
-        raise BadRow("", "nothing that is judged here", known)
+        raise BadRow("expected_answer", "missing, and nothing else that is judged here is there", known)
     if context.kind and kind != context.kind:
         raise BadRow("", f"a row of kind {kind}, but problems.kind is {context.kind}", "one kind")
     return problem(row, context, kind, chat, reference)

@@ -129,15 +129,40 @@ def list_in(value: Json) -> Json:
     return found if isinstance(found, list) and found and all(isinstance(one, str) for one in found) else value
 
 
+SEVERAL = (
+    'one answer; for several set problems.layout = "columns" with "reference.answers" where any one of them is right, '
+    'or "reference.all" where all of them are asked for'
+)
+"""What would be right in the place of several answers of which nothing says how they count."""
+
+
 def key_of(value: Json, field: str) -> dict[str, Json]:
-    """The answer key of a column: one answer, or several of which any is right; none where it is empty."""
+    """The answer key of a column that holds one answer; none where it is empty. A column cannot say whether
+    one of several answers is enough or all are asked for, and a guess could make a part of an answer right. Raises
+    BadRow."""
+    key = key_of_any(value, field)
+    if answers := key.get("answers"):
+        raise BadRow(field, f"{len(answers)} answers: {excerpt(answers)}", SEVERAL)
+    return key
+
+
+def key_of_any(value: Json, field: str) -> dict[str, Json]:
+    """The same for a column whose publisher's own scorer accepts any one of several answers."""
     if is_nothing(value) or value == "":
         return {}
     given = list_in(value)
-    if isinstance(given, list) and len(given) > 1:
+    while isinstance(given, list) and len(given) == 1:
+        given = list_in(given[0])
+    if isinstance(given, list) and given:
         found = answer_list(given, field)
         return {"answers": found} if len(found) > 1 else {"answer": found[0]}
     return {"answer": answer_text(given, field)}
+
+
+def first_there(row: Mapping[str, Json], names: Sequence[str]) -> str:
+    """The first of `names` that is a column of the row. JSONL leaves out what is null, so a row may have none of them:
+    then the first name, whose value is missing."""
+    return next((name for name in names if name in row), names[0])
 
 
 def objects(row: Mapping[str, Json], field: str) -> list[dict[str, Json]]:

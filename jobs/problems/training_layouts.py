@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from jobs.problems import canonical, code_tests
 from jobs.problems.choices import listed_choice
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, answer_text, identity, key_of, load_json, optional_string, some, string
+from jobs.problems.rows import RowContext, answer_text, identity, key_of_any, load_json, optional_string, some, string
 from verifiers.kinds import KINDS
 from verifiers.reference_fields import excerpt, json_type
 from verifiers.types import Json, Kind, Problem
@@ -31,7 +31,8 @@ def read_verl(row: Row, context: RowContext) -> Problem:
     if kind == Kind.CODE:
         reference = code_tests.reference_of_truth(truth, "reward_model.ground_truth", prompt, extra.get("prefix"))
     elif kind == Kind.MATH:
-        reference = key_of(truth, "reward_model.ground_truth")
+        # Scorers of this form that read a list, Skywork-OR1's and DeepScaleR's, accept any answer of it.
+        reference = key_of_any(truth, "reward_model.ground_truth")
     elif kind == Kind.CHOICE:
         reference = listed_choice(prompt, truth, "reward_model.ground_truth")
     else:

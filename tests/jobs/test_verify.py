@@ -259,6 +259,27 @@ def test_keys_replace_other_keys_and_what_changes_is_told(tmp_path, keyless_run,
     assert "1 problems have another prompt in the file than in the run; are they the same ones? k" in said
 
 
+def test_another_question_with_the_same_options_is_told(tmp_path, capsys):
+    """Answers of yes and no are the same for every question, so they do not tell one from another."""
+    answers = ["Yes", "No"]
+    listed = "Is the sky green?\nA. {}\nB. {}"
+    asked = {"kind": "choice", "checker": "choice", "reference": json.dumps({"options": answers})}
+    rows = [
+        keyless("other", 0, "The answer is A.", **asked, prompt="Is the sky green?"),
+        keyless("same", 0, "The answer is A.", **asked, prompt=listed.format(*answers)),
+    ]
+    run = write_run(tmp_path / "run", rows, parts=1)
+    reference = {"options": answers[::-1], "answer": "B"}
+    keyed = [
+        {"id": "other", "kind": "choice", "prompt": "Is water wet?", "reference": reference},
+        {"id": "same", "kind": "choice", "prompt": listed.format(*answers[::-1]), "reference": reference},
+    ]
+    _, lines = verify(tmp_path, "--run", run, "--problems", write(tmp_path / "keyed.jsonl", keyed))
+    assert [line["status"] for line in lines] == ["verified", "verified"]
+    said = capsys.readouterr().err
+    assert "1 problems have another prompt in the file than in the run; are they the same ones? other" in said
+
+
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [

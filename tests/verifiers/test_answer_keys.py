@@ -28,6 +28,8 @@ KEYED: list[tuple[str, dict[str, Any]]] = [
     ("code", {**STDIN, "tests": [{"input": "1", "output": "2"}]}),
     ("code", {**STDIN, "tests": [{"input": "1"}, {"input": "1", "output": "2"}]}),
     ("code", {**STDIN, "tests": [{"input": "1"}], "checker": CHECKER}),
+    ("code", {**STDIN, "tests": [{"input": "1", "output": None}], "checker": CHECKER}),
+    ("code", {"mode": "function", "entry_point": "f", "tests": [{"input": [1], "output": None}]}),
     ("code", {"mode": "assert", "test": "assert f() == 1"}),
     ("code", {"mode": "assert", "test_list": ["assert f() == 1"]}),
     ("lean", {"header": "", "name": "t", "statement": "theorem t : True"}),
@@ -38,6 +40,8 @@ KEYLESS: list[tuple[str, dict[str, Any], str, str]] = [
     ("math", {"answer": None}, r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
     ("choice", OPTIONS, "The answer is B.", "B"),
     ("code", STDIN, "```python\nprint(int(input()) + 1)\n```", "print(int(input()) + 1)"),
+    ("code", {**STDIN, "tests": None, "checker": None}, "```python\nprint(2)\n```", "print(2)"),
+    ("choice", {**OPTIONS, "answer": None}, "The answer is B.", "B"),
     (
         "code",
         {"mode": "function", "entry_point": "f"},
@@ -58,6 +62,44 @@ def checkers() -> Iterator[Checkers]:
 @pytest.mark.parametrize(("kind", "reference"), KEYED)
 def test_any_of_the_keys_is_an_answer_key(kind: str, reference: dict[str, Any]) -> None:
     assert has_answer_key(kind, reference)
+
+
+@pytest.mark.parametrize("test", [{"input": "1"}, {"input": "1", "output": None}, {"input": "1", "output": "2"}])
+def test_a_test_may_lack_its_output_beside_a_checker(checkers: Checkers, test: dict[str, Any]) -> None:
+    problem = Problem("p", "code", "?", {**STDIN, "tests": [test], "checker": CHECKER})
+    assert has_answer_key("code", problem.reference) and check(problem)
+    assert checkers.check_problem(problem) is None
+
+
+def test_a_null_beside_the_key_is_no_answer(checkers: Checkers) -> None:
+    """Parquet has a null for each key that other rows have. The name that Python gives to it would verify itself."""
+    for reference in (
+        {"answer": None, "answers": ["5"]},
+        {"answer": None, "all": ["5"]},
+        {"answers": None, "all": ["5"]},
+    ):
+        given: dict[str, Any] = {"type": None, "tolerance": None, **reference}
+        problem = check(Problem("p", "math", "?", given))
+        assert has_answer_key("math", given) and checkers.check_problem(problem) is None
+        statuses = [checkers.verify(problem, rf"\boxed{{{answer}}}").status for answer in ("None", "6", "5")]
+        assert Status.VERIFIED not in statuses[:2] and statuses[2] is Status.VERIFIED
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"answers": [None]},
+        {"all": ["5", None]},
+        {"answers": [True]},
+        {"answers": "5"},
+        {"answer": "5", "answers": ["6"]},
+    ],
+)
+def test_what_is_no_answer_is_never_the_right_one(checkers: Checkers, reference: dict[str, Any]) -> None:
+    problem = Problem("p", "math", "?", reference)
+    assert checkers.check_problem(problem)
+    for answer in ("None", "True", "5", "5, None"):
+        assert checkers.verify(problem, rf"\boxed{{{answer}}}").status is Status.ERROR
 
 
 @pytest.mark.parametrize(("kind", "reference", "text", "answer"), KEYLESS)
@@ -114,8 +156,11 @@ def test_a_reference_that_cannot_be_used_is_still_our_error(checkers: Checkers) 
     assert checkers.verify(present, "```python\nprint(1)\n```").status is Status.ERROR
 
 
-def test_inputs_without_outputs_are_no_key_and_show_what_a_program_does(checkers: Checkers) -> None:
-    problem = Problem("p", "code", "?", {**STDIN, "tests": [{"input": "1"}]})
+@pytest.mark.parametrize("missing", [{}, {"output": None}])
+def test_inputs_without_outputs_are_no_key_and_show_what_a_program_does(
+    checkers: Checkers, missing: dict[str, None]
+) -> None:
+    problem = Problem("p", "code", "?", {**STDIN, "tests": [{"input": "1", **missing}]})
     assert not has_answer_key("code", problem.reference) and checkers.check_problem(problem) is None
     evidence = checkers.verify(problem, "```python\nprint(input())\n```").evidence
     assert is_behaviour(evidence["answer"]) and evidence["program"].strip() == "print(input())"

@@ -41,6 +41,8 @@ COMPARE = {"stdin": ("lines", "exact", *_ANY_ORDER), "function": ("exact", "json
 """Values of `compare` by mode, the default first (judges/comparison.py)."""
 CHECKER_LANGUAGES = ("python", "cpp")
 PROTOCOLS = ("testlib", "score")
+NO_OUTPUT = ""
+"""What a checker program is given as the expected output of a test that has none."""
 _DEFINED = re.compile(r"(?m)^\s*(?:async )?(?:def|class) (\w+)\s*[(:]")
 _QUOTED = re.compile(r"`(?:def |class )?(\w+)(?:\([^`\n]*\))?(?: ?-> ?[^`\n]*)?:?`")
 _NAME = r"(?!(?:and|that|which|to|for|with|of|is|should|must|will|expected|returns|takes)\b)[A-Za-z_]\w*"
@@ -206,12 +208,15 @@ def _tests(row: Mapping[str, Json], mode: str) -> tuple[Test, ...]:
     for number, test in enumerate(rows):
         where = f"tests[{number}]"
         known = {"input", "output"} | ({"kwargs", "operations"} if mode == "function" else set())
-        if not isinstance(test, Mapping) or not {"input", "output"} <= test.keys() <= known:
+        if not isinstance(test, Mapping) or not {"input"} <= test.keys() <= known:
             raise ValueError(f'{where}: expected {{"input": …, "output": …}}')
+        if not has_output(test, mode) and row.get("checker") is None:
+            raise ValueError(f"{where}: has no output, and no checker decides without one")
         if mode == "stdin":
-            if not isinstance(test["input"], str) or not isinstance(test["output"], str):
+            output = NO_OUTPUT if test.get("output") is None else test["output"]
+            if not isinstance(test["input"], str) or not isinstance(output, str):
                 raise ValueError(f"{where}: input and output are text in mode stdin")
-            tests.append(Test(test["input"], test["output"], {}))
+            tests.append(Test(test["input"], output, {}))
             continue
         if test.get("operations") is not None:
             if test.get("kwargs") or row.get("output_argument") is not None:
@@ -363,8 +368,13 @@ def has_code_key(reference: Mapping[str, Json]) -> bool:
     tests = reference.get("tests")
     if not isinstance(tests, list) or not tests:
         return tests is not None
-    has_checker = reference.get("checker") is not None
-    return has_checker or any(not isinstance(test, Mapping) or "output" in test for test in tests)
+    mode, has_checker = str(reference.get("mode")), reference.get("checker") is not None
+    return has_checker or any(not isinstance(test, Mapping) or has_output(test, mode) for test in tests)
+
+
+def has_output(test: Mapping[str, Json], mode: str) -> bool:
+    """Whether a test says what is right. In mode `stdin` a null is no output; a function may well have to return it."""
+    return test.get("output") is not None or (mode == "function" and "output" in test)
 
 
 def check_code(reference: Mapping[str, Json]) -> None:
@@ -375,33 +385,37 @@ def check_code(reference: Mapping[str, Json]) -> None:
         known = ", ".join(_KEYS)
         raise BadReferenceError("reference.mode", "missing" if mode is None else excerpt(mode), f"one of {known}")
     only_keys(reference, _KEYS[mode] | _COMMON, ("entry_point",) if mode == "function" else ())
-    if "entry_point" in reference:
+    if reference.get("entry_point") is not None:
         text(reference["entry_point"], "reference.entry_point", MAX_LABEL_CHARS)
     for key in ("time_limit_s", "memory_limit_mb"):
-        if key in reference:
-            value = reference[key]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise BadReferenceError(f"reference.{key}", excerpt(value), "a number above 0")
-    if "tolerance" in reference:
+        value = reference.get(key)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | None)
+            or (value is not None and not value > 0)
+        ):
+            raise BadReferenceError(f"reference.{key}", excerpt(value), "a number above 0")
+    if reference.get("tolerance") is not None:
         check_tolerance(reference["tolerance"])
     if mode == "assert":
-        if "test" in reference and "test_list" in reference:
+        if reference.get("test") is not None and reference.get("test_list") is not None:
             raise BadReferenceError("reference.test", "both of test and test_list", "one of them")
         return
-    if "tests" in reference:
-        _check_tests(reference["tests"], mode, has_code_key(reference))
+    if reference.get("tests") is not None:
+        needs_outputs = has_code_key(reference) and reference.get("checker") is None
+        _check_tests(reference["tests"], mode, needs_outputs)
 
 
-def _check_tests(tests: Json, mode: str, with_outputs: bool) -> None:
+def _check_tests(tests: Json, mode: str, needs_outputs: bool) -> None:
     if not isinstance(tests, list) or not tests:
         raise BadReferenceError(
             "reference.tests", "missing" if tests is None else excerpt(tests), "a list of at least one test"
         )
     for index, test in enumerate(tests):
         field = f"reference.tests[{index}]"
-        if not isinstance(test, dict) or "input" not in test or ("output" not in test and with_outputs):
+        if not isinstance(test, dict) or "input" not in test or (needs_outputs and not has_output(test, mode)):
             raise BadReferenceError(field, excerpt(test), 'an object {"input": …, "output": …}')
-        if mode == "stdin" and not (isinstance(test["input"], str) and isinstance(test.get("output", ""), str)):
+        if mode == "stdin" and not (isinstance(test["input"], str) and isinstance(test.get("output"), str | None)):
             raise BadReferenceError(field, excerpt(test), "input and output as text")
         if mode == "function" and not isinstance(test["input"], list):
             raise BadReferenceError(f"{field}.input", excerpt(test["input"]), "the list of arguments")

@@ -21,6 +21,7 @@ from verifiers.math.comparing.equality import UndecidedError
 from verifiers.math.reading import extract, parser
 from verifiers.math.reading.expression import Node, UnreadableError, show
 from verifiers.math.reading.extract import Candidate, NoAnswerError
+from verifiers.math.reference import ANSWER_KEYS, keys_given
 from verifiers.math.symbolic import wire
 from verifiers.types import NO_ANSWER_KEY, Json, Status
 
@@ -138,17 +139,29 @@ def _any_of(results: list[dict[str, Json]]) -> dict[str, Json]:
 
 def read_golds(reference: Mapping[str, Json]) -> list[Node]:
     """The trees of a reference, of which any one is enough. Raises ReferenceError."""
-    answer_type = reference.get("type")
-    if "answer" in reference:
-        return [read_reference(str(reference["answer"]), answer_type)]
-    key = "answers" if "answers" in reference else "all"
+    answer_type, keys = reference.get("type"), keys_given(reference)
+    if len(keys) != 1:
+        raise ReferenceError(f"has {' and '.join(keys) or 'none'} of {', '.join(ANSWER_KEYS)}, where one is needed")
+    key = keys[0]
+    if key == "answer":
+        return [read_reference(_text_of(reference[key]), answer_type)]
+    if not isinstance(reference[key], list) or not reference[key]:
+        raise ReferenceError("is no list of answers", key)
     nodes = []
     for number, answer in enumerate(reference[key]):
         try:
-            nodes.append(read_reference(str(answer), answer_type))
+            nodes.append(read_reference(_text_of(answer), answer_type))
         except ReferenceError as error:
             raise ReferenceError(str(error), f"{key}[{number}]") from None
     return nodes if key == "answers" else [_together(nodes)]
+
+
+def _text_of(answer: Json) -> str:
+    """An answer of a reference as text. Raises ReferenceError for what is none: the name `None` that Python gives to a
+    null would be a right answer."""
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        raise ReferenceError(f"{answer!r:.80} is neither text nor a number")
+    return str(answer)
 
 
 MAX_READINGS = 16

@@ -18,13 +18,18 @@ MAX_ANSWERS = 100
 
 def has_math_key(reference: Mapping[str, Json]) -> bool:
     """Whether there is anything that an answer could be compared with."""
-    return any(reference.get(key) is not None for key in ANSWER_KEYS)
+    return bool(keys_given(reference))
+
+
+def keys_given(reference: Mapping[str, Json]) -> list[str]:
+    """The keys of ANSWER_KEYS that hold something: a null, which stands for a gap in Parquet, is no answer."""
+    return [key for key in ANSWER_KEYS if reference.get(key) is not None]
 
 
 def check_math(reference: Mapping[str, Json]) -> None:
     """Checks the reference of a math problem, which may lack an answer key. Raises BadReferenceError."""
     only_keys(reference, MATH_KEYS, ())
-    given = [key for key in ANSWER_KEYS if reference.get(key) is not None]
+    given = keys_given(reference)
     if len(given) > 1:
         raise BadReferenceError(f"reference.{given[1]}", f"beside {given[0]}", "one of the two")
     for key in given:
@@ -36,9 +41,9 @@ def check_math(reference: Mapping[str, Json]) -> None:
             raise BadReferenceError(f"reference.{key}", excerpt(value), f"a list of 1 to {MAX_ANSWERS} answers")
         for number, answer in enumerate(value):
             _check_answer(answer, f"reference.{key}[{number}]")
-    if "type" in reference:
+    if reference.get("type") is not None:
         text(reference["type"], "reference.type", 50)
-    if "tolerance" in reference:
+    if reference.get("tolerance") is not None:
         check_tolerance(reference["tolerance"])
 
 

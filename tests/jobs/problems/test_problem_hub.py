@@ -67,6 +67,15 @@ def refused(**table) -> str:
     return str(caught.value)
 
 
+def test_a_card_that_names_all_below_a_folder(served):
+    """A pattern `data/**` reaches every depth; files that it missed would be left out without a word."""
+    card = b"---\nconfigs:\n- config_name: all\n  data_files:\n  - split: train\n    path: data/**\n---\n"
+    files = {"data/a.jsonl": rows(3), "data/en/b.jsonl": rows(4), "data/en/deep/c.jsonl": rows(5)}
+    served.commit("own/set", {"README.md": card, **files, "other/d.jsonl": rows(6)})
+    assert prompts(files=["own/set"]) == ["What is 3?", "What is 4?", "What is 5?"]
+    assert prompts(files=["hf://datasets/own/set/data/en/**"]) == ["What is 4?", "What is 5?"]
+
+
 def test_a_bare_id_and_a_uri_read_the_same_files_and_name_the_commit(served):
     commit = gsm8k(served)
     summary = check_problems(Problems(files=["openai/gsm8k"], config="main", split="test"))

@@ -7,6 +7,7 @@ import functools
 import gzip
 import json
 import lzma
+import re
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,7 @@ from jobs.export.evaluation import read_items
 from jobs.export.settings import Decontaminate
 from jobs.problems.errors import ProblemFileError
 from jobs.problems.load import check_problems, stream_problems
+from jobs.problems.patterns import fits
 from jobs.problems.places import find_sources, shown
 
 
@@ -95,6 +97,42 @@ def test_a_set_of_empty_files_only_is_refused(tmp_path):
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).touch()
     assert refused(tmp_path).count("the file has no rows") == 2
+
+
+def test_a_last_double_star_is_all_that_lies_below(tmp_path, monkeypatch):
+    """It gives what the folder gives: files of known formats, in any depth, none of them hidden."""
+    for name in ("a.jsonl", "deep/b.jsonl", "deep/er/c.jsonl.gz", ".hidden/d.jsonl", "deep/.e.jsonl"):
+        file = tmp_path / "sets" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        data = lines(file.name.partition(".")[0] or "hidden")
+        file.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    (tmp_path / "sets" / "README.md").write_text("about")
+    (tmp_path / "sets" / "about.json").write_text('{"version": 1}')
+    assert ids(tmp_path / "sets") == ids(tmp_path / "sets" / "**") == ids(tmp_path / "s*" / "**") == ["a", "b", "c"]
+    assert ids(tmp_path / "sets" / "deep" / "**") == ["b", "c"]
+    monkeypatch.chdir(tmp_path)
+    assert ids("sets/**") == ids("./sets/**") == ["a", "b", "c"]
+    assert "no file matches" in refused(tmp_path / "none" / "**")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["**", "en/**", "en/a/**", "en/**/*.parquet", "**/x.parquet", "en/*", "*/a/*", "en/**/a/**"]
+)
+def test_a_pattern_fits_what_it_fits_for_fsspec(pattern):
+    """The hub resolves the patterns of a card by fsspec."""
+    import fsspec.utils
+
+    expression = re.compile(fsspec.utils.glob_translate(pattern))
+    for path in (
+        "x.parquet",
+        "en",
+        "en/x.parquet",
+        "en/a/x.parquet",
+        "en/a/b/x.parquet",
+        "en/b/a/y.csv",
+        "fr/a/x.parquet",
+    ):
+        assert fits(path.split("/"), pattern.split("/")) == bool(expression.match(path)), path
 
 
 def test_folders_of_save_to_disk(tmp_path):
@@ -232,7 +270,7 @@ def test_other_stores_by_fsspec():
     store.pipe({"/sets/a.jsonl": lines("a"), "/sets/deep/b.jsonl": lines("b"), "/sets/.hidden/c.jsonl": lines("c")})
     assert ids("memory://sets/a.jsonl") == ["a"]
     assert ids("memory://sets/*.jsonl") == ["a"]
-    assert ids("memory://sets") == ["a", "b"]
+    assert ids("memory://sets") == ids("memory://sets/**") == ["a", "b"]
     assert "no object matches" in refused("memory://sets/none.jsonl")
     assert "pip install gcsfs" in refused("gs://bucket/a.jsonl")
     assert "pip install adlfs" in refused("az://bucket/a.jsonl")

@@ -82,6 +82,8 @@ def test_object_folder_and_globs(bucket):
     assert ids(f"{bucket}/night/*.jsonl") == ["plain"]
     assert ids(f"{bucket}/night/?.jsonl*") == ["plain", "packed"]
     assert ids(f"{bucket}/night/**/*.jsonl") == ["plain", "deep"]
+    assert ids(f"{bucket}/night/**") == ids(f"{bucket}/night")
+    assert ids(f"{bucket}/nigh*/**") == ids(f"{bucket}/night")
     assert ids(f"{bucket}/*/[cd].parquet") == ["columnar"]
 
 

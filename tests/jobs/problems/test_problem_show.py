@@ -98,6 +98,21 @@ def test_show_prints_rows_and_counts(tmp_path, capsys):
     assert main(["problems", "show", str(tmp_path / "none.jsonl")]) == 2
 
 
+def test_a_stray_file_of_a_folder_does_not_hide_the_others(tmp_path, capsys):
+    """Its name sorts first, and nothing in it looks like a problem."""
+    (tmp_path / "about.json").write_text('{"version": 1, "question": "none"}')
+    assert main(["problems", "show", str(tmp_path)]) == 3
+    assert 'layout = "columns"' in capsys.readouterr().out, "alone it is what there is to show"
+    write(tmp_path / "set.jsonl", math(1, "2+3?"))
+    assert main(["problems", "show", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "m1 (math, sums, set)" in out and "kinds: 1 math" in out and "about.json: no problem file, left out" in out
+    (tmp_path / "set.jsonl").unlink()
+    write(tmp_path / "set.jsonl", {"aufgabe": "Wie viel ist 2 und 3?", "loesung": "5"})
+    main(["problems", "show", str(tmp_path)])
+    assert 'prompt = "aufgabe"' in capsys.readouterr().out
+
+
 def test_show_takes_a_mapping(tmp_path, capsys):
     path = write(tmp_path / "set.jsonl", {"Body": "2", "Question": "+3?", "n": 5})
     columns = ["--columns", 'prompt={template = "{Body}{Question}"}', "reference.answer=n", "--kind", "math"]

@@ -127,6 +127,19 @@ def test_a_checker_decides_where_several_answers_are_right(checker: CodeChecker,
     assert (crash.status, crash.reason) == (Status.REFUTED, "runtime error")
 
 
+@pytest.mark.parametrize("missing", [{}, {"output": None}])
+def test_a_test_without_an_output_counts_beside_a_checker(checker: CodeChecker, missing: dict[str, None]) -> None:
+    """The checker program gets an empty file as the answer."""
+    source = SPLIT_SCORE.replace("assert sum(map(int, answer.split())) == int(given)", "assert answer == ''")
+    given = problem(python(source, "score"), tests=[{"input": "3\n", **missing}, *TESTS[1:2]])
+    assert check(checker, given, OTHER).status is Status.UNDECIDED, "the second answer is not empty"
+    given = problem(python(source, "score"), tests=[{"input": test["input"], **missing} for test in TESTS])
+    assert (check(checker, given, OTHER).status, check(checker, given, "print(1, 2)").status) == ("verified", "refuted")
+    tests = [{"input": "3\n", "output": "0 3\n"}, {"input": "3\n", **missing}]
+    alone = Problem("split", Kind.CODE, "", {"mode": "stdin", "tests": tests})
+    assert "tests[1]: has no output" in str(checker.check_problem(alone))
+
+
 @needs_gcc
 def test_the_words_of_the_checker_are_evidence(checker: CodeChecker) -> None:
     verdict = check(checker, problem(CHECKERS["testlib"]), "n = input()\nprint(1, 2)")
