@@ -24,9 +24,10 @@ from verifiers.types import Json, Problem
 
 MAX_REPRESENTATIVES = 16
 """Most clusters of a problem that are told to a verifier and kept by the coordinator."""
-MAX_REPRESENTATIVE_BYTES = 2048
-"""Longest answer that is compared, in bytes of UTF-8. Rows keep no longer answers whole, and two that were cut off may
-differ in what was lost."""
+MAX_REPRESENTATIVE_BYTES = 1664
+"""Longest answer that is compared, in bytes of UTF-8. Rows keep no answers above 2,000 characters whole, and two that
+were cut off may differ in what was lost. Sixteen answers of this length, and what is known of them, take the
+coordinator less than 40 KB per open problem (tests/workers/sampling/test_votes.py)."""
 
 
 class Clusters(NamedTuple):

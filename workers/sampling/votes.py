@@ -9,7 +9,7 @@ What verifiers are told follows the order of arrival. What the rule of agreement
 reports in index order, and each prefix is judged by the reports of its own samples alone. So the room for clusters is
 given out in index order, and a run, its resume and whatever reads its rows later decide the same from the same rows.
 
-Promises: under 45 KB per problem, and half a KB more per report that waits for an earlier sample (a test measures
+Promises: under 40 KB per problem, and half a KB more per report that waits for an earlier sample (a test measures
 both); no order of arrival changes what the same reports decide; rows hold what was reported (`Placed.to_json`), so a
 resume needs no other texts.
 Does not: compare answers or decide anything (workers.sampling.agreement holds the rule).

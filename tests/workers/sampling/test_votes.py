@@ -159,8 +159,9 @@ def test_rows_hold_what_was_reported() -> None:
         assert again == placed
 
 
-def test_an_open_problem_takes_less_than_45_kb() -> None:
-    answers = [b"\xf0\x9f\xa6\x84" * 512 if index % 2 else bytes([65 + index]) * 2048 for index in range(16)]
+def test_an_open_problem_takes_less_than_40_kb() -> None:
+    size = MAX_REPRESENTATIVE_BYTES
+    answers = [b"\xf0\x9f\xa6\x84" * (size // 4) if index % 2 else bytes([65 + index]) * size for index in range(16)]
     assert {len(answer) for answer in answers} == {MAX_REPRESENTATIVE_BYTES}
     rule = AgreementRule(0.05, 4, 256)
     plan = Plan(256, agreement=rule)
@@ -177,7 +178,7 @@ def test_an_open_problem_takes_less_than_45_kb() -> None:
         state.outcomes = b"\x08" * index + b"\x08"
         return state
 
-    for straggles, most in ((False, 45_000), (True, 45_000 + 256 * 500)):  # all 256 reports wait for the first sample
+    for straggles, most in ((False, 40_000), (True, 40_000 + 256 * 500)):  # all 256 reports wait for the first sample
         opened(0, straggles)  # so that caches of functions are not counted
         gc.collect()
         tracemalloc.start()
