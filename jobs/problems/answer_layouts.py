@@ -14,6 +14,7 @@ from jobs.problems.rows import (
     answer_list,
     answer_text,
     first_there,
+    first_words,
     is_nothing,
     key_of,
     objects,
@@ -21,7 +22,6 @@ from jobs.problems.rows import (
     own_id,
     some,
     string,
-    words,
 )
 from jobs.problems.training_layouts import one_user_message
 from verifiers.reference_fields import excerpt
@@ -59,7 +59,7 @@ def math(row: Row, context: RowContext, prompt: str, reference: dict[str, Json],
         kind=Kind.MATH,
         prompt=prompt,
         reference=reference,
-        domain=next((words(row[name]) for name in DOMAINS if row.get(name)), ""),
+        domain=first_words(row, DOMAINS),
         source=source,
         meta=some(difficulty=row.get("difficulty")),
     )

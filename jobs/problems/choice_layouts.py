@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from jobs.problems.choices import read_options, right_letter, text_of, without_empty_end
 from jobs.problems.errors import BadRow
-from jobs.problems.rows import RowContext, is_nothing, own_id, some, string, words
+from jobs.problems.rows import RowContext, first_words, is_nothing, own_id, some, string
 from verifiers.types import Json, Kind, Problem
 
 Row = Mapping[str, Json]
@@ -41,7 +41,7 @@ def choice(
         kind=Kind.CHOICE,
         prompt=prompt,
         reference=reference,
-        domain=next((words(row[name]) for name in DOMAINS if row.get(name)), ""),
+        domain=first_words(row, DOMAINS),
         source=source,
         meta=some(explanation=row.get("explanation") or row.get("exp") or row.get("rationale")),
     )

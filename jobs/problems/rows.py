@@ -63,6 +63,11 @@ def identity(row: Mapping[str, Json], field: str, context: RowContext) -> str:
     return value
 
 
+def first_words(row: Mapping[str, Json], fields: Sequence[str]) -> str:
+    """What the first of these columns that says something says; empty: none does."""
+    return next((words(row[field]) for field in fields if row.get(field)), "")
+
+
 def own_id(row: Mapping[str, Json], fields: Sequence[str], context: RowContext) -> str:
     """The first of `fields` that gives an id. A bare number is unique only within its file, whose label goes in
     front."""

@@ -1,4 +1,5 @@
-"""Calls beside the samples: written once whoever dies, told to a resume, joined to the samples that they are about."""
+"""Calls beside the samples are written once whichever process dies, told to a resume, and joined to the samples that
+they are about."""
 
 from __future__ import annotations
 

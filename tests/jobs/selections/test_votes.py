@@ -1,4 +1,4 @@
-"""Votes: who has one, who wins, and that verdicts have no part in it."""
+"""Votes: which samples have one, which answer wins, and that verdicts have no part in it."""
 
 from __future__ import annotations
 
